@@ -1,0 +1,1 @@
+"""Floor 0: values, errors, pictures and files. NumPy and Pillow only."""

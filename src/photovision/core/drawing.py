@@ -1,0 +1,266 @@
+"""Drawing: small charts as inline SVG text, for pages that follow the reader's colours and load nothing.
+
+Colours come from the page's CSS variables (`--accent`, `--second`, `--line`) with fallbacks, ink from `currentColor`,
+so a drawing is right on light and on dark. All text is escaped, and each drawing has a `<title>` for screen readers.
+Charts are 400 units wide, so that their 12-unit text stays readable on a phone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from photovision.core.errors import UsageError
+
+ACCENT = "var(--accent,#2f6fdf)"
+SECOND = "var(--second,#c8641b)"
+LINE = "var(--line,#88888866)"
+INK = "currentColor"
+COLOURS = (ACCENT, SECOND, "var(--third,#3a8f5c)", "var(--fourth,#8a5cc4)")
+WIDTH = 400
+MAX_CLASSES = 30
+"""A heatmap of more classes than this cannot be read; list the most confused pairs instead."""
+
+
+class Bar(NamedTuple):
+    """One bar: a value with the bounds of its interval (None draws no whisker); `series` picks its colour."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    series: int = 0
+
+
+def percent(value: float) -> str:
+    """A share as people read it.
+
+    Example:
+        >>> percent(0.865)
+        '86.5 %'
+    """
+    return f"{value * 100:.1f} %"
+
+
+def bars(
+    groups: Mapping[str, Sequence[Bar]],
+    title: str,
+    *,
+    top: float = 1.0,
+    form: Callable[[float], str] = percent,
+    series: Sequence[str] = (),
+) -> str:
+    """Horizontal bars with interval whiskers, side by side within each named group.
+
+    Args:
+        groups: heading of the group -> its bars, each value 0 to `top`.
+        top: the value at the right edge.
+        form: how a value is written beside its bar.
+        series: names for the legend; none draws no legend.
+
+    Example:
+        >>> bars({"cats": [Bar(0.5, 0.4, 0.6)]}, "Recall").startswith("<svg")
+        True
+    """
+    if top <= 0:
+        raise UsageError(f"bars need a top above 0, got {top}")
+    left, span, y = 4, WIDTH - 78, 6.0
+    parts = []
+    if len(series) > 1:
+        y += 12
+        parts.append(_legend(series, left, y))
+        y += 10
+    for name, group in groups.items():
+        y += 15
+        parts.append(_text(left, y, _short(name, 52), weight=600))
+        y += 6
+        for bar in group:
+            parts += _bar(bar, left, y, span / top)
+            parts.append(_text(left + span + 8, y + 11, form(bar.value)))
+            y += 18
+        y += 4
+    axis = [_line(left + span * share, 0, left + span * share, y, LINE) for share in (0, 0.25, 0.5, 0.75, 1)]
+    return _svg(WIDTH, y + 4, title, axis + parts)
+
+
+def reliability_diagram(
+    confidence: np.ndarray, accuracy: np.ndarray, low: np.ndarray, high: np.ndarray, counts: np.ndarray, title: str
+) -> str:
+    """Stated confidence against the share that came true, one point a bin, float (B,) each; perfect is the diagonal.
+
+    `low` and `high` bound the share; `counts`, int (B,), says how many statements each bin holds.
+    """
+    left, top, side = 44, 12, 330
+    floor = top + side
+
+    def x(value: float) -> float:
+        return left + side * float(value)
+
+    def y(value: float) -> float:
+        return floor - side * float(value)
+
+    parts = [_line(x(0), y(0), x(1), y(1), INK, dashed=True)]
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        parts += [_line(x(0), y(tick), x(1), y(tick), LINE), _line(x(tick), y(0), x(tick), y(1), LINE)]
+        parts.append(_text(left - 6, y(tick) + 4, f"{tick:.0%}", anchor="end", size=11))
+        parts.append(_text(x(tick), floor + 16, f"{tick:.0%}", anchor="middle", size=11))
+    parts.append(_path([(x(c), y(a)) for c, a in zip(confidence, accuracy, strict=True)], ACCENT))
+    for c, a, lo, hi, n in zip(confidence, accuracy, low, high, counts, strict=True):
+        parts.append(_line(x(c), y(lo), x(c), y(hi), ACCENT))
+        tip = f"stated {percent(c)}, came true {percent(a)}, {int(n):,} statements"
+        parts.append(f'<circle cx="{x(c):.1f}" cy="{y(a):.1f}" r="4" style="fill:{ACCENT}">{_title(tip)}</circle>')
+    parts.append(_text(left + side / 2, floor + 36, "stated confidence", anchor="middle"))
+    parts.append(_sideways(10, top + side / 2, "share that came true"))
+    return _svg(WIDTH, floor + 44, title, parts)
+
+
+def learning_curve(points: Sequence[Mapping[str, Any]], title: str) -> str:
+    """Training loss above, validation figure below, over the seconds (else epochs) of one rung.
+
+    Args:
+        points: mappings with `epoch` and, where known, `seconds`, `loss` (training) and `val` (0 to 1).
+    """
+    over_time = len(points) > 0 and all(point.get("seconds") is not None for point in points)
+    key, unit = ("seconds", "seconds") if over_time else ("epoch", "epoch")
+    panels = []
+    for field, name, colour in (("loss", "training loss", SECOND), ("val", "on validation", ACCENT)):
+        pairs = [(float(p[key]), float(p[field])) for p in points if p.get(field) is not None]
+        if pairs:
+            panels.append((name, colour, pairs, field == "val"))
+    parts: list[str] = []
+    y = 8.0
+    for name, colour, pairs, share in panels:
+        parts += _panel(pairs, y, name, colour, percent if share else lambda v: f"{v:.3g}")
+        y += 138
+    if panels:
+        xs = [pair[0] for _, _, pairs, _ in panels for pair in pairs]
+        parts.append(_text(56, y + 6, f"{min(xs):,.0f}", size=11))
+        parts.append(_text(WIDTH - 8, y + 6, f"{max(xs):,.0f} {unit}", anchor="end", size=11))
+    return _svg(WIDTH, y + 14, title, parts)
+
+
+def heatmap(matrix: np.ndarray, names: Sequence[str], title: str) -> str:
+    """A confusion matrix: int (C, C), rows the truth, columns what was said, coloured by the share of the row.
+
+    Raises UsageError for more than 30 classes.
+    """
+    size = len(names)
+    if matrix.shape != (size, size) or not 0 < size <= MAX_CLASSES:
+        raise UsageError(f"a heatmap takes 1 to {MAX_CLASSES} classes, got {size} names and a matrix {matrix.shape}")
+    cell = max(18.0, min(48.0, 260 / size))
+    left = top = 20 + 6.2 * min(16, max(len(name) for name in names))
+    parts = [_text(left, 11, "said →", size=11), _text(0, top - 4, "true ↓", size=11)]
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    for row in range(size):
+        y = top + row * cell
+        parts.append(_text(left - 6, y + cell / 2 + 4, _short(names[row], 16), anchor="end", size=11))
+        parts.append(
+            _sideways(left + row * cell + cell / 2 + 4, top - 6, _short(names[row], 16), size=11, anchor="start")
+        )
+        for column in range(size):
+            n, part = int(matrix[row, column]), float(share[row, column])
+            x = left + column * cell
+            colour = ACCENT if row == column else SECOND
+            tip = f"{names[row]}, called {names[column]}: {n:,} ({percent(part)})"
+            parts.append(_rect(x, y, cell - 1, cell - 1, LINE, tip, opacity=0.35))
+            if n:
+                parts.append(_rect(x, y, cell - 1, cell - 1, colour, tip, opacity=0.15 + 0.75 * part))
+                parts.append(_text(x + cell / 2 - 0.5, y + cell / 2 + 4, _few(n), anchor="middle", size=10))
+    return _svg(left + size * cell + 4, top + size * cell + 4, title, parts, fixed=True)
+
+
+def _bar(bar: Bar, left: float, y: float, scale: float) -> list[str]:
+    colour = COLOURS[bar.series % len(COLOURS)]
+    parts = [_rect(left, y, max(bar.value * scale, 1), 14, colour, opacity=0.85)]
+    if bar.low is not None and bar.high is not None:
+        a, b, middle = left + bar.low * scale, left + bar.high * scale, y + 7
+        parts += [_line(a, middle, b, middle, INK), _line(a, y + 3, a, y + 11, INK), _line(b, y + 3, b, y + 11, INK)]
+    return parts
+
+
+def _panel(
+    pairs: Sequence[tuple[float, float]], y: float, name: str, colour: str, form: Callable[[float], str]
+) -> list[str]:
+    left, right, tall = 56.0, WIDTH - 8.0, 116.0
+    xs, values = np.array(pairs).T
+    low, high = float(values.min()), float(values.max())
+    wide, deep = max(float(np.ptp(xs)), 1e-9), max(high - low, 1e-9)
+    places = [
+        (left + (right - left) * (x - xs.min()) / wide, y + tall - (tall - 24) * (v - low) / deep - 4) for x, v in pairs
+    ]
+    parts = [_line(left, y + tall, right, y + tall, LINE), _line(left, y, left, y + tall, LINE)]
+    parts.append(_text(left + 6, y + 10, name, colour=colour, weight=600))
+    parts.append(_text(left - 6, y + tall, form(low), anchor="end", size=11))
+    if high > low:
+        parts.append(_text(left - 6, y + 24, form(high), anchor="end", size=11))
+    parts.append(_path(places, colour))
+    for (cx, cy), (_, value) in zip(places, pairs, strict=True):
+        parts.append(
+            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="2.5" style="fill:{colour}">{_title(form(value))}</circle>'
+        )
+    return parts
+
+
+def _svg(width: float, height: float, title: str, parts: Sequence[str], fixed: bool = False) -> str:
+    # A fixed drawing keeps its size and scrolls in its box; the others shrink with the page.
+    style = f"width:{width:.0f}px" if fixed else "width:100%"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img" style="{style}"'
+        f' font-family="inherit" fill="{INK}">{_title(title)}{"".join(parts)}</svg>'
+    )
+
+
+def _title(text: str) -> str:
+    return f"<title>{escape(text)}</title>"
+
+
+def _text(
+    x: float, y: float, text: str, *, anchor: str = "start", size: int = 12, colour: str = INK, weight: int = 400
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}"'
+        f' style="fill:{colour}">{escape(text)}</text>'
+    )
+
+
+def _sideways(x: float, y: float, text: str, size: int = 12, anchor: str = "middle") -> str:
+    return (
+        f'<text transform="translate({x:.1f} {y:.1f}) rotate(-90)" font-size="{size}" text-anchor="{anchor}">'
+        f"{escape(text)}</text>"
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str, dashed: bool = False) -> str:
+    dash = ' stroke-dasharray="4 4" opacity="0.5"' if dashed else ""
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="stroke:{colour}"{dash}/>'
+
+
+def _rect(x: float, y: float, w: float, h: float, colour: str, tip: str = "", opacity: float = 1.0) -> str:
+    inside = _title(tip) if tip else ""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2" style="fill:{colour}"'
+        f' opacity="{opacity:.2f}">{inside}</rect>'
+    )
+
+
+def _path(points: Sequence[tuple[float, float]], colour: str) -> str:
+    places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{places}" fill="none" stroke-width="2" style="stroke:{colour}"/>'
+
+
+def _legend(names: Sequence[str], x: float, y: float) -> str:
+    parts = []
+    for i, name in enumerate(names):
+        parts += [_rect(x, y - 9, 10, 10, COLOURS[i % len(COLOURS)], opacity=0.85), _text(x + 15, y, name)]
+        x += 30 + 7 * len(name)
+    return "".join(parts)
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _few(n: int) -> str:
+    return str(n) if n < 1000 else f"{n / 1000:.0f}k"

@@ -1,0 +1,53 @@
+"""Every error that Photovision raises on purpose, in one tree.
+
+    PhotovisionError
+    ├── UsageError          an argument or a combination of arguments makes no sense
+    ├── DataError           the pictures or their labels cannot be used as they are
+    │   └── UnreadableImage one picture cannot be decoded; it is quarantined or reported, never guessed
+    ├── ModelError          a bundle is missing, foreign, corrupt or too new
+    ├── ExportError         the exported graph does not decide like the trained network
+    ├── LicenceError        a part may not be used for the stated purpose
+    └── MissingExtra        an optional library is not installed
+
+A message says what was expected, what was got and what to do, in one line. The command line prints it and exits with
+code 2; Python users catch `PhotovisionError` or the branch they can act on.
+"""
+
+from __future__ import annotations
+
+
+class PhotovisionError(Exception):
+    """Root of all errors that Photovision raises on purpose."""
+
+
+class UsageError(PhotovisionError):
+    """An argument, or a combination of arguments, makes no sense."""
+
+
+class DataError(PhotovisionError):
+    """The pictures or their labels cannot be used as they are."""
+
+
+class UnreadableImage(DataError):
+    """One picture cannot be decoded."""
+
+
+class ModelError(PhotovisionError):
+    """A bundle is missing, foreign, corrupt or from a newer version."""
+
+
+class ExportError(PhotovisionError):
+    """The exported graph does not decide like the trained network."""
+
+
+class LicenceError(PhotovisionError):
+    """A part may not be used for the stated purpose."""
+
+
+class MissingExtra(PhotovisionError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the library '{library}', which is not installed: pip install 'photovision[{extra}]'"
+        )

@@ -1,0 +1,200 @@
+"""Decoding: any picture file in, an upright RGB picture out, or UnreadableImage.
+
+This is the only place where Photovision opens pictures, so training, prediction and serving see the same pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL import Image as Pillow
+
+from photovision.core.errors import UnreadableImage
+from photovision.core.types import Image
+
+# Formats are named, so that a file can never reach a decoder that runs other programs (EPS starts Ghostscript).
+# They are imported above, because Pillow would else import all of its 40 at the first picture. The JPEG one also opens
+# MPO, which is not registered under a name of its own.
+_DECODERS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    WebPImagePlugin.WebPImageFile,
+    TiffImagePlugin.TiffImageFile,
+    BmpImagePlugin.BmpImageFile,
+    GifImagePlugin.GifImageFile,
+    PpmImagePlugin.PpmImageFile,
+)
+FORMATS = tuple(decoder.format for decoder in _DECODERS)
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
+)
+MAX_PIXELS = 250_000_000
+"""Pictures with more pixels are refused from their header alone, before memory is taken (decompression bombs)."""
+
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+
+Pillow.MAX_IMAGE_PIXELS = None  # the limit above is checked here, once, with our own error
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture file says about itself before its pixels are decoded.
+
+    Attributes:
+        format: Pillow's name, one of FORMATS, or "MPO" (several JPEGs in one file).
+        mode: Pillow's pixel mode as stored, such as "RGB", "L", "P", "CMYK" or "I;16".
+        size: (H, W) in pixels of the whole upright picture.
+        rotated: whether the EXIF orientation turns or mirrors the stored pixels.
+    """
+
+    format: str
+    mode: str
+    size: tuple[int, int]
+    rotated: bool
+
+
+def read_header(content: bytes) -> Header:
+    """Read the header from the bytes of a picture file; raises UnreadableImage where it is none of a known format.
+
+    Example:
+        >>> buffer = io.BytesIO(); Pillow.new("L", (4, 2)).save(buffer, "PNG"); read_header(buffer.getvalue())
+        Header(format='PNG', mode='L', size=(2, 4), rotated=False)
+    """
+    try:
+        with _quiet(), Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
+            width, height = picture.size
+            # Asking a PNG without EXIF for its orientation would decode it whole.
+            told = picture.format == "TIFF" or not {"exif", "xmp", "Raw profile type exif"}.isdisjoint(picture.info)
+            orientation = picture.getexif().get(_ORIENTATION, 1) if told else 1
+            # Of a TIFF Pillow gives the size upright already.
+            sideways = orientation in _SIDEWAYS and picture.format != "TIFF"
+            size = (width, height) if sideways else (height, width)
+            return Header(str(picture.format), picture.mode, size, orientation in range(2, 9))
+    except Exception as error:  # hostile files make decoders raise anything
+        raise UnreadableImage(f"the picture: cannot be decoded ({_reason(error)})") from None
+
+
+def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> Pillow.Image:
+    """Decode one picture, upright and in RGB.
+
+    Transparent pictures are laid on white; 16-bit ones keep their full range scaled to 8 bits; of animated ones the
+    first frame is taken. EXIF orientation (Exif 2.32, tag 0x0112) is applied.
+
+    Args:
+        source: path of a file, or the bytes of one.
+        least: (H, W) of the upright picture that is enough for the caller; large JPEGs are then decoded at 1/2, 1/4
+            or 1/8 in the DCT domain, never below this size, which is several times faster.
+
+    Raises:
+        UnreadableImage: not a picture of a known format, truncated, damaged, or larger than MAX_PIXELS.
+
+    Example:
+        >>> buffer = io.BytesIO(); Pillow.new("L", (4, 2)).save(buffer, "PNG")
+        >>> decode(buffer.getvalue()).size
+        (4, 2)
+    """
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    try:
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
+            return _decode(picture, least)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{name}: {error}") from None
+    except MemoryError:
+        raise UnreadableImage(f"{name}: not enough memory to decode it") from None
+    except Exception as error:  # hostile files make decoders raise anything, from struct.error to IndexError
+        raise UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})") from None
+
+
+def to_array(picture: Pillow.Image) -> Image:
+    """The picture as uint8 RGB (H, W, 3)."""
+    return np.asarray(picture, dtype=np.uint8)
+
+
+class _Quietness:
+    """Counts the threads that want quiet, since Python's warning filters belong to all threads together."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.threads = 0
+        self.filters = warnings.catch_warnings()
+
+
+_quietness = _Quietness()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings about damaged EXIF or TIFF tags: what counts is whether the pixels decode."""
+    with _quietness.lock:
+        if _quietness.threads == 0:
+            _quietness.filters = warnings.catch_warnings()
+            _quietness.filters.__enter__()
+            warnings.simplefilter("ignore")
+        _quietness.threads += 1
+    try:
+        yield
+    finally:
+        with _quietness.lock:
+            _quietness.threads -= 1
+            if _quietness.threads == 0:
+                _quietness.filters.__exit__(None, None, None)
+
+
+def _decode(picture: Pillow.Image, least: tuple[int, int] | None) -> Pillow.Image:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(f"has {width} x {height} pixels, more than the limit of {MAX_PIXELS:,}")
+    orientation = picture.getexif().get(_ORIENTATION, 1)
+    if least is not None and picture.format == "JPEG":
+        rows, columns = least
+        picture.draft(None, (rows, columns) if orientation in _SIDEWAYS else (columns, rows))
+    picture.load()
+    upright = ImageOps.exif_transpose(picture) if orientation in range(2, 9) else picture
+    return _to_rgb(upright)
+
+
+def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
+        return Pillow.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
+        white = Pillow.new("RGBA", layered.size, (255, 255, 255, 255))
+        return Pillow.alpha_composite(white, layered).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> Image:
+    """16-bit and 32-bit integers are read as 0 to 65535, floating point as 0 to 1 (or 0 to 255 where larger)."""
+    if values.dtype.kind == "f":
+        finite = np.nan_to_num(values)
+        values = np.clip(finite * (255 if finite.max() <= 1 else 1), 0, 255)
+        return np.asarray(values, dtype=np.uint8)
+    return (np.clip(values.astype(np.int64), 0, 65535) >> 8).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    if not text or "cannot identify image file" in text[0]:
+        return "not a picture of a known format" if text else type(error).__name__
+    return text[0][:200]

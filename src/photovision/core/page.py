@@ -1,0 +1,151 @@
+"""The page: a report as one self-contained HTML file, for a phone, a desktop, light, dark and paper.
+
+Class names and file names come from strangers: everything is escaped, and the page's own Content-Security-Policy
+forbids scripts and any request to the outside, so that even a mistake here could load nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from photovision.core.errors import UsageError
+from photovision.core.files import write_json, write_text
+from photovision.core.report import Metric, Report, cell_text
+
+GLOSSARY: Mapping[str, tuple[str, str]] = {
+    "accuracy": ("Accuracy", "share of pictures named correctly"),
+    "accuracy_leak_free": ("Leak-free accuracy", "without pictures that resemble training pictures"),
+    "map_leak_free": ("Leak-free mAP", "without pictures that resemble training pictures"),
+    "mcnemar_p": ("p of the paired test", "chance of flips this uneven if both were equally often right (McNemar)"),
+    "balanced_accuracy": ("Balanced accuracy", "mean over classes, so that rare ones count as much"),
+    "macro_f1": ("Macro F1", "mean over classes of precision and recall combined"),
+    "micro_f1": ("Micro F1", "precision and recall combined, over all statements"),
+    "auroc": ("AUROC", "chance that a picture of a class outranks one of another; 50 % is guessing"),
+    "macro_auroc": ("Macro AUROC", "chance that a true picture outranks a false one; 50 % is guessing"),
+    "map": ("mAP", "mean average precision over the classes"),
+    "exact_match": ("Exact match", "share of pictures with every label right"),
+    "top5_accuracy": ("Top-5 accuracy", "share of pictures whose true class is among the first five"),
+    "log_loss": ("Log-loss", "surprise at the truth in nats; lower is better"),
+    "brier": ("Brier score", "squared error of the probabilities, 0 to 2; lower is better"),
+    "ece": ("Calibration error", "gap between stated confidence and truth (ECE); lower is better"),
+}
+"""Metric name -> (heading, what it means in plain words)."""
+
+
+def to_html(report: Report) -> str:
+    """The report as one HTML document that loads nothing from elsewhere.
+
+    Example:
+        >>> page = to_html(Report("evaluate", "Cats & <dogs>"))
+        >>> "Cats &amp; &lt;dogs&gt;" in page
+        True
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = resources.files("photovision.core").joinpath("templates/report.html").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        report=report,
+        cards=[_card(name, metric) for name, metric in report.metrics.items()],
+        sections=_sections(report, Markup),
+        facts=list(_facts(report.provenance)),
+    )
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write report.html, report.json and report.md into a folder, each atomically; it is made where it is missing.
+
+    Raises UsageError where the folder cannot be written, or the report holds a number that is not finite.
+    """
+    try:
+        document = json.dumps(report.to_json(), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"the report '{report.title}' should hold only finite numbers and plain values: {error}"
+        ) from None
+    write_json(folder / "report.json", json.loads(document))
+    write_text(folder / "report.md", report.to_markdown())
+    write_text(folder / "report.html", to_html(report))
+
+
+def _card(name: str, metric: Metric) -> dict[str, Any]:
+    label, hint = _heading(name)
+    text, track = _figure_text(metric), None
+    if metric.unit == "share" and name.endswith("_difference"):
+        text["unit"] = "points"
+    elif metric.unit == "share" and metric.low is not None and metric.high is not None:
+        wide = max(100 * (metric.high - metric.low), 0.6)  # a hairline interval stays visible
+        track = {"left": 100 * metric.low, "width": wide, "dot": 100 * metric.value}
+    return {"label": label, "hint": hint, "track": track, **text}
+
+
+def _heading(name: str) -> tuple[str, str]:
+    """Heading and plain words; the figures of a comparison end in _a, _b or _difference."""
+    for suffix, addition in (("_a", ", A"), ("_b", ", B"), ("_difference", ", B minus A")):
+        base = name.removesuffix(suffix)
+        if base != name and base in GLOSSARY:
+            return GLOSSARY[base][0] + addition, ""
+    return GLOSSARY.get(name, (name.replace("_", " ").capitalize(), ""))
+
+
+def _figure_text(metric: Metric) -> dict[str, str]:
+    """A metric in the pieces that the page sets in different sizes: value, unit, interval, n."""
+    share = metric.unit == "share"
+    scale, digits = (100, 1) if share else (1, 3)
+    spread = ""
+    if metric.low is not None and metric.high is not None:
+        spread = f"{metric.low * scale:.{digits}f} to {metric.high * scale:.{digits}f}"
+    tiny = not share and 0 < abs(metric.value) < 0.0005
+    return {
+        "value": f"{metric.value:.1e}" if tiny else f"{metric.value * scale:.{digits}f}",
+        "unit": "%" if share else metric.unit,
+        "spread": spread,
+        "n": "" if metric.n is None else f"{metric.n:,}",
+    }
+
+
+def _sections(report: Report, markup: Any) -> list[dict[str, Any]]:
+    """Figures and tables of the same title stand together; the order is that of the figures, then of the tables."""
+    sections: dict[str, dict[str, Any]] = {}
+
+    def section(title: str) -> dict[str, Any]:
+        return sections.setdefault(title, {"title": title, "figures": [], "tables": []})
+
+    for figure in report.figures:
+        pictures = [{"source": _data_address(content), "caption": caption} for content, caption in figure.pictures]
+        # The SVG comes from core.drawing, which escapes; it must not be escaped again.
+        section(figure.title)["figures"].append({"svg": markup(figure.svg), "pictures": pictures, "note": figure.note})
+    for table in report.tables:
+        rows = [[_cell(value) for value in row] for row in table.rows]
+        section(table.title)["tables"].append({"columns": table.columns, "rows": rows, "note": table.note})
+    return list(sections.values())
+
+
+def _cell(value: Any) -> dict[str, Any]:
+    if isinstance(value, Metric):
+        return {"kind": "metric", **_figure_text(value)}
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return {"kind": "number" if numeric else "text", "text": cell_text(value)}
+
+
+def _data_address(content: bytes) -> str:
+    kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _facts(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested facts as (name, text) pairs, names joined by dots."""
+    facts: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            facts += _facts(value, f"{prefix}{name}.")
+        else:
+            text = ", ".join(str(v) for v in value) if isinstance(value, (list, tuple)) else cell_text(value)
+            facts.append((f"{prefix}{name}", text))
+    return facts

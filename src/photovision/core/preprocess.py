@@ -1,0 +1,122 @@
+"""The one preprocessing: from a picture file to the pixels that a network sees.
+
+Training-time validation, prediction and serving all call `Preprocess.load` or `Preprocess.apply`; normalisation happens
+inside the exported graph, from the same `mean` and `std`. The hash of the description travels in every bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image as Pillow
+
+from photovision.core.errors import ModelError, UsageError
+from photovision.core.image import decode, to_array
+from photovision.core.types import Image, check_image
+
+Fit = Literal["squash", "crop"]
+_FILTERS = {"bilinear": Pillow.Resampling.BILINEAR, "bicubic": Pillow.Resampling.BICUBIC}
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes the input of a network.
+
+    Attributes:
+        size: (H, W) in pixels of the network's input.
+        fit: "squash" shows the whole picture, changing its proportions (a defect in a corner stays visible);
+            "crop" keeps proportions and shows the largest centred window of the right shape.
+        crop: share of the shown window's sides that is kept, 0 to 1 (ImageNet habit: 0.875; 1.0 keeps all).
+        interpolation: "bilinear" or "bicubic", both with antialiasing (Pillow's filters).
+        mean: of RGB, on the scale 0 to 1; subtracted inside the network's graph.
+        std: of RGB, on the scale 0 to 1; divided by inside the network's graph.
+
+    Example:
+        >>> Preprocess((224, 224)).apply(np.zeros((30, 40, 3), np.uint8)).shape
+        (224, 224, 3)
+    """
+
+    size: tuple[int, int]
+    fit: Fit = "squash"
+    crop: float = 1.0
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not all(1 <= side <= 8192 for side in self.size):
+            raise UsageError(f"size should be (H, W), each 1 to 8192, got {self.size}")
+        if self.fit not in ("squash", "crop") or self.interpolation not in _FILTERS or not 0 < self.crop <= 1:
+            raise UsageError(
+                "expected fit 'squash' or 'crop', interpolation 'bilinear' or 'bicubic' and crop above 0 up to 1,"
+                f" got {self.fit!r}, {self.interpolation!r}, {self.crop!r}"
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise UsageError(f"mean and std should have 3 values, std above 0, got {self.mean} and {self.std}")
+
+    def load(self, source: str | Path | bytes) -> Image:
+        """Decode a picture and bring it to `size`: uint8 RGB (H, W, 3). Raises UnreadableImage."""
+        # Twice the size keeps enough detail for the antialiasing filter to work on.
+        picture = decode(source, least=(2 * self.size[0], 2 * self.size[1]))
+        return self._resize(picture)
+
+    def apply(self, image: Image) -> Image:
+        """Bring a uint8 RGB array (H, W, 3) to `size`: uint8 RGB (H, W, 3)."""
+        check_image(image, "image")
+        return self._resize(Pillow.fromarray(image))
+
+    def window(self, width: int, height: int) -> Box:
+        """The part of an upright picture that is shown: (left, top, right, bottom) in its pixels."""
+        shown_w, shown_h = float(width), float(height)
+        if self.fit == "crop":
+            scale = min(width / self.size[1], height / self.size[0])
+            shown_w, shown_h = self.size[1] * scale, self.size[0] * scale
+        shown_w, shown_h = shown_w * self.crop, shown_h * self.crop
+        left, top = (width - shown_w) / 2, (height - shown_h) / 2
+        return left, top, left + shown_w, top + shown_h
+
+    def resize(self, picture: Pillow.Image, box: Box) -> Image:
+        """One fused crop and resize of `box`: uint8 RGB (H, W, 3)."""
+        height, width = self.size
+        if picture.size == (width, height) and box == (0, 0, width, height):
+            return to_array(picture)
+        return to_array(picture.resize((width, height), _FILTERS[self.interpolation], box=box))
+
+    def _resize(self, picture: Pillow.Image) -> Image:
+        return self.resize(picture, self.window(*picture.size))
+
+    @property
+    def hash(self) -> str:
+        """The first 16 hex digits of the SHA-256 of this description."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready description, with its hash."""
+        return {**asdict(self), "hash": self.hash}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Preprocess:
+        """Read what `to_json` wrote; raises ModelError where the hash does not fit."""
+        try:
+            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k != "hash"}
+            preprocess = cls(**fields)
+        except (TypeError, AttributeError, UsageError) as error:
+            raise ModelError(f"the preprocessing in the bundle is not understood: {error}") from None
+        if value.get("hash") != preprocess.hash:
+            raise ModelError("the preprocessing in the bundle was changed by hand: its hash does not fit; train again")
+        return preprocess
+
+    def normalise(self, image: Image) -> np.ndarray:
+        """What the graph does to a picture at `size`: float32 (3, H, W), (image / 255 - mean) / std."""
+        scale = np.float32(1) / (np.float32(255) * np.asarray(self.std, np.float32))
+        shift = np.asarray(self.mean, np.float32) / np.asarray(self.std, np.float32)
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        out = np.multiply(planes, scale[:, None, None], dtype=np.float32)
+        out -= shift[:, None, None]
+        return out

@@ -1,0 +1,171 @@
+"""Report: what was measured, with its evidence, as one value that JSON, Markdown and the HTML page are made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from photovision.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number with its evidence.
+
+    Attributes:
+        value: the estimate.
+        low, high: bounds of its 95 % interval; None where none can be given.
+        n: how many pictures it rests on.
+        unit: "share" (0 to 1, shown in percent), "s", "ms", "MB", "" ...
+
+    Example:
+        >>> print(Metric(0.9, 0.85, 0.94, 200, "share"))
+        90.0 % (85.0 to 94.0, n = 200)
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    unit: str = "share"
+
+    def __str__(self) -> str:
+        scale, digits, unit = (100, 1, " %") if self.unit == "share" else (1, 3, f" {self.unit}".rstrip())
+        evidence = []
+        if self.low is not None and self.high is not None:
+            evidence.append(f"{self.low * scale:.{digits}f} to {self.high * scale:.{digits}f}")
+        if self.n is not None:
+            evidence.append(f"n = {self.n:,}")
+        return f"{self.value * scale:.{digits}f}{unit}" + (f" ({', '.join(evidence)})" if evidence else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"value", "low", "high", "n", "unit"}`."""
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "unit": self.unit}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Metric:
+        """Read what `to_json` wrote."""
+        return cls(value["value"], value.get("low"), value.get("high"), value.get("n"), value.get("unit", "share"))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under headings; a cell is text, a number, a Metric or None."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise UsageError(f"table '{self.title}' has {len(self.columns)} columns, but a row of {len(row)} cells")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing: an inline SVG document, or pictures with captions.
+
+    Attributes:
+        title: heading.
+        svg: an `<svg>` element as text, or "".
+        pictures: (JPEG or PNG bytes, caption) pairs, shown as a grid.
+        note: a sentence below it, saying how to read it.
+    """
+
+    title: str
+    svg: str = ""
+    pictures: tuple[tuple[bytes, str], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was found out in one piece of work.
+
+    Attributes:
+        kind: "train", "evaluate", "compare" or "check".
+        title: heading of the page.
+        summary: sentences for a reader who reads nothing else, most important first.
+        metrics: name -> Metric, in the order to be shown.
+        tables, figures: in the order to be shown.
+        warnings: what a careful reader must know before trusting the numbers.
+        provenance: JSON-ready facts: versions, hardware, seed, data fingerprint, licences, times.
+        data: further JSON-ready results for machines, merged into the JSON document.
+    """
+
+    kind: str
+    title: str
+    summary: tuple[str, ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    warnings: Sequence[str] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report without its drawings, JSON-ready."""
+        return {
+            "kind": self.kind,
+            "title": self.title,
+            "summary": list(self.summary),
+            "metrics": {name: metric.to_json() for name, metric in self.metrics.items()},
+            "tables": [
+                {"title": t.title, "columns": list(t.columns), "rows": [[_plain(c) for c in row] for row in t.rows]}
+                for t in self.tables
+            ],
+            "warnings": list(self.warnings),
+            "provenance": dict(self.provenance),
+            **self.data,
+        }
+
+    def to_markdown(self) -> str:
+        """The report without its drawings, as Markdown."""
+        lines = [f"# {_harmless(self.title)}", "", *(_harmless(sentence) for sentence in self.summary), ""]
+        if self.warnings:
+            lines += ["## Warnings", "", *(f"- {_harmless(warning)}" for warning in self.warnings), ""]
+        if self.metrics:
+            lines += ["## Figures", "", *_markdown_rows(("metric", "value"), list(self.metrics.items())), ""]
+        for table in self.tables:
+            lines += [f"## {_harmless(table.title)}", "", *_markdown_rows(table.columns, table.rows), ""]
+            lines += [_harmless(table.note), ""] if table.note else []
+        if self.provenance:
+            lines += ["## Provenance", "", "```json", json.dumps(self.provenance, indent=2, default=str), "```", ""]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The whole page in a frame of its own, for notebooks."""
+        from html import escape
+
+        from photovision.core.page import to_html
+
+        return f'<iframe srcdoc="{escape(to_html(self))}" style="width:100%;height:80vh;border:0" sandbox></iframe>'
+
+
+def cell_text(cell: Any) -> str:
+    """A table cell as people read it."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, float):
+        return f"{cell:,.3g}" if abs(cell) < 1000 else f"{cell:,.0f}"
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+
+
+def _harmless(text: str) -> str:
+    """Class and file names come from strangers, and Markdown passes HTML through."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _plain(cell: Any) -> Any:
+    return cell.to_json() if isinstance(cell, Metric) else cell
+
+
+def _markdown_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    def line(cells: Sequence[Any]) -> str:
+        return "| " + " | ".join(_harmless(cell_text(c)).replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
+
+    return [line(columns), "|" + " --- |" * len(columns), *(line(row) for row in rows)]

@@ -1,0 +1,124 @@
+"""The values that flow through Photovision: frozen, and validated when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from photovision.core.errors import UsageError
+
+Image = npt.NDArray[np.uint8]
+"""uint8 RGB picture of shape (H, W, 3), values 0 to 255, upright."""
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One picture with what is known about it.
+
+    Attributes:
+        id: unique name within its dataset; for files the path relative to the dataset's root, with forward slashes.
+        image: path of a picture file, or an upright uint8 RGB array (H, W, 3).
+        target: names of the classes that are true of it; exactly one for single-label data, any number (none, too)
+            for multi-label data, None where the truth is unknown.
+        groups: attributes such as patient, camera or weather, all as strings.
+
+    Example:
+        >>> Sample("cats/1.jpg", Path("pictures/cats/1.jpg"), ("cats",)).label
+        'cats'
+    """
+
+    id: str
+    image: Path | Image
+    target: tuple[str, ...] | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.image, np.ndarray):
+            check_image(self.image, self.id)
+
+    @property
+    def label(self) -> str:
+        """The one class name; raises UsageError where there is none or more than one."""
+        if self.target is None or len(self.target) != 1:
+            raise UsageError(f"sample '{self.id}' should have exactly one label, but has {self.target!r}")
+        return self.target[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """The answer of a classifier for one picture.
+
+    Attributes:
+        probs: float32 (C,), calibrated, in the order of `classes`; sums to 1 for single-label models.
+        classes: C class names.
+        multilabel: whether several classes may be true at once.
+        thresholds: float32 (C,), the least probability at which a class counts as true; multi-label only.
+        file: where the picture came from, if it came from a file.
+        known: whether the picture resembles the training data; None where no novelty gate exists.
+
+    Example:
+        >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog")).label
+        'dog'
+    """
+
+    probs: Floats
+    classes: tuple[str, ...]
+    multilabel: bool = False
+    thresholds: Floats | None = None
+    file: str | None = None
+    known: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.probs.shape != (len(self.classes),):
+            raise UsageError(f"probs should have shape ({len(self.classes)},), got {self.probs.shape}")
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.probs.argmax())]
+
+    @property
+    def prob(self) -> float:
+        """The probability of `label`, 0 to 1."""
+        return float(self.probs.max())
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes that count as true: the most probable one, or for multi-label all at or above their threshold."""
+        if not self.multilabel:
+            return (self.label,)
+        limits = np.full(len(self.classes), 0.5) if self.thresholds is None else self.thresholds
+        return tuple(name for name, p, limit in zip(self.classes, self.probs, limits, strict=True) if p >= limit)
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The k most probable classes with their probabilities, most probable first."""
+        order = np.argsort(-self.probs, kind="stable")[:k]
+        return [(self.classes[i], float(self.probs[i])) for i in order]
+
+    def _repr_html_(self) -> str:
+        """A row of bars, for notebooks."""
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td><progress value='{p:.4f}' max='1'></progress> {p:.1%}</td></tr>"
+            for name, p in self.top()
+        )
+        return f"<table>{rows}</table>"
+
+
+def check_image(image: object, name: str) -> None:
+    """Raise UsageError unless `image` is a non-empty uint8 RGB array (H, W, 3)."""
+    if not isinstance(image, np.ndarray):
+        raise UsageError(f"{name}: a picture should be a uint8 array (H, W, 3), got {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise UsageError(
+            f"{name}: a picture should be a non-empty uint8 array (H, W, 3) in RGB order,"
+            f" got {image.dtype} {image.shape}"
+        )

@@ -1,0 +1,75 @@
+"""Augmentation: new views of a training picture, each determined by a seed alone.
+
+A view depends on (seed, epoch, position) and on nothing else: not on the worker, the process, or what ran before. So
+training resumes exactly, and two processes see what one would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageEnhance
+
+from photovision.core.image import decode
+from photovision.core.preprocess import Box, Preprocess
+from photovision.core.types import Image, Sample
+
+_ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What is varied, and how much.
+
+    Attributes:
+        scale: least share of the picture's area that a view shows, 0 to 1.
+        ratio: largest change of proportions, as a factor.
+        flip: whether half of the views are mirrored left to right; off where orientation carries meaning (letters).
+        jitter: largest relative change of brightness, contrast and saturation.
+
+    Example:
+        >>> view = Augment()(Pillow.new("RGB", (40, 30)), Preprocess((24, 24)), np.random.default_rng(0))
+        >>> view.shape
+        (24, 24, 3)
+    """
+
+    scale: float = 0.35
+    ratio: float = 4 / 3
+    flip: bool = True
+    jitter: float = 0.3
+
+    def __call__(self, picture: Pillow.Image, preprocess: Preprocess, rng: np.random.Generator) -> Image:
+        """One view: uint8 RGB at the preprocessing's size."""
+        view = preprocess.resize(picture, self._box(picture.size, rng))
+        flipped = self.flip and rng.random() < 0.5
+        factors = rng.uniform(1 - self.jitter, 1 + self.jitter, len(_ENHANCERS))
+        if self.jitter:
+            jittered = Pillow.fromarray(view)
+            for enhancer, factor in zip(_ENHANCERS, factors, strict=True):
+                jittered = enhancer(jittered).enhance(float(factor))
+            view = np.asarray(jittered)
+        return np.ascontiguousarray(view[:, ::-1]) if flipped else view
+
+    def _box(self, size: tuple[int, int], rng: np.random.Generator) -> Box:
+        """A random window (Inception's random resized crop), clipped to the picture."""
+        width, height = size
+        area = rng.uniform(self.scale, 1.0)
+        stretch = float(np.exp(rng.uniform(-np.log(self.ratio), np.log(self.ratio))))
+        shown_w = min(width, width * float(np.sqrt(area * stretch)))
+        shown_h = min(height, height * float(np.sqrt(area / stretch)))
+        left, top = rng.uniform(0, width - shown_w), rng.uniform(0, height - shown_h)
+        return left, top, left + shown_w, top + shown_h
+
+
+def open_picture(sample: Sample, preprocess: Preprocess) -> Pillow.Image:
+    """A sample's upright RGB picture, with enough pixels for random windows of it."""
+    if isinstance(sample.image, np.ndarray):
+        return Pillow.fromarray(sample.image)
+    return decode(sample.image, least=(2 * preprocess.size[0], 2 * preprocess.size[1]))
+
+
+def load_pixels(sample: Sample, preprocess: Preprocess) -> Image:
+    """A sample at the preprocessing's size, without augmentation: the pixels that prediction sees."""
+    return preprocess.apply(sample.image) if isinstance(sample.image, np.ndarray) else preprocess.load(sample.image)

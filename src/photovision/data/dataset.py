@@ -1,0 +1,168 @@
+"""Dataset: pictures with their truths, lazily: nothing is decoded until somebody needs pixels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from photovision.core.errors import DataError
+from photovision.core.types import Floats, Ints, Sample
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with one file: it is left out of learning, counted and named, never guessed at.
+
+    Attributes:
+        id: the sample's id.
+        kind: "unreadable", "missing", "unlabelled" ...
+        message: one line for people.
+    """
+
+    id: str
+    kind: str
+    message: str
+
+
+class FileSamples(Sequence[Sample]):
+    """Samples of picture files, each made when it is asked for, so that a million files fit in little memory.
+
+    Args:
+        root: folder that all files lie below.
+        files: paths relative to `root`, with forward slashes; they are the ids, too.
+        targets: names of the true classes of every file, or None where unknown; equal tuples are best one object.
+        attributes: attribute name -> one string per file; "" where a file has no such attribute.
+
+    Example:
+        >>> FileSamples(Path("data"), ["x/1.jpg"], [("x",)], {"camera": ["B"]})[0].groups
+        {'camera': 'B'}
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        files: Sequence[str],
+        targets: Sequence[tuple[str, ...] | None],
+        attributes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._root, self._files, self._targets, self._attributes = root, files, targets, dict(attributes or {})
+        if any(len(column) != len(files) for column in (targets, *self._attributes.values())):
+            raise DataError(f"{len(files)} files need as many targets and values of every attribute")
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
+    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        file = self._files[index]
+        groups = {name: column[index] for name, column in self._attributes.items() if column[index]}
+        # A file name that is not UTF-8 still opens, but its id must be printable.
+        name = file if file.isascii() else file.encode("utf-8", "replace").decode()
+        return Sample(name, self._root / file, self._targets[index], groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Pictures with their truths.
+
+    Attributes:
+        samples: the pictures, in a fixed order.
+        classes: names, in the order of all probability vectors.
+        splits: the published split as name ("train", "val", "test") -> positions in `samples`; empty where the data
+            has none. Positions in no split are used by nobody.
+        multilabel: whether a picture may have any number of classes.
+        problems: what was found wrong while reading.
+        source: name of the format it was read from.
+
+    Example:
+        >>> data = Dataset((Sample("a", Path("a.png"), ("x",)), Sample("b", Path("b.png"), ("y",))), ("x", "y"))
+        >>> data.labels
+        array([0, 1])
+    """
+
+    samples: Sequence[Sample]
+    classes: tuple[str, ...]
+    splits: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    multilabel: bool = False
+    problems: tuple[Problem, ...] = ()
+    source: str = "memory"
+
+    def __post_init__(self) -> None:
+        known = set(self.classes)
+        if len(known) != len(self.classes):
+            raise DataError("class names should be unique, got " + ", ".join(sorted(self.classes)))
+        for sample in self.samples:
+            for name in sample.target or ():
+                if name not in known:
+                    raise DataError(f"sample '{sample.id}' has the label '{name}', which is not among the classes")
+        for name, positions in self.splits.items():
+            if name not in SPLITS:
+                raise DataError(f"a split should be called train, val or test, got '{name}'")
+            if positions and not 0 <= min(positions) <= max(positions) < len(self.samples):
+                raise DataError(f"split '{name}' names positions outside the {len(self.samples)} samples")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def labels(self) -> Ints:
+        """int64 (N,): the class index of every sample; raises UsageError for multi-label or unlabelled samples."""
+        index = {name: i for i, name in enumerate(self.classes)}
+        return np.array([index[sample.label] for sample in self.samples], dtype=np.int64)
+
+    @cached_property
+    def label_matrix(self) -> Floats:
+        """float32 (N, C) of 0 and 1: which classes are true of every sample."""
+        index = {name: i for i, name in enumerate(self.classes)}
+        matrix = np.zeros((len(self.samples), len(self.classes)), dtype=np.float32)
+        for row, sample in enumerate(self.samples):
+            for name in sample.target or ():
+                matrix[row, index[name]] = 1
+        return matrix
+
+    @property
+    def truth(self) -> np.ndarray:
+        """`label_matrix` for multi-label data, else `labels`."""
+        return self.label_matrix if self.multilabel else self.labels
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change when a picture's name, size, label or split changes."""
+        split_of = {position: name for name, positions in self.splits.items() for position in positions}
+        digest = hashlib.sha256(repr((self.classes, self.multilabel)).encode())
+        for position, sample in enumerate(self.samples):
+            image = sample.image
+            content = image.tobytes() if isinstance(image, np.ndarray) else str(_size_of(image)).encode()
+            facts = (sample.id, sample.target, sorted(sample.groups.items()), split_of.get(position))
+            digest.update(repr(facts).encode() + hashlib.sha256(content).digest())
+        return digest.hexdigest()[:16]
+
+    def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:
+        """The samples at these positions, in that order, without splits."""
+        return replace(self, samples=tuple(self.samples[int(i)] for i in positions), splits={})
+
+    def split(self, name: str) -> Dataset:
+        """The samples of one published split; raises DataError where it does not exist."""
+        if name not in self.splits:
+            raise DataError(f"the data has no split '{name}', only {', '.join(self.splits) or 'none'}")
+        return self.subset(self.splits[name])
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

@@ -1,0 +1,113 @@
+"""Data in, as people have it: a path whose format is found out, or arrays and paths from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from photovision.core.errors import DataError
+from photovision.core.types import Image, Sample
+from photovision.data.dataset import Dataset
+from photovision.data.formats import FORMATS, Format, clean, ordered
+
+Labels = Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | np.ndarray
+Pictures = Sequence[str | Path | np.ndarray] | np.ndarray
+
+
+def read_dataset(
+    source: str | Path, *, format: str | None = None, multilabel: bool | None = None, label_column: str | None = None
+) -> Dataset:
+    """Read the names and labels of pictures; no picture is opened.
+
+    Args:
+        source: a folder, or the path of a table.
+        format: name of a format, one of `FORMATS.names()`; found out if None.
+        multilabel: whether a picture may have several labels; found out if None.
+        label_column: the table's column to take labels from; `label` or one of its other names if None.
+
+    Raises:
+        DataError: it does not exist, has no pictures, or its labels cannot be understood.
+        UsageError: no format of that name.
+        MissingExtra: a Parquet table without pyarrow.
+
+    Example:
+        >>> read_dataset("nowhere/at/all")
+        Traceback (most recent call last):
+        photovision.core.errors.DataError: nowhere/at/all does not exist: check the path of the data
+    """
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"{path} does not exist: check the path of the data")
+    names = FORMATS.names() if format is None else (format,)
+    for name in names:
+        known: Format = FORMATS.load(name)
+        if format is not None or known.detects(path):
+            return known.read(path, multilabel=multilabel, label_column=label_column)
+    raise DataError(f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet): give one of these")
+
+
+def dataset_from_arrays(
+    images: Pictures,
+    labels: Labels,
+    classes: Sequence[str] | None = None,
+    splits: Mapping[str, Sequence[int] | np.ndarray] | None = None,
+) -> Dataset:
+    """A dataset from pictures in memory, or from their paths.
+
+    Args:
+        images: uint8 RGB (N, H, W, 3) or grey (N, H, W), or a list of such pictures or of paths.
+        labels: N class names, class indices, or lists of class names (multi-label).
+        classes: names in their order; found from the labels if None.
+        splits: published split as "train", "val" or "test" -> positions.
+
+    Raises:
+        DataError: lengths differ, or a label is not among the classes.
+
+    Example:
+        >>> data = dataset_from_arrays(np.zeros((4, 8, 8), np.uint8), ["a", "b", "a", "b"])
+        >>> len(data), data.classes, data.samples[0].image.shape
+        (4, ('a', 'b'), (8, 8, 3))
+    """
+    if len(images) != len(labels):
+        raise DataError(f"each picture needs its label, got {len(images):,} pictures and {len(labels):,} labels")
+    if not len(images):
+        raise DataError("expected at least one picture with its label, got none")
+    targets, multilabel = _targets(labels, classes)
+    names = tuple(clean(name) for name in classes) if classes is not None else ordered(n for t in targets for n in t)
+    width = len(str(len(images) - 1))
+    samples = tuple(
+        Sample(*_picture(image, f"{position:0{width}d}"), target)
+        for position, (image, target) in enumerate(zip(images, targets, strict=True))
+    )
+    if len({sample.id for sample in samples}) != len(samples):
+        raise DataError("each picture should be given once, but a path is given more than once: remove the repetitions")
+    kept = {name: tuple(int(i) for i in positions) for name, positions in (splits or {}).items()}
+    return Dataset(samples, names, kept, multilabel)
+
+
+def _picture(image: str | Path | np.ndarray, number: str) -> tuple[str, Path | Image]:
+    if isinstance(image, str | Path):
+        return Path(image).as_posix(), Path(image)
+    # Grey pictures are shown three times through a view, without copying their pixels.
+    return number, np.broadcast_to(image[..., None], (*image.shape, 3)) if image.ndim == 2 else image
+
+
+def _targets(labels: Labels, classes: Sequence[str] | None) -> tuple[list[tuple[str, ...]], bool]:
+    first = labels[0]
+    if isinstance(first, str):
+        return [(clean(str(label)),) for label in labels], False
+    if isinstance(first, int | np.integer):
+        return [(_name(int(label), classes),) for label in labels], False  # type: ignore[arg-type]
+    if isinstance(first, Sequence):
+        return [tuple(dict.fromkeys(clean(str(name)) for name in label)) for label in labels], True  # type: ignore[union-attr]
+    raise DataError(f"labels should be names, whole numbers or lists of names, got {type(first).__name__}")
+
+
+def _name(index: int, classes: Sequence[str] | None) -> str:
+    if classes is None:
+        return str(index)
+    if not 0 <= index < len(classes):
+        raise DataError(f"labels should be 0 to {len(classes) - 1}, one for each class name, got {index}")
+    return clean(classes[index])

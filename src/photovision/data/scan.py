@@ -1,0 +1,185 @@
+"""Scan: every picture is read and decoded once, and about a hundred bytes of facts are kept of each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+
+from photovision.core.errors import UnreadableImage
+from photovision.core.image import decode, read_header
+from photovision.core.parallel import batched, in_order
+from photovision.core.types import Ints, Sample
+from photovision.data.dataset import Dataset, Problem
+from photovision.data.similar import Looks, Signature, Words, near_duplicates, signature
+
+MAX_BYTES = 1 << 30
+_ENOUGH = (64, 64)
+_BATCH = 32
+
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+Sizes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Facts about the N pictures of a dataset, in its order; zeros where a picture is unreadable.
+
+    Attributes:
+        readable: bool (N,).
+        height, width: int32 (N,), pixels of the upright picture.
+        rotated: bool (N,), whether EXIF turns or mirrors the stored pixels.
+        bytes: int64 (N,), size of the file (of the pixels, for pictures in memory).
+        kind: uint8 (N,), index into `kinds`.
+        kinds: (format, mode) pairs that occur, such as ("JPEG", "RGB").
+        digest: uint64 (N,), the first 8 bytes of the SHA-256 of the file.
+        hash, colour, detail, brightness, contrast: as in `photovision.data.similar.Signature`, one row a picture.
+        problems: the unreadable pictures.
+    """
+
+    readable: Bools
+    height: Sizes
+    width: Sizes
+    rotated: Bools
+    bytes: Ints
+    kind: Bytes
+    kinds: tuple[tuple[str, str], ...]
+    digest: Words
+    hash: Words
+    colour: npt.NDArray[np.int8]
+    detail: Bytes
+    brightness: npt.NDArray[np.float32]
+    contrast: npt.NDArray[np.float32]
+    problems: tuple[Problem, ...]
+
+    def __len__(self) -> int:
+        return len(self.readable)
+
+    @property
+    def stretch(self) -> npt.NDArray[np.float64]:
+        """float64 (N,): width / height, 0 for unreadable pictures."""
+        return self.width / np.maximum(self.height, 1)
+
+    @cached_property
+    def duplicates(self) -> Ints:
+        """int64 (N,): position of the first picture of each group of near-duplicates, see `near_duplicates`."""
+        looks = Looks(self.digest, self.hash, self.colour, self.detail, self.contrast, self.stretch)
+        return near_duplicates(looks, np.flatnonzero(self.readable))
+
+
+class _Facts(NamedTuple):
+    size: tuple[int, int]
+    rotated: bool
+    bytes: int
+    kind: tuple[str, str]
+    digest: int
+    looks: Signature
+
+
+def scan(dataset: Dataset, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Scan:
+    """Read and decode every picture once, in threads; unreadable ones are listed, never raised.
+
+    Args:
+        dataset: N pictures.
+        workers: threads; the number of cores if None.
+        progress: called with (pictures done, N) now and then.
+
+    Example:
+        >>> from photovision.data.read import dataset_from_arrays
+        >>> scan(dataset_from_arrays(np.zeros((2, 8, 9), np.uint8), ["a", "b"])).width
+        array([9, 9], dtype=int32)
+    """
+    count = len(dataset)
+    found = _blank(count)
+    kinds: dict[tuple[str, str], int] = {}
+    problems = []
+
+    def look(positions: Sequence[int]) -> list[_Facts | UnreadableImage]:
+        return [_facts(dataset.samples[position]) for position in positions]
+
+    # Batches keep the threads' bookkeeping small beside the decoding of thumbnails.
+    for positions, facts_of in in_order(batched(range(count), _BATCH), look, workers):
+        for position, facts in zip(positions, facts_of, strict=True):
+            if isinstance(facts, UnreadableImage):
+                problems.append(Problem(dataset.samples[position].id, "unreadable", str(facts)))
+            else:
+                _keep(found, position, facts, kinds.setdefault(facts.kind, len(kinds)))
+        if progress is not None:
+            progress(positions[-1] + 1, count)
+    return Scan(kinds=tuple(kinds), problems=tuple(problems), **found)
+
+
+def _blank(count: int) -> dict[str, np.ndarray]:
+    shapes: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "readable": (np.bool_, (count,)),
+        "height": (np.int32, (count,)),
+        "width": (np.int32, (count,)),
+        "rotated": (np.bool_, (count,)),
+        "bytes": (np.int64, (count,)),
+        "kind": (np.uint8, (count,)),
+        "digest": (np.uint64, (count,)),
+        "hash": (np.uint64, (count, 4)),
+        "colour": (np.int8, (count, 32)),
+        "detail": (np.uint8, (count,)),
+        "brightness": (np.float32, (count,)),
+        "contrast": (np.float32, (count,)),
+    }
+    return {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
+
+
+def _keep(found: dict[str, np.ndarray], position: int, facts: _Facts, kind: int) -> None:
+    found["readable"][position] = True
+    found["height"][position], found["width"][position] = facts.size
+    found["rotated"][position] = facts.rotated
+    found["bytes"][position] = facts.bytes
+    found["kind"][position] = kind
+    found["digest"][position] = facts.digest
+    for name in Signature._fields:
+        found[name][position] = getattr(facts.looks, name)
+
+
+def _facts(sample: Sample) -> _Facts | UnreadableImage:
+    if isinstance(sample.image, np.ndarray):
+        height, width = sample.image.shape[:2]
+        content = sample.image.tobytes()
+        looks = signature(Pillow.fromarray(np.ascontiguousarray(sample.image)))
+        digest = _digest(content + repr(sample.image.shape).encode())
+        return _Facts((height, width), False, len(content), ("array", "RGB"), digest, looks)
+    try:
+        content = _content(sample.image)
+        header = read_header(content)
+        looks = signature(decode(content, least=_ENOUGH))
+    except UnreadableImage as error:
+        return UnreadableImage(str(error).removeprefix("the picture: "))
+    return _Facts(header.size, header.rotated, len(content), (header.format, header.mode), _digest(content), looks)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; raises UnreadableImage for what is not a file of sensible size."""
+    name = os.fspath(path)
+    try:
+        facts = os.stat(name)
+        if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited on for ever
+            raise UnreadableImage("is not a regular file")
+        if facts.st_size > MAX_BYTES:
+            raise UnreadableImage(f"has {facts.st_size:,} bytes, more than the limit of {MAX_BYTES:,}")
+        if facts.st_size == 0:
+            raise UnreadableImage("is empty (0 bytes)")
+        with open(name, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UnreadableImage(f"cannot be opened ({error.strerror})") from None
+
+
+def _digest(content: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "little")

@@ -1,0 +1,168 @@
+"""Feeds: what the loop learns from, batch by batch.
+
+A batch is a dict of tensors: `inputs` (uint8 pictures (N, H, W, 3) or float feature maps (N, C, H, W)) and `targets`
+float32 (N, C), soft labels that sum to 1 for single-label data. Which samples make up batch k of epoch e, and how each is
+varied, depends on (seed, e, k) alone, so a run can be resumed at any batch, and shared among processes: each takes its
+contiguous part of every global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from photovision.core.parallel import in_order
+from photovision.core.preprocess import Preprocess
+from photovision.core.types import Floats, Image, Sample
+from photovision.data.augment import Augment, load_pixels, open_picture
+
+Batch = dict[str, torch.Tensor]
+
+
+class Feed(Protocol):
+    """A source of batches.
+
+    Attributes:
+        targets: float32 (N, C), the truth of all samples.
+    """
+
+    targets: Floats
+
+    def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
+        """The inputs at these positions, varied as the epoch and the seed say; epoch -1 means not varied."""
+        ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every global batch this process computes: the `rank`-th of `world` equal ones."""
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, positions: np.ndarray) -> np.ndarray:
+        """This process's contiguous part; the number of positions must be a multiple of `world`."""
+        size = len(positions) // self.world
+        return positions[self.rank * size : (self.rank + 1) * size]
+
+
+def order(n: int, epoch: int, seed: int, batch_size: int, weights: Floats | None = None) -> np.ndarray:
+    """Positions of one epoch, shuffled, filled up to whole batches by starting over; int64 (steps, batch_size).
+
+    Args:
+        weights: float (n,), relative frequency of each sample (class-balanced sampling); None means each once.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    steps = max(1, -(-n // batch_size))
+    if weights is None:
+        shuffled = np.concatenate([rng.permutation(n) for _ in range(-(-steps * batch_size // n))])
+    else:
+        shuffled = rng.choice(n, steps * batch_size, p=weights / weights.sum())
+    return shuffled[: steps * batch_size].reshape(steps, batch_size).astype(np.int64)
+
+
+def batches(
+    feed: Feed, epoch: int, seed: int, batch_size: int, start: int, share: Share, weights: Floats | None = None
+) -> Iterator[Batch]:
+    """This process's batches of one epoch from batch `start` on, made ahead of time by one thread."""
+    parts = [share.of(row) for row in order(len(feed.targets), epoch, seed, batch_size, weights)[start:]]
+    for positions, inputs in in_order(parts, lambda rows: feed.take(rows, epoch, seed), workers=1, ahead=3):
+        yield {"inputs": inputs, "targets": torch.from_numpy(feed.targets[positions])}
+
+
+class PictureFeed:
+    """Pictures decoded and augmented anew every epoch, by a pool of threads."""
+
+    def __init__(
+        self, samples: tuple[Sample, ...], targets: Floats, preprocess: Preprocess, augment: Augment, workers: int
+    ) -> None:
+        self.samples, self.targets = samples, targets
+        self.preprocess, self.augment, self.workers = preprocess, augment, workers
+
+    def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
+        """uint8 (N, H, W, 3)."""
+
+        def view(position: int) -> Image:
+            sample = self.samples[position]
+            if epoch < 0:
+                return load_pixels(sample, self.preprocess)
+            rng = np.random.default_rng((seed, epoch, position))
+            return self.augment(open_picture(sample, self.preprocess), self.preprocess, rng)
+
+        return torch.from_numpy(np.stack([image for _, image in in_order(map(int, positions), view, self.workers)]))
+
+
+class SmallPictureFeed:
+    """Small pictures held in memory and augmented a batch at a time: shifted, mirrored, partly erased.
+
+    Decoding 60,000 files of 28 pixels every epoch would cost more than the network.
+    """
+
+    def __init__(self, images: Image, targets: Floats, augment: Augment, *, shift: int = 2, erase: int = 0) -> None:
+        self.images, self.targets, self.augment = images, targets, augment
+        self.shift, self.erase = shift, erase
+
+    def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
+        """uint8 (N, H, W, 3)."""
+        images = torch.from_numpy(self.images[positions])
+        if epoch < 0:
+            return images
+        # Drawn for all samples of the epoch at once: a sample's view depends on neither its batch nor its process.
+        draws = _draws(seed, epoch, len(self.images))[positions]
+        images = self._shifted(images, torch.from_numpy(draws[:, :2]))
+        if self.augment.flip:
+            mirrored = torch.from_numpy(draws[:, 2] < 0.5)
+            images = torch.where(mirrored[:, None, None, None], images.flip(2), images)
+        return self._erased(images, torch.from_numpy(draws[:, 3:5])) if self.erase else images
+
+    def _shifted(self, images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        n, height, width, _ = images.shape
+        by = (draws * (2 * self.shift + 1)).long().clamp(0, 2 * self.shift) - self.shift
+        rows = _reflect(torch.arange(height)[None] + by[:, :1], height)
+        columns = _reflect(torch.arange(width)[None] + by[:, 1:], width)
+        return images[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+    def _erased(self, images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        _, height, width, _ = images.shape
+        top, left = (draws[:, 0] * (height - self.erase)).long(), (draws[:, 1] * (width - self.erase)).long()
+        y, x = torch.arange(height)[None, :, None], torch.arange(width)[None, None, :]
+        inside = (y >= top[:, None, None]) & (y < top[:, None, None] + self.erase)
+        inside = inside & (x >= left[:, None, None]) & (x < left[:, None, None] + self.erase)
+        return images.masked_fill(inside[..., None], 128)
+
+
+class FeatureFeed:
+    """Feature maps of a frozen trunk, computed once over several augmented views of every picture.
+
+    Args:
+        views: float16 (N, C, H, W) each, in memory or memory-mapped; view 0 is the picture as prediction sees it.
+        targets: float32 (N, C).
+    """
+
+    def __init__(self, views: Sequence[np.ndarray], targets: Floats) -> None:
+        self.views, self.targets = views, targets
+
+    def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
+        """float32 (N, C, H, W): every epoch another view, each picture going through them from a start of its own."""
+        chosen = np.zeros(len(positions), dtype=np.int64)
+        if epoch >= 0:
+            start = (_draws(seed, 0, len(self.targets))[positions, 0] * len(self.views)).astype(np.int64)
+            chosen = (start + epoch) % len(self.views)
+        rows = [self.views[view][position] for view, position in zip(chosen, positions, strict=True)]
+        return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+@lru_cache(maxsize=2)
+def _draws(seed: int, epoch: int, n: int) -> Floats:
+    """float32 (n, 5), uniform from 0 to 1: what one epoch varies of each sample."""
+    return np.random.default_rng((seed, epoch, 1)).random((n, 5), dtype=np.float32)
+
+
+def _reflect(index: torch.Tensor, size: int) -> torch.Tensor:
+    index = index.abs()
+    return torch.where(index >= size, 2 * (size - 1) - index, index).clamp(0, size - 1)

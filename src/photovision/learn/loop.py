@@ -1,0 +1,291 @@
+"""THE training loop. Every network of Photovision learns here; what varies is the task, the feed and the plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import nn
+
+from photovision.core.report import Metric
+from photovision.core.types import Floats
+from photovision.learn import checkpoint
+from photovision.learn.feed import Batch, Feed, Share, batches
+from photovision.learn.log import Listener, Progress, Tracker, silent
+from photovision.learn.optim import Average, build_optimiser, mix, set_rate
+from photovision.learn.plan import Plan
+from photovision.learn.task import Task
+
+Prepare = Callable[[torch.Tensor], torch.Tensor]
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything around a run that does not change what is learned.
+
+    Attributes:
+        accelerator: devices and processes.
+        listener: told of every step.
+        trackers: told of every validation.
+        checkpoint: file that the run's state is kept in, or None.
+        deadline: `time.monotonic()` at which the run ends with the best so far.
+        stage: name of the rung, for people.
+    """
+
+    accelerator: Accelerator
+    listener: Listener = silent
+    trackers: tuple[Tracker, ...] = ()
+    checkpoint: Path | None = None
+    deadline: float = float("inf")
+    stage: str = "training"
+
+
+@dataclass
+class Fit:
+    """What a run found.
+
+    Attributes:
+        network: with the weights that validated best, on the CPU, in evaluation mode.
+        score: of these weights on validation.
+        curve: one entry a validation: epoch, seconds, loss, val.
+        stopped: "done", "patience", "deadline" or "interrupted".
+    """
+
+    network: nn.Module
+    score: Metric
+    curve: list[dict[str, float]]
+    stopped: str
+
+
+@dataclass
+class _State:
+    """What a run has reached; all of it goes into the checkpoint."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_score: Metric | None = None
+    best_epoch: int = 0
+
+
+def fit(
+    network: nn.Module,
+    task: Task,
+    plan: Plan,
+    train: Feed,
+    val: Feed,
+    prepare: Prepare,
+    setting: Setting,
+    weights: Floats | None = None,
+) -> Fit:
+    """Train a network and return it with the weights that validated best.
+
+    Killed at any moment and started again with the same arguments, it ends with the same weights as if it had never
+    been interrupted. Ctrl-C ends it with the best so far.
+
+    Args:
+        network: maps prepared inputs (N, C, H, W) to raw outputs (N, K); changed in place.
+        task: the loss and the validation score.
+        plan: every choice of the run.
+        train, val: feeds; the validation feed is never varied.
+        prepare: from a feed's inputs to the network's, on the device (normalisation of uint8 pictures).
+        setting: devices, listeners, checkpoint, deadline.
+        weights: float (N,), relative frequency of the training samples; None means each once an epoch.
+    """
+    run = _Run(network, task, plan, train, val, prepare, setting, weights)
+    stopped = "done"
+    try:
+        while run.state.epoch < plan.epochs and stopped == "done":
+            stopped = run.train_epoch()
+            last = run.state.epoch == plan.epochs or stopped != "done"
+            if last or run.state.epoch % plan.validate_every == 0:
+                run.validate()
+                if plan.patience and not last and run.state.epoch - run.state.best_epoch >= plan.patience:
+                    stopped = "patience"
+            run.keep()
+    except KeyboardInterrupt:
+        if run.state.best_score is None:
+            raise
+        stopped = "interrupted"
+    assert run.state.best_score is not None
+    network.load_state_dict(run.state.best)
+    return Fit(network.cpu().eval(), run.state.best_score, run.state.curve, stopped)
+
+
+class _Run:
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        plan: Plan,
+        train: Feed,
+        val: Feed,
+        prepare: Prepare,
+        setting: Setting,
+        weights: Floats | None,
+    ) -> None:
+        self.task, self.plan, self.train, self.val = task, plan, train, val
+        self.setting, self.weights = setting, weights
+        self.accelerator = setting.accelerator
+        torch.manual_seed(plan.seed)
+        device = self.accelerator.device
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.prepare = _on_device(prepare, device)
+        self.average = Average(self.network, plan.ema)
+        optimiser = build_optimiser(self.network, plan)
+        model = torch.compile(self.network) if plan.compile else self.network
+        self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
+        self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
+        self.steps = max(1, -(-len(train.targets) // plan.batch_size))
+        self.state = self._restore()
+        self.started = time.monotonic() - self.state.seconds
+        self.kept = time.monotonic()
+
+    def train_epoch(self) -> str:
+        """Go on with the present epoch to its end, or until the deadline."""
+        state, plan = self.state, self.plan
+        self.network.train()
+        if not plan.train_norm:
+            _freeze_norms(self.network)
+        for batch in batches(
+            self.train, state.epoch, plan.seed, plan.batch_size, state.step, self.share, self.weights
+        ):
+            state.losses.append(self._step(batch))
+            state.seconds = time.monotonic() - self.started
+            self._tell()
+            if self._any(time.monotonic() > self.setting.deadline):
+                state.epoch, state.step = state.epoch + 1, 0
+                return "deadline"
+            if time.monotonic() - self.kept > CHECKPOINT_SECONDS and state.step % plan.accumulate == 0:
+                self.keep()
+        state.epoch, state.step = state.epoch + 1, 0
+        return "done"
+
+    def _step(self, batch: Batch) -> float:
+        state, plan, accelerator = self.state, self.plan, self.accelerator
+        set_rate(self.optimiser, plan, (state.epoch + state.step / self.steps) / plan.epochs)
+        draws = np.random.default_rng((plan.seed, state.epoch, state.step, 2))
+        inputs, targets = self.prepare(batch["inputs"]), batch["targets"].to(accelerator.device)
+        inputs, targets = mix(inputs, targets, plan, draws, (self.share.rank, self.share.world))
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+            loss = self.task.loss(self.model, {"inputs": inputs, "targets": targets}, plan.label_smoothing)["loss"]
+        accelerator.backward(loss / plan.accumulate)
+        state.step += 1
+        if state.step % plan.accumulate == 0 or state.step == self.steps:
+            accelerator.clip_grad_norm_(self.network.parameters(), plan.clip)
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+            self.average.update(self.network)
+        return float(loss.detach())
+
+    def validate(self) -> None:
+        """Score the averaged weights, and keep them where they are the best so far."""
+        state, network = self.state, self.average.network
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16"):
+            raw = outputs(network, self.val, self.prepare, self.accelerator)
+        score = self.task.score(self.task.decode(raw), self.val.targets)
+        loss = float(np.mean(state.losses)) if state.losses else 0.0
+        state.losses = []
+        state.curve.append(
+            {"epoch": state.epoch, "seconds": round(state.seconds, 2), "loss": loss, "val": score.value}
+        )
+        for tracker in self.setting.trackers:
+            tracker.log(self.setting.stage, state.epoch, {"loss": loss, "val": score.value})
+        if state.best_score is None or score.value >= state.best_score.value - self._noise(state.best_score):
+            state.best_score, state.best_epoch = score, state.epoch
+            state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+    def _noise(self, best: Metric) -> float:
+        """A standard error of the best score, in the second half of the run.
+
+        The rate is then small and weights have settled: a later score that is lower by less than chance is no reason to
+        keep weights that were still on their way (the one-standard-error rule, Breiman et al. 1984).
+        """
+        if best.low is None or best.high is None or self.state.epoch <= self.plan.epochs / 2:
+            return 0.0
+        return (best.high - best.low) / (2 * 1.96)
+
+    def keep(self) -> None:
+        """Write the checkpoint."""
+        self.kept = time.monotonic()
+        if self.setting.checkpoint is None or not self.accelerator.is_main_process:
+            return
+        best_score = self.state.best_score.to_json() if self.state.best_score else None
+        state = {
+            "state": {**vars(self.state), "best_score": best_score},
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "updates": self.average.updates,
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        checkpoint.save(self.setting.checkpoint, state)
+
+    def _restore(self) -> _State:
+        kept = checkpoint.load(self.setting.checkpoint) if self.setting.checkpoint else None
+        if kept is None:
+            return _State()
+        self.network.load_state_dict(kept["network"])
+        self.average.network.load_state_dict(kept["average"])
+        self.average.updates = kept["updates"]
+        self.optimiser.load_state_dict(kept["optimiser"])
+        torch.set_rng_state(kept["random"])
+        state: dict[str, Any] = kept["state"]
+        score = state.pop("best_score")
+        return _State(**state, best_score=Metric.from_json(score) if score else None)
+
+    def _tell(self) -> None:
+        state, plan = self.state, self.plan
+        recent = float(np.mean(state.losses[-50:]))
+        line = f"epoch {min(state.epoch + 1, plan.epochs)}/{plan.epochs}, loss {recent:.3f}"
+        if state.best_score is not None:
+            line += f", val {state.curve[-1]['val']:.1%} (best {state.best_score.value:.1%})"
+        done = state.epoch * self.steps + state.step
+        self.setting.listener(Progress(self.setting.stage, done, plan.epochs * self.steps, line))
+
+    def _any(self, wish: bool) -> bool:
+        """Whether any process wants to stop: all must stop at the same step, or they would wait for ever."""
+        if self.accelerator.num_processes == 1:
+            return wish
+        wishes = torch.tensor([float(wish)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(wishes, "sum").item())
+
+
+@torch.no_grad()
+def outputs(network: nn.Module, feed: Feed, prepare: Prepare, accelerator: Accelerator, batch_size: int = 64) -> Floats:
+    """Raw outputs float32 (N, K) of a network in evaluation mode for a whole feed, each process doing its part."""
+    network.eval()
+    prepare = _on_device(prepare, accelerator.device)
+    parts = np.array_split(np.arange(len(feed.targets)), -(-len(feed.targets) // batch_size))
+    own = [
+        (number, network(prepare(feed.take(positions, -1, 0))).float().cpu().numpy())
+        for number, positions in enumerate(parts)
+        if number % accelerator.num_processes == accelerator.process_index
+    ]
+    everything = gather_object(own) if accelerator.num_processes > 1 else own
+    return np.concatenate([rows for _, rows in sorted(everything, key=lambda pair: pair[0])])
+
+
+def _freeze_norms(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def _on_device(prepare: Prepare, device: torch.device) -> Prepare:
+    def ready(inputs: torch.Tensor) -> torch.Tensor:
+        value = prepare(inputs.to(device, non_blocking=True))
+        return value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+
+    return ready

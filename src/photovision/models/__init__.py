@@ -1,0 +1,1 @@
+"""Floor 3: networks, their weights and licences, and their export."""

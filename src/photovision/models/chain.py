@@ -1,0 +1,64 @@
+"""A network as a chain of modules, so that its lower part can be run once and its upper part trained many times.
+
+Freezing pays only if the frozen part is not computed again and again. Most convolutional networks of timm are their
+registered children applied one after the other; `chain` finds that order and proves it on a picture of noise, so no list
+of architectures is needed and a network of another shape (a transformer) is simply not split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """One step of a chain.
+
+    Attributes:
+        name: the module's dotted name within the network.
+        module: the module itself, shared with the network.
+        shape: (C, H, W) or (C,) of its output for one picture.
+    """
+
+    name: str
+    module: nn.Module
+    shape: tuple[int, ...]
+
+
+@torch.no_grad()
+def chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
+    """The steps whose composition is the network, or None where it is no such chain.
+
+    Args:
+        network: from `photovision.models.backbones.create`.
+        size: (H, W) of its input.
+    """
+    training = network.training
+    network.eval()
+    try:
+        device = next(network.parameters()).device
+        noise = torch.rand(2, 3, *size, device=device, generator=torch.Generator(device).manual_seed(0))
+        expected, links, value = network(noise), [], noise
+        for name, module in _steps(network):
+            value = module(value)
+            links.append(Link(name, module, tuple(value.shape[1:])))
+        same = value.shape == expected.shape and torch.allclose(value, expected, rtol=1e-3, atol=1e-4)
+        return links if same else None
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return None
+    finally:
+        network.train(training)
+
+
+def _steps(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Children in order of registration; containers of stages are opened."""
+    steps: list[tuple[str, nn.Module]] = []
+    for name, child in network.named_children():
+        if type(child) is nn.Sequential and len(child) > 1 and name in ("blocks", "stages", "features", "layers"):
+            steps += [(f"{name}.{inner}", module) for inner, module in child.named_children()]
+        else:
+            steps.append((name, child))
+    return steps

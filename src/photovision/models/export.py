@@ -1,0 +1,192 @@
+"""Export: from a trained network to one ONNX graph that takes uint8 pixels and gives calibrated probabilities.
+
+Normalisation, temperature and softmax are inside the graph, so no consumer can get them wrong. The graph is then run on
+the user's own validation pictures beside the network it came from, and refused where the two do not decide alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from photovision.core.errors import ExportError
+from photovision.core.files import explained
+from photovision.core.preprocess import Preprocess
+from photovision.core.types import Image
+from photovision.runtime.session import Precision, fastest_precision, open_session
+
+TOLERANCE = 1e-3
+"""Largest allowed difference of a probability between the network and its float32 graph."""
+LEAST_AGREEMENT = 0.995
+"""Least share of pictures with the same most probable class, for the graph in reduced precision."""
+
+
+class Normalise(nn.Module):
+    """uint8 RGB (N, H, W, 3) -> float32 (N, 3, H, W), as `Preprocess.normalise` describes."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(preprocess.mean, dtype=torch.float32)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(preprocess.std, dtype=torch.float32)[:, None, None], persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalise a batch."""
+        return (images.permute(0, 3, 1, 2).to(torch.float32) / 255 - self.mean) / self.std
+
+
+class Decider(nn.Module):
+    """The whole way from pixels to probabilities.
+
+    Outputs: `probs` float32 (N, C), `logits` float32 (N, C) before the temperature, `embedding` float32 (N, D) of unit
+    norm: what the classifier's last layer sees.
+    """
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess, temperature: float, multilabel: bool) -> None:
+        super().__init__()
+        self.normalise = Normalise(preprocess)
+        self.network = network
+        self.temperature = temperature
+        self.multilabel = multilabel
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Decide on a batch."""
+        features = embed(self.network, self.normalise(images))
+        logits = classifier(self.network)(features)
+        scaled = logits / self.temperature
+        probs = scaled.sigmoid() if self.multilabel else scaled.softmax(dim=1)
+        return probs, logits, nn.functional.normalize(features, dim=1)
+
+
+def embed(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """What the last layer of a timm network sees: float32 (N, D), for a normalised batch (N, 3, H, W)."""
+    features: torch.Tensor = network.forward_head(network.forward_features(batch), pre_logits=True)  # type: ignore[operator]
+    return features
+
+
+def classifier(network: nn.Module) -> nn.Linear:
+    """The last layer of a timm network."""
+    layer = network.get_classifier()  # type: ignore[operator]
+    if not isinstance(layer, nn.Linear):
+        raise ExportError(f"the network's last layer should be linear, got {type(layer).__name__}; choose another backbone")
+    return layer
+
+
+def export_graph(module: nn.Module, size: tuple[int, int], outputs: tuple[str, ...], path: Path) -> None:
+    """Write a module with uint8 input `images` (N, H, W, 3) as an ONNX file with a free batch size.
+
+    Raises:
+        ExportError: the network has an operation that ONNX cannot express.
+    """
+    module.eval()
+    example = torch.zeros(2, *size, 3, dtype=torch.uint8)
+    noise = io.StringIO()
+    try:
+        with torch.no_grad(), _quiet(), contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
+            program = torch.onnx.export(
+                module.cpu(),
+                (example,),
+                input_names=["images"],
+                output_names=list(outputs),
+                dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=65536)}},
+                dynamo=True,
+                verbose=False,
+            )
+        with explained(path):
+            program.save(path)
+    except Exception as error:
+        if isinstance(error, OSError):
+            raise
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ExportError(f"the network cannot be written as ONNX ({reason}); choose another backbone") from error
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How an exported graph compares with the network it came from, on real pictures.
+
+    Attributes:
+        pictures: how many were compared.
+        max_abs_prob_difference: of the float32 graph, over all pictures and classes.
+        agreement: share of pictures with the same most probable class in the arithmetic used here.
+        precision: "f32" where reduced precision decided differently, so that no machine uses it; else None.
+        tolerance: what was allowed.
+    """
+
+    pictures: int
+    max_abs_prob_difference: float
+    agreement: float
+    precision: str | None
+    tolerance: float
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return dict(vars(self))
+
+
+@torch.no_grad()
+def check_parity(decider: Decider, graph: Path, images: Image) -> Parity:
+    """Compare a graph with its network on uint8 pictures (N, H, W, 3).
+
+    Raises:
+        ExportError: a probability differs by more than TOLERANCE.
+    """
+    decider.eval()
+    expected = np.concatenate([decider(torch.from_numpy(part))[0].numpy() for part in _parts(images)])
+    exact = open_session(graph, precision="f32")
+    got = np.concatenate([exact.run(part)["probs"] for part in _parts(images)])
+    difference = float(np.abs(expected - got).max())
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"the exported graph does not decide like the network: a probability differs by {difference:.2g}, more than"
+            f" {TOLERANCE} on {len(images)} pictures; choose another backbone and report this"
+        )
+    reduced: Precision = fastest_precision()
+    agreement = _agreement(expected, got)
+    precision = None
+    if reduced != "f32":
+        fast = open_session(graph, precision=reduced)
+        quick = np.concatenate([fast.run(part)["probs"] for part in _parts(images)])
+        agreement, precision = _agreement(expected, quick), None
+        if agreement < LEAST_AGREEMENT:
+            agreement, precision = _agreement(expected, got), "f32"
+    return Parity(len(images), difference, agreement, precision, TOLERANCE)
+
+
+def _agreement(expected: np.ndarray, got: np.ndarray) -> float:
+    return float((expected.argmax(1) == got.argmax(1)).mean())
+
+
+def _parts(images: Image) -> list[Image]:
+    return [images[start : start + 32] for start in range(0, len(images), 32)]
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """The exporter talks a lot about its own progress."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    before = os.environ.get("TQDM_DISABLE")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if before is not None:
+            os.environ["TQDM_DISABLE"] = before

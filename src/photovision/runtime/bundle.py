@@ -1,0 +1,117 @@
+"""The bundle: a folder that holds a model with all it needs, and is also a valid Hugging Face model repository.
+
+    config.json        timm's description of the network
+    model.safetensors  the trained weights
+    model.onnx         preprocessing after decoding, network, temperature and softmax in one graph, uint8 in
+    bundle.json        this module's schema: classes, preprocessing, calibration, training arguments, figures, licences
+    README.md          the model card
+    report.html ...    the proof
+
+There is no pickle in it. Everything read from it is checked before use: a bundle may come from a stranger.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photovision.core.errors import ModelError
+from photovision.core.preprocess import Preprocess
+from photovision.core.types import Floats
+
+VERSION = 1
+_LARGEST_JSON = 64 * 2**20
+_NEEDED = ("task", "classes", "preprocess", "temperature", "multilabel", "training", "licences")
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle on disk, checked.
+
+    Attributes:
+        path: its folder.
+        info: the whole of bundle.json.
+    """
+
+    path: Path
+    info: dict[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the network's outputs."""
+        return tuple(self.info["classes"])
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether several classes may be true of a picture."""
+        return bool(self.info["multilabel"])
+
+    @property
+    def thresholds(self) -> Floats | None:
+        """float32 (C,): from which probability on a class counts as true; multi-label only."""
+        values = self.info.get("thresholds")
+        return None if values is None else np.asarray(values, dtype=np.float32)
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How a picture becomes the graph's input."""
+        return Preprocess.from_json(self.info["preprocess"])
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX file."""
+        return self.path / "model.onnx"
+
+    @property
+    def precision(self) -> str | None:
+        """The arithmetic that passed the parity check; None leaves the choice to the machine."""
+        return self.info.get("parity", {}).get("precision")
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Open a bundle.
+
+    Raises:
+        ModelError: the folder is missing, not a bundle, damaged, or from a newer version of Photovision.
+    """
+    folder = Path(path)
+    file = folder / "bundle.json"
+    if not folder.is_dir():
+        raise ModelError(f"no model at {folder}: expected a folder that 'photovision train' wrote")
+    if not file.is_file():
+        raise ModelError(f"{folder} is not a Photovision model: it has no bundle.json; give the folder made by 'train'")
+    if file.stat().st_size > _LARGEST_JSON:
+        raise ModelError(f"{file} is larger than any bundle should be ({file.stat().st_size:,} bytes)")
+    try:
+        info = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise ModelError(f"{file} is damaged ({error}); copy the model again or train it again") from None
+    _check(info, folder)
+    return Bundle(folder, info)
+
+
+def _check(info: Any, folder: Path) -> None:
+    if not isinstance(info, dict) or info.get("format") != "photovision":
+        raise ModelError(f"{folder} is not a Photovision model: its bundle.json is something else's")
+    version = info.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise ModelError(f"{folder}: bundle.json has no valid version, got {version!r}; train the model again")
+    if version > VERSION:
+        raise ModelError(
+            f"{folder} was made by a newer Photovision (bundle version {version}, this one reads up to {VERSION}):"
+            " pip install --upgrade photovision"
+        )
+    missing = [name for name in _NEEDED if name not in info]
+    if missing:
+        raise ModelError(f"{folder}: bundle.json lacks {', '.join(missing)}; copy the model again or train it again")
+    classes = info["classes"]
+    if not isinstance(classes, list) or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
+        raise ModelError(f"{folder}: bundle.json should list at least two class names")
+    thresholds = info.get("thresholds")
+    if thresholds is not None and (not isinstance(thresholds, list) or len(thresholds) != len(classes)):
+        raise ModelError(f"{folder}: bundle.json should have one threshold a class")
+    Preprocess.from_json(info["preprocess"])

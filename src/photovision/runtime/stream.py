@@ -1,0 +1,86 @@
+"""From a stream of pictures to a stream of outputs: decoding in threads, network in batches, order kept, memory flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from photovision.core.errors import UnreadableImage
+from photovision.core.parallel import batched, in_order
+from photovision.core.preprocess import Preprocess
+from photovision.core.types import Image
+from photovision.runtime.session import Session
+
+Source = str | Path | bytes | Image
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Generic[T]):
+    """What the graph says about one item.
+
+    Attributes:
+        item: what was given.
+        outputs: output name -> its row; empty where the picture could not be read.
+        error: why it could not be read, or None.
+    """
+
+    item: T
+    outputs: dict[str, np.ndarray]
+    error: UnreadableImage | None = None
+
+
+def loader(preprocess: Preprocess) -> Callable[[Source], Image]:
+    """From a path, a file's content or an array to the pixels that the network sees."""
+    return lambda source: preprocess.apply(source) if isinstance(source, np.ndarray) else preprocess.load(source)
+
+
+def stream(
+    items: Iterable[T], load: Callable[[T], Image], session: Session, *, batch_size: int = 32
+) -> Iterator[Answer[T]]:
+    """Answer every item, in order, with at most a few batches in memory.
+
+    Args:
+        items: any iterable, also a generator over millions.
+        load: from an item to uint8 RGB (H, W, 3), called in threads; UnreadableImage becomes the item's answer.
+        session: an open graph with uint8 input (N, H, W, 3).
+        batch_size: pictures a call of the network.
+
+    Example: see `photovision.tasks.recognizer.Recognizer.stream`.
+    """
+
+    def attempt(item: T) -> Image | UnreadableImage:
+        try:
+            return load(item)
+        except UnreadableImage as error:
+            return error
+
+    # The network runs in a thread of its own, so that the next batch is gathered meanwhile.
+    with ThreadPoolExecutor(1, thread_name_prefix="network") as network:
+        waiting: tuple[list[tuple[T, Image | UnreadableImage]], Future[dict[str, np.ndarray]] | None] | None = None
+        for batch in batched(in_order(items, attempt, ahead=2 * batch_size), batch_size):
+            readable = [image for _, image in batch if isinstance(image, np.ndarray)]
+            future = network.submit(session.run, np.stack(readable)) if readable else None
+            if waiting is not None:
+                yield from _answers(*waiting)
+            waiting = batch, future
+        if waiting is not None:
+            yield from _answers(*waiting)
+
+
+def _answers(
+    batch: list[tuple[T, Image | UnreadableImage]], future: Future[dict[str, np.ndarray]] | None
+) -> Iterator[Answer[T]]:
+    outputs = future.result() if future else {}
+    row = 0
+    for item, image in batch:
+        if isinstance(image, UnreadableImage):
+            yield Answer(item, {}, image)
+        else:
+            yield Answer(item, {name: values[row] for name, values in outputs.items()})
+            row += 1

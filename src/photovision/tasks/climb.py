@@ -1,0 +1,137 @@
+"""Climb: what all rungs of one training share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from torch import nn
+
+from photovision.core.errors import UsageError
+from photovision.core.types import Floats
+from photovision.learn.log import Listener, Progress, Tracker
+from photovision.learn.loop import Setting
+from photovision.models.backbones import Source
+from photovision.tasks.classify import Classify
+from photovision.tasks.material import Material
+from photovision.tasks.rung import Rung
+from photovision.tasks.work import Work
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for.
+
+    Attributes:
+        minutes: budget for everything, in minutes of wall time.
+        backbone: a timm architecture, or None for the one that fits weights and pictures.
+        weights: "auto", "none", "hub", a carrier's name or a file's path.
+        size: side of the square input in pixels, or None for what fits weights and pictures.
+        epochs: of the last rung, or None for what the budget allows.
+        flip: whether mirrored views are made: "auto" measures whether a mirrored picture keeps its class.
+        seed: of everything random.
+        commercial: refuse parts whose licence does not allow commercial use.
+        allow_download: whether the hub may be used.
+        track: "tensorboard", "mlflow".
+    """
+
+    minutes: float = 5.0
+    backbone: str | None = None
+    weights: str = "auto"
+    size: int | None = None
+    epochs: int | None = None
+    flip: Literal["auto", "on", "off"] = "auto"
+    seed: int = 0
+    commercial: bool = False
+    allow_download: bool = False
+    track: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minutes <= 60 * 24 * 30:
+            raise UsageError(f"minutes should be above 0 and at most a month, got {self.minutes}")
+        if self.size is not None and not 16 <= self.size <= 2048:
+            raise UsageError(f"size should be 16 to 2048 pixels, got {self.size}")
+        if self.epochs is not None and self.epochs < 1:
+            raise UsageError(f"epochs should be at least 1, got {self.epochs}")
+        if self.flip not in ("auto", "on", "off"):
+            raise UsageError(f"flip should be auto, on or off, got '{self.flip}'")
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "track": list(self.track)}
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """One training under way.
+
+    Attributes:
+        options: what the user asked for.
+        material: the pictures.
+        work: results so far, on disk.
+        task: classification, single- or multi-label.
+        listener: told what goes on.
+        trackers: TensorBoard, MLflow.
+        started: `time.monotonic()` of the beginning.
+    """
+
+    options: Options
+    material: Material
+    work: Work
+    task: Classify
+    listener: Listener
+    trackers: tuple[Tracker, ...]
+    started: float
+
+    @property
+    def left(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.options.minutes * 60 - (time.monotonic() - self.started)
+
+    def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
+        """Show where the training stands."""
+        if self.work.accelerator.is_main_process:
+            self.listener(Progress(stage, done, total, line))
+
+    def setting(self, stage: str, seconds: float) -> Setting:
+        """For a run of the loop that should end within `seconds`."""
+        listener = self.listener if self.work.accelerator.is_main_process else (lambda progress: None)
+        # The plan is made to fit; the deadline only catches a machine that got slower meanwhile.
+        deadline = time.monotonic() + 1.15 * max(seconds, 1.0)
+        checkpoint = self.work.folder / f"checkpoint-{stage.replace(' ', '-')}.pt"
+        return Setting(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage)
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """A rung that was climbed.
+
+    Attributes:
+        rung: what it reached and cost.
+        val_logits: float32 (M, C) on validation.
+        judge: gives probabilities float32 (K, C) on test; called once, when everything is selected.
+        network: the trained network, None for handcrafted features.
+        source: what the network is and expects, None for handcrafted features.
+    """
+
+    rung: Rung
+    val_logits: Floats
+    judge: Callable[[], Floats]
+    network: nn.Module | None = None
+    source: Source | None = None
+
+
+def balance(targets: Floats) -> Floats | None:
+    """float32 (N,): how often to show each sample, by the square root of its class's rarity; None where not skewed."""
+    counts = targets.sum(0)
+    present = counts[counts > 0]
+    if present.max() < 3 * np.median(present) and present.max() < 5 * present.min():
+        return None
+    rarity = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)), 0)
+    weight = (targets * rarity).max(1)
+    weight[weight == 0] = float(rarity[rarity > 0].min())  # multi-label samples without any class
+    return (weight / weight.mean()).astype(np.float32)
+

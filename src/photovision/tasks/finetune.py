@@ -1,0 +1,250 @@
+"""The fine-tuned rungs: the network learns from the user's pictures, from the head downwards.
+
+First the upper stages: the frozen part below them is run once for several augmented views of every picture, and the loop
+trains on these stored feature maps, many times faster than on pictures. Then, where the budget allows, the whole network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from photovision.core.system import cores, keep_memory
+from photovision.core.types import Floats
+from photovision.data.augment import Augment
+from photovision.data.dataset import Dataset
+from photovision.learn.feed import FeatureFeed, Feed, PictureFeed
+from photovision.learn.loop import Prepare, fit, outputs
+from photovision.learn.plan import Plan
+from photovision.models.backbones import Source, count_macs, count_parameters
+from photovision.models.depthwise import frozen_depthwise
+from photovision.models.export import Normalise
+from photovision.models.trunk import upper_of
+from photovision.tasks.climb import Climb, Reached, balance
+from photovision.tasks.frozen import HEAD_VIEWS, Features
+from photovision.tasks.rung import Rung
+
+_MOST_VIEWS = 8
+_MOST_EPOCHS = 30
+_LEAST_STEPS = 40
+_DROPOUT = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One run of the loop within a climb.
+
+    Attributes:
+        name: of the rung.
+        part: what is trained; shares its modules with the network that is kept.
+        prepare: from a feed's inputs to the part's.
+        train, val: feeds.
+        input_shape: (C, H, W) of the part's input.
+        pretrained: whether the part starts from pretrained weights.
+    """
+
+    name: str
+    part: nn.Module
+    prepare: Prepare
+    train: Feed
+    val: Feed
+    input_shape: tuple[int, int, int]
+    pretrained: bool = True
+
+
+def climb_upper(
+    features: Features, frozen: Reached, train: Dataset, augment: Augment, per_view: float, seconds: float
+) -> Reached | None:
+    """Train the stages above the cut on stored feature maps; None where there is no cut, or no time.
+
+    Args:
+        features: with at least HEAD_VIEWS views already computed.
+        frozen: the rung to start from: its head is a better start than a random one.
+        train: the training pictures that `features` were computed of.
+        augment: of further views.
+        per_view: seconds that one more view takes.
+        seconds: to be spent.
+    """
+    climb, cut, material = features.climb, features.cut, features.climb.material
+    assert frozen.network is not None
+    if cut is None:
+        return None
+    network = copy.deepcopy(frozen.network)
+    part = upper_of(network, cut, _DROPOUT)
+    started = time.monotonic()
+    base = Plan(1, batch_size=_batch_size(len(train)), lr=5e-4, head_lr=1e-3, seed=climb.options.seed)
+    count = climb.work.value("views", lambda: _views(features, len(train), per_view, seconds))
+    left = seconds - (count - HEAD_VIEWS) * per_view
+    views = [features.compute(train, "train", augment if v else None, v)[1] for v in range(count)]
+    val_maps = features.compute(material.val, "val", None, 0)[1]
+    study = Study(
+        "fine-tuned",
+        part,
+        lambda maps: maps,
+        FeatureFeed(views, train.label_matrix),
+        FeatureFeed([val_maps], material.val.label_matrix),
+        cut.shape,
+    )
+    plan = budgeted(climb, study, base, left, most_epochs=_MOST_EPOCHS)
+    if plan is None:
+        return None
+    note = f"the steps from {cut.upper[0]} to the head, on {len(views)} stored views of {len(train):,} pictures"
+
+    def judge() -> Floats:
+        maps = features.compute(material.test, "test", None, 0)[1]
+        return study_probs(climb, study, FeatureFeed([maps], material.test.label_matrix))
+
+    return learn(climb, study, plan, network, features.source, started, note, judge)
+
+
+def climb_whole(climb: Climb, start: Reached, train: Dataset, augment: Augment, seconds: float) -> Reached | None:
+    """Train the whole network on pictures, with smaller rates further down; None where there is no time."""
+    assert start.network is not None
+    assert start.source is not None
+    network, source, material = copy.deepcopy(start.network), start.source, climb.material
+    started = time.monotonic()
+    base = Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, seed=climb.options.seed)
+    shape = (3, *source.preprocess.size)
+    workers = cores()
+    plain = Augment()
+    study = Study(
+        "whole network",
+        network,
+        Normalise(source.preprocess).to(climb.work.accelerator.device),
+        PictureFeed(train.samples, train.label_matrix, source.preprocess, augment, workers),
+        PictureFeed(material.val.samples, material.val.label_matrix, source.preprocess, plain, workers),
+        shape,
+    )
+
+    plan = budgeted(climb, study, base, seconds, most_epochs=_MOST_EPOCHS, least_epochs=2)
+    if plan is None:
+        return None
+
+    def judge() -> Floats:
+        test = material.test
+        return study_probs(climb, study, PictureFeed(test.samples, test.label_matrix, source.preprocess, plain, workers))
+
+    note = f"all stages, on {len(train):,} pictures augmented anew every epoch"
+    return learn(climb, study, plan, network, source, started, note, judge)
+
+
+def learn(
+    climb: Climb,
+    study: Study,
+    plan: Plan,
+    network: nn.Module,
+    source: Source,
+    started: float,
+    note: str,
+    judge: Callable[[], Floats],
+) -> Reached:
+    """Run the loop and word what it reached.
+
+    Args:
+        climb, study, plan: what is trained, and how.
+        network: the whole network that `study.part` belongs to.
+        source: what the network is and expects.
+        started: `time.monotonic()` when work on this rung began.
+        note: how it was learned.
+        judge: gives probabilities on test.
+    """
+    weights = balance(study.train.targets) if plan.balanced else None
+    setting = climb.setting(study.name, climb.left)
+    keep_memory()
+    with _quickly(study, climb):
+        done = fit(study.part, climb.task, plan, study.train, study.val, study.prepare, setting, weights)
+    logits = outputs(study.part, study.val, study.prepare, climb.work.accelerator)
+    study.part.cpu()
+    network.eval()
+    epochs = int(done.curve[-1]["epoch"])
+    note += f", {epochs} epochs" if epochs == plan.epochs else f", {epochs} of {plan.epochs} epochs ({done.stopped})"
+    params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
+    seconds = time.monotonic() - started
+    rung = Rung(
+        study.name, done.score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve), plan.to_json()
+    )
+    return Reached(rung, logits, judge, network, source)
+
+
+def budgeted(
+    climb: Climb, study: Study, base: Plan, seconds: float, *, most_epochs: int, least_epochs: int = 1
+) -> Plan | None:
+    """Fit a plan into the budget: measure a step in both arithmetics, take the faster, count the epochs.
+
+    The outcome is stored, so that a resumed training has the same plan. None where the time is not enough.
+    """
+
+    def decide() -> dict[str, Any]:
+        pictures, accelerator = len(study.train.targets), climb.work.accelerator
+        kinds: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
+        with _quickly(study, climb):
+            times = {kind: step_seconds(study, replace(base, precision=kind), accelerator.device) for kind in kinds}
+        precision = min(kinds, key=lambda kind: times[kind])
+        steps = -(-pictures // base.batch_size)
+        # Validation and what surrounds a step cost about a tenth more.
+        epoch = 1.1 * times[precision] * steps / accelerator.num_processes
+        epochs = min(most_epochs, int(seconds / epoch))
+        if steps * epochs < _LEAST_STEPS and epoch * _LEAST_STEPS > seconds * steps:
+            epochs = 0
+        return {"epochs": climb.options.epochs or epochs, "precision": precision}
+
+    decided = climb.work.value(f"plan-{study.name.replace(' ', '-')}", decide)
+    if decided["epochs"] < least_epochs and climb.options.epochs is None:
+        return None
+    every = max(1, decided["epochs"] // 15)  # validation is not free
+    skewed = balance(study.train.targets) is not None
+    return replace(
+        base, epochs=decided["epochs"], precision=decided["precision"], balanced=skewed, validate_every=every
+    )
+
+
+def step_seconds(study: Study, plan: Plan, device: torch.device) -> float:
+    """Median time of one forward and backward pass on random inputs."""
+    trial = copy.deepcopy(study.part).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    inputs = torch.rand(plan.batch_size, *study.input_shape, device=device).contiguous(memory_format=torch.channels_last)
+    for module in trial.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not plan.train_norm:
+            module.eval()
+    times = []
+    for _ in range(4):
+        started = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+            loss = trial(inputs).float().square().mean()
+        loss.backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times[1:]))
+
+
+def study_probs(climb: Climb, study: Study, feed: Feed) -> Floats:
+    """Probabilities float32 (N, C) of a trained study for another feed."""
+    return climb.task.decode(outputs(study.part, feed, study.prepare, climb.work.accelerator))
+
+
+def _views(features: Features, pictures: int, per_view: float, seconds: float) -> int:
+    """How many stored views a quarter of the time and half of the free disk allow."""
+    free = shutil.disk_usage(features.climb.work.folder).free
+    affordable = int(0.25 * seconds / max(per_view, 1e-6)) + HEAD_VIEWS
+    storable = int(0.5 * free / max(features.bytes_of_view(pictures), 1))
+    return max(HEAD_VIEWS, min(_MOST_VIEWS, affordable, storable))
+
+
+def _quickly(study: Study, climb: Climb) -> contextlib.AbstractContextManager[None]:
+    """On a CPU, pretrained depthwise kernels stay as they are: training them costs most of the time and brings little."""
+    cpu = climb.work.accelerator.device.type == "cpu"
+    return frozen_depthwise(study.part) if cpu and study.pretrained else contextlib.nullcontext()
+
+
+def _batch_size(pictures: int) -> int:
+    """Enough steps an epoch for few pictures, full use of the machine for many."""
+    return 64 if pictures >= 1500 else 32 if pictures >= 300 else 16

@@ -1,0 +1,96 @@
+"""Material: the pictures of one training, read, checked and split, before anything is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from photovision.core.errors import DataError
+from photovision.core.types import Ints
+from photovision.data.dataset import Dataset, Problem
+from photovision.data.scan import Scan, scan
+from photovision.data.split import Splits, make_splits
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Pictures, and who learns, selects and judges with which.
+
+    Attributes:
+        dataset: all samples.
+        splits: positions of train, val and test.
+        problems: files that are used by nobody, with the reason.
+        sides: int32 (N,), the shorter side of every picture in pixels; 0 where unreadable.
+    """
+
+    dataset: Dataset
+    splits: Splits
+    problems: tuple[Problem, ...]
+    sides: np.ndarray
+
+    @cached_property
+    def train(self) -> Dataset:
+        """Pictures to learn from."""
+        return self.dataset.subset(self.splits.train)
+
+    @cached_property
+    def val(self) -> Dataset:
+        """Pictures that select."""
+        return self.dataset.subset(self.splits.val)
+
+    @cached_property
+    def test(self) -> Dataset:
+        """Pictures that judge, once."""
+        return self.dataset.subset(self.splits.test)
+
+    @property
+    def small(self) -> bool:
+        """Whether the pictures are so small that networks for photographs would look at enlarged blur."""
+        return self.typical_side <= 64
+
+    @property
+    def typical_side(self) -> int:
+        """Median of the shorter sides of the training pictures, in pixels."""
+        return int(np.median(self.sides[self.splits.train]))
+
+    @property
+    def leaked(self) -> Ints:
+        """Positions within `test` of pictures that have a look-alike in train or val."""
+        return np.flatnonzero(np.isin(self.splits.test, self.splits.leaked)).astype(np.int64)
+
+    def describe(self) -> dict[str, Any]:
+        """What the bundle says of the data, JSON-ready."""
+        counts = {name: len(getattr(self.splits, name)) for name in ("train", "val", "test")}
+        per_class = self.train.label_matrix.sum(0).astype(int).tolist()
+        return {
+            "fingerprint": self.dataset.fingerprint,
+            "source": self.dataset.source,
+            "counts": counts,
+            "train_per_class": dict(zip(self.dataset.classes, per_class, strict=True)),
+            "published_split": self.splits.published,
+            "notes": list(self.splits.notes),
+            "problems": [vars(problem) for problem in self.problems[:1000]],
+            "quarantined": len(self.problems),
+        }
+
+
+def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] | None = None) -> Material:
+    """Check every picture, and split.
+
+    Raises:
+        DataError: too few readable pictures to learn from, to select with, or to judge with.
+    """
+    found: Scan = scan(dataset, progress=progress)
+    splits = make_splits(dataset, found, seed=seed)
+    problems = (*dataset.problems, *found.problems)
+    for name, least in (("train", 2), ("val", 1), ("test", 1)):
+        have = len(getattr(splits, name))
+        if have < least:
+            broken = f" ({len(problems)} files could not be used, the first: {problems[0].message})" if problems else ""
+            raise DataError(f"the {name} split has {have} readable pictures, at least {least} needed{broken}; add more")
+    sides = np.minimum(found.height, found.width).astype(np.int32)
+    return Material(dataset, splits, problems, sides)

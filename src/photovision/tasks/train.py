@@ -1,0 +1,194 @@
+"""train: the whole way from pictures to a proved Recognizer, climbing a ladder of rungs within a time budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+
+from photovision.core.errors import DataError
+from photovision.data.augment import Augment
+from photovision.data.dataset import Dataset
+from photovision.data.read import read_dataset
+from photovision.learn.log import Listener, Progress, Tracker, open_trackers, silent
+from photovision.models.backbones import Source, choose
+from photovision.models.weights import require_commercial
+from photovision.tasks.classify import Classify
+from photovision.tasks.climb import Climb, Options, Reached
+from photovision.tasks.finetune import climb_upper, climb_whole
+from photovision.tasks.finish import licences, write_bundle
+from photovision.tasks.frozen import HEAD_VIEWS, Features, climb_frozen, open_features
+from photovision.tasks.handcrafted import Handcrafted, climb_handcrafted, mirror_keeps_class
+from photovision.tasks.material import gather
+from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.scratch import climb_scratch
+from photovision.tasks.work import Work
+
+_ENOUGH_FOR_SCRATCH = 5000
+"""Training pictures from which on small pictures get a network of their own."""
+_ENOUGH_FOR_WHOLE = 60.0
+"""Seconds without which the whole network is not worth starting."""
+
+
+def train(
+    data: str | Path | Dataset,
+    output: str | Path,
+    *,
+    minutes: float = 5.0,
+    backbone: str | None = None,
+    weights: str = "auto",
+    size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    commercial: bool = False,
+    allow_download: bool = False,
+    track: tuple[str, ...] = (),
+    listener: Listener = silent,
+) -> Recognizer:
+    """Turn pictures into a proved recogniser.
+
+    Handcrafted features come first, so that the report can say what deep learning bought; then frozen pretrained
+    features; then fine-tuning from the head downwards, or learning from scratch. The rung that validates best is kept,
+    calibrated, exported, compared with its export, and judged once on pictures that took no part.
+
+    Args:
+        data: a folder, a table, or a Dataset; see `photovision.read_dataset`.
+        output: folder of the bundle to write; a model already there is replaced at the end, whole.
+        minutes: wall time for everything.
+        backbone: a timm architecture; None takes the one that fits the weights and the pictures.
+        weights: "auto" (offline weights that are installed), "none" (from scratch), "hub", a name of
+            `photovision weights list`, or a file's path.
+        size: side of the network's square input in pixels.
+        epochs: of the last rung, whatever the budget says.
+        seed: of everything random.
+        commercial: refuse parts whose licence forbids commercial use.
+        allow_download: allow weights from the hub.
+        track: "tensorboard" and "mlflow", written beside the output.
+        listener: told of every step.
+
+    Raises:
+        DataError, UsageError, LicenceError, ExportError: each with one line that says what to do.
+
+    Interrupted or killed, the same call goes on where it was.
+    """
+    options = Options(minutes, backbone, weights, size, epochs, "auto", seed, commercial, allow_download, tuple(track))
+    return run(data if isinstance(data, Dataset) else read_dataset(data), Path(output), options, listener)
+
+
+def run(dataset: Dataset, output: Path, options: Options, listener: Listener = silent) -> Recognizer:
+    """`train` with all options, also those that only the command line offers."""
+    started = time.monotonic()
+    if any(sample.target is None for sample in dataset.samples):
+        raise DataError("training needs a label for every picture; some have none: complete the table or the folders")
+    wanted = _wanted(options)
+    if options.commercial:
+        require_commercial(licences(wanted))
+    accelerator = Accelerator()
+    work = Work(output, {**options.to_json(), "data": dataset.fingerprint}, accelerator)
+    if work.resumed:
+        listener(Progress("resuming", 0, 1, f"unfinished work found in {work.folder}"))
+    material = gather(
+        dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
+    )
+    with _tracking(options, output) as trackers:
+        task = Classify(dataset.multilabel)
+        climb = Climb(options, material, work, task, listener, trackers, started)
+        rungs = climb_ladder(climb, wanted)
+        if accelerator.is_main_process:
+            write_bundle(climb, rungs, best_of(rungs), output)
+    work.close()
+    return load(output)
+
+
+def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
+    """All rungs that the budget allows, from the cheapest to the dearest."""
+    handcrafted = climb_handcrafted(climb, 0.12 * climb.left)
+    augment = Augment(flip=_mirrored(climb, handcrafted))
+    rungs = [handcrafted.reached]
+    # Export, parity, test and report come last and must not be cut short.
+    reserve = min(0.25 * climb.left, 30 + 0.01 * len(climb.material.test))
+    wanted = _fitting(wanted, climb)
+    if wanted.weights == "none":
+        return [*rungs, climb_scratch(climb, wanted, augment, climb.left - reserve)]
+    features = open_features(climb, wanted)
+    own = climb.material.small and len(climb.material.train) >= _ENOUGH_FOR_SCRATCH and climb.options.weights == "auto"
+    train = _affordable(features, 0.15 if own else 0.3)
+    frozen, per_view = climb_frozen(features, train, augment)
+    rungs.append(frozen)
+    if own:  # many small pictures: a network of their own size learns more from them than enlarged ones can teach
+        return [*rungs, climb_scratch(climb, choose("small_resnet", "none", None), augment, climb.left - reserve)]
+    upper = climb_upper(features, frozen, train, augment, per_view, climb.left - reserve)
+    if upper is not None:
+        rungs.append(upper)
+    if climb.left - reserve > _ENOUGH_FOR_WHOLE:
+        whole = climb_whole(climb, upper or frozen, climb.material.train, augment, climb.left - reserve)
+        rungs += [whole] if whole is not None else []
+    return rungs
+
+
+def best_of(rungs: list[Reached]) -> Reached:
+    """The network that validates best; of two that chance cannot tell apart, the one that learned more.
+
+    Handcrafted features are the yardstick and are never kept: they have no graph to export.
+    """
+    networks = [reached for reached in rungs if reached.network is not None]
+    best = max(networks, key=lambda reached: reached.rung.val.value)
+    low = best.rung.val.low
+    # Later rungs start from earlier ones and have seen more views: a tie on a small validation set speaks for them.
+    equal = [one for one in networks if one.rung.val.value >= (best.rung.val.value + (low or 1.0)) / 2]
+    return equal[-1]
+
+
+def _wanted(options: Options) -> Source:
+    return choose(options.backbone, options.weights, options.size, options.allow_download)
+
+
+def _fitting(wanted: Source, climb: Climb) -> Source:
+    """From scratch, and with no architecture asked for, the one that fits the pictures and the machine."""
+    if wanted.weights != "none" or climb.options.backbone is not None:
+        return wanted
+    if climb.material.small:
+        return choose("small_resnet", "none", None)
+    return choose("resnet50" if climb.work.accelerator.device.type == "cuda" else "resnet18", "none", None)
+
+
+def _mirrored(climb: Climb, handcrafted: Handcrafted) -> bool:
+    if climb.options.flip != "auto":
+        return climb.options.flip == "on"
+    return bool(climb.work.value("flip", lambda: mirror_keeps_class(climb, handcrafted)))
+
+
+def _affordable(features: Features, share: float) -> Dataset:
+    """The training pictures whose frozen features fit into a share of the time left; at least 2,000 of them."""
+    climb, train = features.climb, features.climb.material.train
+
+    def count() -> int:
+        started = time.monotonic()
+        probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
+        features.compute(probe, "probe", None, 0)
+        per_picture = (time.monotonic() - started) / len(probe)
+        held_out = len(climb.material.val) + len(climb.material.test)
+        return int((share * climb.left / per_picture - held_out) / HEAD_VIEWS)
+
+    most = max(2000, climb.work.value("affordable", count))
+    if most >= len(train):
+        return train
+    rng = np.random.default_rng(climb.options.seed)
+    return train.subset(np.sort(rng.permutation(len(train))[:most]))
+
+
+@contextmanager
+def _tracking(options: Options, output: Path) -> Iterator[tuple[Tracker, ...]]:
+    folder = output.with_name(f"{output.name}-tracking")
+    if options.track:
+        folder.mkdir(parents=True, exist_ok=True)
+    trackers = tuple(open_trackers(options.track, folder))
+    try:
+        yield trackers
+    finally:
+        for tracker in trackers:
+            tracker.close()

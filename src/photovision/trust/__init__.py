@@ -1,0 +1,1 @@
+"""Floor 5: proof: metrics with intervals, calibration, the handcrafted baseline."""

@@ -1,0 +1,151 @@
+"""The yardstick: what people did before networks learned their features.
+
+Histograms of oriented gradients (Dalal and Triggs 2005, scikit-image), colour histograms and a thumbnail, a
+linear support vector machine (scikit-learn). Every report says what deep learning bought over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from photovision.core.parallel import batched, in_order
+from photovision.core.preprocess import Preprocess
+from photovision.core.types import Floats, Image, Ints
+
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Handmade:
+    """Handcrafted features for pictures of one size.
+
+    Attributes:
+        side: pictures are brought to this many pixels square first; a multiple of 28.
+
+    Example:
+        >>> Handmade(28).describe(np.zeros((2, 28, 28, 3), np.uint8)).shape[0]
+        2
+    """
+
+    side: int
+
+    @classmethod
+    def fitting(cls, typical_side: int) -> Handmade:
+        """For pictures whose shorter side is typically this long: 28, 56 or 112 pixels."""
+        return cls(28 if typical_side <= 40 else 56 if typical_side <= 100 else 112)
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How pictures are brought to size."""
+        return Preprocess((self.side, self.side))
+
+    def extract(self, images: Iterable[Image], total: int) -> Floats:
+        """Features float32 (N, D) of pictures at `side`, computed by all cores."""
+        rows: Floats | None = None
+        done = 0
+        for _, part in in_order(_stacks(images), self.describe, ahead=4):
+            rows = np.empty((total, part.shape[1]), np.float32) if rows is None else rows
+            rows[done : done + len(part)] = part
+            done += len(part)
+        return rows[:done] if rows is not None else np.zeros((0, 0), np.float32)
+
+    def describe(self, images: Image) -> Floats:
+        """Features float32 (N, D) of uint8 RGB pictures (N, side, side, 3)."""
+        scaled = images.astype(np.float32) / 255
+        bright = np.sqrt(scaled.mean(3))
+        thumbnail = scaled.reshape(len(images), 14, self.side // 14, 14, self.side // 14, 3).mean((2, 4))
+        grey = thumbnail.mean(3).reshape(len(images), -1)
+        parts = [_gradients(bright, self.side // 7), _colours(scaled), grey]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _stacks(images: Iterable[Image]) -> Iterator[Image]:
+    return (np.stack(batch) for batch in batched(images, _BLOCK))
+
+
+def _gradients(bright: Floats, cell: int) -> Floats:
+    """Oriented gradients of grey pictures (N, S, S): float32 (N, D)."""
+    from skimage.feature import hog
+
+    return np.stack([hog(picture, 9, (cell, cell), (2, 2), "L2-Hys") for picture in bright]).astype(np.float32)
+
+
+def _colours(scaled: Floats) -> Floats:
+    """Histograms of hue, saturation and value, and moments, in four quarters: float32 (N, D)."""
+    from skimage.color import rgb2hsv
+
+    n, side = scaled.shape[:2]
+    hsv, half, parts = rgb2hsv(scaled), side // 2, []
+    for top in (0, side - half):
+        for left in (0, side - half):
+            window = np.s_[:, top : top + half, left : left + half]
+            hue, saturation, value = (hsv[window][..., i].reshape(n, -1) for i in range(3))
+            parts += [
+                _histograms(hue, 12, saturation * value),
+                _histograms(saturation, 6),
+                _histograms(value, 8),
+                scaled[window].mean((1, 2)),
+                scaled[window].std((1, 2)),
+            ]
+    return np.concatenate(parts, axis=1)
+
+
+def _histograms(values: Floats, bins: int, weights: Floats | None = None) -> Floats:
+    """Square roots of histograms of each row's values in 0 to 1: float32 (N, bins)."""
+    n, width = values.shape
+    index = np.minimum((values * bins).astype(np.int64), bins - 1) + bins * np.arange(n)[:, None]
+    counts = np.bincount(index.ravel(), None if weights is None else weights.ravel(), n * bins)
+    roots: Floats = np.sqrt(counts.reshape(n, bins) / width).astype(np.float32)
+    return roots
+
+
+@dataclass(frozen=True, eq=False)
+class LinearSvm:
+    """Linear support vector machines, one class against the rest, on standardised features.
+
+    Attributes:
+        weight: float32 (C, D).
+        bias: float32 (C,).
+    """
+
+    weight: Floats
+    bias: Floats
+
+    def __call__(self, features: Floats) -> Floats:
+        """Signed distances float32 (N, C) of features (N, D)."""
+        return features @ self.weight.T + self.bias
+
+    @classmethod
+    def fit(cls, features: Floats, truth: Ints | Floats, classes: int, seed: int = 0) -> LinearSvm:
+        """Learn by averaged stochastic gradients, which scales to any number of pictures.
+
+        Args:
+            features: float32 (N, D).
+            truth: labels int64 (N,), or float32 (N, C) of 0 and 1 for multi-label data.
+            classes: C.
+            seed: of the order of samples.
+        """
+        mean, std = features.mean(0), features.std(0) + 1e-4
+        standard = (features - mean) / (std * np.sqrt(features.shape[1]))  # rows of length 1, whatever D
+        weight, bias = np.zeros((classes, features.shape[1]), np.float32), np.full(classes, -1.0, np.float32)
+        matrix = truth if truth.ndim == 2 else np.eye(classes, dtype=np.float32)[truth]
+        columns = [c for c in range(classes) if 0 < matrix[:, c].sum() < len(matrix)]
+        for column, (row, offset) in in_order(columns, lambda c: _one_against_rest(standard, matrix[:, c], seed)):
+            weight[column] = row / (std * np.sqrt(features.shape[1]))
+            bias[column] = offset - weight[column] @ mean
+        return cls(weight, bias)
+
+
+def _one_against_rest(features: Floats, truth: Floats, seed: int) -> tuple[Floats, float]:
+    from sklearn.linear_model import SGDClassifier
+
+    epochs = int(np.clip(400_000 / len(features), 10, 100))
+    machine = SGDClassifier(
+        loss="squared_hinge", alpha=1e-5, average=True, max_iter=epochs, tol=None, random_state=seed, eta0=0.5,
+        learning_rate="invscaling", power_t=0.25,
+    )  # fmt: skip
+    machine.fit(features, truth)
+    return machine.coef_[0].astype(np.float32), float(machine.intercept_[0])

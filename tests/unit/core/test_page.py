@@ -1,0 +1,115 @@
+"""The page is whole, loads nothing, and shows hostile names as text."""
+
+from __future__ import annotations
+
+import io
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from photovision.core.errors import UsageError
+from photovision.core.page import to_html, write_report
+from photovision.core.report import Figure, Metric, Report, Table
+
+HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
+
+
+class Page(HTMLParser):
+    """Collects tags, addresses and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.handlers: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def report(name: str = "cats") -> Report:
+    return Report(
+        kind="evaluate",
+        title=f"On {name}",
+        summary=(f"All about {name}: 90.0 %.",),
+        metrics={"accuracy": Metric(0.9, 0.85, 0.94, 200), "log_loss": Metric(0.31, 0.2, 0.4, 200, "")},
+        tables=[Table("Classes", ("class", "recall"), ((name, Metric(0.5, 0.2, 0.8, 4)), ("none", None)), note=name)],
+        figures=[Figure("Mistakes", pictures=((picture(), f"true: {name}\nsaid: {name} (97 %)"),), note=name)],
+        warnings=(f"Beware of {name}.",),
+        provenance={name: {"numpy": "2.0", "list": [1, 2]}},
+        data={"task": "classify"},
+    )
+
+
+def test_page_shows_everything() -> None:
+    page = Page(to_html(report()))
+    words = " ".join(page.words)
+    for expected in ("On cats", "All about cats", "90.0", "85.0 to 94.0", "n = 200", "Beware of cats", "cats.numpy"):
+        assert expected in words, expected
+    assert page.tags.count("img") == 1
+    assert page.addresses[0].startswith("data:image/jpeg;base64,")
+
+
+def test_page_loads_nothing_and_runs_nothing_even_with_hostile_names() -> None:
+    text = to_html(report(HOSTILE))
+    page = Page(text)
+    assert "script" not in page.tags
+    assert page.tags.count("img") == 1
+    assert not page.handlers
+    assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
+    assert "default-src 'none'" in text
+    assert HOSTILE in "".join(page.words)
+
+
+def test_figures_and_tables_of_one_title_share_a_section() -> None:
+    page = Page(
+        to_html(
+            Report(
+                "train", "t", figures=[Figure("Ladder", svg="<svg></svg>")], tables=[Table("Ladder", ("a",), ((1,),))]
+            )
+        )
+    )
+    assert page.tags.count("h2") == 1
+    assert "svg" in page.tags
+
+
+def test_write_report_writes_three_files_that_agree(tmp_path: Path) -> None:
+    write_report(report(), tmp_path / "new" / "report")
+    folder = tmp_path / "new" / "report"
+    assert sorted(path.name for path in folder.iterdir()) == ["report.html", "report.json", "report.md"]
+    found = json.loads((folder / "report.json").read_text())
+    assert found["metrics"]["accuracy"] == {"value": 0.9, "low": 0.85, "high": 0.94, "n": 200, "unit": "share"}
+    assert "On cats" in (folder / "report.md").read_text()
+
+
+def test_numbers_that_are_not_finite_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="finite"):
+        write_report(Report("evaluate", "t", metrics={"accuracy": Metric(float("nan"))}), tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_markdown_keeps_hostile_names_harmless() -> None:
+    text, facts = report(HOSTILE).to_markdown().split("```json")  # a code block shows HTML as text
+    assert "<script" not in text
+    assert "numpy" in facts
+
+
+def test_notebooks_show_the_page_in_a_closed_frame() -> None:
+    page = Page(report(HOSTILE)._repr_html_())
+    assert page.tags == ["iframe"]
