@@ -28,7 +28,8 @@ from photovision.runtime.session import Precision, fastest_precision, open_sessi
 TOLERANCE = 1e-3
 """Largest allowed difference of a probability between the network and its float32 graph."""
 LEAST_AGREEMENT = 0.995
-"""Least share of pictures with the same most probable class, for the graph in reduced precision."""
+"""Least share of pictures with the same most probable class for the graph in reduced precision; one picture may differ,
+since on the border between two classes any rounding decides."""
 
 
 class Normalise(nn.Module):
@@ -159,8 +160,8 @@ def check_parity(decider: Decider, graph: Path, images: Image) -> Parity:
     if reduced != "f32":
         fast = open_session(graph, precision=reduced)
         quick = np.concatenate([fast.run(part)["probs"] for part in _parts(images)])
-        agreement, precision = _agreement(expected, quick), None
-        if agreement < LEAST_AGREEMENT:
+        agreement = _agreement(expected, quick)
+        if (1 - agreement) * len(images) > max(1.0, (1 - LEAST_AGREEMENT) * len(images)) + 1e-6:
             agreement, precision = _agreement(expected, got), "f32"
     return Parity(len(images), difference, agreement, precision, TOLERANCE)
 

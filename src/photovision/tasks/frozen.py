@@ -54,6 +54,10 @@ class Features:
         )
         return open_session(path)
 
+    def open(self) -> Session:
+        """Export and load the frozen part, if that has not been done."""
+        return self.session
+
     def compute(self, dataset: Dataset, name: str, augment: Augment | None, view: int) -> tuple[Floats, np.ndarray]:
         """Pooled features float32 (N, D) and feature maps float16 (N, C, H, W) of one view of all pictures."""
         work = self.climb.work
@@ -126,7 +130,7 @@ def climb_frozen(features: Features, train: Dataset, augment: Augment) -> tuple[
         what was reached, and the seconds that one view of the training pictures takes.
     """
     climb, material = features.climb, features.climb.material
-    session = features.session  # its export is paid once and is no part of a view's time
+    session = features.open()  # its export is paid once and is no part of a view's time
     started = time.monotonic()
     views = [features.compute(train, "train", augment if view else None, view)[0] for view in range(HEAD_VIEWS)]
     per_view = (time.monotonic() - started) / HEAD_VIEWS

@@ -56,7 +56,7 @@ def climb_handcrafted(climb: Climb, seconds: float) -> Handcrafted:
     described = work.array("handcrafted-train", lambda: _describe(features, train))
     val = work.array("handcrafted-val", lambda: _describe(features, material.val))
     climb.tell("handcrafted", 1, 3, "linear support vector machine")
-    machine = LinearSvm.fit(np.asarray(described), train.truth, len(train.classes), climb.options.seed)
+    machine = LinearSvm.fit(np.asarray(described), train.truth, len(train.classes))
     logits = machine(val)
     score = climb.task.score(climb.task.decode(logits), material.val.label_matrix)
     climb.tell("handcrafted", 3, 3, f"val {score.value:.1%}")
@@ -88,8 +88,8 @@ def mirror_keeps_class(climb: Climb, handcrafted: Handcrafted) -> bool:
     def share(machine: LinearSvm) -> float:
         return climb.task.score(climb.task.decode(machine(val)), truth).value
 
-    alone = share(LinearSvm.fit(plain, train.truth, classes, seed))
-    both = share(LinearSvm.fit(np.concatenate([plain, turned]), np.concatenate([train.truth] * 2), classes, seed))
+    alone = share(LinearSvm.fit(plain, train.truth, classes))
+    both = share(LinearSvm.fit(np.concatenate([plain, turned]), np.concatenate([train.truth] * 2), classes))
     return both >= alone - _LARGEST_LOSS
 
 

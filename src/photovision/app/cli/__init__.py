@@ -1,0 +1,67 @@
+"""The command line: one file a command, each a typed function; its flags are the function's parameters.
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 2 the user can mend it (one line
+says how), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its code.
+
+    Args:
+        arguments: without the program's name; those of the process if None.
+    """
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; mistakes become one line on standard error."""
+    import typer
+
+    from photovision.app.cli.commands import app
+    from photovision.core.errors import PhotovisionError
+
+    usage_error = typer.BadParameter.__base__  # typer exports no other name for it
+    assert usage_error is not None
+    _accept_odd_names()
+    try:
+        with typer.main.get_command(app).make_context("photovision", list(arguments)) as context:
+            context.command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as end:
+        return end.exit_code
+    except PhotovisionError as error:
+        return _mistake(str(error))
+    except usage_error as error:
+        return _mistake(f"{error.format_message()} (photovision --help lists commands and options)")
+    except (KeyboardInterrupt, typer.Abort):
+        resumes = "; the same command goes on where it stopped" if "train" in arguments[:1] else ""
+        print(f"photovision: interrupted{resumes}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        return PIPE_CLOSED
+    return 0
+
+
+def _accept_odd_names() -> None:
+    """File and class names may hold characters that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="surrogateescape")
+
+
+def _mistake(message: str) -> int:
+    print("photovision:", " ".join(message.split()), file=sys.stderr)
+    return MISTAKE

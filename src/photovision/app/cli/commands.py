@@ -1,0 +1,40 @@
+"""The table of commands. To add one: write a file beside this one, and its line here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import photovision
+from photovision.app.cli.check import check
+from photovision.app.cli.compare import compare
+from photovision.app.cli.evaluate import evaluate
+from photovision.app.cli.info import info
+from photovision.app.cli.predict import predict
+from photovision.app.cli.train import train
+from photovision.app.cli.weights import app as weights
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+for command in (train, evaluate, predict, check, compare, info):
+    app.command()(command)
+app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(photovision.__version__)
+        raise typer.Exit()
+
+
+@app.callback(invoke_without_command=True)
+def photovision_command(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn a folder of pictures into a recogniser you can trust."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())

@@ -1,0 +1,39 @@
+"""compare: is model B really better than model A?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photovision.app.cli.options import Data, Json, LabelColumn, Multilabel, ReportFolder, Split
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A model.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another model that knows the same classes.")],
+    data: Data,
+    output: ReportFolder = None,
+    split: Split = None,
+    label_column: LabelColumn = None,
+    multilabel: Multilabel = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether model B is really better than model A on the same pictures."""
+    from photovision.app.cli.output import print_report
+    from photovision.app.judged import judged_part
+    from photovision.app.progress import counted, shown
+    from photovision.data.read import read_dataset
+    from photovision.tasks.compare import compare as weigh
+    from photovision.tasks.recognizer import load
+
+    models = load(a), load(b)
+    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    # The model that learnt from this very data decides which pictures are fair.
+    fair = max(models, key=lambda model: (model.info.get("data") or {}).get("fingerprint") == dataset.fingerprint)
+    with shown() as listener:
+        part = judged_part(dataset, fair.info, split, counted(listener, "checking pictures"))
+        report = weigh(*models, part.dataset, progress=counted(listener, "judging"))
+    print_report(replace(report, summary=(*report.summary, part.note)), output, as_json)

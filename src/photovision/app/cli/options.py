@@ -1,0 +1,23 @@
+"""Arguments and options that several commands share, as annotated types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder per class, or a table (CSV, JSONL, Parquet).")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'photovision train' wrote.")]
+ReportFolder = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder for report.html, report.json and report.md.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of the table that holds the labels.")]
+Multilabel = Annotated[
+    bool | None, typer.Option("--multilabel/--single-label", help="Whether pictures have several labels.")
+]
+SplitName = Literal["all", "train", "val", "test"]
+Split = Annotated[
+    SplitName | None, typer.Option(help="all, train, val or test; default: the pictures that took no part in the training, if that is known.")
+]

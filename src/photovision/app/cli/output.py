@@ -1,0 +1,73 @@
+"""What commands print: aligned text for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unicodedata import combining, east_asian_width
+
+from photovision.core.report import Report, cell_text
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, in ASCII so that no terminal or pipe can garble it."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_report(report: Report, folder: Path | None, as_json: bool) -> None:
+    """Write a report to `folder`, if there is one, and print it."""
+    if folder is not None:
+        from photovision.core.page import write_report
+
+        write_report(report, folder)
+    if as_json:
+        print_json(report.to_json())
+        return
+    print(report.title)
+    print_story(report.summary, report.warnings)
+    if report.metrics:
+        print()
+        print_rows([(name.replace("_", " "), str(metric)) for name, metric in report.metrics.items()])
+    if folder is not None:
+        print(f"\nReport: {folder / 'report.html'}")
+
+
+def print_story(summary: Sequence[str], warnings: Sequence[str]) -> None:
+    """Sentences, then warnings, a line each."""
+    for sentence in summary:
+        print(printable(sentence))
+    for warning in warnings:
+        print(f"Warning: {printable(warning)}")
+
+
+def print_rows(rows: Sequence[Sequence[Any]], indent: str = "  ") -> None:
+    """Rows of cells in columns as wide as they need."""
+    texts = [[printable(cell_text(cell)) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        print(indent + "  ".join(pad(text, wide) for text, wide in zip(row, widths, strict=True)).rstrip())
+
+
+def printable(text: str) -> str:
+    """The text without control characters: names come from strangers, and terminals obey escape sequences."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text if not combining(c))
+
+
+def pad(text: str, wide: int) -> str:
+    """The text followed by blanks up to `wide` columns."""
+    return text + " " * (wide - width(text))
+
+
+def note(message: str) -> None:
+    """A line for people, on standard error."""
+    print(f"photovision: {printable(message)}", file=sys.stderr, flush=True)

@@ -1,0 +1,133 @@
+"""predict: what is in these pictures? Answers stream in the order of the files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from photovision.app.cli.options import Model
+
+if TYPE_CHECKING:
+    from photovision.core.errors import UnreadableImage
+    from photovision.core.types import Classes
+
+    Answer = Classes | UnreadableImage
+    Say = Callable[[str, Answer], None]
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE|FOLDER|PATTERN|-]...", help="Pictures; '-' reads file names from standard input."),
+]
+TopK = Annotated[
+    int | None, typer.Option(min=1, help="Classes to name; default: 1, in --json and --csv 5.", show_default=False)
+]
+
+
+def predict(
+    model: Model,
+    files: Files = None,
+    top_k: TopK = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a heading.")] = False,
+    engine: Annotated[Literal["auto", "openvino", "onnxruntime"], typer.Option(help="What runs the network: auto, openvino, onnxruntime.")] = "auto",
+    precision: Annotated[
+        Literal["f32", "bf16"] | None, typer.Option(help="Arithmetic: f32 or bf16; default: what passed the parity check.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 32,
+) -> None:
+    """Name what is in pictures."""
+    from photovision.app.pictures import find_pictures
+    from photovision.core.errors import UnreadableImage, UsageError
+    from photovision.tasks.recognizer import load
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other: choose one")
+    if not files:
+        raise UsageError("give pictures, a folder, a pattern, or '-' to read file names from standard input")
+    recognizer = load(model, engine=engine, precision=precision)
+    most = min(top_k or (5 if as_json or as_csv else 1), len(recognizer.classes))
+    say = _json_lines(most) if as_json else _csv_lines(most, recognizer.multilabel) if as_csv else _text_lines(most)
+    waiting: deque[str] = deque()
+    total = unreadable = 0
+    names = _remembered(find_pictures(files, sys.stdin), waiting)
+    for answer in recognizer.stream(names, batch_size=batch_size):
+        say(waiting.popleft(), answer)
+        total += 1
+        unreadable += isinstance(answer, UnreadableImage)
+    if unreadable:
+        print(f"photovision: {unreadable:,} of {total:,} files could not be read", file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def _remembered(names: Iterable[str], waiting: deque[str]) -> Iterator[str]:
+    for name in names:
+        waiting.append(name)
+        yield name
+
+
+def _json_lines(most: int) -> Say:
+    def say(file: str, answer: Answer) -> None:
+        if isinstance(answer, Exception):
+            value: dict[str, object] = {"file": file, "error": _reason(file, answer)}
+        else:
+            top = [{"label": label, "prob": round(prob, 6)} for label, prob in answer.top(most)]
+            value = {"file": file, "label": answer.label, "prob": round(answer.prob, 6), "top": top}
+            value["known"] = answer.known
+            if answer.multilabel:
+                value["labels"] = list(answer.labels)
+        print(json.dumps(value), flush=True)
+
+    return say
+
+
+def _csv_lines(most: int, multilabel: bool) -> Say:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    more = [f"{name}_{place}" for place in range(2, most + 1) for name in ("label", "prob")]
+    writer.writerow(["file", "label", "prob", *more, *(["labels"] if multilabel else []), "error"])
+
+    def say(file: str, answer: Answer) -> None:
+        if isinstance(answer, Exception):
+            writer.writerow([file, *[""] * (2 * most + multilabel), _reason(file, answer)])
+        else:
+            cells = [cell for label, prob in answer.top(most) for cell in (label, f"{prob:.6f}")]
+            writer.writerow([file, *cells, *(["|".join(answer.labels)] if multilabel else []), ""])
+        sys.stdout.flush()
+
+    return say
+
+
+def _text_lines(most: int) -> Say:
+    from photovision.app.cli.output import note, pad, printable, width
+
+    wide_file = wide_label = 0  # columns grow with what has come, since nothing is held back to look ahead
+
+    def say(file: str, answer: Answer) -> None:
+        nonlocal wide_file, wide_label
+        if isinstance(answer, Exception):
+            note(str(answer))
+            return
+        name, named = printable(file), [(printable(label), prob) for label, prob in _named(answer, most)]
+        wide_file = max(wide_file, min(width(name), 60))
+        wide_label = max([wide_label, *(min(width(label), 30) for label, _ in named)])
+        shown = [f"{pad(label, wide_label)}  {100 * prob:5.1f} %" for label, prob in named]
+        print("  ".join([pad(name, wide_file), *(shown or ["no class"])]), flush=True)
+
+    return say
+
+
+def _named(answer: Classes, most: int) -> list[tuple[str, float]]:
+    """The most probable classes; of a multi-label model those that count as true."""
+    if most > 1 or not answer.multilabel:
+        return answer.top(most)
+    true = set(answer.labels)
+    return [(label, prob) for label, prob in answer.top(len(answer.classes)) if label in true]
+
+
+def _reason(file: str, error: Exception) -> str:
+    return str(error).removeprefix(f"{file}: ")

@@ -1,0 +1,84 @@
+"""train: from pictures to a proved model."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from photovision.app.cli.options import Data, Json, LabelColumn, Multilabel
+
+if TYPE_CHECKING:
+    from photovision.tasks.recognizer import Recognizer
+
+
+def train(  # noqa: PLR0913 - one parameter a flag
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
+    minutes: Annotated[float, typer.Option(help="Wall time for everything.")] = 5.0,
+    backbone: Annotated[str | None, typer.Option(help="A timm architecture; default: what fits.")] = None,
+    weights: Annotated[
+        str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")
+    ] = "auto",
+    size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the last rung; default: what the time allows.")] = None,
+    flip: Annotated[
+        Literal["auto", "on", "off"], typer.Option(help="Learn from mirrored views: auto (measured), on, off.")
+    ] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    commercial: Annotated[bool, typer.Option("--commercial", help="Refuse parts with an unsafe licence.")] = False,
+    allow_download: Annotated[bool, typer.Option("--allow-download", help="Allow weights from the hub.")] = False,
+    track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
+    label_column: LabelColumn = None,
+    multilabel: Multilabel = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model within a time budget, and prove how good it is.
+
+    Interrupted or killed, the same command goes on where it stopped.
+    """
+    from photovision.app.cli.output import note
+    from photovision.app.progress import shown
+    from photovision.data.read import read_dataset
+
+    # Read before torch is imported, so that a mistyped path is told at once.
+    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    if _first_process():
+        note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {minutes:g} minutes")
+
+    from photovision.learn.log import silent
+    from photovision.tasks.climb import Options
+    from photovision.tasks.train import run
+
+    tracked = tuple(track or ())
+    options = Options(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
+    with shown() as listener:
+        model = run(dataset, output, options, listener if _first_process() else silent)
+    if _first_process():
+        _print(model, output, as_json)
+
+
+def _first_process() -> bool:
+    """Whether this process is the one that speaks, of those that torchrun or accelerate started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _print(model: Recognizer, output: Path, as_json: bool) -> None:
+    from photovision.app.cli.output import print_json, print_rows, print_story
+    from photovision.core.report import Metric
+
+    report = json.loads((output / "report.json").read_text(encoding="utf-8"))
+    if as_json:
+        print_json({"model": str(output), **report})
+        return
+    rows: list[tuple[object, ...]] = [("", "rung", "val", "test", "seconds")]
+    for rung in model.info["rungs"]:
+        scores = [Metric.from_json(rung[split]) if rung[split] else None for split in ("val", "test")]
+        kept = "*" if rung["name"] == model.info["chosen"] else ""
+        rows.append((kept, rung["name"], *scores, round(rung["seconds"])))
+    print_rows(rows)
+    print_story(report["summary"], report["warnings"])
+    print(f"\nModel:  {output}\nReport: {output / 'report.html'}")

@@ -1,0 +1,85 @@
+"""Pictures: from what a person types (files, folders, patterns, `-`) to picture files, one after the other."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from photovision.core.errors import DataError
+from photovision.core.image import SUFFIXES
+
+
+def find_pictures(sources: Iterable[str], lines: Iterable[str] = ()) -> Iterator[str]:
+    """Yield paths of picture files in a fixed order, with the names of one folder or pattern in memory at most.
+
+    Args:
+        sources: files, which are taken whatever they are called and whether or not they exist; folders, searched
+            to the bottom for files that are called like pictures; patterns with `*`, `?` or `**`; "-" for `lines`.
+        lines: file names, one a line, such as standard input.
+
+    Raises:
+        DataError: a folder or a pattern holds no picture.
+
+    Example:
+        >>> list(find_pictures(["a.jpg", "-"], ["b.png", ""]))
+        ['a.jpg', 'b.png']
+    """
+    for source in sources:
+        if source == "-":
+            yield from (name for name in (line.rstrip("\r\n") for line in lines) if name)
+        elif os.path.isdir(source):
+            yield from _some(walk(source), f"the folder {source} holds no pictures ({_endings()})")
+        elif glob.has_magic(source) and not os.path.lexists(source):
+            found = sorted(path for path in glob.iglob(source, recursive=True) if is_picture(path))
+            yield from _some(iter(found), f"no picture fits the pattern {source}")
+        else:
+            yield source
+
+
+def walk(folder: str | Path) -> Iterator[str]:
+    """Picture files in a folder and the folders in it, sorted by name; hidden ones are left out, links followed."""
+    from photovision.data.formats.folder import JUNK  # here, because single files start faster without it
+
+    yield from _walk(os.fspath(folder), JUNK, frozenset())
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file is called like a picture."""
+    return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+def _walk(folder: str, junk: frozenset[str], above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    facts = os.stat(folder)
+    here = (facts.st_dev, facts.st_ino)
+    if here in above:  # a link back to a folder that contains it
+        return
+    folders, files = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name in junk:
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif is_picture(entry.name) and entry.is_file():
+                    files.append(entry.name)
+    except OSError as error:
+        raise DataError(f"the folder {folder} cannot be read ({error.strerror}): check its permissions") from None
+    for name in sorted(files):
+        yield os.path.join(folder, name)
+    for name in sorted(folders):
+        yield from _walk(os.path.join(folder, name), junk, above | {here})
+
+
+def _some(found: Iterator[str], message: str) -> Iterator[str]:
+    first = next(found, None)
+    if first is None:
+        raise DataError(f"{message}: check the path")
+    yield first
+    yield from found
+
+
+def _endings() -> str:
+    return ", ".join(sorted(SUFFIXES))

@@ -1,0 +1,104 @@
+"""Progress for people: moving bars with the time left on a terminal, plain lines now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from photovision.learn.log import Listener, Progress
+
+EVERY = 5.0
+"""Seconds between two lines of a log."""
+
+
+@contextmanager
+def shown(stream: TextIO | None = None) -> Iterator[Listener]:
+    """A listener that shows what it is told on `stream` (standard error if None), bars on a terminal, else lines."""
+    stream = stream or sys.stderr
+    if stream.isatty():
+        with _bars(stream) as listener:
+            yield listener
+    else:
+        yield Lines(stream)
+
+
+def counted(listener: Listener, stage: str) -> Callable[[int, int], None]:
+    """A callback (done, total) that reports to a listener."""
+    return lambda done, total: listener(Progress(stage, done, total))
+
+
+class Lines:
+    """A listener for logs: a line when a stage begins, when it ends, and at most every few seconds between.
+
+    Args:
+        stream: where the lines go.
+        clock: seconds from a fixed moment.
+
+    Example:
+        >>> Lines(sys.stdout)(Progress("fine-tuned", 5, 20, "loss 0.41"))
+        fine-tuned  5/20  loss 0.41
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+        self._stage, self._began, self._told = "", 0.0, 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = self._clock()
+        fresh = progress.stage != self._stage
+        if fresh:
+            self._stage, self._began = progress.stage, now
+        if fresh or progress.done >= progress.total or now - self._told >= EVERY:
+            self._told = now
+            print(self._line(progress, now - self._began), file=self._stream, flush=True)
+
+    def _line(self, progress: Progress, seconds: float) -> str:
+        parts = [progress.stage, f"{progress.done:,}/{progress.total:,}"]
+        if 0 < progress.done < progress.total and seconds > 1:
+            left = seconds / progress.done * (progress.total - progress.done)
+            parts.append(f"{duration(left)} left")
+        return "  ".join([*parts, progress.line] if progress.line else parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Example:
+        >>> duration(42.4), duration(150), duration(7300)
+        ('42 s', '2 min 30 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextmanager
+def _bars(stream: TextIO) -> Iterator[Listener]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    plain = {"markup": False}  # stages and figures may hold class names with brackets
+    columns = (
+        TextColumn("{task.description}", **plain),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[line]}", **plain),
+    )
+    with Bars(*columns, console=Console(file=stream)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def listener(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bars.add_task(progress.stage, line="")
+            task = tasks[progress.stage]
+            bars.update(task, completed=progress.done, total=progress.total, line=progress.line)
+
+        yield listener
