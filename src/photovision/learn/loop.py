@@ -76,7 +76,8 @@ class _State:
     curve: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_score: Metric | None = None
-    best_epoch: int = 0
+    peak: float = -1.0
+    peak_epoch: int = 0
 
 
 def fit(
@@ -111,7 +112,7 @@ def fit(
             last = run.state.epoch == plan.epochs or stopped != "done"
             if last or run.state.epoch % plan.validate_every == 0:
                 run.validate()
-                if plan.patience and not last and run.state.epoch - run.state.best_epoch >= plan.patience:
+                if plan.patience and not last and run.state.epoch - run.state.peak_epoch >= plan.patience:
                     stopped = "patience"
             run.keep()
     except KeyboardInterrupt:
@@ -202,8 +203,10 @@ class _Run:
         )
         for tracker in self.setting.trackers:
             tracker.log(self.setting.stage, state.epoch, {"loss": loss, "val": score.value})
+        if score.value > state.peak:
+            state.peak, state.peak_epoch = score.value, state.epoch
         if state.best_score is None or score.value >= state.best_score.value - self._noise(state.best_score):
-            state.best_score, state.best_epoch = score, state.epoch
+            state.best_score = score
             state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
     def _noise(self, best: Metric) -> float:

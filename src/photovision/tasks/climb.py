@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +36,7 @@ class Options:
         commercial: refuse parts whose licence does not allow commercial use.
         allow_download: whether the hub may be used.
         track: "tensorboard", "mlflow".
+        decisions: of an earlier training, to be used again instead of being measured anew.
     """
 
     minutes: float = 5.0
@@ -48,6 +49,7 @@ class Options:
     commercial: bool = False
     allow_download: bool = False
     track: tuple[str, ...] = ()
+    decisions: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < self.minutes <= 60 * 24 * 30:
@@ -61,7 +63,14 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "track": list(self.track)}
+        return {**asdict(self), "track": list(self.track), "decisions": dict(self.decisions)}
+
+    @classmethod
+    def replaying(cls, info: Mapping[str, Any]) -> Options:
+        """The options and decisions of the training that a bundle's description tells of."""
+        known = {one.name for one in fields(cls)}
+        values = {name: value for name, value in info["training"].items() if name in known}
+        return cls(**{**values, "track": ()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,10 +62,9 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from photovision.tasks.train import train
 
         classes, codes = np.unique(np.asarray(y), return_inverse=True)
-        if codes.ndim != 1 or len(classes) != len({str(label) for label in classes}):
-            raise UsageError("y should hold one label a picture, and labels should differ as text")
-        # Numbered names keep the order, whatever the labels look like.
-        names = [f"{number:06d} {label}" for number, label in enumerate(classes)]
+        names = [str(label).strip() for label in classes]
+        if len(set(names)) != len(names) or codes.shape != (len(X),):
+            raise UsageError(f"y should hold one label for each of the {len(X):,} pictures, different ones as text, too")
         dataset = dataset_from_arrays(_upright(X), codes, names)
         folder = Path(tempfile.mkdtemp(prefix="photovision-"))
         weakref.finalize(self, shutil.rmtree, folder, True)

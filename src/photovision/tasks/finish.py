@@ -96,7 +96,11 @@ def _info(
         "thresholds": thresholds,
         "chosen": chosen.rung.name,
         "rungs": [reached.rung.to_json() for reached in rungs],
-        "training": {**climb.options.to_json(), "seconds": round(time.monotonic() - climb.started, 1)},
+        "training": {
+            **climb.options.to_json(),
+            "decisions": climb.work.decisions,
+            "seconds": round(time.monotonic() - climb.started, 1),
+        },
         "data": material.describe(),
         "parity": parity.to_json(),
         "licences": [vars(entry) for entry in licences(source)],

@@ -88,7 +88,7 @@ def run(dataset: Dataset, output: Path, options: Options, listener: Listener = s
     if options.commercial:
         require_commercial(licences(wanted))
     accelerator = Accelerator()
-    work = Work(output, {**options.to_json(), "data": dataset.fingerprint}, accelerator)
+    work = Work(output, {**options.to_json(), "data": dataset.fingerprint}, accelerator, dict(options.decisions))
     if work.resumed:
         listener(Progress("resuming", 0, 1, f"unfinished work found in {work.folder}"))
     material = gather(

@@ -27,12 +27,17 @@ class Work:
         output: the bundle that is being made; the work lies beside it as `.NAME.work`.
         arguments: JSON-ready; another value means another training, and the old work is discarded.
         accelerator: of several processes the main one computes, the others wait and read.
+        decisions: values of an earlier training that are to be used again instead of being measured.
     """
 
-    def __init__(self, output: Path, arguments: dict[str, Any], accelerator: Accelerator) -> None:
+    def __init__(
+        self, output: Path, arguments: dict[str, Any], accelerator: Accelerator, decisions: dict[str, Any] | None = None
+    ) -> None:
         self.folder = output.with_name(f".{output.name}.work")
         self.accelerator = accelerator
         self.resumed = False
+        self._given = decisions or {}
+        self.decisions: dict[str, Any] = {}
         key = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest()
         if accelerator.is_main_process:
             self._open(output, key)
@@ -51,12 +56,13 @@ class Work:
             write_json(mark, key)
 
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
-        """A JSON-ready value, computed once."""
+        """A decision, JSON-ready, computed once; it goes into the bundle, so that the training can be repeated."""
         path = self.folder / f"{name}.json"
         if self.accelerator.is_main_process and not path.is_file():
-            write_json(path, compute())
+            write_json(path, self._given[name] if name in self._given else compute())
         self.accelerator.wait_for_everyone()
-        return json.loads(path.read_text(encoding="utf-8"))
+        self.decisions[name] = json.loads(path.read_text(encoding="utf-8"))
+        return self.decisions[name]
 
     def array(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         """An array, computed once; read as a memory map, so that large ones need no memory."""

@@ -1,0 +1,147 @@
+"""The house rules that can be checked by reading the code; ARCHITECTURE.md tells why they are there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "photovision"
+MODULES = sorted(SOURCE.rglob("*.py"))
+FLOORS = ("core", "data", "runtime", "models", "learn", "trust", "tasks", "app")
+CORE_MAY = {"numpy", "PIL", "photovision", "__future__"}
+CORE_MAY_INSIDE = {"jinja2", "markupsafe"}
+TORCH = {"torch", "torchvision", "timm", "accelerate"}
+TRAINING = {"classify", "climb", "finetune", "finish", "frozen", "scratch", "train", "work", "handcrafted"}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+
+
+def floor(module: str) -> int | None:
+    """The floor of a dotted module, or None for other packages and for the package itself, which belongs to all."""
+    parts = module.split(".")
+    return FLOORS.index(parts[1]) if parts[0] == "photovision" and len(parts) > 1 and parts[1] in FLOORS else None
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of all modules that are imported in a tree, inside functions, too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            # A name may be a module: `from photovision.models import weights`.
+            yield from {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+
+
+def at_import_time(node: ast.AST) -> Iterator[str]:
+    """Top-level package names that are loaded when the module is imported: not in functions, not for type checkers."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield from (name.split(".")[0] for name in imports(child))
+        yield from at_import_time(child)
+
+
+def definitions(tree: ast.AST) -> Iterator[tuple[str, Function | ast.ClassDef]]:
+    """All functions and classes with their dotted names, outermost first, not those inside functions."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, Function | ast.ClassDef):
+            yield child.name, child
+        if isinstance(child, ast.ClassDef | ast.If | ast.Try):
+            prefix = f"{child.name}." if isinstance(child, ast.ClassDef) else ""
+            yield from ((prefix + name, node) for name, node in definitions(child))
+
+
+def read(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_the_floors_are_the_folders() -> None:
+    folders = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()}
+    assert folders == set(FLOORS)
+
+
+@every_module
+def test_a_module_imports_its_own_floor_and_those_below(path: Path) -> None:
+    own = floor(".".join(("photovision", *path.relative_to(SOURCE).with_suffix("").parts)))
+    if own is None:
+        return
+    above = {name for name in imports(read(path)) if (floor(name) or 0) > own}
+    assert not above
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "core").rglob("*.py")), ids=lambda path: path.stem)
+def test_core_needs_numpy_and_pillow_only(path: Path) -> None:
+    import sys
+
+    tree = read(path)
+    allowed = CORE_MAY | sys.stdlib_module_names
+    assert set(at_import_time(tree)) <= allowed
+    assert {name.split(".")[0] for name in imports(tree)} <= allowed | CORE_MAY_INSIDE
+
+
+@every_module
+def test_torch_is_loaded_by_training_only(path: Path) -> None:
+    place = path.relative_to(SOURCE).parts
+    if place[0] in ("models", "learn") or (place[0] == "tasks" and path.stem in TRAINING):
+        return
+    assert TORCH.isdisjoint(at_import_time(read(path)))
+
+
+@every_module
+def test_modules_and_functions_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    long = {}
+    for node in ast.walk(read(path)):
+        if isinstance(node, Function):
+            lines = _lines(node)
+            if lines > 40:
+                long[node.name] = lines
+    assert not long
+
+
+@every_module
+def test_public_things_say_what_they_are(path: Path) -> None:
+    tree = read(path)
+    assert ast.get_docstring(tree)
+    silent = [
+        name
+        for name, node in definitions(tree)
+        if not any(part.startswith("_") for part in name.split("."))
+        and not ast.get_docstring(node)
+        and not any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
+    ]
+    assert not silent
+
+
+def test_no_file_is_a_drawer_for_everything() -> None:
+    drawers = {"utils", "util", "helpers", "misc", "common"}
+    assert not [path for path in MODULES if path.stem in drawers]
+
+
+def test_the_map_of_the_house_names_every_module() -> None:
+    told = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    absent = [path for path in MODULES if path.stem != "__init__" and f"{path.stem}.py" not in told]
+    assert not absent
+
+
+def test_the_licence_is_there() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text
+
+
+def _lines(function: Function) -> int:
+    """Lines of a function without its docstring and its decorators."""
+    first = function.body[0]
+    documented = ast.get_docstring(function) is not None and isinstance(first, ast.Expr)
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring

@@ -1,0 +1,53 @@
+"""Progress in logs and on terminals."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from photovision.app.progress import Lines, shown
+from photovision.learn.log import Progress
+
+
+def test_a_log_gets_a_line_when_a_stage_begins_ends_and_now_and_then() -> None:
+    stream, now = io.StringIO(), 0.0
+    lines = Lines(stream, clock=lambda: now)
+    for done in range(101):
+        lines(Progress("fine-tuned", done, 100, f"loss {1 - done / 100:.2f}"))
+        now += 0.2
+    lines(Progress("export", 0, 3))
+    told = stream.getvalue().splitlines()
+    assert told[0] == "fine-tuned  0/100  loss 1.00"
+    assert told[1] == "fine-tuned  25/100  15 s left  loss 0.75"
+    assert told[-2] == "fine-tuned  100/100  loss 0.00"
+    assert told[-1] == "export  0/3"
+    assert len(told) == 6 or len(told) == 7
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+def test_a_terminal_gets_bars_with_names_unharmed() -> None:
+    code = (
+        "from photovision.app.progress import shown\n"
+        "from photovision.learn.log import Progress\n"
+        "with shown() as listener:\n"
+        "    listener(Progress('judging [red]', 5, 5, 'worst [/b] 88 %'))\n"
+    )
+    own, other = os.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    subprocess.run([sys.executable, "-c", code], stderr=other, check=True, env=environment)
+    os.close(other)
+    told = os.read(own, 65536).decode()
+    os.close(own)
+    assert "judging [red]" in told
+    assert "worst [/b] 88 %" in told
+    assert "5/5" in told
+
+
+def test_without_a_terminal_lines_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown() as listener:
+        listener(Progress("judging", 3, 3))
+    assert capsys.readouterr().err == "judging  3/3\n"

@@ -1,0 +1,198 @@
+"""The loop learns, keeps the best, and resumes as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from photovision.data.augment import Augment
+from photovision.learn import loop
+from photovision.learn.feed import SmallPictureFeed
+from photovision.learn.log import Progress
+from photovision.learn.loop import Setting, fit
+from photovision.learn.plan import Plan
+from photovision.tasks.classify import Classify
+
+PLAN = Plan(6, batch_size=8, lr=3e-3, train_norm=True, label_smoothing=0.0)
+
+
+def pictures(n: int = 32, seed: int = 0) -> SmallPictureFeed:
+    """Squares that are bright at the top (class 0) or at the bottom (class 1)."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.integers(0, 120, (n, 16, 16, 3))
+    for image, label in zip(images, labels, strict=True):
+        image[8 * label : 8 * label + 8] += 120
+    return SmallPictureFeed(images.astype(np.uint8), np.eye(2, dtype=np.float32)[labels], Augment(), shift=1)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(512, 2)
+    )
+
+
+def scaled(inputs: torch.Tensor) -> torch.Tensor:
+    return inputs.permute(0, 3, 1, 2).float() / 255 - 0.5
+
+
+def run(plan: Plan = PLAN, **setting: object) -> loop.Fit:
+    return fit(network(), Classify(), plan, pictures(), pictures(16, 1), scaled, Setting(Accelerator(), **setting))  # type: ignore[arg-type]
+
+
+def test_learns_sixteen_pictures_by_heart() -> None:
+    few = pictures(16)
+    done = fit(network(), Classify(), replace(PLAN, epochs=30), few, few, scaled, Setting(Accelerator()))
+    assert done.score.value == 1.0
+    assert done.curve[-1]["loss"] < 0.3 * done.curve[0]["loss"]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        replace(PLAN, ema=0.9),
+        replace(PLAN, accumulate=2),
+        replace(PLAN, optimiser="sgd", lr=0.05, schedule="linear"),
+        replace(PLAN, mixup=0.4, cutmix=0.6),
+        replace(PLAN, precision="bf16"),
+        replace(PLAN, layer_decay=0.7, balanced=True),
+    ],
+    ids=["ema", "accumulate", "sgd", "mix", "bf16", "discriminative"],
+)
+def test_every_choice_learns(plan: Plan) -> None:
+    assert run(replace(plan, epochs=12)).score.value >= 0.9
+
+
+def test_same_seed_same_weights() -> None:
+    first, second = run(), run()
+    for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    other = run(replace(PLAN, seed=1))
+    assert not torch.equal(next(first.network.parameters()), next(other.network.parameters()))
+
+
+@pytest.mark.parametrize("stop_at", [2, 7, 13])
+def test_resume_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int) -> None:
+    """Cut off in the middle of an epoch, at its end, and later: the result is the same to the last bit."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+
+    class Cut(Exception):
+        pass
+
+    def cut(progress: Progress) -> None:
+        if progress.done == stop_at + 1:
+            raise Cut
+
+    whole = run()
+    with pytest.raises(Cut):
+        run(checkpoint=tmp_path / "state.pt", listener=cut)
+    resumed = run(checkpoint=tmp_path / "state.pt")
+    for (name, a), b in zip(whole.network.state_dict().items(), resumed.network.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert [entry["val"] for entry in whole.curve] == [entry["val"] for entry in resumed.curve]
+
+
+def test_interrupt_keeps_the_best_so_far() -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.done == 10:
+            raise KeyboardInterrupt
+
+    done = run(listener=interrupt)
+    assert done.stopped == "interrupted"
+    assert len(done.curve) == 2
+
+
+def test_patience_ends_early() -> None:
+    done = run(replace(PLAN, epochs=40, patience=3))
+    assert done.stopped == "patience"
+    assert len(done.curve) < 40
+
+
+def test_deadline_ends_with_what_there_is() -> None:
+    done = run(deadline=0.0)
+    assert done.stopped == "deadline"
+    assert len(done.curve) == 1
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    from photovision.core.errors import ModelError
+
+    (tmp_path / "state.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ModelError, match=r"state\.pt is damaged"):
+        run(checkpoint=tmp_path / "state.pt")
+
+
+_WORKER = """
+    import sys
+    import torch
+    from test_loop import PLAN, run
+    from dataclasses import replace
+    plan = replace(PLAN, train_norm=False, mixup=0.4)
+    done = run(plan)
+    import os
+    if os.environ.get("RANK", "0") == "0":
+        torch.save(done.network.state_dict(), sys.argv[1])
+"""
+
+
+def _run_worker(folder: Path, name: str, processes: int) -> dict[str, torch.Tensor]:
+    script = folder / "worker.py"
+    # Dropout draws differ from process to process, so the comparison is of a network without it.
+    source = textwrap.dedent(_WORKER).replace("from test_loop", "import test_loop; test_loop.nn.Dropout = Quiet; from test_loop")
+    script.write_text("import torch\nclass Quiet(torch.nn.Identity):\n    def __init__(self, p): super().__init__()\n" + source)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [*(launch if processes > 1 else [sys.executable]), str(script), str(folder / name)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    subprocess.run(command, env=environment, check=True, timeout=300, capture_output=True)
+    state: dict[str, torch.Tensor] = torch.load(folder / name, weights_only=True)
+    return state
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    """Two gloo processes that share every batch end with the weights of one that takes it whole."""
+    one, two = _run_worker(tmp_path, "one.pt", 1), _run_worker(tmp_path, "two.pt", 2)
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], atol=1e-5), name
+
+
+def test_killed_process_resumes(tmp_path: Path) -> None:
+    """kill -9 in the middle, then the same command again: the weights of an uninterrupted run."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        import torch
+        from photovision.learn import loop
+        from test_loop import run
+        loop.CHECKPOINT_SECONDS = 0.0
+        def kill(progress):
+            if progress.done == int(sys.argv[2]):
+                os.kill(os.getpid(), signal.SIGKILL)
+        done = run(checkpoint=Path(sys.argv[1]), listener=kill)
+        torch.save(done.network.state_dict(), sys.argv[3])
+        """)
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+
+    def start(kill_at: int) -> int:
+        arguments = [str(tmp_path / "state.pt"), str(kill_at), str(tmp_path / "done.pt")]
+        return subprocess.run([sys.executable, str(script), *arguments], env=environment, timeout=300).returncode
+
+    assert start(9) == -signal.SIGKILL
+    assert start(-1) == 0
+    resumed = torch.load(tmp_path / "done.pt", weights_only=True)
+    for name, value in run().network.state_dict().items():
+        assert torch.equal(value, resumed[name]), name

@@ -1,0 +1,162 @@
+"""Networks: cut in two, quick to train, exported as they are, and loaded only from what they should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from torch import nn
+
+from photovision.core.errors import ExportError, LicenceError, ModelError, UsageError
+from photovision.core.preprocess import Preprocess
+from photovision.models import export, weights
+from photovision.models.backbones import Source, choose, count_macs, create, load_tensors, read_weights
+from photovision.models.depthwise import frozen_depthwise, is_depthwise
+from photovision.models.trunk import cut_points, default_cut, upper_of
+
+
+@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0", "mobilenetv2_100", "regnetx_002"])
+def test_both_halves_of_a_cut_network_are_the_whole(name: str) -> None:
+    network = timm.create_model(name, num_classes=5).eval()
+    cut = default_cut(network, (64, 64))
+    assert cut is not None
+    picture, steps = torch.rand(2, 3, 64, 64), dict(network.named_modules())
+    with torch.no_grad():
+        maps = picture
+        for step in cut.lower:
+            maps = steps[step](maps)
+        assert tuple(maps.shape[1:]) == cut.shape
+        assert torch.allclose(upper_of(network, cut, 0.2).eval()(maps), network(picture), rtol=1e-3, atol=1e-4)
+
+
+def test_a_transformer_is_not_cut() -> None:
+    assert cut_points(timm.create_model("vit_tiny_patch16_224", img_size=64, num_classes=3), (64, 64)) == []
+
+
+@pytest.mark.parametrize(("stride", "size", "kernel"), [(1, 9, 3), (1, 8, 5), (2, 9, 3), (2, 8, 5), (2, 7, 3)])
+@pytest.mark.parametrize("same", [False, True])
+def test_quick_depthwise_gradient_is_the_gradient(stride: int, size: int, kernel: int, same: bool) -> None:
+    from timm.layers import create_conv2d
+
+    padding = "same" if same else ""
+    conv = create_conv2d(4, 4, kernel, stride=stride, depthwise=True, padding=padding, bias=True)
+    assert is_depthwise(conv)
+    holder, x = nn.Sequential(conv), torch.randn(2, 4, size, size, requires_grad=True)
+    expected = holder(x)
+    direction = torch.randn_like(expected)
+    expected.backward(direction)
+    gradient, x.grad = x.grad, None
+    with frozen_depthwise(holder):
+        got = holder(x)
+        got.backward(direction)
+        assert not conv.weight.requires_grad
+    assert torch.allclose(got, expected, atol=1e-6)
+    assert x.grad is not None
+    assert gradient is not None
+    assert torch.allclose(x.grad, gradient, atol=1e-5)
+    assert holder[0] is conv
+    assert conv.weight.requires_grad
+
+
+def test_macs_of_a_known_layer() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    assert count_macs(network, (10, 10)) == 10 * 10 * 8 * 3 * 9 + 16
+
+
+def _decider(temperature: float = 2.0, multilabel: bool = False) -> export.Decider:
+    torch.manual_seed(0)
+    network = create(Source("small_resnet", "none", Preprocess((24, 24))), 3)
+    return export.Decider(network, Preprocess((24, 24)), temperature, multilabel)
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_exported_graph_decides_like_the_network(tmp_path: Path, multilabel: bool) -> None:
+    decider = _decider(multilabel=multilabel)
+    images = np.random.default_rng(0).integers(0, 256, (37, 24, 24, 3), dtype=np.uint8)
+    export.export_graph(decider, (24, 24), ("probs", "logits", "embedding"), tmp_path / "model.onnx")
+    parity = export.check_parity(decider, tmp_path / "model.onnx", images)
+    assert parity.max_abs_prob_difference < 1e-5
+    for engine in ("openvino", "onnxruntime"):
+        outputs = export.open_session(tmp_path / "model.onnx", engine=engine, precision="f32").run(images)
+        assert np.allclose(np.linalg.norm(outputs["embedding"], axis=1), 1, atol=1e-5)
+        expected = 1 / (1 + np.exp(-outputs["logits"] / 2)) if multilabel else None
+        if expected is None:
+            powers = np.exp(outputs["logits"] / 2)
+            expected = powers / powers.sum(1, keepdims=True)
+        assert np.allclose(outputs["probs"], expected, atol=1e-4)
+
+
+def test_export_fails_loudly_where_the_graph_disagrees(tmp_path: Path) -> None:
+    decider = _decider()
+    export.export_graph(decider, (24, 24), ("probs", "logits", "embedding"), tmp_path / "model.onnx")
+    with torch.no_grad():
+        export.classifier(decider.network).bias[0] += 0.5
+    with pytest.raises(ExportError, match="does not decide like the network"):
+        export.check_parity(decider, tmp_path / "model.onnx", np.zeros((4, 24, 24, 3), np.uint8))
+
+
+def test_graph_normalises_as_the_preprocessing_says() -> None:
+    preprocess = Preprocess((8, 8), mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4))
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    inside = export.Normalise(preprocess)(torch.from_numpy(images)).numpy()
+    assert np.allclose(inside, np.stack([preprocess.normalise(image) for image in images]), atol=1e-5)
+
+
+def test_weights_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    assert weights.locate("mobilenet_v2") is None
+    place = tmp_path / "weights" / "mobilenet_v2-b0353104.pth"
+    place.parent.mkdir()
+    place.write_bytes(b"something else")
+    with pytest.raises(ModelError, match="not the file it should be"):
+        weights.locate("mobilenet_v2")
+
+
+def test_a_pickle_is_never_run(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (print, ("the pickle was run",))
+
+    torch.save(Hostile(), tmp_path / "hostile.pth")
+    with pytest.raises(ModelError, match="plain tensors"):
+        read_weights(str(tmp_path / "hostile.pth"))
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    small, other = (timm.create_model(name, num_classes=2) for name in ("resnet18", "mobilenetv2_100"))
+    with pytest.raises(ModelError, match="fit the network neither"):
+        load_tensors(small, other.state_dict(), "mobilenet")
+
+
+def test_converted_weights_load_by_order() -> None:
+    network, other = (timm.create_model("resnet18", num_classes=n) for n in (4, 1000))
+    renamed = {f"layer_{i}": value for i, value in enumerate(other.state_dict().values())}
+    load_tensors(network, renamed, "renamed")
+    assert torch.equal(network.layer4[1].conv2.weight, other.layer4[1].conv2.weight)
+
+
+def test_licences_for_commercial_use() -> None:
+    weights.require_commercial(weights.ledger("tf_efficientnet_lite0", "efficientnet_lite0"))
+    weights.require_commercial(weights.ledger("resnet18", "none"))
+    for source, licence in (("hub", "cc-by-nc-4.0"), ("hub", None), ("/some/file.safetensors", None)):
+        with pytest.raises(LicenceError, match="--commercial refuses"):
+            weights.require_commercial(weights.ledger("convnext_tiny", source, licence))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "chosen", "message"),
+    [
+        ("resnet999", "none", "no architecture 'resnet999'"),
+        ("resnet18", "efficientnet_lite0", "fit tf_efficientnet_lite0, not resnet18"),
+        ("resnet18", "hub", "add --allow-download"),
+        (None, "nosuchweights", "should be auto, none, hub"),
+        ("resnet18", "auto", "no offline weights for resnet18"),
+    ],
+)
+def test_mistaken_choices_say_what_to_do(backbone: str | None, chosen: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        choose(backbone, chosen, None)
