@@ -67,10 +67,7 @@ _HOME = {
     "MissingExtra": "core.errors",
 }
 
-__all__ = [  # noqa: PLE0604, RUF022 - the order of the table, which is the order to read it in
-    "__version__",
-    *_HOME,
-]
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A small real model for tests of the command line: it tells colours apart, and is made without torch in milliseconds."""
+"""A small real model for tests of the command line: it tells colours apart, and is made in milliseconds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def colour_folder(root: Path, names: Sequence[str] = ("red", "green", "blue"), p
 
 
 def colour_bundle(
-    folder: Path, names: Sequence[str] = ("red", "green", "blue"), *, called: Sequence[str] = (), multilabel: bool = False
+    folder: Path,
+    names: Sequence[str] = ("red", "green", "blue"),
+    *,
+    called: Sequence[str] = (),
+    multilabel: bool = False,
 ) -> Path:
     """A bundle whose network compares a picture's mean colour with those of `names`, which it calls `called`."""
     folder.mkdir(parents=True)
@@ -73,7 +77,9 @@ def _graph(colours: np.ndarray, multilabel: bool) -> onnx.ModelProto:
         helper.make_node("ReduceMean", ["shares"], ["embedding"], axes=[1, 2], keepdims=0),
         helper.make_node("MatMul", ["embedding", "weights"], ["products"]),
         helper.make_node("Add", ["products", "bias"], ["logits"]),
-        helper.make_node("Sigmoid", ["logits"], ["probs"]) if multilabel else helper.make_node("Softmax", ["logits"], ["probs"]),
+        helper.make_node("Sigmoid", ["logits"], ["probs"])
+        if multilabel
+        else helper.make_node("Softmax", ["logits"], ["probs"]),
     ]
     count = len(colours)
     graph = helper.make_graph(

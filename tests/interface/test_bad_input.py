@@ -1,4 +1,4 @@
-"""Whatever people get wrong: exit code 2, one line on standard error that says what to do, nothing on standard output."""
+"""Whatever people get wrong: exit code 2, one line on standard error that says what to do, and nothing else."""
 
 from __future__ import annotations
 
@@ -148,8 +148,6 @@ def test_mistakes_in_the_command(arguments: tuple[str, ...], told: str, refused:
         ("--track", "diary", "tensorboard or mlflow"),
     ],
 )
-def test_mistakes_in_the_options_of_train(
-    tmp_path: Path, refused: Refused, option: str, value: str, told: str
-) -> None:
+def test_mistakes_in_the_options_of_train(tmp_path: Path, refused: Refused, option: str, value: str, told: str) -> None:
     data = colour_folder(tmp_path / "data")
     assert told in refused("train", data, "-o", tmp_path / "model", option, value)

@@ -13,9 +13,7 @@ from photovision.data.scan import scan
 from photovision.data.split import make_splits
 
 
-def check(
-    data: str | Path | Dataset, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
-) -> Report:
+def check(data: str | Path | Dataset, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Report:
     """Tell what a careful person would want to know before training: broken files, copies, leaks, skew, giveaways.
 
     Args:

@@ -1,4 +1,4 @@
-"""Judged: which pictures of a dataset a model should be judged on, so that it is not asked what it has learnt by heart."""
+"""Judged: which pictures a model may fairly be judged on: not those that it has learnt by heart."""
 
 from __future__ import annotations
 

@@ -84,13 +84,12 @@ def _bars(stream: TextIO) -> Iterator[Listener]:
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    plain = {"markup": False}  # stages and figures may hold class names with brackets
     columns = (
-        TextColumn("{task.description}", **plain),
+        TextColumn("{task.description}", markup=False),  # stages and figures may hold names with brackets
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[line]}", **plain),
+        TextColumn("{task.fields[line]}", markup=False),
     )
     with Bars(*columns, console=Console(file=stream)) as bars:
         tasks: dict[str, TaskID] = {}

@@ -73,7 +73,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UsageError(f"no space left on the disk of {path}: free some space and run the same command again") from None
+            raise UsageError(
+                f"no space left on the disk of {path}: free some space and run the same command again"
+            ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise UsageError(f"cannot write {path} ({error.strerror}): choose another folder with --output") from None
         raise

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.image import decode, to_array
-from photovision.core.types import Image, check_image
+from photovision.core.types import Floats, Image, check_image
 
 Fit = Literal["squash", "crop"]
 _FILTERS = {"bilinear": Pillow.Resampling.BILINEAR, "bicubic": Pillow.Resampling.BICUBIC}
@@ -50,7 +50,7 @@ class Preprocess:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or not all(1 <= side <= 8192 for side in self.size):
+        if not all(1 <= side <= 8192 for side in self.size):
             raise UsageError(f"size should be (H, W), each 1 to 8192, got {self.size}")
         if self.fit not in ("squash", "crop") or self.interpolation not in _FILTERS or not 0 < self.crop <= 1:
             raise UsageError(
@@ -84,7 +84,7 @@ class Preprocess:
     def resize(self, picture: Pillow.Image, box: Box) -> Image:
         """One fused crop and resize of `box`: uint8 RGB (H, W, 3)."""
         height, width = self.size
-        if picture.size == (width, height) and box == (0, 0, width, height):
+        if picture.size == (width, height) and tuple(box) == (0.0, 0.0, float(width), float(height)):
             return to_array(picture)
         return to_array(picture.resize((width, height), _FILTERS[self.interpolation], box=box))
 
@@ -104,19 +104,19 @@ class Preprocess:
     def from_json(cls, value: dict[str, Any]) -> Preprocess:
         """Read what `to_json` wrote; raises ModelError where the hash does not fit."""
         try:
-            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k != "hash"}
+            plain = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+            fields: dict[str, Any] = {name: v for name, v in plain.items() if name != "hash"}
             preprocess = cls(**fields)
-        except (TypeError, AttributeError, UsageError) as error:
+        except (TypeError, ValueError, AttributeError, UsageError) as error:
             raise ModelError(f"the preprocessing in the bundle is not understood: {error}") from None
         if value.get("hash") != preprocess.hash:
             raise ModelError("the preprocessing in the bundle was changed by hand: its hash does not fit; train again")
         return preprocess
 
-    def normalise(self, image: Image) -> np.ndarray:
+    def normalise(self, image: Image) -> Floats:
         """What the graph does to a picture at `size`: float32 (3, H, W), (image / 255 - mean) / std."""
         scale = np.float32(1) / (np.float32(255) * np.asarray(self.std, np.float32))
         shift = np.asarray(self.mean, np.float32) / np.asarray(self.std, np.float32)
         planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-        out = np.multiply(planes, scale[:, None, None], dtype=np.float32)
-        out -= shift[:, None, None]
-        return out
+        out: Floats = np.multiply(planes, scale[:, None, None], dtype=np.float32)
+        return np.subtract(out, shift[:, None, None], out=out)

@@ -12,7 +12,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("photovision", "numpy", "pillow", "torch", "torchvision", "timm", "openvino", "onnxruntime", "scikit-learn")
+LIBRARIES = (
+    "photovision",
+    "numpy",
+    "pillow",
+    "torch",
+    "torchvision",
+    "timm",
+    "openvino",
+    "onnxruntime",
+    "scikit-learn",
+)
 
 
 def cores() -> int:

@@ -26,7 +26,9 @@ def load(path: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything here, from EOFError to unpickling errors
-        raise ModelError(f"the checkpoint {path} is damaged ({type(error).__name__}): delete it and train again") from None
+        raise ModelError(
+            f"the checkpoint {path} is damaged ({type(error).__name__}): delete it and train again"
+        ) from None
     if not isinstance(state, dict):
         raise ModelError(f"the checkpoint {path} holds something else: delete it and train again")
     return state

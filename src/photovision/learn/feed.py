@@ -1,9 +1,9 @@
 """Feeds: what the loop learns from, batch by batch.
 
 A batch is a dict of tensors: `inputs` (uint8 pictures (N, H, W, 3) or float feature maps (N, C, H, W)) and `targets`
-float32 (N, C), soft labels that sum to 1 for single-label data. Which samples make up batch k of epoch e, and how each is
-varied, depends on (seed, e, k) alone, so a run can be resumed at any batch, and shared among processes: each takes its
-contiguous part of every global batch.
+float32 (N, C), soft labels that sum to 1 for single-label data. Which samples make up batch k of epoch e, and how each
+is varied, depends on (seed, e, k) alone, so a run can be resumed at any batch, and shared among processes: each takes
+its contiguous part of every global batch.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class PictureFeed:
     """Pictures decoded and augmented anew every epoch, by a pool of threads."""
 
     def __init__(
-        self, samples: tuple[Sample, ...], targets: Floats, preprocess: Preprocess, augment: Augment, workers: int
+        self, samples: Sequence[Sample], targets: Floats, preprocess: Preprocess, augment: Augment, workers: int
     ) -> None:
         self.samples, self.targets = samples, targets
         self.preprocess, self.augment, self.workers = preprocess, augment, workers
@@ -153,7 +153,7 @@ class FeatureFeed:
         if epoch >= 0:
             start = (_draws(seed, 0, len(self.targets))[positions, 0] * len(self.views)).astype(np.int64)
             chosen = (start + epoch) % len(self.views)
-        rows = [self.views[view][position] for view, position in zip(chosen, positions, strict=True)]
+        rows = [self.views[int(view)][position] for view, position in zip(chosen, positions, strict=True)]
         return torch.from_numpy(np.stack(rows).astype(np.float32))
 
 

@@ -51,7 +51,7 @@ class _TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise MissingExtra("tensorboard", "tensorboard", "--track tensorboard") from None
-        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder))
 
     def log(self, stage: str, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():

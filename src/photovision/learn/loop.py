@@ -159,9 +159,7 @@ class _Run:
         self.network.train()
         if not plan.train_norm:
             _freeze_norms(self.network)
-        for batch in batches(
-            self.train, state.epoch, plan.seed, plan.batch_size, state.step, self.share, self.weights
-        ):
+        for batch in batches(self.train, state.epoch, plan.seed, plan.batch_size, state.step, self.share, self.weights):
             state.losses.append(self._step(batch))
             state.seconds = time.monotonic() - self.started
             self._tell()
@@ -198,9 +196,7 @@ class _Run:
         score = self.task.score(self.task.decode(raw), self.val.targets)
         loss = float(np.mean(state.losses)) if state.losses else 0.0
         state.losses = []
-        state.curve.append(
-            {"epoch": state.epoch, "seconds": round(state.seconds, 2), "loss": loss, "val": score.value}
-        )
+        state.curve.append({"epoch": state.epoch, "seconds": round(state.seconds, 2), "loss": loss, "val": score.value})
         for tracker in self.setting.trackers:
             tracker.log(self.setting.stage, state.epoch, {"loss": loss, "val": score.value})
         if score.value > state.peak:

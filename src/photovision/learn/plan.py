@@ -23,7 +23,7 @@ class Plan:
         warmup: share of all steps in which the rate rises; then it falls as half a cosine, or in a straight line.
         schedule: "cosine" or "linear".
         label_smoothing: share of the target spread over all classes.
-        mixup, cutmix: parameter alpha of the Beta distribution; 0 switches it off; where both are on, batches alternate.
+        mixup, cutmix: parameter alpha of the Beta distribution; 0 is off; where both are on, batches alternate.
         ema: decay of the weights' moving average, which is what is validated and kept; 0 switches it off.
         clip: largest norm of the gradient.
         train_norm: whether batch normalisation learns new statistics; off for few pictures.

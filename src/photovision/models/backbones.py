@@ -73,7 +73,8 @@ def _automatic(backbone: str | None) -> str:
     fitting = [name for name, carrier in zoo.CARRIERS.items() if backbone in (None, carrier.backbone)]
     if fitting:
         raise UsageError(
-            f"no pretrained weights are on this machine: photovision weights get {fitting[0]}, or train with --weights none"
+            f"no pretrained weights are on this machine: photovision weights get {fitting[0]},"
+            " or train with --weights none"
         )
     raise UsageError(
         f"there are no offline weights for {backbone}: use --weights none (from scratch), --weights FILE, or"
@@ -132,10 +133,13 @@ def read_weights(name: str) -> Tensors:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
+            tensors: Tensors = load_file(path)
+            return tensors
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything from KeyError to pickle errors here
-        raise ModelError(f"{path} does not hold plain tensors ({type(error).__name__}); give a .safetensors file") from None
+        raise ModelError(
+            f"{path} does not hold plain tensors ({type(error).__name__}); give a .safetensors file"
+        ) from None
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ModelError(f"{path} does not hold a table of tensors; give a .safetensors file of a timm network")
@@ -161,7 +165,9 @@ def load_tensors(network: nn.Module, tensors: Tensors, name: str, *, strict_head
     fatal = [key for key in wrong + absent if strict_head or key not in head]
     if fatal:
         raise ModelError(f"the weights {name} do not fit the network: {fatal[0]} and {len(fatal) - 1} more differ")
-    network.load_state_dict({key: value for key, value in given.items() if key in own and key not in wrong}, strict=False)
+    network.load_state_dict(
+        {key: value for key, value in given.items() if key in own and key not in wrong}, strict=False
+    )
 
 
 def _by_order(own: Tensors, given: Tensors, name: str) -> dict[str, torch.Tensor]:

@@ -1,8 +1,8 @@
 """A network as a chain of modules, so that its lower part can be run once and its upper part trained many times.
 
 Freezing pays only if the frozen part is not computed again and again. Most convolutional networks of timm are their
-registered children applied one after the other; `chain` finds that order and proves it on a picture of noise, so no list
-of architectures is needed and a network of another shape (a transformer) is simply not split.
+registered children applied one after the other; `chain` finds that order and proves it on a picture of noise, so no
+list of architectures is needed and a network of another shape (a transformer) is simply not split.
 """
 
 from __future__ import annotations

@@ -79,7 +79,9 @@ def is_depthwise(module: nn.Module) -> bool:
         and module.stride[0] == module.stride[1]
         and module.dilation == (1, 1)
         and module.padding_mode == "zeros"
-        and (type(module).__name__ == "Conv2dSame" or (type(module) is nn.Conv2d and not isinstance(module.padding, str)))
+        and (
+            type(module).__name__ == "Conv2dSame" or (type(module) is nn.Conv2d and not isinstance(module.padding, str))
+        )
     )
 
 
@@ -104,4 +106,4 @@ def frozen_depthwise(network: nn.Module) -> Iterator[None]:
     finally:
         for parent, name, child in found:
             setattr(parent, name, child)
-            child.weight.requires_grad_(True)  # type: ignore[union-attr]
+            child.weight.requires_grad_(True)

@@ -40,7 +40,9 @@ class Normalise(nn.Module):
 
     def __init__(self, preprocess: Preprocess) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(preprocess.mean, dtype=torch.float32)[:, None, None], persistent=False)
+        self.register_buffer(
+            "mean", torch.tensor(preprocess.mean, dtype=torch.float32)[:, None, None], persistent=False
+        )
         self.register_buffer("std", torch.tensor(preprocess.std, dtype=torch.float32)[:, None, None], persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -81,7 +83,9 @@ def classifier(network: nn.Module) -> nn.Linear:
     """The last layer of a timm network."""
     layer = network.get_classifier()  # type: ignore[operator]
     if not isinstance(layer, nn.Linear):
-        raise ExportError(f"the network's last layer should be linear, got {type(layer).__name__}; choose another backbone")
+        raise ExportError(
+            f"the network's last layer should be linear, got {type(layer).__name__}; choose another backbone"
+        )
     return layer
 
 
@@ -105,13 +109,12 @@ def export_graph(module: nn.Module, size: tuple[int, int], outputs: tuple[str, .
                 dynamo=True,
                 verbose=False,
             )
-        with explained(path):
-            program.save(path)
-    except Exception as error:
-        if isinstance(error, OSError):
-            raise
+    except Exception as error:  # the exporter raises whatever the operation it cannot express makes it raise
         reason = str(error).strip().splitlines()[0][:200]
         raise ExportError(f"the network cannot be written as ONNX ({reason}); choose another backbone") from error
+    assert program is not None
+    with explained(path):
+        program.save(path)
 
 
 @dataclass(frozen=True)

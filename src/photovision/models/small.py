@@ -24,8 +24,8 @@ def small_resnet_wide(classes: int) -> nn.Module:
 def _residual(classes: int, stem: int, channels: tuple[int, ...], depth: int) -> nn.Module:
     blocks = tuple(ByoBlockCfg(type="basic", d=depth, c=width, s=2) for width in channels)
     config = ByoModelCfg(blocks=blocks, stem_type="3x3", stem_pool="", stem_chs=stem, downsample="conv1x1")
-    network = ByobNet(config, num_classes=classes)
-    network.stem.conv.stride = (1, 1)
+    network: nn.Module = ByobNet(config, num_classes=classes)
+    network.get_submodule("stem.conv").stride = (1, 1)  # type: ignore[assignment]
     for module in network.modules():
         # timm starts residual branches at zero, which suits runs of hundreds of epochs; ours last minutes.
         if isinstance(module, (nn.Conv2d, nn.Linear, nn.BatchNorm2d)):

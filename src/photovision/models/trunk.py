@@ -56,7 +56,7 @@ def default_cut(network: nn.Module, size: tuple[int, int]) -> Cut | None:
 
 
 def upper_of(network: nn.Module, cut: Cut, dropout: float) -> nn.Sequential:
-    """The trained steps as a network of their own, sharing modules with the whole, with dropout before the classifier."""
+    """The trained steps as a network sharing its modules with the whole, with dropout before the classifier."""
     steps = dict(network.named_modules())
     upper = nn.Sequential()
     for name in cut.upper:

@@ -132,7 +132,7 @@ def cache_folder() -> Path:
 
 
 def locate(name: str) -> Path | None:
-    """The verified weights file of a carrier if it is on this machine, else None; raises ModelError where it is altered."""
+    """A carrier's verified weights file, None where it is not on this machine; ModelError where it is altered."""
     carrier = _carrier(name)
     package, _, inside = carrier.member.partition("/")
     places = [cache_folder() / "weights" / Path(carrier.member).name]
@@ -219,7 +219,9 @@ def require_commercial(entries: list[LedgerEntry]) -> None:
 
 def _carrier(name: str) -> Carrier:
     if name not in CARRIERS:
-        raise UsageError(f"no weights are called '{name}'; there are {', '.join(CARRIERS)}, hub, none, or a file's path")
+        raise UsageError(
+            f"no weights are called '{name}'; there are {', '.join(CARRIERS)}, hub, none, or a file's path"
+        )
     return CARRIERS[name]
 
 

@@ -69,7 +69,8 @@ class Bundle:
     @property
     def precision(self) -> str | None:
         """The arithmetic that passed the parity check; None leaves the choice to the machine."""
-        return self.info.get("parity", {}).get("precision")
+        precision: str | None = self.info.get("parity", {}).get("precision")
+        return precision
 
 
 def read_bundle(path: str | Path) -> Bundle:

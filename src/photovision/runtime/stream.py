@@ -1,4 +1,4 @@
-"""From a stream of pictures to a stream of outputs: decoding in threads, network in batches, order kept, memory flat."""
+"""From a stream of pictures to a stream of outputs: decoding in threads, network in batches, in order, memory flat."""
 
 from __future__ import annotations
 

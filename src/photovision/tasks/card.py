@@ -26,7 +26,8 @@ def model_card(info: dict[str, Any]) -> str:
         "## How it was made",
         "",
         f"Backbone {info['backbone']['name']}, weights {info['backbone']['weights']}; rung kept: {info['chosen']}."
-        f" Trained in {training['seconds']:.0f} seconds on {counts['train']:,} pictures, selected on {counts['val']:,}.",
+        f" Trained in {training['seconds']:.0f} seconds on {counts['train']:,} pictures,"
+        f" selected on {counts['val']:,}.",
         "",
         "## How good it is",
         "",
@@ -59,7 +60,12 @@ def model_card(info: dict[str, Any]) -> str:
 
 def _header(info: dict[str, Any]) -> list[str]:
     accuracy = info["metrics"].get("accuracy") or info["metrics"].get("map")
-    header = ["---", "library_name: timm", "pipeline_tag: image-classification", "tags: [photovision, image-classification]"]
+    header = [
+        "---",
+        "library_name: timm",
+        "pipeline_tag: image-classification",
+        "tags: [photovision, image-classification]",
+    ]
     if accuracy:
         name = "accuracy" if "accuracy" in info["metrics"] else "mean_average_precision"
         header += [

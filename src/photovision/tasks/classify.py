@@ -41,7 +41,8 @@ class Classify:
         if self.multilabel:
             return (1 / (1 + np.exp(-np.clip(logits, -60, 60)))).astype(np.float32)
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+        probs: Floats = (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+        return probs
 
     def score(self, predicted: Floats, truth: np.ndarray) -> Metric:
         """Accuracy with Wilson's interval, or for multi-label data the mean average precision."""

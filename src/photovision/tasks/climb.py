@@ -100,17 +100,21 @@ class Climb:
         """Seconds of the budget that are left."""
         return self.options.minutes * 60 - (time.monotonic() - self.started)
 
+    @property
+    def spendable(self) -> float:
+        """Seconds that learning may still take: export, parity, test and report come last and must not be cut short."""
+        return self.left - min(0.25 * self.options.minutes * 60, 30 + 0.01 * len(self.material.test))
+
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Show where the training stands."""
         if self.work.accelerator.is_main_process:
             self.listener(Progress(stage, done, total, line))
 
-    def setting(self, stage: str, seconds: float) -> Setting:
-        """For a run of the loop that should end within `seconds`."""
+    def setting(self, stage: str) -> Setting:
+        """For a run of the loop that ends at the latest when the budget does."""
         listener = self.listener if self.work.accelerator.is_main_process else (lambda progress: None)
-        # The plan is made to fit; the deadline only catches a machine that got slower meanwhile.
-        deadline = time.monotonic() + 1.15 * max(seconds, 1.0)
         checkpoint = self.work.folder / f"checkpoint-{stage.replace(' ', '-')}.pt"
+        deadline = time.monotonic() + max(self.spendable, 1.0) if self.options.epochs is None else float("inf")
         return Setting(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage)
 
 
@@ -142,5 +146,5 @@ def balance(targets: Floats) -> Floats | None:
     rarity = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)), 0)
     weight = (targets * rarity).max(1)
     weight[weight == 0] = float(rarity[rarity > 0].min())  # multi-label samples without any class
-    return (weight / weight.mean()).astype(np.float32)
-
+    frequency: Floats = (weight / weight.mean()).astype(np.float32)
+    return frequency

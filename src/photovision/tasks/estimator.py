@@ -64,7 +64,9 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes, codes = np.unique(np.asarray(y), return_inverse=True)
         names = [str(label).strip() for label in classes]
         if len(set(names)) != len(names) or codes.shape != (len(X),):
-            raise UsageError(f"y should hold one label for each of the {len(X):,} pictures, different ones as text, too")
+            raise UsageError(
+                f"y should hold one label for each of the {len(X):,} pictures, different ones as text, too"
+            )
         dataset = dataset_from_arrays(_upright(X), codes, names)
         folder = Path(tempfile.mkdtemp(prefix="photovision-"))
         weakref.finalize(self, shutil.rmtree, folder, True)

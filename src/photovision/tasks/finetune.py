@@ -1,7 +1,7 @@
 """The fine-tuned rungs: the network learns from the user's pictures, from the head downwards.
 
-First the upper stages: the frozen part below them is run once for several augmented views of every picture, and the loop
-trains on these stored feature maps, many times faster than on pictures. Then, where the budget allows, the whole network.
+First the upper stages: the frozen part below them is run once for several augmented views of every picture, and the
+loop trains on these stored feature maps, many times faster than on pictures. Then, where the budget allows, the whole.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from photovision.tasks.rung import Rung
 _MOST_VIEWS = 8
 _MOST_EPOCHS = 30
 _LEAST_STEPS = 40
+_WORTHWHILE = 5
+"""Epochs below which the whole network only unlearns what the upper stages know."""
 _DROPOUT = 0.2
 
 
@@ -62,7 +64,7 @@ class Study:
 
 
 def climb_upper(
-    features: Features, frozen: Reached, train: Dataset, augment: Augment, per_view: float, seconds: float
+    features: Features, frozen: Reached, train: Dataset, augment: Augment, per_view: float
 ) -> Reached | None:
     """Train the stages above the cut on stored feature maps; None where there is no cut, or no time.
 
@@ -72,7 +74,6 @@ def climb_upper(
         train: the training pictures that `features` were computed of.
         augment: of further views.
         per_view: seconds that one more view takes.
-        seconds: to be spent.
     """
     climb, cut, material = features.climb, features.cut, features.climb.material
     assert frozen.network is not None
@@ -82,8 +83,7 @@ def climb_upper(
     part = upper_of(network, cut, _DROPOUT)
     started = time.monotonic()
     base = Plan(1, batch_size=_batch_size(len(train)), lr=5e-4, head_lr=1e-3, seed=climb.options.seed)
-    count = climb.work.value("views", lambda: _views(features, len(train), per_view, seconds))
-    left = seconds - (count - HEAD_VIEWS) * per_view
+    count = climb.work.value("views", lambda: _views(features, len(train), per_view))
     views = [features.compute(train, "train", augment if v else None, v)[1] for v in range(count)]
     val_maps = features.compute(material.val, "val", None, 0)[1]
     study = Study(
@@ -94,7 +94,7 @@ def climb_upper(
         FeatureFeed([val_maps], material.val.label_matrix),
         cut.shape,
     )
-    plan = budgeted(climb, study, base, left, most_epochs=_MOST_EPOCHS)
+    plan = budgeted(climb, study, base, most_epochs=_MOST_EPOCHS)
     if plan is None:
         return None
     note = f"the steps from {cut.upper[0]} to the head, on {len(views)} stored views of {len(train):,} pictures"
@@ -106,7 +106,7 @@ def climb_upper(
     return learn(climb, study, plan, network, features.source, started, note, judge)
 
 
-def climb_whole(climb: Climb, start: Reached, train: Dataset, augment: Augment, seconds: float) -> Reached | None:
+def climb_whole(climb: Climb, start: Reached, train: Dataset, augment: Augment) -> Reached | None:
     """Train the whole network on pictures, with smaller rates further down; None where there is no time."""
     assert start.network is not None
     assert start.source is not None
@@ -125,13 +125,15 @@ def climb_whole(climb: Climb, start: Reached, train: Dataset, augment: Augment, 
         shape,
     )
 
-    plan = budgeted(climb, study, base, seconds, most_epochs=_MOST_EPOCHS, least_epochs=2)
+    plan = budgeted(climb, study, base, most_epochs=_MOST_EPOCHS, least_epochs=_WORTHWHILE)
     if plan is None:
         return None
 
     def judge() -> Floats:
         test = material.test
-        return study_probs(climb, study, PictureFeed(test.samples, test.label_matrix, source.preprocess, plain, workers))
+        return study_probs(
+            climb, study, PictureFeed(test.samples, test.label_matrix, source.preprocess, plain, workers)
+        )
 
     note = f"all stages, on {len(train):,} pictures augmented anew every epoch"
     return learn(climb, study, plan, network, source, started, note, judge)
@@ -158,7 +160,7 @@ def learn(
         judge: gives probabilities on test.
     """
     weights = balance(study.train.targets) if plan.balanced else None
-    setting = climb.setting(study.name, climb.left)
+    setting = climb.setting(study.name)
     keep_memory()
     with _quickly(study, climb):
         done = fit(study.part, climb.task, plan, study.train, study.val, study.prepare, setting, weights)
@@ -175,9 +177,7 @@ def learn(
     return Reached(rung, logits, judge, network, source)
 
 
-def budgeted(
-    climb: Climb, study: Study, base: Plan, seconds: float, *, most_epochs: int, least_epochs: int = 1
-) -> Plan | None:
+def budgeted(climb: Climb, study: Study, base: Plan, *, most_epochs: int, least_epochs: int = 1) -> Plan | None:
     """Fit a plan into the budget: measure a step in both arithmetics, take the faster, count the epochs.
 
     The outcome is stored, so that a resumed training has the same plan. None where the time is not enough.
@@ -192,8 +192,8 @@ def budgeted(
         steps = -(-pictures // base.batch_size)
         # Validation and what surrounds a step cost about a tenth more.
         epoch = 1.1 * times[precision] * steps / accelerator.num_processes
-        epochs = min(most_epochs, int(seconds / epoch))
-        if steps * epochs < _LEAST_STEPS and epoch * _LEAST_STEPS > seconds * steps:
+        epochs = min(most_epochs, int(climb.spendable / epoch))
+        if steps * epochs < _LEAST_STEPS and epoch * _LEAST_STEPS > climb.spendable * steps:
             epochs = 0
         return {"epochs": climb.options.epochs or epochs, "precision": precision}
 
@@ -210,7 +210,9 @@ def budgeted(
 def step_seconds(study: Study, plan: Plan, device: torch.device) -> float:
     """Median time of one forward and backward pass on random inputs."""
     trial = copy.deepcopy(study.part).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    inputs = torch.rand(plan.batch_size, *study.input_shape, device=device).contiguous(memory_format=torch.channels_last)
+    inputs = torch.rand(plan.batch_size, *study.input_shape, device=device).contiguous(
+        memory_format=torch.channels_last
+    )
     for module in trial.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and not plan.train_norm:
             module.eval()
@@ -231,8 +233,9 @@ def study_probs(climb: Climb, study: Study, feed: Feed) -> Floats:
     return climb.task.decode(outputs(study.part, feed, study.prepare, climb.work.accelerator))
 
 
-def _views(features: Features, pictures: int, per_view: float, seconds: float) -> int:
+def _views(features: Features, pictures: int, per_view: float) -> int:
     """How many stored views a quarter of the time and half of the free disk allow."""
+    seconds = features.climb.spendable
     free = shutil.disk_usage(features.climb.work.folder).free
     affordable = int(0.25 * seconds / max(per_view, 1e-6)) + HEAD_VIEWS
     storable = int(0.5 * free / max(features.bytes_of_view(pictures), 1))
@@ -240,7 +243,7 @@ def _views(features: Features, pictures: int, per_view: float, seconds: float) -
 
 
 def _quickly(study: Study, climb: Climb) -> contextlib.AbstractContextManager[None]:
-    """On a CPU, pretrained depthwise kernels stay as they are: training them costs most of the time and brings little."""
+    """On a CPU, pretrained depthwise kernels stay as they are: to train them would take most of the time."""
     cpu = climb.work.accelerator.device.type == "cpu"
     return frozen_depthwise(study.part) if cpu and study.pretrained else contextlib.nullcontext()
 

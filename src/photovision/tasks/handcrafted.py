@@ -37,7 +37,7 @@ class Handcrafted:
 
 
 def climb_handcrafted(climb: Climb, seconds: float) -> Handcrafted:
-    """Climb the rung, with as many training pictures as fit into `seconds` (at least 1,000, where there are as many)."""
+    """Climb the rung, with as many training pictures as fit into `seconds`, but at least 1,000."""
     material, work = climb.material, climb.work
     started = time.monotonic()
     features = Handmade.fitting(material.typical_side)

@@ -66,7 +66,7 @@ class Recognizer:
             UnreadableImage: a picture cannot be decoded; use `stream` to go on over such files.
         """
         single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
-        sources = cast("list[Source]", [images] if single else list(images))
+        sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
         for source in sources:
             if not isinstance(source, (str, Path, bytes)):
                 check_image(source, "predict")

@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from photovision.core.parallel import in_order
 from photovision.core.system import cores
 from photovision.core.types import Floats, Image
 from photovision.data.augment import Augment, load_pixels
 from photovision.data.dataset import Dataset
-from photovision.core.parallel import in_order
 from photovision.learn.feed import Feed, PictureFeed, SmallPictureFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Source, create
@@ -35,11 +35,12 @@ def scratch_source(climb: Climb, wanted: Source) -> Source:
     sample = climb.material.train.samples[:: max(1, len(climb.material.train) // 256)][:256]
     pixels = np.stack([load_pixels(one, preprocess) for one in sample]).astype(np.float64) / 255
     mean, std = pixels.mean((0, 1, 2)), np.maximum(pixels.std((0, 1, 2)), 0.02)
-    red, green, blue = (round(float(value), 3) for value in mean)
-    return replace(
-        wanted,
-        preprocess=replace(preprocess, mean=(red, green, blue), std=tuple(round(float(value), 3) for value in std)),
-    )
+    return replace(wanted, preprocess=replace(preprocess, mean=_triple(mean), std=_triple(std)))
+
+
+def _triple(values: np.ndarray) -> tuple[float, float, float]:
+    red, green, blue = (round(float(value), 3) for value in values)
+    return red, green, blue
 
 
 def _input_side(climb: Climb, backbone: str) -> int:
@@ -49,14 +50,13 @@ def _input_side(climb: Climb, backbone: str) -> int:
     return int(np.clip(32 * round(typical / 32), 64, 224))  # fewer pixels would vanish in five halvings
 
 
-def climb_scratch(climb: Climb, wanted: Source, augment: Augment, seconds: float) -> Reached:
+def climb_scratch(climb: Climb, wanted: Source, augment: Augment) -> Reached:
     """Climb the rung.
 
     Args:
         climb: the training this belongs to.
         wanted: the architecture.
         augment: how training pictures are varied.
-        seconds: to be spent.
     """
     material, started = climb.material, time.monotonic()
     source = scratch_source(climb, wanted)
@@ -87,8 +87,7 @@ def climb_scratch(climb: Climb, wanted: Source, augment: Augment, seconds: float
         (3, *source.preprocess.size),
         pretrained=False,
     )
-    left = seconds - (time.monotonic() - started)
-    plan = budgeted(climb, study, base, left, most_epochs=300) or replace(base, epochs=1)
+    plan = budgeted(climb, study, base, most_epochs=300) or replace(base, epochs=1)
 
     def judge() -> Floats:
         return study_probs(climb, study, _feeds(material.test, source, augment))

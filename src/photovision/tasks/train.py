@@ -30,8 +30,6 @@ from photovision.tasks.work import Work
 
 _ENOUGH_FOR_SCRATCH = 5000
 """Training pictures from which on small pictures get a network of their own."""
-_ENOUGH_FOR_WHOLE = 60.0
-"""Seconds without which the whole network is not worth starting."""
 
 
 def train(
@@ -109,38 +107,29 @@ def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
     handcrafted = climb_handcrafted(climb, 0.12 * climb.left)
     augment = Augment(flip=_mirrored(climb, handcrafted))
     rungs = [handcrafted.reached]
-    # Export, parity, test and report come last and must not be cut short.
-    reserve = min(0.25 * climb.left, 30 + 0.01 * len(climb.material.test))
     wanted = _fitting(wanted, climb)
     if wanted.weights == "none":
-        return [*rungs, climb_scratch(climb, wanted, augment, climb.left - reserve)]
+        return [*rungs, climb_scratch(climb, wanted, augment)]
     features = open_features(climb, wanted)
     own = climb.material.small and len(climb.material.train) >= _ENOUGH_FOR_SCRATCH and climb.options.weights == "auto"
     train = _affordable(features, 0.15 if own else 0.3)
     frozen, per_view = climb_frozen(features, train, augment)
     rungs.append(frozen)
     if own:  # many small pictures: a network of their own size learns more from them than enlarged ones can teach
-        return [*rungs, climb_scratch(climb, choose("small_resnet", "none", None), augment, climb.left - reserve)]
-    upper = climb_upper(features, frozen, train, augment, per_view, climb.left - reserve)
-    if upper is not None:
-        rungs.append(upper)
-    if climb.left - reserve > _ENOUGH_FOR_WHOLE:
-        whole = climb_whole(climb, upper or frozen, climb.material.train, augment, climb.left - reserve)
-        rungs += [whole] if whole is not None else []
-    return rungs
+        return [*rungs, climb_scratch(climb, choose("small_resnet", "none", None), augment)]
+    upper = climb_upper(features, frozen, train, augment, per_view)
+    whole = climb_whole(climb, upper or frozen, climb.material.train, augment)
+    return rungs + [reached for reached in (upper, whole) if reached is not None]
 
 
 def best_of(rungs: list[Reached]) -> Reached:
-    """The network that validates best; of two that chance cannot tell apart, the one that learned more.
+    """The network that validates best; of equal ones the one that learned more.
 
     Handcrafted features are the yardstick and are never kept: they have no graph to export.
     """
     networks = [reached for reached in rungs if reached.network is not None]
-    best = max(networks, key=lambda reached: reached.rung.val.value)
-    low = best.rung.val.low
-    # Later rungs start from earlier ones and have seen more views: a tie on a small validation set speaks for them.
-    equal = [one for one in networks if one.rung.val.value >= (best.rung.val.value + (low or 1.0)) / 2]
-    return equal[-1]
+    best = max(reached.rung.val.value for reached in networks)
+    return [reached for reached in networks if reached.rung.val.value == best][-1]
 
 
 def _wanted(options: Options) -> Source:

@@ -44,9 +44,9 @@ class Work:
         accelerator.wait_for_everyone()
 
     def _open(self, output: Path, key: str) -> None:
-        if output.exists() and not (output / "bundle.json").is_file():
-            if not output.is_dir() or any(output.iterdir()):
-                raise UsageError(f"{output} exists and is not a Photovision model: choose another --output")
+        foreign = output.exists() and not (output / "bundle.json").is_file()
+        if foreign and (not output.is_dir() or any(output.iterdir())):
+            raise UsageError(f"{output} exists and is not a Photovision model: choose another --output")
         mark = self.folder / "arguments.json"
         self.resumed = mark.is_file() and json.loads(mark.read_text()) == key
         if not self.resumed:
@@ -73,7 +73,8 @@ class Work:
                 np.save(part, compute(), allow_pickle=False)
                 part.replace(path)
         self.accelerator.wait_for_everyone()
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        stored: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return stored
 
     def file(self, name: str, write: Callable[[Path], None]) -> Path:
         """A file written by `write(path)`, once."""

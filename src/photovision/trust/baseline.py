@@ -56,8 +56,8 @@ class Handmade:
 
     def describe(self, images: Image) -> Floats:
         """Features float32 (N, D) of uint8 RGB pictures (N, side, side, 3)."""
-        scaled = images.astype(np.float32) / 255
-        bright = np.sqrt(scaled.mean(3))
+        scaled: Floats = images.astype(np.float32) / np.float32(255)
+        bright: Floats = np.sqrt(scaled.mean(3))
         thumbnail = scaled.reshape(len(images), 14, self.side // 14, 14, self.side // 14, 3).mean((2, 4))
         grey = thumbnail.mean(3).reshape(len(images), -1)
         parts = [_gradients(bright, self.side // 7), _colours(scaled), grey]
@@ -72,7 +72,8 @@ def _gradients(bright: Floats, cell: int) -> Floats:
     """Oriented gradients of grey pictures (N, S, S): float32 (N, D)."""
     from skimage.feature import hog
 
-    return np.stack([hog(picture, 9, (cell, cell), (2, 2), "L2-Hys") for picture in bright]).astype(np.float32)
+    rows: Floats = np.stack([hog(picture, 9, (cell, cell), (2, 2), "L2-Hys") for picture in bright]).astype(np.float32)
+    return rows
 
 
 def _colours(scaled: Floats) -> Floats:
@@ -137,7 +138,7 @@ class LinearSvm:
         reduction = PCA(kept, svd_solver="covariance_eigh").fit(standard)
         scale = float(np.sqrt(reduction.explained_variance_.sum()))  # rows of length 1 on average, whatever D
         reduced = (reduction.transform(standard) / scale).astype(np.float32)
-        matrix = truth if truth.ndim == 2 else np.eye(classes, dtype=np.float32)[truth]
+        matrix = np.asarray(truth if truth.ndim == 2 else np.eye(classes)[truth.astype(np.int64)], dtype=np.float32)
         columns = [c for c in range(classes) if 0 < matrix[:, c].sum() < len(matrix)]
         weight, bias = np.zeros((classes, features.shape[1]), np.float32), np.full(classes, -1.0, np.float32)
         for column, (row, offset) in in_order(columns, lambda c: _one_against_rest(reduced, matrix[:, c])):

@@ -40,7 +40,9 @@ def test_a_view_does_not_depend_on_its_batch(feed: SmallPictureFeed | PictureFee
 @pytest.mark.parametrize("feed", [small(), pictures()], ids=["small", "files"])
 def test_epoch_minus_one_is_what_prediction_sees(feed: SmallPictureFeed | PictureFeed) -> None:
     plain = feed.take(np.arange(12), -1, 0).numpy()
-    expected = IMAGES if isinstance(feed, SmallPictureFeed) else np.stack([Preprocess((16, 16)).apply(i) for i in IMAGES])
+    expected = (
+        IMAGES if isinstance(feed, SmallPictureFeed) else np.stack([Preprocess((16, 16)).apply(i) for i in IMAGES])
+    )
     assert np.array_equal(plain, expected)
 
 
@@ -92,5 +94,8 @@ def test_mixing_keeps_the_share_of_labels_and_pixels(plan: Plan) -> None:
 def test_mixing_is_the_same_in_two_processes() -> None:
     inputs, targets, plan = torch.rand(8, 3, 6, 6), torch.eye(8), Plan(1, mixup=0.5, cutmix=0.5)
     whole, _ = mix(inputs, targets, plan, np.random.default_rng(4), (0, 1))
-    halves = [mix(inputs[4 * r : 4 * r + 4], targets[4 * r : 4 * r + 4], plan, np.random.default_rng(4), (r, 2))[0] for r in (0, 1)]
+    halves = [
+        mix(inputs[4 * r : 4 * r + 4], targets[4 * r : 4 * r + 4], plan, np.random.default_rng(4), (r, 2))[0]
+        for r in (0, 1)
+    ]
     assert torch.equal(whole, torch.cat(halves))

@@ -38,7 +38,5 @@ def test_multilabel_heads_are_independent() -> None:
     features = rng.normal(size=(200, 4)).astype(np.float32)
     targets = (features[:, :3] > 0).astype(np.float32)
     task = Classify(multilabel=True)
-    head = fit_head(
-        features, targets, features, targets, lambda x, y: task.score(task.decode(x), y), multilabel=True
-    )
+    head = fit_head(features, targets, features, targets, lambda x, y: task.score(task.decode(x), y), multilabel=True)
     assert head.score.value > 0.95

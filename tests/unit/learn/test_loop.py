@@ -150,11 +150,20 @@ _WORKER = """
 def _run_worker(folder: Path, name: str, processes: int) -> dict[str, torch.Tensor]:
     script = folder / "worker.py"
     # Dropout draws differ from process to process, so the comparison is of a network without it.
-    source = textwrap.dedent(_WORKER).replace("from test_loop", "import test_loop; test_loop.nn.Dropout = Quiet; from test_loop")
-    script.write_text("import torch\nclass Quiet(torch.nn.Identity):\n    def __init__(self, p): super().__init__()\n" + source)
+    source = textwrap.dedent(_WORKER).replace(
+        "from test_loop", "import test_loop; test_loop.nn.Dropout = Quiet; from test_loop"
+    )
+    script.write_text(
+        "import torch\nclass Quiet(torch.nn.Identity):\n    def __init__(self, p): super().__init__()\n" + source
+    )
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [*(launch if processes > 1 else [sys.executable]), str(script), str(folder / name)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "OMP_NUM_THREADS": "1",
+        "ACCELERATE_USE_CPU": "1",
+    }
     subprocess.run(command, env=environment, check=True, timeout=300, capture_output=True)
     state: dict[str, torch.Tensor] = torch.load(folder / name, weights_only=True)
     return state

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 
@@ -30,8 +30,7 @@ def run(arguments: Sequence[str]) -> int:
     from photovision.app.cli.commands import app
     from photovision.core.errors import PhotovisionError
 
-    usage_error = typer.BadParameter.__base__  # typer exports no other name for it
-    assert usage_error is not None
+    usage_error: Any = typer.BadParameter.__base__  # typer exports no other name for it
     _accept_odd_names()
     try:
         with typer.main.get_command(app).make_context("photovision", list(arguments)) as context:

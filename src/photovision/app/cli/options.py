@@ -19,5 +19,8 @@ Multilabel = Annotated[
 ]
 SplitName = Literal["all", "train", "val", "test"]
 Split = Annotated[
-    SplitName | None, typer.Option(help="all, train, val or test; default: the pictures that took no part in the training, if that is known.")
+    SplitName | None,
+    typer.Option(
+        help="all, train, val or test; default: the pictures that took no part in the training, if that is known."
+    ),
 ]

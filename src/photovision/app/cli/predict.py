@@ -35,9 +35,13 @@ def predict(
     top_k: TopK = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a heading.")] = False,
-    engine: Annotated[Literal["auto", "openvino", "onnxruntime"], typer.Option(help="What runs the network: auto, openvino, onnxruntime.")] = "auto",
+    engine: Annotated[
+        Literal["auto", "openvino", "onnxruntime"],
+        typer.Option(help="What runs the network: auto, openvino, onnxruntime."),
+    ] = "auto",
     precision: Annotated[
-        Literal["f32", "bf16"] | None, typer.Option(help="Arithmetic: f32 or bf16; default: what passed the parity check.")
+        Literal["f32", "bf16"] | None,
+        typer.Option(help="Arithmetic: f32 or bf16; default: what passed the parity check."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 32,
 ) -> None:
