@@ -43,7 +43,7 @@ check: $(READY)
 	$(VENV)/bin/mypy
 
 bench: $(READY)
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(RUN) $$script; done
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done
 
 docs: $(READY)
 	$(RUN) -m photovision.app.reference docs/cli.md

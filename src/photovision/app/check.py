@@ -31,8 +31,8 @@ def check(data: str | Path | Dataset, *, seed: int = 0, progress: Callable[[int,
         >>> import numpy as np
         >>> from photovision.data.read import dataset_from_arrays
         >>> noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-        >>> check(dataset_from_arrays(noise, ["a", "b"] * 20)).summary[1]
-        'Every picture can be read.'
+        >>> check(dataset_from_arrays(noise, ["a", "b"] * 20)).data["pictures"]
+        40
     """
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
     found = scan(dataset, progress=progress)

@@ -7,6 +7,7 @@ the ladder climb, and names photographs with the ImageNet weights that come in a
 from __future__ import annotations
 
 import gzip
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def command(*arguments: str) -> None:
     """Show a command line and run it."""
     from photovision.app.cli import run
 
-    print(f"\n$ photovision {' '.join(arguments)}")
+    print(f"\n$ photovision {shlex.join(arguments)}", flush=True)
     code = run(arguments)
     if code:
         raise SystemExit(code)

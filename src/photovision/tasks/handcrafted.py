@@ -16,7 +16,7 @@ from photovision.tasks.climb import Climb, Reached
 from photovision.tasks.rung import Rung
 from photovision.trust.baseline import Handmade, LinearSvm
 
-_PROBE = 48
+_PROBE = 384
 _LEAST_PICTURES = 1000
 _LARGEST_LOSS = 0.1
 

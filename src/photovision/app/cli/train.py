@@ -47,7 +47,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     # Read before torch is imported, so that a mistyped path is told at once.
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     if _first_process():
-        note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {minutes:g} minutes")
+        note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {minutes:g} min")
 
     from photovision.learn.log import silent
     from photovision.tasks.climb import Options

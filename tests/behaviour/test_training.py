@@ -1,0 +1,193 @@
+"""The whole way: from a folder to a proved bundle, repeated, resumed, and read by others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+
+from photovision.core.errors import LicenceError, UsageError
+from photovision.core.preprocess import Preprocess
+from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.models import weights
+from photovision.tasks.climb import Options
+from photovision.tasks.evaluate import evaluate
+from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.train import run, train
+
+FILES = {"bundle.json", "model.onnx", "model.safetensors", "README.md", "report.html", "report.json", "report.md"}
+
+
+def test_a_bundle_has_its_proof(model: Recognizer) -> None:
+    assert {file.name for file in model.bundle.path.iterdir()} == FILES
+    info = model.info
+    assert [rung["name"] for rung in info["rungs"]] == ["handcrafted", "from scratch"]
+    assert info["chosen"] == "from scratch"
+    assert info["rungs"][1]["test"]["value"] > 0.8
+    assert info["rungs"][1]["test"]["low"] < info["rungs"][1]["test"]["value"]
+    assert info["parity"]["max_abs_prob_difference"] <= info["parity"]["tolerance"]
+    assert sum(info["data"]["counts"].values()) == 80
+    report = json.loads((model.bundle.path / "report.json").read_text())
+    assert report["metrics"]["accuracy"]["n"] == info["data"]["counts"]["test"]
+    assert not list(model.bundle.path.parent.glob(".*"))  # no work is left behind
+
+
+def test_the_graph_decides_like_the_stored_network(model: Recognizer, shapes: Path) -> None:
+    from photovision.models.backbones import Source, create
+
+    info = model.info
+    network = create(Source(info["backbone"]["name"], "none", model.preprocess), 2).eval()
+    network.load_state_dict(load_file(model.bundle.path / "model.safetensors"))
+    samples = read_dataset(shapes).samples[:20]
+    batch = np.stack([model.preprocess.normalise(model.preprocess.load(sample.image)) for sample in samples])
+    with torch.no_grad():
+        expected = (network(torch.from_numpy(batch)) / info["temperature"]).softmax(1).numpy()
+    exact = load(model.bundle.path, precision="f32")
+    got = np.stack([answer.probs for answer in exact.predict([sample.image for sample in samples])])
+    assert np.abs(expected - got).max() < 1e-4
+
+
+def test_predictions_do_not_depend_on_batch_or_order(model: Recognizer, shapes: Path) -> None:
+    files = [sample.image for sample in read_dataset(shapes).samples[:12]]
+    exact = load(model.bundle.path, precision="f32")
+    whole = np.stack([a.probs for a in exact.stream(files, batch_size=5)])
+    turned = np.stack([a.probs for a in exact.stream(files[::-1], batch_size=12)])[::-1]
+    alone = np.stack([exact.predict(file).probs for file in files])
+    assert np.allclose(whole, turned, atol=1e-5)
+    assert np.allclose(whole, alone, atol=1e-5)
+
+
+def test_the_same_training_again_gives_the_same_weights(model: Recognizer, shapes: Path, tmp_path: Path) -> None:
+    again = run(read_dataset(shapes), tmp_path / "again", Options.replaying(model.info))
+    first, second = (load_file(m.bundle.path / "model.safetensors") for m in (model, again))
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    assert again.info["training"]["decisions"] == model.info["training"]["decisions"]
+
+
+def test_killed_and_started_again_it_ends_the_same(model: Recognizer, shapes: Path, tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(
+        textwrap.dedent("""
+        import json, os, signal, sys
+        from pathlib import Path
+        from photovision.data.read import read_dataset
+        from photovision.learn import loop
+        from photovision.tasks.climb import Options
+        from photovision.tasks.train import run
+        loop.CHECKPOINT_SECONDS = 0.0
+        data, output, info, kill_at = sys.argv[1:]
+        def listen(progress):
+            if progress.stage == "from scratch" and progress.done == int(kill_at):
+                os.kill(os.getpid(), signal.SIGKILL)
+        run(read_dataset(data), Path(output), Options.replaying(json.loads(Path(info).read_text())), listen)
+        """)
+    )
+    output = tmp_path / "model"
+
+    def start(kill_at: int) -> int:
+        info = model.bundle.path / "bundle.json"
+        command = [sys.executable, str(script), str(shapes), str(output), str(info), str(kill_at)]
+        return subprocess.run(command, env={**os.environ}, timeout=300).returncode
+
+    assert start(9) == -signal.SIGKILL
+    assert not output.exists()
+    assert start(-1) == 0
+    first, second = (load_file(path / "model.safetensors") for path in (model.bundle.path, output))
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_subset_of_the_classes_can_be_evaluated(model: Recognizer, shapes: Path) -> None:
+    data = read_dataset(shapes)
+    only = data.subset([i for i, sample in enumerate(data.samples) if sample.label == "circle"])
+    report = evaluate(model, type(data)(only.samples, ("circle",)))
+    assert report.metrics["accuracy"].n == 40
+
+
+def test_multilabel_from_arrays(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 60, (90, 24, 24, 3), dtype=np.uint8), []
+    for image in images:
+        top, left = rng.random(2) < 0.5
+        image[:12] += np.uint8(150 * top)
+        image[12:, :12, 0] += np.uint8(150 * left)
+        labels.append([name for name, there in (("top", top), ("left", left)) if there])
+    model = train(dataset_from_arrays(images, labels, ["top", "left"]), tmp_path / "model", weights="none", epochs=10)
+    assert model.multilabel
+    assert model.info["metrics"]["map"]["value"] > 0.8
+    answer = model.predict(np.full((24, 24, 3), 200, np.uint8))
+    assert set(answer.labels) <= {"top", "left"}
+
+
+def test_an_existing_foreign_folder_is_left_alone(shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("keep me")
+    with pytest.raises(UsageError, match="is not a Photovision model"):
+        train(shapes, tmp_path, weights="none", epochs=1)
+    assert (tmp_path / "precious.txt").read_text() == "keep me"
+
+
+def test_commercial_use_refuses_unknown_weights(shapes: Path, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "mine.pth")
+    with pytest.raises(LicenceError, match="--commercial refuses"):
+        train(shapes, tmp_path / "model", backbone="resnet18", weights=str(tmp_path / "mine.pth"), commercial=True)
+
+
+@pytest.mark.skipif(weights.locate("efficientnet_lite0") is None, reason="the offline weights are not installed")
+def test_pretrained_ladder_and_timm(shapes: Path, tmp_path: Path) -> None:
+    """All rungs climb from offline weights, and timm loads the bundle as one of its own."""
+    model = train(shapes, tmp_path / "model", epochs=1, size=64)
+    assert [rung["name"] for rung in model.info["rungs"]][:3] == ["handcrafted", "frozen", "fine-tuned"]
+    assert {"weights", "training data"} <= {entry["part"] for entry in model.info["licences"]}
+    theirs = timm.create_model(f"local-dir:{tmp_path / 'model'}", pretrained=True).eval()
+    picture = read_dataset(shapes).samples[0].image
+    with torch.no_grad():
+        logits = theirs(torch.from_numpy(model.preprocess.normalise(model.preprocess.load(picture)))[None])
+    expected = (logits / model.info["temperature"]).softmax(1)[0].numpy()
+    exact = load(tmp_path / "model", precision="f32")
+    assert np.allclose(expected, exact.predict(picture).probs, atol=1e-4)
+
+
+def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
+    """Arrows to the left and to the right: mirrored views would teach the opposite."""
+    from accelerate import Accelerator
+
+    from photovision.learn.log import silent
+    from photovision.tasks.classify import Classify
+    from photovision.tasks.climb import Climb
+    from photovision.tasks.handcrafted import climb_handcrafted, mirror_keeps_class
+    from photovision.tasks.material import gather
+    from photovision.tasks.work import Work
+
+    def keeps(turn: bool, name: str) -> bool:
+        rng, images, labels = np.random.default_rng(0), [], []
+        for i in range(160):
+            image = rng.integers(0, 80, (28, 28, 3), dtype=np.uint8)
+            for row in range(9):
+                image[5 + row, 5 : 6 + 2 * min(row, 8 - row)] += 150  # a triangle that points to the right
+            flipped = image[:, ::-1] if (i % 2 if turn else rng.random() < 0.5) else image
+            upright = flipped if turn or i % 2 else flipped[::-1].transpose(1, 0, 2)
+            images.append(np.ascontiguousarray(np.roll(upright, rng.integers(-3, 4, 2), (0, 1))))
+            labels.append("ab"[i % 2])
+        material = gather(dataset_from_arrays(images, labels), seed=0)
+        work = Work(tmp_path / name, {}, Accelerator())
+        climb = Climb(Options(), material, work, Classify(), silent, (), 0.0)
+        return mirror_keeps_class(climb, climb_handcrafted(climb, 20))
+
+    assert not keeps(True, "left-or-right")
+    assert keeps(False, "sideways-or-upright")
+
+
+def test_preprocessing_travels_with_the_bundle(model: Recognizer) -> None:
+    assert Preprocess.from_json(model.info["preprocess"]) == model.preprocess
+    assert max(model.preprocess.size) == 32
