@@ -1,6 +1,6 @@
 """One picture, cold: the whole command `photovision predict MODEL PICTURE` against `import torch, timm` alone.
 
-    python benchmarks/cold_start.py MODEL PICTURE
+python benchmarks/cold_start.py MODEL PICTURE
 """
 
 from __future__ import annotations

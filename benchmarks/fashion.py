@@ -53,9 +53,11 @@ def main() -> None:
             Path(folder) / "model",
             minutes=asked.minutes,
             weights="none",
-            listener=lambda p: sys.stderr.write(f"{time.perf_counter() - started:.0f} s {p.stage} {p.line}\n")
-            if p.done % 100 == 0
-            else None,
+            listener=lambda p: (
+                sys.stderr.write(f"{time.perf_counter() - started:.0f} s {p.stage} {p.line}\n")
+                if p.done % 100 == 0
+                else None
+            ),
         )
         rungs = {
             rung["name"]: {key: rung[key] for key in ("val", "test", "seconds", "note")} for rung in model.info["rungs"]

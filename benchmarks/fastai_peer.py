@@ -48,7 +48,14 @@ def _load_offline_weights(body: torch.nn.Module) -> None:
 def fashion(folder: Path, seconds: float) -> dict[str, Any]:
     """`vision_learner(resnet18)` without weights, trained by one-cycle epochs until the time is up."""
     from fastai.vision.all import (
-        Callback, CancelFitException, ImageDataLoaders, Normalize, accuracy, aug_transforms, resnet18, vision_learner,
+        Callback,
+        CancelFitException,
+        ImageDataLoaders,
+        Normalize,
+        accuracy,
+        aug_transforms,
+        resnet18,
+        vision_learner,
     )  # fmt: skip
 
     class Clock(Callback):  # type: ignore[misc]
@@ -56,9 +63,10 @@ def fashion(folder: Path, seconds: float) -> dict[str, Any]:
             if self.learn.training and time.perf_counter() - started > seconds:
                 raise CancelFitException
 
+    plain_flips = aug_transforms(max_rotate=0, max_lighting=0, max_warp=0)
     loaders = ImageDataLoaders.from_folder(
         folder, train="train", valid="test", bs=128, num_workers=2,
-        batch_tfms=[*aug_transforms(max_rotate=0, max_lighting=0, max_warp=0), Normalize.from_stats([0.286] * 3, [0.353] * 3)],
+        batch_tfms=[*plain_flips, Normalize.from_stats([0.286] * 3, [0.353] * 3)],
     )  # fmt: skip
     learner = vision_learner(loaders, resnet18, metrics=accuracy, pretrained=False, normalize=False)
     learner.unfreeze()

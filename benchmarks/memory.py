@@ -73,7 +73,11 @@ def main() -> None:
                 peaks[files] = peak(command)
         (few, (low, _)), (many, (high, spent)) = peaks.items()
         growth = (high - low) / (many - few)
-        found[verb] = {"peak_mb": high / 1e6, "bytes_per_file": growth, "million_mb": (high + growth * (1e6 - many)) / 1e6}
+        found[verb] = {
+            "peak_mb": high / 1e6,
+            "bytes_per_file": growth,
+            "million_mb": (high + growth * (1e6 - many)) / 1e6,
+        }
         found[verb]["files_per_second"] = many / spent
     sys.stdout.write(json.dumps(found) + "\n")
 

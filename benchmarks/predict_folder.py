@@ -2,8 +2,8 @@
 
     python benchmarks/predict_folder.py FOLDER [--pictures 256]
 
-Both start with everything loaded; decoding, network and softmax are timed. Top-1 agreement is of the same network on the
-two paths' own pixels (ours squashes the whole picture in one fused resize; the peer does what timm's config says for it).
+Both start with everything loaded; decoding, network and softmax are timed. Top-1 agreement is of the same network on
+the two paths' own pixels: both squash the whole picture, ours in one fused resize after reduced decoding.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Peer:
 def compare(name: str, files: list[Path], folder: Path) -> dict[str, float | str]:
     """The ratio of throughputs, and the agreement, for one architecture."""
     preprocess, built = Preprocess((224, 224)), network(name)
-    export_graph(Decider(built, preprocess, 1.0, False), preprocess.size, ("probs", "logits", "embedding"), folder / name)
+    export_graph(
+        Decider(built, preprocess, 1.0, False), preprocess.size, ("probs", "logits", "embedding"), folder / name
+    )
     session = open_session(folder / name)
     said: dict[str, np.ndarray] = {}
     peer = Peer(built, files, preprocess)

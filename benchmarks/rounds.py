@@ -1,4 +1,4 @@
-"""Interleaved rounds: the contestants take turns, so that a busy machine hurts them alike; medians and ratios are kept."""
+"""Interleaved rounds: the contestants take turns, so that a busy machine hurts them alike."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_a_bundle_has_its_proof(model: Recognizer) -> None:
     assert info["rungs"][1]["test"]["value"] > 0.8
     assert info["rungs"][1]["test"]["low"] < info["rungs"][1]["test"]["value"]
     assert info["parity"]["max_abs_prob_difference"] <= info["parity"]["tolerance"]
-    assert sum(info["data"]["counts"].values()) == 80
+    assert sum(info["data"]["counts"].values()) == 160
     report = json.loads((model.bundle.path / "report.json").read_text())
     assert report["metrics"]["accuracy"]["n"] == info["data"]["counts"]["test"]
     assert not list(model.bundle.path.parent.glob(".*"))  # no work is left behind
@@ -112,7 +112,7 @@ def test_subset_of_the_classes_can_be_evaluated(model: Recognizer, shapes: Path)
     data = read_dataset(shapes)
     only = data.subset([i for i, sample in enumerate(data.samples) if sample.label == "circle"])
     report = evaluate(model, type(data)(only.samples, ("circle",)))
-    assert report.metrics["accuracy"].n == 40
+    assert report.metrics["accuracy"].n == 80
 
 
 def test_multilabel_from_arrays(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ class Metric:
         value: the estimate.
         low, high: bounds of its 95 % interval; None where none can be given.
         n: how many pictures it rests on.
-        unit: "share" (0 to 1, shown in percent), "s", "ms", "MB", "" ...
+        unit: "share" (0 to 1, shown in percent), "points" (a difference of shares), "s", "ms", "MB", "" ...
 
     Example:
         >>> print(Metric(0.9, 0.85, 0.94, 200, "share"))
@@ -32,7 +32,8 @@ class Metric:
     unit: str = "share"
 
     def __str__(self) -> str:
-        scale, digits, unit = (100, 1, " %") if self.unit == "share" else (1, 3, f" {self.unit}".rstrip())
+        shown = {"share": (100, 1, " %"), "points": (100, 1, " points")}
+        scale, digits, unit = shown.get(self.unit, (1, 3, f" {self.unit}".rstrip()))
         evidence = []
         if self.low is not None and self.high is not None:
             evidence.append(f"{self.low * scale:.{digits}f} to {self.high * scale:.{digits}f}")

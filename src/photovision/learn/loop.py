@@ -57,18 +57,21 @@ class Fit:
         score: of these weights on validation.
         curve: one entry a validation: epoch, seconds, loss, val.
         stopped: "done", "patience", "deadline" or "interrupted".
+        shortened: see `Plan.shortened`.
     """
 
     network: nn.Module
     score: Metric
     curve: list[dict[str, float]]
     stopped: str
+    shortened: list[tuple[int, int]]
 
 
 @dataclass
 class _State:
     """What a run has reached; all of it goes into the checkpoint."""
 
+    epochs: int = 0
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
@@ -78,6 +81,7 @@ class _State:
     best_score: Metric | None = None
     peak: float = -1.0
     peak_epoch: int = 0
+    shortened: list[tuple[int, int]] = field(default_factory=list)
 
 
 def fit(
@@ -107,9 +111,10 @@ def fit(
     run = _Run(network, task, plan, train, val, prepare, setting, weights)
     stopped = "done"
     try:
-        while run.state.epoch < plan.epochs and stopped == "done":
+        while run.state.epoch < run.state.epochs and stopped == "done":
             stopped = run.train_epoch()
-            last = run.state.epoch == plan.epochs or stopped != "done"
+            run.shorten()
+            last = run.state.epoch >= run.state.epochs or stopped != "done"
             if last or run.state.epoch % plan.validate_every == 0:
                 run.validate()
                 if plan.patience and not last and run.state.epoch - run.state.peak_epoch >= plan.patience:
@@ -121,7 +126,7 @@ def fit(
         stopped = "interrupted"
     assert run.state.best_score is not None
     network.load_state_dict(run.state.best)
-    return Fit(network.cpu().eval(), run.state.best_score, run.state.curve, stopped)
+    return Fit(network.cpu().eval(), run.state.best_score, run.state.curve, stopped, run.state.shortened)
 
 
 class _Run:
@@ -151,7 +156,24 @@ class _Run:
         self.steps = max(1, -(-len(train.targets) // plan.batch_size))
         self.state = self._restore()
         self.started = time.monotonic() - self.state.seconds
-        self.kept = time.monotonic()
+        self.kept = self.began = time.monotonic()
+        self.first = self.state.epoch
+
+    def shorten(self) -> None:
+        """Plan fewer epochs where the machine turns out slower than measured, so that the rate falls to its end in time.
+
+        Cut off at the deadline with a high rate, a network is a point or two worse than one that learned for less time.
+        """
+        state, known = self.state, dict(self.plan.shortened)
+        epochs = known.get(state.epoch, state.epochs)
+        if not known and self.setting.deadline < float("inf"):
+            each = (time.monotonic() - self.began) / max(state.epoch - self.first, 1)
+            fitting = int((self.setting.deadline - time.monotonic()) / each)
+            epochs = min(epochs, max(state.epoch + fitting, state.epoch + 1))
+        epochs = self._least(epochs)
+        if epochs < state.epochs:
+            state.epochs = epochs
+            state.shortened.append((state.epoch, epochs))
 
     def train_epoch(self) -> str:
         """Go on with the present epoch to its end, or until the deadline."""
@@ -173,7 +195,7 @@ class _Run:
 
     def _step(self, batch: Batch) -> float:
         state, plan, accelerator = self.state, self.plan, self.accelerator
-        set_rate(self.optimiser, plan, (state.epoch + state.step / self.steps) / plan.epochs)
+        set_rate(self.optimiser, plan, (state.epoch + state.step / self.steps) / state.epochs)
         draws = np.random.default_rng((plan.seed, state.epoch, state.step, 2))
         inputs, targets = self.prepare(batch["inputs"]), batch["targets"].to(accelerator.device)
         inputs, targets = mix(inputs, targets, plan, draws, (self.share.rank, self.share.world))
@@ -211,7 +233,7 @@ class _Run:
         The rate is then small and weights have settled: a later score that is lower by less than chance is no reason to
         keep weights that were still on their way (the one-standard-error rule, Breiman et al. 1984).
         """
-        if best.low is None or best.high is None or self.state.epoch <= self.plan.epochs / 2:
+        if best.low is None or best.high is None or self.state.epoch <= self.state.epochs / 2:
             return 0.0
         return (best.high - best.low) / (2 * 1.96)
 
@@ -234,7 +256,7 @@ class _Run:
     def _restore(self) -> _State:
         kept = checkpoint.load(self.setting.checkpoint) if self.setting.checkpoint else None
         if kept is None:
-            return _State()
+            return _State(epochs=self.plan.epochs)
         self.network.load_state_dict(kept["network"])
         self.average.network.load_state_dict(kept["average"])
         self.average.updates = kept["updates"]
@@ -245,13 +267,13 @@ class _Run:
         return _State(**state, best_score=Metric.from_json(score) if score else None)
 
     def _tell(self) -> None:
-        state, plan = self.state, self.plan
+        state = self.state
         recent = float(np.mean(state.losses[-50:]))
-        line = f"epoch {min(state.epoch + 1, plan.epochs)}/{plan.epochs}, loss {recent:.3f}"
+        line = f"epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}, loss {recent:.3f}"
         if state.best_score is not None:
             line += f", val {state.curve[-1]['val']:.1%} (best {state.best_score.value:.1%})"
         done = state.epoch * self.steps + state.step
-        self.setting.listener(Progress(self.setting.stage, done, plan.epochs * self.steps, line))
+        self.setting.listener(Progress(self.setting.stage, done, state.epochs * self.steps, line))
 
     def _any(self, wish: bool) -> bool:
         """Whether any process wants to stop: all must stop at the same step, or they would wait for ever."""
@@ -259,6 +281,13 @@ class _Run:
             return wish
         wishes = torch.tensor([float(wish)], device=self.accelerator.device)
         return bool(self.accelerator.reduce(wishes, "sum").item())
+
+    def _least(self, epochs: int) -> int:
+        """The smallest wish of all processes."""
+        if self.accelerator.num_processes == 1:
+            return epochs
+        wishes = self.accelerator.gather(torch.tensor([epochs], device=self.accelerator.device))
+        return int(wishes.min().item())
 
 
 @torch.no_grad()

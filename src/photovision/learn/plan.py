@@ -33,6 +33,8 @@ class Plan:
         compile: whether torch.compile is used.
         patience: epochs without a better validation score after which the run ends; 0 never ends early.
         validate_every: epochs from one validation to the next.
+        shortened: (epoch, epochs) pairs: after so many epochs the run was cut to so many in all, because the machine had
+            become slower than planned; the learning rate still falls to its end. Filled in by a run, repeated by a replay.
         seed: of everything random.
     """
 
@@ -57,6 +59,7 @@ class Plan:
     compile: bool = False
     patience: int = 0
     validate_every: int = 1
+    shortened: tuple[tuple[int, int], ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:

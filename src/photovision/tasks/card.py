@@ -13,25 +13,14 @@ def model_card(info: dict[str, Any]) -> str:
 
     Sections without evidence say "not measured" (Mitchell et al. 2019, Model Cards for Model Reporting).
     """
-    counts, training = info["data"]["counts"], info["training"]
     figures = [f"- {name}: {Metric.from_json(value)}" for name, value in info["metrics"].items()]
     ledger = [f"- {e['part']}: {e['name']}, licence {e['licence']}. {e['note']}".rstrip() for e in info["licences"]]
     lines = [
         *_header(info),
-        "# A picture classifier made with Photovision",
-        "",
-        f"It tells {len(info['classes'])} classes apart: {', '.join(info['classes'][:30])}"
-        + (", ..." if len(info["classes"]) > 30 else "."),
-        "",
-        "## How it was made",
-        "",
-        f"Backbone {info['backbone']['name']}, weights {info['backbone']['weights']}; rung kept: {info['chosen']}."
-        f" Trained in {training['seconds']:.0f} seconds on {counts['train']:,} pictures,"
-        f" selected on {counts['val']:,}.",
-        "",
+        *_making(info),
         "## How good it is",
         "",
-        f"On {counts['test']:,} pictures that took no part in learning or selection (95 % intervals):",
+        f"On {info['data']['counts']['test']:,} pictures that took no part in learning or selection (95 % intervals):",
         "",
         *figures,
         "",
@@ -56,6 +45,23 @@ def model_card(info: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _making(info: dict[str, Any]) -> list[str]:
+    counts, training = info["data"]["counts"], info["training"]
+    return [
+        "# A picture classifier made with Photovision",
+        "",
+        f"It tells {len(info['classes'])} classes apart: {', '.join(info['classes'][:30])}"
+        + (", ..." if len(info["classes"]) > 30 else "."),
+        "",
+        "## How it was made",
+        "",
+        f"Backbone {info['backbone']['name']}, weights {info['backbone']['weights']}; rung kept: {info['chosen']}."
+        f" Trained in {training['seconds']:.0f} seconds on {counts['train']:,} pictures,"
+        f" selected on {counts['val']:,}.",
+        "",
+    ]
 
 
 def _header(info: dict[str, Any]) -> list[str]:

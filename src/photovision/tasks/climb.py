@@ -103,7 +103,7 @@ class Climb:
     @property
     def spendable(self) -> float:
         """Seconds that learning may still take: export, parity, test and report come last and must not be cut short."""
-        return self.left - min(0.25 * self.options.minutes * 60, 25 + 0.005 * len(self.material.test))
+        return self.left - min(0.25 * self.options.minutes * 60, 20 + 0.004 * len(self.material.test))
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Show where the training stands."""
@@ -114,7 +114,8 @@ class Climb:
         """For a run of the loop that ends at the latest when the budget does."""
         listener = self.listener if self.work.accelerator.is_main_process else (lambda progress: None)
         checkpoint = self.work.folder / f"checkpoint-{stage.replace(' ', '-')}.pt"
-        deadline = time.monotonic() + max(self.spendable, 1.0) if self.options.epochs is None else float("inf")
+        free = self.options.epochs is not None or self.options.decisions  # what is asked for is not cut short
+        deadline = float("inf") if free else time.monotonic() + max(self.spendable, 1.0)
         return Setting(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage)
 
 
@@ -125,7 +126,7 @@ class Reached:
     Attributes:
         rung: what it reached and cost.
         val_logits: float32 (M, C) on validation.
-        judge: gives probabilities float32 (K, C) on test; called once, when everything is selected.
+        judge: gives probabilities float32 (K, C) on test; called once, by all processes, when everything is selected.
         network: the trained network, None for handcrafted features.
         source: what the network is and expects, None for handcrafted features.
     """

@@ -54,11 +54,11 @@ def compare(a: Answering, b: Answering, dataset: Dataset, *, progress: Progress 
     n, lead = len(first.samples), "exact_match" if a.multilabel else "accuracy"
     flips, gain = mcnemar(first.right, second.right), paired_proportions(first.right, second.right)
     metrics = _side_by_side(first, second)
-    metrics[f"{lead}_difference"] = Metric(*gain, n)
+    metrics[f"{lead}_difference"] = Metric(*gain, n, "points")
     metrics["mcnemar_p"] = Metric(flips.p, n=n, unit="")
     if a.multilabel:
         deciding = _map_difference(first, second)
-        metrics["map_difference"] = Metric(*deciding, n)
+        metrics["map_difference"] = Metric(*deciding, n, "points")
         least = _DETECTED * (deciding.high - deciding.low) / 2
         decided = deciding.low > 0 or deciding.high < 0
     else:

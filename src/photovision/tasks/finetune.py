@@ -39,6 +39,8 @@ _LEAST_STEPS = 40
 _WORTHWHILE = 5
 """Epochs below which the whole network only unlearns what the upper stages know."""
 _DROPOUT = 0.2
+_LONG = 50
+_MANY_STEPS = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +114,7 @@ def climb_whole(climb: Climb, start: Reached, train: Dataset, augment: Augment) 
     assert start.source is not None
     network, source, material = copy.deepcopy(start.network), start.source, climb.material
     started = time.monotonic()
-    base = Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, seed=climb.options.seed)
+    base = Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=climb.options.seed)
     shape = (3, *source.preprocess.size)
     workers = cores()
     plain = Augment()
@@ -167,6 +169,7 @@ def learn(
     logits = outputs(study.part, study.val, study.prepare, climb.work.accelerator)
     study.part.cpu()
     network.eval()
+    climb.work.decisions[f"shortened-{study.name.replace(' ', '-')}"] = done.shortened
     epochs = int(done.curve[-1]["epoch"])
     note += f", {epochs} epochs" if epochs == plan.epochs else f", {epochs} of {plan.epochs} epochs ({done.stopped})"
     params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
@@ -183,13 +186,14 @@ def budgeted(climb: Climb, study: Study, base: Plan, *, most_epochs: int, least_
     The outcome is stored, so that a resumed training has the same plan. None where the time is not enough.
     """
 
+    steps, name = -(-len(study.train.targets) // base.batch_size), study.name.replace(" ", "-")
+
     def decide() -> dict[str, Any]:
-        pictures, accelerator = len(study.train.targets), climb.work.accelerator
+        accelerator = climb.work.accelerator
         kinds: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
         with _quickly(study, climb):
             times = {kind: step_seconds(study, replace(base, precision=kind), accelerator.device) for kind in kinds}
         precision = min(kinds, key=lambda kind: times[kind])
-        steps = -(-pictures // base.batch_size)
         # Validation and what surrounds a step cost about a tenth more.
         epoch = 1.1 * times[precision] * steps / accelerator.num_processes
         epochs = min(most_epochs, int(climb.spendable / epoch))
@@ -197,13 +201,24 @@ def budgeted(climb: Climb, study: Study, base: Plan, *, most_epochs: int, least_
             epochs = 0
         return {"epochs": climb.options.epochs or epochs, "precision": precision}
 
-    decided = climb.work.value(f"plan-{study.name.replace(' ', '-')}", decide)
+    decided = climb.work.value(f"plan-{name}", decide)
     if decided["epochs"] < least_epochs and climb.options.epochs is None:
         return None
     every = max(1, decided["epochs"] // 15)  # validation is not free
     skewed = balance(study.train.targets) is not None
+    epochs, long = decided["epochs"], decided["epochs"] >= _LONG
     return replace(
-        base, epochs=decided["epochs"], precision=decided["precision"], balanced=skewed, validate_every=every
+        base,
+        epochs=epochs,
+        precision=decided["precision"],
+        balanced=skewed,
+        validate_every=every,
+        # In short runs mixed pictures only slow learning down; in long ones from scratch they keep it from memorising.
+        shortened=tuple((a, b) for a, b in climb.options.decisions.get(f"shortened-{name}", ())),
+        mixup=0.2 if long and not study.pretrained else 0.0,
+        cutmix=1.0 if long and not study.pretrained else 0.0,
+        # Compiling takes a minute, and pays on a GPU only: on a CPU it was slower than oneDNN (docs/benchmarks.md).
+        compile=climb.work.accelerator.device.type == "cuda" and epochs * steps >= _MANY_STEPS,
     )
 
 

@@ -15,6 +15,7 @@ from photovision.core.files import explained, new_folder, write_json, write_text
 from photovision.core.page import write_report
 from photovision.core.report import Report
 from photovision.core.system import provenance
+from photovision.core.types import Floats
 from photovision.data.augment import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.models.backbones import Source
@@ -32,8 +33,18 @@ from photovision.trust.scores import choose_thresholds
 _PARITY_PICTURES = 128
 
 
-def write_bundle(climb: Climb, rungs: list[Reached], chosen: Reached, output: Path) -> None:
-    """Write the whole bundle at once, replacing an older one there."""
+def write_bundle(
+    climb: Climb, rungs: list[Reached], judged: list[Floats | None], chosen: Reached, output: Path
+) -> None:
+    """Write the whole bundle at once, replacing an older one there.
+
+    Args:
+        climb: the training.
+        rungs: all that were climbed.
+        judged: their probabilities float32 (K, C) on test; None for the chosen one, which is judged through its graph.
+        chosen: the one to keep.
+        output: folder of the bundle.
+    """
     material, network, source = climb.material, chosen.network, chosen.source
     assert network is not None
     assert source is not None
@@ -49,28 +60,30 @@ def write_bundle(climb: Climb, rungs: list[Reached], chosen: Reached, output: Pa
         info = _info(climb, rungs, chosen, source, temperature, parity)
         model = Recognizer(Bundle(folder, info))
         climb.tell("export", 2, 3, "judging on test")
-        report = _prove(climb, model, rungs, chosen)
+        report = _prove(climb, model, rungs, judged, chosen)
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
         write_text(folder / "README.md", model_card(info))
         climb.tell("export", 3, 3)
 
 
-def _prove(climb: Climb, model: Recognizer, rungs: list[Reached], chosen: Reached) -> Report:
+def _prove(
+    climb: Climb, model: Recognizer, rungs: list[Reached], judged: list[Floats | None], chosen: Reached
+) -> Report:
     """Judge on test, and put the figures into the bundle's description."""
     info, test = model.info, climb.material.test
-    judged = evaluate(model, test, leaked=climb.material.leaked.tolist())
-    info["metrics"] = {name: metric.to_json() for name, metric in judged.metrics.items()}
+    proof = evaluate(model, test, leaked=climb.material.leaked.tolist())
+    info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
     milliseconds = _milliseconds(model)
-    for reached, entry in zip(rungs, info["rungs"], strict=True):
-        if reached is chosen:
-            score = judged.metrics["map" if climb.task.multilabel else "accuracy"]
+    for reached, probs, entry in zip(rungs, judged, info["rungs"], strict=True):
+        if probs is None:
+            score = proof.metrics["map" if climb.task.multilabel else "accuracy"]
         else:
-            score = climb.task.score(reached.judge(), test.label_matrix)
+            score = climb.task.score(probs, test.label_matrix)
         entry["test"] = score.to_json()
         if reached.source is chosen.source:  # the same graph with other weights takes the same time
             entry["ms_per_picture"] = milliseconds
-    return training_report(info, judged)
+    return training_report(info, proof)
 
 
 def _info(

@@ -65,7 +65,9 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
     sentences, alarms = _bought(rungs, info.get("chosen"))
     parity = _parity(info.get("parity") or {})
     data, backbone = info.get("data") or {}, info.get("backbone") or {}
-    summary = [evaluation.summary[0], *sentences, *evaluation.summary[1:], *parity] if evaluation.summary else sentences
+    # The first note tells how the split came about; the others are caveats.
+    split, *caveats = (str(note) for note in data.get("notes") or [""])
+    summary = [*evaluation.summary[:1], *sentences, *evaluation.summary[1:], *parity, *([split] if split else [])]
     tables = [*_ladder_table(rungs, info), *evaluation.tables, *_left_out(data), *_licences(info.get("licences") or ())]
     return Report(
         kind="train",
@@ -74,7 +76,7 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
         metrics=evaluation.metrics,
         tables=tables,
         figures=[*_ladder(rungs, info), *evaluation.figures, *_curves(rungs)],
-        warnings=[*alarms, *evaluation.warnings, *(str(note) for note in data.get("notes") or ())],
+        warnings=[*alarms, *evaluation.warnings, *caveats],
         provenance={
             "backbone": backbone,
             "data": {"fingerprint": data.get("fingerprint"), "counts": data.get("counts")},

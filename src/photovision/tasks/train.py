@@ -28,6 +28,8 @@ from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.scratch import climb_scratch
 from photovision.tasks.work import Work
 
+_ENOUGH_FOR_FROZEN = 1000
+"""Training pictures below which frozen features of small pictures are left out: learning needs the time more."""
 _ENOUGH_FOR_SCRATCH = 5000
 """Training pictures from which on small pictures get a network of their own."""
 
@@ -96,15 +98,18 @@ def run(dataset: Dataset, output: Path, options: Options, listener: Listener = s
         task = Classify(dataset.multilabel)
         climb = Climb(options, material, work, task, listener, trackers, started)
         rungs = climb_ladder(climb, wanted)
+        chosen = best_of(rungs)
+        # All processes judge together; only one of them writes.
+        judged = [None if reached is chosen else reached.judge() for reached in rungs]
         if accelerator.is_main_process:
-            write_bundle(climb, rungs, best_of(rungs), output)
+            write_bundle(climb, rungs, judged, chosen, output)
     work.close()
     return load(output)
 
 
 def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
     """All rungs that the budget allows, from the cheapest to the dearest."""
-    handcrafted = climb_handcrafted(climb, 0.12 * climb.left)
+    handcrafted = climb_handcrafted(climb, 0.09 * climb.left)
     augment = Augment(flip=_mirrored(climb, handcrafted))
     rungs = [handcrafted.reached]
     wanted = _fitting(wanted, climb)
@@ -113,10 +118,12 @@ def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
     features = open_features(climb, wanted)
     own = climb.material.small and len(climb.material.train) >= _ENOUGH_FOR_SCRATCH and climb.options.weights == "auto"
     train = _affordable(features, 0.15 if own else 0.3)
+    if own:  # many small pictures: a network of their own size learns more from them than enlarged ones can teach
+        if len(train) >= _ENOUGH_FOR_FROZEN:
+            rungs.append(climb_frozen(features, train, augment)[0])
+        return [*rungs, climb_scratch(climb, choose("small_resnet", "none", None), augment)]
     frozen, per_view = climb_frozen(features, train, augment)
     rungs.append(frozen)
-    if own:  # many small pictures: a network of their own size learns more from them than enlarged ones can teach
-        return [*rungs, climb_scratch(climb, choose("small_resnet", "none", None), augment)]
     upper = climb_upper(features, frozen, train, augment, per_view)
     whole = climb_whole(climb, upper or frozen, climb.material.train, augment)
     return rungs + [reached for reached in (upper, whole) if reached is not None]
@@ -152,7 +159,7 @@ def _mirrored(climb: Climb, handcrafted: Handcrafted) -> bool:
 
 
 def _affordable(features: Features, share: float) -> Dataset:
-    """The training pictures whose frozen features fit into a share of the time left; at least 2,000 of them."""
+    """The training pictures whose frozen features fit into a share of the time left; at least 500 of them."""
     climb, train = features.climb, features.climb.material.train
 
     def count() -> int:
@@ -164,7 +171,7 @@ def _affordable(features: Features, share: float) -> Dataset:
         held_out = len(climb.material.val) + len(climb.material.test)
         return int((share * climb.left / per_picture - held_out) / HEAD_VIEWS)
 
-    most = max(2000, climb.work.value("affordable", count))
+    most = max(500, climb.work.value("affordable", count))
     if most >= len(train):
         return train
     rng = np.random.default_rng(climb.options.seed)

@@ -77,5 +77,5 @@ def test_hash_changes_with_every_choice_and_survives_json() -> None:
 
 @pytest.mark.parametrize("wrong", [{"size": (0, 4)}, {"fit": "stretch"}, {"crop": 0.0}, {"std": (0.0, 1.0, 1.0)}])
 def test_senseless_choices_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="expected|should"):
+    with pytest.raises(UsageError, match=r"expected|should"):
         Preprocess(**{"size": (8, 8), **wrong})  # type: ignore[arg-type]

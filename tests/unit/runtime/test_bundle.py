@@ -43,7 +43,7 @@ def test_a_good_one_is_read(tmp_path: Path) -> None:
         ("{", "damaged"),
         ("[" * 100_000, "damaged"),
         ('{"format": "other"}', "something else's"),
-        ({**GOOD, "version": VERSION + 1}, "newer Photovision.*pip install --upgrade"),
+        ({**GOOD, "version": VERSION + 1}, r"newer Photovision.*pip install --upgrade"),
         ({**GOOD, "version": "1"}, "no valid version"),
         ({**GOOD, "classes": ["a"]}, "at least two class names"),
         ({**GOOD, "classes": [1, 2]}, "at least two class names"),
@@ -62,7 +62,7 @@ def test_others_are_refused_in_one_line(tmp_path: Path, content: str | dict[str,
 def test_missing_and_foreign_folders(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model at"):
         read_bundle(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="has no bundle.json"):
+    with pytest.raises(ModelError, match=r"has no bundle\.json"):
         read_bundle(tmp_path)
 
 

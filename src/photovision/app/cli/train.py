@@ -32,6 +32,10 @@ def train(  # noqa: PLR0913 - one parameter a flag
     commercial: Annotated[bool, typer.Option("--commercial", help="Refuse parts with an unsafe licence.")] = False,
     allow_download: Annotated[bool, typer.Option("--allow-download", help="Allow weights from the hub.")] = False,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="A model whose training is to be repeated, choice by choice; other flags are ignored."),
+    ] = None,
     label_column: LabelColumn = None,
     multilabel: Multilabel = None,
     as_json: Json = False,
@@ -50,11 +54,15 @@ def train(  # noqa: PLR0913 - one parameter a flag
         note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {minutes:g} min")
 
     from photovision.learn.log import silent
+    from photovision.runtime.bundle import read_bundle
     from photovision.tasks.climb import Options
     from photovision.tasks.train import run
 
-    tracked = tuple(track or ())
-    options = Options(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
+    if replay is not None:
+        options = Options.replaying(read_bundle(replay).info)
+    else:
+        tracked = tuple(track or ())
+        options = Options(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
     with shown() as listener:
         model = run(dataset, output, options, listener if _first_process() else silent)
     if _first_process():
