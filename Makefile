@@ -12,7 +12,7 @@ help:
 	@echo "make test      the default tests (minutes, no network, no accelerator)"
 	@echo "make test-all  also the slow ones"
 	@echo "make check     style and types"
-	@echo "make bench     the figures of docs/benchmarks.md"
+	@echo "make bench     the quick figures of docs/benchmarks.md (DATA=folder MODEL=folder for more)"
 	@echo "make docs      write docs/cli.md from the commands"
 	@echo "make clean     remove what was made here"
 
@@ -42,8 +42,11 @@ check: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# DATA and MODEL are optional: a folder of JPEGs, and a trained model, for the figures that need them.
 bench: $(READY)
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done
+	$(RUN) benchmarks/decode.py
+	@if [ -n "$(DATA)" ]; then $(RUN) benchmarks/predict_folder.py $(DATA); fi
+	@if [ -n "$(MODEL)" ]; then $(RUN) benchmarks/memory.py $(MODEL) --files 20000; fi
 
 docs: $(READY)
 	$(RUN) -m photovision.app.reference docs/cli.md

@@ -109,31 +109,32 @@ class SmallPictureFeed:
 
     def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
         """uint8 (N, H, W, 3)."""
-        images = torch.from_numpy(self.images[positions])
         if epoch < 0:
-            return images
+            return torch.from_numpy(self.images[positions])
         # Drawn for all samples of the epoch at once: a sample's view depends on neither its batch nor its process.
         draws = _draws(seed, epoch, len(self.images))[positions]
-        images = self._shifted(images, torch.from_numpy(draws[:, :2]))
+        # In NumPy: torch would start threads of its own here, which get in the way of the network's.
+        images = self._moved(positions, draws)
+        return torch.from_numpy(self._erased(images, draws[:, 3:5]) if self.erase else images)
+
+    def _moved(self, positions: np.ndarray, draws: Floats) -> Image:
+        """Shifted and mirrored by choosing rows and columns, reflected at the border."""
+        _, height, width, _ = self.images.shape
+        by = np.minimum((draws[:, :2] * (2 * self.shift + 1)).astype(np.int64), 2 * self.shift) - self.shift
+        rows = _reflect(np.arange(height) + by[:, :1], height)
+        columns = _reflect(np.arange(width) + by[:, 1:], width)
         if self.augment.flip:
-            mirrored = torch.from_numpy(draws[:, 2] < 0.5)
-            images = torch.where(mirrored[:, None, None, None], images.flip(2), images)
-        return self._erased(images, torch.from_numpy(draws[:, 3:5])) if self.erase else images
+            columns = np.where(draws[:, 2:3] < 0.5, columns[:, ::-1], columns)
+        moved: Image = self.images[positions[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return moved
 
-    def _shifted(self, images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-        n, height, width, _ = images.shape
-        by = (draws * (2 * self.shift + 1)).long().clamp(0, 2 * self.shift) - self.shift
-        rows = _reflect(torch.arange(height)[None] + by[:, :1], height)
-        columns = _reflect(torch.arange(width)[None] + by[:, 1:], width)
-        return images[torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-    def _erased(self, images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    def _erased(self, images: Image, draws: Floats) -> Image:
         _, height, width, _ = images.shape
-        top, left = (draws[:, 0] * (height - self.erase)).long(), (draws[:, 1] * (width - self.erase)).long()
-        y, x = torch.arange(height)[None, :, None], torch.arange(width)[None, None, :]
-        inside = (y >= top[:, None, None]) & (y < top[:, None, None] + self.erase)
-        inside = inside & (x >= left[:, None, None]) & (x < left[:, None, None] + self.erase)
-        return images.masked_fill(inside[..., None], 128)
+        top, left = (draws * [height - self.erase, width - self.erase]).astype(np.int64).T[:, :, None]
+        y, x = np.arange(height), np.arange(width)
+        tall, wide = (y >= top) & (y < top + self.erase), (x >= left) & (x < left + self.erase)
+        images[tall[:, :, None] & wide[:, None, :]] = 128
+        return images
 
 
 class FeatureFeed:
@@ -163,6 +164,6 @@ def _draws(seed: int, epoch: int, n: int) -> Floats:
     return np.random.default_rng((seed, epoch, 1)).random((n, 5), dtype=np.float32)
 
 
-def _reflect(index: torch.Tensor, size: int) -> torch.Tensor:
-    index = index.abs()
-    return torch.where(index >= size, 2 * (size - 1) - index, index).clamp(0, size - 1)
+def _reflect(index: np.ndarray, size: int) -> np.ndarray:
+    index = np.abs(index)
+    return np.clip(np.where(index >= size, 2 * (size - 1) - index, index), 0, size - 1)

@@ -160,7 +160,7 @@ class _Run:
         self.first = self.state.epoch
 
     def shorten(self) -> None:
-        """Plan fewer epochs where the machine turns out slower than measured, so that the rate falls to its end in time.
+        """Plan fewer epochs where the machine is slower than measured, so that the rate falls to its end in time.
 
         Cut off at the deadline with a high rate, a network is a point or two worse than one that learned for less time.
         """

@@ -33,8 +33,8 @@ class Plan:
         compile: whether torch.compile is used.
         patience: epochs without a better validation score after which the run ends; 0 never ends early.
         validate_every: epochs from one validation to the next.
-        shortened: (epoch, epochs) pairs: after so many epochs the run was cut to so many in all, because the machine had
-            become slower than planned; the learning rate still falls to its end. Filled in by a run, repeated by a replay.
+        shortened: (epoch, epochs) pairs of a run that is repeated: after so many epochs it was cut to so many in all,
+            because the machine had become slower than planned.
         seed: of everything random.
     """
 

@@ -103,7 +103,7 @@ class Climb:
     @property
     def spendable(self) -> float:
         """Seconds that learning may still take: export, parity, test and report come last and must not be cut short."""
-        return self.left - min(0.25 * self.options.minutes * 60, 20 + 0.004 * len(self.material.test))
+        return self.left - min(0.25 * self.options.minutes * 60, 20 + 0.002 * len(self.material.test))
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Show where the training stands."""

@@ -194,8 +194,8 @@ def budgeted(climb: Climb, study: Study, base: Plan, *, most_epochs: int, least_
         with _quickly(study, climb):
             times = {kind: step_seconds(study, replace(base, precision=kind), accelerator.device) for kind in kinds}
         precision = min(kinds, key=lambda kind: times[kind])
-        # Validation and what surrounds a step cost about a tenth more.
-        epoch = 1.1 * times[precision] * steps / accelerator.num_processes
+        # Validation and what surrounds a step cost a little more.
+        epoch = 1.07 * times[precision] * steps / accelerator.num_processes
         epochs = min(most_epochs, int(climb.spendable / epoch))
         if steps * epochs < _LEAST_STEPS and epoch * _LEAST_STEPS > climb.spendable * steps:
             epochs = 0

@@ -109,7 +109,7 @@ def run(dataset: Dataset, output: Path, options: Options, listener: Listener = s
 
 def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
     """All rungs that the budget allows, from the cheapest to the dearest."""
-    handcrafted = climb_handcrafted(climb, 0.09 * climb.left)
+    handcrafted = climb_handcrafted(climb, 0.12 * climb.left)
     augment = Augment(flip=_mirrored(climb, handcrafted))
     rungs = [handcrafted.reached]
     wanted = _fitting(wanted, climb)

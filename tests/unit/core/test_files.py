@@ -33,9 +33,8 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     with new_folder(target) as folder:
         write_json(folder / "b.json", 2)
     assert [file.name for file in target.iterdir()] == ["b.json"]
-    with pytest.raises(RuntimeError, match="stop"), new_folder(target) as folder:
-        write_json(folder / "c.json", 3)
-        raise RuntimeError("stop")
+    with pytest.raises(UsageError, match="cannot write"), new_folder(target) as folder:
+        write_json(folder / "c.json" / "below" / "a.json", write_json(folder / "c.json", 3))
     assert [file.name for file in target.iterdir()] == ["b.json"]
     assert list(tmp_path.iterdir()) == [target]
 
