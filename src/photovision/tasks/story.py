@@ -76,7 +76,7 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
         metrics=evaluation.metrics,
         tables=tables,
         figures=[*_ladder(rungs, info), *evaluation.figures, *_curves(rungs)],
-        warnings=[*alarms, *evaluation.warnings, *caveats],
+        warnings=[*alarms, *_apart(rungs, info.get("chosen")), *evaluation.warnings, *caveats],
         provenance={
             "backbone": backbone,
             "data": {"fingerprint": data.get("fingerprint"), "counts": data.get("counts")},
@@ -85,6 +85,21 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
         },
         data={**evaluation.data, "chosen": info.get("chosen"), "rungs": list(rungs), "parity": info.get("parity")},
     )
+
+
+def _apart(rungs: Sequence[Mapping[str, Any]], chosen: object) -> list[str]:
+    """A warning where validation and test disagree by more than chance."""
+    for rung in rungs:
+        if rung["name"] != chosen or not rung.get("test"):
+            continue
+        val, test = Metric.from_json(rung["val"]), Metric.from_json(rung["test"])
+        if val.low is not None and test.high is not None and val.low > test.high:
+            return [
+                f"Validation pictures are easier than test pictures ({percent(val.value)} against"
+                f" {percent(test.value)}): they resemble the training pictures more. Confidence learned on them is too"
+                " high for the test pictures; a 'group' column (shop, patient, day) would make validation honest."
+            ]
+    return []
 
 
 def spoken(metric: Metric) -> str:

@@ -116,3 +116,18 @@ def test_a_ladder_of_one_rung_and_sparse_facts_still_make_a_report(evaluation: R
     assert "The ladder" in [figure.title for figure in report.figures]
     to_html(report)
     to_html(training_report({"classes": list(CLASSES)}, evaluation))
+
+
+def test_validation_that_is_easier_than_test_is_told() -> None:
+    from photovision.tasks.story import _apart
+
+    def rung(test: float) -> dict[str, object]:
+        val = {"value": 0.99, "low": 0.97, "high": 1.0, "n": 300}
+        return {
+            "name": "frozen",
+            "val": val,
+            "test": {"value": test, "low": test - 0.03, "high": test + 0.02, "n": 300},
+        }
+
+    assert "resemble the training pictures" in _apart([rung(0.8)], "frozen")[0]
+    assert _apart([rung(0.98)], "frozen") == []
