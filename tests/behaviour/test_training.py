@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from pictures import make_folder
 from safetensors.torch import load_file
 
 from photovision.core.errors import LicenceError, UsageError
@@ -26,6 +27,18 @@ from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.train import run, train
 
 FILES = {"bundle.json", "model.onnx", "model.safetensors", "README.md", "report.html", "report.json", "report.md"}
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of circles and squares."""
+    return make_folder(tmp_path_factory.mktemp("data") / "shapes", per_class=80, size=32)
+
+
+@pytest.fixture(scope="module")
+def model(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """A network of our own, trained from scratch on the shapes."""
+    return train(shapes, tmp_path_factory.mktemp("models") / "shapes", weights="none", epochs=15)
 
 
 def test_a_bundle_has_its_proof(model: Recognizer) -> None:
