@@ -12,6 +12,8 @@ import typer
 from photovision.app.cli.options import Data, Json, LabelColumn, Multilabel
 
 if TYPE_CHECKING:
+    from photovision.data.dataset import Dataset
+    from photovision.tasks.climb import Options
     from photovision.tasks.recognizer import Recognizer
 
 
@@ -44,25 +46,32 @@ def train(  # noqa: PLR0913 - one parameter a flag
 
     Interrupted or killed, the same command goes on where it stopped.
     """
-    from photovision.app.cli.output import note
-    from photovision.app.progress import shown
     from photovision.data.read import read_dataset
 
     # Read before torch is imported, so that a mistyped path is told at once.
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
-    if _first_process():
-        note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {minutes:g} min")
 
-    from photovision.learn.log import silent
     from photovision.runtime.bundle import read_bundle
     from photovision.tasks.climb import Options
-    from photovision.tasks.train import run
 
     if replay is not None:
         options = Options.replaying(read_bundle(replay).info)
     else:
         tracked = tuple(track or ())
         options = Options(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
+    _run(dataset, output, options, as_json)
+
+
+def _run(dataset: Dataset, output: Path, options: Options, as_json: bool) -> None:
+    from photovision.app.cli.output import note
+    from photovision.app.progress import shown
+    from photovision.learn.log import silent
+
+    if _first_process():
+        note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {options.minutes:g} min")
+
+    from photovision.tasks.train import run
+
     with shown() as listener:
         model = run(dataset, output, options, listener if _first_process() else silent)
     if _first_process():
