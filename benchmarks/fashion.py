@@ -19,6 +19,7 @@ import numpy as np
 
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
+from photovision.learn.log import Progress
 from photovision.tasks.train import train
 
 GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -47,18 +48,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     asked = parser.parse_args()
     started = time.perf_counter()
+    shown = {"at": 0.0}
+
+    def listen(progress: Progress) -> None:
+        if time.perf_counter() - shown["at"] > 20:
+            shown["at"] = time.perf_counter()
+            sys.stderr.write(f"{shown['at'] - started:.0f} s {progress.stage} {progress.line}\n")
+
     with tempfile.TemporaryDirectory() as folder:
-        model = train(
-            fashion(asked.folder),
-            Path(folder) / "model",
-            minutes=asked.minutes,
-            weights="none",
-            listener=lambda p: (
-                sys.stderr.write(f"{time.perf_counter() - started:.0f} s {p.stage} {p.line}\n")
-                if p.done % 100 == 0
-                else None
-            ),
-        )
+        data, output = fashion(asked.folder), Path(folder) / "model"
+        model = train(data, output, minutes=asked.minutes, weights="none", listener=listen)
         rungs = {
             rung["name"]: {key: rung[key] for key in ("val", "test", "seconds", "note")} for rung in model.info["rungs"]
         }

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from photovision.learn.log import Progress
 from photovision.tasks.train import train
 
 
@@ -27,10 +28,10 @@ def main() -> None:
     started = time.perf_counter()
     shown = {"at": 0.0}
 
-    def listen(progress: object) -> None:
+    def listen(progress: Progress) -> None:
         if time.perf_counter() - shown["at"] > 20:
             shown["at"] = time.perf_counter()
-            sys.stderr.write(f"{shown['at'] - started:.0f} s {progress}\n")
+            sys.stderr.write(f"{shown['at'] - started:.0f} s {progress.stage} {progress.line}\n")
 
     with tempfile.TemporaryDirectory() as folder:
         model = train(asked.folder, Path(folder) / "model", minutes=asked.minutes, seed=asked.seed, listener=listen)

@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -68,7 +69,7 @@ class Peer:
     @torch.inference_mode()
     def probs(self) -> np.ndarray:
         """Probabilities of all files."""
-        loaded = torch.utils.data.DataLoader(self, batch_size=32, num_workers=2)  # type: ignore[arg-type]
+        loaded: Any = torch.utils.data.DataLoader(self, batch_size=32, num_workers=2)  # type: ignore[arg-type]
         return np.concatenate([self.network(batch).softmax(1).numpy() for batch in loaded])
 
 

@@ -19,8 +19,8 @@ from photovision.core.preprocess import Preprocess
 BUILD = Path("build")
 FASHION = BUILD / "debian/usr/share/datasets/fashion-mnist"
 GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-TRAIN_PER_CLASS, TEST_PER_CLASS = 600, 200
-MINUTES = 1.5
+TRAIN_PER_CLASS, TEST_PER_CLASS = 1000, 200
+MINUTES = 2.0
 WEIGHTS = "efficientnet_lite0"
 
 
