@@ -118,6 +118,9 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
             return _decode(picture, least)
     except UnreadableImage as error:
         raise UnreadableImage(f"{name}: {error}") from None
+    except OSError as error:
+        what = f"opened ({error.strerror})" if error.errno else f"decoded ({_reason(error)})"
+        raise UnreadableImage(f"{name}: cannot be {what}") from None
     except MemoryError:
         raise UnreadableImage(f"{name}: not enough memory to decode it") from None
     except Exception as error:  # hostile files make decoders raise anything, from struct.error to IndexError

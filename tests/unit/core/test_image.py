@@ -182,3 +182,8 @@ def test_threads_share_decoders_and_leave_the_warning_filters_alone() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert {picture.size for picture in pool.map(decode, contents)} == {(64, 48)}
     assert warnings.filters == before
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match=r"cannot be opened \(No such file"):
+        decode(tmp_path / "nowhere.jpg")
