@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
-import sys
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from training import print_training
 
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
-from photovision.learn.log import Progress
-from photovision.tasks.train import train
 
 GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
@@ -47,22 +42,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=10)
     asked = parser.parse_args()
-    started = time.perf_counter()
-    shown = {"at": 0.0}
-
-    def listen(progress: Progress) -> None:
-        if time.perf_counter() - shown["at"] > 20:
-            shown["at"] = time.perf_counter()
-            sys.stderr.write(f"{shown['at'] - started:.0f} s {progress.stage} {progress.line}\n")
-
-    with tempfile.TemporaryDirectory() as folder:
-        data, output = fashion(asked.folder), Path(folder) / "model"
-        model = train(data, output, minutes=asked.minutes, weights="none", listener=listen)
-        rungs = {
-            rung["name"]: {key: rung[key] for key in ("val", "test", "seconds", "note")} for rung in model.info["rungs"]
-        }
-    found = {"seconds": time.perf_counter() - started, "chosen": model.info["chosen"], "rungs": rungs}
-    sys.stdout.write(json.dumps({**found, "metrics": model.info["metrics"]}) + "\n")
+    print_training(fashion(asked.folder), minutes=asked.minutes, weights="none")
 
 
 if __name__ == "__main__":

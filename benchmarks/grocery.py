@@ -8,14 +8,9 @@ FOLDER holds metadata.csv (file_name, label, split). Prints one JSON line with e
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import tempfile
-import time
 from pathlib import Path
 
-from photovision.learn.log import Progress
-from photovision.tasks.train import train
+from training import print_training
 
 
 def main() -> None:
@@ -25,21 +20,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    started = time.perf_counter()
-    shown = {"at": 0.0}
-
-    def listen(progress: Progress) -> None:
-        if time.perf_counter() - shown["at"] > 20:
-            shown["at"] = time.perf_counter()
-            sys.stderr.write(f"{shown['at'] - started:.0f} s {progress.stage} {progress.line}\n")
-
-    with tempfile.TemporaryDirectory() as folder:
-        model = train(asked.folder, Path(folder) / "model", minutes=asked.minutes, seed=asked.seed, listener=listen)
-        rungs = {
-            rung["name"]: {key: rung[key] for key in ("val", "test", "seconds", "note")} for rung in model.info["rungs"]
-        }
-    found = {"seconds": time.perf_counter() - started, "chosen": model.info["chosen"], "rungs": rungs}
-    sys.stdout.write(json.dumps({**found, "metrics": model.info["metrics"]}) + "\n")
+    print_training(asked.folder, minutes=asked.minutes, seed=asked.seed)
 
 
 if __name__ == "__main__":
