@@ -29,7 +29,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.models.backbones import load_tensors, read_weights
 from photovision.models.export import Decider, export_graph
 from photovision.models.weights import locate
-from photovision.runtime.session import open_session
+from photovision.runtime.session import ANSWER, open_session
 from photovision.runtime.stream import loader, stream
 
 BILINEAR = transforms.InterpolationMode.BILINEAR
@@ -76,10 +76,9 @@ class Peer:
 def compare(name: str, files: list[Path], folder: Path) -> dict[str, float | str]:
     """The ratio of throughputs, and the agreement, for one architecture."""
     preprocess, built = Preprocess((224, 224)), network(name)
-    export_graph(
-        Decider(built, preprocess, 1.0, False), preprocess.size, ("probs", "logits", "embedding"), folder / name
-    )
-    session = open_session(folder / name)
+    decider = Decider(built, preprocess, 1.0, False)
+    export_graph(decider, preprocess.size, decider.outputs, folder / name)
+    session = open_session(folder / name, outputs=ANSWER)
     said: dict[str, np.ndarray] = {}
     peer = Peer(built, files, preprocess)
 

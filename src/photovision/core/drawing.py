@@ -1,26 +1,20 @@
 """Drawing: small charts as inline SVG text, for pages that follow the reader's colours and load nothing.
 
-Colours come from the page's CSS variables (`--accent`, `--second`, `--line`) with fallbacks, ink from `currentColor`,
-so a drawing is right on light and on dark. All text is escaped, and each drawing has a `<title>` for screen readers.
-Charts are 400 units wide, so that their 12-unit text stays readable on a phone.
+All text is escaped, and each drawing has a `<title>` for screen readers. Lines and clouds of points are in
+`photovision.core.curves`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from photovision.core import svg
 from photovision.core.errors import UsageError
+from photovision.core.svg import ACCENT, COLOURS, INK, LINE, SECOND, WIDTH
 
-ACCENT = "var(--accent,#2f6fdf)"
-SECOND = "var(--second,#c8641b)"
-LINE = "var(--line,#88888866)"
-INK = "currentColor"
-COLOURS = (ACCENT, SECOND, "var(--third,#3a8f5c)", "var(--fourth,#8a5cc4)")
-WIDTH = 400
 MAX_CLASSES = 30
 """A heatmap of more classes than this cannot be read; list the most confused pairs instead."""
 
@@ -70,19 +64,19 @@ def bars(
     parts = []
     if len(series) > 1:
         y += 12
-        parts.append(_legend(series, left, y))
+        parts.append(svg.legend(series, left, y))
         y += 10
     for name, group in groups.items():
         y += 15
-        parts.append(_text(left, y, _short(name, 52), weight=600))
+        parts.append(svg.text(left, y, svg.short(name, 52), weight=600))
         y += 6
         for bar in group:
             parts += _bar(bar, left, y, span / top)
-            parts.append(_text(left + span + 8, y + 11, form(bar.value)))
+            parts.append(svg.text(left + span + 8, y + 11, form(bar.value)))
             y += 18
         y += 4
-    axis = [_line(left + span * share, 0, left + span * share, y, LINE) for share in (0, 0.25, 0.5, 0.75, 1)]
-    return _svg(WIDTH, y + 4, title, axis + parts)
+    axis = [svg.line(left + span * share, 0, left + span * share, y, LINE) for share in (0, 0.25, 0.5, 0.75, 1)]
+    return svg.document(WIDTH, y + 4, title, axis + parts)
 
 
 def reliability_diagram(
@@ -101,19 +95,21 @@ def reliability_diagram(
     def y(value: float) -> float:
         return floor - side * float(value)
 
-    parts = [_line(x(0), y(0), x(1), y(1), INK, dashed=True)]
+    parts = [svg.line(x(0), y(0), x(1), y(1), INK, dashed=True)]
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts += [_line(x(0), y(tick), x(1), y(tick), LINE), _line(x(tick), y(0), x(tick), y(1), LINE)]
-        parts.append(_text(left - 6, y(tick) + 4, f"{tick:.0%}", anchor="end", size=11))
-        parts.append(_text(x(tick), floor + 16, f"{tick:.0%}", anchor="middle", size=11))
-    parts.append(_path([(x(c), y(a)) for c, a in zip(confidence, accuracy, strict=True)], ACCENT))
+        parts += [svg.line(x(0), y(tick), x(1), y(tick), LINE), svg.line(x(tick), y(0), x(tick), y(1), LINE)]
+        parts.append(svg.text(left - 6, y(tick) + 4, f"{tick:.0%}", anchor="end", size=11))
+        parts.append(svg.text(x(tick), floor + 16, f"{tick:.0%}", anchor="middle", size=11))
+    parts.append(svg.polyline([(x(c), y(a)) for c, a in zip(confidence, accuracy, strict=True)], ACCENT))
     for c, a, lo, hi, n in zip(confidence, accuracy, low, high, counts, strict=True):
-        parts.append(_line(x(c), y(lo), x(c), y(hi), ACCENT))
+        parts.append(svg.line(x(c), y(lo), x(c), y(hi), ACCENT))
         tip = f"stated {percent(c)}, came true {percent(a)}, {int(n):,} statements"
-        parts.append(f'<circle cx="{x(c):.1f}" cy="{y(a):.1f}" r="4" style="fill:{ACCENT}">{_title(tip)}</circle>')
-    parts.append(_text(left + side / 2, floor + 36, "stated confidence", anchor="middle"))
-    parts.append(_sideways(10, top + side / 2, "share that came true"))
-    return _svg(WIDTH, floor + 44, title, parts)
+        parts.append(
+            f'<circle cx="{x(c):.1f}" cy="{y(a):.1f}" r="4" style="fill:{ACCENT}">{svg.title_of(tip)}</circle>'
+        )
+    parts.append(svg.text(left + side / 2, floor + 36, "stated confidence", anchor="middle"))
+    parts.append(svg.sideways(10, top + side / 2, "share that came true"))
+    return svg.document(WIDTH, floor + 44, title, parts)
 
 
 def learning_curve(points: Sequence[Mapping[str, Any]], title: str) -> str:
@@ -136,9 +132,9 @@ def learning_curve(points: Sequence[Mapping[str, Any]], title: str) -> str:
         y += 138
     if panels:
         xs = [pair[0] for _, _, pairs, _ in panels for pair in pairs]
-        parts.append(_text(56, y + 6, f"{min(xs):,.0f}", size=11))
-        parts.append(_text(WIDTH - 8, y + 6, f"{max(xs):,.0f} {unit}", anchor="end", size=11))
-    return _svg(WIDTH, y + 14, title, parts)
+        parts.append(svg.text(56, y + 6, f"{min(xs):,.0f}", size=11))
+        parts.append(svg.text(WIDTH - 8, y + 6, f"{max(xs):,.0f} {unit}", anchor="end", size=11))
+    return svg.document(WIDTH, y + 14, title, parts)
 
 
 def heatmap(matrix: np.ndarray, names: Sequence[str], title: str) -> str:
@@ -151,32 +147,36 @@ def heatmap(matrix: np.ndarray, names: Sequence[str], title: str) -> str:
         raise UsageError(f"a heatmap takes 1 to {MAX_CLASSES} classes, got {size} names and a matrix {matrix.shape}")
     cell = max(18.0, min(48.0, 260 / size))
     left = top = 20 + 6.2 * min(16, max(len(name) for name in names))
-    parts = [_text(left, 11, "said →", size=11), _text(0, top - 4, "true ↓", size=11)]
+    parts = [svg.text(left, 11, "said →", size=11), svg.text(0, top - 4, "true ↓", size=11)]
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     for row in range(size):
         y = top + row * cell
-        parts.append(_text(left - 6, y + cell / 2 + 4, _short(names[row], 16), anchor="end", size=11))
+        parts.append(svg.text(left - 6, y + cell / 2 + 4, svg.short(names[row], 16), anchor="end", size=11))
         parts.append(
-            _sideways(left + row * cell + cell / 2 + 4, top - 6, _short(names[row], 16), size=11, anchor="start")
+            svg.sideways(left + row * cell + cell / 2 + 4, top - 6, svg.short(names[row], 16), size=11, anchor="start")
         )
         for column in range(size):
             n, part = int(matrix[row, column]), float(share[row, column])
             x = left + column * cell
             colour = ACCENT if row == column else SECOND
             tip = f"{names[row]}, called {names[column]}: {n:,} ({percent(part)})"
-            parts.append(_rect(x, y, cell - 1, cell - 1, LINE, tip, opacity=0.35))
+            parts.append(svg.rect(x, y, cell - 1, cell - 1, LINE, tip, opacity=0.35))
             if n:
-                parts.append(_rect(x, y, cell - 1, cell - 1, colour, tip, opacity=0.15 + 0.75 * part))
-                parts.append(_text(x + cell / 2 - 0.5, y + cell / 2 + 4, _few(n), anchor="middle", size=10))
-    return _svg(left + size * cell + 4, top + size * cell + 4, title, parts, fixed=True)
+                parts.append(svg.rect(x, y, cell - 1, cell - 1, colour, tip, opacity=0.15 + 0.75 * part))
+                parts.append(svg.text(x + cell / 2 - 0.5, y + cell / 2 + 4, _few(n), anchor="middle", size=10))
+    return svg.document(left + size * cell + 4, top + size * cell + 4, title, parts, fixed=True)
 
 
 def _bar(bar: Bar, left: float, y: float, scale: float) -> list[str]:
     colour = COLOURS[bar.series % len(COLOURS)]
-    parts = [_rect(left, y, max(bar.value * scale, 1), 14, colour, opacity=0.85)]
+    parts = [svg.rect(left, y, max(bar.value * scale, 1), 14, colour, opacity=0.85)]
     if bar.low is not None and bar.high is not None:
         a, b, middle = left + bar.low * scale, left + bar.high * scale, y + 7
-        parts += [_line(a, middle, b, middle, INK), _line(a, y + 3, a, y + 11, INK), _line(b, y + 3, b, y + 11, INK)]
+        parts += [
+            svg.line(a, middle, b, middle, INK),
+            svg.line(a, y + 3, a, y + 11, INK),
+            svg.line(b, y + 3, b, y + 11, INK),
+        ]
     return parts
 
 
@@ -190,76 +190,17 @@ def _panel(
     places = [
         (left + (right - left) * (x - xs.min()) / wide, y + tall - (tall - 24) * (v - low) / deep - 4) for x, v in pairs
     ]
-    parts = [_line(left, y + tall, right, y + tall, LINE), _line(left, y, left, y + tall, LINE)]
-    parts.append(_text(left + 6, y + 10, name, colour=colour, weight=600))
-    parts.append(_text(left - 6, y + tall, form(low), anchor="end", size=11))
+    parts = [svg.line(left, y + tall, right, y + tall, LINE), svg.line(left, y, left, y + tall, LINE)]
+    parts.append(svg.text(left + 6, y + 10, name, colour=colour, weight=600))
+    parts.append(svg.text(left - 6, y + tall, form(low), anchor="end", size=11))
     if high > low:
-        parts.append(_text(left - 6, y + 24, form(high), anchor="end", size=11))
-    parts.append(_path(places, colour))
+        parts.append(svg.text(left - 6, y + 24, form(high), anchor="end", size=11))
+    parts.append(svg.polyline(places, colour))
     for (cx, cy), (_, value) in zip(places, pairs, strict=True):
         parts.append(
-            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="2.5" style="fill:{colour}">{_title(form(value))}</circle>'
+            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="2.5" style="fill:{colour}">{svg.title_of(form(value))}</circle>'
         )
     return parts
-
-
-def _svg(width: float, height: float, title: str, parts: Sequence[str], fixed: bool = False) -> str:
-    # A fixed drawing keeps its size and scrolls in its box; the others shrink with the page.
-    style = f"width:{width:.0f}px" if fixed else "width:100%"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img" style="{style}"'
-        f' font-family="inherit" fill="{INK}">{_title(title)}{"".join(parts)}</svg>'
-    )
-
-
-def _title(text: str) -> str:
-    return f"<title>{escape(text)}</title>"
-
-
-def _text(
-    x: float, y: float, text: str, *, anchor: str = "start", size: int = 12, colour: str = INK, weight: int = 400
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}"'
-        f' style="fill:{colour}">{escape(text)}</text>'
-    )
-
-
-def _sideways(x: float, y: float, text: str, size: int = 12, anchor: str = "middle") -> str:
-    return (
-        f'<text transform="translate({x:.1f} {y:.1f}) rotate(-90)" font-size="{size}" text-anchor="{anchor}">'
-        f"{escape(text)}</text>"
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, dashed: bool = False) -> str:
-    dash = ' stroke-dasharray="4 4" opacity="0.5"' if dashed else ""
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="stroke:{colour}"{dash}/>'
-
-
-def _rect(x: float, y: float, w: float, h: float, colour: str, tip: str = "", opacity: float = 1.0) -> str:
-    inside = _title(tip) if tip else ""
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" rx="2" style="fill:{colour}"'
-        f' opacity="{opacity:.2f}">{inside}</rect>'
-    )
-
-
-def _path(points: Sequence[tuple[float, float]], colour: str) -> str:
-    places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline points="{places}" fill="none" stroke-width="2" style="stroke:{colour}"/>'
-
-
-def _legend(names: Sequence[str], x: float, y: float) -> str:
-    parts = []
-    for i, name in enumerate(names):
-        parts += [_rect(x, y - 9, 10, 10, COLOURS[i % len(COLOURS)], opacity=0.85), _text(x + 15, y, name)]
-        x += 30 + 7 * len(name)
-    return "".join(parts)
-
-
-def _short(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _few(n: int) -> str:

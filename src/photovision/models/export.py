@@ -23,7 +23,7 @@ from photovision.core.errors import ExportError
 from photovision.core.files import explained
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.runtime.session import Precision, fastest_precision, open_session
+from photovision.runtime.session import ANSWER, Precision, fastest_precision, open_session
 
 TOLERANCE = 1e-3
 """Largest allowed difference of a probability between the network and its float32 graph."""
@@ -54,7 +54,8 @@ class Decider(nn.Module):
     """The whole way from pixels to probabilities.
 
     Outputs: `probs` float32 (N, C), `logits` float32 (N, C) before the temperature, `embedding` float32 (N, D) of unit
-    norm: what the classifier's last layer sees.
+    norm: what the classifier's last layer sees; and, for networks that keep places apart up to their pooling, `maps`
+    float32 (N, K, h, w): the last feature map, for explanations without gradients. `outputs` names them in order.
     """
 
     def __init__(self, network: nn.Module, preprocess: Preprocess, temperature: float, multilabel: bool) -> None:
@@ -63,14 +64,37 @@ class Decider(nn.Module):
         self.network = network
         self.temperature = temperature
         self.multilabel = multilabel
+        with torch.no_grad():
+            maps = feature_maps(network.eval(), network.forward_features(torch.zeros(1, 3, *preprocess.size)))  # type: ignore[operator]
+        self.outputs = ANSWER if maps is None else (*ANSWER, "maps")
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Decide on a batch."""
-        features = embed(self.network, self.normalise(images))
+        raw = self.network.forward_features(self.normalise(images))  # type: ignore[operator]
+        features = self.network.forward_head(raw, pre_logits=True)  # type: ignore[operator]
         logits = classifier(self.network)(features)
         scaled = logits / self.temperature
         probs = scaled.sigmoid() if self.multilabel else scaled.softmax(dim=1)
-        return probs, logits, nn.functional.normalize(features, dim=1)
+        answer = probs, logits, nn.functional.normalize(features, dim=1)
+        maps = feature_maps(self.network, raw)
+        return answer if maps is None else (*answer, maps)
+
+
+def feature_maps(network: nn.Module, features: torch.Tensor) -> torch.Tensor | None:
+    """What `forward_features` of a timm network gives, as feature maps float (N, K, h, w); None where it has no places.
+
+    Transformers give tokens (N, T, K), some networks channels last (N, h, w, K).
+    """
+    width = int(network.num_features)  # type: ignore[arg-type]
+    if features.ndim == 4:
+        last = features.shape[3] == width != features.shape[1]
+        return features.permute(0, 3, 1, 2) if last else features
+    grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
+    extra = int(getattr(network, "num_prefix_tokens", 0))
+    if features.ndim != 3 or grid is None or features.shape[1] != extra + grid[0] * grid[1]:
+        return None
+    tokens = features[:, extra:].transpose(1, 2)
+    return tokens.reshape(*tokens.shape[:2], int(grid[0]), int(grid[1]))
 
 
 def embed(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,6 +15,8 @@ from photovision.core.types import Image
 
 Engine = Literal["auto", "openvino", "onnxruntime"]
 Precision = Literal["f32", "bf16"]
+ANSWER = ("probs", "logits", "embedding")
+"""The outputs of a model's graph that answer; `maps`, where a graph has it, explains."""
 
 
 class Session(Protocol):
@@ -38,7 +41,12 @@ def fastest_precision() -> Precision:
 
 
 def open_session(
-    graph: Path, *, engine: Engine = "auto", precision: Precision | None = None, threads: int | None = None
+    graph: Path,
+    *,
+    engine: Engine = "auto",
+    precision: Precision | None = None,
+    threads: int | None = None,
+    outputs: Collection[str] | None = None,
 ) -> Session:
     """Load an ONNX graph into the fastest engine that is installed.
 
@@ -47,6 +55,8 @@ def open_session(
         engine: "auto" takes OpenVINO where it is installed.
         precision: None takes `fastest_precision()`; ONNX Runtime always computes in f32.
         threads: processor threads; all cores this process may use if None.
+        outputs: names of the outputs that are wanted, so that no other is computed; None takes all. Names that the
+            graph lacks are left out.
 
     Raises:
         ModelError: the file is missing, not a graph, or refers to files outside itself.
@@ -59,7 +69,7 @@ def open_session(
         engine = "openvino" if find_spec("openvino") else "onnxruntime"
     build = _OpenVino if engine == "openvino" else _OnnxRuntime
     try:
-        return build(graph, precision or fastest_precision(), threads or cores())
+        return build(graph, precision or fastest_precision(), threads or cores(), outputs)
     except Exception as error:  # both libraries raise their own untyped errors for damaged files
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelError(f"the graph {graph} cannot be loaded ({reason}); copy or train the bundle again") from None
@@ -68,7 +78,7 @@ def open_session(
 class _OpenVino:
     engine = "openvino"
 
-    def __init__(self, graph: Path, precision: Precision, threads: int) -> None:
+    def __init__(self, graph: Path, precision: Precision, threads: int, outputs: Collection[str] | None) -> None:
         import openvino
 
         self.precision: str = precision
@@ -78,7 +88,11 @@ class _OpenVino:
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
         }
-        compiled = core.compile_model(core.read_model(graph), "CPU", options)
+        model = core.read_model(graph)
+        if outputs is not None:
+            wanted = [output.get_node() for output in model.outputs if output.get_any_name() in outputs]
+            model = openvino.Model(wanted, model.get_parameters())
+        compiled = core.compile_model(model, "CPU", options)
         self._request = compiled.create_infer_request()
         self._names = [output.get_any_name() for output in compiled.outputs]
 
@@ -92,7 +106,7 @@ class _OnnxRuntime:
     engine = "onnxruntime"
     precision = "f32"
 
-    def __init__(self, graph: Path, precision: Precision, threads: int) -> None:
+    def __init__(self, graph: Path, precision: Precision, threads: int, outputs: Collection[str] | None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -102,8 +116,10 @@ class _OnnxRuntime:
             p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in onnxruntime.get_available_providers()
         ]
         self._session = onnxruntime.InferenceSession(str(graph), options, providers=wanted)
-        self._names = [output.name for output in self._session.get_outputs()]
+        names = [output.name for output in self._session.get_outputs()]
+        self._names = names if outputs is None else [name for name in names if name in outputs]
         self._input = self._session.get_inputs()[0].name
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
-        return dict(zip(self._names, self._session.run(None, {self._input: np.ascontiguousarray(images)}), strict=True))
+        values = self._session.run(self._names, {self._input: np.ascontiguousarray(images)})
+        return dict(zip(self._names, values, strict=True))

@@ -54,7 +54,7 @@ def write_bundle(
     climb.tell("export", 0, 3, "writing the graph")
     with new_folder(output) as folder:
         _write_network(network, source, material.dataset.classes, folder)
-        export_graph(decider, source.preprocess.size, ("probs", "logits", "embedding"), folder / "model.onnx")
+        export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         climb.tell("export", 1, 3, "comparing it with the network")
         parity = check_parity(decider, folder / "model.onnx", _pictures(material.val, source))
         info = _info(climb, rungs, chosen, source, temperature, parity)

@@ -15,7 +15,7 @@ from photovision.core.files import new_folder
 from photovision.core.types import Classes, Floats, Image, check_image
 from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.bundle import Bundle, read_bundle
-from photovision.runtime.session import Engine, Precision, Session, open_session
+from photovision.runtime.session import ANSWER, Engine, Precision, Session, open_session
 from photovision.runtime.stream import Source, loader, stream
 
 Progress = Callable[[int, int], None]
@@ -53,7 +53,7 @@ class Recognizer:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        return open_session(self.bundle.graph, engine=self._engine, precision=precision)
+        return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=ANSWER)
 
     def predict(self, images: Source | Sequence[Source]) -> Classes | list[Classes]:
         """Answer one picture, or a list of pictures in order.

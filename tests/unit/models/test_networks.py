@@ -16,6 +16,7 @@ from photovision.models import export, weights
 from photovision.models.backbones import Source, choose, count_macs, create, load_tensors, read_weights
 from photovision.models.depthwise import frozen_depthwise, is_depthwise
 from photovision.models.trunk import cut_points, default_cut, upper_of
+from photovision.runtime.session import Engine
 
 
 @pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0", "mobilenetv2_100", "regnetx_002"])
@@ -76,7 +77,7 @@ def _decider(temperature: float = 2.0, multilabel: bool = False) -> export.Decid
 def test_exported_graph_decides_like_the_network(tmp_path: Path, multilabel: bool) -> None:
     decider = _decider(multilabel=multilabel)
     images = np.random.default_rng(0).integers(0, 256, (37, 24, 24, 3), dtype=np.uint8)
-    export.export_graph(decider, (24, 24), ("probs", "logits", "embedding"), tmp_path / "model.onnx")
+    export.export_graph(decider, (24, 24), decider.outputs, tmp_path / "model.onnx")
     parity = export.check_parity(decider, tmp_path / "model.onnx", images)
     assert parity.max_abs_prob_difference < 1e-5
     for engine in ("openvino", "onnxruntime"):
@@ -89,9 +90,38 @@ def test_exported_graph_decides_like_the_network(tmp_path: Path, multilabel: boo
         assert np.allclose(outputs["probs"], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_only_wanted_outputs_are_computed(tmp_path: Path, engine: Engine) -> None:
+    decider = _decider()
+    export.export_graph(decider, (24, 24), decider.outputs, tmp_path / "model.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    whole = export.open_session(tmp_path / "model.onnx", engine=engine, precision="f32").run(images)
+    few = export.open_session(
+        tmp_path / "model.onnx", engine=engine, precision="f32", outputs=("probs", "maps", "absent")
+    ).run(images)
+    assert set(whole) == {"probs", "logits", "embedding", "maps"}
+    assert set(few) == {"probs", "maps"}
+    for name, values in few.items():
+        assert np.allclose(values, whole[name], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"), [("test_resnet", 3), ("test_vit", 6), ("test_convnext", 3), ("test_efficientnet", 3)]
+)
+def test_the_last_feature_maps_keep_their_places(name: str, grid: int) -> None:
+    torch.manual_seed(0)
+    network = create(Source(name, "none", Preprocess((96, 96))), 3).eval()
+    with torch.no_grad():
+        raw = network.forward_features(torch.rand(2, 3, 96, 96))  # type: ignore[operator]
+    maps = export.feature_maps(network, raw)
+    assert maps is not None
+    assert maps.shape[0] == 2
+    assert maps.shape[2:] == (grid, grid)
+
+
 def test_export_fails_loudly_where_the_graph_disagrees(tmp_path: Path) -> None:
     decider = _decider()
-    export.export_graph(decider, (24, 24), ("probs", "logits", "embedding"), tmp_path / "model.onnx")
+    export.export_graph(decider, (24, 24), decider.outputs, tmp_path / "model.onnx")
     with torch.no_grad():
         export.classifier(decider.network).bias[0] += 0.5
     with pytest.raises(ExportError, match="does not decide like the network"):
