@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from photovision.core.errors import UsageError
@@ -84,11 +84,28 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one check found out: a part of a report, with the fields that `Report` has.
+
+    Attributes:
+        summary, metrics, tables, figures, warnings: as in `Report`.
+        data: JSON-ready results for machines.
+    """
+
+    summary: tuple[str, ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    warnings: Sequence[str] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that was found out in one piece of work.
 
     Attributes:
-        kind: "train", "evaluate", "compare" or "check".
+        kind: "train", "evaluate", "compare", "check", "audit", "explain" or "features".
         title: heading of the page.
         summary: sentences for a reader who reads nothing else, most important first.
         metrics: name -> Metric, in the order to be shown.
@@ -107,6 +124,19 @@ class Report:
     warnings: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def including(self, *findings: Finding) -> Report:
+        """This report with what further checks found added at its end."""
+        every: tuple[Report | Finding, ...] = (self, *findings)
+        return replace(
+            self,
+            summary=tuple(sentence for one in every for sentence in one.summary),
+            metrics={name: metric for one in every for name, metric in one.metrics.items()},
+            tables=[table for one in every for table in one.tables],
+            figures=[figure for one in every for figure in one.figures],
+            warnings=[warning for one in every for warning in one.warnings],
+            data={name: value for one in every for name, value in one.data.items()},
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The report without its drawings, JSON-ready."""

@@ -113,6 +113,26 @@ class Classes:
         return f"<table>{rows}</table>"
 
 
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """How much each place of a picture speaks for a class.
+
+    Attributes:
+        heatmap: float32 (H, W) over the pixels that the network sees (`Preprocess.size`), finite; positive speaks for
+            the class. Only the order of its values is comparable between methods.
+        target: the class that is explained.
+        method: name of the explainer.
+    """
+
+    heatmap: Floats
+    target: str
+    method: str
+
+    def __post_init__(self) -> None:
+        if self.heatmap.ndim != 2 or not np.isfinite(self.heatmap).all():
+            raise UsageError(f"a heatmap should be finite and of shape (H, W), got {self.heatmap.shape}")
+
+
 def check_image(image: object, name: str) -> None:
     """Raise UsageError unless `image` is a non-empty uint8 RGB array (H, W, 3)."""
     if not isinstance(image, np.ndarray):

@@ -10,9 +10,10 @@ from photovision.core.drawing import Bar, bars
 from photovision.core.errors import DataError
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
+from photovision.core.thumbnail import picture_grid
 from photovision.data.dataset import Dataset
 from photovision.tasks import story
-from photovision.tasks.evaluate import Answering, Answers, Progress, answer, picture_grid, said_names, true_names
+from photovision.tasks.evaluate import Answering, Answers, Progress, answer, said_names, true_names
 from photovision.trust.statistics import (
     Estimate,
     Z,

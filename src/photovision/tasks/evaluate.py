@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image as Pillow
 
 from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
-from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.image import decode
+from photovision.core.errors import DataError
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
+from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Floats, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.tasks import story
@@ -25,7 +22,6 @@ from photovision.trust.scores import confusion, multi_label, per_class, single_l
 Progress = Callable[[int, int], None]
 
 SHOWN = 24
-THUMBNAIL = 176
 
 
 class Answering(Protocol):
@@ -190,30 +186,6 @@ def answer(recognizer: Answering, dataset: Dataset, progress: Progress | None = 
         recognizer.thresholds if recognizer.multilabel else None,
         tuple(problems),
     )
-
-
-def picture_grid(title: str, samples: Sequence[Sample], captions: Sequence[str], note: str) -> Figure | None:
-    """Thumbnails with captions; None where there is nothing to show."""
-    pictures = []
-    for sample, caption in zip(samples, captions, strict=True):
-        content = thumbnail(sample)
-        if content is not None:
-            pictures.append((content, caption))
-    return Figure(title, pictures=tuple(pictures), note=note) if pictures else None
-
-
-def thumbnail(sample: Sample, side: int = THUMBNAIL) -> bytes | None:
-    """A JPEG of at most side x side pixels without metadata; None where the picture cannot be read any more."""
-    try:
-        picture = (
-            decode(sample.image, (side, side)) if isinstance(sample.image, Path) else Pillow.fromarray(sample.image)
-        )
-    except UnreadableImage:
-        return None
-    picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    Pillow.fromarray(np.asarray(picture)).save(buffer, "JPEG", quality=80)  # a fresh picture carries no EXIF
-    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from stand_in import StandIn, answering, labelled, stripes
 
 from photovision.core.errors import DataError
 from photovision.core.page import to_html
+from photovision.core.thumbnail import thumbnail
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.tasks.evaluate import evaluate, thumbnail
+from photovision.tasks.evaluate import evaluate
 
 CLASSES = ("apple", "<script>", "leek", "kiwi")
 
