@@ -26,7 +26,16 @@ from photovision.tasks.evaluate import evaluate
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.train import run, train
 
-FILES = {"bundle.json", "model.onnx", "model.safetensors", "README.md", "report.html", "report.json", "report.md"}
+DOUBT = {"doubt.safetensors", "references.safetensors"}
+FILES = DOUBT | {
+    "bundle.json",
+    "model.onnx",
+    "model.safetensors",
+    "README.md",
+    "report.html",
+    "report.json",
+    "report.md",
+}
 
 
 @pytest.fixture(scope="module")

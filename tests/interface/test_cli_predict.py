@@ -69,7 +69,7 @@ def test_csv_has_a_heading_and_a_row_for_every_file(
     (pictures / "a, b.jpg").write_bytes(b"no picture")
     assert run(["predict", str(model), str(pictures), "--csv", "--top-k", "2"]) == 2
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert list(rows[0]) == ["file", "label", "prob", "label_2", "prob_2", "error"]
+    assert list(rows[0]) == ["file", "label", "prob", "label_2", "prob_2", "known", "set", "error"]
     assert len(rows) == 7
     assert rows[0]["file"].endswith("a, b.jpg")
     assert rows[0]["error"]

@@ -6,9 +6,14 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from photovision.core.errors import DataError
 from photovision.core.image import SUFFIXES
+from photovision.core.types import Sample
+
+if TYPE_CHECKING:
+    from photovision.data.dataset import Dataset
 
 
 def find_pictures(sources: Iterable[str], lines: Iterable[str] = ()) -> Iterator[str]:
@@ -43,6 +48,21 @@ def walk(folder: str | Path) -> Iterator[str]:
     from photovision.data.formats.folder import JUNK  # here, because single files start faster without it
 
     yield from _walk(os.fspath(folder), JUNK, frozenset())
+
+
+def strangers(folder: str | Path) -> Dataset:
+    """Pictures of something else as a dataset whose classes are the folders that they lie in; raises DataError."""
+    from photovision.data.dataset import Dataset
+
+    top = Path(folder)
+    if not top.is_dir():
+        raise DataError(f"{folder} is not a folder: give a folder of pictures of something else")
+    paths = [Path(path) for path in _some(walk(top), f"the folder {folder} holds no pictures ({_endings()})")]
+    names = [path.relative_to(top).parts[0] if path.parent != top else top.name or "pictures" for path in paths]
+    samples = tuple(
+        Sample(path.relative_to(top).as_posix(), path, (name,)) for path, name in zip(paths, names, strict=True)
+    )
+    return Dataset(samples, tuple(sorted(set(names))))
 
 
 def is_picture(path: str) -> bool:

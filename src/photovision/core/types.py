@@ -16,6 +16,8 @@ Image = npt.NDArray[np.uint8]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+UNKNOWN = "unknown"
+"""What a model calls a picture of something else."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +64,15 @@ class Classes:
         thresholds: float32 (C,), the least probability at which a class counts as true; multi-label only.
         file: where the picture came from, if it came from a file.
         known: whether the picture resembles the training data; None where no novelty gate exists.
+        novelty: how unlike the training data it is; the usual picture has about 0, one in twenty more than about 1.
+        prediction_set: classes that the truth is among with the coverage asked for, most probable first; None where
+            the model was made without.
 
     Example:
         >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog")).label
         'dog'
+        >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog"), known=False).label
+        'unknown'
     """
 
     probs: Floats
@@ -74,6 +81,8 @@ class Classes:
     thresholds: Floats | None = None
     file: str | None = None
     known: bool | None = None
+    novelty: float | None = None
+    prediction_set: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.probs.shape != (len(self.classes),):
@@ -81,17 +90,27 @@ class Classes:
 
     @property
     def label(self) -> str:
-        """The most probable class."""
+        """The most probable class, or "unknown" for a picture of something else."""
+        return UNKNOWN if self.known is False else self.best
+
+    @property
+    def best(self) -> str:
+        """The most probable class, whether or not the picture resembles the training data."""
         return self.classes[int(self.probs.argmax())]
 
     @property
     def prob(self) -> float:
-        """The probability of `label`, 0 to 1."""
+        """The probability of `best`, 0 to 1."""
         return float(self.probs.max())
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Classes that count as true: the most probable one, or for multi-label all at or above their threshold."""
+        """Classes that count as true: the most probable one, or for multi-label all at or above their threshold.
+
+        None for a picture of something else.
+        """
+        if self.known is False:
+            return ()
         if not self.multilabel:
             return (self.label,)
         limits = np.full(len(self.classes), 0.5) if self.thresholds is None else self.thresholds
@@ -110,7 +129,8 @@ class Classes:
             f"<tr><td>{escape(name)}</td><td><progress value='{p:.4f}' max='1'></progress> {p:.1%}</td></tr>"
             for name, p in self.top()
         )
-        return f"<table>{rows}</table>"
+        doubt = "<p>unknown: unlike the pictures that the model learned from</p>" if self.known is False else ""
+        return f"{doubt}<table>{rows}</table>"
 
 
 @dataclass(frozen=True, eq=False)

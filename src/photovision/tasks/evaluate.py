@@ -15,7 +15,10 @@ from photovision.core.system import provenance
 from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Floats, Sample
 from photovision.data.dataset import Dataset, Problem
+from photovision.runtime.doubt import Doubt
 from photovision.tasks import story
+from photovision.tasks.limits import limits
+from photovision.tasks.recognizer import Responses
 from photovision.trust.calibrate import ece_by_chance, reliability
 from photovision.trust.scores import confusion, multi_label, per_class, single_label
 
@@ -35,8 +38,12 @@ class Answering(Protocol):
     def info(self) -> dict[str, Any]:
         """The whole of bundle.json."""
 
-    def probabilities(self, dataset: Dataset, progress: Progress | None = None) -> tuple[Floats, list[Problem]]:
-        """float32 (N, C), NaN in the rows of unreadable pictures, and those pictures' problems."""
+    @property
+    def doubt(self) -> Doubt | None:
+        """Prediction sets and gate; None where the model has none."""
+
+    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> Responses:
+        """Probabilities, logits, novelty of all pictures, and the problems of unreadable ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,8 @@ class Answers:
         truth: int64 (N,) class indices, or 0/1 float32 (N, C) for a multi-label model.
         thresholds: float32 (C,) for a multi-label model, else None.
         problems: pictures that could not be read.
+        novelty: float32 (N,); NaN where the model has no gate.
+        embeddings: float32 (N, D), where they were asked for.
     """
 
     samples: tuple[Sample, ...]
@@ -60,6 +69,8 @@ class Answers:
     truth: np.ndarray
     thresholds: Floats | None
     problems: tuple[Problem, ...]
+    novelty: Floats
+    embeddings: Floats | None = None
 
     @property
     def multilabel(self) -> bool:
@@ -92,6 +103,8 @@ class Answers:
             self.truth[rows],
             self.thresholds,
             self.problems,
+            self.novelty[rows],
+            None if self.embeddings is None else self.embeddings[rows],
         )
 
     def scores(self) -> dict[str, Metric]:
@@ -102,7 +115,12 @@ class Answers:
 
 
 def evaluate(
-    recognizer: Answering, dataset: Dataset, *, leaked: Collection[int] = (), progress: Progress | None = None
+    recognizer: Answering,
+    dataset: Dataset,
+    *,
+    leaked: Collection[int] = (),
+    unknown: Dataset | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Hold a model's answers against the truth.
 
@@ -111,22 +129,39 @@ def evaluate(
         dataset: labelled pictures; their classes must be among the model's, in any order.
         leaked: positions in `dataset` of pictures that resemble, or share a group with, training pictures; the
             figures without them are given, too, where they differ.
+        unknown: pictures of something else, their classes being what they show, to judge the gate with.
         progress: called with (pictures done, N).
 
     Returns:
-        A report of kind "evaluate"; `metrics` are those of `trust.scores`.
+        A report of kind "evaluate"; `metrics` are those of `trust.scores`, `trust.selective`, and for models with
+        prediction sets and a gate `trust.conformal` and `trust.novelty`.
 
     Raises:
         DataError: a class is unknown to the model, nothing is labelled, or nothing could be read.
     """
-    answers = answer(recognizer, dataset, progress)
+    return judge(recognizer, answer(recognizer, dataset, progress), dataset, leaked=leaked, unknown=unknown)
+
+
+def judge(
+    recognizer: Answering,
+    answers: Answers,
+    dataset: Dataset,
+    *,
+    leaked: Collection[int] = (),
+    unknown: Dataset | None = None,
+) -> Report:
+    """`evaluate` for answers that were given already."""
     metrics = answers.scores()
     leaks = _leaks(answers, metrics, leaked)
     by_class = per_class(answers.probs, answers.truth, answers.classes, answers.thresholds)
     pairs = _confused(answers)
     figures = [_mistakes(answers), _reliability(answers), _heatmap(answers)]
     tables = [by_class, *(_pair_table(pairs, answers) if pairs else ())]
-    return Report(
+    others = _novelty_by_class(recognizer, unknown)
+    limited = limits(
+        answers.probs, answers.truth, answers.right, answers.novelty, recognizer.doubt, answers.classes, others
+    )
+    report = Report(
         kind="evaluate",
         title=f"How well {_name(recognizer)} does on {len(answers.samples):,} pictures",
         summary=story.evaluation(metrics, answers.probs, answers.truth, by_class, pairs),
@@ -146,9 +181,22 @@ def evaluate(
             "confusions": [{"true": a, "said": b, "n": n} for a, b, n in pairs],
         },
     )
+    return report.including(*limited)
 
 
-def answer(recognizer: Answering, dataset: Dataset, progress: Progress | None = None) -> Answers:
+def _novelty_by_class(recognizer: Answering, unknown: Dataset | None) -> dict[str, Floats]:
+    """Name of what is shown -> novelty of its readable pictures."""
+    if unknown is None or recognizer.doubt is None:
+        return {}
+    novelty = recognizer.respond(unknown).novelty
+    shown = np.array([(sample.target or ("pictures",))[0] for sample in unknown.samples])
+    found = {str(name): novelty[(shown == name) & np.isfinite(novelty)] for name in np.unique(shown)}
+    return {name: values for name, values in found.items() if len(values)}
+
+
+def answer(
+    recognizer: Answering, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False
+) -> Answers:
     """Ask the model about every labelled picture; raises DataError as `evaluate` does."""
     known = {name: i for i, name in enumerate(recognizer.classes)}
     used = {name for sample in dataset.samples for name in sample.target or ()}
@@ -168,7 +216,8 @@ def answer(recognizer: Answering, dataset: Dataset, progress: Progress | None = 
             "the data has no labelled pictures: an evaluation needs the truth, in folders or a label column"
         )
     part = dataset.subset(labelled)
-    probs, problems = recognizer.probabilities(part, progress)
+    said = recognizer.respond(part, progress, embeddings=embeddings)
+    probs, problems = said.probs, said.problems
     readable = np.flatnonzero(np.isfinite(probs).all(1))
     if not len(readable):
         first = f" ({problems[0].message})" if problems else ""
@@ -185,6 +234,8 @@ def answer(recognizer: Answering, dataset: Dataset, progress: Progress | None = 
         truth if recognizer.multilabel else truth.argmax(1).astype(np.int64),
         recognizer.thresholds if recognizer.multilabel else None,
         tuple(problems),
+        said.novelty[readable],
+        None if said.embeddings is None else said.embeddings[readable],
     )
 
 

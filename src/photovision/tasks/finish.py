@@ -26,6 +26,7 @@ from photovision.tasks.card import model_card
 from photovision.tasks.climb import Climb, Reached
 from photovision.tasks.evaluate import evaluate
 from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.remember import remember
 from photovision.tasks.story import training_report
 from photovision.trust.calibrate import fit_temperature
 from photovision.trust.scores import choose_thresholds
@@ -51,20 +52,24 @@ def write_bundle(
     truth = material.val.label_matrix if climb.task.multilabel else material.val.labels
     temperature = fit_temperature(chosen.val_logits, truth, multilabel=climb.task.multilabel)
     decider = Decider(network, source.preprocess, temperature, climb.task.multilabel)
-    climb.tell("export", 0, 3, "writing the graph")
+    climb.tell("export", 0, 4, "writing the graph")
     with new_folder(output) as folder:
         _write_network(network, source, material.dataset.classes, folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
-        climb.tell("export", 1, 3, "comparing it with the network")
+        climb.tell("export", 1, 4, "comparing it with the network")
         parity = check_parity(decider, folder / "model.onnx", _pictures(material.val, source))
         info = _info(climb, rungs, chosen, source, temperature, parity)
+        climb.tell("export", 2, 4, "learning when to doubt")
+        info["doubt"] = remember(
+            Recognizer(Bundle(folder, info)), material.train, material.val, folder, climb.options.seed
+        )
         model = Recognizer(Bundle(folder, info))
-        climb.tell("export", 2, 3, "judging on test")
+        climb.tell("export", 3, 4, "judging on test")
         report = _prove(climb, model, rungs, judged, chosen)
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
         write_text(folder / "README.md", model_card(info))
-        climb.tell("export", 3, 3)
+        climb.tell("export", 4, 4)
 
 
 def _prove(

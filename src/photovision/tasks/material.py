@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,9 @@ from photovision.core.types import Ints
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.scan import Scan, scan
 from photovision.data.split import Splits, make_splits
+
+MOST_VALUES = 200
+"""Attributes with more values than this (file numbers, patients) are no groups to compare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +75,20 @@ class Material:
             "source": self.dataset.source,
             "counts": counts,
             "train_per_class": dict(zip(self.dataset.classes, per_class, strict=True)),
+            "groups": self._groups(),
             "published_split": self.splits.published,
             "notes": list(self.splits.notes),
             "problems": [vars(problem) for problem in self.problems[:1000]],
             "quarantined": len(self.problems),
         }
+
+    def _groups(self) -> dict[str, dict[str, int]]:
+        """Attribute -> value -> how many training pictures have it; attributes of very many values are left out."""
+        found: dict[str, Counter[str]] = {}
+        for sample in self.train.samples:
+            for name, value in sample.groups.items():
+                found.setdefault(name, Counter())[value] += 1
+        return {name: dict(counts.most_common()) for name, counts in found.items() if len(counts) <= MOST_VALUES}
 
 
 def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] | None = None) -> Material:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +13,50 @@ import numpy as np
 
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.files import new_folder
-from photovision.core.types import Classes, Floats, Image, check_image
+from photovision.core.types import Classes, Floats, check_image
 from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.runtime.doubt import Doubting, read_doubt
+from photovision.runtime.references import References, read_references
 from photovision.runtime.session import ANSWER, Engine, Precision, Session, open_session
 from photovision.runtime.stream import Source, loader, stream
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(eq=False)
+class Responses:
+    """What a model says of N pictures; NaN in the rows of unreadable ones.
+
+    Attributes:
+        probs: float32 (N, C).
+        logits: float32 (N, C).
+        novelty: float32 (N,); NaN throughout for a model without a gate.
+        embeddings: float32 (N, D) where they were asked for, else None.
+        problems: the unreadable pictures.
+    """
+
+    probs: Floats
+    logits: Floats
+    novelty: Floats
+    embeddings: Floats | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @classmethod
+    def blank(cls, count: int, classes: int) -> Responses:
+        """Of pictures that nothing has been said of yet."""
+        probs, logits = (np.full((count, classes), np.nan, dtype=np.float32) for _ in range(2))
+        return cls(probs, logits, np.full(count, np.nan, dtype=np.float32))
+
+    def keep(self, row: int, outputs: dict[str, np.ndarray], embeddings: bool) -> None:
+        """Take in the graph's outputs for one picture."""
+        self.probs[row], self.logits[row] = outputs["probs"], outputs["logits"]
+        if "novelty" in outputs:
+            self.novelty[row] = outputs["novelty"]
+        if embeddings:
+            if self.embeddings is None:
+                self.embeddings = np.full((len(self.probs), len(outputs["embedding"])), np.nan, dtype=np.float32)
+            self.embeddings[row] = outputs["embedding"]
 
 
 class Recognizer:
@@ -28,6 +66,8 @@ class Recognizer:
         bundle: where it lives on disk, already checked.
         engine: which library runs the graph.
         precision: arithmetic; None takes what the bundle's parity check allows on this machine.
+        coverage: share of pictures whose prediction set should hold the truth; None: the bundle's, 0.95.
+        false_alarms: share of pictures like the training ones that may be called unknown; None: the bundle's, 0.02.
 
     Example (see the README for one with its output):
 
@@ -35,7 +75,15 @@ class Recognizer:
         model.predict("rose.jpg").label
     """
 
-    def __init__(self, bundle: Bundle, *, engine: Engine = "auto", precision: Precision | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        engine: Engine = "auto",
+        precision: Precision | None = None,
+        coverage: float | None = None,
+        false_alarms: float | None = None,
+    ) -> None:
         self.bundle = bundle
         self.classes = bundle.classes
         self.multilabel = bundle.multilabel
@@ -43,6 +91,7 @@ class Recognizer:
         self.preprocess = bundle.preprocess
         self._engine: Engine = engine
         self._precision = precision
+        self.doubt = read_doubt(bundle, coverage, false_alarms)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -53,7 +102,13 @@ class Recognizer:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=ANSWER)
+        session = open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=ANSWER)
+        return session if self.doubt is None else Doubting(session, self.doubt.gate)
+
+    @cached_property
+    def references(self) -> References | None:
+        """Training pictures that the bundle remembers; None for bundles that were made without."""
+        return read_references(self.bundle.path)
 
     def predict(self, images: Source | Sequence[Source]) -> Classes | list[Classes]:
         """Answer one picture, or a list of pictures in order.
@@ -84,26 +139,36 @@ class Recognizer:
                 yield answer.error
                 continue
             file = str(answer.item) if isinstance(answer.item, (str, Path)) else None
-            probs = answer.outputs["probs"].astype(np.float32)
-            yield Classes(probs, self.classes, self.multilabel, self.thresholds, file)
+            yield self._classes(answer.outputs, file)
 
-    def probabilities(self, dataset: Dataset, progress: Progress | None = None) -> tuple[Floats, list[Problem]]:
-        """Probabilities for a whole dataset.
+    def _classes(self, outputs: dict[str, np.ndarray], file: str | None) -> Classes:
+        probs = outputs["probs"].astype(np.float32)
+        if self.doubt is None:
+            return Classes(probs, self.classes, self.multilabel, self.thresholds, file)
+        novelty = float(outputs["novelty"])
+        order = np.argsort(-probs, kind="stable")
+        within = tuple(self.classes[i] for i in order if probs[i] >= self.doubt.thresholds[i])
+        known = novelty <= self.doubt.limit
+        return Classes(probs, self.classes, self.multilabel, self.thresholds, file, known, novelty, within)
 
-        Returns:
-            float32 (N, C) in the dataset's order, NaN in the rows of unreadable pictures, and those pictures' problems.
+    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> Responses:
+        """Answer a whole dataset.
+
+        Args:
+            dataset: N pictures.
+            progress: called with (pictures done, N).
+            embeddings: whether embeddings are kept, 4 D bytes a picture.
         """
-        probs = np.full((len(dataset), len(self.classes)), np.nan, dtype=np.float32)
-        problems: list[Problem] = []
+        found = Responses.blank(len(dataset), len(self.classes))
         answers = stream((sample.image for sample in dataset.samples), loader(self.preprocess), self.session)
         for row, (sample, answer) in enumerate(zip(dataset.samples, answers, strict=True)):
             if answer.error is None:
-                probs[row] = answer.outputs["probs"]
+                found.keep(row, answer.outputs, embeddings)
             else:
-                problems.append(Problem(sample.id, "unreadable", str(answer.error)))
+                found.problems.append(Problem(sample.id, "unreadable", str(answer.error)))
             if progress and (row % 32 == 31 or row + 1 == len(dataset)):
                 progress(row + 1, len(dataset))
-        return probs, problems
+        return found
 
     def save(self, path: str | Path) -> None:
         """Copy the bundle to another folder, atomically."""
@@ -125,9 +190,20 @@ class Recognizer:
         return f"<b>{escape(repr(self))}</b><ul>{figures}</ul>"
 
 
-def load(path: str | Path, *, engine: Engine = "auto", precision: Precision | None = None) -> Recognizer:
-    """Open a bundle; raises ModelError where it is missing, foreign, damaged or too new."""
-    return Recognizer(read_bundle(path), engine=engine, precision=precision)
+def load(
+    path: str | Path,
+    *,
+    engine: Engine = "auto",
+    precision: Precision | None = None,
+    coverage: float | None = None,
+    false_alarms: float | None = None,
+) -> Recognizer:
+    """Open a bundle; arguments as for `Recognizer`.
 
-
-__all__ = ["Image", "Recognizer", "load"]
+    Raises:
+        ModelError: it is missing, foreign, damaged or too new.
+        UsageError: coverage or false alarms are not between 0 and 1, or the bundle was made without.
+    """
+    return Recognizer(
+        read_bundle(path), engine=engine, precision=precision, coverage=coverage, false_alarms=false_alarms
+    )

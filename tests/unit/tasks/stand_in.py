@@ -8,6 +8,7 @@ import numpy as np
 
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, Problem
+from photovision.tasks.recognizer import Responses
 
 
 class StandIn:
@@ -27,18 +28,18 @@ class StandIn:
         self.multilabel = multilabel
         self.thresholds = thresholds
         self.info = info or {}
+        self.doubt = None
 
-    def probabilities(self, dataset: Dataset, progress: Any = None) -> tuple[np.ndarray, list[Problem]]:
-        probs = np.full((len(dataset), len(self.classes)), np.nan, np.float32)
-        problems = []
+    def respond(self, dataset: Dataset, progress: Any = None, *, embeddings: bool = False) -> Responses:
+        found = Responses.blank(len(dataset), len(self.classes))
         for row, sample in enumerate(dataset.samples):
             if sample.id in self.answers:
-                probs[row] = self.answers[sample.id]
+                found.probs[row] = self.answers[sample.id]
             else:
-                problems.append(Problem(sample.id, "unreadable", "the file is truncated"))
+                found.problems.append(Problem(sample.id, "unreadable", "the file is truncated"))
             if progress:
                 progress(row + 1, len(dataset))
-        return probs, problems
+        return found
 
 
 def stripes(seed: int) -> np.ndarray:

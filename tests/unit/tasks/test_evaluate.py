@@ -130,7 +130,8 @@ def test_multi_label() -> None:
     answers["0.png"] = 1 - answers["0.png"]
     report = evaluate(StandIn(names, answers, multilabel=True, thresholds=np.full(3, 0.3, np.float32)), data)
     assert report.metrics["exact_match"].value == pytest.approx(79 / 80)
-    assert set(report.metrics) == {"map", "macro_auroc", "micro_f1", "macro_f1", "exact_match", "ece"}
+    scores = {"map", "macro_auroc", "micro_f1", "macro_f1", "exact_match", "ece"}
+    assert set(report.metrics) == scores | {"selective_accuracy", "aurc"}
     assert len(next(f for f in report.figures if f.title == "Worst mistakes").pictures) == 1
     json.dumps(report.to_json(), allow_nan=False)
 

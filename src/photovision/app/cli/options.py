@@ -17,6 +17,14 @@ LabelColumn = Annotated[str | None, typer.Option(help="Column of the table that 
 Multilabel = Annotated[
     bool | None, typer.Option("--multilabel/--single-label", help="Whether pictures have several labels.")
 ]
+Coverage = Annotated[
+    float | None,
+    typer.Option(help="Share of pictures whose prediction set should hold the truth; default: the model's, 0.95."),
+]
+FalseAlarms = Annotated[
+    float | None,
+    typer.Option(help="Share of familiar pictures that may be called unknown; default: the model's, 0.02."),
+]
 SplitName = Literal["all", "train", "val", "test"]
 Split = Annotated[
     SplitName | None,

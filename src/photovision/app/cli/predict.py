@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Model
+from photovision.app.cli.options import Coverage, FalseAlarms, Model
 
 if TYPE_CHECKING:
     from photovision.core.errors import UnreadableImage
@@ -43,6 +43,8 @@ def predict(
         Literal["f32", "bf16"] | None,
         typer.Option(help="Arithmetic: f32 or bf16; default: what passed the parity check."),
     ] = None,
+    coverage: Coverage = None,
+    false_alarms: FalseAlarms = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 32,
 ) -> None:
     """Name what is in pictures."""
@@ -54,7 +56,7 @@ def predict(
         raise UsageError("--json and --csv exclude each other: choose one")
     if not files:
         raise UsageError("give pictures, a folder, a pattern, or '-' to read file names from standard input")
-    recognizer = load(model, engine=engine, precision=precision)
+    recognizer = load(model, engine=engine, precision=precision, coverage=coverage, false_alarms=false_alarms)
     most = min(top_k or (5 if as_json or as_csv else 1), len(recognizer.classes))
     say = _json_lines(most) if as_json else _csv_lines(most, recognizer.multilabel) if as_csv else _text_lines(most)
     waiting: deque[str] = deque()
@@ -77,12 +79,16 @@ def _remembered(names: Iterable[str], waiting: deque[str]) -> Iterator[str]:
 
 def _json_lines(most: int) -> Say:
     def say(file: str, answer: Answer) -> None:
+        value: dict[str, object]
         if isinstance(answer, Exception):
-            value: dict[str, object] = {"file": file, "error": _reason(file, answer)}
+            value = {"file": file, "error": _reason(file, answer)}
         else:
             top = [{"label": label, "prob": round(prob, 6)} for label, prob in answer.top(most)]
-            value = {"file": file, "label": answer.label, "prob": round(answer.prob, 6), "top": top}
+            prob = None if answer.known is False else round(answer.prob, 6)  # nothing is calibrated for strangers
+            value = {"file": file, "label": answer.label, "prob": prob, "top": top}
             value["known"] = answer.known
+            if answer.novelty is not None and answer.prediction_set is not None:
+                value |= {"novelty": round(answer.novelty, 4), "set": list(answer.prediction_set)}
             if answer.multilabel:
                 value["labels"] = list(answer.labels)
         print(json.dumps(value), flush=True)
@@ -93,14 +99,17 @@ def _json_lines(most: int) -> Say:
 def _csv_lines(most: int, multilabel: bool) -> Say:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     more = [f"{name}_{place}" for place in range(2, most + 1) for name in ("label", "prob")]
-    writer.writerow(["file", "label", "prob", *more, *(["labels"] if multilabel else []), "error"])
+    writer.writerow(["file", "label", "prob", *more, *(["labels"] if multilabel else []), "known", "set", "error"])
 
     def say(file: str, answer: Answer) -> None:
         if isinstance(answer, Exception):
-            writer.writerow([file, *[""] * (2 * most + multilabel), _reason(file, answer)])
+            writer.writerow([file, *[""] * (2 * most + multilabel + 2), _reason(file, answer)])
         else:
             cells = [cell for label, prob in answer.top(most) for cell in (label, f"{prob:.6f}")]
-            writer.writerow([file, *cells, *(["|".join(answer.labels)] if multilabel else []), ""])
+            if answer.known is False:
+                cells[:2] = answer.label, ""
+            doubt = ["" if answer.known is None else str(answer.known).lower(), "|".join(answer.prediction_set or ())]
+            writer.writerow([file, *cells, *(["|".join(answer.labels)] if multilabel else []), *doubt, ""])
         sys.stdout.flush()
 
     return say
@@ -120,6 +129,8 @@ def _text_lines(most: int) -> Say:
         wide_file = max(wide_file, min(width(name), 60))
         wide_label = max([wide_label, *(min(width(label), 30) for label, _ in named)])
         shown = [f"{pad(label, wide_label)}  {100 * prob:5.1f} %" for label, prob in named]
+        if answer.known is False:
+            shown = [f"unknown (most like {printable(answer.best)})"] if most == 1 else ["unknown:", *shown]
         print("  ".join([pad(name, wide_file), *(shown or ["no class"])]), flush=True)
 
     return say
@@ -127,7 +138,7 @@ def _text_lines(most: int) -> Say:
 
 def _named(answer: Classes, most: int) -> list[tuple[str, float]]:
     """The most probable classes; of a multi-label model those that count as true."""
-    if most > 1 or not answer.multilabel:
+    if most > 1 or not answer.multilabel or answer.known is False:
         return answer.top(most)
     true = set(answer.labels)
     return [(label, prob) for label, prob in answer.top(len(answer.classes)) if label in true]
