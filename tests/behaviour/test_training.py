@@ -130,6 +130,49 @@ def test_killed_and_started_again_it_ends_the_same(model: Recognizer, shapes: Pa
         assert torch.equal(value, second[name]), name
 
 
+def test_pictures_of_something_else_are_unknown(model: Recognizer, shapes: Path) -> None:
+    rng = np.random.default_rng(0)
+    strangers = [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(30)]
+    answers = model.predict(strangers)
+    assert isinstance(answers, list)
+    unknown = [answer for answer in answers if answer.label == "unknown"]
+    assert len(unknown) > 0.9 * len(strangers)
+    assert all(answer.known is False and answer.best in model.classes for answer in unknown)
+    own = model.predict([sample.image for sample in read_dataset(shapes).samples])
+    assert sum(answer.known is False for answer in own) <= 0.15 * len(own)  # type: ignore[arg-type]
+
+
+def test_more_coverage_makes_larger_sets(model: Recognizer, shapes: Path) -> None:
+    files = [sample.image for sample in read_dataset(shapes).samples[:60]]
+    sizes = []
+    for coverage in (0.5, 0.9, 0.999):
+        answers = load(model.bundle.path, coverage=coverage).predict(files)
+        sizes.append(sum(len(answer.prediction_set) for answer in answers))  # type: ignore[arg-type, union-attr, misc]
+    assert sizes[0] <= sizes[1] <= sizes[2]
+    assert sizes[2] == 120  # two dozen validation pictures cannot vouch for 99.9 %: every class stays possible
+
+
+def test_a_bundle_remembers_what_it_learned_from(model: Recognizer, shapes: Path) -> None:
+    known = model.references
+    assert known is not None
+    assert len(known.ids) == model.info["data"]["counts"]["train"]
+    samples = {sample.id: sample for sample in read_dataset(shapes).samples}
+    sample = samples[known.ids[5]]
+    assert isinstance(sample.image, Path)
+    outputs = model.session.run(model.preprocess.load(sample.image)[None])
+    (nearest,) = known.nearest(outputs["embedding"][0], 1)
+    assert nearest.id == sample.id
+    assert nearest.label == sample.label
+
+
+def test_an_evaluation_holds_the_limits_against_pictures_of_something_else(model: Recognizer, shapes: Path) -> None:
+    rng = np.random.default_rng(1)
+    noise = dataset_from_arrays(rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8), ["noise"] * 30)
+    report = evaluate(model, read_dataset(shapes), unknown=noise)
+    assert {"coverage", "set_size", "false_alarms", "novelty_auroc", "selective_accuracy"} <= set(report.metrics)
+    assert report.metrics["novelty_auroc"].value > 0.95
+
+
 def test_subset_of_the_classes_can_be_evaluated(model: Recognizer, shapes: Path) -> None:
     data = read_dataset(shapes)
     only = data.subset([i for i, sample in enumerate(data.samples) if sample.label == "circle"])

@@ -249,7 +249,8 @@ def _smallest(scores: Floats, missed: float) -> float:
 
 def _standard(values: Floats, known: tuple[float, float]) -> Floats:
     middle, edge = known
-    return np.asarray((values - middle) / max(edge - middle, 1e-9))
+    # Where validation pictures hardly differ, tiny differences must not count without end.
+    return np.asarray((values - middle) / max(edge - middle, 0.01 * abs(middle), 1e-6))
 
 
 def _short(value: float) -> float:

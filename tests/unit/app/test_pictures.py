@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from photovision.app.pictures import find_pictures
+from photovision.app.pictures import find_pictures, strangers
 from photovision.core.errors import DataError
 
 
@@ -31,6 +31,22 @@ def test_a_link_back_ends_the_walk(tmp_path: Path) -> None:
     (tmp_path / "beside").symlink_to(tmp_path / "a")
     found = [os.path.relpath(path, tmp_path) for path in find_pictures([str(tmp_path)])]
     assert found == ["a/1.jpg", "beside/1.jpg"]
+
+
+def test_strangers_are_named_by_the_folder_they_lie_in(tmp_path: Path) -> None:
+    touch(tmp_path, "cars/1.jpg", "cars/deep/2.jpg", "boats/1.png", "3.gif")
+    found = strangers(tmp_path)
+    assert [(s.id, s.label) for s in found.samples] == [
+        ("3.gif", tmp_path.name),
+        ("boats/1.png", "boats"),
+        ("cars/1.jpg", "cars"),
+        ("cars/deep/2.jpg", "cars"),
+    ]
+    with pytest.raises(DataError, match="not a folder"):
+        strangers(tmp_path / "3.gif")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no pictures"):
+        strangers(tmp_path / "empty")
 
 
 def test_only_one_folder_at_a_time_is_read(tmp_path: Path) -> None:
