@@ -15,8 +15,11 @@ from PIL import ImageEnhance
 from photovision.core.image import decode
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.types import Image, Sample
+from photovision.data.corruptions import corrupt
+from photovision.data.corruptions.augmix import augmix
 
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+_WORST = 4  # of the five severities: the last stays unseen
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Augment:
         ratio: largest change of proportions, as a factor.
         flip: whether half of the views are mirrored left to right; off where orientation carries meaning (letters).
         jitter: largest relative change of brightness, contrast and saturation.
+        corruptions: names from `data.corruptions`; half of the views get one of them, at severity 1 to 4.
+        augmix: whether views are mixed with simple operations on them (`data.corruptions.augmix`).
 
     Example:
         >>> view = Augment()(Pillow.new("RGB", (40, 30)), Preprocess((24, 24)), np.random.default_rng(0))
@@ -39,6 +44,8 @@ class Augment:
     ratio: float = 4 / 3
     flip: bool = True
     jitter: float = 0.3
+    corruptions: tuple[str, ...] = ()
+    augmix: bool = False
 
     def __call__(self, picture: Pillow.Image, preprocess: Preprocess, rng: np.random.Generator) -> Image:
         """One view: uint8 RGB at the preprocessing's size."""
@@ -50,7 +57,21 @@ class Augment:
             for enhancer, factor in zip(_ENHANCERS, factors, strict=True):
                 jittered = enhancer(jittered).enhance(float(factor))
             view = np.asarray(jittered)
-        return np.ascontiguousarray(view[:, ::-1]) if flipped else view
+        return self.disturb(np.ascontiguousarray(view[:, ::-1]) if flipped else view, rng)
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether `disturb` does anything."""
+        return self.augmix or bool(self.corruptions)
+
+    def disturb(self, view: Image, rng: np.random.Generator) -> Image:
+        """A view after AugMix and a corruption, where they are asked for: uint8 (H, W, 3)."""
+        if self.augmix:
+            view = augmix(view, rng)
+        if self.corruptions and rng.random() < 0.5:
+            name = self.corruptions[int(rng.integers(len(self.corruptions)))]
+            view = corrupt(view, name, int(rng.integers(1, _WORST + 1)), int(rng.integers(2**63)))
+        return view
 
     def _box(self, size: tuple[int, int], rng: np.random.Generator) -> Box:
         """A random window (Inception's random resized crop), clipped to the picture."""

@@ -24,12 +24,16 @@ def small() -> SmallPictureFeed:
     return SmallPictureFeed(IMAGES, TARGETS, Augment(), shift=2, erase=4)
 
 
+def disturbed() -> SmallPictureFeed:
+    return SmallPictureFeed(IMAGES, TARGETS, Augment(corruptions=("fog", "noise"), augmix=True), shift=2, erase=4)
+
+
 def pictures() -> PictureFeed:
     samples = tuple(Sample(str(i), image, ("a",)) for i, image in enumerate(IMAGES))
     return PictureFeed(samples, TARGETS, Preprocess((16, 16)), Augment(), workers=2)
 
 
-@pytest.mark.parametrize("feed", [small(), pictures()], ids=["small", "files"])
+@pytest.mark.parametrize("feed", [small(), disturbed(), pictures()], ids=["small", "disturbed", "files"])
 def test_a_view_does_not_depend_on_its_batch(feed: SmallPictureFeed | PictureFeed) -> None:
     together = feed.take(np.arange(12), 3, seed=5)
     alone = torch.cat([feed.take(np.array([i]), 3, seed=5) for i in range(12)])
@@ -44,6 +48,16 @@ def test_epoch_minus_one_is_what_prediction_sees(feed: SmallPictureFeed | Pictur
         IMAGES if isinstance(feed, SmallPictureFeed) else np.stack([Preprocess((16, 16)).apply(i) for i in IMAGES])
     )
     assert np.array_equal(plain, expected)
+
+
+def test_small_pictures_are_corrupted_only_where_asked() -> None:
+    plain, worse = (
+        SmallPictureFeed(IMAGES, TARGETS, augment).take(np.arange(12), 0, seed=1).numpy()
+        for augment in (Augment(), Augment(corruptions=("noise",)))
+    )
+    changed = (plain != worse).any((1, 2, 3))
+    assert 0 < changed.sum() < 12
+    assert np.array_equal(disturbed().take(np.arange(12), -1, seed=1).numpy(), IMAGES)
 
 
 @settings(max_examples=30, deadline=None)
