@@ -35,7 +35,7 @@ def augmix(image: Image, rng: np.random.Generator) -> Image:
         for _ in range(int(rng.integers(1, DEEPEST + 1))):
             chained = _OPERATIONS[int(rng.integers(len(_OPERATIONS)))](chained, rng)
         mixed += chained * ((1 - own) * weight)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
 def _posterise(image: Image, rng: np.random.Generator) -> Image:
