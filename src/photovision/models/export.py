@@ -58,11 +58,14 @@ class Decider(nn.Module):
     float32 (N, K, h, w): the last feature map, for explanations without gradients. `outputs` names them in order.
     """
 
+    temperature: torch.Tensor
+
     def __init__(self, network: nn.Module, preprocess: Preprocess, temperature: float, multilabel: bool) -> None:
         super().__init__()
         self.normalise = Normalise(preprocess)
         self.network = network
-        self.temperature = temperature
+        # A buffer has a name in the graph, by which `tasks.recalibrate` finds it again.
+        self.register_buffer("temperature", torch.tensor(float(temperature)), persistent=False)
         self.multilabel = multilabel
         with torch.no_grad():
             maps = feature_maps(network.eval(), network.forward_features(torch.zeros(1, 3, *preprocess.size)))  # type: ignore[operator]

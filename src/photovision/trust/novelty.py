@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,11 +40,15 @@ def fit_gate(
     means = np.stack([embeddings[codes == c].mean(0) for c in range(len(present))])
     axes, weights, rest = _spread(embeddings - means[codes])
     unset = Gate(means, axes, weights, rest, (0.0, 1.0), (0.0, 1.0), multilabel, np.zeros(1, np.float32))
-    distance = _usual(unset.distances(val_embeddings))
-    energy = _usual(energies(val_logits, multilabel))
-    ready = Gate(means, axes, weights, rest, distance, energy, multilabel, np.zeros(1, np.float32))
-    scores = np.sort(ready.novelty(val_embeddings, val_logits))
-    return Gate(means, axes, weights, rest, distance, energy, multilabel, scores)
+    return refit_gate(unset, val_embeddings, val_logits)
+
+
+def refit_gate(gate: Gate, val_embeddings: Floats, val_logits: Floats) -> Gate:
+    """The same centres and spread, with what is usual learned from other pictures; arguments as for `fit_gate`."""
+    distance = _usual(gate.distances(val_embeddings))
+    energy = _usual(energies(val_logits, gate.multilabel))
+    ready = replace(gate, distance=distance, energy=energy)
+    return replace(ready, scores=np.sort(ready.novelty(val_embeddings, val_logits)))
 
 
 def novelty_finding(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import photovision
+from photovision.app.cli.calibrate import calibrate
 from photovision.app.cli.check import check
 from photovision.app.cli.compare import compare
 from photovision.app.cli.evaluate import evaluate
@@ -17,7 +18,7 @@ from photovision.app.cli.weights import app as weights
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
-for command in (train, evaluate, predict, check, compare, info):
+for command in (train, evaluate, predict, check, compare, calibrate, info):
     app.command()(command)
 app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
 
