@@ -96,7 +96,7 @@ def _heading(name: str) -> tuple[str, str]:
 
 def _figure_text(metric: Metric) -> dict[str, str]:
     """A metric in the pieces that the page sets in different sizes: value, unit, interval, n."""
-    share = metric.unit == "share"
+    share = metric.unit in ("share", "points")
     scale, digits = (100, 1) if share else (1, 3)
     spread = ""
     if metric.low is not None and metric.high is not None:
@@ -104,7 +104,7 @@ def _figure_text(metric: Metric) -> dict[str, str]:
     tiny = not share and 0 < abs(metric.value) < 0.0005
     return {
         "value": f"{metric.value:.1e}" if tiny else f"{metric.value * scale:.{digits}f}",
-        "unit": "%" if share else metric.unit,
+        "unit": "%" if metric.unit == "share" else metric.unit,
         "spread": spread,
         "n": "" if metric.n is None else f"{metric.n:,}",
     }
@@ -120,7 +120,8 @@ def _sections(report: Report, markup: Any) -> list[dict[str, Any]]:
     for figure in report.figures:
         pictures = [{"source": _data_address(content), "caption": caption} for content, caption in figure.pictures]
         # The SVG comes from core.drawing, which escapes; it must not be escaped again.
-        section(figure.title)["figures"].append({"svg": markup(figure.svg), "pictures": pictures, "note": figure.note})
+        shown = {"svg": markup(figure.svg), "pictures": pictures, "note": figure.note, "lead": figure.lead}
+        section(figure.title)["figures"].append(shown)
     for table in report.tables:
         rows = [[_cell(value) for value in row] for row in table.rows]
         section(table.title)["tables"].append({"columns": table.columns, "rows": rows, "note": table.note})
