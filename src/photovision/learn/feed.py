@@ -1,9 +1,9 @@
 """Feeds: what the loop learns from, batch by batch.
 
-A batch is a dict of tensors: `inputs` (uint8 pictures (N, H, W, 3) or float feature maps (N, C, H, W)) and `targets`
-float32 (N, C), soft labels that sum to 1 for single-label data. Which samples make up batch k of epoch e, and how each
-is varied, depends on (seed, e, k) alone, so a run can be resumed at any batch, and shared among processes: each takes
-its contiguous part of every global batch.
+A batch is a dict of tensors: `inputs` (uint8 pictures (N, H, W, 3) or float feature maps (N, C, H, W)), `targets`
+float32 (N, C), soft labels that sum to 1 for single-label data, and `positions` int64 (N,) of the samples. Which
+samples make up batch k of epoch e, and how each is varied, depends on (seed, e, k) alone, so a run can be resumed at
+any batch, and shared among processes: each takes its contiguous part of every global batch.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def batches(
     """This process's batches of one epoch from batch `start` on, made ahead of time by one thread."""
     parts = [share.of(row) for row in order(len(feed.targets), epoch, seed, batch_size, weights)[start:]]
     for positions, inputs in in_order(parts, lambda rows: feed.take(rows, epoch, seed), workers=1, ahead=3):
-        yield {"inputs": inputs, "targets": torch.from_numpy(feed.targets[positions])}
+        targets = torch.from_numpy(feed.targets[positions])
+        yield {"inputs": inputs, "targets": targets, "positions": torch.from_numpy(positions)}
 
 
 class PictureFeed:

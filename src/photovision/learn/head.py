@@ -45,6 +45,7 @@ def fit_head(
     *,
     multilabel: bool = False,
     strengths: tuple[float, ...] = STRENGTHS,
+    weights: Floats | None = None,
 ) -> Head:
     """Fit logistic regression for several strengths of regularisation and keep the one that validates best.
 
@@ -55,13 +56,14 @@ def fit_head(
         score: from logits (M, C) and targets (M, C) to the figure to be maximised.
         multilabel: one independent logistic regression a class.
         strengths: to be tried in this order; stops when validation has fallen twice.
+        weights: float32 (N,), of mean 1: how much each sample counts; None means equally.
     """
     mean, std = features.mean(0), features.std(0) + 1e-6
     standard = ((features - mean) / std).astype(np.float32)
     best: Head | None = None
     worse = 0
     for strength in strengths:
-        weight, bias = _solve(standard, targets, strength, multilabel)
+        weight, bias = _solve(standard, targets, strength, multilabel, weights)
         weight = (weight / std).astype(np.float32)
         bias = (bias - weight @ mean).astype(np.float32)
         logits = val_features @ weight.T + bias
@@ -76,27 +78,29 @@ def fit_head(
     return best
 
 
-def _solve(features: Floats, targets: Floats, strength: float, multilabel: bool) -> tuple[Floats, Floats]:
+def _solve(
+    features: Floats, targets: Floats, strength: float, multilabel: bool, weights: Floats | None
+) -> tuple[Floats, Floats]:
     weight = np.zeros((targets.shape[1], features.shape[1]), np.float32)
     bias = np.full(targets.shape[1], -20.0, np.float32)  # classes without an example are never the answer
     if multilabel:
         for column in range(targets.shape[1]):
             truth = targets[:, column]
             if 0 < truth.sum() < len(truth):
-                weight[column], bias[column] = (part[0] for part in _logistic(features, truth, strength))
+                weight[column], bias[column] = (part[0] for part in _logistic(features, truth, strength, weights))
             elif truth.sum():
                 bias[column] = 20.0
         return weight, bias
     labels = targets.argmax(1)
     present = np.unique(labels)
-    rows, offsets = _logistic(features, labels, strength)
+    rows, offsets = _logistic(features, labels, strength, weights)
     if len(present) == 2:  # scikit-learn gives one row for two classes
         rows, offsets = np.concatenate([-rows / 2, rows / 2]), np.concatenate([-offsets / 2, offsets / 2])
     weight[present], bias[present] = rows, offsets
     return weight, bias
 
 
-def _logistic(features: Floats, labels: np.ndarray, strength: float) -> tuple[Floats, Floats]:
+def _logistic(features: Floats, labels: np.ndarray, strength: float, weights: Floats | None) -> tuple[Floats, Floats]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -104,5 +108,5 @@ def _logistic(features: Floats, labels: np.ndarray, strength: float) -> tuple[Fl
     model = LogisticRegression(C=strength * 1000 / features.shape[1], max_iter=200, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges, not the solver's tolerance
-        model.fit(features, labels)
+        model.fit(features, labels, sample_weight=weights)
     return model.coef_, model.intercept_

@@ -199,8 +199,9 @@ class _Run:
         draws = np.random.default_rng((plan.seed, state.epoch, state.step, 2))
         inputs, targets = self.prepare(batch["inputs"]), batch["targets"].to(accelerator.device)
         inputs, targets = mix(inputs, targets, plan, draws, (self.share.rank, self.share.world))
+        mixed = {"inputs": inputs, "targets": targets, "positions": batch["positions"].to(accelerator.device)}
         with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
-            loss = self.task.loss(self.model, {"inputs": inputs, "targets": targets}, plan.label_smoothing)["loss"]
+            loss = self.task.loss(self.model, mixed, plan.label_smoothing)["loss"]
         accelerator.backward(loss / plan.accumulate)
         state.step += 1
         if state.step % plan.accumulate == 0 or state.step == self.steps:
@@ -250,6 +251,7 @@ class _Run:
             "updates": self.average.updates,
             "optimiser": self.optimiser.state_dict(),
             "random": torch.get_rng_state(),
+            "task": self.task.state(),
         }
         checkpoint.save(self.setting.checkpoint, state)
 
@@ -262,6 +264,8 @@ class _Run:
         self.average.updates = kept["updates"]
         self.optimiser.load_state_dict(kept["optimiser"])
         torch.set_rng_state(kept["random"])
+        for name, value in self.task.state().items():
+            value.copy_(kept["task"][name])
         state: dict[str, Any] = kept["state"]
         score = state.pop("best_score")
         return _State(**state, best_score=Metric.from_json(score) if score else None)

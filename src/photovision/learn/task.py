@@ -15,7 +15,8 @@ from photovision.core.types import Floats
 class Task(Protocol):
     """What is being learned.
 
-    A network maps `inputs` (N, C, H, W) to raw outputs (N, K); a task says how wrong and how good these are.
+    A network maps `inputs` (N, C, H, W) to raw outputs (N, K); a task says how wrong and how good these are. A batch
+    also holds `targets` (N, C) and `positions` int64 (N,), which samples these are.
     """
 
     def loss(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> dict[str, torch.Tensor]:
@@ -28,4 +29,11 @@ class Task(Protocol):
 
     def score(self, predicted: Floats, truth: np.ndarray) -> Metric:
         """How good predictions are, the higher the better: the figure that selects on validation."""
+        ...
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What the loss itself learns as it goes; the loop keeps it with its checkpoint and restores it in place.
+
+        Empty for most tasks.
+        """
         ...

@@ -35,6 +35,13 @@ class Classify:
             return {"loss": nn.functional.binary_cross_entropy_with_logits(logits, targets)}
         return {"loss": nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)}
 
+    def each(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> torch.Tensor:
+        """The losses float (N,) of the single samples, of which `loss` is the mean."""
+        logits, targets = network(batch["inputs"]).float(), batch["targets"]
+        if self.multilabel:
+            return nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(1)
+        return nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
+
     def decode(self, raw: np.ndarray) -> Floats:
         """Probabilities float32 (N, C) from logits (N, C)."""
         logits = raw.astype(np.float32)
@@ -51,6 +58,10 @@ class Classify:
         right = predicted.argmax(1) == truth.argmax(1)
         low, high = wilson(int(right.sum()), len(right))
         return Metric(float(right.mean()), low, high, len(right))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Nothing: this loss does not change."""
+        return {}
 
 
 def targets_of(dataset: Dataset) -> Floats:

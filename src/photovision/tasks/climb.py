@@ -12,12 +12,15 @@ from torch import nn
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats
+from photovision.data.dataset import Dataset
 from photovision.learn.log import Listener, Progress, Tracker
 from photovision.learn.loop import Setting
 from photovision.models.backbones import Source
 from photovision.tasks.classify import Classify
+from photovision.tasks.fair import Fairness
 from photovision.tasks.material import Material
 from photovision.tasks.rung import Rung
+from photovision.tasks.variants import Variant, robust_variants
 from photovision.tasks.work import Work
 
 
@@ -37,6 +40,8 @@ class Options:
         allow_download: whether the hub may be used.
         track: "tensorboard", "mlflow".
         decisions: of an earlier training, to be used again instead of being measured anew.
+        fair_by: an attribute whose groups should be served equally well, or None.
+        robust: corruptions, families of them, and "augmix", that the model should bear.
     """
 
     minutes: float = 5.0
@@ -50,6 +55,8 @@ class Options:
     allow_download: bool = False
     track: tuple[str, ...] = ()
     decisions: Mapping[str, Any] = field(default_factory=dict)
+    fair_by: str | None = None
+    robust: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.minutes <= 60 * 24 * 30:
@@ -60,17 +67,19 @@ class Options:
             raise UsageError(f"epochs should be at least 1, got {self.epochs}")
         if self.flip not in ("auto", "on", "off"):
             raise UsageError(f"flip should be auto, on or off, got '{self.flip}'")
+        robust_variants(self.robust)  # names that do not exist are told before anything is read
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "track": list(self.track), "decisions": dict(self.decisions)}
+        lists = {"track": list(self.track), "robust": list(self.robust)}
+        return {**asdict(self), **lists, "decisions": dict(self.decisions)}
 
     @classmethod
     def replaying(cls, info: Mapping[str, Any]) -> Options:
         """The options and decisions of the training that a bundle's description tells of."""
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in info["training"].items() if name in known}
-        return cls(**{**values, "track": ()})
+        return cls(**{**values, "track": (), "robust": tuple(values.get("robust", ()))})
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +94,8 @@ class Climb:
         listener: told what goes on.
         trackers: TensorBoard, MLflow.
         started: `time.monotonic()` of the beginning.
+        fairness: the groups to be fair to, where that was asked for.
+        ahead: names of the variants that are still to be learned; each is left as much time as the rung under way.
     """
 
     options: Options
@@ -94,6 +105,8 @@ class Climb:
     listener: Listener
     trackers: tuple[Tracker, ...]
     started: float
+    fairness: Fairness | None = None
+    ahead: list[str] = field(default_factory=list)
 
     @property
     def left(self) -> float:
@@ -102,8 +115,9 @@ class Climb:
 
     @property
     def spendable(self) -> float:
-        """Seconds that learning may still take: export, parity, test and report come last and must not be cut short."""
-        return self.left - min(0.25 * self.options.minutes * 60, 20 + 0.002 * len(self.material.test))
+        """Seconds that a rung may take: export, parity, test and report come last and must not be cut short."""
+        rest = self.left - min(0.25 * self.options.minutes * 60, 20 + 0.002 * len(self.material.test))
+        return rest / (1 + len(self.ahead))
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Show where the training stands."""
@@ -126,16 +140,19 @@ class Reached:
     Attributes:
         rung: what it reached and cost.
         val_logits: float32 (M, C) on validation.
-        judge: gives probabilities float32 (K, C) on test; called once, by all processes, when everything is selected.
+        answer: gives probabilities float32 (K, C) for pictures, called by all processes; the name is what their
+            features are kept under. Test pictures are asked about once, when everything is selected.
         network: the trained network, None for handcrafted features.
         source: what the network is and expects, None for handcrafted features.
+        again: learns the same from the same start with one change; None for handcrafted features.
     """
 
     rung: Rung
     val_logits: Floats
-    judge: Callable[[], Floats]
+    answer: Callable[[Dataset, str], Floats]
     network: nn.Module | None = None
     source: Source | None = None
+    again: Callable[[Variant], Reached | None] | None = None
 
 
 def balance(targets: Floats) -> Floats | None:

@@ -25,13 +25,16 @@ from photovision.data.dataset import Dataset
 from photovision.learn.feed import FeatureFeed, Feed, PictureFeed
 from photovision.learn.loop import Prepare, fit, outputs
 from photovision.learn.plan import Plan
+from photovision.learn.task import Task
 from photovision.models.backbones import Source, count_macs, count_parameters
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise
 from photovision.models.trunk import upper_of
 from photovision.tasks.climb import Climb, Reached, balance
+from photovision.tasks.fair import fairly
 from photovision.tasks.frozen import HEAD_VIEWS, Features
 from photovision.tasks.rung import Rung
+from photovision.tasks.variants import PLAIN, Variant
 
 _MOST_VIEWS = 8
 _MOST_EPOCHS = 30
@@ -49,24 +52,38 @@ class Study:
 
     Attributes:
         name: of the rung.
+        pictures: what it learns from, in the order of `train`.
         part: what is trained; shares its modules with the network that is kept.
         prepare: from a feed's inputs to the part's.
         train, val: feeds.
         input_shape: (C, H, W) of the part's input.
         pretrained: whether the part starts from pretrained weights.
+        variant: a change to how the rung learns.
     """
 
     name: str
+    pictures: Dataset
     part: nn.Module
     prepare: Prepare
     train: Feed
     val: Feed
     input_shape: tuple[int, int, int]
     pretrained: bool = True
+    variant: Variant = PLAIN
+
+    @property
+    def stage(self) -> str:
+        """The name of what comes of it."""
+        return self.variant.name or self.name
 
 
 def climb_upper(
-    features: Features, frozen: Reached, train: Dataset, augment: Augment, per_view: float
+    features: Features,
+    frozen: Reached,
+    train: Dataset,
+    augment: Augment,
+    per_view: float,
+    variant: Variant = PLAIN,
 ) -> Reached | None:
     """Train the stages above the cut on stored feature maps; None where there is no cut, or no time.
 
@@ -76,8 +93,9 @@ def climb_upper(
         train: the training pictures that `features` were computed of.
         augment: of further views.
         per_view: seconds that one more view takes.
+        variant: a change to how it learns.
     """
-    climb, cut, material = features.climb, features.cut, features.climb.material
+    climb, cut, val = features.climb, features.cut, features.climb.material.val
     assert frozen.network is not None
     if cut is None:
         return None
@@ -86,29 +104,29 @@ def climb_upper(
     started = time.monotonic()
     base = Plan(1, batch_size=_batch_size(len(train)), lr=5e-4, head_lr=1e-3, seed=climb.options.seed)
     count = climb.work.value("views", lambda: _views(features, len(train), per_view))
-    views = [features.compute(train, "train", augment if v else None, v)[1] for v in range(count)]
-    val_maps = features.compute(material.val, "val", None, 0)[1]
-    study = Study(
-        "fine-tuned",
-        part,
-        lambda maps: maps,
-        FeatureFeed(views, train.label_matrix),
-        FeatureFeed([val_maps], material.val.label_matrix),
-        cut.shape,
-    )
+    views = [maps for _, maps in features.views(train, augment, count, variant)]
+    learned = FeatureFeed(views, train.label_matrix)
+
+    def seen(dataset: Dataset, name: str) -> FeatureFeed:
+        return FeatureFeed([features.compute(dataset, name, None, 0)[1]], dataset.label_matrix)
+
+    def answer(dataset: Dataset, name: str) -> Floats:
+        return study_probs(climb, study, seen(dataset, name))
+
+    def again(change: Variant) -> Reached | None:
+        return climb_upper(features, frozen, train, augment, per_view, change)
+
+    study = Study("fine-tuned", train, part, lambda maps: maps, learned, seen(val, "val"), cut.shape, variant=variant)
     plan = budgeted(climb, study, base, most_epochs=_MOST_EPOCHS)
     if plan is None:
         return None
     note = f"the steps from {cut.upper[0]} to the head, on {len(views)} stored views of {len(train):,} pictures"
-
-    def judge() -> Floats:
-        maps = features.compute(material.test, "test", None, 0)[1]
-        return study_probs(climb, study, FeatureFeed([maps], material.test.label_matrix))
-
-    return learn(climb, study, plan, network, features.source, started, note, judge)
+    return learn(climb, study, plan, network, features.source, started, note, answer, again)
 
 
-def climb_whole(climb: Climb, start: Reached, train: Dataset, augment: Augment) -> Reached | None:
+def climb_whole(
+    climb: Climb, start: Reached, train: Dataset, augment: Augment, variant: Variant = PLAIN
+) -> Reached | None:
     """Train the whole network on pictures, with smaller rates further down; None where there is no time."""
     assert start.network is not None
     assert start.source is not None
@@ -117,28 +135,32 @@ def climb_whole(climb: Climb, start: Reached, train: Dataset, augment: Augment) 
     base = Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=climb.options.seed)
     shape = (3, *source.preprocess.size)
     workers = cores()
-    plain = Augment()
+
+    def feed(dataset: Dataset, varied: Augment) -> PictureFeed:
+        return PictureFeed(dataset.samples, dataset.label_matrix, source.preprocess, varied, workers)
+
     study = Study(
         "whole network",
+        train,
         network,
         Normalise(source.preprocess).to(climb.work.accelerator.device),
-        PictureFeed(train.samples, train.label_matrix, source.preprocess, augment, workers),
-        PictureFeed(material.val.samples, material.val.label_matrix, source.preprocess, plain, workers),
+        feed(train, variant.of(augment)),
+        feed(material.val, Augment()),
         shape,
+        variant=variant,
     )
-
     plan = budgeted(climb, study, base, most_epochs=_MOST_EPOCHS, least_epochs=_WORTHWHILE)
     if plan is None:
         return None
 
-    def judge() -> Floats:
-        test = material.test
-        return study_probs(
-            climb, study, PictureFeed(test.samples, test.label_matrix, source.preprocess, plain, workers)
-        )
+    def answer(dataset: Dataset, name: str) -> Floats:
+        return study_probs(climb, study, feed(dataset, Augment()))
+
+    def again(change: Variant) -> Reached | None:
+        return climb_whole(climb, start, train, augment, change)
 
     note = f"all stages, on {len(train):,} pictures augmented anew every epoch"
-    return learn(climb, study, plan, network, source, started, note, judge)
+    return learn(climb, study, plan, network, source, started, note, answer, again)
 
 
 def learn(
@@ -149,7 +171,8 @@ def learn(
     source: Source,
     started: float,
     note: str,
-    judge: Callable[[], Floats],
+    answer: Callable[[Dataset, str], Floats],
+    again: Callable[[Variant], Reached | None],
 ) -> Reached:
     """Run the loop and word what it reached.
 
@@ -159,34 +182,52 @@ def learn(
         source: what the network is and expects.
         started: `time.monotonic()` when work on this rung began.
         note: how it was learned.
-        judge: gives probabilities on test.
+        answer, again: see `Reached`.
     """
+    task: Task = climb.task
     weights = balance(study.train.targets) if plan.balanced else None
-    setting = climb.setting(study.name)
+    if study.variant.fair:
+        task, plan, weights = _fairly(climb, study, plan)
+    setting = climb.setting(study.stage)
     keep_memory()
     with _quickly(study, climb):
-        done = fit(study.part, climb.task, plan, study.train, study.val, study.prepare, setting, weights)
+        done = fit(study.part, task, plan, study.train, study.val, study.prepare, setting, weights)
     logits = outputs(study.part, study.val, study.prepare, climb.work.accelerator)
     study.part.cpu()
     network.eval()
-    climb.work.decisions[f"shortened-{study.name.replace(' ', '-')}"] = done.shortened
+    climb.work.decisions[f"shortened-{study.stage.replace(' ', '-')}"] = done.shortened
     epochs = int(done.curve[-1]["epoch"])
     note += f", {epochs} epochs" if epochs == plan.epochs else f", {epochs} of {plan.epochs} epochs ({done.stopped})"
     params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
     seconds = time.monotonic() - started
+    score = climb.task.score(climb.task.decode(logits), study.val.targets) if study.variant.fair else done.score
     rung = Rung(
-        study.name, done.score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve), plan.to_json()
+        study.stage, score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve), plan.to_json()
     )
-    return Reached(rung, logits, judge, network, source)
+    return Reached(rung, logits, answer, network, source, again)
+
+
+def _fairly(climb: Climb, study: Study, plan: Plan) -> tuple[Task, Plan, Floats | None]:
+    """The task, the plan and the frequency of pictures by which a fair variant learns."""
+    accelerator = climb.work.accelerator
+    assert climb.fairness is not None
+
+    def total(sums: torch.Tensor) -> torch.Tensor:
+        whole: torch.Tensor = accelerator.reduce(sums.to(accelerator.device), "sum").cpu()
+        return whole
+
+    return fairly(climb.fairness, study.variant, climb.task, study.pictures, climb.material.val, plan, total)
 
 
 def budgeted(climb: Climb, study: Study, base: Plan, *, most_epochs: int, least_epochs: int = 1) -> Plan | None:
     """Fit a plan into the budget: measure a step in both arithmetics, take the faster, count the epochs.
 
-    The outcome is stored, so that a resumed training has the same plan. None where the time is not enough.
+    The outcome is stored, so that a resumed training, and every variant, has the same plan. None where the time is not
+    enough.
     """
 
-    steps, name = -(-len(study.train.targets) // base.batch_size), study.name.replace(" ", "-")
+    steps = -(-len(study.train.targets) // base.batch_size)
+    name, stage = (text.replace(" ", "-") for text in (study.name, study.stage))
 
     def decide() -> dict[str, Any]:
         accelerator = climb.work.accelerator
@@ -214,7 +255,7 @@ def budgeted(climb: Climb, study: Study, base: Plan, *, most_epochs: int, least_
         balanced=skewed,
         validate_every=every,
         # In short runs mixed pictures only slow learning down; in long ones from scratch they keep it from memorising.
-        shortened=tuple((a, b) for a, b in climb.options.decisions.get(f"shortened-{name}", ())),
+        shortened=tuple((a, b) for a, b in climb.options.decisions.get(f"shortened-{stage}", ())),
         mixup=0.2 if long and not study.pretrained else 0.0,
         cutmix=1.0 if long and not study.pretrained else 0.0,
         # Compiling takes a minute, and pays on a GPU only: on a CPU it was slower than oneDNN (docs/benchmarks.md).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ _PARITY_PICTURES = 128
 
 
 def write_bundle(
-    climb: Climb, rungs: list[Reached], judged: list[Floats | None], chosen: Reached, output: Path
+    climb: Climb,
+    rungs: list[Reached],
+    judged: list[Floats | None],
+    chosen: Reached,
+    output: Path,
+    variants: Mapping[str, Any],
 ) -> None:
     """Write the whole bundle at once, replacing an older one there.
 
@@ -45,6 +51,7 @@ def write_bundle(
         judged: their probabilities float32 (K, C) on test; None for the chosen one, which is judged through its graph.
         chosen: the one to keep.
         output: folder of the bundle.
+        variants: what fair and robust training brought, of `vary.Varied.judge`.
     """
     material, network, source = climb.material, chosen.network, chosen.source
     assert network is not None
@@ -58,7 +65,7 @@ def write_bundle(
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         climb.tell("export", 1, 4, "comparing it with the network")
         parity = check_parity(decider, folder / "model.onnx", _pictures(material.val, source))
-        info = _info(climb, rungs, chosen, source, temperature, parity)
+        info = {**_info(climb, rungs, chosen, source, temperature, parity), "variants": dict(variants)}
         climb.tell("export", 2, 4, "learning when to doubt")
         info["doubt"] = remember(
             Recognizer(Bundle(folder, info)), material.train, material.val, folder, climb.options.seed

@@ -17,6 +17,7 @@ from photovision.core.files import explained
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
+from photovision.learn.groups import Score, group_weights
 from photovision.learn.head import Head, fit_head
 from photovision.models.backbones import Source, count_macs, count_parameters, create
 from photovision.models.export import classifier
@@ -24,7 +25,9 @@ from photovision.models.trunk import Cut, default_cut, export_trunk
 from photovision.runtime.session import Session, open_session
 from photovision.runtime.stream import stream
 from photovision.tasks.climb import Climb, Reached
+from photovision.tasks.fair import by_worst_group, cells_of, groups_of
 from photovision.tasks.rung import Rung
+from photovision.tasks.variants import PLAIN, Variant
 
 HEAD_VIEWS = 2
 """Views of every training picture that the linear head learns from: as prediction sees it, and one augmented."""
@@ -107,6 +110,14 @@ class Features:
 
         return load
 
+    def views(self, train: Dataset, augment: Augment, count: int, variant: Variant) -> list[tuple[Floats, np.ndarray]]:
+        """`count` views of the training pictures: the first as prediction sees it, the others augmented.
+
+        Those of a robust variant are kept beside the others.
+        """
+        name, varied = f"train-{variant.disturbed}" if variant.disturbed else "train", variant.of(augment)
+        return [self.compute(train, name if view else "train", varied if view else None, view) for view in range(count)]
+
     def bytes_of_view(self, pictures: int) -> int:
         """Size of the feature maps of one view."""
         return 2 * pictures * int(np.prod(self.cut.shape)) if self.cut else 0
@@ -118,13 +129,16 @@ def open_features(climb: Climb, source: Source) -> Features:
     return Features(climb, source, network, default_cut(network, source.preprocess.size))
 
 
-def climb_frozen(features: Features, train: Dataset, augment: Augment) -> tuple[Reached, float]:
+def climb_frozen(
+    features: Features, train: Dataset, augment: Augment, variant: Variant = PLAIN
+) -> tuple[Reached, float]:
     """Climb the rung.
 
     Args:
         features: of `open_features`.
         train: the training pictures, or as many of them as the budget allows.
         augment: of all views but the first.
+        variant: a change to how it learns; a fair one weights the pictures.
 
     Returns:
         what was reached, and the seconds that one view of the training pictures takes.
@@ -132,18 +146,11 @@ def climb_frozen(features: Features, train: Dataset, augment: Augment) -> tuple[
     climb, material = features.climb, features.climb.material
     session = features.open()  # its export is paid once and is no part of a view's time
     started = time.monotonic()
-    views = [features.compute(train, "train", augment if view else None, view)[0] for view in range(HEAD_VIEWS)]
+    views = [view for view, _ in features.views(train, augment, HEAD_VIEWS, variant)]
     per_view = (time.monotonic() - started) / HEAD_VIEWS
     val = features.compute(material.val, "val", None, 0)[0]
     climb.tell("linear head", 0, 1)
-    head = fit_head(
-        np.concatenate(views),
-        np.tile(train.label_matrix, (HEAD_VIEWS, 1)),
-        val,
-        material.val.label_matrix,
-        lambda logits, truth: climb.task.score(climb.task.decode(logits), truth),
-        multilabel=climb.task.multilabel,
-    )
+    head = _fit(climb, views, train, val, variant)
     climb.tell("linear head", 1, 1, f"val {head.score.value:.1%}")
     network = copy.deepcopy(features.network)
     set_head(network, head)
@@ -151,12 +158,36 @@ def climb_frozen(features: Features, train: Dataset, augment: Augment) -> tuple[
     note = f"{source.backbone} ({source.weights}) as it is, logistic regression of strength {head.strength:g} on top"
     note += f", features by {session.engine} in {session.precision}"
     macs, seconds = count_macs(network, source.preprocess.size), time.monotonic() - started
-    rung = Rung("frozen", head.score, seconds, 4 * params / 1e6, None, macs, params, note)
+    score = climb.task.score(climb.task.decode(head(val)), material.val.label_matrix)
+    rung = Rung(variant.name or "frozen", score, seconds, 4 * params / 1e6, None, macs, params, note)
 
-    def judge() -> Floats:
-        return climb.task.decode(head(features.compute(material.test, "test", None, 0)[0]))
+    def answer(dataset: Dataset, name: str) -> Floats:
+        return climb.task.decode(head(features.compute(dataset, name, None, 0)[0]))
 
-    return Reached(rung, head(val), judge, network, source), per_view
+    def again(change: Variant) -> Reached:
+        return climb_frozen(features, train, augment, change)[0]
+
+    return Reached(rung, head(val), answer, network, source, again), per_view
+
+
+def _fit(climb: Climb, views: list[Floats], train: Dataset, val: Floats, variant: Variant) -> Head:
+    """The head that validates best, by the group served worst where the variant is fair."""
+    judged: Score = climb.task.score
+    weights = None
+    if variant.fair:
+        assert climb.fairness is not None
+        judged = by_worst_group(climb.fairness, climb.material.val)
+        groups = groups_of(train, climb.fairness.attribute, climb.fairness.values)
+        weights = np.tile(group_weights(cells_of(train, groups)), len(views))
+    return fit_head(
+        np.concatenate(views),
+        np.tile(train.label_matrix, (len(views), 1)),
+        val,
+        climb.material.val.label_matrix,
+        lambda logits, truth: judged(climb.task.decode(logits), truth),
+        multilabel=climb.task.multilabel,
+        weights=weights,
+    )
 
 
 def set_head(network: nn.Module, head: Head) -> None:

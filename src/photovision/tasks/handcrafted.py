@@ -66,10 +66,10 @@ def climb_handcrafted(climb: Climb, seconds: float) -> Handcrafted:
     seconds_taken = time.monotonic() - started
     rung = Rung("handcrafted", score, seconds_taken, 4 * params / 1e6, milliseconds, None, params, note)
 
-    def judge() -> Floats:
-        return climb.task.decode(machine(_describe(features, material.test)))
+    def answer(dataset: Dataset, name: str) -> Floats:
+        return climb.task.decode(machine(_describe(features, dataset)))
 
-    return Handcrafted(Reached(rung, logits, judge), features, machine)
+    return Handcrafted(Reached(rung, logits, answer), features, machine)
 
 
 def mirror_keeps_class(climb: Climb, handcrafted: Handcrafted) -> bool:

@@ -7,7 +7,7 @@ architecture of timm will do; for small pictures a small residual network is the
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from photovision.models.export import Normalise
 from photovision.models.small import SMALL
 from photovision.tasks.climb import Climb, Reached
 from photovision.tasks.finetune import Study, budgeted, learn, study_probs
+from photovision.tasks.variants import PLAIN, Variant
 
 _MOST_IN_MEMORY = 2 * 2**30
 
@@ -58,15 +59,49 @@ def climb_scratch(climb: Climb, wanted: Source, augment: Augment) -> Reached:
         wanted: the architecture.
         augment: how training pictures are varied.
     """
-    material, started = climb.material, time.monotonic()
+    started = time.monotonic()
     source = scratch_source(climb, wanted)
+    train, val = (_loaded(part, source) for part in (climb.material.train, climb.material.val))
+    return _climb(climb, source, train, val, augment, started, PLAIN)
+
+
+def _climb(
+    climb: Climb, source: Source, train: Pixels, val: Pixels, augment: Augment, started: float, variant: Variant
+) -> Reached:
     torch.manual_seed(climb.options.seed)
-    network = create(source, len(material.dataset.classes))
+    network = create(source, len(climb.material.dataset.classes))
+    study = Study(
+        "from scratch",
+        train.dataset,
+        network,
+        Normalise(source.preprocess).to(climb.work.accelerator.device),
+        train.feed(source, variant.of(augment)),
+        val.feed(source, augment),
+        (3, *source.preprocess.size),
+        pretrained=False,
+        variant=variant,
+    )
+    base = _base(climb, source)
+    plan = budgeted(climb, study, base, most_epochs=300) or replace(base, epochs=1)
+
+    def answer(dataset: Dataset, name: str) -> Floats:
+        return study_probs(climb, study, _loaded(dataset, source).feed(source, augment))
+
+    def again(change: Variant) -> Reached:
+        return _climb(climb, source, train, val, augment, time.monotonic(), change)
+
+    count, side = len(train.dataset), source.preprocess.size[0]
+    note = f"{source.backbone} at {side} px from random weights, {count:,} pictures"
+    return learn(climb, study, plan, network, source, started, note, answer, again)
+
+
+def _base(climb: Climb, source: Source) -> Plan:
+    """The plan, but for the number of epochs."""
     small = source.backbone in SMALL
-    size = 128 if small and len(material.train) >= 5000 else 32
+    size = 128 if small and len(climb.material.train) >= 5000 else 32
     # Many small pictures: momentum and a high rate (as in the fast CIFAR-10 recipes); few of any size: AdamW.
     many = small and size == 128
-    base = Plan(
+    return Plan(
         1,
         batch_size=size,
         optimiser="sgd" if many else "adamw",
@@ -79,30 +114,32 @@ def climb_scratch(climb: Climb, wanted: Source, augment: Augment) -> Reached:
         seed=climb.options.seed,
         validate_every=1,
     )
-    train, val = _feeds(material.train, source, augment), _feeds(material.val, source, augment)
-    study = Study(
-        "from scratch",
-        network,
-        Normalise(source.preprocess).to(climb.work.accelerator.device),
-        train,
-        val,
-        (3, *source.preprocess.size),
-        pretrained=False,
-    )
-    plan = budgeted(climb, study, base, most_epochs=300) or replace(base, epochs=1)
-
-    def judge() -> Floats:
-        return study_probs(climb, study, _feeds(material.test, source, augment))
-
-    note = f"{source.backbone} at {source.preprocess.size[0]} px from random weights, {len(material.train):,} pictures"
-    return learn(climb, study, plan, network, source, started, note, judge)
 
 
-def _feeds(dataset: Dataset, source: Source, augment: Augment) -> Feed:
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Pictures at the network's size.
+
+    Attributes:
+        dataset: the pictures.
+        images: uint8 (N, H, W, 3), where they are small enough to be held in memory; else None.
+    """
+
+    dataset: Dataset
+    images: Image | None
+
+    def feed(self, source: Source, augment: Augment) -> Feed:
+        """Their feed."""
+        targets, height = self.dataset.label_matrix, source.preprocess.size[0]
+        if self.images is None:
+            return PictureFeed(self.dataset.samples, targets, source.preprocess, augment, cores())
+        return SmallPictureFeed(self.images, targets, augment, shift=max(1, round(height / 28)))
+
+
+def _loaded(dataset: Dataset, source: Source) -> Pixels:
     height, width = source.preprocess.size
-    targets = dataset.label_matrix
     if max(height, width) > 64 or len(dataset) * height * width * 3 > _MOST_IN_MEMORY:
-        return PictureFeed(dataset.samples, targets, source.preprocess, augment, cores())
+        return Pixels(dataset, None)
 
     def load(position: int) -> Image:
         return load_pixels(dataset.samples[position], source.preprocess)
@@ -110,4 +147,4 @@ def _feeds(dataset: Dataset, source: Source, augment: Augment) -> Feed:
     images = np.empty((len(dataset), height, width, 3), np.uint8)
     for position, image in in_order(range(len(dataset)), load, ahead=256):
         images[position] = image
-    return SmallPictureFeed(images, targets, augment, shift=max(1, round(height / 28)))
+    return Pixels(dataset, images)

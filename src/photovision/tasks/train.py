@@ -19,6 +19,7 @@ from photovision.models.backbones import Source, choose
 from photovision.models.weights import require_commercial
 from photovision.tasks.classify import Classify
 from photovision.tasks.climb import Climb, Options, Reached
+from photovision.tasks.fair import Fairness, values_of
 from photovision.tasks.finetune import climb_upper, climb_whole
 from photovision.tasks.finish import licences, write_bundle
 from photovision.tasks.frozen import HEAD_VIEWS, Features, climb_frozen, open_features
@@ -26,6 +27,7 @@ from photovision.tasks.handcrafted import Handcrafted, climb_handcrafted, mirror
 from photovision.tasks.material import gather
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.scratch import climb_scratch
+from photovision.tasks.vary import climb_variants, planned
 from photovision.tasks.work import Work
 
 _ENOUGH_FOR_FROZEN = 1000
@@ -44,9 +46,9 @@ def train(
     size: int | None = None,
     epochs: int | None = None,
     seed: int = 0,
+    fair_by: str | None = None,
+    robust: tuple[str, ...] = (),
     commercial: bool = False,
-    allow_download: bool = False,
-    track: tuple[str, ...] = (),
     listener: Listener = silent,
 ) -> Recognizer:
     """Turn pictures into a proved recogniser.
@@ -65,17 +67,30 @@ def train(
         size: side of the network's square input in pixels.
         epochs: of the last rung, whatever the budget says.
         seed: of everything random.
+        fair_by: an attribute of the pictures (a column of their table) whose groups should be served equally well; the
+            best rung is learned again in three ways that mind groups, and kept so where that is fairer.
+        robust: corruptions or families of them ("weather", "blur"), and "augmix"; the best rung is learned again with
+            them, and kept so where it bears them better at no more than a point of accuracy.
         commercial: refuse parts whose licence forbids commercial use.
-        allow_download: allow weights from the hub.
-        track: "tensorboard" and "mlflow", written beside the output.
         listener: told of every step.
 
     Raises:
         DataError, UsageError, LicenceError, ExportError: each with one line that says what to do.
 
-    Interrupted or killed, the same call goes on where it was.
+    Interrupted or killed, the same call goes on where it was. What the command line offers beyond this (downloads,
+    trackers, mirrored views) `run` takes as `Options`.
     """
-    options = Options(minutes, backbone, weights, size, epochs, "auto", seed, commercial, allow_download, tuple(track))
+    options = Options(
+        minutes,
+        backbone,
+        weights,
+        size,
+        epochs,
+        seed=seed,
+        commercial=commercial,
+        fair_by=fair_by,
+        robust=tuple(robust),
+    )
     return run(data if isinstance(data, Dataset) else read_dataset(data), Path(output), options, listener)
 
 
@@ -84,6 +99,8 @@ def run(dataset: Dataset, output: Path, options: Options, listener: Listener = s
     started = time.monotonic()
     if any(sample.target is None for sample in dataset.samples):
         raise DataError("training needs a label for every picture; some have none: complete the table or the folders")
+    if options.fair_by is not None:
+        values_of(dataset, options.fair_by)  # an attribute that does not exist is told before anything is read
     wanted = _wanted(options)
     if options.commercial:
         require_commercial(licences(wanted))
@@ -96,13 +113,16 @@ def run(dataset: Dataset, output: Path, options: Options, listener: Listener = s
     )
     with _tracking(options, output) as trackers:
         task = Classify(dataset.multilabel)
-        climb = Climb(options, material, work, task, listener, trackers, started)
-        rungs = climb_ladder(climb, wanted)
-        chosen = best_of(rungs)
+        fairness = Fairness.of(material, options.fair_by) if options.fair_by is not None else None
+        climb = Climb(options, material, work, task, listener, trackers, started, fairness, planned(options, fairness))
+        plain = climb_ladder(climb, wanted)
+        varied = climb_variants(climb, best_of(plain))
+        rungs, chosen = [*plain, *varied.rungs], varied.chosen
         # All processes judge together; only one of them writes.
-        judged = [None if reached is chosen else reached.judge() for reached in rungs]
+        judged = [None if reached is chosen else reached.answer(material.test, "test") for reached in rungs]
+        variants = varied.judge()
         if accelerator.is_main_process:
-            write_bundle(climb, rungs, judged, chosen, output)
+            write_bundle(climb, rungs, judged, chosen, output, variants)
     work.close()
     return load(output)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -17,27 +18,44 @@ if TYPE_CHECKING:
     from photovision.tasks.recognizer import Recognizer
 
 
+Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")]
+Flip = Annotated[
+    Literal["auto", "on", "off"], typer.Option(help="Learn from mirrored views: auto (measured), on, off.")
+]
+FairBy = Annotated[
+    str | None,
+    typer.Option(metavar="ATTRIBUTE", help="A column of the table; its groups should be served equally well."),
+]
+Robust = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="What pictures should be borne: weather, blur, noise, digital, geometry, single ones (fog), augmix;"
+        " separated by commas.",
+    ),
+]
+Replay = Annotated[
+    Path | None,
+    typer.Option(help="A model whose training is to be repeated, choice by choice; other flags are ignored."),
+]
+
+
 def train(  # noqa: PLR0913 - one parameter a flag
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
     minutes: Annotated[float, typer.Option(help="Wall time for everything.")] = 5.0,
     backbone: Annotated[str | None, typer.Option(help="A timm architecture; default: what fits.")] = None,
-    weights: Annotated[
-        str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")
-    ] = "auto",
+    weights: Weights = "auto",
     size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the last rung; default: what the time allows.")] = None,
-    flip: Annotated[
-        Literal["auto", "on", "off"], typer.Option(help="Learn from mirrored views: auto (measured), on, off.")
-    ] = "auto",
+    flip: Flip = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    fair_by: FairBy = None,
+    robust: Robust = None,
     commercial: Annotated[bool, typer.Option("--commercial", help="Refuse parts with an unsafe licence.")] = False,
     allow_download: Annotated[bool, typer.Option("--allow-download", help="Allow weights from the hub.")] = False,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
-    replay: Annotated[
-        Path | None,
-        typer.Option(help="A model whose training is to be repeated, choice by choice; other flags are ignored."),
-    ] = None,
+    replay: Replay = None,
     label_column: LabelColumn = None,
     multilabel: Multilabel = None,
     as_json: Json = False,
@@ -57,8 +75,10 @@ def train(  # noqa: PLR0913 - one parameter a flag
     if replay is not None:
         options = Options.replaying(read_bundle(replay).info)
     else:
+        asked = tuple(filter(None, (name.strip() for name in (robust or "").split(","))))
         tracked = tuple(track or ())
         options = Options(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
+        options = dataclasses.replace(options, fair_by=fair_by, robust=asked)
     _run(dataset, output, options, as_json)
 
 
