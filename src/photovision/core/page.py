@@ -33,6 +33,35 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "log_loss": ("Log-loss", "surprise at the truth in nats; lower is better"),
     "brier": ("Brier score", "squared error of the probabilities, 0 to 2; lower is better"),
     "ece": ("Calibration error", "gap between stated confidence and truth (ECE); lower is better"),
+    "coverage": ("Coverage of sets", "share of pictures whose prediction set holds the true class"),
+    "set_size": ("Size of sets", "classes that a prediction set names on average; fewer say more"),
+    "novelty_auroc": (
+        "Novelty AUROC",
+        "chance that a picture of something else looks stranger than one of its own kind",
+    ),
+    "false_alarms": ("False alarms", "share of pictures of its own kind that are called unknown"),
+    "detected_unknown": ("Unknown detected", "share of pictures of something else that are called unknown"),
+    "selective_accuracy": ("Accuracy where sure", "share right among the pictures it is surest of"),
+    "aurc": ("Risk of answering", "mean error over all shares answered, the surest first (AURC); lower is better"),
+    "mean_corruption_error": ("Error in bad conditions", "share wrong, over all conditions and severities"),
+    "clean_accuracy": ("Accuracy without them", "share right of the same pictures as they are"),
+    "worst_group_accuracy": ("Worst group", "share right in the group of pictures that is served worst"),
+    "group_gap": ("Gap between groups", "how much less often it is right in the group served worst than in the best"),
+    "fair_worst_group": ("Worst group, fair training", "share right in the group served worst, on test pictures"),
+    "fair_gain": ("Gain in the worst group", "through fair training, on the same test pictures"),
+    "robust_corrupted_accuracy": ("Accuracy after corruption", "share right of test pictures in bad conditions"),
+    "robust_gain": ("Gain after corruption", "through robust training, on the same corrupted test pictures"),
+    "label_error_rate": ("Wrong labels", "estimated share of pictures whose label is wrong"),
+    "wrong_labels": ("Wrong labels", "estimated share of pictures whose label is wrong"),
+    "cleaning_gain": ("Gain by cleaning", "what leaving out suspected labels changes, learned anew"),
+    "rater_accuracy": ("People", "share of pictures that the raters name correctly"),
+    "model_beside_raters": ("Model beside people", "share right of the pictures that the raters are judged on"),
+    "model_minus_raters": ("Model minus people", "difference between the shares that are right"),
+    "fleiss_kappa": ("Fleiss' kappa", "agreement among raters beyond chance; 1 is full, 0 that of chance"),
+    "krippendorff_alpha": ("Krippendorff's alpha", "the same where raters did not see every picture"),
+    "insertion": ("Insertion", "mean probability while what the map marks is shown first; higher is better"),
+    "deletion": ("Deletion", "mean probability while what the map marks is hidden first; lower is better"),
+    "energy": ("Energy", "electricity that the work took, measured or estimated"),
 }
 """Metric name -> (heading, what it means in plain words)."""
 
@@ -75,7 +104,7 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def _card(name: str, metric: Metric) -> dict[str, Any]:
-    label, hint = _heading(name)
+    label, hint = heading(name)
     text, track = _figure_text(metric), None
     if metric.unit == "share" and name.endswith("_difference"):
         text["unit"] = "points"
@@ -85,8 +114,13 @@ def _card(name: str, metric: Metric) -> dict[str, Any]:
     return {"label": label, "hint": hint, "track": track, **text}
 
 
-def _heading(name: str) -> tuple[str, str]:
-    """Heading and plain words; the figures of a comparison end in _a, _b or _difference."""
+def heading(name: str) -> tuple[str, str]:
+    """A figure's heading and what it means; the figures of a comparison end in _a, _b or _difference.
+
+    Example:
+        >>> heading("ece_a")[0], heading("some_figure")
+        ('Calibration error, A', ('Some figure', ''))
+    """
     for suffix, addition in (("_a", ", A"), ("_b", ", B"), ("_difference", ", B minus A")):
         base = name.removesuffix(suffix)
         if base != name and base in GLOSSARY:
