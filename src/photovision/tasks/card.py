@@ -80,13 +80,13 @@ def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     topics = {
         "groups": "groups of people or pictures",
         "conditions": "bad conditions",
-        "doubt": "pictures of something else",
         "explanations": "explanations",
         "shortcuts": "shortcuts",
         "people": "people who label the same pictures",
         "labels": "labels",
     }
     absent = [words for topic, words in topics.items() if not evidence.has(topic)]
+    absent += [] if _tried_others(evidence) else ["pictures of something else"]
     return [
         "# A picture classifier made with Photovision",
         "",
@@ -282,10 +282,15 @@ def _doubt(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
         told.append("It was made without prediction sets and without a gate for pictures of something else.")
     found = evidence.lines("doubt")
     lines = [*bullets(told), *(found or [NOT, ""])]
-    if found and not any(name == "novelty_auroc" for name, _, _ in evidence.metrics("doubt")):
+    if found and not _tried_others(evidence):
         lines += [f"Pictures of something else: {NOT}", ""]
         lines += ["`photovision evaluate MODEL DATA --unknown OTHERS` measures it.", ""] if doubt else []
     return lines
+
+
+def _tried_others(evidence: Evidence) -> bool:
+    """Whether the model was shown pictures of something else."""
+    return any(name == "novelty_auroc" for name, _, _ in evidence.metrics("doubt"))
 
 
 def _ethics(info: Mapping[str, Any]) -> list[str]:

@@ -171,6 +171,13 @@ def test_single_pictures_and_patients_are_not_named() -> None:
     assert "**patient:** 40 values, 20 to 59 training pictures each." in text
 
 
+def test_what_was_not_measured_is_said_at_the_top() -> None:
+    before, after = (model_card(full(), one).split("## ")[0] for one in (None, audit()))
+    for words in ("groups", "conditions", "explanations", "shortcuts", "people", "labels", "something else"):
+        assert words in before
+        assert (words in after) == (words == "labels")
+
+
 def test_an_unfit_model_is_not_recommended() -> None:
     text = sections(model_card(full()))["Intended use"]
     assert "Out of scope" in text
