@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 
+from photovision.core.files import write_text
 from photovision.core.report import Report
 from photovision.data import doctor
 from photovision.data.dataset import Dataset
@@ -12,20 +15,35 @@ from photovision.data.read import read_dataset
 from photovision.data.scan import scan
 from photovision.data.split import make_splits
 
+SUSPECTS = "suspects.csv"
+Counter = Callable[[int, int], None]
 
-def check(data: str | Path | Dataset, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Report:
+
+def check(
+    data: str | Path | Dataset,
+    *,
+    labels: bool = False,
+    minutes: float = 2.0,
+    seed: int = 0,
+    progress: Counter | None = None,
+    describing: Counter | None = None,
+) -> Report:
     """Tell what a careful person would want to know before training: broken files, copies, leaks, skew, giveaways.
 
     Args:
         data: a folder, a table, or a Dataset.
+        labels: also look for wrong labels and outliers, which takes minutes, see `photovision.tasks.clean`.
+        minutes: about how long that may take.
         seed: of the split that would be drawn; give the one that the training will use.
         progress: called with (pictures read, pictures to read).
+        describing: called with (pictures described, pictures to describe), where labels are examined.
 
     Returns:
         A report of kind "check"; a sound dataset has no warnings.
 
     Raises:
         DataError: nothing to check, or fewer than 2 classes with at least 2 readable pictures.
+        UsageError: labels of multi-label data are to be examined.
 
     Example:
         >>> import numpy as np
@@ -36,4 +54,28 @@ def check(data: str | Path | Dataset, *, seed: int = 0, progress: Callable[[int,
     """
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
     found = scan(dataset, progress=progress)
-    return doctor.check(dataset, found, make_splits(dataset, found, seed=seed))
+    splits = make_splits(dataset, found, seed=seed)
+    report = doctor.check(dataset, found, splits)
+    if not labels:
+        return report
+    from photovision.tasks.clean import audit_labels  # it may load torch
+
+    return report.including(
+        audit_labels(dataset, found, splits, minutes=minutes, seed=seed, progress=describing),
+    )
+
+
+def write_suspects(report: Report, folder: Path) -> bool:
+    """Write the suspected labels of a report into `folder`/suspects.csv; False where no labels were examined.
+
+    Columns: file_name, label, suggested, confidence (in the class suggested, 0 to 1), most suspect first.
+    """
+    audited = report.data.get("label_errors")
+    if not audited:
+        return False
+    page = io.StringIO()
+    table = csv.writer(page, lineterminator="\n")
+    table.writerow(("file_name", "label", "suggested", "confidence"))
+    table.writerows((s["id"], s["label"], s["suggested"], s["confidence"]) for s in audited["suspects"])
+    write_text(folder / SUSPECTS, page.getvalue())
+    return True

@@ -91,7 +91,7 @@ def make_splits(
     if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
         raise UsageError(f"val and test should be shares of 0 or more, together below 1, got {val} and {test}")
     usable = _usable(dataset, scan)
-    units = _units(dataset, scan, usable, group_by)
+    units = units_of(dataset, scan, usable, group_by)
     truth = _truth(dataset)
     _check_classes(dataset, truth, usable)
     deal = _Deal(dataset, truth, units, seed)
@@ -175,7 +175,7 @@ def _check_classes(dataset: Dataset, truth: csr_array, usable: Ints) -> None:
     )
 
 
-def _units(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None) -> Ints:
+def units_of(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None = GROUP) -> Ints:
     """int64 (N,): number of the unit of every picture; equal groups and equal looks are joined, also in chains."""
     links: list[tuple[Ints, Ints]] = [(np.arange(len(dataset)), scan.duplicates)]
     if group_by is not None:

@@ -12,18 +12,33 @@ from photovision.app.cli.options import Data, Json, LabelColumn, Multilabel, Rep
 def check(
     data: Data,
     output: ReportFolder = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Also look for wrong labels and outliers; with -o lists them in a CSV file."),
+    ] = False,
+    minutes: Annotated[float, typer.Option(min=0.01, help="About how long --labels may take.")] = 2.0,
     label_column: LabelColumn = None,
     multilabel: Multilabel = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split that would be drawn.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Examine pictures before training: broken files, copies, leaks, skew, giveaways."""
+    """Examine pictures before training: broken files, copies, leaks, skew, giveaways; with --labels wrong labels."""
+    from photovision.app.check import SUSPECTS, write_suspects
     from photovision.app.check import check as examine
-    from photovision.app.cli.output import print_report
+    from photovision.app.cli.output import note, print_report
     from photovision.app.progress import counted, shown
     from photovision.data.read import read_dataset
 
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     with shown() as listener:
-        report = examine(dataset, seed=seed, progress=counted(listener, "checking pictures"))
+        report = examine(
+            dataset,
+            labels=labels,
+            minutes=minutes,
+            seed=seed,
+            progress=counted(listener, "checking pictures"),
+            describing=counted(listener, "examining labels"),
+        )
     print_report(report, output, as_json)
+    if output is not None and write_suspects(report, output):
+        note(f"suspected labels: {output / SUSPECTS}")
