@@ -12,7 +12,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import UsageError
 from photovision.core.svg import COLOURS, LINE, WIDTH
 
-_LEFT, _TOP, _TALL = 52.0, 10.0, 210.0
+_LEFT, _TOP, _TALL = 64.0, 10.0, 210.0
 _RIGHT = WIDTH - 10.0
 
 

@@ -65,6 +65,14 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
 }
 """Metric name -> (heading, what it means in plain words)."""
 
+MOST_CARDS = 12
+"""With more figures than this only the leading ones get a card each, and the others stand in a table."""
+
+_LEADING = (
+    *("accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match", "balanced_accuracy", "ece"),
+    *("coverage", "false_alarms", "novelty_auroc", "worst_group_accuracy", "mean_corruption_error", "rater_accuracy"),
+)
+
 
 def to_html(report: Report) -> str:
     """The report as one HTML document that loads nothing from elsewhere.
@@ -79,10 +87,13 @@ def to_html(report: Report) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = resources.files("photovision.core").joinpath("templates/report.html").read_text(encoding="utf-8")
+    many = len(report.metrics) > MOST_CARDS
+    leading = {name: m for name, m in report.metrics.items() if not many or name in _LEADING}
+    further = {name: m for name, m in report.metrics.items() if name not in leading}
     return environment.from_string(template).render(
         report=report,
-        cards=[_card(name, metric) for name, metric in report.metrics.items()],
-        sections=_sections(report, Markup),
+        cards=[_card(name, metric) for name, metric in leading.items()],
+        sections=[*_further(further), *_sections(report, Markup)],
         facts=list(_facts(report.provenance)),
     )
 
@@ -101,6 +112,16 @@ def write_report(report: Report, folder: Path) -> None:
     write_json(folder / "report.json", json.loads(document))
     write_text(folder / "report.md", report.to_markdown())
     write_text(folder / "report.html", to_html(report))
+
+
+def _further(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
+    """A section with a table of figures; none for no figures."""
+    rows = [
+        [{"kind": "text", "text": heading(name)[0], "hint": heading(name)[1]}, _cell(metric), _cell(metric.n)]
+        for name, metric in metrics.items()
+    ]
+    table = {"columns": ("figure", "value", "n"), "rows": rows, "note": ""}
+    return [{"title": "Further figures", "figures": [], "tables": [table]}] if rows else []
 
 
 def _card(name: str, metric: Metric) -> dict[str, Any]:
@@ -166,7 +187,7 @@ def _cell(value: Any) -> dict[str, Any]:
     if isinstance(value, Metric):
         return {"kind": "metric", **_figure_text(value)}
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return {"kind": "number" if numeric else "text", "text": cell_text(value)}
+    return {"kind": "number" if numeric else "text", "text": cell_text(value), "hint": ""}
 
 
 def _data_address(content: bytes) -> str:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from photovision.core.errors import UsageError
-from photovision.core.page import to_html, write_report
+from photovision.core.page import GLOSSARY, heading, to_html, write_report
 from photovision.core.report import Figure, Metric, Report, Table
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
@@ -87,6 +87,26 @@ def test_figures_and_tables_of_one_title_share_a_section() -> None:
     )
     assert page.tags.count("h2") == 1
     assert "svg" in page.tags
+
+
+def test_many_figures_are_a_table_and_the_leading_ones_stay_cards() -> None:
+    few, more = ({f"figure_{n}": Metric(n / 100, n=7) for n in range(count)} for count in (11, 40))
+    lead = {"accuracy": Metric(0.9137, 0.85, 0.94, 200)}
+    for metrics in (few, more):
+        words = " ".join(Page(to_html(Report("audit", "t", metrics={**lead, **metrics}))).words)
+        assert words.count("91.4") == 1
+        assert all(f"{n}.0" in words for n in range(len(metrics)))
+        assert ("Further figures" in words) == (metrics is more)
+    page = Page(to_html(Report("audit", "t", metrics={**lead, **more})))
+    assert page.tags.count("h3") == 1
+    assert page.tags.count("tr") == 41
+
+
+def test_figures_of_the_checks_have_plain_words() -> None:
+    assert all(title and hint for title, hint in GLOSSARY.values())
+    assert len({title for title, _ in GLOSSARY.values()}) >= len(GLOSSARY) - 1
+    assert heading("coverage_difference")[0] == "Coverage of sets, B minus A"
+    assert heading("not_known_here") == ("Not known here", "")
 
 
 def test_write_report_writes_three_files_that_agree(tmp_path: Path) -> None:
