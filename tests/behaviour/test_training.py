@@ -28,6 +28,7 @@ from photovision.tasks.train import run, train
 
 DOUBT = {"doubt.safetensors", "references.safetensors"}
 FILES = DOUBT | {
+    "DATASHEET.md",
     "bundle.json",
     "model.onnx",
     "model.safetensors",

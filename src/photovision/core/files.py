@@ -57,6 +57,8 @@ def new_folder(path: Path) -> Iterator[Path]:
         os.chmod(folder, 0o777 & ~_umask())
         with explained(path):
             yield folder
+            for file in folder.rglob("*.safetensors"):  # their library makes them private; a model is to be shared
+                os.chmod(file, 0o666 & ~_umask())
             old = folder.with_name(folder.name + ".old")
             if path.exists():
                 os.replace(path, old)

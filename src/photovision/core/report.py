@@ -75,12 +75,15 @@ class Figure:
         svg: an `<svg>` element as text, or "".
         pictures: (JPEG or PNG bytes, caption) pairs, shown as a grid.
         note: a sentence below it, saying how to read it.
+        lead: whether the first picture is shown large with the others small beside it, two such figures side by side
+            where there is room; captions are then for those who cannot see the pictures.
     """
 
     title: str
     svg: str = ""
     pictures: tuple[tuple[bytes, str], ...] = ()
     note: str = ""
+    lead: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
     model.safetensors  the trained weights
     model.onnx         preprocessing after decoding, network, temperature and softmax in one graph, uint8 in
     bundle.json        this module's schema: classes, preprocessing, calibration, training arguments, figures, licences
-    README.md          the model card
+    doubt.safetensors  the gate for pictures of something else; references.safetensors: embeddings of training pictures
+    README.md          the model card; DATASHEET.md: what is known of the pictures
     report.html ...    the proof
 
 There is no pickle in it. Everything read from it is checked before use: a bundle may come from a stranger.

@@ -10,12 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
+from photovision.core.energy import Meter
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.learn.log import Listener, Progress, Tracker
 from photovision.learn.loop import Setting
 from photovision.models.backbones import Source
+from photovision.runtime.references import MOST
 from photovision.tasks.classify import Classify
 from photovision.tasks.fair import Fairness
 from photovision.tasks.material import Material
@@ -95,6 +97,7 @@ class Climb:
         trackers: TensorBoard, MLflow.
         started: `time.monotonic()` of the beginning.
         fairness: the groups to be fair to, where that was asked for.
+        meter: of the energy that the training takes; of a resumed one, since it was resumed.
         ahead: names of the variants that are still to be learned; each is left as much time as the rung under way.
     """
 
@@ -106,6 +109,7 @@ class Climb:
     trackers: tuple[Tracker, ...]
     started: float
     fairness: Fairness | None = None
+    meter: Meter = field(default_factory=Meter)
     ahead: list[str] = field(default_factory=list)
 
     @property
@@ -116,7 +120,8 @@ class Climb:
     @property
     def spendable(self) -> float:
         """Seconds that a rung may take: export, parity, test and report come last and must not be cut short."""
-        rest = self.left - min(0.25 * self.options.minutes * 60, 20 + 0.002 * len(self.material.test))
+        asked = len(self.material.test) + len(self.material.val) + MOST  # pictures that the finished graph answers
+        rest = self.left - min(0.25 * self.options.minutes * 60, 20 + 0.002 * asked)
         return rest / (1 + len(self.ahead))
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:

@@ -80,17 +80,24 @@ class Answers:
     @property
     def said(self) -> np.ndarray:
         """bool (N, C): what the model states of every picture."""
-        if not self.multilabel:
-            return np.asarray(np.arange(len(self.classes)) == self.probs.argmax(1)[:, None])
-        limits = np.full(len(self.classes), 0.5, np.float32) if self.thresholds is None else self.thresholds
-        return np.asarray(self.probs >= limits)
+        return self._stated(self.probs)
 
     @property
     def right(self) -> np.ndarray:
         """bool (N,): whether the picture's label, or every label of it, is right."""
+        return self.right_of(self.probs)
+
+    def right_of(self, probs: Floats) -> np.ndarray:
+        """`right` for other probabilities (N, C) of the same pictures."""
         if not self.multilabel:
-            return np.asarray(self.probs.argmax(1) == self.truth)
-        return np.asarray((self.said == (self.truth > 0)).all(1))
+            return np.asarray(probs.argmax(1) == self.truth)
+        return np.asarray((self._stated(probs) == (self.truth > 0)).all(1))
+
+    def _stated(self, probs: Floats) -> np.ndarray:
+        if not self.multilabel:
+            return np.asarray(np.arange(len(self.classes)) == probs.argmax(1)[:, None])
+        limits = np.full(len(self.classes), 0.5, np.float32) if self.thresholds is None else self.thresholds
+        return np.asarray(probs >= limits)
 
     def at(self, rows: np.ndarray) -> Answers:
         """The answers at these rows."""
@@ -184,6 +191,20 @@ def judge(
     return report.including(*limited)
 
 
+def _check_classes(recognizer: Answering, dataset: Dataset) -> None:
+    known = recognizer.classes
+    unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(known))
+    if unknown:
+        raise DataError(
+            f"the model does not know {story.listed(unknown)}: give data whose classes are among its {len(known)}"
+            f" ({story.listed(known)})"
+        )
+    if not recognizer.multilabel and any(len(s.target) != 1 for s in dataset.samples if s.target is not None):
+        raise DataError(
+            "the model gives every picture exactly one class, but the data has pictures with none or several"
+        )
+
+
 def _novelty_by_class(recognizer: Answering, unknown: Dataset | None) -> dict[str, Floats]:
     """Name of what is shown -> novelty of its readable pictures."""
     if unknown is None or recognizer.doubt is None:
@@ -199,17 +220,7 @@ def answer(
 ) -> Answers:
     """Ask the model about every labelled picture; raises DataError as `evaluate` does."""
     known = {name: i for i, name in enumerate(recognizer.classes)}
-    used = {name for sample in dataset.samples for name in sample.target or ()}
-    unknown = sorted(used - set(known))
-    if unknown:
-        raise DataError(
-            f"the model does not know {story.listed(unknown)}: give data whose classes are among its {len(known)}"
-            f" ({story.listed(recognizer.classes)})"
-        )
-    if not recognizer.multilabel and any(len(s.target) != 1 for s in dataset.samples if s.target is not None):
-        raise DataError(
-            "the model gives every picture exactly one class, but the data has pictures with none or several"
-        )
+    _check_classes(recognizer, dataset)
     labelled = np.array([i for i, s in enumerate(dataset.samples) if s.target is not None], dtype=np.int64)
     if not len(labelled):
         raise DataError(

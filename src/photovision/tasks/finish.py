@@ -25,10 +25,12 @@ from photovision.models.weights import LedgerEntry, ledger
 from photovision.runtime.bundle import VERSION, Bundle
 from photovision.tasks.card import model_card
 from photovision.tasks.climb import Climb, Reached
+from photovision.tasks.datasheet import datasheet
 from photovision.tasks.evaluate import evaluate
 from photovision.tasks.recognizer import Recognizer
 from photovision.tasks.remember import remember
 from photovision.tasks.story import training_report
+from photovision.tasks.variants import finding
 from photovision.trust.calibrate import fit_temperature
 from photovision.trust.scores import choose_thresholds
 
@@ -73,9 +75,11 @@ def write_bundle(
         model = Recognizer(Bundle(folder, info))
         climb.tell("export", 3, 4, "judging on test")
         report = _prove(climb, model, rungs, judged, chosen)
+        info |= {"energy": climb.meter.read().to_json(), "warnings": list(report.warnings)}
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
-        write_text(folder / "README.md", model_card(info))
+        write_text(folder / "README.md", model_card(info, report.to_json()))
+        write_text(folder / "DATASHEET.md", datasheet(info))
         climb.tell("export", 4, 4)
 
 
@@ -95,7 +99,7 @@ def _prove(
         entry["test"] = score.to_json()
         if reached.source is chosen.source:  # the same graph with other weights takes the same time
             entry["ms_per_picture"] = milliseconds
-    return training_report(info, proof)
+    return training_report(info, proof).including(finding(info["variants"]))
 
 
 def _info(

@@ -16,12 +16,13 @@ import numpy as np
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ModelError, UsageError
-from photovision.core.files import new_folder, write_json
+from photovision.core.files import new_folder, write_json, write_text
 from photovision.core.report import Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.runtime.doubt import Doubt, Gate, Sets, write_doubt
+from photovision.tasks.card import model_card
 from photovision.tasks.recognizer import Recognizer, Responses, load
 from photovision.trust.calibrate import confidences, ece, fit_temperature
 from photovision.trust.conformal import fit_sets
@@ -193,7 +194,13 @@ def _write(model: Recognizer, learned: _Learned, case: _Case, report: Report, ta
                 "metrics": report.to_json()["metrics"],
             },
         }
+        info["warnings"] = [
+            *(model.info.get("warnings") or ()),
+            f"Confidence, prediction sets and gate were learned anew on {len(case.truth):,} other pictures after these"
+            " figures were measured.",
+        ]
         write_json(folder / "bundle.json", info)
+        write_text(folder / "README.md", model_card(info))
         load(folder)  # refuses what it cannot read, before an older model is replaced
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from accelerate import Accelerator
 
+from photovision.core.energy import Meter
 from photovision.core.errors import DataError
 from photovision.data.augment import Augment
 from photovision.data.dataset import Dataset
@@ -96,7 +97,7 @@ def train(
 
 def run(dataset: Dataset, output: Path, options: Options, listener: Listener = silent) -> Recognizer:
     """`train` with all options, also those that only the command line offers."""
-    started = time.monotonic()
+    started, meter = time.monotonic(), Meter()
     if any(sample.target is None for sample in dataset.samples):
         raise DataError("training needs a label for every picture; some have none: complete the table or the folders")
     if options.fair_by is not None:
@@ -114,7 +115,8 @@ def run(dataset: Dataset, output: Path, options: Options, listener: Listener = s
     with _tracking(options, output) as trackers:
         task = Classify(dataset.multilabel)
         fairness = Fairness.of(material, options.fair_by) if options.fair_by is not None else None
-        climb = Climb(options, material, work, task, listener, trackers, started, fairness, planned(options, fairness))
+        ahead = planned(options, fairness)
+        climb = Climb(options, material, work, task, listener, trackers, started, fairness, meter, ahead)
         plain = climb_ladder(climb, wanted)
         varied = climb_variants(climb, best_of(plain))
         rungs, chosen = [*plain, *varied.rungs], varied.chosen

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from photovision.app.cli.options import (
     Coverage,
@@ -18,6 +14,7 @@ from photovision.app.cli.options import (
     Multilabel,
     ReportFolder,
     Split,
+    Unknown,
 )
 
 
@@ -26,9 +23,7 @@ def evaluate(
     data: Data,
     output: ReportFolder = None,
     split: Split = None,
-    unknown: Annotated[
-        Path | None, typer.Option(help="A folder of pictures of something else, to judge the gate with.")
-    ] = None,
+    unknown: Unknown = None,
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
     label_column: LabelColumn = None,

@@ -25,6 +25,7 @@ FalseAlarms = Annotated[
     float | None,
     typer.Option(help="Share of familiar pictures that may be called unknown; default: the model's, 0.02."),
 ]
+Unknown = Annotated[Path | None, typer.Option(help="A folder of pictures of something else, to judge the gate with.")]
 SplitName = Literal["all", "train", "val", "test"]
 Split = Annotated[
     SplitName | None,
