@@ -176,7 +176,17 @@ def _check_classes(dataset: Dataset, truth: csr_array, usable: Ints) -> None:
 
 
 def units_of(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None = GROUP) -> Ints:
-    """int64 (N,): number of the unit of every picture; equal groups and equal looks are joined, also in chains."""
+    """Which pictures must stay together: those of equal groups or equal looks, also in chains.
+
+    Args:
+        dataset: N pictures.
+        scan: what `scan(dataset)` found.
+        usable: int64 positions of the pictures whose groups count.
+        group_by: attribute whose equal values must stay together; None for looks alone.
+
+    Returns:
+        int64 (N,): equal numbers stay together.
+    """
     links: list[tuple[Ints, Ints]] = [(np.arange(len(dataset)), scan.duplicates)]
     if group_by is not None:
         values = [dataset.samples[int(position)].groups.get(group_by, "") for position in usable]
