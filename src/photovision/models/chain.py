@@ -42,7 +42,7 @@ def chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
         device = next(network.parameters()).device
         noise = torch.rand(2, 3, *size, device=device, generator=torch.Generator(device).manual_seed(0))
         expected, links, value = network(noise), [], noise
-        for name, module in _steps(network):
+        for name, module in steps(network):
             value = module(value)
             links.append(Link(name, module, tuple(value.shape[1:])))
         same = value.shape == expected.shape and torch.allclose(value, expected, rtol=1e-3, atol=1e-4)
@@ -53,12 +53,12 @@ def chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
         network.train(training)
 
 
-def _steps(network: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Children in order of registration; containers of stages are opened."""
-    steps: list[tuple[str, nn.Module]] = []
+def steps(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Children in order of registration, with their dotted names; containers of stages are opened."""
+    found: list[tuple[str, nn.Module]] = []
     for name, child in network.named_children():
         if type(child) is nn.Sequential and len(child) > 1 and name in ("blocks", "stages", "features", "layers"):
-            steps += [(f"{name}.{inner}", module) for inner, module in child.named_children()]
+            found += [(f"{name}.{inner}", module) for inner, module in child.named_children()]
         else:
-            steps.append((name, child))
-    return steps
+            found.append((name, child))
+    return found

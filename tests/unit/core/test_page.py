@@ -133,3 +133,14 @@ def test_markdown_keeps_hostile_names_harmless() -> None:
 def test_notebooks_show_the_page_in_a_closed_frame() -> None:
     page = Page(report(HOSTILE)._repr_html_())
     assert page.tags == ["iframe"]
+
+
+def test_a_lead_figure_names_its_pictures_for_those_who_cannot_see_them() -> None:
+    figure = Figure(
+        "Units", pictures=((picture(), HOSTILE), (picture(), "small")), note=f"Unit 1\n{HOSTILE}", lead=True
+    )
+    page = to_html(Report("features", "Atlas", figures=[figure]))
+    assert '<section class="gallery">' in page
+    assert 'alt="small"' in page
+    assert "<script" not in page
+    assert "onerror" not in Page(page).handlers

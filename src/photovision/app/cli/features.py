@@ -1,0 +1,81 @@
+"""features: what has a network learned, layer by layer?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photovision.app.cli.options import Json, LabelColumn, Model, Multilabel, ReportFolder
+
+if TYPE_CHECKING:
+    from photovision.data.dataset import Dataset
+
+Shown = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[DATA]",
+        help="Pictures to show to it: a folder per class, a table, or a folder of pictures without labels.",
+    ),
+]
+
+
+def features(
+    model: Model,
+    data: Shown = None,
+    output: ReportFolder = None,
+    units: Annotated[int, typer.Option(min=1, max=64, help="Units to show of each stage, and classes.")] = 6,
+    pictures: Annotated[int, typer.Option(min=20, help="Pictures to show to the network at most.")] = 400,
+    stages: Annotated[str, typer.Option(help="all, or numbers from 1 for the first layer, such as 1,3.")] = "all",
+    seed: Annotated[int, typer.Option(min=0, help="Of the choice of pictures and of the optimisation.")] = 0,
+    label_column: LabelColumn = None,
+    multilabel: Multilabel = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a network has learned: what excites its units, layer by layer, as one page to look at."""
+    from photovision.tasks.recognizer import load
+
+    recognizer, numbers = load(model), _numbers(stages)
+    dataset = None if data is None else _pictures(data, label_column, multilabel)
+
+    from photovision.app.cli.output import print_report
+    from photovision.app.progress import counted, shown
+    from photovision.tasks.atlas import features as draw
+
+    with shown() as listener:
+        report = draw(
+            recognizer,
+            dataset,
+            units=units,
+            pictures=pictures,
+            stages=numbers,
+            seed=seed,
+            progress=counted(listener, "looking inside"),
+        )
+    print_report(report, output, as_json)
+
+
+def _numbers(stages: str) -> list[int] | None:
+    from photovision.core.errors import UsageError
+
+    if stages == "all":
+        return None
+    parts = [part.strip() for part in stages.split(",")]
+    if not all(part.isdecimal() and part.isascii() for part in parts):
+        raise UsageError(f"--stages should be all or numbers such as 1,3, got '{stages}'")
+    return [int(part) for part in parts]
+
+
+def _pictures(path: Path, label_column: str | None, multilabel: bool | None) -> Dataset:
+    """The dataset at a path; a folder whose pictures lie directly in it has no labels."""
+    from photovision.data.dataset import Dataset, FileSamples
+    from photovision.data.formats import folder, table
+    from photovision.data.read import read_dataset
+
+    if path.is_dir() and not table.detects(path) and label_column is None and not multilabel:
+        tree = folder.pictures_below(path)
+        if set(tree) == {()}:
+            names = tree[()]
+            return Dataset(FileSamples(path, names, [None] * len(names)), ())
+    return read_dataset(path, label_column=label_column, multilabel=multilabel)
