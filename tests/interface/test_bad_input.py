@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bundles import colour_bundle, colour_folder, colour_picture
+from colours import colour_bundle, colour_folder, colour_picture
 
 from photovision.app.cli import run
 

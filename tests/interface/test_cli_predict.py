@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bundles import colour_bundle, colour_folder, colour_picture
+from colours import colour_bundle, colour_folder, colour_picture
 
 from photovision.app.cli import run
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bundles import colour_bundle, colour_folder, colour_picture
+from colours import colour_bundle, colour_folder, colour_picture
 
 from photovision.app.cli import run
 from photovision.app.judged import judged_part
