@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from photovision.core.preprocess import Preprocess
+from photovision.data.dataset import Dataset
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (30, 40, 210), "grey": (120, 120, 120)}
 
@@ -93,3 +94,20 @@ def _graph(colours: np.ndarray, multilabel: bool) -> onnx.ModelProto:
         [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def add_doubt(folder: Path, names: Sequence[str] = ("red", "green", "blue")) -> Path:
+    """Give a colour bundle prediction sets, a gate and references, learned from pictures of these colours."""
+    from photovision.data.read import dataset_from_arrays
+    from photovision.tasks.recognizer import load
+    from photovision.tasks.remember import remember
+
+    def some(first: int, count: int) -> Dataset:
+        pictures = [np.asarray(colour_picture(name, first + i)) for i in range(count) for name in names]
+        return dataset_from_arrays(pictures, list(names) * count, names)
+
+    file = folder / "bundle.json"
+    info = json.loads(file.read_text(encoding="utf-8"))
+    info["doubt"] = remember(load(folder), some(1000, 60), some(2000, 60), folder, 0)
+    file.write_text(json.dumps(info), encoding="utf-8")
+    return folder

@@ -212,7 +212,10 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         gate = Gate(means, axes, weights, float(facts["rest"]), pairs[0], pairs[1], bundle.multilabel, scores)
         if len(sets.scores) != len(bundle.classes) or not len(scores):
             raise ValueError("it does not fit the classes")
-        asked = coverage or told["coverage"], false_alarms or told["false_alarms"]
+        asked = [
+            told[name] if share is None else share
+            for name, share in (("coverage", coverage), ("false_alarms", false_alarms))
+        ]
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
         raise ModelError(f"{bundle.path}: what it knows of its limits is damaged ({error}); copy it again") from None
     return Doubt(sets, gate, *asked)

@@ -69,7 +69,8 @@ def sets_finding(
     if coverage.high is not None and coverage.high < asked:
         warnings.append(
             f"Prediction sets keep less than they promise here: {percent(coverage.value)} instead of {percent(asked)}."
-            " These pictures are harder than the validation pictures; calibrate on pictures of this kind."
+            " These pictures are harder than the validation pictures: 'photovision calibrate' learns the sets anew on"
+            " pictures of this kind."
         )
     worst, table = _by_class(true, within, classes, asked)
     if worst:

@@ -75,8 +75,8 @@ def novelty_finding(
     if alarms.low is not None and alarms.low > asked:
         warnings.append(
             f"The gate calls {percent(alarms.value)} of these pictures unknown, not {percent(asked)}: they differ from"
-            " the pictures that it learned from. Train with pictures of this kind, or ask for fewer false alarms"
-            " (--false-alarms)."
+            " the pictures that it learned from. Train with pictures of this kind, or learn what is usual here with"
+            " 'photovision calibrate'."
         )
     others = {name: scores for name, scores in (others or {}).items() if len(scores)}
     if not others:
