@@ -85,6 +85,16 @@ class Responses:
     means: Floats
     places: Ints
 
+    @classmethod
+    def room(cls, pictures: int, units: int) -> Responses:
+        """Room for the responses of so many pictures and units."""
+        empty = np.zeros((pictures, units), np.float32)
+        return cls(empty, empty.copy(), np.zeros((pictures, units, 2), np.int64))
+
+    def at(self, rows: slice) -> Responses:
+        """Those of some pictures, in the same memory."""
+        return Responses(self.peaks[rows], self.means[rows], self.places[rows])
+
 
 def find_stages(network: nn.Module, size: tuple[int, int]) -> list[Stage]:
     """The first layer that keeps places apart and the last of every resolution, from the picture upwards.
@@ -240,7 +250,7 @@ def first_filters(network: nn.Module) -> Floats | None:
 
 @torch.no_grad()
 def measure(
-    network: nn.Module, stages: Sequence[Stage], batches: Iterable[Image], preprocess: Preprocess
+    network: nn.Module, stages: Sequence[Stage], batches: Iterable[Image], most: int, preprocess: Preprocess
 ) -> tuple[Mapping[str, Responses], Floats]:
     """How strongly pictures excite the units of every stage, with flat memory.
 
@@ -248,34 +258,37 @@ def measure(
         network: in evaluation mode.
         stages: from `find_stages`.
         batches: uint8 RGB (n, H, W, 3) of the network's size, one batch after the other.
+        most: how many pictures they hold at most.
         preprocess: what the network expects.
 
     Returns:
         stage name -> responses; and the network's logits float32 (N, K).
     """
-    parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {stage.name: [] for stage in stages}
-    logits, normalise = [], Normalise(preprocess)
+    # Room is taken at once: small results between large batches would leave gaps that nothing fits into.
+    found = {stage.name: Responses.room(most, stage.channels) for stage in stages}
+    logits, done, normalise = np.zeros((most, 0), np.float32), 0, Normalise(preprocess)
     with _watched(stages, stop=False) as caught:
         for batch in batches:
-            logits.append(network(normalise(torch.from_numpy(batch))).numpy())
+            said = network(normalise(torch.from_numpy(batch))).numpy()
+            logits = logits if logits.shape[1] else np.zeros((most, said.shape[1]), np.float32)
+            rows = slice(done, done + len(batch))
+            logits[rows] = said
             for stage in stages:
-                parts[stage.name].append(_peaks(_floored(stage, caught.pop(stage.name))))
-    found = {
-        name: Responses(*(np.concatenate(column) for column in zip(*rows, strict=True))) for name, rows in parts.items()
-    }
-    return found, np.concatenate(logits)
+                _note(_floored(stage, caught.pop(stage.name)), found[stage.name].at(rows))
+            done += len(batch)
+    return {name: responses.at(slice(done)) for name, responses in found.items()}, logits[:done]
 
 
 def _floored(stage: Stage, maps: torch.Tensor) -> torch.Tensor:
     return maps if stage.activation is None else maps.clamp(min=0)
 
 
-def _peaks(maps: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _note(maps: torch.Tensor, into: Responses) -> None:
     margin = int(min(maps.shape[2:]) >= ROOMY)
     inner = maps[:, :, margin : maps.shape[2] - margin, margin : maps.shape[3] - margin]
     peaks, flat = inner.flatten(2).max(2)
-    places = torch.stack([flat // inner.shape[3], flat % inner.shape[3]], 2) + margin
-    return peaks.numpy(), maps.mean((2, 3)).numpy(), places.numpy()
+    into.peaks[:], into.means[:] = peaks.numpy(), maps.mean((2, 3)).numpy()
+    into.places[:] = torch.stack([flat // inner.shape[3], flat % inner.shape[3]], 2).numpy() + margin
 
 
 def receptive_field(network: nn.Module, stage: Stage, size: tuple[int, int], seed: int = 0) -> Field:

@@ -92,7 +92,9 @@ def show_pictures(
         DataError: fewer than 20 of them can be read.
     """
     pixels = _Pixels(model.preprocess)
-    responses, logits = measure(network, stages, _counted(pixels.batches(samples), tick), model.preprocess)
+    responses, logits = measure(
+        network, stages, _counted(pixels.batches(samples), tick), len(samples), model.preprocess
+    )
     readable = pixels.readable
     if len(readable) < LEAST:
         raise DataError(f"an atlas needs at least {LEAST} readable pictures, got {len(readable)}: give more, or none")
@@ -113,7 +115,7 @@ def show_noise(
     grey = own and len(set(preprocess.mean)) == len(set(preprocess.std)) == 1
     noise = noise_pictures(NOISE, preprocess.size, seed=seed, grey=grey)
     batches = (noise[i : i + BATCH] for i in range(0, NOISE, BATCH))
-    responses, logits = measure(network, stages, _counted(batches, tick), preprocess)
+    responses, logits = measure(network, stages, _counted(batches, tick), NOISE, preprocess)
     nothing = np.zeros((NOISE, 0), bool)
     return Seen((), (), grey, responses, probabilities(model, logits), nothing, (), False)
 

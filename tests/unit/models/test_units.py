@@ -102,12 +102,13 @@ def test_responses_are_taken_before_the_activation_clips_them() -> None:
         network.a.weight.mul_(30)
     stages = find_stages(network, (16, 16))
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-    found, logits = measure(network, stages, iter((images[:3], images[3:])), preprocess)
+    found, logits = measure(network, stages, iter((images[:3], images[3:])), 8, preprocess)
     with torch.no_grad():
         batch = Normalise(preprocess)(torch.from_numpy(images))
         raw = network.a(batch).numpy().clip(0)
         assert np.allclose(logits, network(batch).numpy(), atol=1e-5)
     assert raw.max() > 6
+    assert found["act"].peaks.shape == (5, 4)
     inner = raw[:, :, 1:-1, 1:-1].reshape(5, 4, -1)  # the outermost places see padding
     assert np.allclose(found["act"].peaks, inner.max(2), atol=1e-4)
     assert np.allclose(found["act"].means, raw.mean((2, 3)), atol=1e-4)
