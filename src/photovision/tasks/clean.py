@@ -21,7 +21,7 @@ from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.scan import Scan
 from photovision.data.split import Splits, units_of
 from photovision.tasks import clean_story as story
-from photovision.tasks.blind import NETWORK, Blind, LinearHead, describe, out_of_sample
+from photovision.tasks.blind import NETWORK, Blind, LinearHead, describe, out_of_sample, unshared
 from photovision.trust.label_errors import MIN_PICTURES, label_errors, surprise
 from photovision.trust.outliers import MIN_PICTURES as MIN_FOR_OUTLIERS
 from photovision.trust.outliers import outliers
@@ -150,14 +150,16 @@ def audit_labels(
     examined = described.at(enough(described))
     if _too_few(examined):
         return story.too_little(len(examined.codes), MIN_PICTURES, MIN_CLASS, FOLDS)
-    choice = chosen(blind, examined, began + _CHOOSING * seconds)
+    with unshared():
+        choice = chosen(blind, examined, began + _CHOOSING * seconds)
+        cleaned = _cleaned(examined, choice)
     found = label_errors(choice.probs, examined.codes)
     left_out = sorted(set(whole.names) - set(examined.names))
     told = story.Told(dataset, examined.positions, examined.codes, examined.names, examined.side)
     return story.joined(
         story.labels(told, found, choice.kind, blind.backbone, choice.probs),
         story.coverage(len(examined.codes), len(whole.codes), left_out, minutes, MIN_CLASS, FOLDS),
-        story.cleaning(told, found, _cleaned(examined, choice)),
+        story.cleaning(told, found, cleaned),
         _strays(dataset, described, blind),
     )
 
