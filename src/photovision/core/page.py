@@ -18,6 +18,8 @@ from photovision.core.files import write_json, write_text
 from photovision.core.report import Metric, Report, cell_text
 
 GLOSSARY: Mapping[str, tuple[str, str]] = {
+    "label_agreement": ("Agreement with labels", "share of labels that a head which never saw them gives, too"),
+    "faithful_maps": ("Faithful maps", "share of maps better than random order by deletion and by insertion"),
     "accuracy": ("Accuracy", "share of pictures named correctly"),
     "accuracy_leak_free": ("Leak-free accuracy", "without pictures that resemble training pictures"),
     "map_leak_free": ("Leak-free mAP", "without pictures that resemble training pictures"),

@@ -155,7 +155,7 @@ def unshared() -> AbstractContextManager[object]:
 
     Those of a linear head are too small to share: on a busy machine, threads that wait for each other stall the solver.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
     return limits

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 import photovision
+from photovision.app.cli.audit import audit
 from photovision.app.cli.calibrate import calibrate
 from photovision.app.cli.check import check
 from photovision.app.cli.compare import compare
 from photovision.app.cli.evaluate import evaluate
+from photovision.app.cli.explain import explain
+from photovision.app.cli.features import features
 from photovision.app.cli.info import info
 from photovision.app.cli.predict import predict
 from photovision.app.cli.train import train
@@ -18,7 +21,7 @@ from photovision.app.cli.weights import app as weights
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
-for command in (train, evaluate, predict, check, compare, calibrate, info):
+for command in (train, evaluate, predict, check, compare, audit, explain, features, calibrate, info):
     app.command()(command)
 app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
 

@@ -1,0 +1,333 @@
+"""Audit: whom and where a model fails, in what conditions, by what shortcuts, and beside what people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from photovision.core.drawing import percent
+from photovision.core.errors import DataError, UsageError
+from photovision.core.files import write_json, write_text
+from photovision.core.parallel import in_order
+from photovision.core.report import Finding, Metric, Report, Table
+from photovision.core.types import Floats, Image
+from photovision.data.augment import load_pixels
+from photovision.data.dataset import Dataset
+from photovision.learn.log import Listener, Progress, silent
+from photovision.tasks.card import model_card
+from photovision.tasks.evaluate import Answers, answer, judge
+from photovision.tasks.recognizer import Recognizer
+from photovision.trust.statistics import proportion
+
+MOST_PICTURES = 1000
+MOST_VALUES = 20
+"""An attribute of more values than this (file numbers, patients) is audited only when it is asked for by name."""
+_MOST_BYTES = 300_000_000
+_BATCH = 32
+_SHARE_OF_ROBUSTNESS = 0.4
+_LEAST_FOR_LABELS = 50
+_SUSPECTS_SHOWN = 24
+_LEAST_EXPLAINED, _EXPLAINED, _ORDERS, _FAITHFUL = 10, 24, 5, 0.75
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an audit is asked for.
+
+    Attributes:
+        by: attributes to compare groups by; empty takes all that have few values.
+        only: names of the checks to run; empty runs all.
+        minutes: wall time for all of them; the costly ones look at as many pictures as fit.
+        seed: of everything random.
+    """
+
+    by: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    minutes: float = 3.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        strange = [name for name in self.only if name not in CHECKS]
+        if strange:
+            raise UsageError(f"no check is called '{strange[0]}'; the checks are {', '.join(CHECKS)}")
+        if not 0 < self.minutes <= 1440:
+            raise UsageError(f"minutes should be above 0 and at most a day, got {self.minutes}")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What is audited, with everything that the checks share.
+
+    Attributes:
+        model: the model.
+        answers: what it says of the readable, labelled pictures, with embeddings.
+        by: attributes to compare groups by.
+        seconds: budget of all checks together.
+        seed: of everything random.
+        listener: told what goes on.
+    """
+
+    model: Recognizer
+    answers: Answers
+    by: tuple[str, ...]
+    seconds: float
+    seed: int
+    listener: Listener
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Rows of `answers` whose pixels the checks work on: evenly spread, as many as memory allows."""
+        height, width = self.model.preprocess.size
+        most = min(MOST_PICTURES, max(50, _MOST_BYTES // (height * width * 3)), len(self.answers.samples))
+        return np.unique(np.linspace(0, len(self.answers.samples) - 1, most).round().astype(int))
+
+    @cached_property
+    def images(self) -> Image:
+        """uint8 (M, H, W, 3): these pictures as the network sees them."""
+        samples = [self.answers.samples[int(row)] for row in self.rows]
+        loaded = in_order(samples, lambda sample: load_pixels(sample, self.model.preprocess))
+        return np.stack([image for _, image in loaded])
+
+    @cached_property
+    def part(self) -> Answers:
+        """The answers for `images`."""
+        return self.answers.at(self.rows)
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """Attribute -> one value a picture, "" where it is not known; columns of raters are no attributes."""
+        from photovision.trust.raters import is_rater
+
+        names = sorted({name for sample in self.answers.samples for name in sample.groups if not is_rater(name)})
+        return {name: [sample.groups.get(name, "") for sample in self.answers.samples] for name in names}
+
+    def check_attributes(self) -> None:
+        """Raise DataError where an attribute that was asked for does not exist."""
+        strange = [name for name in self.by if name not in self.groups]
+        if strange:
+            known = ", ".join(self.groups) or "none"
+            raise DataError(f"no picture has the attribute '{strange[0]}' to compare groups by; known: {known}")
+
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """Attributes to compare groups by: those asked for, else all with 2 to 20 values."""
+        few = [name for name, values in self.groups.items() if 2 <= len(set(values) - {""}) <= MOST_VALUES]
+        return self.by or tuple(few)
+
+    def probs(self, images: Image) -> Floats:
+        """float32 (N, C): what the model says of pictures (N, H, W, 3) at its own size."""
+        parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+        return np.concatenate([self.model.session.run(part)["probs"] for part in parts])
+
+    def tell(self, check: str) -> Callable[[int, int], None]:
+        """A callback (done, total) for one check."""
+        return lambda done, total: self.listener(Progress(check, done, total))
+
+
+def _groups(case: Case) -> Finding | None:
+    from photovision.trust.fairness import audit_groups
+
+    if not case.compared:
+        return Finding(("Groups were not compared: the data has no attributes (columns beside the label).",))
+    answers, doubt = case.answers, case.model.doubt
+    trained = (case.model.info.get("data") or {}).get("groups") or {}
+    return audit_groups(
+        case.groups,
+        case.compared,
+        classes=answers.classes,
+        probs=answers.probs,
+        truth=answers.truth,
+        right=answers.right,
+        said=answers.said,
+        sets=None if doubt is None else answers.probs >= doubt.thresholds,
+        coverage=None if doubt is None else doubt.coverage,
+        train_counts=trained,
+    )
+
+
+def _slices(case: Case) -> Finding | None:
+    from photovision.trust.slices import find_slices, finding
+
+    answers = case.answers
+    assert answers.embeddings is not None
+    found = find_slices(
+        answers.embeddings,
+        answers.right,
+        groups={name: case.groups[name] for name in case.compared},
+        classes=answers.classes,
+        truth=answers.truth,
+        seed=case.seed,
+    )
+    return finding(found, answers.samples, answers.right)
+
+
+def _shortcuts(case: Case) -> Finding | None:
+    from photovision.trust.shortcuts import shortcuts
+
+    return shortcuts(case)
+
+
+def _labels(case: Case) -> Finding | None:
+    from photovision.core.thumbnail import picture_grid
+    from photovision.trust.label_errors import label_errors
+
+    answers = case.answers
+    if answers.multilabel or len(answers.samples) < _LEAST_FOR_LABELS:
+        return None
+    found = label_errors(answers.probs, answers.truth)
+    names, n = answers.classes, len(answers.samples)
+    rate = Metric(*found.share, n)
+    if not found.shown:
+        return Finding((f"The labels of the {n:,} pictures show no errors beyond chance.",), {"label_error_rate": rate})
+    rows = found.suspects[:_SUSPECTS_SHOWN]
+    captions = [
+        f"label: {names[int(answers.truth[r])]}\nlooks like: {names[int(found.suggested[r])]}\n{answers.samples[r].id}"
+        for r in rows
+    ]
+    note = (
+        f"{len(rows)} of {len(found.suspects):,} labels that are more probably wrong than right, as this model sees it."
+    )
+    grid = picture_grid("Suspicious labels", [answers.samples[int(r)] for r in rows], captions, note)
+    told = (
+        f"{len(found.suspects):,} of {n:,} labels are more probably wrong than right; look at them before the figures."
+    )
+    suspects = [{"id": answers.samples[int(r)].id, "suggested": names[int(found.suggested[r])]} for r in found.suspects]
+    return Finding(
+        (told,), {"label_error_rate": rate}, figures=[grid] if grid else [], data={"suspicious_labels": suspects}
+    )
+
+
+def _explanations(case: Case) -> Finding | None:
+    from photovision.tasks.explain import heatmaps, subject_of
+    from photovision.trust.explain.choice import choose
+    from photovision.trust.explain.trial import trials
+
+    part = case.part
+    right = np.flatnonzero(part.right & (part.said.sum(1) > 0))
+    if len(right) < _LEAST_EXPLAINED:
+        return None
+    rows = right[np.linspace(0, len(right) - 1, min(_EXPLAINED, len(right))).round().astype(int)]
+    images, classes = case.images[rows], part.probs[rows].argmax(1)
+    subject = subject_of(case.model)
+    found = trials(subject, images, classes, heatmaps(case.model, images, classes), orders=_ORDERS, seed=case.seed)
+    n, method = len(found), choose(subject).name
+    both = Metric(*proportion(sum(t.beats_insertion and t.beats_deletion for t in found), n), n)
+    rows_of = (("insertion", [t.beats_insertion for t in found]), ("deletion", [t.beats_deletion for t in found]))
+    table = Table(
+        "Explanations",
+        ("test", "better than random order"),
+        tuple((name, Metric(*proportion(sum(better), n), n)) for name, better in rows_of),
+        f"Maps of the default explainer ({method}) for rightly named pictures, against {_ORDERS} random orders each.",
+    )
+    told = (
+        f"Maps of where it looks ({method}) beat random order in both tests on {percent(both.value)} of {n} pictures."
+    )
+    warning = (
+        f"Maps by {method} are often no better than chance for this model: see the test of each before you use it."
+    )
+    poor = both.high is not None and both.high < _FAITHFUL
+    return Finding((told,), {"faithful_maps": both}, [table], warnings=[warning] if poor else [])
+
+
+def _robustness(case: Case) -> Finding:
+    from photovision.trust.conditions import finding
+    from photovision.trust.robustness import affordable, highest, spread, suite
+
+    part = case.part
+    count = affordable(case.probs, case.images[:16], case.seconds * _SHARE_OF_ROBUSTNESS)
+    rows = spread(len(case.images), count)
+    chosen = part.at(rows)
+    found = suite(
+        case.probs,
+        chosen.right_of,
+        case.images[rows],
+        seed=case.seed,
+        probs_clean=chosen.probs,
+        confidence=None if part.multilabel else highest,
+        progress=case.tell("conditions"),
+    )
+    return finding(found, case.images[rows], total=len(case.answers.samples))
+
+
+def _raters(case: Case) -> Finding | None:
+    from photovision.trust.raters import is_rater, raters_finding
+
+    names = sorted({name for sample in case.answers.samples for name in sample.groups if is_rater(name)})
+    if not names or case.answers.multilabel:
+        return None
+    ratings = {name: [sample.groups.get(name, "") for sample in case.answers.samples] for name in names}
+    answers = case.answers
+    return raters_finding(ratings, answers.classes, answers.probs.argmax(1), answers.truth, seed=case.seed)
+
+
+CHECKS: Mapping[str, Callable[[Case], Finding | None]] = {
+    "groups": _groups,
+    "slices": _slices,
+    "shortcuts": _shortcuts,
+    "conditions": _robustness,
+    "labels": _labels,
+    "raters": _raters,
+    "explanations": _explanations,
+}
+"""Name -> check, in the order of the report; a check that has nothing to look at says None."""
+
+
+def audit(
+    model: Recognizer,
+    dataset: Dataset,
+    wish: Wish | None = None,
+    *,
+    leaked: Collection[int] = (),
+    unknown: Dataset | None = None,
+    listener: Listener = silent,
+) -> Report:
+    """Question a model.
+
+    Args:
+        model: the model.
+        dataset: labelled pictures that it did not learn from, with attributes where groups are to be compared.
+        wish: which groups, which checks, how long; everything within 3 minutes if None.
+        leaked: positions in `dataset` of pictures that resemble or belong with training pictures.
+        unknown: pictures of something else.
+        listener: told what goes on.
+
+    Returns:
+        A report of kind "audit": the evaluation, and what every check found.
+
+    Raises:
+        DataError: as for `evaluate`, or no picture has an attribute that was asked for.
+    """
+    wish = wish or Wish()
+    started = time.monotonic()
+    answers = answer(model, dataset, lambda done, total: listener(Progress("judging", done, total)), embeddings=True)
+    base = judge(model, answers, dataset, leaked=leaked, unknown=unknown)
+    case = Case(model, answers, wish.by, wish.minutes * 60 - (time.monotonic() - started), wish.seed, listener)
+    case.check_attributes()
+    found, seconds = [], {}
+    for name, check in CHECKS.items():
+        if wish.only and name not in wish.only:
+            continue
+        began = time.monotonic()
+        listener(Progress(name, 0, 1))
+        finding = check(case)
+        found += [finding] if finding else []
+        seconds[name] = round(time.monotonic() - began, 1)
+        listener(Progress(name, 1, 1))
+    report = base.including(*found)
+    return replace(
+        report,
+        kind="audit",
+        title=f"An audit on {len(answers.samples):,} pictures",
+        provenance={**report.provenance, "audit": {**asdict(wish), "seconds": seconds}},
+    )
+
+
+def rewrite_card(model: Recognizer, report: Report) -> None:
+    """Write what an audit found into the model's folder: audit.json, and a card that tells of it."""
+    found = report.to_json()
+    write_json(model.bundle.path / "audit.json", found)
+    write_text(model.bundle.path / "README.md", model_card(model.info, found))
