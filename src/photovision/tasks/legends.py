@@ -225,7 +225,8 @@ def class_figures(
 def _truly(positions: np.ndarray, probs: Floats, name: str, seen: Seen) -> str:
     if not len(positions):
         return " No real picture here is called so."
-    told = f" Real ones: {probs.max() * 100:.0f} to {probs.min() * 100:.0f} %"
+    high, low = (f"{bound * 100:.0f}" for bound in (probs.max(), probs.min()))
+    told = f" Real ones: {high} %" if high == low else f" Real ones: {high} to {low} %"
     if not seen.labelled or name not in seen.names:
         return f"{told}."
     true = int(seen.membership[positions, seen.names.index(name)].sum())
