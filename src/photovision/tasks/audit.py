@@ -28,7 +28,8 @@ MOST_VALUES = 20
 """An attribute of more values than this (file numbers, patients) is audited only when it is asked for by name."""
 _MOST_BYTES = 300_000_000
 _BATCH = 32
-_SHARE_OF_ROBUSTNESS = 0.4
+_SHARE_OF_ROBUSTNESS, _SHARE_OF_SHORTCUTS = 0.4, 0.15
+_LEAST_ANSWERS, _MAPS = 1000, 24
 _LEAST_FOR_LABELS = 50
 _SUSPECTS_SHOWN = 24
 _LEAST_EXPLAINED, _EXPLAINED, _ORDERS, _FAITHFUL = 10, 24, 5, 0.75
@@ -123,6 +124,15 @@ class Case:
         parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([self.model.session.run(part)["probs"] for part in parts])
 
+    @cached_property
+    def seconds_of_answer(self) -> float:
+        """How long one answer takes on this machine, without decoding."""
+        few = self.images[: 2 * _BATCH]
+        self.probs(few[:1])  # the first time loads libraries
+        started = time.perf_counter()
+        self.probs(few)
+        return (time.perf_counter() - started) / len(few)
+
     def tell(self, check: str) -> Callable[[int, int], None]:
         """A callback (done, total) for one check."""
         return lambda done, total: self.listener(Progress(check, done, total))
@@ -166,9 +176,22 @@ def _slices(case: Case) -> Finding | None:
 
 
 def _shortcuts(case: Case) -> Finding | None:
-    from photovision.trust.shortcuts import shortcuts
+    from photovision.tasks.explain import heatmaps
+    from photovision.trust.shortcuts import audit_shortcuts
 
-    return shortcuts(case)
+    part = case.part
+    few = np.linspace(0, len(case.images) - 1, min(_MAPS, len(case.images))).round().astype(int)
+    maps = heatmaps(case.model, case.images[few], part.probs[few].argmax(1))
+    return audit_shortcuts(
+        case.probs,
+        case.images,
+        part.truth,
+        classes=part.classes,
+        thresholds=part.thresholds,
+        heatmaps=maps,
+        answers=max(_LEAST_ANSWERS, int(_SHARE_OF_SHORTCUTS * case.seconds / case.seconds_of_answer)),
+        seed=case.seed,
+    )
 
 
 def _labels(case: Case) -> Finding | None:
@@ -213,7 +236,11 @@ def _explanations(case: Case) -> Finding | None:
     rows = right[np.linspace(0, len(right) - 1, min(_EXPLAINED, len(right))).round().astype(int)]
     images, classes = case.images[rows], part.probs[rows].argmax(1)
     subject = subject_of(case.model)
-    found = trials(subject, images, classes, heatmaps(case.model, images, classes), orders=_ORDERS, seed=case.seed)
+    maps = heatmaps(case.model, images, classes)
+    found = [
+        trials(subject, image, int(target), heat[None], orders=_ORDERS, seed=case.seed)[0]
+        for image, target, heat in zip(images, classes, maps, strict=True)
+    ]
     n, method = len(found), choose(subject).name
     both = Metric(*proportion(sum(t.beats_insertion and t.beats_deletion for t in found), n), n)
     rows_of = (("insertion", [t.beats_insertion for t in found]), ("deletion", [t.beats_deletion for t in found]))
