@@ -143,11 +143,9 @@ def test_stored_views_serve_fair_and_robust_variants(tmp_path: Path) -> None:
     model = run(data, tmp_path / "model", options)
     names = [rung["name"] for rung in model.info["rungs"]]
     assert names[:3] == ["handcrafted", "frozen", "fine-tuned"]
-    assert set(names[3:]) >= {"robust", "AugMix", "group-balanced", "reweighted"} or names[3:] == [
-        "robust",
-        "AugMix",
-        "reweighted",
-    ]
+    assert names[3:5] == ["robust", "AugMix"]
+    assert "reweighted" in names[5:]  # on the linear head, were that the best, the only fair one
+    assert "half of the varied views corrupted" in model.info["rungs"][3]["note"]
     assert set(model.info["variants"]) == {"robust", "fair"}
 
 

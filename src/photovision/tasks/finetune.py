@@ -198,6 +198,7 @@ def learn(
     climb.work.decisions[f"shortened-{study.stage.replace(' ', '-')}"] = done.shortened
     epochs = int(done.curve[-1]["epoch"])
     note += f", {epochs} epochs" if epochs == plan.epochs else f", {epochs} of {plan.epochs} epochs ({done.stopped})"
+    note += study.variant.told
     params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
     seconds = time.monotonic() - started
     score = climb.task.score(climb.task.decode(logits), study.val.targets) if study.variant.fair else done.score

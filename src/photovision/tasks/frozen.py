@@ -146,7 +146,8 @@ def climb_frozen(
     climb, material = features.climb, features.climb.material
     session = features.open()  # its export is paid once and is no part of a view's time
     started = time.monotonic()
-    views = [view for view, _ in features.views(train, augment, HEAD_VIEWS, variant)]
+    count = 2 * HEAD_VIEWS if variant.disturbed else HEAD_VIEWS  # half of the disturbed views are left as they are
+    views = [view for view, _ in features.views(train, augment, count, variant)]
     per_view = (time.monotonic() - started) / HEAD_VIEWS
     val = features.compute(material.val, "val", None, 0)[0]
     climb.tell("linear head", 0, 1)
@@ -157,6 +158,7 @@ def climb_frozen(
     source, params = features.source, count_parameters(network)
     note = f"{source.backbone} ({source.weights}) as it is, logistic regression of strength {head.strength:g} on top"
     note += f", features by {session.engine} in {session.precision}"
+    note += f", {count} views{variant.told}" if variant is not PLAIN else ""
     macs, seconds = count_macs(network, source.preprocess.size), time.monotonic() - started
     score = climb.task.score(climb.task.decode(head(val)), material.val.label_matrix)
     rung = Rung(variant.name or "frozen", score, seconds, 4 * params / 1e6, None, macs, params, note)

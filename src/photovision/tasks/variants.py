@@ -39,6 +39,13 @@ class Variant:
         """By what training views are disturbed: "corruptions", "augmix" or ""."""
         return "augmix" if self.augmix else "corruptions" if self.corruptions else ""
 
+    @property
+    def told(self) -> str:
+        """What is changed, as the end of a note on the rung."""
+        views = {"": "", "corruptions": "; half of the varied views corrupted", "augmix": "; views mixed by AugMix"}
+        fair = f"; {self.fair}, kept by the group served worst on validation" if self.fair else ""
+        return views[self.disturbed] + fair
+
     def of(self, augment: Augment) -> Augment:
         """The augmentation with what this variant adds to it."""
         return replace(augment, corruptions=self.corruptions, augmix=self.augmix) if self.disturbed else augment
