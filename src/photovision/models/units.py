@@ -183,12 +183,12 @@ def _shape(shape: tuple[int, ...], size: tuple[int, int], grid: Any) -> tuple[in
 
 @contextmanager
 def fitting_threads(macs: float) -> Iterator[None]:
-    """Within the context, torch works in one thread where a step has fewer than 1e9 multiply-adds.
+    """Within the context, torch works in one thread where a step has fewer than 4e9 multiply-adds.
 
     Small steps gain nothing from more threads, and lose much on busy cores, where each waits for the other.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if macs < 1e9 else before)
+    torch.set_num_threads(1 if macs < 4e9 else before)
     try:
         yield
     finally:

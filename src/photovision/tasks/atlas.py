@@ -34,7 +34,7 @@ from photovision.tasks.story import count, listed
 from photovision.tasks.viewing import BATCH, LEAST, NOISE, Seen, answers, draw, probabilities, show_noise, show_pictures
 from photovision.trust.preference import STRONGEST, Activity, choose_units, preferred, telling
 
-_WORK = 1.8e11
+_WORK = 1.5e11
 """Multiply-adds that one step for all pictures of a stage may cost, times steps: dear networks get fewer steps."""
 _STEPS = (32, 128)
 
