@@ -29,14 +29,20 @@ if TYPE_CHECKING:
     from photovision.core.preprocess import Preprocess as Preprocess
     from photovision.core.report import Metric as Metric
     from photovision.core.report import Report as Report
+    from photovision.core.types import Attribution as Attribution
     from photovision.core.types import Classes as Classes
     from photovision.core.types import Sample as Sample
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
+    from photovision.tasks.atlas import features as features
+    from photovision.tasks.audit import audit as audit
     from photovision.tasks.compare import compare as compare
     from photovision.tasks.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.evaluate import evaluate as evaluate
+    from photovision.tasks.explain import attribute as attribute
+    from photovision.tasks.explain import explain as explain
+    from photovision.tasks.recalibrate import recalibrate as recalibrate
     from photovision.tasks.recognizer import Recognizer as Recognizer
     from photovision.tasks.recognizer import load as load
     from photovision.tasks.train import train as train
@@ -47,11 +53,17 @@ _HOME = {
     "evaluate": "tasks.evaluate",
     "compare": "tasks.compare",
     "check": "app.check",
+    "audit": "tasks.audit",
+    "explain": "tasks.explain",
+    "attribute": "tasks.explain",
+    "features": "tasks.atlas",
+    "recalibrate": "tasks.recalibrate",
     "read_dataset": "data.read",
     "dataset_from_arrays": "data.read",
     "Dataset": "data.dataset",
     "Sample": "core.types",
     "Classes": "core.types",
+    "Attribution": "core.types",
     "Preprocess": "core.preprocess",
     "Report": "core.report",
     "Metric": "core.report",

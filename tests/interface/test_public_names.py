@@ -12,6 +12,7 @@ import photovision
 NAMES = {
     "train", "load", "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
+    "audit", "explain", "attribute", "features", "recalibrate", "Attribution",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip
 
@@ -48,7 +49,7 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
 def test_the_api_answers_without_torch() -> None:
     code = (
         "import sys, photovision as pv; pv.load, pv.evaluate, pv.compare, pv.check, pv.read_dataset,"
-        " pv.PhotoClassifier, pv.Recognizer; print('torch' in sys.modules)"
+        " pv.PhotoClassifier, pv.Recognizer, pv.audit, pv.explain, pv.recalibrate; print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False\n", "")

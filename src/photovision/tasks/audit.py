@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
@@ -306,8 +306,11 @@ CHECKS: Mapping[str, Callable[[Case], Finding | None]] = {
 def audit(
     model: Recognizer,
     dataset: Dataset,
-    wish: Wish | None = None,
     *,
+    by: Sequence[str] = (),
+    only: Sequence[str] = (),
+    minutes: float = 3.0,
+    seed: int = 0,
     leaked: Collection[int] = (),
     unknown: Dataset | None = None,
     listener: Listener = silent,
@@ -317,7 +320,10 @@ def audit(
     Args:
         model: the model.
         dataset: labelled pictures that it did not learn from, with attributes where groups are to be compared.
-        wish: which groups, which checks, how long; everything within 3 minutes if None.
+        by: attributes to compare groups by; empty takes all that have few values.
+        only: names of `CHECKS` to run; empty runs all.
+        minutes: wall time for all of them; the costly ones look at as many pictures as fit.
+        seed: of everything random.
         leaked: positions in `dataset` of pictures that resemble or belong with training pictures.
         unknown: pictures of something else.
         listener: told what goes on.
@@ -327,8 +333,9 @@ def audit(
 
     Raises:
         DataError: as for `evaluate`, or no picture has an attribute that was asked for.
+        UsageError: no check of that name.
     """
-    wish = wish or Wish()
+    wish = Wish(tuple(by), tuple(only), minutes, seed)
     started = time.monotonic()
     answers = answer(model, dataset, lambda done, total: listener(Progress("judging", done, total)), embeddings=True)
     base = judge(model, answers, dataset, leaked=leaked, unknown=unknown)

@@ -37,8 +37,8 @@ def colours(count: int = 240, *, unfair: float = 0.0, wrong: int = 0, raters: bo
     return Dataset(tuple(samples), NAMES)
 
 
-def asked(*only: str, by: tuple[str, ...] = ()) -> Wish:
-    return Wish(by=by, only=only, minutes=0.2)
+def examine(model: Recognizer, data: Dataset, *only: str, by: tuple[str, ...] = ()) -> Report:
+    return audit(model, data, by=by, only=only, minutes=0.2)
 
 
 def told(report: Report) -> str:
@@ -46,36 +46,36 @@ def told(report: Report) -> str:
 
 
 def test_a_group_that_is_served_worse_is_named(model: Recognizer) -> None:
-    report = audit(model, colours(unfair=0.5), asked("groups", by=("shop",)))
+    report = examine(model, colours(unfair=0.5), "groups", by=("shop",))
     assert report.kind == "audit"
     assert any("south" in warning for warning in report.warnings)
 
 
 def test_equal_groups_give_no_warning(model: Recognizer) -> None:
-    report = audit(model, colours(), asked("groups"))
+    report = examine(model, colours(), "groups")
     assert not any("south" in warning or "north" in warning for warning in report.warnings)
     assert any(row[0] == "shop = south" for table in report.tables for row in table.rows)
 
 
 def test_wrong_labels_are_suspected_and_right_ones_are_not(model: Recognizer) -> None:
-    dirty = audit(model, colours(wrong=12), asked("labels"))
+    dirty = examine(model, colours(wrong=12), "labels")
     suspects = {entry["id"] for entry in dirty.data["suspicious_labels"]}
     assert len(suspects & {f"{i:03d}.png" for i in range(12)}) >= 10
     assert len(suspects) <= 14
-    clean = audit(model, colours(), asked("labels"))
+    clean = examine(model, colours(), "labels")
     assert "suspicious_labels" not in clean.data
 
 
 def test_raters_are_no_groups_but_stand_beside_the_model(model: Recognizer) -> None:
-    report = audit(model, colours(raters=True), asked("groups", "raters"))
+    report = examine(model, colours(raters=True), "groups", "raters")
     assert "raters" in report.data
     assert not any("rater_a" in table.title for table in report.tables if "group" in table.title)
 
 
 def test_only_what_was_asked_for_is_run_and_timed(model: Recognizer) -> None:
-    report = audit(model, colours(60), asked("labels"))
+    report = examine(model, colours(60), "labels")
     assert set(report.provenance["audit"]["seconds"]) == {"labels"}
-    whole = audit(model, colours(90), Wish(minutes=0.1))
+    whole = audit(model, colours(90), minutes=0.1)
     assert set(whole.provenance["audit"]["seconds"]) == set(CHECKS)
     assert "mean_corruption_error" in whole.metrics
 
@@ -86,17 +86,17 @@ def test_mistakes_are_told(model: Recognizer) -> None:
     with pytest.raises(UsageError, match="minutes"):
         Wish(minutes=0)
     with pytest.raises(DataError, match=r"attribute 'sex'.*shop"):
-        audit(model, colours(60), asked("groups", by=("sex",)))
+        examine(model, colours(60), "groups", by=("sex",))
 
 
 def test_pictures_without_attributes_are_said_not_to_be_compared(model: Recognizer) -> None:
     plain = colours(60)
     bare = replace(plain, samples=tuple(replace(sample, groups={}) for sample in plain.samples))
-    assert "Groups were not compared" in told(audit(model, bare, asked("groups")))
+    assert "Groups were not compared" in told(examine(model, bare, "groups"))
 
 
 def test_the_card_tells_what_the_audit_found(tmp_path: Path) -> None:
     one = load(colour_bundle(tmp_path / "model"))
-    rewrite_card(one, audit(one, colours(unfair=0.5), asked("groups")))
+    rewrite_card(one, examine(one, colours(unfair=0.5), "groups"))
     assert "south" in (tmp_path / "model" / "README.md").read_text()
     assert (tmp_path / "model" / "audit.json").is_file()

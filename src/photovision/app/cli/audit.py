@@ -55,7 +55,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     others = strangers(unknown) if unknown else None
     with shown() as listener:
         part = judged_part(dataset, recognizer.info, split, counted(listener, "checking pictures"))
-        report = audit(recognizer, part.dataset, wish, leaked=part.leaked, unknown=others, listener=listener)
+        report = audit(recognizer, part.dataset, **vars(wish), leaked=part.leaked, unknown=others, listener=listener)
     report = replace(report, summary=(*report.summary, part.note))
     print_report(report, output, as_json)
     if card:
