@@ -1,0 +1,69 @@
+"""explain: which places of a picture did the model decide by, and may that be believed?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photovision.app.cli.options import Json, Model, ReportFolder
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE|FOLDER|PATTERN|-...", help="Pictures to explain, up to 200.")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="cam, eigencam, occlusion, rise; in torch: gradcam, hirescam, integrated-gradients, rollout. May be"
+        " repeated; default: what suits the model.",
+        show_default=False,
+    ),
+]
+
+
+def explain(
+    model: Model,
+    pictures: Files,
+    output: ReportFolder = None,
+    method: Methods = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--class", metavar="NAME", help="Class to explain; default: the most probable one of each picture."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The model's training data, to show the pictures that it was reminded of.")
+    ] = None,
+    tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Whether each map is tested.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random orders and shuffled weights of the tests.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Show why a model answers pictures as it does, and whether the explanation may be believed."""
+    import sys
+    from itertools import islice
+
+    from photovision.app.cli.output import print_report
+    from photovision.app.pictures import find_pictures
+    from photovision.app.progress import counted, shown
+    from photovision.data.read import read_dataset
+    from photovision.tasks.explain import AUTO, MOST
+    from photovision.tasks.explain import explain as find_out
+    from photovision.tasks.recognizer import load
+
+    recognizer = load(model)
+    dataset = None if data is None else read_dataset(data)
+    files = list(islice(find_pictures(pictures, sys.stdin), MOST + 1))
+    with shown() as listener:
+        report = find_out(
+            recognizer,
+            files,
+            methods=method or (AUTO,),
+            target=target,
+            data=dataset,
+            tests=tests,
+            seed=seed,
+            progress=counted(listener, "explaining"),
+        )
+    print_report(report, output, as_json)
