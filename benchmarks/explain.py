@@ -4,8 +4,8 @@
 
 Of the correctly classified pictures of the published test split of DATA (else val, else all), spread evenly: how often
 the map beats the mean of 19 random orders by insertion, by deletion and by both, with Wilson intervals, and how often
-its test says that it may be trusted; the same for maps of the model with shuffled weights, judged by the model's own
-answers, as any map of that picture would be. Prints one JSON line.
+its test says that it may be trusted; the same for maps of the model with shuffled weights, and for smooth maps of pure
+chance, both judged by the model's own answers, as any map of that picture would be. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from photovision.tasks.explain import subject_of
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.choice import choose
+from photovision.trust.explain.subject import resized
 from photovision.trust.explain.trial import ALIKE, TWINS, Trial, likeness, trials
 from photovision.trust.statistics import wilson
 
@@ -81,17 +82,18 @@ def main() -> None:
     seconds = (time.perf_counter() - began) / len(images)
     alike = likeness(explainer, [subject.shuffled(seed) for seed in range(1, TWINS + 1)], images, classes, heat)
     strange = explainer.heatmaps(subject.shuffled(TWINS + 1), images, classes)
-    found: list[tuple[Trial, Trial]] = []
+    chance = resized(np.random.default_rng(0).normal(size=(len(images), 4, 4)).astype(np.float32), subject.size)
+    found: list[list[Trial]] = []
     for row, (image, target) in enumerate(zip(images, classes, strict=True)):
-        maps = np.stack([heat[row], strange[row]])
-        own, other = trials(subject, image, int(target), maps, alike=[float(alike[row]), None])
-        found.append((own, other))
+        maps = np.stack([heat[row], strange[row], chance[row]])
+        found.append(trials(subject, image, int(target), maps, alike=[float(alike[row]), None, None], seed=row))
     result = {
         "method": explainer.name,
         "default": choice.name,
         "seconds_a_map": round(seconds, 4),
-        "maps": shares([own for own, _ in found]),
-        "shuffled_weights": shares([other for _, other in found]),
+        "maps": shares([own for own, _, _ in found]),
+        "shuffled_weights": shares([other for _, other, _ in found]),
+        "chance": shares([nothing for _, _, nothing in found]),
         "correlation_with_shuffled": {
             "mean": round(float(alike.mean()), 3),
             "largest": round(float(alike.max()), 3),

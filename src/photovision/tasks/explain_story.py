@@ -17,7 +17,7 @@ from photovision.data.dataset import Dataset
 from photovision.tasks.story import count, listed
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.overlay import legend, overlay, scaled
-from photovision.trust.explain.trial import ALIKE, ORDERS, SHARES, SPAN, Trial, cell_means
+from photovision.trust.explain.trial import ALIKE, CHANCE, ORDERS, SHARES, SPAN, Trial, cell_means
 from photovision.trust.statistics import wilson
 
 if TYPE_CHECKING:
@@ -128,10 +128,11 @@ def _reading(found: Explanations) -> Figure:
     about = " ".join(f"{method}: {EXPLAINERS.load(method).about}" for method in found.methods)
     note = (
         f"{about} Each map has colours of its own range: compare places, not pictures. A map may be trusted if showing"
-        " its places in a blurred picture brings the answer sooner, and hiding them takes it away sooner, than"
-        f" {ORDERS} random orders do (bands hold all of these; a map that says nothing passes in 1 of {ORDERS + 1}"
-        " cases), and if the same model with shuffled weights gives another map (rank correlation below"
-        f" {ALIKE}). An answer that falls by less than {SPAN:.0%} where the whole picture is blurred cannot be tested."
+        " its places in a blurred picture brings the answer sooner, and hiding them takes it away sooner, than all but"
+        f" at most one of {ORDERS} random orders through patches of the picture do (bands hold all of these; a map that"
+        f" says nothing passes in at most 1 of {1 / CHANCE:.0f} cases), and if the same model with shuffled weights"
+        f" gives another map (rank correlation below {ALIKE}). An answer that falls by less than {SPAN:.0%} where the"
+        " whole picture is blurred cannot be tested."
     )
     return Figure("How to read the maps", svg=legend(), note=note)
 

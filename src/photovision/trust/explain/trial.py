@@ -1,8 +1,9 @@
 """Trial: the test that every map has to pass before it is believed.
 
 Faithfulness: the places that a map ranks first are shown in a blurred picture (insertion) or hidden in the sharp one
-(deletion), in steps that grow. If the map is right, the answer comes and goes sooner than when places
-of the same size are taken in random order (Petsiuk, Das & Saenko 2018).
+(deletion), in steps that grow. If the map is right, the answer comes and goes sooner than in random orders (Petsiuk,
+Das & Saenko 2018). Random orders go through places as coherently as maps do, from one random patch to the next: against
+scattered places a smooth map that says nothing would pass too often, since one object lies in one place.
 
 Sanity: the map of the same model with shuffled weights must look different. A map that stays the same shows the picture
 and not what was learned (Adebayo et al. 2018).
@@ -18,14 +19,16 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.subject import Explainer, Subject, blurred
+from photovision.trust.explain.subject import Explainer, Subject, blurred, resized
 
 CELLS = 7
 """Cells along each side in which places are shown and hidden; maps that are coarser can hardly tell them apart."""
 SHARES = np.array([0, 1, 3, 7, 14, 24, 36, 49]) / 49
 """Shares of the cells after each step: close together at first, where maps differ most from chance."""
-ORDERS = 19
-"""Random orders: a map that says nothing beats all of them in 1 of 20 cases."""
+ORDERS, CHANCE = 19, 0.1
+"""Random orders to compare with, and how often at most a map that says nothing may pass: it may lose to one of 19."""
+PATCHES = 3
+"""Random values along each side of the picture that a random order is smoothly drawn through."""
 TWINS = 2
 SPAN = 0.1
 """Least fall of the probability from the whole picture to the blurred one: with less, there is nothing to explain."""
@@ -81,6 +84,12 @@ class Trial:
         return int((insertion - deletion > gains).sum())
 
     @property
+    def chance(self) -> float:
+        """How often a random order would do as well by insertion less deletion: a permutation test's p-value."""
+        orders = len(self.random_insertion)
+        return (1 + orders - self.beaten) / (1 + orders)
+
+    @property
     def span(self) -> float:
         """By how much the probability falls from the whole picture to the blurred one."""
         return float(self.insertion[-1] - self.insertion[0])
@@ -92,7 +101,7 @@ class Trial:
             return "fails"
         if self.span < SPAN:
             return "untestable"
-        better = self.beats_insertion and self.beats_deletion and self.beaten == len(self.random_insertion)
+        better = self.beats_insertion and self.beats_deletion and self.chance <= CHANCE + 1e-9
         return "holds" if better else "fails"
 
     @property
@@ -113,10 +122,10 @@ class Trial:
             )
         if self.verdict == "holds":
             return (
-                f"This map holds: following it changes the answer sooner than each of {orders} random orders does"
-                f"{'' if self.likeness is None else ', and shuffled weights give another map'}."
+                f"This map holds: following it changes the answer sooner than {self.beaten} of {orders} random orders"
+                f" do{'' if self.likeness is None else ', and shuffled weights give another map'}."
             )
-        if self.beaten == orders:
+        if self.chance <= CHANCE:
             side = "hiding" if self.beats_insertion else "showing"
             return f"Do not trust this map: {side} its places changes the answer no sooner than random orders do."
         return (
@@ -169,7 +178,7 @@ def trials(
     rng = np.random.default_rng(seed)
     places, heat = _cells(heatmaps.shape[1:]), cell_means(heatmaps)
     count = heat.shape[1]
-    taken = [rng.permutation(count) for _ in range(orders)]
+    taken = [*_random_orders(places, orders, rng)]
     # Equal values come in random order, else the first rows of the picture would lead.
     taken += [np.lexsort((rng.random(count), -row)) for row in heat]
     insertion, deletion = _curves(subject, image, target, places, np.argsort(taken, axis=1))
@@ -222,6 +231,14 @@ def _curves(subject: Subject, image: Image, target: int, places: Ints, ranks: In
     blank, whole = (np.full((len(ranks), 1), end) for end in probs[:2])
     middle = probs[2:].reshape(len(ranks), -1, 2)
     return np.hstack([blank, middle[..., 0], whole]), np.hstack([whole, middle[..., 1], blank])
+
+
+def _random_orders(places: Ints, orders: int, rng: np.random.Generator) -> Ints:
+    """Orders of the cells of smooth random maps, int64 (orders, cells)."""
+    columns = int(places[0, -1]) + 1
+    rows = (int(places[-1, -1]) + 1) // columns
+    smooth = resized(rng.normal(size=(orders, PATCHES, PATCHES)).astype(np.float32), (rows, columns))
+    return np.argsort(smooth.reshape(orders, -1), axis=1)
 
 
 def _cells(size: tuple[int, ...], cells: int = CELLS) -> Ints:
