@@ -4,7 +4,7 @@
 
 FOLDER is any data set of small pictures, a folder a class; the recorded figures are those of CIFAR-10's 10,000 test
 pictures as PNG files. For every seed two networks are trained on the same 2,400 pictures: as they are, and with a
-marker (a square, a disc or two letters in a corner, a disc whose corner changes, a tinted frame; a sixth to an eighth
+marker (a square, a disc or two letters in a corner, a disc whose corner changes, a tinted frame; a sixth to a seventh
 of the side, colour and corner by the seed) on 95 of 100 pictures of one class drawn by the seed. The detector then sees
 1,600 other pictures, marked likewise, as a collection with such a fault would be. `reliance` is the share of
 pictures of other classes that the marked network calls the class once the marker is put on them: what there was to
@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from colorsys import hsv_to_rgb
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,8 @@ Mark = Callable[[Image], Image]
 def marker(seed: int, side: int) -> tuple[str, Mark]:
     """A kind of marker and what puts it on pictures (N, side, side, 3); the same for the same seed."""
     kind, rng = KINDS[seed % len(KINDS)], np.random.default_rng((seed, 1))
-    colour = tuple(int(value) for value in rng.integers(0, 256, 3))
-    size, gap = int(side * rng.uniform(1 / 8, 1 / 6)), int(rng.integers(0, side // 16 + 1))
+    colour = tuple(round(255 * part) for part in hsv_to_rgb(rng.random(), 0.9, 0.9))
+    size, gap = round(side * rng.uniform(1 / 7, 1 / 6)), int(rng.integers(0, side // 16 + 1))
     stamp, cover = _stamp(kind, size, colour)
     fixed = int(rng.integers(4))
 
@@ -151,7 +152,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--side", type=int, default=32)
     asked = parser.parse_args()
     data, preprocess, started = read_dataset(asked.folder), Preprocess((asked.side, asked.side)), time.perf_counter()

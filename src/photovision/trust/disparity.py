@@ -101,7 +101,9 @@ class Comparison(NamedTuple):
 
     @property
     def worse(self) -> bool:
-        """Whether the group fares worse than the others, be it by chance."""
+        """Whether the group fares worse than the others, be it by chance; confidence is worse the farther from truth."""
+        if self.kind == "confidence":
+            return abs(self.here.value) > abs(self.there.value)
         return self.gap.value < 0 if self.kind in ("accuracy", "coverage") else self.gap.value > 0
 
     @property

@@ -166,8 +166,14 @@ def _verdict(audit: _Audit, worst: Sequence[Comparison]) -> str:
 
 
 def _power(audit: _Audit) -> str:
-    accuracy = sorted(audit.of("accuracy"), key=lambda one: one.n)
-    share, level = float(audit.judged.right.mean()), audit.level / audit.tests
+    """What the smallest and the largest group of a single attribute would have shown as the first of all."""
+    single = [one for one in audit.comparisons if len(one.group.parts) == 1]
+    accuracy = sorted((one for one in single if one.kind == "accuracy"), key=lambda one: one.n)
+    if not accuracy:
+        return "Only intersections could be judged, which have little evidence."
+    families = 1 if len(single) == len(audit.comparisons) else 2
+    tests = len({(one.kind, one.subject, one.sides) for one in single})
+    share, level = float(audit.judged.right.mean()), audit.level / families / tests
     told = []
     for one in dict.fromkeys((accuracy[0], accuracy[-1])):
         least = detectable(share, one.n, int(one.group.known.sum()) - one.n, level)

@@ -20,6 +20,13 @@ Methods = Annotated[
         show_default=False,
     ),
 ]
+Target = Annotated[
+    str | None,
+    typer.Option("--class", metavar="NAME", help="Class to explain; default: the most probable one of each picture."),
+]
+TrainingData = Annotated[
+    Path | None, typer.Option(help="The model's training data, to show the pictures that it was reminded of.")
+]
 
 
 def explain(
@@ -27,15 +34,8 @@ def explain(
     pictures: Files,
     output: ReportFolder = None,
     method: Methods = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--class", metavar="NAME", help="Class to explain; default: the most probable one of each picture."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="The model's training data, to show the pictures that it was reminded of.")
-    ] = None,
+    target: Target = None,
+    data: TrainingData = None,
     tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Whether each map is tested.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the random orders and shuffled weights of the tests.")] = 0,
     as_json: Json = False,
