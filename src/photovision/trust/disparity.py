@@ -101,7 +101,7 @@ class Comparison(NamedTuple):
 
     @property
     def worse(self) -> bool:
-        """Whether the group fares worse than the others, be it by chance; confidence is worse the farther from truth."""
+        """Whether the group fares worse than the others, be it by chance; confidence, if farther from the truth."""
         if self.kind == "confidence":
             return abs(self.here.value) > abs(self.there.value)
         return self.gap.value < 0 if self.kind in ("accuracy", "coverage") else self.gap.value > 0
