@@ -25,7 +25,7 @@ from photovision.trust.transplant import Answer, Bench, Confirmed, Flags, transp
 
 LEAST_PICTURES = 40
 """With fewer pictures nothing is tested."""
-_MASKED, _MARKED = 300, 150  # pictures for either mask, and for each marker
+_MASKED, _MARKED = 200, 100  # pictures for either mask, and for each marker
 _CENTRE = 0.5**0.5  # side of the centred rectangle of half the area
 
 
@@ -90,7 +90,7 @@ def find_shortcuts(
         truth: int64 (N,) class indices, or 0/1 (N, C) for multi-label.
         thresholds: float32 (C,), the least probability that counts as true; multi-label only, 0.5 where None.
         heatmaps: float32 (M, H, W), explanations of some pictures, positive where it speaks for the answer.
-        answers: about how many pictures the model may be asked about; a third goes to masks and markers.
+        answers: about how many pictures the model may be asked about; a quarter goes to masks and markers.
         seed: of what is drawn by chance.
 
     Raises:
@@ -106,12 +106,12 @@ def find_shortcuts(
     width = calls(images[:1]).shape[1]
     true = truth > 0 if truth.ndim == 2 else np.arange(width) == truth[:, None]
     bench = Bench(calls, _saying(truth.ndim == 2, thresholds), images, true)
-    part = rng.permutation(len(images))[: min(_MASKED, answers // 10)]
+    part = rng.permutation(len(images))[: min(_MASKED, answers // 20)]
     plain = _ask(bench, images[part])
     accuracy = {"whole picture": plain}
     for name, inside in (("centre gone", True), ("border gone", False)):
         accuracy[name] = _ask(bench, _masked(images[part], inside))
-    marked = part[: min(_MARKED, answers // 20)]
+    marked = part[: min(_MARKED, answers // 40)]
     markers = {
         kind: _stability(_ask(bench, plant(kind, images[marked], rng)), plain[: len(marked)]) for kind in MARKERS
     }
