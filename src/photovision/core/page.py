@@ -48,7 +48,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "mean_corruption_error": ("Error in bad conditions", "share wrong, over all conditions and severities"),
     "clean_accuracy": ("Accuracy without them", "share right of the same pictures as they are"),
     "worst_group_accuracy": ("Worst group", "share right in the group of pictures that is served worst"),
-    "group_gap": ("Gap between groups", "how much less often it is right in the group served worst than in the best"),
+    "group_gap": ("Gap between groups", "the group served worst against all others, within the same classes"),
     "fair_worst_group": ("Worst group, fair training", "share right in the group served worst, on test pictures"),
     "fair_gain": ("Gain in the worst group", "through fair training, on the same test pictures"),
     "robust_corrupted_accuracy": ("Accuracy after corruption", "share right of test pictures in bad conditions"),

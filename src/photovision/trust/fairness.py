@@ -63,7 +63,7 @@ def audit_groups(
         level: the probability that any group is named although none differs, at most.
 
     Returns:
-        metrics `worst_group_accuracy` and `group_gap` (the worst group's difference within classes); tables of the
+        metrics `worst_group_accuracy` and `group_gap` (its difference to the others within classes); tables of the
         groups; charts; a warning for every group found, or a sentence saying what would have been seen; `data` under
         "fairness".
 
@@ -133,13 +133,16 @@ def _finding(
 ) -> Finding:
     trained = representation(audit.attributes, train_counts, audit.min_group)
     worst = audit.worst
-    accuracy = audit.of("accuracy")
+    # Of many small intersections one looks bad by chance: where none is found, single attributes tell more.
+    single = [one for one in audit.of("accuracy") if len(one.group.parts) == 1]
+    surely = [one for one in worst if one.kind == "accuracy"]
     metrics = {}
-    if accuracy:
-        low = min(accuracy, key=lambda one: one.here.value)
-        gap = min(accuracy, key=lambda one: one.gap.value)
-        metrics["worst_group_accuracy"] = Metric(*low.here, low.n)
-        metrics["group_gap"] = Metric(*gap.gap, gap.n, "points")
+    if surely or single:
+        low = min(surely or single, key=lambda one: one.here.value)
+        metrics = {
+            "worst_group_accuracy": Metric(*low.here, low.n),
+            "group_gap": Metric(*low.gap, low.n, "points"),
+        }
     parity = parity_table(audit.attributes, audit.judged.said, audit.judged.true, audit.judged.classes, audit.min_group)
     tables = [*means, parity, trained.table, _too_few(audit)]
     return Finding(
@@ -198,8 +201,8 @@ def _told(one: Comparison, audit: _Audit, coverage: float | None) -> str:
         return f"{name}: {held}, {there} elsewhere; {sure}."
     if one.kind == "confidence":
         return (
-            f"{name}: the model's confidence is {100 * one.here.value:+.1f} points from the truth on {one.n:,}"
-            f" pictures, {100 * one.there.value:+.1f} on the others; {sure}."
+            f"{name}: stated confidence minus truth is {100 * one.here.value:+.1f} points on {one.n:,} pictures,"
+            f" {100 * one.there.value:+.1f} on the others; {sure}."
         )
     what = "overlooked" if one.kind == "missed" else "named where it is not"
     return f"{name}: '{one.subject}' is {what} for {here} of {one.n:,} pictures, {there} elsewhere; {sure}."

@@ -34,6 +34,7 @@ LEAST = 12
 SUSPECTS = 3
 """How many classes go from screening to the search, and one region of each to confirmation."""
 CORNERS = "one corner, another from picture to picture"
+_EXAMPLES = 4
 _ROUND = 3  # the part of the classes that goes on to the next round of screening
 _LIKE = 0.25  # the share of other classes that are set aside as look-alikes
 
@@ -70,7 +71,8 @@ class Confirmed(NamedTuple):
         n: pairs of pictures behind each of the three shares.
         kept: where it is found, share of `target`'s pictures still called so when the region comes from a picture of
             another class; `own`, when it comes from another picture of `target`.
-        examples: (host, donor) positions of pairs that moved, at most 4, with the composites uint8 (E, H, W, 3).
+        examples: where it is found, (host, donor) positions of at most 4 pairs whose host was called something else
+            before, with their `composites` uint8 (E, H, W, 3).
     """
 
     target: int
@@ -81,10 +83,10 @@ class Confirmed(NamedTuple):
     effect: Estimate
     excess: Estimate
     n: int
-    examples: tuple[tuple[int, int], ...]
-    composites: Image
     kept: Estimate | None = None
     own: Estimate | None = None
+    examples: tuple[tuple[int, int], ...] = ()
+    composites: Image | tuple[Image, ...] = ()
 
     @property
     def found(self) -> bool:
@@ -254,8 +256,6 @@ def _confirm(
     moved, control, centre = (
         _clustered(f[used], givers[used], z) for f, (_, givers) in zip(flags, trials, strict=True)
     )
-    shown = np.flatnonzero(flags[0])[:4]
-    masks = np.broadcast_to(region.masks, (len(donors), *bench.size))[shown]
     found = Confirmed(
         c,
         region.name,
@@ -265,10 +265,11 @@ def _confirm(
         difference(control, moved),
         difference(centre, moved),
         len(used),
-        tuple((int(hosts[i]), int(donors[i])) for i in shown),
-        bench.paste(masks, donors[shown], hosts[shown]),
     )
-    return _needed(bench, rng, c, region, donors, strangers, found) if found.found else found
+    if not found.found:
+        return found
+    found = _needed(bench, rng, region, donors, strangers, found)
+    return _with_examples(bench, region, donors, hosts, np.flatnonzero(flags[0]), found)
 
 
 def _strongest_corners(bench: Bench, rng: np.random.Generator, c: int, rows: Rows, donors: Rows) -> Flags:
@@ -282,14 +283,24 @@ def _strongest_corners(bench: Bench, rng: np.random.Generator, c: int, rows: Row
 
 
 def _needed(
-    bench: Bench, rng: np.random.Generator, c: int, region: Region, donors: Rows, strangers: Rows, found: Confirmed
+    bench: Bench, rng: np.random.Generator, region: Region, donors: Rows, strangers: Rows, found: Confirmed
 ) -> Confirmed:
-    """What becomes of the pictures of class c when the region comes from elsewhere."""
+    """What becomes of the class's own pictures when the region comes from elsewhere."""
     shares = []
     for givers in (strangers, rng.permutation(donors)):
-        said = bench.says(bench.ask(region, givers, donors))[:, c]
+        said = bench.says(bench.ask(region, givers, donors))[:, found.target]
         shares.append(_clustered(said, donors, _normal(0.975)))
     return found._replace(kept=shares[0], own=shares[1])
+
+
+def _with_examples(bench: Bench, region: Region, donors: Rows, hosts: Rows, moved: Rows, found: Confirmed) -> Confirmed:
+    """Up to four pairs whose host was called something else before."""
+    some = moved[: 4 * _EXAMPLES]
+    before = bench.says(bench.answer(bench.images[hosts[some]]))[:, found.target]
+    shown = some[~before][:_EXAMPLES]
+    masks = np.broadcast_to(region.masks, (len(donors), *bench.size))[shown]
+    pairs = tuple((int(hosts[i]), int(donors[i])) for i in shown)
+    return found._replace(examples=pairs, composites=bench.paste(masks, donors[shown], hosts[shown]))
 
 
 def _without_look_alikes(true: Flags, hosts: Rows, flags: Flags, c: int) -> Rows:
