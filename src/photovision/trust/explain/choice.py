@@ -18,8 +18,9 @@ class Choice(NamedTuple):
 def choose(subject: Subject) -> Choice:
     """The class activation map where it is exact and fine enough, else occlusion; both need no torch.
 
-    Measured with `benchmarks/explain.py`: where maps are 7 x 7 or finer, the class activation map stands its test as
-    often as occlusion and takes one run of the network instead of 164; maps of 4 x 4 places are too coarse to stand it.
+    Measured with `benchmarks/explain.py`: maps of 4 x 4 places are too coarse to stand the trial, where occlusion beats
+    random orders on 200 of 200 pictures. Of 7 x 7 places they beat them on 183 of 200, occlusion on 96 of 100, for
+    which it takes thirty times as long.
     """
     if subject.layer is None:
         return Choice(
