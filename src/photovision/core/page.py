@@ -19,6 +19,7 @@ from photovision.core.report import Metric, Report, cell_text
 
 GLOSSARY: Mapping[str, tuple[str, str]] = {
     "label_agreement": ("Agreement with labels", "share of labels that a head which never saw them gives, too"),
+    "maps_that_hold": ("Maps that hold", "share of maps that stood their test"),
     "faithful_maps": ("Faithful maps", "share of maps better than random order by deletion and by insertion"),
     "accuracy": ("Accuracy", "share of pictures named correctly"),
     "accuracy_leak_free": ("Leak-free accuracy", "without pictures that resemble training pictures"),
