@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "photovision"
 MODULES = sorted(SOURCE.rglob("*.py"))
-FLOORS = ("core", "data", "runtime", "models", "learn", "trust", "tasks", "app")
+FLOORS = ("core", "data", "runtime", "models", "learn", "trust", "tasks", "deploy", "service", "app")
 CORE_MAY = {"numpy", "PIL", "photovision", "__future__"}
 CORE_MAY_INSIDE = {"jinja2", "markupsafe"}
 TORCH = {"torch", "torchvision", "timm", "accelerate"}
 TRAINING = {"classify", "climb", "finetune", "finish", "frozen", "scratch", "train", "work", "handcrafted"}
+TRAINING |= {"prune", "distill"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -91,7 +92,7 @@ def test_core_needs_numpy_and_pillow_only(path: Path) -> None:
 @every_module
 def test_torch_is_loaded_by_training_only(path: Path) -> None:
     place = path.relative_to(SOURCE).parts
-    if place[0] in ("models", "learn") or (place[0] == "tasks" and path.stem in TRAINING):
+    if place[0] in ("models", "learn") or (place[0] in ("tasks", "deploy") and path.stem in TRAINING):
         return
     assert TORCH.isdisjoint(at_import_time(read(path)))
 

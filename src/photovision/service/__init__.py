@@ -1,0 +1,1 @@
+"""A model behind HTTP: the service, its record of predictions, and what that record says."""
