@@ -1,0 +1,72 @@
+"""Renew: what a model knows of its own limits, learned anew for a graph that was changed.
+
+A graph with other weights or other arithmetic has other logits and embeddings. Its temperature, its thresholds, its
+prediction sets, its gate and its references are therefore learned from its own answers, so that confidence stays true.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photovision.core.errors import DataError, ModelError
+from photovision.core.types import Floats
+from photovision.data.dataset import Dataset
+from photovision.runtime.bundle import Bundle
+from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.remember import remember
+from photovision.trust.calibrate import fit_temperature
+from photovision.trust.scores import choose_thresholds
+
+
+def renew(folder: Path, info: dict[str, Any], training: Dataset, validation: Dataset) -> dict[str, Any]:
+    """Learn temperature, thresholds, sets, gate and references from what the graph in a folder answers.
+
+    Writes the temperature into `model.onnx`, and `doubt.safetensors` and `references.safetensors` beside it.
+
+    Args:
+        folder: of a bundle in the making; its `model.onnx` gives probs, logits and embedding.
+        info: what its bundle.json will say.
+        training: pictures that the network learned from, its references; classes in the model's order.
+        validation: labelled pictures that it did not learn from; classes in the model's order.
+
+    Returns:
+        `info` with "temperature", "thresholds" and "doubt" renewed.
+
+    Raises:
+        DataError: no validation picture could be read.
+        ModelError: the graph has no temperature to set.
+    """
+    multilabel = bool(info["multilabel"])
+    said = Recognizer(Bundle(folder, {**info, "doubt": None})).respond(validation)
+    rows = np.flatnonzero(np.isfinite(said.logits).all(1))
+    if not len(rows):
+        raise DataError("none of the validation pictures could be read: check the files")
+    logits, truth = said.logits[rows], validation.truth[rows]
+    temperature = fit_temperature(logits, truth, multilabel=multilabel)
+    set_temperature(folder / "model.onnx", temperature)
+    thresholds = choose_thresholds(_sigmoid(logits / temperature), truth).tolist() if multilabel else None
+    renewed = {**info, "temperature": temperature, "thresholds": thresholds}
+    seed = int((info.get("training") or {}).get("seed", 0))
+    model = Recognizer(Bundle(folder, {**renewed, "doubt": None}))
+    return {**renewed, "doubt": remember(model, training, validation, folder, seed)}
+
+
+def set_temperature(graph: Path, temperature: float) -> None:
+    """Write another temperature into an ONNX file; raises ModelError where it has none."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(graph), load_external_data=False)
+    for tensor in model.graph.initializer:
+        if tensor.name == "temperature":
+            tensor.CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
+            onnx.save(model, str(graph))
+            return
+    raise ModelError("the graph of this model has no temperature to set: train it again to be able to optimise it")
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -60, 60))), dtype=np.float32)
