@@ -12,6 +12,7 @@ import numpy as np
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.system import cores, cpu_flags
 from photovision.core.types import Image
+from photovision.runtime.graph import check_graph
 
 Engine = Literal["auto", "openvino", "onnxruntime"]
 Precision = Literal["f32", "bf16"]
@@ -61,8 +62,7 @@ def open_session(
     Raises:
         ModelError: the file is missing, not a graph, or refers to files outside itself.
     """
-    if not graph.is_file():
-        raise ModelError(f"the graph {graph} does not exist; the bundle is incomplete, copy or train it again")
+    check_graph(graph)
     if engine not in ("auto", "openvino", "onnxruntime"):
         raise UsageError(f"engine should be auto, openvino or onnxruntime, got '{engine}'")
     if engine == "auto":
