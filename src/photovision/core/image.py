@@ -92,7 +92,7 @@ def read_header(content: bytes) -> Header:
         raise UnreadableImage(f"the picture: cannot be decoded ({_reason(error)})") from None
 
 
-def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> Pillow.Image:
+def decode(source: str | Path | bytes, least: tuple[int, int] | None = None, most: int = MAX_PIXELS) -> Pillow.Image:
     """Decode one picture, upright and in RGB.
 
     Transparent pictures are laid on white; 16-bit ones keep their full range scaled to 8 bits; of animated ones the
@@ -102,9 +102,10 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
         source: path of a file, or the bytes of one.
         least: (H, W) of the upright picture that is enough for the caller; large JPEGs are then decoded at 1/2, 1/4
             or 1/8 in the DCT domain, never below this size, which is several times faster.
+        most: pixels that the file may have; more are refused from its header alone.
 
     Raises:
-        UnreadableImage: not a picture of a known format, truncated, damaged, or larger than MAX_PIXELS.
+        UnreadableImage: not a picture of a known format, truncated, damaged, or with more than `most` pixels.
 
     Example:
         >>> buffer = io.BytesIO(); Pillow.new("L", (4, 2)).save(buffer, "PNG")
@@ -115,7 +116,7 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
     try:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         with _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
-            return _decode(picture, least)
+            return _decode(picture, least, most)
     except UnreadableImage as error:
         raise UnreadableImage(f"{name}: {error}") from None
     except OSError as error:
@@ -162,10 +163,10 @@ def _quiet() -> Iterator[None]:
                 _quietness.filters.__exit__(None, None, None)
 
 
-def _decode(picture: Pillow.Image, least: tuple[int, int] | None) -> Pillow.Image:
+def _decode(picture: Pillow.Image, least: tuple[int, int] | None, most: int) -> Pillow.Image:
     width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise UnreadableImage(f"has {width} x {height} pixels, more than the limit of {MAX_PIXELS:,}")
+    if width * height > most:
+        raise UnreadableImage(f"has {width} x {height} pixels, more than the limit of {most:,}")
     orientation = picture.getexif().get(_ORIENTATION, 1)
     if least is not None and picture.format == "JPEG":
         rows, columns = least

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UsageError
-from photovision.core.image import decode, to_array
+from photovision.core.image import MAX_PIXELS, decode, to_array
 from photovision.core.types import Floats, Image, check_image
 
 Fit = Literal["squash", "crop"]
@@ -60,10 +60,10 @@ class Preprocess:
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise UsageError(f"mean and std should have 3 values, std above 0, got {self.mean} and {self.std}")
 
-    def load(self, source: str | Path | bytes) -> Image:
-        """Decode a picture and bring it to `size`: uint8 RGB (H, W, 3). Raises UnreadableImage."""
+    def load(self, source: str | Path | bytes, most: int = MAX_PIXELS) -> Image:
+        """Decode a picture of up to `most` pixels to `size`: uint8 RGB (H, W, 3). Raises UnreadableImage."""
         # Twice the size keeps enough detail for the antialiasing filter to work on.
-        picture = decode(source, least=(2 * self.size[0], 2 * self.size[1]))
+        picture = decode(source, (2 * self.size[0], 2 * self.size[1]), most)
         return self._resize(picture)
 
     def apply(self, image: Image) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,6 +121,26 @@ class Classes:
         """The k most probable classes with their probabilities, most probable first."""
         order = np.argsort(-self.probs, kind="stable")[:k]
         return [(self.classes[i], float(self.probs[i])) for i in order]
+
+    def to_json(self, k: int = 5) -> dict[str, Any]:
+        """JSON-ready: label, prob, the k most probable classes, known; novelty, set and labels where the model has them.
+
+        Example:
+            >>> Classes(np.float32([0.25, 0.75]), ("cat", "dog")).to_json(1)
+            {'label': 'dog', 'prob': 0.75, 'top': [{'label': 'dog', 'prob': 0.75}], 'known': None}
+        """
+        value: dict[str, Any] = {
+            "label": self.label,
+            # Nothing is calibrated for strangers.
+            "prob": None if self.known is False else round(self.prob, 6),
+            "top": [{"label": label, "prob": round(prob, 6)} for label, prob in self.top(k)],
+            "known": self.known,
+        }
+        if self.novelty is not None and self.prediction_set is not None:
+            value |= {"novelty": round(self.novelty, 4), "set": list(self.prediction_set)}
+        if self.multilabel:
+            value["labels"] = list(self.labels)
+        return value
 
     def _repr_html_(self) -> str:
         """A row of bars, for notebooks."""

@@ -139,9 +139,10 @@ class Recognizer:
                 yield answer.error
                 continue
             file = str(answer.item) if isinstance(answer.item, (str, Path)) else None
-            yield self._classes(answer.outputs, file)
+            yield self.answer(answer.outputs, file)
 
-    def _classes(self, outputs: dict[str, np.ndarray], file: str | None) -> Classes:
+    def answer(self, outputs: dict[str, np.ndarray], file: str | None = None) -> Classes:
+        """What the graph's outputs for one picture mean: `probs` float (C,), and `novelty` where there is a gate."""
         probs = outputs["probs"].astype(np.float32)
         if self.doubt is None:
             return Classes(probs, self.classes, self.multilabel, self.thresholds, file)

@@ -79,19 +79,8 @@ def _remembered(names: Iterable[str], waiting: deque[str]) -> Iterator[str]:
 
 def _json_lines(most: int) -> Say:
     def say(file: str, answer: Answer) -> None:
-        value: dict[str, object]
-        if isinstance(answer, Exception):
-            value = {"file": file, "error": _reason(file, answer)}
-        else:
-            top = [{"label": label, "prob": round(prob, 6)} for label, prob in answer.top(most)]
-            prob = None if answer.known is False else round(answer.prob, 6)  # nothing is calibrated for strangers
-            value = {"file": file, "label": answer.label, "prob": prob, "top": top}
-            value["known"] = answer.known
-            if answer.novelty is not None and answer.prediction_set is not None:
-                value |= {"novelty": round(answer.novelty, 4), "set": list(answer.prediction_set)}
-            if answer.multilabel:
-                value["labels"] = list(answer.labels)
-        print(json.dumps(value), flush=True)
+        said = {"error": _reason(file, answer)} if isinstance(answer, Exception) else answer.to_json(most)
+        print(json.dumps({"file": file, **said}), flush=True)
 
     return say
 
