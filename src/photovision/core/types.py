@@ -123,7 +123,7 @@ class Classes:
         return [(self.classes[i], float(self.probs[i])) for i in order]
 
     def to_json(self, k: int = 5) -> dict[str, Any]:
-        """JSON-ready: label, prob, the k most probable classes, known; novelty, set and labels where the model has them.
+        """JSON-ready: label, prob, the k most probable classes, known; novelty, set, labels where the model has them.
 
         Example:
             >>> Classes(np.float32([0.25, 0.75]), ("cat", "dog")).to_json(1)
