@@ -17,11 +17,12 @@ from photovision.app.cli.features import features
 from photovision.app.cli.info import info
 from photovision.app.cli.predict import predict
 from photovision.app.cli.train import train
+from photovision.app.cli.ui import ui
 from photovision.app.cli.weights import app as weights
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
-for command in (train, evaluate, predict, check, compare, audit, explain, features, calibrate, info):
+for command in (train, evaluate, predict, check, compare, audit, explain, features, calibrate, info, ui):
     app.command()(command)
 app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
 

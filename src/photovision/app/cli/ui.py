@@ -1,0 +1,44 @@
+"""ui: a local web page to look at pictures, models and data with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FOLDER]", help="Folder with models, data sets and reports; default: this one."),
+]
+Models = Annotated[
+    list[Path] | None,
+    typer.Option("--model", metavar="MODEL", help="A model to use; may be repeated.", show_default=False),
+]
+PORT = 8707
+
+
+def ui(
+    folder: Folder = None,
+    model: Models = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help=f"Default: {PORT}, or a free one.", show_default=False)
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened.")] = True,
+) -> None:
+    """Open a local web page to recognise, browse, train, read reports and compare."""
+    from photovision.app.cli.output import note
+    from photovision.core.errors import DataError, MissingExtra
+
+    try:
+        from photovision.app.web.serve import listen, serve
+    except ImportError as error:
+        raise MissingExtra(error.name or "fastapi", "serve", "the local page") from None
+    if folder is not None and not folder.is_dir():
+        raise DataError(f"{folder} is not a folder: give one that holds models, data sets or reports")
+    from photovision.app.web.state import State, named
+
+    state = State(folder or (None if model else Path.cwd()), named(model or []))
+    socket = listen(PORT if port is None else port, exact=port is not None)
+    note(f"the page is at http://127.0.0.1:{socket.getsockname()[1]} (Ctrl-C ends it)")
+    serve(state, socket, browser)

@@ -1,0 +1,200 @@
+"""State: what the local page works on: one folder with its models and data sets, found when first asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from photovision.core.errors import DataError, ModelError, UsageError
+from photovision.core.image import SUFFIXES
+
+if TYPE_CHECKING:
+    from photovision.tasks.recognizer import Recognizer
+
+DEEPEST, MOST_FOLDERS = 4, 2000
+"""How far below the folder models and data sets are looked for, and in how many folders at most."""
+
+_TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test"))
+
+
+class State:
+    """What all views of the page share; safe to use from several threads.
+
+    Args:
+        folder: where models, data sets and reports lie; None for a page about given models only. Nothing outside it is
+            ever read or written, but for the given models.
+        models: name -> bundle, in addition to those in `folder`.
+
+    Example:
+        >>> State(None, {}).models
+        {}
+    """
+
+    def __init__(self, folder: Path | None, models: Mapping[str, Path] | None = None) -> None:
+        self.folder = None if folder is None else folder.resolve()
+        self._given = dict(models or {})
+        self._found: tuple[dict[str, Path], dict[str, Path]] | None = None
+        self._loaded: dict[str, Recognizer] = {}
+        self._guard = threading.RLock()
+        self._locks: dict[str, threading.RLock] = {}
+
+    @property
+    def models(self) -> dict[str, Path]:
+        """Name -> folder of every bundle: the given ones, then those in `folder` by their relative path."""
+        found = self._look()[0]
+        given = {path.resolve() for path in self._given.values()}
+        return {**self._given, **{name: path for name, path in found.items() if path not in given}}
+
+    @property
+    def data(self) -> dict[str, Path]:
+        """Name -> folder of every data set in `folder`, named by its relative path; the folder itself by its name."""
+        return dict(self._look()[1])
+
+    def refresh(self) -> None:
+        """Look anew, after something was written."""
+        with self._guard:
+            self._found = None
+
+    def warm(self) -> None:
+        """Load the first model in a thread, so that the first picture need not wait for it."""
+
+        def load() -> None:
+            from photovision.core.errors import PhotovisionError
+
+            for name in list(self.models)[:1]:
+                try:
+                    with self.using(name) as model:
+                        _ = model.session
+                except PhotovisionError:  # the view that needs the model tells what is wrong with it
+                    return
+
+        # Not a daemon: a process that ends while a library is being loaded would crash.
+        threading.Thread(target=load, name="warm").start()
+
+    @contextmanager
+    def using(self, name: str) -> Iterator[Recognizer]:
+        """A model for one thread at a time, since a network's buffers are shared; loaded at first use.
+
+        Raises ModelError where there is none of that name, or it cannot be read.
+        """
+        with self._lock(name):
+            if name not in self._loaded:
+                from photovision.tasks.recognizer import load
+
+                self._loaded[name] = load(self.path_of(name))
+            yield self._loaded[name]
+
+    def path_of(self, name: str) -> Path:
+        """The bundle of that name; raises ModelError where there is none."""
+        models = self.models
+        if name not in models:
+            raise ModelError(f"there is no model '{name}' here, only {', '.join(models) or 'none'}: reload the page")
+        return models[name]
+
+    def data_of(self, name: str) -> Path:
+        """The data set of that name; raises DataError where there is none."""
+        data = self.data
+        if name not in data:
+            raise DataError(f"there is no data set '{name}' here, only {', '.join(data) or 'none'}: reload the page")
+        return data[name]
+
+    def inside(self, relative: str) -> Path:
+        """A path below `folder`, links resolved; raises UsageError for one that leaves it."""
+        if self.folder is None:
+            raise UsageError("the page was opened without a folder: start it with 'photovision ui FOLDER'")
+        return within(self.folder, relative)
+
+    def _lock(self, name: str) -> threading.RLock:
+        with self._guard:
+            return self._locks.setdefault(name, threading.RLock())
+
+    def _look(self) -> tuple[dict[str, Path], dict[str, Path]]:
+        with self._guard:
+            if self._found is None:
+                self._found = ({}, {}) if self.folder is None else find(self.folder)
+            return self._found
+
+
+def within(folder: Path, relative: str) -> Path:
+    """The path `relative` below `folder`, links resolved; raises UsageError for one that leaves the folder.
+
+    Example:
+        >>> within(Path("/tmp"), "../etc/passwd")
+        Traceback (most recent call last):
+        photovision.core.errors.UsageError: '../etc/passwd' is not inside the folder of this page
+    """
+    top = folder.resolve()
+    try:
+        path = (top / relative).resolve()
+    except (OSError, ValueError):  # a NUL byte, or a name longer than the system takes
+        path = top.parent
+    if not path.is_relative_to(top):
+        raise UsageError(f"{relative!r} is not inside the folder of this page")
+    return path
+
+
+def find(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Models and data sets in `folder` and below it, name -> path, sorted; links are not followed."""
+    models: dict[str, Path] = {}
+    data: dict[str, Path] = {}
+    waiting, seen = [(folder, 0)], 0
+    while waiting and seen < MOST_FOLDERS:
+        place, depth = waiting.pop(0)
+        seen += 1
+        name = place.relative_to(folder).as_posix() if place != folder else folder.name or str(folder)
+        if (place / "bundle.json").is_file():
+            models[name] = place
+            continue
+        children = _folders(place)
+        if _is_data(place, children):
+            data[name] = place
+            # Models may lie beside class folders, but no data set lies inside another.
+            models |= {c.relative_to(folder).as_posix(): c for c in children if (c / "bundle.json").is_file()}
+        elif depth < DEEPEST:
+            waiting += [(child, depth + 1) for child in children]
+    return models, data
+
+
+def _is_data(place: Path, children: list[Path]) -> bool:
+    if any((place / name).is_file() for name in _TABLES):
+        return True
+    if any(child.name.lower() in _SPLITS and _folders(child) for child in children):
+        return True
+    return sum(_holds_pictures(child) for child in children if not (child / "bundle.json").is_file()) >= 2
+
+
+def _holds_pictures(place: Path) -> bool:
+    return any(entry.suffix.lower() in SUFFIXES for entry in _entries(place))
+
+
+def _folders(place: Path) -> list[Path]:
+    return sorted(entry for entry in _entries(place) if entry.is_dir() and not entry.is_symlink())
+
+
+def _entries(place: Path) -> Iterator[Path]:
+    try:
+        yield from (entry for entry in place.iterdir() if not entry.name.startswith("."))
+    except OSError:  # a folder that may not be read holds nothing for us
+        return
+
+
+def named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Models by the shortest end of their path that tells them apart.
+
+    Example:
+        >>> list(named([Path("a/model"), Path("b/model"), Path("c/other")]))
+        ['a/model', 'b/model', 'other']
+    """
+    found: dict[str, Path] = {}
+    resolved = list(dict.fromkeys(path.resolve() for path in paths))
+    for path in resolved:
+        for length in range(1, len(path.parts) + 1):
+            name = "/".join(path.parts[-length:])
+            if sum(tuple(name.split("/")) == other.parts[-length:] for other in resolved) == 1:
+                break
+        found[name] = path
+    return found

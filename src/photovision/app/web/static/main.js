@@ -1,0 +1,125 @@
+// The page: which view is shown, its shortcuts, the theme. A view is a module views/NAME.js that exports
+// `async function show(root, state)` and may give back a function that cleans up when the view is left.
+//
+// state.overview   {folder, models: [{name, ...}], data: [{name}]} as /api/recognise/overview gives it
+// state.model      name of the chosen model, kept between views; null where there is none
+// state.params     URLSearchParams of the address, as in #/browse?data=flowers
+// state.keys       {key: [what it does, function]}: the view's own shortcuts, which go before the page's
+// state.reload()   asks for the overview again, after a training
+// state.go(view, params)   goes to another view
+import { api, attempt, el, fill } from "./dom.js";
+import { show as recognise } from "./views/recognise.js";
+import { show as browse } from "./views/browse.js";
+import { show as train } from "./views/train.js";
+import { show as reports } from "./views/reports.js";
+import { show as compare } from "./views/compare.js";
+
+const VIEWS = {
+  recognise: { title: "Recognise", key: "r", show: recognise },
+  browse: { title: "Browse", key: "b", show: browse },
+  train: { title: "Train", key: "t", show: train },
+  reports: { title: "Reports", key: "e", show: reports },
+  compare: { title: "Compare", key: "c", show: compare },
+};
+const main = document.getElementById("main");
+const state = {
+  overview: { folder: null, models: [], data: [] },
+  model: null,
+  params: new URLSearchParams(),
+  keys: {},
+  async reload() {
+    const found = await attempt(() => api("/api/recognise/overview"));
+    if (found) state.overview = found;
+    const names = state.overview.models.map((model) => model.name);
+    if (!names.includes(state.model)) state.model = names[0] ?? null;
+  },
+  go(view, params = {}) {
+    const query = new URLSearchParams(params).toString();
+    location.hash = `#/${view}${query ? `?${query}` : ""}`;
+  },
+};
+let leave = null;
+let turn = 0;
+
+async function route() {
+  const [name, query] = location.hash.replace(/^#\//, "").split("?");
+  if (location.hash === "#main") return; // the skip link
+  const view = VIEWS[name] ? name : "recognise";
+  const mine = ++turn;
+  await leave?.();
+  if (mine !== turn) return;
+  leave = null;
+  state.params = new URLSearchParams(query ?? "");
+  state.keys = {};
+  document.title = `${VIEWS[view].title} · Photovision`;
+  for (const link of document.querySelectorAll("#views a")) {
+    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const root = el("div", { class: `view ${view}` });
+  fill(main, root);
+  scrollTo(0, 0);
+  const left = await attempt(() => VIEWS[view].show(root, state));
+  if (mine === turn) leave = left;
+  else await left?.();
+}
+
+const pageKeys = {
+  ...Object.fromEntries(Object.entries(VIEWS).map(([name, { title, key }]) => [key, [title, () => state.go(name)]])),
+  m: ["Light or dark", switchTheme],
+  "?": ["These shortcuts", showKeys],
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input:not([type=range], [type=checkbox], [type=radio]), textarea, select");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const found = state.keys[event.key] ?? pageKeys[event.key];
+  if (!found) return;
+  event.preventDefault();
+  found[1](event);
+});
+
+function showKeys() {
+  const names = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space" };
+  const rows = Object.entries({ ...pageKeys, ...state.keys }).sort(([a], [b]) => (a in state.keys ? 0 : 1) - (b in state.keys ? 0 : 1));
+  fill(
+    document.getElementById("keys-list"),
+    rows.map(([key, [what]]) => [el("dt", {}, el("kbd", {}, names[key] ?? key)), el("dd", {}, what)]).flat(),
+  );
+  document.getElementById("keys").showModal();
+}
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function switchTheme() {
+  const next = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  localStorage.setItem("theme", next);
+  labelTheme();
+}
+
+function labelTheme() {
+  const button = document.getElementById("theme");
+  button.textContent = isDark() ? "☀" : "☾";
+  button.setAttribute("aria-label", isDark() ? "Light colours" : "Dark colours");
+  button.title = isDark() ? "Light colours (m)" : "Dark colours (m)";
+}
+
+fill(
+  document.getElementById("views"),
+  Object.entries(VIEWS).map(([name, { title }]) => el("a", { href: `#/${name}`, dataset: { view: name } }, title)),
+);
+document.getElementById("theme").addEventListener("click", switchTheme);
+document.getElementById("help").addEventListener("click", showKeys);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", labelTheme);
+addEventListener("hashchange", route);
+labelTheme();
+await state.reload();
+await route();
