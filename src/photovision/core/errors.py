@@ -7,6 +7,7 @@
     ├── ModelError          a bundle is missing, foreign, corrupt or too new
     ├── ExportError         the exported graph does not decide like the trained network
     ├── LicenceError        a part may not be used for the stated purpose
+    ├── RecordError         the record of predictions cannot be opened, written or read
     └── MissingExtra        an optional library is not installed
 
 A message says what was expected, what was got and what to do, in one line. The command line prints it and exits with
@@ -42,6 +43,10 @@ class ExportError(PhotovisionError):
 
 class LicenceError(PhotovisionError):
     """A part may not be used for the stated purpose."""
+
+
+class RecordError(PhotovisionError):
+    """The record of predictions cannot be opened, written or read."""
 
 
 class MissingExtra(PhotovisionError):

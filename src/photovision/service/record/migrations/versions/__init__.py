@@ -1,0 +1,1 @@
+"""The steps, oldest first; what has been released is never changed."""
