@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from photovision.app.progress import Lines, shown
+from photovision.app.progress import Lines, shown, told
 from photovision.learn.log import Progress
 
 
@@ -51,3 +53,16 @@ def test_without_a_terminal_lines_are_written(capsys: pytest.CaptureFixture[str]
     with shown() as listener:
         listener(Progress("judging", 3, 3))
     assert capsys.readouterr().err == "judging  3/3\n"
+
+
+def test_programs_read_events(tmp_path: Path) -> None:
+    lines = io.StringIO()
+    with told(Lines(lines), tmp_path / "new" / "events.jsonl") as listener:
+        for step in range(100):
+            listener(Progress("fine-tuned", step, 100, "loss 0.5", {"loss": 0.5}))
+        listener(Progress("fine-tuned", 1, 1, "val 90 %", {"rung": {"name": "fine-tuned"}}))
+    events = [json.loads(line) for line in (tmp_path / "new" / "events.jsonl").read_text().splitlines()]
+    assert events[0]["facts"] == {"loss": 0.5}
+    assert events[-1]["facts"]["rung"]["name"] == "fine-tuned"
+    assert len(events) < 20, "steps of milliseconds do not fill the disk"
+    assert "val 90 %" not in lines.getvalue(), "people saw the stage's own last line"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
+from photovision.core.files import explained
 from photovision.learn.log import Listener, Progress
 
 EVERY = 5.0
 """Seconds between two lines of a log."""
+EVENTS_EVERY = 0.5
+"""Seconds between two events of one stage for programs."""
 
 
 @contextmanager
@@ -28,6 +33,51 @@ def shown(stream: TextIO | None = None) -> Iterator[Listener]:
 def counted(listener: Listener, stage: str) -> Callable[[int, int], None]:
     """A callback (done, total) that reports to a listener."""
     return lambda done, total: listener(Progress(stage, done, total))
+
+
+@contextmanager
+def told(listener: Listener, events: Path | None) -> Iterator[Listener]:
+    """The listener, and beside it a file of events for programs, where one is named; see `Events`."""
+    if events is None:
+        yield listener
+        return
+    with explained(events):
+        events.parent.mkdir(parents=True, exist_ok=True)
+        file = events.open("w", encoding="utf-8")
+    with file:
+        also = Events(file)
+
+        def both(progress: Progress) -> None:
+            listener(progress)
+            also(progress)
+
+        yield both
+
+
+class Events:
+    """A listener for programs: JSON Lines with time (seconds since 1970), stage, done, total, line and facts.
+
+    A line when a stage begins, when it ends, when a rung is climbed, and at most twice a second between.
+
+    Args:
+        stream: where the lines go; each is flushed.
+        clock: seconds since 1970.
+
+    Example:
+        >>> Events(sys.stdout, clock=lambda: 7.0)(Progress("fine-tuned", 5, 20, "loss 0.41", {"loss": 0.41}))
+        {"time": 7.0, "stage": "fine-tuned", "done": 5, "total": 20, "line": "loss 0.41", "facts": {"loss": 0.41}}
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
+        self._stream, self._clock = stream, clock
+        self._stage, self._told = "", 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = self._clock()
+        due = progress.done >= progress.total or now - self._told >= EVENTS_EVERY
+        if progress.stage != self._stage or due or "rung" in progress.facts:
+            self._stage, self._told = progress.stage, now
+            print(json.dumps({"time": now, **vars(progress)}, default=str), file=self._stream, flush=True)
 
 
 class Lines:
@@ -47,6 +97,8 @@ class Lines:
         self._stage, self._began, self._told = "", 0.0, 0.0
 
     def __call__(self, progress: Progress) -> None:
+        if "rung" in progress.facts:  # its stage has ended with a line
+            return
         now = self._clock()
         fresh = progress.stage != self._stage
         if fresh:
@@ -95,6 +147,8 @@ def _bars(stream: TextIO) -> Iterator[Listener]:
         tasks: dict[str, TaskID] = {}
 
         def listener(progress: Progress) -> None:
+            if "rung" in progress.facts:
+                return
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(progress.stage, line="")
             task = tasks[progress.stage]

@@ -32,6 +32,27 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What a person decided about the label of one picture, see `photovision.data.corrections`.
+
+    Attributes:
+        id: the sample's id.
+        was: the classes that the data give it.
+        decision: "label", "leave out", "right" or "undone".
+        label: the classes that are true of it, where the decision is "label".
+        time: when, in UTC as ISO 8601.
+        applied: whether the data follow it; False where they do not fit it (any more).
+    """
+
+    id: str
+    was: tuple[str, ...]
+    decision: str
+    label: tuple[str, ...] = ()
+    time: str = ""
+    applied: bool = False
+
+
 class FileSamples(Sequence[Sample]):
     """Samples of picture files, each made when it is asked for, so that a million files fit in little memory.
 
@@ -86,6 +107,7 @@ class Dataset:
         multilabel: whether a picture may have any number of classes.
         problems: what was found wrong while reading.
         source: name of the format it was read from.
+        corrections: what people decided about labels; the samples follow those that are `applied`.
 
     Example:
         >>> data = Dataset((Sample("a", Path("a.png"), ("x",)), Sample("b", Path("b.png"), ("y",))), ("x", "y"))
@@ -99,6 +121,7 @@ class Dataset:
     multilabel: bool = False
     problems: tuple[Problem, ...] = ()
     source: str = "memory"
+    corrections: tuple[Correction, ...] = ()
 
     def __post_init__(self) -> None:
         known = set(self.classes)

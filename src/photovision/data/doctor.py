@@ -16,6 +16,7 @@ from photovision.core.image import decode
 from photovision.core.report import Figure, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Ints
+from photovision.data.corrections import NAME
 from photovision.data.dataset import SPLITS, Dataset, Problem
 from photovision.data.scan import Scan
 from photovision.data.split import Splits
@@ -87,7 +88,7 @@ def check(dataset: Dataset, scan: Scan, splits: Splits) -> Report:
     """
     view = _view(dataset, scan, splits)
     findings = _Findings()
-    for examine in (_counts, _broken, _duplicates, _class_names, _sizes, _kinds, _giveaways):
+    for examine in (_counts, _broken, _corrections, _duplicates, _class_names, _sizes, _kinds, _giveaways):
         examine(view, findings)
     return Report(
         kind="check",
@@ -168,6 +169,28 @@ def _broken(view: _View, found: _Findings) -> None:
     note = f"The first {NAMED} of each kind are named; report.json has all {len(problems):,}."
     rows = tuple((p.id, p.kind, p.message) for p in named)
     found.tables.append(Table("Files left out", ("file", "kind", "what is wrong"), rows, note))
+
+
+def _corrections(view: _View, found: _Findings) -> None:
+    """What people decided about labels, which the data follow."""
+    every = view.dataset.corrections
+    if not every:
+        return
+    found.data["corrections"] = [{**vars(c), "was": list(c.was), "label": list(c.label)} for c in every]
+    applied = [c for c in every if c.applied]
+    changed, out = (sum(c.decision == name for c in applied) for name in ("label", "leave out"))
+    found.summary.append(
+        f"{NAME} corrects {changed:,} {'label' if changed == 1 else 'labels'} and leaves out {out:,}"
+        f" {'picture' if out == 1 else 'pictures'}."
+    )
+    if stale := [c.id for c in every if not c.applied]:
+        found.warnings.append(
+            f"{_so_many(stale, 'correction', 'corrections')} in {NAME} that the data do not fit any more, not applied."
+        )
+    rows = tuple((c.id, ", ".join(c.was), ", ".join(c.label) or c.decision, c.time) for c in applied[:NAMED])
+    if rows:
+        note = f"The first {NAMED} of {len(applied):,}; {NAME} beside the pictures has all."
+        found.tables.append(Table("Labels corrected by hand", ("file", "was", "now", "when"), rows, note))
 
 
 def _duplicates(view: _View, found: _Findings) -> None:

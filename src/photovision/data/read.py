@@ -9,6 +9,7 @@ import numpy as np
 
 from photovision.core.errors import DataError
 from photovision.core.types import Image, Sample
+from photovision.data.corrections import Corrections, corrected
 from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS, Format, clean, ordered
 
@@ -17,15 +18,21 @@ Pictures = Sequence[str | Path | np.ndarray] | np.ndarray
 
 
 def read_dataset(
-    source: str | Path, *, format: str | None = None, multilabel: bool | None = None, label_column: str | None = None
+    source: str | Path,
+    *,
+    format: str | None = None,
+    multilabel: bool | None = None,
+    label_column: str | None = None,
+    corrections: bool = True,
 ) -> Dataset:
-    """Read the names and labels of pictures; no picture is opened.
+    """Read the names and labels of pictures, as people corrected them; no picture is opened.
 
     Args:
         source: a folder, or the path of a table.
         format: name of a format, one of `FORMATS.names()`; found out if None.
         multilabel: whether a picture may have several labels; found out if None.
         label_column: the table's column to take labels from; `label` or one of its other names if None.
+        corrections: whether `photovision-labels.csv` beside the pictures counts, see `photovision.data.corrections`.
 
     Raises:
         DataError: it does not exist, has no pictures, or its labels cannot be understood.
@@ -44,8 +51,14 @@ def read_dataset(
     for name in names:
         known: Format = FORMATS.load(name)
         if format is not None or known.detects(path):
-            return known.read(path, multilabel=multilabel, label_column=label_column)
+            dataset = known.read(path, multilabel=multilabel, label_column=label_column)
+            return corrected(dataset, Corrections(root_of(path))) if corrections else dataset
     raise DataError(f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet): give one of these")
+
+
+def root_of(source: Path) -> Path:
+    """The folder that a data set lies in: itself, or the folder of its table."""
+    return source if source.is_dir() else source.parent
 
 
 def dataset_from_arrays(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,12 +18,15 @@ class Progress:
         stage: what is being done, such as "fine-tuned".
         done, total: in steps.
         line: figures worth seeing now, such as "loss 0.41, val 88.2 %".
+        facts: the same for programs, JSON-ready: of the loop "epoch" (0 to the number of epochs), "loss", and after a
+            validation "val" and "best", shares; at the end of a rung {"rung": what `Rung.to_json` gives}.
     """
 
     stage: str
     done: int
     total: int
     line: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 Listener = Callable[[Progress], None]

@@ -274,10 +274,12 @@ class _Run:
         state = self.state
         recent = float(np.mean(state.losses[-50:]))
         line = f"epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}, loss {recent:.3f}"
+        done = state.epoch * self.steps + state.step
+        facts = {"epoch": done / self.steps, "loss": recent}
         if state.best_score is not None:
             line += f", val {state.curve[-1]['val']:.1%} (best {state.best_score.value:.1%})"
-        done = state.epoch * self.steps + state.step
-        self.setting.listener(Progress(self.setting.stage, done, state.epochs * self.steps, line))
+            facts |= {"val": state.curve[-1]["val"], "best": state.best_score.value}
+        self.setting.listener(Progress(self.setting.stage, done, state.epochs * self.steps, line, facts))
 
     def _any(self, wish: bool) -> bool:
         """Whether any process wants to stop: all must stop at the same step, or they would wait for ever."""

@@ -129,6 +129,11 @@ class Climb:
         if self.work.accelerator.is_main_process:
             self.listener(Progress(stage, done, total, line))
 
+    def reached(self, rung: Rung) -> None:
+        """Tell programs that listen that a rung is climbed."""
+        if self.work.accelerator.is_main_process:
+            self.listener(Progress(rung.name, 1, 1, f"val {rung.val}", {"rung": rung.to_json()}))
+
     def setting(self, stage: str) -> Setting:
         """For a run of the loop that ends at the latest when the budget does."""
         listener = self.listener if self.work.accelerator.is_main_process else (lambda progress: None)

@@ -131,24 +131,38 @@ def run(dataset: Dataset, output: Path, options: Options, listener: Listener = s
 
 def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
     """All rungs that the budget allows, from the cheapest to the dearest."""
+    rungs = []
+    for reached in _ladder(climb, wanted):
+        climb.reached(reached.rung)
+        rungs.append(reached)
+    return rungs
+
+
+def _ladder(climb: Climb, wanted: Source) -> Iterator[Reached]:
+    """One rung after the other, each learned when it is asked for."""
     handcrafted = climb_handcrafted(climb, 0.12 * climb.left)
     augment = Augment(flip=_mirrored(climb, handcrafted))
-    rungs = [handcrafted.reached]
+    yield handcrafted.reached
     wanted = _fitting(wanted, climb)
     if wanted.weights == "none":
-        return [*rungs, climb_scratch(climb, wanted, augment)]
+        yield climb_scratch(climb, wanted, augment)
+        return
     features = open_features(climb, wanted)
     own = climb.material.small and len(climb.material.train) >= _ENOUGH_FOR_SCRATCH and climb.options.weights == "auto"
     train = _affordable(features, 0.15 if own else 0.3)
     if own:  # many small pictures: a network of their own size learns more from them than enlarged ones can teach
         if len(train) >= _ENOUGH_FOR_FROZEN:
-            rungs.append(climb_frozen(features, train, augment)[0])
-        return [*rungs, climb_scratch(climb, choose("small_resnet", "none", None), augment)]
+            yield climb_frozen(features, train, augment)[0]
+        yield climb_scratch(climb, choose("small_resnet", "none", None), augment)
+        return
     frozen, per_view = climb_frozen(features, train, augment)
-    rungs.append(frozen)
+    yield frozen
     upper = climb_upper(features, frozen, train, augment, per_view)
+    if upper is not None:
+        yield upper
     whole = climb_whole(climb, upper or frozen, climb.material.train, augment)
-    return rungs + [reached for reached in (upper, whole) if reached is not None]
+    if whole is not None:
+        yield whole
 
 
 def best_of(rungs: list[Reached]) -> Reached:

@@ -73,6 +73,8 @@ def _learned(climb: Climb, plain: Reached, variants: list[Variant]) -> list[Reac
         if variant.name in climb.ahead:  # its own time comes
             climb.ahead.remove(variant.name)
         found.append(plain.again(variant))
+        if found[-1] is not None:
+            climb.reached(found[-1].rung)
     return [reached for reached in found if reached is not None]
 
 

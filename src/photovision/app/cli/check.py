@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Json, LabelColumn, Multilabel, ReportFolder
+from photovision.app.cli.options import Data, Events, Json, LabelColumn, Multilabel, ReportFolder
 
 
 def check(
@@ -20,17 +20,18 @@ def check(
     label_column: LabelColumn = None,
     multilabel: Multilabel = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split that would be drawn.")] = 0,
+    events: Events = None,
     as_json: Json = False,
 ) -> None:
     """Examine pictures before training: broken files, copies, leaks, skew, giveaways; with --labels wrong labels."""
     from photovision.app.check import SUSPECTS, write_suspects
     from photovision.app.check import check as examine
     from photovision.app.cli.output import note, print_report
-    from photovision.app.progress import counted, shown
+    from photovision.app.progress import counted, shown, told
     from photovision.data.read import read_dataset
 
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
-    with shown() as listener:
+    with shown() as people, told(people, events) as listener:
         report = examine(
             dataset,
             labels=labels,

@@ -13,6 +13,9 @@ ReportFolder = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder for report.html, report.json and report.md.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
+Events = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write progress for programs into this file, as JSON Lines.")
+]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the table that holds the labels.")]
 Multilabel = Annotated[
     bool | None, typer.Option("--multilabel/--single-label", help="Whether pictures have several labels.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Data, Json, LabelColumn, Multilabel
+from photovision.app.cli.options import Data, Events, Json, LabelColumn, Multilabel
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
@@ -58,6 +58,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     replay: Replay = None,
     label_column: LabelColumn = None,
     multilabel: Multilabel = None,
+    events: Events = None,
     as_json: Json = False,
 ) -> None:
     """Train a model within a time budget, and prove how good it is.
@@ -79,12 +80,12 @@ def train(  # noqa: PLR0913 - one parameter a flag
         tracked = tuple(track or ())
         options = Options(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
         options = dataclasses.replace(options, fair_by=fair_by, robust=asked)
-    _run(dataset, output, options, as_json)
+    _run(dataset, output, options, events, as_json)
 
 
-def _run(dataset: Dataset, output: Path, options: Options, as_json: bool) -> None:
+def _run(dataset: Dataset, output: Path, options: Options, events: Path | None, as_json: bool) -> None:
     from photovision.app.cli.output import note
-    from photovision.app.progress import shown
+    from photovision.app.progress import shown, told
     from photovision.learn.log import silent
 
     if _first_process():
@@ -92,8 +93,9 @@ def _run(dataset: Dataset, output: Path, options: Options, as_json: bool) -> Non
 
     from photovision.tasks.train import run
 
-    with shown() as listener:
-        model = run(dataset, output, options, listener if _first_process() else silent)
+    first = _first_process()
+    with shown() as people, told(people, events if first else None) as listener:
+        model = run(dataset, output, options, listener if first else silent)
     if _first_process():
         _print(model, output, as_json)
 
