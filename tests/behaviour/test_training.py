@@ -26,7 +26,7 @@ from photovision.tasks.evaluate import evaluate
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.train import run, train
 
-DOUBT = {"doubt.safetensors", "references.safetensors"}
+DOUBT = {"doubt.safetensors", "references.safetensors", "heldout.safetensors"}
 FILES = DOUBT | {
     "DATASHEET.md",
     "bundle.json",

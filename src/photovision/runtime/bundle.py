@@ -5,6 +5,7 @@
     model.onnx         preprocessing after decoding, network, temperature and softmax in one graph, uint8 in
     bundle.json        this module's schema: classes, preprocessing, calibration, training arguments, figures, licences
     doubt.safetensors  the gate for pictures of something else; references.safetensors: embeddings of training pictures
+    heldout.safetensors  what it said of pictures that it did not learn from, to notice when pictures in use differ
     README.md          the model card; DATASHEET.md: what is known of the pictures
     report.html ...    the proof
 

@@ -22,6 +22,7 @@ from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.runtime.doubt import Doubt, Gate, Sets, write_doubt
+from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.tasks.card import model_card
 from photovision.tasks.recognizer import Recognizer, Responses, load
 from photovision.trust.calibrate import confidences, ece, fit_temperature
@@ -184,6 +185,9 @@ def _write(model: Recognizer, learned: _Learned, case: _Case, report: Report, ta
         shutil.copytree(model.bundle.path, folder, dirs_exist_ok=True)
         _set_temperature(folder / "model.onnx", learned.temperature)
         doubt = write_doubt(learned.sets, learned.gate, folder)
+        probs = case.probs(learned.temperature, np.arange(len(case.truth)))
+        novelty = learned.gate.novelty(case.unit, case.said.logits)
+        write_held_out(HeldOut.of(probs, novelty, case.unit), folder)
         info: dict[str, Any] = {
             **model.info,
             "temperature": learned.temperature,

@@ -10,6 +10,7 @@ import numpy as np
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.runtime.doubt import write_doubt
+from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.references import MOST, References, write_references
 from photovision.tasks.recognizer import Recognizer, Responses
 from photovision.trust.conformal import fit_sets
@@ -17,7 +18,7 @@ from photovision.trust.novelty import fit_gate
 
 
 def remember(model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed: int) -> dict[str, Any] | None:
-    """Write a bundle's references and what it knows of its limits.
+    """Write a bundle's references, what it said of held-out pictures, and what it knows of its limits.
 
     Everything is computed by the very graph that will answer, in its arithmetic.
 
@@ -46,6 +47,8 @@ def remember(model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed
     gate = fit_gate(
         responses.embeddings, labels, calibrating.embeddings, calibrating.logits, multilabel=known.multilabel
     )
+    novelty = None if gate is None else gate.novelty(calibrating.embeddings, calibrating.logits)
+    write_held_out(HeldOut.of(calibrating.probs, novelty, calibrating.embeddings), folder, seed)
     sets = fit_sets(calibrating.probs, val.truth[val_rows])
     return None if gate is None or sets is None else write_doubt(sets, gate, folder)
 
