@@ -1,0 +1,72 @@
+"""keys: who may ask a service. A key is shown once; the file keeps a salted hash of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photovision.app.cli.options import Json
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
+File = Annotated[Path, typer.Option(help="The file of keys, which 'photovision serve --keys' reads.")]
+DEFAULT = Path("keys.json")
+
+
+@app.command("add")
+def add_key(
+    name: Name,
+    file: File = DEFAULT,
+    admin: Annotated[bool, typer.Option("--admin", help="May also load and roll back models.")] = False,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Pictures a second; default: the service's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key and print it, the only time that it can be seen."""
+    from photovision.app.cli.output import note, print_json
+    from photovision.core.errors import UsageError
+    from photovision.service.keys import new_key, read_keys, write_keys
+
+    keys = read_keys(file) if file.exists() else {}
+    if any(key.name == name for key in keys.values()):
+        raise UsageError(f"{file} has a key named '{name}' already: revoke it first, or take another name")
+    text, key = new_key(name, admin=admin, rate=rate)
+    write_keys(file, {**keys, key.id: key})
+    if as_json:
+        print_json({"name": name, "id": key.id, "key": text})
+    else:
+        print(text)
+        note(f"this key of '{name}' cannot be shown again; {file} keeps a hash of it")
+
+
+@app.command("list")
+def list_keys(file: File = DEFAULT, as_json: Json = False) -> None:
+    """List whose keys there are."""
+    from photovision.app.cli.output import print_json, print_rows
+    from photovision.service.keys import read_keys
+
+    keys = read_keys(file).values()
+    if as_json:
+        shown = ("name", "id", "admin", "rate", "created")
+        print_json([{name: getattr(key, name) for name in shown} for key in keys])
+    else:
+        rows = [(key.name, key.id, "admin" if key.admin else "", key.rate, key.created) for key in keys]
+        print_rows([("name", "id", "", "rate", "created"), *rows], indent="")
+
+
+@app.command("revoke")
+def revoke_key(name: Name, file: File = DEFAULT) -> None:
+    """Take a key back; a running service knows within seconds."""
+    from photovision.app.cli.output import note
+    from photovision.core.errors import UsageError
+    from photovision.service.keys import read_keys, write_keys
+
+    keys = read_keys(file)
+    left = {identity: key for identity, key in keys.items() if key.name != name}
+    if len(left) == len(keys):
+        names = ", ".join(sorted(key.name for key in keys.values())) or "none"
+        raise UsageError(f"{file} has no key named '{name}'; it has: {names}")
+    write_keys(file, left)
+    note(f"the key of '{name}' is revoked")

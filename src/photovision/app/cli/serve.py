@@ -1,0 +1,81 @@
+"""serve: models behind HTTP, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Models = Annotated[
+    list[str], typer.Argument(metavar="MODEL|NAME=MODEL...", help="Folders that 'photovision train' wrote.")
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on, 0.0.0.0 for all; default: 127.0.0.1.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port, 0 for a free one; default: 8000.")]
+Keys = Annotated[Path | None, typer.Option(help="File of API keys, made with 'photovision keys add'.")]
+Rate = Annotated[
+    float | None, typer.Option(min=0.001, help="Pictures a second that one key, or one address, may send.")
+]
+Queue = Annotated[int | None, typer.Option(min=1, help="Pictures of a model that may wait; beyond them 503.")]
+MaxWait = Annotated[
+    float | None, typer.Option(min=0, help="Milliseconds that a picture may wait for others; default: 0.")
+]
+AllowUrl = Annotated[bool, typer.Option("--allow-url", help="Take pictures by public web address, too.")]
+Record = Annotated[
+    str | None, typer.Option(metavar="URL", help="Keep predictions in this database: sqlite:///predictions.db.")
+]
+RecordPictures = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the pictures, too, in this folder.")]
+RecordRequired = Annotated[bool, typer.Option("--record-required", help="Refuse answers that cannot be recorded.")]
+Config = Annotated[
+    Path | None, typer.Option(help="TOML file with more settings: limits, watching, draining. Flags come first.")
+]
+
+
+def serve(
+    models: Models,
+    host: Host = None,
+    port: Port = None,
+    keys: Keys = None,
+    rate: Rate = None,
+    queue: Queue = None,
+    max_wait: MaxWait = None,
+    allow_url: AllowUrl = False,
+    record: Record = None,
+    record_pictures: RecordPictures = None,
+    record_required: RecordRequired = False,
+    config: Config = None,
+) -> None:
+    """Answer pictures over HTTP: POST /predict, /explain, Open Inference Protocol v2, /metrics, a page at /docs."""
+    from dataclasses import replace
+
+    from photovision.app.cli.output import note
+    from photovision.core.errors import MissingExtra
+    from photovision.service.settings import Settings, named_models, read_settings
+
+    settings = Settings(named_models(models))
+    if config is not None:
+        settings = replace(read_settings(config, settings), models=settings.models)
+    limits: dict[str, Any] = {"rate": rate, "queue": queue}
+    given: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "keys": keys,
+        "max_wait": None if max_wait is None else max_wait / 1000,
+        "allow_url": allow_url or None,
+        "record": record,
+        "record_pictures": record_pictures,
+        "record_required": record_required or None,
+        "limits": replace(settings.limits, **_said(limits)),
+    }
+    settings = replace(settings, **_said(given))
+    try:
+        from photovision.service.run import run
+    except ImportError as error:
+        raise MissingExtra(error.name or "fastapi", "serve", "serving") from None
+    if settings.keys is None and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        note("anybody who reaches this address may ask: --keys lets only those who have a key")
+    run(settings, lambda address: note(f"answering at {address}, its page is {address}/docs"))
+
+
+def _said(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}

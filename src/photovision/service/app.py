@@ -1,0 +1,106 @@
+"""App: the service as an ASGI application."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+import photovision
+from photovision.core.errors import PhotovisionError
+from photovision.service import explain, plain, protocol
+from photovision.service.answering import as_json
+from photovision.service.gate import OPEN, Gate
+from photovision.service.logs import Journal
+from photovision.service.page import page
+from photovision.service.settings import Settings
+from photovision.service.state import Service
+
+
+class _Described(FastAPI):
+    """Its OpenAPI description says which routes need a key."""
+
+    def openapi(self) -> dict[str, Any]:
+        fresh = self.openapi_schema is None
+        told = super().openapi()
+        if fresh and self.state.service.guard is not None:
+            told.setdefault("components", {})["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            }
+            for path, operations in told["paths"].items():
+                for operation in operations.values():
+                    if path not in OPEN:
+                        operation["security"] = [{"bearer": []}, {"header": []}]
+        return told
+
+
+def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
+    """The application; its models are loaded when it starts, and its `state.service` is the running service.
+
+    Args:
+        settings: every choice.
+        journal: where it logs; standard output if None.
+
+    Raises:
+        UsageError: the file of keys is missing or damaged.
+    """
+    service = Service(settings, journal)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await service.start()
+            yield
+        except PhotovisionError as error:
+            service.failure = error
+            raise
+        finally:
+            await service.stop()
+
+    app = _Described(
+        title="Photovision",
+        version=photovision.__version__,
+        description="What is in these pictures? Calibrated answers of models that say when they do not know.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    for router in (plain.router(service), explain.router(service), protocol.router(service)):
+        app.include_router(router)
+    _pages(app, service)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(Gate, service=service)
+    return app
+
+
+def _pages(app: FastAPI, service: Service) -> None:
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/", include_in_schema=False)
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return page(app.openapi())
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return as_json({"error": str(error.detail)}, error.status_code, dict(error.headers or {}))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    return Response(json.dumps({"error": "; ".join(told)[:1000]}), 422, media_type="application/json")

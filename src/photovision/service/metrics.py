@@ -1,0 +1,59 @@
+"""Metrics: what the service counts, in the text format of Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+SECONDS = (0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+PICTURES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+
+
+class Metrics:
+    """The counters of one service; nothing in them names a caller or a picture.
+
+    Attributes:
+        requests: answered requests by route and status.
+        seconds: from the request's head to its answer, by route.
+        pictures: answered pictures by model.
+        unreadable: pictures that could not be decoded, by model.
+        batch: pictures a call of the network, by model.
+        rejected: refused requests by reason.
+        record_failures: batches whose predictions could not be recorded.
+        loads: versions loaded by model and outcome.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter("photovision_requests", "Answered requests", ["route", "status"], registry=registry)
+        self.seconds = Histogram(
+            "photovision_request_seconds", "Seconds to the answer", ["route"], buckets=SECONDS, registry=registry
+        )
+        self.pictures = Counter("photovision_pictures", "Answered pictures", ["model"], registry=registry)
+        self.unreadable = Counter("photovision_unreadable", "Pictures not decoded", ["model"], registry=registry)
+        self.batch = Histogram(
+            "photovision_batch_pictures", "Pictures a call", ["model"], buckets=PICTURES, registry=registry
+        )
+        self.rejected = Counter("photovision_rejected", "Refused requests", ["reason"], registry=registry)
+        self.record_failures = Counter("photovision_record_failures", "Batches not recorded", registry=registry)
+        self.loads = Counter("photovision_model_loads", "Versions loaded", ["model", "outcome"], registry=registry)
+        self._queue = Gauge("photovision_queue_pictures", "Waiting or under way", ["model"], registry=registry)
+        self._current = Gauge("photovision_model_info", "Loaded versions", ["model", "version"], registry=registry)
+
+    def watch_queue(self, model: str, length: Callable[[], float]) -> None:
+        """Read the length of a model's queue whenever the metrics are asked for."""
+        self._queue.labels(model).set_function(length)
+
+    def show_versions(self, model: str, old: tuple[str, ...], versions: tuple[str, ...], current: str) -> None:
+        """Say which versions of a model are loaded (0) and which of them answers (1)."""
+        for version in old:
+            if version not in versions:
+                self._current.remove(model, version)
+        for version in versions:
+            self._current.labels(model, version).set(float(version == current))
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it."""
+        return bytes(generate_latest(self.registry))

@@ -1,0 +1,91 @@
+"""Page: the OpenAPI description for people, one page without any outside request, with a form to try a picture."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from starlette.responses import HTMLResponse
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob:; connect-src 'self'"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8886; --soft: #8882; --accent: light-dark(#0b57d0, #a8c7fa); }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; padding: .5rem .75rem; }
+summary { cursor: pointer; overflow-wrap: anywhere; }
+code, pre { font: .9em ui-monospace, monospace; } pre { background: var(--soft); padding: .75rem; overflow: auto;
+  border-radius: .4rem; }
+.verb { display: inline-block; min-width: 3.5rem; font-weight: 700; color: var(--accent); }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .2rem .75rem
+  .2rem 0; border-bottom: 1px solid var(--line); }
+form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; } label { display: grid; gap: .2rem; }
+input, button, select { font: inherit; padding: .35rem .6rem; max-width: 100%; } img { max-width: 100%; }
+"""
+_SCRIPT = """
+const form = document.querySelector('form'), out = document.querySelector('output');
+form.addEventListener('submit', async event => {
+  event.preventDefault();
+  const route = form.elements.route.value, key = form.elements.key.value, body = new FormData();
+  for (const file of form.elements.file.files) body.append('file', file);
+  out.textContent = 'Waiting for the answer';
+  try {
+    const answer = await fetch(route, { method: 'POST', body, headers: key ? { 'X-API-Key': key } : {} });
+    if (answer.headers.get('content-type') === 'image/png') {
+      const picture = document.createElement('img');
+      picture.src = URL.createObjectURL(await answer.blob());
+      picture.alt = 'Heatmap over the picture';
+      out.replaceChildren(picture);
+    } else {
+      const text = document.createElement('pre');
+      text.textContent = answer.status + '\\n' + JSON.stringify(await answer.json(), null, 2);
+      out.replaceChildren(text);
+    }
+  } catch (error) { out.textContent = 'No answer: ' + error.message; }
+});
+"""
+
+
+def page(described: dict[str, Any]) -> HTMLResponse:
+    """The page for an OpenAPI description."""
+    operations = "".join(
+        _operation(path, verb, operation)
+        for path, verbs in described["paths"].items()
+        for verb, operation in verbs.items()
+    )
+    title = escape(described["info"]["title"])
+    body = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}: interface</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body><main>
+<h1>{title} {escape(described["info"]["version"])}</h1><p>{escape(described["info"]["description"])}</p>
+<p>For programs: <a href="openapi.json">openapi.json</a>, <a href="metrics">metrics</a>.</p>
+<h2>Try it</h2><form>
+<label>Pictures <input type="file" name="file" accept="image/*" multiple required></label>
+<label>Route <select name="route"><option value="predict">predict</option><option value="explain">explain</option>
+<option value="explain?format=png">explain, as a picture</option></select></label>
+<label>Key, where one is needed <input type="password" name="key" autocomplete="off"></label>
+<button>Send</button></form><output></output>
+<pre>curl -F file=@picture.jpg http://HOST/predict
+curl -H 'Content-Type: image/jpeg' --data-binary @picture.jpg http://HOST/predict</pre>
+<h2>Routes</h2>{operations}</main><script>{_SCRIPT}</script></body></html>"""
+    return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})
+
+
+def _operation(path: str, verb: str, operation: dict[str, Any]) -> str:
+    given = "".join(
+        f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(one['in'])}</td>"
+        f"<td>{escape(one.get('description', ''))}</td></tr>"
+        for one in operation.get("parameters", ())
+    )
+    takes = ", ".join(operation.get("requestBody", {}).get("content", {}))
+    answers = "".join(
+        f"<tr><td><code>{escape(str(status))}</code></td><td>{escape(one.get('description', ''))}</td></tr>"
+        for status, one in operation.get("responses", {}).items()
+    )
+    parts = [
+        f"<p>{escape(operation['description'])}</p>" if operation.get("description") else "",
+        f"<p>Takes {escape(takes)}.</p>" if takes else "",
+        f"<table><tr><th>Parameter</th><th>In</th><th>Meaning</th></tr>{given}</table>" if given else "",
+        f"<table><tr><th>Status</th><th>Meaning</th></tr>{answers}</table>",
+    ]
+    head = f'<span class="verb">{escape(verb.upper())}</span> <code>{escape(path)}</code> '
+    return f"<details><summary>{head}{escape(operation.get('summary', ''))}</summary>{''.join(parts)}</details>"

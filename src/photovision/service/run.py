@@ -1,0 +1,159 @@
+"""Run: the service on uvicorn, from its start to its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from photovision.core.errors import UsageError
+from photovision.service.app import create_app
+from photovision.service.settings import Limits, Settings
+from photovision.service.state import Service
+
+GRACE = 5.0
+"""Seconds beyond a request's own time limit that the end waits for those under way."""
+
+
+def run(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish what is under way.
+
+    After SIGTERM the service says "not ready" and still answers for `settings.drain` seconds, so that a load balancer
+    can turn away; then it takes no more connections, answers what has begun, and returns. A second signal ends it.
+
+    Args:
+        settings: every choice.
+        ready: called with the address when requests are answered.
+
+    Raises:
+        PhotovisionError: a model, the keys or the record cannot be used, or the port is taken.
+    """
+    app = create_app(settings)
+    listening = _listening(settings)
+    config = uvicorn.Config(
+        app,
+        http=_protocol(settings.limits),
+        loop="auto",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.limits.connections,
+        timeout_keep_alive=int(settings.limits.idle_timeout) or 1,
+        timeout_graceful_shutdown=int(settings.limits.timeout + GRACE),
+        backlog=2048,
+    )
+    server = _Server(config, app.state.service, ready)
+    try:
+        server.run([listening])
+    except SystemExit:  # uvicorn's way to say that the application did not start
+        raise app.state.service.failure or UsageError("the service could not start") from None
+    finally:
+        listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Drains before it stops."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[str], None] | None) -> None:
+        super().__init__(config)
+        self._service, self._ready = service, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Load everything, then listen, then say so."""
+        await super().startup(sockets)
+        if self._ready is not None and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's own, it does not end the process by the signal again: an orderly end is success."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _stop(self, number: int) -> None:
+        if self._service.draining:
+            self.should_exit = self.force_exit = True
+            return
+        self._service.draining = True
+        self._service.journal.event("draining")
+        wait = self._service.settings.drain if number == signal.SIGTERM else 0.0
+        asyncio.get_running_loop().call_later(wait, setattr, self, "should_exit", True)
+
+
+def _listening(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another --port or --host"
+        ) from None
+    return listening
+
+
+def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
+    """uvicorn's HTTP with time limits for clients that send their request's head, or take its answer, too slowly."""
+
+    class Patient(HttpToolsProtocol):
+        _waiting: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._wait()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            idle = self.cycle is None or self.cycle.response_complete
+            if idle and self._waiting is None and self.timeout_keep_alive_task is None:
+                self._wait()
+
+        def on_headers_complete(self) -> None:
+            self._unwait()
+            super().on_headers_complete()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._wait()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._unwait()
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            self._wait()  # closing waits until the answer is taken
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._unwait()
+            super().connection_lost(exc)
+
+        def _wait(self) -> None:
+            self._unwait()
+            self._waiting = self.loop.call_later(limits.read_timeout, self.transport.abort)
+
+        def _unwait(self) -> None:
+            if self._waiting is not None:
+                self._waiting.cancel()
+                self._waiting = None
+
+    return Patient

@@ -1,0 +1,163 @@
+"""Settings: every choice of one running service, made before it starts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from photovision.core.errors import UsageError
+from photovision.runtime.session import Engine
+
+MB = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one caller, and all together, may ask for.
+
+    Attributes:
+        request_bytes: bytes of one request's body; more are answered with 413.
+        picture_pixels: pixels of one picture; more are refused from its header.
+        files: pictures of one request.
+        queue: pictures of one model that wait or are under way; beyond them 503.
+        memory_bytes: bytes of all bodies held at once; beyond them 503.
+        connections: open connections; beyond them 503.
+        explanations: explanations that wait or are under way; beyond them 503.
+        rate: pictures a second of one key (without keys: of one address), None for no limit; beyond them 429.
+        burst: pictures that a key may send at once before its rate counts.
+        timeout: seconds from the request to its answer; beyond them 503.
+        read_timeout: seconds that a client may take to send its request (408), or to take its answer.
+        idle_timeout: seconds that a connection may stay open without a request.
+    """
+
+    request_bytes: int = 32 * MB
+    picture_pixels: int = 100_000_000
+    files: int = 64
+    queue: int = 256
+    memory_bytes: int = 512 * MB
+    connections: int = 1024
+    explanations: int = 4
+    rate: float | None = None
+    burst: int = 64
+    timeout: float = 30.0
+    read_timeout: float = 10.0
+    idle_timeout: float = 20.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{each.name.replace('_', '-')} should be above 0, got {value}")
+        if self.files > self.queue:
+            raise UsageError(f"one request may hold {self.files} files, more than the queue of {self.queue}: raise it")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a service runs.
+
+    Attributes:
+        models: name in addresses -> the bundle's folder; the first one answers where no model is named.
+        host, port: where it listens; port 0 takes a free one.
+        limits: what callers may ask for.
+        engine: what runs the graphs.
+        batch_size: pictures a call of the network at most.
+        max_wait: seconds that a picture may wait for others to share its call; 0 takes what is there.
+        keys: file of API keys; None answers everybody.
+        manage: whether callers without keys may load and roll back models; with keys, those of administrators may.
+        allow_url: whether pictures may be given by address.
+        record: URL of the database that keeps predictions; None keeps none.
+        record_pictures: folder that keeps the pictures, too.
+        record_required: whether an answer that could not be recorded is refused.
+        watch: seconds between two looks at the bundles' folders; 0 never looks.
+        keep: versions of a model that stay loaded, the current one among them.
+        drain: seconds after SIGTERM in which it says "not ready" and still answers.
+        log_clients: whether the access log holds addresses and names of keys.
+    """
+
+    models: Mapping[str, Path]
+    host: str = "127.0.0.1"
+    port: int = 8000
+    limits: Limits = field(default_factory=Limits)
+    engine: Engine = "auto"
+    batch_size: int = 16
+    max_wait: float = 0.0
+    keys: Path | None = None
+    manage: bool = False
+    allow_url: bool = False
+    record: str | None = None
+    record_pictures: Path | None = None
+    record_required: bool = False
+    watch: float = 2.0
+    keep: int = 2
+    drain: float = 2.0
+    log_clients: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise UsageError("expected at least one model to serve: give MODEL or NAME=MODEL")
+        if not 0 <= self.port < 65536:
+            raise UsageError(f"a port is 0 to 65535, got {self.port}")
+        if self.batch_size < 1 or self.keep < 1 or min(self.max_wait, self.watch, self.drain) < 0:
+            raise UsageError("batch-size and keep should be at least 1, and max-wait, watch and drain at least 0")
+        if self.record is None and (self.record_pictures or self.record_required):
+            raise UsageError("--record-pictures and --record-required need --record, the database's URL")
+
+
+def named_models(arguments: Sequence[str]) -> dict[str, Path]:
+    """From MODEL or NAME=MODEL to names and folders; a name alone is the folder's own.
+
+    Example:
+        >>> named_models(["flowers=models/v2", "models/birds"])
+        {'flowers': PosixPath('models/v2'), 'birds': PosixPath('models/birds')}
+    """
+    found: dict[str, Path] = {}
+    for argument in arguments:
+        name, equals, path = argument.partition("=")
+        folder = Path(path if equals else argument)
+        name = name if equals else folder.resolve().name
+        if not name or not path_safe(name):
+            raise UsageError(f"a model's name consists of letters, digits, '.', '_' and '-', got '{name}': NAME=MODEL")
+        if name in found:
+            raise UsageError(f"two models are named '{name}': give one of them another name, as NAME=MODEL")
+        found[name] = folder
+    return found
+
+
+def path_safe(name: str) -> bool:
+    """Whether a name can stand in an address as it is."""
+    return name.isascii() and len(name) <= 64 and all(c.isalnum() or c in "._-" for c in name) and name.strip(".") != ""
+
+
+def read_settings(file: Path, settings: Settings) -> Settings:
+    """Settings with what a TOML file says; its keys are the fields of `Settings` and, in [limits], of `Limits`.
+
+    Raises:
+        UsageError: the file cannot be read, or says something that no setting is.
+    """
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the settings {file} cannot be read ({error})") from None
+    limits = told.pop("limits", {})
+    if "models" in told:
+        told["models"] = {str(name): Path(path) for name, path in told["models"].items()}
+    for name in ("keys", "record_pictures"):
+        if name in told:
+            told[name] = Path(told[name])
+    found: Settings = _changed(settings, {**told, "limits": _changed(settings.limits, limits, file)}, file)
+    return found
+
+
+def _changed(value: Any, told: Mapping[str, Any], file: Path) -> Any:
+    known = {each.name for each in fields(value)}
+    unknown = sorted(set(told) - known)
+    if unknown:
+        raise UsageError(f"{file}: no setting is named {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    try:
+        return replace(value, **told)
+    except TypeError as error:
+        raise UsageError(f"{file}: a setting has the wrong kind of value ({error})") from None

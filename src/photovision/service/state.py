@@ -1,0 +1,84 @@
+"""State: the parts of one running service, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from photovision.core.errors import PhotovisionError
+from photovision.service.keeping import Recorder, open_recorder
+from photovision.service.keys import Guard
+from photovision.service.limits import Budget, Rates
+from photovision.service.logs import Journal
+from photovision.service.metrics import Metrics
+from photovision.service.models import Models
+from photovision.service.settings import Settings
+
+
+class Service:
+    """What all routes share.
+
+    Args:
+        settings: every choice.
+        journal: where it logs; standard output if None.
+
+    Attributes:
+        draining: whether it is about to end and should get no new requests.
+        explaining: explanations that wait or are under way.
+        failure: why it could not start, or None.
+    """
+
+    def __init__(self, settings: Settings, journal: Journal | None = None) -> None:
+        self.settings, self.limits = settings, settings.limits
+        self.journal = journal or Journal()
+        self.metrics = Metrics()
+        self.models = Models(settings, self.metrics, self.journal)
+        self.budget = Budget(settings.limits.memory_bytes)
+        self.guard = None if settings.keys is None else Guard(settings.keys)
+        self.rates: dict[float, Rates] = {}
+        self.recorder: Recorder | None = None
+        self.explainers = ThreadPoolExecutor(1, thread_name_prefix="explaining")
+        self.explaining = 0
+        self.draining = False
+        self.failure: PhotovisionError | None = None
+        self._watching: list[asyncio.Task[Any]] = []
+
+    async def start(self) -> None:
+        """Open the record, load the models, and look after files that may change.
+
+        Raises:
+            PhotovisionError: the record cannot be opened or a model cannot be served.
+        """
+        self.recorder = self.models.recorder = open_recorder(self.settings, self.metrics, self.journal)
+        await self.models.start()
+        if self.settings.watch:
+            self._watching = [asyncio.create_task(self.models.watch())]
+            if self.guard is not None:
+                self._watching.append(asyncio.create_task(self._watch_keys(self.guard)))
+
+    async def stop(self) -> None:
+        """End what `start` began; nothing is under way any more."""
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self.models.close()
+        self.explainers.shutdown(wait=False, cancel_futures=True)
+        if self.recorder is not None:
+            self.recorder.close()
+        self.journal.close()
+
+    def rate_for(self, own: float | None) -> Rates | None:
+        """The buckets for callers of that rate, or of the service's; None where there is no limit."""
+        rate = self.limits.rate if own is None else own
+        if rate is None:
+            return None
+        return self.rates.setdefault(rate, Rates(rate, self.limits.burst))
+
+    async def _watch_keys(self, guard: Guard) -> None:
+        while True:
+            await asyncio.sleep(self.settings.watch)
+            try:
+                guard.refresh()
+            except PhotovisionError as error:
+                self.journal.event("keys not read", error=str(error))

@@ -1,0 +1,228 @@
+"""Tensors: pictures and answers as the Open Inference Protocol v2 writes them, in JSON or in its binary form."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from photovision.core.types import Image
+from photovision.service.batching import Outcome
+from photovision.service.refusal import Refusal
+from photovision.service.settings import MB, Limits
+
+INPUTS = ("images", "pictures")
+MOST_JSON = 4 * MB
+"""Bytes of JSON in a request; tensors that are larger come in binary form, which takes a fifth of the work."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What an inference request asks.
+
+    Attributes:
+        id: of the caller's, or None.
+        pictures: bytes of files, or uint8 RGB arrays (H, W, 3).
+        outputs: wanted output -> whether in binary form; None takes all, in the form of `binary`.
+        binary: whether outputs that say nothing else come in binary form.
+    """
+
+    id: str | None
+    pictures: list[bytes | Image]
+    outputs: dict[str, bool] | None
+    binary: bool
+
+
+def read_question(body: bytes, header_length: str | None, limits: Limits) -> Question:
+    """Read the body of an inference request.
+
+    Args:
+        body: JSON, followed by binary data where `header_length` says so.
+        header_length: the header `Inference-Header-Content-Length`, the bytes of JSON.
+        limits: of files and pixels.
+
+    Raises:
+        Refusal: it is not such a request (400), or holds too much (413).
+    """
+    size = len(body) if header_length is None else _length(header_length, len(body))
+    if size > MOST_JSON:
+        raise Refusal(413, f"JSON may have {MOST_JSON:,} bytes: send tensors in the binary form", "bytes")
+    try:
+        told = json.loads(body[:size])
+    except (ValueError, RecursionError):
+        raise _wrong("the body is not JSON") from None
+    inputs = _list_of_objects(told, "inputs") if isinstance(told, dict) else None
+    if inputs is None or len(inputs) != 1:
+        raise _wrong("expected an object with one entry in 'inputs', named 'images' or 'pictures'")
+    identity, parameters = told.get("id"), told.get("parameters", {})
+    if not (identity is None or (isinstance(identity, str) and len(identity) <= 256)):
+        raise _wrong("'id' should be a text of up to 256 characters")
+    if not isinstance(parameters, dict):
+        raise _wrong("'parameters' should be an object")
+    pictures = _pictures(inputs[0], body[size:], limits)
+    binary = parameters.get("binary_data_output", False) is True
+    return Question(identity, pictures, _wanted(told, binary), binary)
+
+
+def _length(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) <= most or len(text) > 12:
+        raise _wrong("Inference-Header-Content-Length should be the number of bytes of JSON in the body")
+    return int(text)
+
+
+def _list_of_objects(told: Mapping[str, Any], name: str) -> list[dict[str, Any]] | None:
+    value = told.get(name)
+    return value if isinstance(value, list) and all(isinstance(one, dict) for one in value) else None
+
+
+def _pictures(given: Mapping[str, Any], rest: bytes, limits: Limits) -> list[bytes | Image]:
+    name, kind, shape = given.get("name"), given.get("datatype"), given.get("shape")
+    if (name, kind) not in (("images", "UINT8"), ("pictures", "BYTES")):
+        raise _wrong("expected the input 'images' of UINT8 or 'pictures' of BYTES")
+    if not isinstance(shape, list) or not all(type(side) is int and 0 < side < 2**31 for side in shape):
+        raise _wrong("'shape' should be a list of whole numbers above 0")
+    parameters = given.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise _wrong("'parameters' should be an object")
+    size = parameters.get("binary_data_size")
+    if size is not None and (type(size) is not int or size != len(rest)):
+        raise _wrong(f"binary_data_size should be the {len(rest):,} bytes that follow the JSON")
+    if size is None and rest:
+        raise _wrong("binary data follows the JSON, but the input has no binary_data_size")
+    if size is None and not isinstance(given.get("data"), list):
+        raise _wrong("the input should have 'data', a list, or binary_data_size")
+    if shape[0] > limits.files:
+        raise Refusal(413, f"a request may hold {limits.files} pictures: send several requests", "files")
+    data = None if size is not None else given["data"]
+    return _files(shape, data, rest) if kind == "BYTES" else _arrays(shape, data, rest, limits)
+
+
+def _files(shape: Sequence[int], data: list[Any] | None, rest: bytes) -> list[bytes | Image]:
+    if len(shape) != 1:
+        raise _wrong(f"'pictures' should have the shape [N], got {len(shape)} sides")
+    found: list[bytes | Image] = []
+    if data is not None:
+        for text in data:
+            try:
+                found.append(base64.b64decode(text, validate=True))
+            except (ValueError, TypeError, binascii.Error):
+                raise _wrong("each of 'pictures' should be a picture's file in base64") from None
+    else:
+        found.extend(_prefixed(rest, shape[0]))
+    if len(found) != shape[0]:
+        raise _wrong(f"'shape' tells of {shape[0]} pictures, but there are {len(found)}")
+    return found
+
+
+def _prefixed(rest: bytes, most: int) -> Iterator[bytes]:
+    """Files that each follow their length; at most one more than `most`, which is one too many."""
+    start = 0
+    for _ in range(most + 1):
+        if start == len(rest):
+            return
+        size = struct.unpack_from("<I", rest, start)[0] if start + 4 <= len(rest) else -1
+        start += 4
+        if not 0 <= size <= len(rest) - start:
+            raise _wrong("binary 'pictures' should be 4 bytes of length (little-endian) before each file")
+        yield rest[start : start + size]
+        start += size
+
+
+def _arrays(shape: Sequence[int], data: list[Any] | None, rest: bytes, limits: Limits) -> list[bytes | Image]:
+    if len(shape) != 4 or shape[3] != 3:
+        raise _wrong("'images' should have the shape [N, H, W, 3]")
+    if shape[1] * shape[2] > limits.picture_pixels:
+        raise Refusal(413, f"a picture may have {limits.picture_pixels:,} pixels", "pixels")
+    count = math.prod(shape)
+    if data is None:
+        if len(rest) != count:
+            raise _wrong(f"'images' of this shape have {count:,} bytes, but {len(rest):,} follow the JSON")
+        return list(np.frombuffer(rest, np.uint8).reshape(shape))
+    try:
+        values = np.asarray(data)
+    except ValueError:
+        raise _wrong("'data' should be whole numbers 0 to 255, flat or nested as 'shape' says") from None
+    fits = values.size == count and (values.ndim == 1 or list(values.shape) == list(shape))
+    if not fits or values.dtype.kind != "i" or int(values.min()) < 0 or int(values.max()) > 255:
+        raise _wrong(f"'data' should be {count:,} whole numbers 0 to 255, flat or nested as 'shape' says")
+    return list(values.astype(np.uint8).reshape(shape))
+
+
+def _wanted(told: Mapping[str, Any], binary: bool) -> dict[str, bool] | None:
+    if told.get("outputs") is None:
+        return None
+    entries = _list_of_objects(told, "outputs")
+    if entries is None:
+        raise _wrong("'outputs' should be a list of objects with a name")
+    wanted = {}
+    for entry in entries:
+        parameters = entry.get("parameters", {})
+        if not isinstance(entry.get("name"), str) or not isinstance(parameters, dict):
+            raise _wrong("'outputs' should be a list of objects with a name")
+        wanted[entry["name"]] = parameters.get("binary_data", binary) is True
+    return wanted or None
+
+
+Column = Callable[[Outcome], Any]
+
+
+def columns(outcome: Outcome) -> dict[str, tuple[str, Column]]:
+    """The outputs that a model has: name -> (datatype, how it is read from an answer)."""
+    found: dict[str, tuple[str, Column]] = {"label": ("BYTES", lambda one: one.answer.label)}
+    for name in ("probs", "logits", "embedding"):
+        if name in outcome.outputs:
+            found[name] = "FP32", partial(_row, name)
+    if outcome.answer.novelty is not None:
+        found["novelty"] = "FP32", lambda one: one.answer.novelty
+        found["known"] = "BOOL", lambda one: bool(one.answer.known)
+    return found
+
+
+def _row(name: str, outcome: Outcome) -> np.ndarray:
+    return outcome.outputs[name]
+
+
+def write_answer(question: Question, outcomes: Sequence[Outcome], head: Mapping[str, Any]) -> tuple[bytes, int | None]:
+    """The body of an answer, and the bytes of its JSON where binary data follows.
+
+    Raises:
+        Refusal: an output was asked for that the model does not have (400).
+    """
+    known = columns(outcomes[0])
+    wanted = question.outputs or dict.fromkeys(known, question.binary)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise _wrong(f"the model has no such output; it has {', '.join(known)}")
+    told: list[dict[str, Any]] = []
+    rest: list[bytes] = []
+    for name, binary in wanted.items():
+        kind, column = known[name]
+        values = [column(one) for one in outcomes]
+        entry: dict[str, Any] = {"name": name, "datatype": kind, "shape": [len(values), *np.shape(values[0])]}
+        if binary:
+            data = _binary(kind, values)
+            entry["parameters"] = {"binary_data_size": len(data)}
+            rest.append(data)
+        else:
+            entry["data"] = values if kind != "FP32" else np.asarray(values, np.float32).ravel().tolist()
+        told.append(entry)
+    text = json.dumps({**head, "outputs": told}).encode()
+    return (text + b"".join(rest), len(text)) if rest else (text, None)
+
+
+def _binary(kind: str, values: Sequence[Any]) -> bytes:
+    if kind == "BYTES":
+        return b"".join(struct.pack("<I", len(text)) + text for text in (str(value).encode() for value in values))
+    return np.asarray(values, "<f4" if kind == "FP32" else np.bool_).tobytes()
+
+
+def _wrong(message: str) -> Refusal:
+    return Refusal(400, message, "protocol")
