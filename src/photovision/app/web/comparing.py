@@ -1,12 +1,234 @@
-"""Comparing on the local page."""
+"""Comparing on the local page: two models on one data set, and the pictures that they call by different names."""
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel
 
 from photovision.app.web.state import State
+from photovision.core.errors import DataError, PhotovisionError, UsageError
+from photovision.core.types import Sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from photovision.data.dataset import Dataset
+    from photovision.tasks.evaluate import Answers, Progress
+    from photovision.tasks.recognizer import Recognizer, Responses
+
+MOST = 2000
+"""Pictures that are shown at most, those first where the models are surest of different things."""
+
+
+class Wanted(BaseModel):
+    """Which models to compare on which data."""
+
+    a: str
+    b: str
+    data: str
+
+
+class Stopped(Exception):
+    """The comparison was called off."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One comparison, at work in a thread of its own.
+
+    Attributes:
+        done, total: how far it is, in pictures.
+        what: what it is doing.
+        result: what was found, once it is done; error: why it failed.
+        samples: the pictures of the result's rows.
+        stop: set to call it off.
+    """
+
+    done: int = 0
+    total: int = 0
+    what: str = "reading"
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    samples: list[Sample] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def progress(self, what: str) -> Progress:
+        """A listener that notes how far a piece of work is, and ends it where it was called off."""
+
+        def listen(done: int, total: int) -> None:
+            if self.stop.is_set():
+                raise Stopped
+            self.what, self.done, self.total = what, done, total
+
+        return listen
+
+
+class Kept:
+    """A model with its answers on one data set, so that it need not give them twice; in place of a Recognizer."""
+
+    def __init__(self, model: Recognizer, responses: Responses) -> None:
+        self.classes, self.multilabel, self.thresholds = model.classes, model.multilabel, model.thresholds
+        self.info, self.doubt, self._responses = model.info, model.doubt, responses
+
+    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> Responses:
+        """The kept answers."""
+        return self._responses
+
+
+class Jobs:
+    """Comparisons by number; the one at work and the one before it are known."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Job] = {}
+        self._count = 0
+
+    def start(self, a: Path, b: Path, data: Path) -> int:
+        """Start one in a thread, and call off those that are still at work; gives its number."""
+        for earlier in self._kept.values():
+            earlier.stop.set()
+        self._count += 1
+        job = Job()
+        self._kept = {number: kept for number, kept in self._kept.items() if number == self._count - 1}
+        self._kept[self._count] = job
+        threading.Thread(target=_work, args=(job, a, b, data), name="compare").start()
+        return self._count
+
+    def of(self, number: int) -> Job:
+        """The comparison of that number; raises UsageError for one that is not known."""
+        if number not in self._kept:
+            raise UsageError("this comparison is not known any more: start it again")
+        return self._kept[number]
+
+    def end(self) -> None:
+        """Call all off."""
+        for job in self._kept.values():
+            job.stop.set()
 
 
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
-    return APIRouter(prefix="/api/compare")
+    jobs = Jobs()
+    router = APIRouter(prefix="/api/compare", on_shutdown=[jobs.end])
+
+    @router.post("/start")
+    def start(wanted: Wanted) -> dict[str, int]:
+        """Start to compare."""
+        if wanted.a == wanted.b:
+            raise UsageError("choose two different models")
+        return {"job": jobs.start(state.path_of(wanted.a), state.path_of(wanted.b), state.data_of(wanted.data))}
+
+    @router.get("/job")
+    def told(number: int) -> dict[str, Any]:
+        """How far a comparison is, and its result once it is there."""
+        job = jobs.of(number)
+        if job.error is not None:
+            raise DataError(job.error)
+        return {"done": job.done, "total": job.total, "what": job.what, "result": job.result}
+
+    @router.post("/stop")
+    def stop(number: int) -> dict[str, bool]:
+        """Call a comparison off."""
+        jobs.of(number).stop.set()
+        return {"stopped": True}
+
+    @router.get("/picture")
+    def picture(number: int, row: int) -> Response:
+        """A picture of a comparison, small."""
+        return _thumbnail(jobs.of(number), row)
+
+    return router
+
+
+def _thumbnail(job: Job, row: int) -> Response:
+    from photovision.core.thumbnail import thumbnail
+
+    if not 0 <= row < len(job.samples):
+        raise UsageError(f"this comparison has {len(job.samples)} pictures, got number {row}")
+    small = thumbnail(job.samples[row], 320)
+    if small is None:
+        raise DataError(f"{job.samples[row].id} cannot be read any more")
+    return Response(small, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
+
+
+def _work(job: Job, a: Path, b: Path, data: Path) -> None:
+    try:
+        job.result = compared(job, a, b, data)
+    except Stopped:
+        job.error = "this comparison was called off"
+    except PhotovisionError as error:
+        job.error = str(error)
+    except Exception as error:  # the page should say that something broke rather than wait for ever
+        job.error = f"the comparison failed ({type(error).__name__}: {error})"
+        raise
+
+
+def compared(job: Job, a: Path, b: Path, data: Path) -> dict[str, Any]:
+    """Compare two bundles on a data set: the report's JSON, and `rows` where their answers differ.
+
+    Raises DataError or ModelError as `photovision compare` does.
+    """
+    from photovision.app.judged import judged_part
+    from photovision.core.page import heading
+    from photovision.data.read import read_dataset
+    from photovision.tasks.compare import compare
+    from photovision.tasks.evaluate import answer
+    from photovision.tasks.recognizer import load
+
+    models = load(a), load(b)  # of its own, so that the page's other views need not wait for them
+    dataset = read_dataset(data)
+    fair = max(models, key=lambda model: (model.info.get("data") or {}).get("fingerprint") == dataset.fingerprint)
+    part = judged_part(dataset, fair.info, progress=job.progress("checking pictures"))
+    kept = [
+        Kept(model, model.respond(part.dataset, job.progress(f"model {name} answers")))
+        for name, model in zip("AB", models, strict=True)
+    ]
+    report = compare(kept[0], kept[1], part.dataset)
+    job.samples, rows = differing(kept, [answer(one, part.dataset) for one in kept])
+    told = report.to_json()
+    for table in told["tables"]:
+        table["rows"] = [[heading(row[0].replace(" ", "_"))[0], *row[1:]] for row in table["rows"]]
+    return {
+        **{name: told[name] for name in ("title", "metrics", "tables", "warnings", "verdict")},
+        "summary": [*told["summary"], part.note],
+        "pictures": len(part.dataset),
+        "rows": rows,
+    }
+
+
+def differing(models: list[Kept], answers: list[Answers]) -> tuple[list[Sample], list[dict[str, Any]]]:
+    """The pictures that two models call by different names, those first of which both are surest."""
+    from photovision.tasks.evaluate import true_names
+
+    both = np.intersect1d(answers[0].positions, answers[1].positions)
+    a, b = (one.at(np.searchsorted(one.positions, both)) for one in answers)
+    rows = [row for row in range(len(both)) if _names(a, row) != _names(b, row)]
+    rows.sort(key=lambda row: -float(a.probs[row].max() * b.probs[row].max()))
+    found = []
+    for row in rows[:MOST]:
+        right = bool(a.right[row]), bool(b.right[row])
+        found.append(
+            {
+                "id": a.samples[row].id,
+                "truth": true_names(a, row),
+                "a": _said(models[0], a, row),
+                "b": _said(models[1], b, row),
+                "right": {(True, False): "a", (False, True): "b"}.get(right, "neither"),
+            }
+        )
+    return [a.samples[row] for row in rows[:MOST]], found
+
+
+def _names(answers: Answers, row: int) -> set[str]:
+    return {answers.classes[int(c)] for c in np.flatnonzero(answers.said[row])}
+
+
+def _said(model: Kept, answers: Answers, row: int) -> dict[str, Any]:
+    strange = model.doubt is not None and bool(answers.novelty[row] > model.doubt.limit)
+    label = ", ".join(sorted(_names(answers, row))) or "nothing"
+    return {"label": label, "prob": float(answers.probs[row].max()), "known": not strange}

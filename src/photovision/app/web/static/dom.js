@@ -83,10 +83,10 @@ export function percent(share, digits = 1) {
   return `${(share * 100).toFixed(digits)}\u00a0%`;
 }
 
-/** 12345 -> "12,345". */
-export function count(number, noun = null) {
+/** 12345 -> "12,345"; count(2, "picture") -> "2 pictures"; count(2, "class", "classes") -> "2 classes". */
+export function count(number, noun = null, plural = `${noun}s`) {
   const shown = number.toLocaleString("en");
-  return noun === null ? shown : `${shown} ${noun}${number === 1 ? "" : "s"}`;
+  return noun === null ? shown : `${shown} ${number === 1 ? noun : plural}`;
 }
 
 /** A metric {value, low, high, n, unit} as people read it: "91.7 % (90.4 to 92.8, n = 2,000)". */

@@ -73,6 +73,7 @@ const pageKeys = {
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input:not([type=range], [type=checkbox], [type=radio]), textarea, select");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target.type === "range" && event.key.startsWith("Arrow")) return; // a slider's own keys
   const found = state.keys[event.key] ?? pageKeys[event.key];
   if (!found) return;
   event.preventDefault();

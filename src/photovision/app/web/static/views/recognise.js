@@ -1,5 +1,341 @@
-import { el, fill } from "../dom.js";
+// Recognise: pictures in by drop, paste, choice or camera; answers out, a list and one of them large.
+import { api, attempt, count, el, fill, metric, percent, say } from "../dom.js";
+import { Large } from "./answer.js";
+import { openCamera } from "./camera.js";
+
+const AT_ONCE = 2;
+// Pictures stay while other views are visited; nothing of them outlives the page.
+const kept = { items: [], selected: null, order: "given", only: "all", opacity: 0.6, model: null, next: 1 };
+
+const ORDERS = { given: "as given", unsure: "least sure first", answer: "by answer", name: "by file name" };
+const FILTERS = { all: "All", sure: "Sure", unsure: "Unsure", unknown: "Unknown", broken: "Unreadable" };
 
 export async function show(root, state) {
-  fill(root, el("h1", {}, "Recognise"));
+  if (!state.overview.models.length) return nothing(root, state);
+  const view = new View(root, state);
+  view.draw();
+  return () => view.leave();
+}
+
+function nothing(root, state) {
+  fill(
+    root,
+    el("h1", {}, "There is no model here yet"),
+    el("p", { class: "lead" }, "A model is a folder that a training wrote. Train one from a folder of pictures, one folder a class."),
+    el("p", {}, el("button", { type: "button", class: "button primary", onclick: () => state.go("train") }, "Train a model")),
+    el("p", { class: "note" }, "Or start this page with one: ", el("code", {}, "photovision ui --model MODEL")),
+  );
+}
+
+class View {
+  constructor(root, state) {
+    this.root = root;
+    this.state = state;
+    this.rows = new Map(); // item -> its row
+    this.busy = 0;
+    this.ended = new AbortController();
+    this.camera = null;
+  }
+
+  draw() {
+    this.model = el("select", { id: "model", onchange: () => this.choose(this.model.value) });
+    fill(this.model, this.state.overview.models.map(({ name, error }) => el("option", { value: name, disabled: Boolean(error) }, name)));
+    this.facts = el("p", { class: "note facts" });
+    this.list = el("ul", { class: "rows", role: "listbox", tabindex: "0", "aria-label": "Pictures" });
+    this.tools = el("div", { class: "bar tools-bar" });
+    this.large = new Large(kept, this.state);
+    this.results = el("div", { class: "results" }, el("section", { class: "index", "aria-label": "All pictures" }, this.tools, this.list), this.large.element);
+    fill(
+      this.root,
+      el(
+        "div",
+        { class: "heading" },
+        el("div", {}, el("h1", {}, "What is in this picture?"), this.facts),
+        el("label", { class: "field" }, "Model", this.model),
+      ),
+      this.entrance(),
+      this.results,
+    );
+    this.listen();
+    this.choose(this.state.model);
+  }
+
+  /** The place where pictures come in; small once there are some. */
+  entrance() {
+    const take = (event) => {
+      this.add([...event.target.files]);
+      event.target.value = "";
+    };
+    const files = el("input", { type: "file", multiple: true, accept: "image/*,.tif,.tiff,.ppm,.pgm", class: "unseen", tabindex: "-1", "aria-label": "Choose pictures", onchange: take });
+    const folder = el("input", { type: "file", webkitdirectory: true, multiple: true, class: "unseen", tabindex: "-1", "aria-label": "Choose a folder", onchange: take });
+    const button = (text, key, action, main = false) =>
+      el("button", { type: "button", class: main ? "button primary" : "button", title: `${text} (${key})`, onclick: action }, text);
+    this.pick = () => files.click();
+    this.photograph = () => this.openCamera();
+    this.cameraPlace = el("div", { class: "camera-place" });
+    this.drop = el(
+      "section",
+      { class: "drop", "aria-label": "Bring in pictures" },
+      el("p", { class: "drop-words" }, el("strong", {}, "Drop pictures here"), el("span", { class: "note" }, "or paste them. They stay on this computer.")),
+      el("div", { class: "drop-buttons" }, button("Choose pictures", "o", this.pick, true), button("A folder", "f", () => folder.click()), button("Camera", "k", this.photograph)),
+      files,
+      folder,
+    );
+    this.state.keys = {
+      o: ["Choose pictures", this.pick],
+      f: ["Choose a folder", () => folder.click()],
+      k: ["Use the camera", this.photograph],
+      ArrowDown: ["Next picture", () => this.step(1)],
+      ArrowUp: ["Picture before", () => this.step(-1)],
+      h: ["Heatmap on or off", () => this.large.toggle()],
+      x: ["Remove this picture", () => this.remove(kept.selected)],
+    };
+    return el("div", {}, this.drop, this.cameraPlace);
+  }
+
+  listen() {
+    const { signal } = this.ended;
+    const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+    addEventListener("dragover", (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      this.drop.classList.add("over");
+    }, { signal });
+    addEventListener("dragleave", (event) => event.relatedTarget === null && this.drop.classList.remove("over"), { signal });
+    addEventListener("drop", async (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      this.drop.classList.remove("over");
+      this.add(await dropped(event.dataTransfer));
+    }, { signal });
+    addEventListener("paste", (event) => event.clipboardData?.files.length && this.add([...event.clipboardData.files]), { signal });
+    this.list.addEventListener("click", (event) => {
+      const row = event.target.closest("li");
+      if (row) this.select(kept.items.find((item) => this.rows.get(item) === row));
+    });
+  }
+
+  choose(name) {
+    const model = this.state.overview.models.find((one) => one.name === name) ?? this.state.overview.models[0];
+    this.state.model = this.model.value = model.name;
+    fill(this.facts, ...described(model));
+    if (kept.model !== model.name) {
+      kept.model = model.name;
+      for (const item of kept.items) Object.assign(item, { answer: null, error: null, asked: false, why: new Map() });
+    }
+    this.rows.clear();
+    this.refresh();
+    this.work();
+  }
+
+  add(files) {
+    const pictures = files.filter((file) => file.size > 0 || files.length === 1).filter((file) => !file.name.startsWith("."));
+    const fresh = pictures.map((file) => ({ id: kept.next++, file, name: file.webkitRelativePath || file.name, url: URL.createObjectURL(file), answer: null, error: null, asked: false, why: new Map() }));
+    kept.items.push(...fresh);
+    if (fresh.length) kept.selected = kept.selected ?? fresh[0];
+    if (fresh.length === 1) kept.selected = fresh[0];
+    this.refresh();
+    this.work();
+  }
+
+  remove(item) {
+    if (!item) return;
+    const shown = this.shown();
+    const place = shown.indexOf(item);
+    kept.items = kept.items.filter((one) => one !== item);
+    URL.revokeObjectURL(item.url);
+    kept.selected = shown[place + 1] ?? shown[place - 1] ?? kept.items[0] ?? null;
+    this.refresh();
+  }
+
+  clear() {
+    for (const item of kept.items) URL.revokeObjectURL(item.url);
+    kept.items = [];
+    kept.selected = null;
+    this.refresh();
+  }
+
+  /** Ask for answers, a few pictures at a time, the selected one first. */
+  work() {
+    while (this.busy < AT_ONCE && !this.ended.signal.aborted) {
+      const item = [kept.selected, ...kept.items].find((one) => one && !one.asked);
+      if (!item) return;
+      item.asked = true;
+      this.busy++;
+      this.ask(item).finally(() => {
+        this.busy--;
+        this.work();
+      });
+    }
+  }
+
+  async ask(item) {
+    const model = kept.model;
+    try {
+      const answer = await api("/api/recognise/answer", { query: { model }, body: item.file, signal: this.ended.signal });
+      if (model === kept.model) Object.assign(item, answer.error ? { error: answer.error } : { answer });
+      convert(item);
+    } catch (error) {
+      if (error.name === "AbortError") item.asked = false; // the view was left; it is asked again on return
+      else if (model === kept.model) item.error = error.message;
+    }
+    if (this.ended.signal.aborted || !kept.items.includes(item)) return;
+    if (item === kept.selected) {
+      this.large.show(item);
+      say(item.error ?? `${item.name}: ${item.answer.label}, ${item.answer.sure}`);
+    }
+    this.rows.get(item)?.replaceWith(this.row(item));
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.refresh(), 150);
+  }
+
+  shown() {
+    const fits = (item) => kept.only === "all" || kind(item) === kept.only;
+    const found = kept.items.filter((item) => fits(item));
+    const by = { unsure: (item) => sureness(item), answer: (item) => item.answer?.label ?? "~", name: (item) => item.name }[kept.order];
+    return by ? found.sort((a, b) => (by(a) < by(b) ? -1 : by(a) > by(b) ? 1 : 0)) : found;
+  }
+
+  refresh() {
+    const many = kept.items.length;
+    this.drop.classList.toggle("small", many > 0);
+    this.results.hidden = many === 0;
+    this.results.classList.toggle("single", many === 1);
+    if (many > 1) this.drawTools();
+    const shown = this.shown();
+    fill(this.list, shown.map((item) => this.rows.get(item) ?? this.row(item)));
+    this.select(kept.selected, false);
+  }
+
+  drawTools() {
+    const counts = Object.fromEntries(Object.keys(FILTERS).map((name) => [name, 0]));
+    for (const item of kept.items) if (kind(item)) counts[kind(item)]++;
+    counts.all = kept.items.length;
+    const focused = document.activeElement?.dataset?.only;
+    const choices = Object.entries(FILTERS).filter(([name]) => name === "all" || counts[name] || name === kept.only);
+    const choose = (name) => {
+      kept.only = name;
+      this.refresh();
+    };
+    const order = el("select", { onchange: (event) => ((kept.order = event.target.value), this.refresh()) }, Object.entries(ORDERS).map(([name, text]) => el("option", { value: name, selected: name === kept.order }, text)));
+    fill(
+      this.tools,
+      el("div", { class: "choices", role: "group", "aria-label": "Show" }, choices.map(([name, text]) => el("button", { type: "button", "aria-pressed": String(name === kept.only), dataset: { only: name }, onclick: () => choose(name) }, `${text} `, el("span", { class: "number" }, count(counts[name]))))),
+      el("label", { class: "field inline" }, el("span", { class: "unseen" }, "Order"), order),
+      el("button", { type: "button", class: "quiet", onclick: () => save(this.shown()) }, "Save as CSV"),
+      el("button", { type: "button", class: "quiet", onclick: () => this.clear() }, "Remove all"),
+    );
+    if (focused) this.tools.querySelector(`[data-only="${focused}"]`)?.focus();
+  }
+
+  row(item) {
+    const { answer, error } = item;
+    const words = error ? [el("span", { class: "reason" }, error.replace(/^the picture: /, ""))] : answer ? brief(answer) : [el("span", { class: "note" }, "…")];
+    const row = el(
+      "li",
+      { role: "option", id: `picture-${item.id}`, "aria-selected": String(item === kept.selected), class: kind(item) ?? "waiting" },
+      thumbnail(item),
+      el("div", { class: "row-words" }, el("div", { class: "row-answer" }, words), el("div", { class: "note file" }, item.name)),
+    );
+    this.rows.set(item, row);
+    return row;
+  }
+
+  select(item, moved = true) {
+    for (const [one, row] of this.rows) row.setAttribute("aria-selected", String(one === item));
+    kept.selected = item ?? null;
+    const row = item && this.rows.get(item);
+    if (row?.isConnected) this.list.setAttribute("aria-activedescendant", row.id);
+    else this.list.removeAttribute("aria-activedescendant");
+    if (moved && row) row.scrollIntoView({ block: "nearest" });
+    this.large.show(kept.selected);
+    if (moved && item?.answer) say(`${item.name}: ${item.answer.label}, ${item.answer.sure}`);
+  }
+
+  step(by) {
+    const shown = this.shown();
+    if (!shown.length) return;
+    const place = shown.indexOf(kept.selected);
+    this.select(shown[Math.min(Math.max(place + by, 0), shown.length - 1)]);
+  }
+
+  async openCamera() {
+    this.camera?.close();
+    this.camera = await attempt(() => openCamera(this.cameraPlace, kept, (file) => this.add([file])));
+  }
+
+  leave() {
+    this.ended.abort();
+    this.camera?.close();
+    this.large.leave();
+    clearTimeout(this.soon);
+  }
+}
+
+/** A small picture; formats that the browser cannot show come from the server as JPEG, once they are known to be readable. */
+function thumbnail(item) {
+  const picture = el("img", { src: item.url, alt: "", loading: "lazy", decoding: "async", dataset: { item: item.id } });
+  picture.addEventListener("load", () => picture.classList.remove("gone"));
+  picture.addEventListener("error", () => {
+    picture.classList.add("gone");
+    item.foreign = true;
+    convert(item);
+  });
+  return picture;
+}
+
+async function convert(item) {
+  if (!item.foreign || !item.answer || item.converted) return;
+  item.converted = true;
+  const response = await fetch("/api/recognise/preview", { method: "POST", body: item.file });
+  if (response.ok) item.url = URL.createObjectURL(await response.blob());
+  for (const picture of document.querySelectorAll(`[data-item="${item.id}"]`)) picture.src = item.url;
+}
+
+function described(model) {
+  if (model.error) return [el("span", { class: "reason" }, model.error)];
+  const facts = [];
+  if (model.figure) facts.push(`${model.lead === "map" ? "mAP" : "Right on"} ${metric(model.figure)}`);
+  facts.push(count(model.classes.length, "class", "classes"));
+  if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
+  const report = model.report && el("a", { href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
+  return [facts.join(" · "), ...(report ? [" · ", report] : [])];
+}
+
+function brief(answer) {
+  const confidence = el("span", { class: "number soft" }, answer.known === false ? "" : percent(answer.prob, 0));
+  const name = answer.known === false ? "unknown" : answer.labels.join(", ") || "no class";
+  const others = answer.known !== false && answer.set?.length > 1 && el("span", { class: "note" }, `one of ${answer.set.length}`);
+  return [el("strong", {}, name), confidence, others];
+}
+
+function kind(item) {
+  return item.error ? "broken" : item.answer?.sure;
+}
+
+function sureness(item) {
+  if (item.error || !item.answer) return 2;
+  return item.answer.known === false ? 0 : item.answer.prob;
+}
+
+/** All files of a drop, those in folders, too. */
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  const found = [];
+  const walk = async (entry) => {
+    if (entry.isFile) return found.push(await new Promise((done, failed) => entry.file(done, failed)));
+    const reader = entry.createReader();
+    for (let some; (some = await new Promise((done, failed) => reader.readEntries(done, failed))).length; ) for (const one of some) await walk(one);
+  };
+  for (const entry of entries) await walk(entry);
+  return found;
+}
+
+function save(items) {
+  const cell = (value) => `"${String(value ?? "").replace(/^[=+@-]/, "'$&").replaceAll('"', '""')}"`;
+  const rows = items.map(({ name, answer, error }) => [name, answer?.label, answer && answer.known !== false ? answer.prob.toFixed(4) : "", answer?.set?.join("|"), error].map(cell).join(","));
+  const url = URL.createObjectURL(new Blob([["file,label,prob,set,error", ...rows].join("\n") + "\n"], { type: "text/csv" }));
+  el("a", { href: url, download: "answers.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

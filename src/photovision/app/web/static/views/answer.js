@@ -1,0 +1,164 @@
+// One picture large: the answer in words, its heatmap with a slider, what it could be, what the model was reminded of.
+import { api, el, fill, percent } from "../dom.js";
+
+const REST = 700; // milliseconds without a change before a map is tested, which takes seconds for large networks
+
+export class Large {
+  constructor(kept, state) {
+    this.kept = kept;
+    this.state = state;
+    this.element = el("section", { class: "large", "aria-label": "The chosen picture" });
+    this.item = null;
+    this.asked = new AbortController();
+  }
+
+  show(item) {
+    if (item && item === this.item && item.answer === this.answer && item.error === this.error) return;
+    const other = item !== this.item;
+    Object.assign(this, { item, answer: item?.answer, error: item?.error });
+    this.leave();
+    if (!item) return fill(this.element);
+    if (other || !this.stage) this.drawStage(item);
+    this.words = el("div", { class: "said" });
+    fill(this.element, el("div", { class: "seen" }, this.stage, this.control, this.about), this.words);
+    this.control.hidden = this.about.hidden = !item.answer;
+    if (item.error) return fill(this.words, el("p", { class: "kind" }, item.name), el("h2", { class: "label" }, "cannot be read"), el("p", { class: "reason" }, item.error));
+    if (!item.answer) return fill(this.words, el("p", { class: "kind" }, item.name), el("p", { class: "note" }, "Looking …"));
+    this.drawAnswer(item);
+    this.explain(item, item.target ?? null);
+  }
+
+  drawStage(item) {
+    const picture = el("img", { class: "picture", src: item.url, alt: item.name, dataset: { item: item.id } });
+    this.heat = el("img", { class: "heat", alt: "", hidden: true });
+    this.stage = el("div", { class: "stage" }, picture, this.heat);
+    picture.addEventListener("load", () => {
+      this.stage.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
+      picture.classList.toggle("pixels", Math.max(picture.naturalWidth, picture.naturalHeight) < 120);
+    });
+    this.slider = el("input", { type: "range", min: "0", max: "100", step: "5", value: String(this.kept.opacity * 100), id: "opacity", oninput: () => this.fade(this.slider.value / 100) });
+    this.output = el("output", { for: "opacity", class: "number note" });
+    this.speaks = el("p", { class: "note speaks" }, "The heatmap is on its way …");
+    this.verdict = el("p", { class: "note verdict" });
+    this.control = el(
+      "div",
+      { class: "heat-control" },
+      el("div", { class: "heat-slider" }, el("label", { for: "opacity" }, "Heatmap"), this.slider, this.output),
+      el("div", { class: "legend", "aria-hidden": "true" }, el("span", {}, "speaks least"), el("i", {}), el("span", {}, "speaks most")),
+    );
+    this.about = el("div", { class: "heat-words" }, this.speaks, this.verdict);
+    this.fade(this.kept.opacity);
+  }
+
+  fade(opacity) {
+    this.kept.opacity = opacity;
+    this.heat.style.opacity = opacity;
+    this.stage.style.setProperty("--grey", this.heat.hidden ? 0 : opacity / 2);
+    this.output.textContent = percent(opacity, 0);
+  }
+
+  toggle() {
+    if (!this.slider) return;
+    const next = this.kept.opacity ? 0 : this.before || 0.6;
+    this.before = this.kept.opacity;
+    this.slider.value = next * 100;
+    this.fade(next);
+  }
+
+  drawAnswer(item) {
+    const { answer } = item;
+    const unknown = answer.known === false;
+    const several = !unknown && answer.set?.length > 1;
+    const name = unknown ? "unknown" : answer.labels.join(", ") || "no class";
+    this.nearest = el("div", { class: "nearest" });
+    fill(
+      this.words,
+      el("p", { class: "kind" }, item.name),
+      el("h2", { class: `label ${answer.sure}` }, name, !unknown && !this.multiple() && el("span", { class: "confidence number" }, percent(answer.prob))),
+      several && !this.multiple() && el("p", { class: "set" }, "one of: ", ...answer.set.slice(0, 6).flatMap((one, place) => [place ? ", " : "", el("strong", {}, one)]), answer.set.length > 6 && ` and ${answer.set.length - 6} more`),
+      answer.words.map((sentence) => el("p", { class: "words" }, sentence)),
+      el("h3", {}, unknown ? "What it resembles" : "What it could be"),
+      this.bars(item),
+      this.nearest,
+    );
+  }
+
+  multiple() {
+    return this.state.overview.models.find(({ name }) => name === this.kept.model)?.multilabel;
+  }
+
+  /** The most probable classes; each is a button that shows what speaks for it. */
+  bars(item) {
+    const { top, set, best, known } = item.answer;
+    const shown = item.target ?? best;
+    const bar = ([name, prob]) => {
+      const inside = set?.includes(name);
+      const width = el("i", { style: { width: `${Math.max(prob * 100, 0.5)}%` } });
+      return el(
+        "li",
+        {},
+        el(
+          "button",
+          { type: "button", class: "class-bar", "aria-pressed": String(name === shown), title: `Show what speaks for ${name}`, onclick: () => this.aim(item, name) },
+          el("span", { class: inside ? "name inside" : "name" }, name, inside && el("span", { class: "unseen" }, ", in the set")),
+          el("span", { class: "number" }, known === false ? "" : percent(prob)), // nothing is calibrated for strangers
+          el("span", { class: inside ? "track inside" : "track" }, width),
+        ),
+      );
+    };
+    return el("ul", { class: "bars" }, top.map(bar));
+  }
+
+  aim(item, name) {
+    item.target = name;
+    for (const button of this.words.querySelectorAll(".class-bar")) button.setAttribute("aria-pressed", String(button.querySelector(".name").firstChild.data === name));
+    this.explain(item, name);
+  }
+
+  async explain(item, target) {
+    this.leave();
+    this.asked = new AbortController();
+    const { signal } = this.asked;
+    const wish = { model: this.kept.model, target };
+    const key = target ?? "";
+    try {
+      if (!item.why.has(key)) item.why.set(key, await api("/api/recognise/why", { query: wish, body: item.file, signal }));
+      if (signal.aborted) return;
+      this.drawWhy(item, item.why.get(key));
+      if (item.why.get(key).sentence) return;
+      this.verdict.textContent = "Testing whether this map may be believed …";
+      await new Promise((done) => setTimeout(done, REST));
+      if (signal.aborted) return;
+      item.why.set(key, await api("/api/recognise/why", { query: { ...wish, tested: true }, body: item.file, signal }));
+      if (!signal.aborted) this.drawWhy(item, item.why.get(key));
+    } catch (error) {
+      if (error.name === "AbortError" || signal.aborted) return;
+      this.speaks.textContent = `No heatmap: ${error.message}`;
+      this.verdict.textContent = "";
+    }
+  }
+
+  drawWhy(item, why) {
+    this.heat.src = why.layer;
+    this.heat.hidden = false;
+    this.fade(this.kept.opacity);
+    fill(this.speaks, "Bright places speak for ", el("strong", {}, why.target), `. `, el("span", { title: why.about }, why.reason));
+    this.verdict.className = `note verdict ${why.verdict ?? ""}`;
+    this.verdict.textContent = why.sentence ?? "";
+    if (!why.nearest.length) return fill(this.nearest);
+    const source = (near) => `/api/recognise/training?${new URLSearchParams({ model: this.kept.model, id: near.id })}`;
+    const one = (near) =>
+      el(
+        "li",
+        { title: near.id },
+        near.shown ? el("img", { src: source(near), alt: "" }) : el("span", { class: "blank", "aria-hidden": "true" }),
+        el("span", { class: "near-label" }, near.label),
+        el("span", { class: "note number" }, near.shown ? `${percent(near.similarity, 0)} alike` : near.id),
+      );
+    fill(this.nearest, el("h3", {}, "Training pictures it was reminded of"), el("ul", { class: "strip" }, why.nearest.map(one)));
+  }
+
+  leave() {
+    this.asked.abort();
+  }
+}
