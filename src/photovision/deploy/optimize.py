@@ -25,6 +25,7 @@ class Job:
         minutes: wall time that the step may take.
         backbone: architecture of the smaller network, for methods that need one.
         say: called with a line that tells what is going on.
+        max_drop: share of the validation pictures that may be lost, for methods that can try something more careful.
     """
 
     model: Recognizer
@@ -35,6 +36,7 @@ class Job:
     minutes: float
     backbone: str | None
     say: Callable[[str], None]
+    max_drop: float = 0.005
 
 
 METHODS = Registry(

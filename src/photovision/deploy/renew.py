@@ -6,19 +6,52 @@ prediction sets, its gate and its references are therefore learned from its own 
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from photovision.core.errors import DataError, ModelError
+from photovision.core.files import new_folder, write_json, write_text
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
+from photovision.deploy.optimize import Job
 from photovision.runtime.bundle import Bundle
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.card import model_card
+from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.remember import remember
 from photovision.trust.calibrate import fit_temperature
 from photovision.trust.scores import choose_thresholds
+
+_WEIGHTS = ("model.safetensors", "config.json")
+_KEPT = ("DATASHEET.md",)
+
+
+def write_copy(job: Job, graph: Path, changes: Mapping[str, Any], *, weights: bool) -> Path:
+    """Write a bundle like the job's, with another graph or other facts, and with what it knows of its limits renewed.
+
+    Args:
+        job: the step.
+        graph: ONNX file to put into it.
+        changes: entries of bundle.json that differ.
+        weights: whether the network's weights for torch come along; not where the graph has others.
+
+    Returns:
+        `job.folder`.
+    """
+    source = job.model.bundle
+    with new_folder(job.folder) as folder:
+        for name in (*_KEPT, *(_WEIGHTS if weights else ())):
+            if (source.path / name).is_file():
+                shutil.copy2(source.path / name, folder / name)
+        shutil.copyfile(graph, folder / "model.onnx")
+        info = renew(folder, {**source.info, **changes}, job.training, job.validation)
+        write_json(folder / "bundle.json", info)
+        write_text(folder / "README.md", model_card(info))
+        load(folder)  # refuses what it cannot read
+    return job.folder
 
 
 def renew(folder: Path, info: dict[str, Any], training: Dataset, validation: Dataset) -> dict[str, Any]:
@@ -55,17 +88,20 @@ def renew(folder: Path, info: dict[str, Any], training: Dataset, validation: Dat
 
 
 def set_temperature(graph: Path, temperature: float) -> None:
-    """Write another temperature into an ONNX file; raises ModelError where it has none."""
+    """Write another temperature into an ONNX file; raises ModelError where logits are not divided by one."""
     import onnx
     from onnx import numpy_helper
 
     model = onnx.load(str(graph), load_external_data=False)
-    for tensor in model.graph.initializer:
-        if tensor.name == "temperature":
-            tensor.CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
-            onnx.save(model, str(graph))
-            return
-    raise ModelError("the graph of this model has no temperature to set: train it again to be able to optimise it")
+    divided = [node for node in model.graph.node if node.op_type == "Div" and node.input[0] == "logits"]
+    if not divided:
+        raise ModelError(f"the graph {graph} has no temperature to set: train the model again to be able to change it")
+    # Older graphs have a constant without this name there, which other nodes may share.
+    divided[0].input[1] = "temperature"
+    others = [tensor for tensor in model.graph.initializer if tensor.name != "temperature"]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([*others, numpy_helper.from_array(np.array(temperature, np.float32), "temperature")])
+    onnx.save(model, str(graph))
 
 
 def _sigmoid(logits: Floats) -> Floats:
