@@ -7,14 +7,13 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from photovision.core.errors import UsageError
 from photovision.service.app import create_app
-from photovision.service.settings import Limits, Settings
+from photovision.service.connection import patient
+from photovision.service.settings import Settings
 from photovision.service.state import Service
 
 GRACE = 5.0
@@ -38,7 +37,7 @@ def run(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
     listening = _listening(settings)
     config = uvicorn.Config(
         app,
-        http=_protocol(settings.limits),
+        http=patient(settings.limits.read_timeout),
         loop="auto",
         ws="none",
         lifespan="on",
@@ -109,51 +108,3 @@ def _listening(settings: Settings) -> socket.socket:
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another --port or --host"
         ) from None
     return listening
-
-
-def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP with time limits for clients that send their request's head, or take its answer, too slowly."""
-
-    class Patient(HttpToolsProtocol):
-        _waiting: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._wait()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            idle = self.cycle is None or self.cycle.response_complete
-            if idle and self._waiting is None and self.timeout_keep_alive_task is None:
-                self._wait()
-
-        def on_headers_complete(self) -> None:
-            self._unwait()
-            super().on_headers_complete()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._wait()
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._unwait()
-
-        def timeout_keep_alive_handler(self) -> None:
-            super().timeout_keep_alive_handler()
-            self._wait()  # closing waits until the answer is taken
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._unwait()
-            super().connection_lost(exc)
-
-        def _wait(self) -> None:
-            self._unwait()
-            self._waiting = self.loop.call_later(limits.read_timeout, self.transport.abort)
-
-        def _unwait(self) -> None:
-            if self._waiting is not None:
-                self._waiting.cancel()
-                self._waiting = None
-
-    return Patient

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from photovision.service.settings import Settings
 
 Models = Annotated[
     list[str], typer.Argument(metavar="MODEL|NAME=MODEL...", help="Folders that 'photovision train' wrote.")
@@ -48,8 +51,6 @@ def serve(
     """Answer pictures over HTTP: POST /predict, /explain, Open Inference Protocol v2, /metrics, a page at /docs."""
     from dataclasses import replace
 
-    from photovision.app.cli.output import note
-    from photovision.core.errors import MissingExtra
     from photovision.service.settings import Settings, named_models, read_settings
 
     settings = Settings(named_models(models))
@@ -68,6 +69,13 @@ def serve(
         "limits": replace(settings.limits, **_said(limits)),
     }
     settings = replace(settings, **_said(given))
+    _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    from photovision.app.cli.output import note
+    from photovision.core.errors import MissingExtra
+
     try:
         from photovision.service.run import run
     except ImportError as error:
