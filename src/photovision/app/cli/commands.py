@@ -16,6 +16,7 @@ from photovision.app.cli.explain import explain
 from photovision.app.cli.features import features
 from photovision.app.cli.info import info
 from photovision.app.cli.keys import app as keys
+from photovision.app.cli.loadtest import loadtest
 from photovision.app.cli.predict import predict
 from photovision.app.cli.serve import serve
 from photovision.app.cli.train import train
@@ -24,7 +25,21 @@ from photovision.app.cli.weights import app as weights
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
-for command in (train, evaluate, predict, check, compare, audit, explain, features, calibrate, info, serve, ui):
+for command in (
+    train,
+    evaluate,
+    predict,
+    check,
+    compare,
+    audit,
+    explain,
+    features,
+    calibrate,
+    info,
+    serve,
+    loadtest,
+    ui,
+):
     app.command()(command)
 app.add_typer(keys, name="keys", help="Make, list and revoke API keys of a service.")
 app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
