@@ -41,7 +41,7 @@ class View {
     };
     const named = this.models.map((name) => [name, name]);
     this.button = el("button", { type: "button", class: "button primary", onclick: () => this.start() }, "Compare");
-    const files = el("input", { type: "file", multiple: true, accept: "image/*", class: "unseen", tabindex: "-1", "aria-label": "Choose pictures to compare on", onchange: () => this.add([...files.files]) });
+    const files = el("input", { type: "file", multiple: true, accept: "image/*", hidden: true, onchange: () => this.add([...files.files]) });
     this.pick = el("button", { type: "button", class: "button", onclick: () => files.click() }, "Choose pictures");
     this.found = el("section", { "aria-label": "What was found" });
     fill(
@@ -145,6 +145,7 @@ class View {
     const read = kept.pictures.length - broken;
     const summary = [`The models disagree on ${count(rows.length)} of ${count(read, "picture")}.`];
     if (broken) summary.push(`${count(broken, "file")} could not be read.`);
+    kept.only = "all";
     kept.result = { summary, warnings: [], tables: [], rows, pictures: read, dropped: true };
     this.drawResult();
   }

@@ -66,8 +66,8 @@ class View {
       this.add([...event.target.files]);
       event.target.value = "";
     };
-    const files = el("input", { type: "file", multiple: true, accept: "image/*,.tif,.tiff,.ppm,.pgm", class: "unseen", tabindex: "-1", "aria-label": "Choose pictures", onchange: take });
-    const folder = el("input", { type: "file", webkitdirectory: true, multiple: true, class: "unseen", tabindex: "-1", "aria-label": "Choose a folder", onchange: take });
+    const files = el("input", { type: "file", multiple: true, accept: "image/*,.tif,.tiff,.ppm,.pgm", hidden: true, onchange: take });
+    const folder = el("input", { type: "file", webkitdirectory: true, multiple: true, hidden: true, onchange: take });
     const button = (text, key, action, main = false) =>
       el("button", { type: "button", class: main ? "button primary" : "button", title: `${text} (${key})`, onclick: action }, text);
     this.pick = () => files.click();
