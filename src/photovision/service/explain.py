@@ -76,7 +76,7 @@ def _class_index(version: Version, outcome: Outcome, label: str | None) -> int:
     if label is None:
         return int(outcome.answer.probs.argmax())
     if label not in version.recognizer.classes:
-        raise Refusal(422, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
+        raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
     return version.recognizer.classes.index(label)
 
 
@@ -90,7 +90,7 @@ async def _queued(service: Service, work: Any) -> Any:
     except UnreadableImage as error:
         raise Refusal(422, reason(error), "unreadable") from None
     except PhotovisionError as error:
-        raise Refusal(422, str(error)[:500], "explain") from None
+        raise Refusal(409, str(error)[:500], "explain") from None
     finally:
         service.explaining -= 1
 

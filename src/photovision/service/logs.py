@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -26,6 +27,10 @@ class Journal:
         self._stream = stream or sys.stdout
         self._lines: Queue[str | None] = Queue(MOST_LINES)
         self.dropped = 0
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Begin to write, first what was told before."""
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
 
@@ -39,11 +44,11 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, within a second."""
-        try:
-            self._lines.put(None, timeout=1)
-        except Full:
+        if self._thread is None:
             return
-        self._thread.join(timeout=1)
+        with contextlib.suppress(Full):
+            self._lines.put(None, timeout=1)
+            self._thread.join(timeout=1)
 
     def _put(self, facts: dict[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -165,6 +165,7 @@ class Models:
         for shelf in self._shelves.values():
             for version in shelf.versions.values():
                 version.batcher.close()
+        self._shelves = {name: Shelf(shelf.path) for name, shelf in self._shelves.items()}
         if self._decoders is not None:
             self._decoders.shutdown(wait=False)
 

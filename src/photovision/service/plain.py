@@ -80,7 +80,7 @@ def picture_body(service: Service, *, many: bool) -> dict[str, Any]:
     files = {"type": "array", "items": picture, "minItems": 1, "maxItems": service.limits.files} if many else picture
     form = {"type": "object", "properties": {"file": files}, "required": ["file"], "additionalProperties": False}
     content: dict[str, Any] = {
-        "multipart/form-data": {"schema": form},
+        "multipart/form-data": {"schema": form, "encoding": {"file": {"contentType": "image/jpeg, image/png"}}},
         "image/jpeg": {"schema": picture},
         "image/png": {"schema": picture},
         "application/octet-stream": {"schema": picture},

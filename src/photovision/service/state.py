@@ -38,7 +38,7 @@ class Service:
         self.guard = None if settings.keys is None else Guard(settings.keys)
         self.rates: dict[float, Rates] = {}
         self.recorder: Recorder | None = None
-        self.explainers = ThreadPoolExecutor(1, thread_name_prefix="explaining")
+        self.explainers: ThreadPoolExecutor | None = None
         self.explaining = 0
         self.draining = False
         self.failure: PhotovisionError | None = None
@@ -50,6 +50,8 @@ class Service:
         Raises:
             PhotovisionError: the record cannot be opened or a model cannot be served.
         """
+        self.journal.open()
+        self.explainers = ThreadPoolExecutor(1, thread_name_prefix="explaining")
         self.recorder = self.models.recorder = open_recorder(self.settings, self.metrics, self.journal)
         await self.models.start()
         if self.settings.watch:
@@ -63,7 +65,8 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         self.models.close()
-        self.explainers.shutdown(wait=False, cancel_futures=True)
+        if self.explainers is not None:
+            self.explainers.shutdown(wait=False, cancel_futures=True)
         if self.recorder is not None:
             self.recorder.close()
         self.journal.close()

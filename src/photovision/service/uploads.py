@@ -107,7 +107,7 @@ def _parts(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
 
 @dataclass(eq=False)
 class _Form:
-    """Collects the files of a form while it is parsed; other fields are passed over."""
+    """Collects the files of a form, and what is in the field 'file', while it is parsed; other fields are passed over."""
 
     most: int
     found: list[Upload] = field(default_factory=list)
@@ -142,7 +142,7 @@ class _Form:
     def _header_end(self) -> None:
         if self._name.lower() == b"content-disposition":
             options = parse_options_header(self._value)[1]
-            self._is_file = b"filename" in options
+            self._is_file = b"filename" in options or options.get(b"name") == b"file"
             name = options.get(b"filename", b"").decode("utf-8", "replace")
             self._file = name[:_MOST_NAME] or None
         self._name = self._value = b""
