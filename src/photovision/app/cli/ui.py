@@ -37,7 +37,10 @@ def ui(
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder: give one that holds models, data sets or reports")
     from photovision.app.web.state import State, named
+    from photovision.runtime.bundle import read_bundle
 
+    for path in model or []:
+        read_bundle(path)
     state = State(folder or (None if model else Path.cwd()), named(model or []))
     socket = listen(PORT if port is None else port, exact=port is not None)
     note(f"the page is at http://127.0.0.1:{socket.getsockname()[1]} (Ctrl-C ends it)")
