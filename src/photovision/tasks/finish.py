@@ -69,9 +69,8 @@ def write_bundle(
         parity = check_parity(decider, folder / "model.onnx", _pictures(material.val, source))
         info = {**_info(climb, rungs, chosen, source, temperature, parity), "variants": dict(variants)}
         climb.tell("export", 2, 4, "learning when to doubt")
-        info["doubt"] = remember(
-            Recognizer(Bundle(folder, info)), material.train, material.val, folder, climb.options.seed
-        )
+        unfinished = Recognizer(Bundle(folder, info))
+        info["doubt"] = remember(unfinished, material.train, material.val, folder, climb.options.seed, material.unseen)
         model = Recognizer(Bundle(folder, info))
         climb.tell("export", 3, 4, "judging on test")
         report = _prove(climb, model, rungs, judged, chosen)

@@ -66,6 +66,11 @@ class Material:
         """Positions within `test` of pictures that have a look-alike in train or val."""
         return np.flatnonzero(np.isin(self.splits.test, self.splits.leaked)).astype(np.int64)
 
+    @property
+    def unseen(self) -> Dataset:
+        """The pictures of `test` that have no look-alike in train or val."""
+        return self.test.subset(np.delete(np.arange(len(self.test)), self.leaked))
+
     def describe(self) -> dict[str, Any]:
         """What the bundle says of the data, JSON-ready."""
         counts = {name: len(getattr(self.splits, name)) for name in ("train", "val", "test")}

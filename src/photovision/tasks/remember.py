@@ -9,15 +9,20 @@ import numpy as np
 
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.runtime.doubt import write_doubt
+from photovision.runtime.doubt import Gate, write_doubt
+from photovision.runtime.held_out import MOST as HELD_OUT
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.references import MOST, References, write_references
 from photovision.tasks.recognizer import Recognizer, Responses
 from photovision.trust.conformal import fit_sets
 from photovision.trust.novelty import fit_gate
 
+_ENOUGH = 100  # test pictures, from which on they stand for the usual ones
 
-def remember(model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed: int) -> dict[str, Any] | None:
+
+def remember(
+    model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed: int, test: Dataset | None = None
+) -> dict[str, Any] | None:
     """Write a bundle's references, what it said of held-out pictures, and what it knows of its limits.
 
     Everything is computed by the very graph that will answer, in its arithmetic.
@@ -28,6 +33,7 @@ def remember(model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed
         val: pictures that it did not learn from.
         folder: of the bundle.
         seed: of the choice.
+        test: pictures that chose nothing either: what is said of them stands for the usual, where there are enough.
 
     Returns:
         what bundle.json says under "doubt"; None for too few validation pictures.
@@ -47,10 +53,21 @@ def remember(model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed
     gate = fit_gate(
         responses.embeddings, labels, calibrating.embeddings, calibrating.logits, multilabel=known.multilabel
     )
-    novelty = None if gate is None else gate.novelty(calibrating.embeddings, calibrating.logits)
-    write_held_out(HeldOut.of(calibrating.probs, novelty, calibrating.embeddings), folder, seed)
+    write_held_out(_usual(calibrating if test is None else _unseen(model, test, seed, calibrating), gate), folder, seed)
     sets = fit_sets(calibrating.probs, val.truth[val_rows])
     return None if gate is None or sets is None else write_doubt(sets, gate, folder)
+
+
+def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: Responses) -> Responses:
+    """Answers for test pictures: training stopped where validation pictures were answered best, which flatters them."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
+    _, said = _readable(model.respond(test.subset(chosen), embeddings=True))
+    return said if len(said.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
+
+
+def _usual(said: Responses, gate: Gate | None) -> HeldOut:
+    novelty = None if gate is None or said.embeddings is None else gate.novelty(said.embeddings, said.logits)
+    return HeldOut.of(said.probs, novelty, said.embeddings)
 
 
 def _chosen(train: Dataset, seed: int) -> np.ndarray:

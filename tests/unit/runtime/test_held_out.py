@@ -9,8 +9,11 @@ import pytest
 from colours import add_doubt, colour_bundle, colour_picture
 
 from photovision.core.errors import ModelError
+from photovision.data.dataset import Dataset
+from photovision.data.read import dataset_from_arrays
 from photovision.runtime.held_out import HELD_OUT_FILE, MOST, HeldOut, read_held_out, write_held_out
 from photovision.tasks.recognizer import load
+from photovision.tasks.remember import remember
 
 
 def some(count: int = 60) -> HeldOut:
@@ -69,3 +72,18 @@ def test_a_bundle_keeps_what_it_said_of_validation_pictures(tmp_path: Path) -> N
     answer = load(folder).predict(np.asarray(colour_picture("red", 2000)))
     assert not isinstance(answer, list)
     assert answer.prob in kept.prob.tolist()
+
+
+def test_test_pictures_stand_for_the_usual_where_there_are_enough(tmp_path: Path) -> None:
+    folder = colour_bundle(tmp_path / "model")
+
+    def some(name: str, count: int) -> Dataset:
+        return dataset_from_arrays(
+            [np.asarray(colour_picture(name, i)) for i in range(count)], [name] * count, ("red", "green", "blue")
+        )
+
+    for count, colour in ((150, 2), (20, 1)):
+        remember(load(folder), some("red", 30), some("green", 120), folder, 0, some("blue", count))
+        kept = read_held_out(folder)
+        assert kept is not None
+        assert set(kept.best.tolist()) == {colour}
