@@ -80,7 +80,10 @@ class Corrections:
         change = replace(change, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         with self._lock, explained(self.file), _alone(self.file) as file:
             self._refresh()
-            if _said(self._latest.get(change.id)) != _said(instead_of):
+            stands = self._latest.get(change.id)
+            if stands is not None and stands.was != change.was:  # it does not fit the data any more
+                stands = None
+            if _said(stands) != _said(instead_of):
                 return False
             _append(file, change)
             self._keep(change)

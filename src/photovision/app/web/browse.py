@@ -1,12 +1,177 @@
-"""Browse on the local page."""
+"""Browsing on the local page: a data set as a grid, its pictures opened, and their labels corrected.
+
+Pictures are asked for by their position, so that no path ever comes from the page.
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from photovision.app.web import labels
+from photovision.app.web.catalogue import Catalogue, Catalogues, Wish
+from photovision.app.web.recognise import told as told_answer
 from photovision.app.web.state import State
+from photovision.app.web.thumbnails import LARGE, SIDE, Thumbnails
+from photovision.core.errors import UnreadableImage, UsageError
+from photovision.core.image import read_header
+
+PAGE = 500
+"""Pictures that one answer lists at most."""
+_NAMED = 12
+_HEADER = 1 << 20  # a header lies in the first part of a file, also behind a large profile
+
+Seen = Annotated[str | None, Header(alias="if-none-match")]
+
+
+class Asked(BaseModel):
+    """What the page asks for: a data set, filters as in `Wish`, and which part of the result.
+
+    `groups` is a JSON object, attribute -> value.
+    """
+
+    data: str
+    split: str | None = None
+    label: str | None = None
+    kind: str | None = None
+    text: str = Field("", max_length=500)
+    groups: str = Field("{}", max_length=5000)
+    worst: bool = True
+    as_of: int = 0
+    start: int = Field(0, ge=0)
+    count: int = Field(PAGE, ge=1, le=PAGE)
 
 
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
-    return APIRouter(prefix="/api/browse")
+    router = APIRouter(prefix="/api/browse")
+    catalogues, thumbnails = Catalogues(state), Thumbnails()
+    router.include_router(labels.routes(catalogues))
+
+    @router.get("/summary")
+    def summary(data: str, anew: bool = False) -> dict[str, Any]:
+        """What there is to see, and what the filters offer."""
+        return catalogues.get(data, anew=anew).summary()
+
+    @router.get("/pictures")
+    def pictures(wish: Annotated[Asked, Query()], seen: Seen = None) -> Response:
+        """One page of the grid."""
+        return unless_seen(page(catalogues.get(wish.data), wish), seen)
+
+    @router.get("/thumbnail")
+    def small(data: str, i: int, seen: Seen = None) -> Response:
+        """A picture as small JPEG."""
+        return picture(thumbnails, file_of(catalogues.get(data), i), SIDE, seen)
+
+    @router.get("/large")
+    def large(data: str, i: int, seen: Seen = None) -> Response:
+        """A picture as JPEG that fills a screen."""
+        return picture(thumbnails, file_of(catalogues.get(data), i), LARGE, seen)
+
+    @router.get("/facts")
+    def known(data: str, i: int) -> dict[str, Any]:
+        """All that is known of one picture."""
+        return facts(catalogues.get(data), i)
+
+    @router.get("/answer")
+    def answer(data: str, i: int, model: str) -> dict[str, Any]:
+        """What a model says of a picture."""
+        file = file_of(catalogues.get(data), i)
+        with state.using(model) as recognizer:
+            return told_answer(recognizer, recognizer.predict(file))  # type: ignore[arg-type]
+
+    return router
+
+
+def chosen(asked: Asked) -> Wish:
+    """What was asked for, as the catalogue understands it; raises UsageError for what makes no sense."""
+    try:
+        groups = tuple(sorted((str(name), str(value)) for name, value in json.loads(asked.groups).items()))
+    except (ValueError, AttributeError, RecursionError):
+        raise UsageError("groups should be a JSON object of attributes and values") from None
+    return Wish(asked.split, asked.label, asked.kind, asked.text, groups, asked.worst, asked.as_of)
+
+
+def page(catalogue: Catalogue, asked: Asked) -> dict[str, Any]:
+    """Rows `start` to `start + count` of what was asked for, and how many there are."""
+    positions = catalogue.positions(chosen(asked))
+    decisions = catalogue.decisions()
+    rows = positions[asked.start : asked.start + asked.count].tolist()
+    return {
+        "total": len(positions),
+        "start": asked.start,
+        "version": catalogue.version,
+        "rows": [catalogue.row(position, decisions) for position in rows],
+    }
+
+
+def facts(catalogue: Catalogue, i: int) -> dict[str, Any]:
+    """A row with its size, format, groups and problems, each with the pictures that it is about."""
+    position = catalogue.at(i)
+    sample = catalogue.dataset.samples[position]
+    found = []
+    for mark in catalogue.examined.marks.get(position, ()):
+        others = [catalogue.position[name] for name in mark.others if name in catalogue.position][:_NAMED]
+        named = [{"i": other, "name": catalogue.ids[other], "label": list(catalogue.given(other))} for other in others]
+        found.append({"kind": mark.kind, "text": mark.text, "others": named})
+    return {
+        **catalogue.row(position, catalogue.decisions()),
+        **_file(file_of(catalogue, position)),
+        "groups": dict(sample.groups),
+        "found": found,
+    }
+
+
+def file_of(catalogue: Catalogue, i: int) -> Path:
+    """The file of the picture at a position; raises DataError where there is no such position."""
+    image = catalogue.dataset.samples[catalogue.at(i)].image
+    assert isinstance(image, Path)  # data sets on a disk hold files
+    return image
+
+
+def picture(thumbnails: Thumbnails, path: Path, side: int, seen: str | None) -> Response:
+    """A picture as JPEG, or 304 where the browser has it already; raises UnreadableImage."""
+    tag = f'"{thumbnails.tag(path, side)}"'
+    headers = {"etag": tag, "cache-control": "private, max-age=3600"}
+    if seen == tag:
+        return Response(status_code=304, headers=headers)
+    content = thumbnails.get(path, side)
+    if content is None:
+        raise UnreadableImage("this picture cannot be read")
+    return Response(content, media_type="image/jpeg", headers=headers)
+
+
+def unless_seen(value: dict[str, Any], seen: str | None) -> Response:
+    """JSON with an ETag, or 304 where the page has it already."""
+    tag = f'"{hashlib.sha256(json.dumps(value).encode()).hexdigest()[:20]}"'
+    if seen == tag:
+        return Response(status_code=304, headers={"etag": tag})
+    return JSONResponse(value, headers={"etag": tag})
+
+
+def _file(path: Path) -> dict[str, Any]:
+    """Size in bytes and pixels, and the format; as far as the file tells."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            whole = path.suffix.lower() in (".tif", ".tiff")  # whose header may lie at the end
+            header = read_header(file.read(-1 if whole else _HEADER))
+    except OSError as error:
+        return {"error": f"cannot be opened ({error.strerror})"}
+    except UnreadableImage as error:
+        return {"bytes": size, "error": str(error).removeprefix("the picture: ")}
+    height, width = header.size
+    return {
+        "bytes": size,
+        "height": height,
+        "width": width,
+        "format": header.format,
+        "mode": header.mode,
+        "rotated": header.rotated,
+    }

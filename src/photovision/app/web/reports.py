@@ -1,12 +1,130 @@
-"""Reports on the local page."""
+"""Reports on the local page: those that lie in its folder, each shown in a frame that can do and load nothing.
+
+Only files of a few fixed names are given out, of folders that were found by looking, never of a path that was asked
+for; models and reports may come from strangers.
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from photovision.app.web.state import State
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+
+from photovision.app.web.examined import folder_of
+from photovision.app.web.state import DEEPEST, MOST_FOLDERS, State
+from photovision.core.errors import DataError
+
+PAGE = "report.html"
+TEXTS = {"README.md": "Model card", "DATASHEET.md": "Data sheet"}
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'self'"
+)
+_LARGEST = 64 * 2**20
+_CHECK = "check:"
 
 
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
-    return APIRouter(prefix="/api/reports")
+    router = APIRouter(prefix="/api/reports")
+
+    @router.get("/list")
+    def every() -> dict[str, Any]:
+        """The reports, the newest first."""
+        told = [facts(name, folder) for name, folder in find(state).items()]
+        return {"reports": sorted(told, key=lambda one: -one["when"])}
+
+    @router.get("/page")
+    def page(name: str) -> FileResponse:
+        """A report as it lies on the disk."""
+        headers = {"content-security-policy": POLICY}
+        return FileResponse(file_of(state, name, PAGE), media_type="text/html; charset=utf-8", headers=headers)
+
+    @router.get("/text")
+    def text(name: str, file: str) -> dict[str, Any]:
+        """A model card or a data sheet, as Markdown."""
+        if file not in TEXTS:
+            raise DataError(f"the page shows {', '.join(TEXTS)}, not {file}")
+        content = file_of(state, name, file).read_text(encoding="utf-8", errors="replace")
+        return {"name": name, "title": TEXTS[file], "text": content}
+
+    return router
+
+
+def find(state: State) -> dict[str, Path]:
+    """Name -> folder of every report: below the page's folder, of models given by name, and of checks made here."""
+    found = dict(_below(state.folder)) if state.folder is not None else {}
+    places = {path.resolve() for path in found.values()}
+    found |= {name: path for name, path in state.models.items() if path.resolve() not in places and _holds(path)}
+    checks = {f"{_CHECK}{name}": folder_of(path) for name, path in state.data.items()}
+    return found | {name: path for name, path in checks.items() if _holds(path)}
+
+
+def file_of(state: State, name: str, file: str) -> Path:
+    """A file of a report; raises DataError where there is no such report, or it lacks the file."""
+    folder = find(state).get(name)
+    if folder is None or not _is_plain(folder / file):
+        raise DataError(f"there is no {file} of '{name}' here (any more): reload the page")
+    return folder / file
+
+
+def facts(name: str, folder: Path) -> dict[str, Any]:
+    """What the list shows of a report; title and kind where it says so itself."""
+    told: dict[str, Any] = {}
+    file = folder / "report.json"
+    if _is_plain(file):
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            told = {}
+    told = told if isinstance(told, dict) else {}
+    summary = told.get("summary")
+    return {
+        "name": name,
+        "shown": name.removeprefix(_CHECK),
+        "kind": str(told.get("kind", "report")),
+        "title": str(told.get("title", "Report")),
+        "first": str(summary[0]) if isinstance(summary, list) and summary else "",
+        "warnings": len(told["warnings"]) if isinstance(told.get("warnings"), list) else 0,
+        "model": (folder / "bundle.json").is_file(),
+        "when": (folder / PAGE).stat().st_mtime,
+        "texts": [{"file": one, "title": title} for one, title in TEXTS.items() if _is_plain(folder / one)],
+    }
+
+
+def _below(top: Path) -> Iterator[tuple[str, Path]]:
+    """Folders with a report, named by their path below `top`; links and hidden folders are passed over."""
+    waiting, seen = [(top, 0)], 0
+    while waiting and seen < MOST_FOLDERS:
+        place, depth = waiting.pop(0)
+        seen += 1
+        if _holds(place):
+            yield place.relative_to(top).as_posix() if place != top else top.name or str(top), place
+        if depth < DEEPEST:
+            waiting += [(child, depth + 1) for child in _folders(place)]
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        with os.scandir(place) as entries:
+            found = [e.path for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [Path(path) for path in sorted(found)]
+
+
+def _holds(folder: Path) -> bool:
+    return _is_plain(folder / PAGE)
+
+
+def _is_plain(file: Path) -> bool:
+    """Whether it is a file of sensible size, and no link to somewhere else."""
+    try:
+        return file.is_file() and not file.is_symlink() and file.stat().st_size <= _LARGEST
+    except OSError:
+        return False

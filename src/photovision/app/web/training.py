@@ -1,12 +1,119 @@
-"""Training on the local page."""
+"""Training on the local page, and the check of a data set: the same commands as in a terminal, followed live."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from pathlib import Path
+from typing import Any
 
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from photovision.app.web.examined import folder_of
+from photovision.app.web.jobs import Job, Jobs
 from photovision.app.web.state import State
+from photovision.core.errors import UsageError
+
+_NAME = 100
+
+
+class Training(BaseModel):
+    """What should be trained: the options of `photovision train` that the page offers.
+
+    `name` is the folder of the model, below the folder of the page; `replace` allows that a model is there already.
+    """
+
+    data: str
+    name: str = Field(min_length=1, max_length=_NAME)
+    minutes: float = Field(5.0, gt=0, le=60 * 24)
+    commercial: bool = False
+    robust: list[str] = []
+    fair_by: str | None = None
+    replace: bool = False
+
+
+class Examination(BaseModel):
+    """What should be checked, and whether labels should be examined, too."""
+
+    data: str
+    labels: bool = False
+    minutes: float = Field(2.0, gt=0, le=60 * 24)
 
 
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
-    return APIRouter(prefix="/api/training")
+    router = APIRouter(prefix="/api/training")
+    jobs = Jobs(state.folder, lambda job: state.refresh())
+
+    @router.get("/options")
+    def options() -> dict[str, Any]:
+        """What the form offers beside the data sets."""
+        from photovision.data.corruptions import FAMILIES
+
+        return {"robust": [*FAMILIES, "augmix"]}
+
+    @router.post("/start")
+    def start(wish: Training) -> dict[str, Any]:
+        """Start a training."""
+        output = output_of(state, wish.name, wish.replace)
+        arguments = command(wish, state.data_of(wish.data), output)
+        name = output.relative_to(state.inside("")).as_posix()
+        facts = {"data": wish.data, "model": name, "minutes": wish.minutes}
+        return jobs.start("train", f"the training of {name}", arguments, facts).told()
+
+    @router.post("/check")
+    def check(wish: Examination) -> dict[str, Any]:
+        """Start a check of a data set; what it finds goes into the user's cache."""
+        source = state.data_of(wish.data)
+        arguments = ["check", str(source), "--output", str(folder_of(source)), "--minutes", str(wish.minutes)]
+        facts = {"data": wish.data, "labels": wish.labels, "minutes": wish.minutes}
+        arguments += ["--labels"] if wish.labels else []
+        return jobs.start("check", f"the check of {wish.data}", arguments, facts).told()
+
+    @router.get("/job")
+    def job() -> dict[str, Any]:
+        """The job that runs, or the last one."""
+        return told(jobs.job)
+
+    @router.post("/cancel")
+    def cancel() -> dict[str, Any]:
+        """Interrupt the job; what is done so far is kept."""
+        jobs.cancel()
+        return told(jobs.job)
+
+    @router.post("/again")
+    def again() -> dict[str, Any]:
+        """Go on with the last job where it stopped."""
+        return jobs.again().told()
+
+    return router
+
+
+def told(job: Job | None) -> dict[str, Any]:
+    """The job for the page; `{"state": None}` where there is none."""
+    return {"state": None} if job is None else job.told()
+
+
+def output_of(state: State, name: str, replace: bool) -> Path:
+    """The folder of a new model; raises UsageError for a name that is no folder's, or that is taken."""
+    parts = Path(name).parts
+    if any(part.startswith((".", "-")) for part in parts) or not name.isprintable():
+        raise UsageError(f"a model's name should be that of a folder, such as flowers-model, got {name!r}")
+    output = state.inside(name)
+    if output == state.inside(""):
+        raise UsageError("a model needs a folder of its own: give it a name")
+    if (output / "bundle.json").is_file() and not replace:
+        raise UsageError(f"there is a model {name} already: choose another name, or allow that it is replaced")
+    return output
+
+
+def command(wish: Training, source: Path, output: Path) -> list[str]:
+    """The command line of a training.
+
+    Example:
+        >>> command(Training(data="a", name="m", commercial=True), Path("a"), Path("m"))
+        ['train', 'a', '--output', 'm', '--minutes', '5.0', '--commercial']
+    """
+    arguments = ["train", str(source), "--output", str(output), "--minutes", str(wish.minutes)]
+    arguments += ["--commercial"] if wish.commercial else []
+    arguments += ["--robust", ",".join(wish.robust)] if wish.robust else []
+    return arguments + (["--fair-by", wish.fair_by] if wish.fair_by else [])

@@ -1,5 +1,57 @@
-import { el, fill } from "../dom.js";
+// The reports of this folder: a list, and one of them in a frame that can do nothing but show it.
+import { api, attempt, count, el, fill } from "../dom.js";
+import { markdown } from "./markdown.js";
+
+const KINDS = { train: "model", evaluate: "evaluation", compare: "comparison", check: "check of pictures", audit: "audit", explain: "explanation", features: "features", drift: "drift", optimize: "smaller model" };
 
 export async function show(root, state) {
-  fill(root, el("h1", {}, "Reports"));
+  const found = await attempt(() => api("/api/reports/list"));
+  const reports = found?.reports ?? [];
+  if (!reports.length) {
+    fill(root, el("h1", {}, "Reports"), el("p", { class: "lead" }, "There are no reports here yet. A training writes one, and so do evaluate, compare, check and audit with -o FOLDER."));
+    return;
+  }
+  const asked = state.params.get("name");
+  const report = reports.find((one) => one.name === asked);
+  if (report) await read(root, state, report);
+  else listed(root, reports, asked);
+}
+
+function listed(root, reports, asked) {
+  const item = (one) =>
+    el(
+      "li",
+      {},
+      el("a", { href: address(one.name) }, one.title),
+      el("p", { class: "note" }, `${KINDS[one.kind] ?? one.kind} · ${one.shown} · ${when(one.when)}${one.warnings ? ` · ${count(one.warnings, "warning")}` : ""}`),
+      one.first && el("p", {}, one.first),
+    );
+  fill(root, el("h1", {}, "Reports"), asked && el("p", { class: "warning" }, `There is no report ${asked} here.`), el("ul", { class: "list" }, reports.map(item)));
+}
+
+async function read(root, state, report) {
+  const file = state.params.get("file");
+  const choice = (one, title) => el("a", { class: "button", href: address(report.name, one), "aria-current": (file ?? null) === one ? "page" : null }, title);
+  const head = el(
+    "div",
+    { class: "head" },
+    el("a", { href: "#/reports", class: "back" }, "← All reports"),
+    el("h1", {}, report.shown),
+    el("nav", { class: "bar", "aria-label": "Parts" }, choice(null, "Report"), report.texts.map((one) => choice(one.file, one.title)), el("a", { class: "button", href: page(report), target: "_blank", rel: "noopener" }, "In a window of its own")),
+  );
+  if (!file) return fill(root, head, el("iframe", { src: page(report), title: report.title, sandbox: "" })) && undefined;
+  const text = await attempt(() => api("/api/reports/text", { query: { name: report.name, file } }));
+  return fill(root, head, text && el("article", { class: "sheet text" }, markdown(text.text))) && undefined;
+}
+
+function page(report) {
+  return `/api/reports/page?${new URLSearchParams({ name: report.name })}`;
+}
+
+function address(name, file = null) {
+  return `#/reports?${new URLSearchParams(file ? { name, file } : { name })}`;
+}
+
+function when(seconds) {
+  return new Date(seconds * 1000).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
 }

@@ -1,5 +1,192 @@
-import { el, fill } from "../dom.js";
+// A training: its form, the ladder that climbs, the curves of the rung under way, and what came out.
+import { api, attempt, el, fill, metric, percent, say } from "../dom.js";
+import { curve } from "./curve.js";
+import { drawStage, duration, follow } from "./job.js";
+
+const STATES = { running: "under way", done: "done", failed: "failed", stopped: "stopped" };
 
 export async function show(root, state) {
-  fill(root, el("h1", {}, "Train"));
+  const view = new Train(root, state);
+  await view.start();
+  return () => view.stop?.();
+}
+
+class Train {
+  constructor(root, state) {
+    Object.assign(this, { root, state });
+    this.form = el("form", { class: "sheet", onsubmit: (event) => (event.preventDefault(), this.begin()) });
+    this.stage = el("div", { class: "under-way" });
+    this.parts = Object.fromEntries(["head", "ladder", "curves", "log", "ends"].map((name) => [name, el("div", { class: name })]));
+    this.panel = el("section", { class: "job", "aria-label": "The training", hidden: true }, this.parts.head, this.stage, this.parts.ends, this.parts.ladder, this.parts.curves, this.parts.log);
+    this.rungs = 0;
+  }
+
+  async start() {
+    fill(this.root, el("h1", {}, "Train"), el("p", { class: "lead" }, "From pictures to a proved model, rung by rung: handcrafted features first, then what deep learning adds."), this.form, this.panel);
+    this.options = await api("/api/training/options");
+    this.drawForm();
+    this.watch();
+  }
+
+  watch() {
+    this.stop?.();
+    this.rungs = 0;
+    this.stop = follow((job, ended) => this.job(job, ended));
+  }
+
+  drawForm() {
+    const names = this.state.overview.data.map(({ name }) => name);
+    if (!names.length) return fill(this.form, el("p", {}, "There are no pictures with labels here to learn from: start the page with a folder that holds some, photovision ui FOLDER"));
+    const chosen = names.includes(this.state.params.get("data")) ? this.state.params.get("data") : names[0];
+    this.data = el("select", { onchange: () => this.dataChanged() }, names.map((name) => el("option", { value: name, selected: name === chosen }, name)));
+    this.name = el("input", { type: "text", required: true, maxlength: "100", spellcheck: "false", autocomplete: "off" });
+    this.minutes = el("input", { type: "number", min: "0.1", max: "1440", step: "any", value: "5", required: true });
+    this.commercial = el("input", { type: "checkbox" });
+    this.fair = el("select", {}, el("option", { value: "" }, "nothing in particular"));
+    this.robust = this.options.robust.map((name) => el("input", { type: "checkbox", value: name }));
+    this.replace = el("input", { type: "checkbox" });
+    this.replacing = el("label", { class: "tick", hidden: true }, this.replace, " Replace the model of that name");
+    this.go = el("button", { class: "button primary", type: "submit" }, "Start");
+    const tick = (box, text) => el("label", { class: "tick" }, box, ` ${text}`);
+    fill(
+      this.form,
+      el("div", { class: "bar" }, field("Pictures", this.data), field("Name of the model", this.name), field("Minutes", this.minutes), this.go),
+      this.replacing,
+      el(
+        "details",
+        {},
+        el("summary", {}, "Options"),
+        tick(this.commercial, "Only parts whose licence allows commercial use"),
+        el("fieldset", {}, el("legend", {}, "Bear bad conditions"), this.robust.map((box) => tick(box, box.value))),
+        field("Serve the groups of this attribute equally well", this.fair),
+      ),
+    );
+    this.dataChanged();
+    return undefined;
+  }
+
+  async dataChanged() {
+    const taken = new Set(this.state.overview.models.map(({ name }) => name));
+    const base = `${this.data.value.split("/").at(-1)}-model`;
+    let name = base;
+    for (let number = 2; taken.has(name); number += 1) name = `${base}-${number}`;
+    this.name.value = name;
+    this.replacing.hidden = true;
+    this.name.oninput = () => (this.replacing.hidden = !taken.has(this.name.value));
+    const asked = this.data.value;
+    const summary = await attempt(() => api("/api/browse/summary", { query: { data: asked } }));
+    if (!summary || asked !== this.data.value) return;
+    fill(this.fair, el("option", { value: "" }, "nothing in particular"), Object.keys(summary.groups).map((one) => el("option", { value: one }, one)));
+  }
+
+  async begin() {
+    const wish = {
+      data: this.data.value,
+      name: this.name.value.trim(),
+      minutes: Number(this.minutes.value),
+      commercial: this.commercial.checked,
+      robust: this.robust.filter((box) => box.checked).map((box) => box.value),
+      fair_by: this.fair.value || null,
+      replace: this.replace.checked,
+    };
+    if (await attempt(() => api("/api/training/start", { json: wish }))) this.watch();
+  }
+
+  async again() {
+    if (await attempt(() => api("/api/training/again", { method: "POST" }))) this.watch();
+  }
+
+  job(job, ended) {
+    this.panel.hidden = job.state === null;
+    if (job.state === null) return;
+    const running = job.state === "running";
+    if (this.go) this.go.disabled = running;
+    this.panel.setAttribute("aria-busy", String(running));
+    this.head(job);
+    if (running) drawStage(this.stage, job);
+    else fill(this.stage);
+    this.ladder(job);
+    this.curves(job);
+    this.log(job);
+    this.ends(job);
+    if (job.rungs.length > this.rungs) say(`${job.rungs.at(-1).name}: ${percent(job.rungs.at(-1).val.value)}`);
+    this.rungs = job.rungs.length;
+    if (ended) {
+      say(`${job.title}: ${STATES[job.state]}`);
+      this.state.reload().then(() => this.data && this.dataChanged());
+    }
+  }
+
+  head(job) {
+    const seconds = (job.ended ?? job.now) - job.began;
+    const left = (job.facts.minutes ?? 0) * 60 - seconds;
+    const budget = job.kind === "train" && job.state === "running" ? `, ${left > 0 ? `at most about ${duration(left)} left` : "finishing"}` : "";
+    const time = job.ended || job.state === "running" ? `${duration(seconds)}${budget}` : "";
+    fill(this.parts.head, el("h2", {}, `${job.title[0].toUpperCase()}${job.title.slice(1)}: ${STATES[job.state]}`), el("p", { class: "note number" }, time));
+  }
+
+  ladder(job) {
+    const told = new Set(job.rungs.map(({ name }) => name));
+    const live = Object.entries(job.curves).filter(([name]) => !told.has(name) && job.state === "running");
+    if (!job.rungs.length && !live.length) return fill(this.parts.ladder);
+    const best = Math.max(...job.rungs.map((rung) => rung.val.value));
+    const rows = job.rungs.map((rung) => this.rung(rung, rung.val.value === best));
+    const under = live.map(([name, { val }]) => el("div", { class: "rung live" }, el("strong", {}, name), bar(val.length ? { value: val.at(-1)[1], low: null, high: null } : null), el("span", { class: "number" }, val.length ? `${percent(val.at(-1)[1])} so far` : "learning …")));
+    return fill(this.parts.ladder, el("h3", {}, "The ladder, on validation pictures"), rows, under);
+  }
+
+  rung(rung, best) {
+    return el("div", { class: `rung${best ? " best" : ""}`, title: rung.note }, el("strong", {}, rung.name), bar(rung.val), el("span", { class: "number" }, metric(rung.val)), el("span", { class: "note number" }, duration(rung.seconds)));
+  }
+
+  curves(job) {
+    const [name, found] = Object.entries(job.curves).at(-1) ?? [];
+    if (!name) return fill(this.parts.curves);
+    const figure = (title, svg) => el("figure", {}, el("figcaption", { class: "note" }, `${title}, ${name}`), svg);
+    return fill(
+      this.parts.curves,
+      figure("Loss", curve({ title: "Loss", points: found.loss, shown: (value) => value.toFixed(2), low: 0 })),
+      figure("Right on validation", curve({ title: "Right on validation", points: found.val, shown: (value) => percent(value, 0), low: 0, high: 1 })),
+    );
+  }
+
+  log(job) {
+    if (!job.log.length) return fill(this.parts.log);
+    const open = this.parts.log.querySelector("details")?.open ?? job.state === "running";
+    const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en", { hour12: false });
+    return fill(this.parts.log, el("details", { open }, el("summary", {}, "Log"), el("ol", { class: "note" }, job.log.map((line) => el("li", {}, el("time", { class: "number" }, time(line.time)), ` ${line.text}`)))));
+  }
+
+  ends(job) {
+    const post = (what) => () => attempt(() => api(`/api/training/${what}`, { method: "POST" }));
+    const parts = [];
+    if (job.state === "running") parts.push(el("button", { type: "button", class: "button", onclick: post("cancel") }, "Cancel"));
+    if (job.state === "failed") parts.push(el("p", { class: "warning" }, job.error));
+    if (job.state === "stopped" || job.state === "failed") parts.push(el("button", { type: "button", class: "button", onclick: () => this.again() }, job.kind === "train" ? "Go on where it stopped" : "Again"));
+    if (job.state === "done" && job.kind === "train") {
+      const name = job.facts.model;
+      parts.push(link(`#/reports?${new URLSearchParams({ name })}`, "Read the report", "primary"), el("button", { type: "button", class: "button", onclick: () => ((this.state.model = name), this.state.go("recognise")) }, "Try it on pictures"));
+    }
+    if (job.state === "done" && job.kind === "check") parts.push(link(`#/browse?${new URLSearchParams({ data: job.facts.data })}`, "See what was found", "primary"));
+    const key = JSON.stringify([job.state, job.began, job.error]);
+    if (this.endsKey === key) return; // a button that is about to be pressed stays where it is
+    this.endsKey = key;
+    fill(this.parts.ends, el("div", { class: "bar" }, parts));
+  }
+}
+
+function field(text, control) {
+  return el("label", { class: "field" }, text, control);
+}
+
+function link(href, text, kind = "") {
+  return el("a", { class: `button ${kind}`, href }, text);
+}
+
+/** A share with its interval on a line from 0 to 100 %. */
+function bar(value) {
+  const place = (share) => `${(100 * share).toFixed(2)}%`;
+  if (!value) return el("span", { class: "share", "aria-hidden": "true" });
+  const spread = value.low === null ? null : el("i", { class: "spread", style: { left: place(value.low), width: place(value.high - value.low) } });
+  return el("span", { class: "share", "aria-hidden": "true" }, spread, el("i", { class: "dot", style: { left: place(value.value) } }));
 }

@@ -1,0 +1,178 @@
+"""Jobs: one command of Photovision at a time in a process of its own, followed through the events that it writes.
+
+The page stays responsive, Ctrl-C in the terminal reaches the command, too, and a page that is loaded again finds it.
+What a job needs to go on after a restart of the page lies in the user's cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from photovision.app.web.events import Story
+from photovision.core.errors import PhotovisionError, UsageError
+from photovision.core.files import explained, write_json
+from photovision.models.weights import cache_folder
+
+PATIENCE = 15.0
+"""Seconds that a cancelled command may take to end by itself."""
+_ENDINGS = {0: "done", 130: "stopped", -signal.SIGINT: "stopped"}
+
+
+@dataclass(eq=False)
+class Job:
+    """One command.
+
+    Attributes:
+        kind: "train" or "check".
+        title: for people.
+        arguments: of the command line, without those for programs.
+        facts: JSON-ready, what the page wants to know of it, such as the data set.
+        folder: where its events and its messages lie.
+        began: seconds since 1970.
+        state: "running", "done", "failed" or "stopped".
+    """
+
+    kind: str
+    title: str
+    arguments: Sequence[str]
+    facts: Mapping[str, Any]
+    folder: Path
+    began: float = field(default_factory=time.time)
+    state: str = "running"
+    ended: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is needed to tell of it, or to start it again, later."""
+        names = ("kind", "title", "began", "state", "ended")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "arguments": [*self.arguments],
+            "facts": {**self.facts},
+        }
+
+    def told(self) -> dict[str, Any]:
+        """What the page shows: how far it is, the rungs, the curves, the log, and why it failed."""
+        story = Story.of(self.folder / "events.jsonl")
+        messages = _tail(self.folder / "messages.txt")
+        told = {**self.to_json(), **story.to_json(), "now": time.time(), "error": None}
+        del told["arguments"]
+        if self.state == "failed":
+            lines = [line for line in messages if line.startswith("photovision: ")] or messages
+            told["error"] = lines[-1].removeprefix("photovision: ") if lines else "it ended without a word"
+        return told
+
+
+class Jobs:
+    """The one job of this page, running or last.
+
+    Args:
+        place: what the jobs belong to: the folder of the page.
+        finished: called with a job that ended, in a thread of its own.
+    """
+
+    def __init__(self, place: Path | None, finished: Callable[[Job], None] = lambda job: None) -> None:
+        key = hashlib.sha256(str(place).encode("utf-8", "replace")).hexdigest()[:16]
+        self.folder = cache_folder() / "jobs" / key
+        self._place, self._finished = place, finished
+        self._guard = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.job = self._last()
+
+    def start(self, kind: str, title: str, arguments: Sequence[str], facts: Mapping[str, Any]) -> Job:
+        """Start a command; raises UsageError while one is running."""
+        with self._guard:
+            if self.job is not None and self.job.state == "running":
+                raise UsageError(f"{self.job.title} is still under way: wait for its end, or cancel it")
+            job = Job(kind, title, tuple(arguments), dict(facts), self.folder)
+            with explained(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                for name in ("events.jsonl", "messages.txt", "result.json"):
+                    (self.folder / name).unlink(missing_ok=True)
+            write_json(self.folder / "job.json", job.to_json())
+            self._process = self._spawn(job)
+            self.job = job
+            threading.Thread(target=self._follow, args=(job, self._process), daemon=True, name="job").start()
+            return job
+
+    def again(self) -> Job:
+        """Start the last command again, which goes on where it stopped; raises UsageError where there is none."""
+        if self.job is None:
+            raise UsageError("there is nothing to go on with: start a training")
+        return self.start(self.job.kind, self.job.title, self.job.arguments, self.job.facts)
+
+    def cancel(self) -> None:
+        """Interrupt the command as Ctrl-C does; one that does not end by itself is ended."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        with contextlib.suppress(OSError):
+            process.send_signal(signal.SIGINT)
+
+        def insist() -> None:
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+        threading.Thread(target=insist, daemon=True, name="cancel").start()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the command has ended and has been taken notice of."""
+        end = float("inf") if seconds is None else time.monotonic() + seconds
+        while self.job is not None and self.job.state == "running" and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def _spawn(self, job: Job) -> subprocess.Popen[bytes]:
+        events = ["--json", "--events", str(self.folder / "events.jsonl")]
+        command = [sys.executable, "-m", "photovision", *job.arguments, *events]
+        with (self.folder / "messages.txt").open("wb") as messages, (self.folder / "result.json").open("wb") as result:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=result,
+                stderr=messages,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def _follow(self, job: Job, process: subprocess.Popen[bytes]) -> None:
+        code = process.wait()
+        job.ended = time.time()
+        state = _ENDINGS.get(code, "failed" if code > 0 else "stopped")
+        with contextlib.suppress(PhotovisionError, OSError):
+            write_json(self.folder / "job.json", {**job.to_json(), "state": state})
+        try:
+            if state == "done":
+                self._finished(job)
+        finally:
+            job.state = state
+
+    def _last(self) -> Job | None:
+        """The last job of an earlier page; one that was under way then stopped with it."""
+        try:
+            told = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
+            job = Job(told["kind"], told["title"], told["arguments"], told["facts"], self.folder, told["began"])
+            job.state, job.ended = told["state"], told["ended"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if job.state == "running":
+            job.state, job.ended = "stopped", None
+        return job
+
+
+def _tail(path: Path, most: int = 200) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()[-most:]
+    except OSError:
+        return []

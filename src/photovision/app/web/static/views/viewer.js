@@ -1,0 +1,143 @@
+// A picture that fills the page, with all that is known of it, and its label one key away.
+import { api, count, el, fill, percent } from "../dom.js";
+import { labelOf } from "./deciding.js";
+
+const UNITS = ["B", "kB", "MB", "GB"];
+
+/**
+ * at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
+ * controls() -> the buttons of all decisions, moved(index), jump(i, index) -> shows the picture at position i.
+ */
+export class Viewer {
+  constructor({ data, state, at, large, total, key, controls, moved, closed }) {
+    Object.assign(this, { data, state, at, large, total, key, controls, moved, closed });
+    this.image = el("img", { alt: "" });
+    this.broken = el("p", { class: "note", hidden: true }, "This picture cannot be read.");
+    this.place = el("p", { class: "note number" });
+    this.facts = el("div", { class: "known" });
+    this.keys = el("div", { class: "decide" });
+    const step = (by, sign, name) => el("button", { type: "button", class: "button", "aria-label": name, title: name, onclick: () => this.go(by) }, sign);
+    const shut = el("button", { type: "button", class: "button", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.element.close() }, "✕");
+    this.element = el(
+      "dialog",
+      { class: "viewer", tabindex: "-1", "aria-label": "Picture" },
+      el("div", { class: "picture" }, this.image, this.broken),
+      el("div", { class: "side" }, el("div", { class: "turn" }, step(-1, "←", "Previous"), step(1, "→", "Next"), this.place, shut), this.facts, this.keys),
+    );
+    this.image.addEventListener("error", () => this.loaded(true));
+    this.image.addEventListener("load", () => this.loaded(false));
+    this.element.addEventListener("keydown", (event) => this.keyed(event));
+    this.element.addEventListener("close", () => this.closed(this.index));
+    this.index = 0;
+    this.turn = 0;
+  }
+
+  get open() {
+    return this.element.open;
+  }
+
+  loaded(broken) {
+    this.broken.hidden = !broken;
+    this.image.hidden = broken;
+    this.image.style.setProperty("--most", `${3 * this.image.naturalWidth}px`);
+    this.image.classList.toggle("pixels", Math.max(this.image.naturalWidth, this.image.naturalHeight) < 120);
+  }
+
+  async show(index) {
+    this.index = index;
+    const mine = ++this.turn;
+    if (!this.open) {
+      this.element.showModal();
+      this.element.focus();
+    }
+    this.moved(index);
+    const row = await this.at(index);
+    if (mine !== this.turn || !row) return;
+    this.row = row;
+    this.image.hidden = false;
+    this.image.src = this.large(row);
+    this.image.alt = row.name;
+    this.place.textContent = `${count(index + 1)} of ${count(this.total())}`;
+    this.draw();
+    await this.know(row, mine);
+    if (mine === this.turn && index + 1 < this.total()) this.at(index + 1).then((next) => next && (new Image().src = this.large(next))).catch(() => {});
+  }
+
+  go(by) {
+    const next = this.index + by;
+    if (next >= 0 && next < this.total()) this.show(next);
+  }
+
+  /** Facts and the model's answer come a little later than the picture. */
+  async know(row, mine) {
+    this.known = this.answer = null;
+    this.known = await api("/api/browse/facts", { query: { data: this.data, i: row.i } }).catch(() => null);
+    if (mine !== this.turn) return;
+    this.draw();
+    if (!this.state.model) return;
+    this.answer = await api("/api/browse/answer", { query: { data: this.data, i: row.i, model: this.state.model } }).catch((error) => ({ error: error.message }));
+    if (mine === this.turn) this.draw();
+  }
+
+  /** Draw the words again, after a decision, too. */
+  draw() {
+    const row = this.row, known = this.known?.i === row.i ? this.known : null;
+    const now = labelOf(row);
+    const was = row.label.join(", ") || "no class";
+    const title = now === null ? "left out" : now.join(", ") || "no class";
+    const changed = row.decision && row.decision.decision !== "right";
+    fill(
+      this.facts,
+      el("p", { class: "kind" }, row.split ?? "picture"),
+      el("h2", {}, title),
+      changed && el("p", { class: "note" }, `The data say ${was}; decided ${new Date(row.decision.time).toLocaleString("en")}.`),
+      row.decision?.decision === "right" && el("p", { class: "note good" }, "Looked at: the label is right."),
+      el("p", { class: "note name" }, row.name),
+      known && this.found(known),
+      known && el("dl", { class: "plain" }, this.lines(known).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
+      this.said(),
+    );
+    fill(this.keys, this.controls(row));
+  }
+
+  found(known) {
+    return el("div", {}, known.found.map(({ text, others }) =>
+      el("div", { class: "warning" }, text, others.length > 0 && el("div", { class: "others" }, others.map((other) =>
+        el("figure", {}, el("img", { src: `/api/browse/thumbnail?${new URLSearchParams({ data: this.data, i: other.i })}`, alt: "" }), el("figcaption", {}, `${other.label.join(", ")}: ${other.name.split("/").at(-1)}`)))))));
+  }
+
+  lines(known) {
+    const lines = [];
+    if (known.width) lines.push(["Pixels", `${count(known.width)} × ${count(known.height)}`]);
+    if (known.bytes !== undefined) lines.push(["File", `${known.format ? `${known.format}, ` : ""}${size(known.bytes)}`]);
+    if (known.rotated) lines.push(["Turned", "upright, by its EXIF orientation"]);
+    if (known.error) lines.push(["Problem", known.error]);
+    return [...lines, ...Object.entries(known.groups)];
+  }
+
+  said() {
+    if (!this.state.model) return null;
+    const answer = this.answer;
+    const head = el("h3", {}, `What ${this.state.model} says`);
+    if (!answer) return el("div", { class: "answered" }, head, el("p", { class: "note" }, "Looking …"));
+    if (answer.error) return el("div", { class: "answered" }, head, el("p", { class: "note" }, answer.error));
+    return el("div", { class: "answered" }, head, el("p", {}, answer.known === false ? `unknown; at best ${answer.best}` : `${answer.label}, ${percent(answer.prob)}`), answer.set && el("p", { class: "note" }, `Among: ${answer.set.join(", ") || "none of its classes"}`));
+  }
+
+  keyed(event) {
+    if (event.target.closest("input, select") || event.ctrlKey || event.metaKey || event.altKey) {
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+    }
+    const plain = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+    if (event.key in plain) this.go(plain[event.key]);
+    else if (event.key === "Home") this.show(0);
+    else if (event.key === "End") this.show(this.total() - 1);
+    else if (!this.key(event, this.index)) return;
+    event.preventDefault();
+  }
+}
+
+function size(bytes) {
+  const power = Math.min(UNITS.length - 1, bytes > 0 ? Math.floor(Math.log10(bytes) / 3) : 0);
+  return `${(bytes / 1000 ** power).toFixed(power ? 1 : 0)}\u00a0${UNITS[power]}`;
+}

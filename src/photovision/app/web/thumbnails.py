@@ -1,0 +1,87 @@
+"""Small pictures for the grid, made once and kept in the user's cache under the path, time and size of the file."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+from photovision.core.thumbnail import thumbnail
+from photovision.core.types import Sample
+from photovision.models.weights import cache_folder
+
+SIDE, LARGE = 192, 1600
+"""Pixels of the longer side: in the grid, and opened."""
+MOST_BYTES = 1 << 30
+"""What the cache may take; the oldest half of it goes when it takes more."""
+
+_END = b"\xff\xd9"
+_LOOK_EVERY = 5000
+
+
+class Thumbnails:
+    """Thumbnails of picture files; safe to use from several threads, of which as many decode as there are cores.
+
+    Args:
+        folder: where they are kept; the user's cache if None.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or cache_folder() / "thumbnails"
+        self._turn = threading.BoundedSemaphore(os.cpu_count() or 1)
+        self._made = itertools.count(1)
+
+    def tag(self, path: Path, side: int) -> str | None:
+        """Hex digits that change with the file; None where it is not there."""
+        try:
+            facts = path.stat()
+        except OSError:
+            return None
+        key = f"{path.absolute()}|{facts.st_mtime_ns}|{facts.st_size}|{side}"
+        return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:40]
+
+    def get(self, path: Path, side: int = SIDE) -> bytes | None:
+        """A JPEG of at most side x side pixels; None where the file cannot be read."""
+        tag = self.tag(path, side)
+        if tag is None:
+            return None
+        kept = self.folder / tag[:2] / f"{tag}.jpg"
+        try:
+            content = kept.read_bytes()
+            if content.endswith(_END):  # else the machine went down while it was written
+                return content
+        except OSError:
+            pass
+        with self._turn:
+            made = thumbnail(Sample(path.name, path), side)
+        if made is not None and side <= SIDE:
+            self._keep(kept, made)
+        return made
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        """Best effort: a full or read-only disk costs time only. It is not waited for until it is on the disk."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(name, path)
+            if next(self._made) % _LOOK_EVERY == 0:
+                self.trim()
+        except OSError:
+            return
+
+    def trim(self, most: int = MOST_BYTES) -> None:
+        """Remove the oldest files until half of `most` bytes are left, if there are more than `most`."""
+        found = [(file.stat(), file) for file in self.folder.glob("*/*")]
+        total = sum(facts.st_size for facts, _ in found)
+        if total <= most:
+            return
+        for facts, file in sorted(found, key=lambda pair: pair[0].st_mtime):
+            file.unlink(missing_ok=True)
+            total -= facts.st_size
+            if total <= most // 2:
+                return
