@@ -107,7 +107,7 @@ def _parts(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
 
 @dataclass(eq=False)
 class _Form:
-    """Collects the files of a form, and what is in the field 'file', while it is parsed; other fields are passed over."""
+    """Collects the files of a form, and the field 'file', while it is parsed; other fields are passed over."""
 
     most: int
     found: list[Upload] = field(default_factory=list)
