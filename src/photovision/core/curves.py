@@ -80,8 +80,9 @@ def points(
     y_name: str,
     *,
     form: Callable[[float], str] = percent,
+    x_form: Callable[[float], str] | None = None,
 ) -> str:
-    """Named points on a plane, with the whiskers of their intervals.
+    """Named points on a plane, with the whiskers of their intervals; `x_form` is for an x of another kind than y.
 
     Example:
         >>> points([Point(0.9, 0.7, "plain")], "Trade-off", "accuracy", "worst group").startswith("<svg")
@@ -92,7 +93,8 @@ def points(
     xs = [v for p in found for v in (p.x, p.x_low, p.x_high) if v is not None]
     ys = [v for p in found for v in (p.y, p.y_low, p.y_high) if v is not None]
     frame = _Frame(_padded(xs), _padded(ys), _TOP)
-    parts = frame.axes(x_name, y_name, form, form)
+    x_form = x_form or form
+    parts = frame.axes(x_name, y_name, x_form, form)
     for p in found:
         colour = COLOURS[p.series % len(COLOURS)]
         x, y = frame.x(p.x), frame.y(p.y)
@@ -100,7 +102,7 @@ def points(
             parts.append(svg.line(frame.x(p.x_low), y, frame.x(p.x_high), y, colour))
         if p.y_low is not None and p.y_high is not None:
             parts.append(svg.line(x, frame.y(p.y_low), x, frame.y(p.y_high), colour))
-        tip = svg.title_of(f"{p.name}: {x_name} {form(p.x)}, {y_name} {form(p.y)}")
+        tip = svg.title_of(f"{p.name}: {x_name} {x_form(p.x)}, {y_name} {form(p.y)}")
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" style="fill:{colour}">{tip}</circle>')
         left = x > (_LEFT + _RIGHT) / 2
         parts.append(
