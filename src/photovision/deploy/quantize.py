@@ -56,7 +56,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("plain", "performance", True, ("last",)),
+    Setting("plain", "mixed", True, ("last",)),
     Setting("careful", "mixed", False, ("last",)),
     Setting("spared", "mixed", False, ("last", "first", "squeeze", "depthwise")),
 )
