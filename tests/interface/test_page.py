@@ -91,9 +91,9 @@ def test_many_pictures_are_listed_filtered_and_ordered(visit: Visit, address: st
     rows = page.locator(".rows").get_by_role("option")
     page.locator(".rows li.waiting").first.wait_for(state="detached")
     page.locator(".rows li.unknown").wait_for()
-    assert "not a picture of a known format" in page.locator(".rows li.broken").inner_text()
+    assert "not a picture of a known format" in page.locator(".rows li.broken").text_content()
     page.get_by_role("combobox", name="Order").select_option("unsure")
-    assert rows.first.locator("strong").inner_text() == "unknown"
+    assert rows.first.locator("strong").text_content() == "unknown"
     # A TIFF is shown, too, although the browser cannot read it.
     page.wait_for_function("[...document.querySelectorAll('.rows li:not(.broken) img')].every(i => i.naturalWidth)")
     page.get_by_role("button", name="Unknown 1").click()
@@ -179,7 +179,7 @@ def test_two_models_are_compared_where_they_disagree(visit: Visit, address: str,
     assert cards.count() == 40
     check_access(page)
     # Dropped pictures have no truth, but the models can still disagree.
-    page.get_by_role("combobox", name=re.compile("^On")).select_option("")
+    page.get_by_role("combobox", name="Pictures").select_option("")
     page.locator(CHOOSE).set_input_files([pictures["red"], pictures["blue"]])
     page.locator(".verdict-words", has_text="disagree on 1 of 2 pictures").wait_for()
     assert cards.locator(".said-words strong").all_inner_texts() == ["blue", "green"]

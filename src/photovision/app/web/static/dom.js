@@ -93,8 +93,9 @@ export function count(number, noun = null, plural = `${noun}s`) {
 export function metric({ value, low, high, n, unit }) {
   const scale = unit === "share" || unit === "points" ? 100 : 1;
   const digits = scale === 100 ? 1 : 3;
+  const minus = (text) => text.replaceAll("-", "\u2212");
   const name = unit === "share" ? "\u00a0%" : unit ? `\u00a0${unit}` : "";
-  const spread = low === null || high === null ? [] : [`${(low * scale).toFixed(digits)} to ${(high * scale).toFixed(digits)}`];
+  const spread = low === null || high === null ? [] : [minus(`${(low * scale).toFixed(digits)} to ${(high * scale).toFixed(digits)}`)];
   if (n !== null) spread.push(`n = ${count(n)}`);
-  return `${(value * scale).toFixed(digits)}${name}${spread.length ? ` (${spread.join(", ")})` : ""}`;
+  return `${minus((value * scale).toFixed(digits))}${name}${spread.length ? ` (${spread.join(", ")})` : ""}`;
 }

@@ -74,7 +74,7 @@ export class Large {
     fill(
       this.words,
       el("p", { class: "kind" }, item.name),
-      el("h2", { class: `label ${answer.sure}` }, name, !unknown && !this.multiple() && el("span", { class: "confidence number" }, percent(answer.prob))),
+      el("h2", { class: `label ${answer.sure}${name.length > 14 ? " long" : ""}` }, name, !unknown && !this.multiple() && el("span", { class: "confidence number" }, percent(answer.prob))),
       several && !this.multiple() && el("p", { class: "set" }, "one of: ", ...answer.set.slice(0, 6).flatMap((one, place) => [place ? ", " : "", el("strong", {}, one)]), answer.set.length > 6 && ` and ${answer.set.length - 6} more`),
       answer.words.map((sentence) => el("p", { class: "words" }, sentence)),
       el("h3", {}, unknown ? "What it resembles" : "What it could be"),

@@ -48,7 +48,7 @@ class View {
       this.root,
       el("h1", {}, "Which of two models is better?"),
       el("p", { class: "lead" }, "Both answer the same pictures. Where they disagree, look yourself."),
-      el("div", { class: "bar compare-bar" }, choice("a", "Model A", named), choice("b", "Model B", named), choice("data", "On", [...data.map((name) => [name, name]), [DROPPED, "pictures that I drop here"]]), this.button, this.pick, files),
+      el("div", { class: "bar compare-bar" }, choice("a", "Model A", named), choice("b", "Model B", named), choice("data", "Pictures", [...data.map((name) => [name, name]), [DROPPED, "pictures that I drop here"]]), this.button, this.pick, files),
       this.found,
     );
     this.state.keys = {

@@ -56,6 +56,7 @@ class View {
       this.entrance(),
       this.results,
     );
+    this.drawTools();
     this.listen();
     this.choose(this.state.model);
   }
@@ -186,7 +187,9 @@ class View {
     }
     this.rows.get(item)?.replaceWith(this.row(item));
     clearTimeout(this.soon);
-    this.soon = setTimeout(() => this.refresh(), 150);
+    // Thousands of rows are put in order anew only where an answer can move them.
+    const moves = kept.only !== "all" || kept.order === "unsure" || kept.order === "answer";
+    this.soon = setTimeout(() => (moves ? this.refresh() : this.countAll()), 150);
   }
 
   shown() {
@@ -201,31 +204,37 @@ class View {
     this.drop.classList.toggle("small", many > 0);
     this.results.hidden = many === 0;
     this.results.classList.toggle("single", many === 1);
-    if (many > 1) this.drawTools();
+    this.countAll();
     const shown = this.shown();
     fill(this.list, shown.map((item) => this.rows.get(item) ?? this.row(item)));
     this.select(kept.selected, false);
   }
 
   drawTools() {
-    const counts = Object.fromEntries(Object.keys(FILTERS).map((name) => [name, 0]));
-    for (const item of kept.items) if (kind(item)) counts[kind(item)]++;
-    counts.all = kept.items.length;
-    const focused = document.activeElement?.dataset?.only;
-    const choices = Object.entries(FILTERS).filter(([name]) => name === "all" || counts[name] || name === kept.only);
     const choose = (name) => {
       kept.only = name;
       this.refresh();
     };
-    const order = el("select", { onchange: (event) => ((kept.order = event.target.value), this.refresh()) }, Object.entries(ORDERS).map(([name, text]) => el("option", { value: name, selected: name === kept.order }, text)));
+    const filters = Object.entries(FILTERS).map(([name, text]) => el("button", { type: "button", dataset: { only: name }, onclick: () => choose(name) }, `${text} `, el("span", { class: "number" })));
+    const order = el("select", { onchange: () => ((kept.order = order.value), this.refresh()) }, Object.entries(ORDERS).map(([name, text]) => el("option", { value: name, selected: name === kept.order }, text)));
     fill(
       this.tools,
-      el("div", { class: "choices", role: "group", "aria-label": "Show" }, choices.map(([name, text]) => el("button", { type: "button", "aria-pressed": String(name === kept.only), dataset: { only: name }, onclick: () => choose(name) }, `${text} `, el("span", { class: "number" }, count(counts[name]))))),
-      el("label", { class: "field inline" }, el("span", { class: "unseen" }, "Order"), order),
+      el("div", { class: "choices", role: "group", "aria-label": "Show" }, filters),
+      el("label", { class: "field" }, el("span", { class: "unseen" }, "Order"), order),
       el("button", { type: "button", class: "quiet", onclick: () => save(this.shown()) }, "Save as CSV"),
       el("button", { type: "button", class: "quiet", onclick: () => this.clear() }, "Remove all"),
     );
-    if (focused) this.tools.querySelector(`[data-only="${focused}"]`)?.focus();
+  }
+
+  countAll() {
+    const counts = { all: kept.items.length };
+    for (const item of kept.items) counts[kind(item)] = (counts[kind(item)] ?? 0) + 1;
+    for (const button of this.tools.querySelectorAll("[data-only]")) {
+      const { only } = button.dataset;
+      button.hidden = !counts[only] && only !== kept.only && only !== "all";
+      button.setAttribute("aria-pressed", String(only === kept.only));
+      button.querySelector(".number").textContent = count(counts[only] ?? 0);
+    }
   }
 
   row(item) {
@@ -298,7 +307,7 @@ function described(model) {
   if (model.figure) facts.push(`${model.lead === "map" ? "mAP" : "Right on"} ${metric(model.figure)}`);
   facts.push(count(model.classes.length, "class", "classes"));
   if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
-  const report = model.report && el("a", { href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
+  const report = model.report && el("a", { class: "whole", href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
   return [facts.join(" · "), ...(report ? [" · ", report] : [])];
 }
 
