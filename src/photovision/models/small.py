@@ -21,6 +21,16 @@ def small_resnet_wide(classes: int) -> nn.Module:
     return _residual(classes, stem=32, channels=(64, 128, 256), depth=2)
 
 
+def small_resnet_narrow(classes: int) -> nn.Module:
+    """A residual network of 9 layers and 0.3 million parameters, to be taught by a larger one."""
+    return _residual(classes, stem=16, channels=(32, 64, 128), depth=1)
+
+
+def small_resnet_slim(classes: int) -> nn.Module:
+    """A residual network of 9 layers and 0.08 million parameters, to be taught by a larger one."""
+    return _residual(classes, stem=16, channels=(16, 32, 64), depth=1)
+
+
 def _residual(classes: int, stem: int, channels: tuple[int, ...], depth: int) -> nn.Module:
     blocks = tuple(ByoBlockCfg(type="basic", d=depth, c=width, s=2) for width in channels)
     config = ByoModelCfg(blocks=blocks, stem_type="3x3", stem_pool="", stem_chs=stem, downsample="conv1x1")
@@ -36,4 +46,6 @@ def _residual(classes: int, stem: int, channels: tuple[int, ...], depth: int) ->
 SMALL: dict[str, Callable[[int], nn.Module]] = {
     "small_resnet": small_resnet,
     "small_resnet_wide": small_resnet_wide,
+    "small_resnet_narrow": small_resnet_narrow,
+    "small_resnet_slim": small_resnet_slim,
 }

@@ -8,6 +8,7 @@ from torch import nn
 from photovision.core.errors import ModelError, UsageError
 from photovision.models.backbones import Source, create, load_tensors, read_weights
 from photovision.models.small import SMALL
+from photovision.models.widths import resize
 from photovision.runtime.bundle import Bundle
 
 
@@ -21,7 +22,7 @@ def trained_network(bundle: Bundle) -> nn.Module:
     """
     weights = bundle.path / "model.safetensors"
     backbone = bundle.info.get("backbone")
-    name = backbone.get("name") if isinstance(backbone, dict) else None
+    name, widths = (backbone.get(key) if isinstance(backbone, dict) else None for key in ("name", "widths"))
     if not weights.is_file() or not isinstance(name, str):
         raise ModelError(f"{bundle.path} holds no network with its weights (model.safetensors): train the model again")
     # timm would take other names, such as "hf-hub:...", for an order to download.
@@ -29,6 +30,8 @@ def trained_network(bundle: Bundle) -> nn.Module:
         raise ModelError(f"{bundle.path} holds a network that is not known here, '{name}': upgrade timm or train again")
     try:
         network = create(Source(name, "none", bundle.preprocess), len(bundle.classes))
+        if isinstance(widths, dict):
+            resize(network, widths)
         load_tensors(network, read_weights(str(weights)), str(weights), strict_head=True)
     except UsageError as error:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None

@@ -63,10 +63,10 @@ def write_bundle(
     decider = Decider(network, source.preprocess, temperature, climb.task.multilabel)
     climb.tell("export", 0, 4, "writing the graph")
     with new_folder(output) as folder:
-        _write_network(network, source, material.dataset.classes, folder)
+        write_network(network, source, material.dataset.classes, folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         climb.tell("export", 1, 4, "comparing it with the network")
-        parity = check_parity(decider, folder / "model.onnx", _pictures(material.val, source))
+        parity = check_parity(decider, folder / "model.onnx", parity_pictures(material.val, source))
         info = {**_info(climb, rungs, chosen, source, temperature, parity), "variants": dict(variants)}
         climb.tell("export", 2, 4, "learning when to doubt")
         unfinished = Recognizer(Bundle(folder, info))
@@ -142,7 +142,8 @@ def licences(source: Source) -> list[LedgerEntry]:
     return ledger(source.backbone, source.weights, source.licence)
 
 
-def _write_network(network: nn.Module, source: Source, classes: tuple[str, ...], folder: Path) -> None:
+def write_network(network: nn.Module, source: Source, classes: tuple[str, ...], folder: Path) -> None:
+    """Write a network's weights (model.safetensors) and, for timm's architectures, how timm builds it (config.json)."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with explained(folder):
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
@@ -169,7 +170,7 @@ def _write_network(network: nn.Module, source: Source, classes: tuple[str, ...],
     write_json(folder / "config.json", config)
 
 
-def _pictures(dataset: Dataset, source: Source) -> np.ndarray:
+def parity_pictures(dataset: Dataset, source: Source) -> np.ndarray:
     """Evenly spread pictures of a dataset, as the network sees them: uint8 (N, H, W, 3)."""
     count = min(_PARITY_PICTURES, len(dataset))
     positions = np.linspace(0, len(dataset) - 1, count).astype(int)

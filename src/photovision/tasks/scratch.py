@@ -61,7 +61,7 @@ def climb_scratch(climb: Climb, wanted: Source, augment: Augment) -> Reached:
     """
     started = time.monotonic()
     source = scratch_source(climb, wanted)
-    train, val = (_loaded(part, source) for part in (climb.material.train, climb.material.val))
+    train, val = (load_pictures(part, source) for part in (climb.material.train, climb.material.val))
     return _climb(climb, source, train, val, augment, started, PLAIN)
 
 
@@ -81,11 +81,11 @@ def _climb(
         pretrained=False,
         variant=variant,
     )
-    base = _base(climb, source)
+    base = scratch_plan(climb, source)
     plan = budgeted(climb, study, base, most_epochs=300) or replace(base, epochs=1)
 
     def answer(dataset: Dataset, name: str) -> Floats:
-        return study_probs(climb, study, _loaded(dataset, source).feed(source, augment))
+        return study_probs(climb, study, load_pictures(dataset, source).feed(source, augment))
 
     def again(change: Variant) -> Reached:
         return _climb(climb, source, train, val, augment, time.monotonic(), change)
@@ -95,8 +95,8 @@ def _climb(
     return learn(climb, study, plan, network, source, started, note, answer, again)
 
 
-def _base(climb: Climb, source: Source) -> Plan:
-    """The plan, but for the number of epochs."""
+def scratch_plan(climb: Climb, source: Source) -> Plan:
+    """The plan of a network that starts from nothing, but for the number of epochs."""
     small = source.backbone in SMALL
     size = 128 if small and len(climb.material.train) >= 5000 else 32
     # Many small pictures: momentum and a high rate (as in the fast CIFAR-10 recipes); few of any size: AdamW.
@@ -136,7 +136,8 @@ class Pixels:
         return SmallPictureFeed(self.images, targets, augment, shift=max(1, round(height / 28)))
 
 
-def _loaded(dataset: Dataset, source: Source) -> Pixels:
+def load_pictures(dataset: Dataset, source: Source) -> Pixels:
+    """Pictures for learning; small ones are held in memory, as long as they take at most 2 GB."""
     height, width = source.preprocess.size
     if max(height, width) > 64 or len(dataset) * height * width * 3 > _MOST_IN_MEMORY:
         return Pixels(dataset, None)
