@@ -136,14 +136,17 @@ def file_of(catalogue: Catalogue, i: int) -> Path:
 
 
 def picture(thumbnails: Thumbnails, path: Path, side: int, seen: str | None) -> Response:
-    """A picture as JPEG, or 304 where the browser has it already; raises UnreadableImage."""
+    """A picture as JPEG, 304 where the browser has it already, or 204 where the file cannot be read.
+
+    A page of pictures is sound with a broken one among them, which browsers would call an error of the page at 4xx.
+    """
     tag = f'"{thumbnails.tag(path, side)}"'
     headers = {"etag": tag, "cache-control": "private, max-age=3600"}
     if seen == tag:
         return Response(status_code=304, headers=headers)
     content = thumbnails.get(path, side)
     if content is None:
-        raise UnreadableImage("this picture cannot be read")
+        return Response(status_code=204)
     return Response(content, media_type="image/jpeg", headers=headers)
 
 

@@ -54,20 +54,12 @@ def routes(state: State) -> APIRouter:
     @router.post("/start")
     def start(wish: Training) -> dict[str, Any]:
         """Start a training."""
-        output = output_of(state, wish.name, wish.replace)
-        arguments = command(wish, state.data_of(wish.data), output)
-        name = output.relative_to(state.inside("")).as_posix()
-        facts = {"data": wish.data, "model": name, "minutes": wish.minutes}
-        return jobs.start("train", f"the training of {name}", arguments, facts).told()
+        return train(state, jobs, wish).told()
 
     @router.post("/check")
     def check(wish: Examination) -> dict[str, Any]:
         """Start a check of a data set; what it finds goes into the user's cache."""
-        source = state.data_of(wish.data)
-        arguments = ["check", str(source), "--output", str(folder_of(source)), "--minutes", str(wish.minutes)]
-        facts = {"data": wish.data, "labels": wish.labels, "minutes": wish.minutes}
-        arguments += ["--labels"] if wish.labels else []
-        return jobs.start("check", f"the check of {wish.data}", arguments, facts).told()
+        return examine(state, jobs, wish).told()
 
     @router.get("/job")
     def job() -> dict[str, Any]:
@@ -86,6 +78,24 @@ def routes(state: State) -> APIRouter:
         return jobs.again().told()
 
     return router
+
+
+def train(state: State, jobs: Jobs, wish: Training) -> Job:
+    """Start a training; raises UsageError where a job runs, or the name cannot be used."""
+    output = output_of(state, wish.name, wish.replace)
+    arguments = command(wish, state.data_of(wish.data), output)
+    name = output.relative_to(state.inside("")).as_posix()
+    facts = {"data": wish.data, "model": name, "minutes": wish.minutes}
+    return jobs.start("train", f"the training of {name}", arguments, facts)
+
+
+def examine(state: State, jobs: Jobs, wish: Examination) -> Job:
+    """Start a check; raises UsageError where a job runs."""
+    source = state.data_of(wish.data)
+    arguments = ["check", str(source), "--output", str(folder_of(source)), "--minutes", str(wish.minutes)]
+    arguments += ["--labels"] if wish.labels else []
+    facts = {"data": wish.data, "labels": wish.labels, "minutes": wish.minutes}
+    return jobs.start("check", f"the check of {wish.data}", arguments, facts)
 
 
 def told(job: Job | None) -> dict[str, Any]:

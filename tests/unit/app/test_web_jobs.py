@@ -1,0 +1,147 @@
+"""Jobs of the page: a command in its own process, one at a time, followed, cancelled, found again."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pictures import make_folder
+
+from photovision.app.web.events import Story
+from photovision.app.web.jobs import Jobs
+from photovision.app.web.server import create_app
+from photovision.app.web.state import State
+from photovision.core.errors import UsageError
+
+HOME = "http://127.0.0.1:8707"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    make_folder(tmp_path / "home" / "shapes", per_class=12)
+    return tmp_path / "home"
+
+
+def until(client: TestClient, state: str, seconds: float = 60) -> dict[str, Any]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        told: dict[str, Any] = client.get("/api/training/job").json()
+        if told["state"] == state:
+            return told
+        assert told["state"] == "running", told
+        time.sleep(0.05)
+    raise AssertionError(f"the job did not become {state}")
+
+
+def test_a_check_is_followed_to_its_end_and_its_findings_are_shown(home: Path) -> None:
+    (home / "shapes" / "circle" / "003.png").write_bytes(b"broken")
+    client = TestClient(create_app(State(home)), base_url=HOME)
+    assert client.get("/api/training/job").json() == {"state": None}
+    began = client.post("/api/training/check", json={"data": "shapes"}).json()
+    assert began["state"] == "running"
+    second = client.post("/api/training/check", json={"data": "shapes"})
+    assert second.status_code == 400
+    assert "still under way" in second.json()["error"]
+    told = until(client, "done")
+    assert told["stages"][0]["name"] == "checking pictures"
+    assert told["stages"][0]["done"] == 24
+    summary = client.get("/api/browse/summary", params={"data": "shapes", "anew": True}).json()
+    assert summary["examined"]["kinds"] == {"unreadable": 1}
+    assert [one["name"] for one in client.get("/api/reports/list").json()["reports"]] == ["check:shapes"]
+    # Another page of the same folder finds the job, and what was found.
+    again = TestClient(create_app(State(home)), base_url=HOME)
+    assert again.get("/api/training/job").json()["state"] == "done"
+
+
+def test_a_job_is_interrupted_and_goes_on(home: Path) -> None:
+    jobs = Jobs(home)
+    jobs.start("check", "the check", ["check", str(home / "shapes")], {})
+    with pytest.raises(UsageError, match="still under way"):
+        jobs.start("check", "another", ["check", str(home / "shapes")], {})
+    jobs.cancel()
+    jobs.wait(30)
+    assert jobs.job is not None
+    assert jobs.job.state == "stopped"
+    jobs.again()
+    jobs.wait(60)
+    assert jobs.job.state == "done"
+
+
+def test_a_job_that_fails_says_why(home: Path) -> None:
+    jobs = Jobs(home)
+    jobs.start("check", "the check", ["check", str(home / "nowhere")], {})
+    jobs.wait(60)
+    assert jobs.job is not None
+    told = jobs.job.told()
+    assert told["state"] == "failed"
+    assert told["error"].endswith("does not exist: check the path of the data")
+
+
+def test_what_was_under_way_when_the_page_ended_can_be_gone_on_with(home: Path) -> None:
+    jobs = Jobs(home)
+    jobs.folder.mkdir(parents=True)
+    told = {"kind": "train", "title": "x", "arguments": ["train"], "facts": {}, "began": 1.0, "state": "running"}
+    (jobs.folder / "job.json").write_text(json.dumps({**told, "ended": None}))
+    found = Jobs(home).job
+    assert found is not None
+    assert (found.state, found.arguments) == ("stopped", ["train"])
+    assert Jobs(home / "shapes").job is None, "jobs of other folders are not ours"
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside", "/tmp/outside", ".hidden", "a/../../b", "a\nb", ".", "-x", "shapes/../.."]
+)
+def test_models_are_written_nowhere_else(home: Path, name: str) -> None:
+    client = TestClient(create_app(State(home)), base_url=HOME)
+    found = client.post("/api/training/start", json={"data": "shapes", "name": name})
+    assert found.status_code == 400
+    assert client.get("/api/training/job").json() == {"state": None}
+
+
+def test_a_model_is_replaced_only_if_that_was_said(home: Path) -> None:
+    from colours import colour_bundle
+
+    colour_bundle(home / "model")
+    client = TestClient(create_app(State(home)), base_url=HOME)
+    found = client.post("/api/training/start", json={"data": "shapes", "name": "model"})
+    assert found.status_code == 400
+    assert "there is a model model already" in found.json()["error"]
+    assert client.get("/api/training/options").json()["robust"][-1] == "augmix"
+
+
+@pytest.mark.slow
+def test_a_training_climbs_to_its_end(home: Path) -> None:
+    client = TestClient(create_app(State(home)), base_url=HOME)
+    wish = {"data": "shapes", "name": "models/first", "minutes": 0.1}
+    assert client.post("/api/training/start", json=wish).json()["facts"]["model"] == "models/first"
+    told = until(client, "done", 170)
+    assert told["rungs"][0]["name"] == "handcrafted"
+    assert told["rungs"][0]["val"]["low"] < told["rungs"][0]["val"]["value"]
+    assert (home / "models" / "first" / "bundle.json").is_file()
+    assert "models/first" in [one["name"] for one in client.get("/api/recognise/overview").json()["models"]]
+    assert "models/first" in [one["name"] for one in client.get("/api/reports/list").json()["reports"]]
+
+
+def test_events_become_a_story() -> None:
+    def event(stage: str, done: int, line: str = "", **facts: Any) -> str:
+        return json.dumps({"time": 7.0, "stage": stage, "done": done, "total": 9, "line": line, "facts": facts})
+
+    steps = [event("fine-tuned", i % 9, epoch=i / 10, loss=1.0, val=0.5, best=0.5) for i in range(2000)]
+    rung = event("fine-tuned", 1, "val 50 %", rung={"name": "fine-tuned", "val": {"value": 0.5}, "plan": {"a": 1}})
+    told = Story().read([*steps, rung, "not whole {", '{"time": 1}']).to_json()
+    assert len(told["curves"]["fine-tuned"]["loss"]) <= 241
+    assert told["curves"]["fine-tuned"]["loss"][-1][0] == 199.9
+    assert [point[0] for point in told["curves"]["fine-tuned"]["val"]] == list(range(200))
+    assert told["rungs"] == [{"name": "fine-tuned", "val": {"value": 0.5}}]
+    assert [line["text"] for line in told["log"]] == ["fine-tuned", "fine-tuned: val 50 %"]
+    assert told["stage"]["name"] == "fine-tuned"
