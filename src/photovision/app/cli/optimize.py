@@ -1,0 +1,69 @@
+"""optimize: a model made smaller and faster, with what that loses measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photovision.app.cli.options import Json, LabelColumn, Model, Multilabel
+
+Data = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DATA]", help="Labelled pictures, best those of the training: they calibrate and judge."),
+]
+MaxDrop = Annotated[float, typer.Option(min=0, help="Points of accuracy that may be lost; else nothing is written.")]
+DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Teach a smaller network by the model.")]
+
+
+def optimize(
+    model: Model,
+    data: Data = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the smaller model.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Compute in 8 bits, calibrated on your pictures.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bf16 where the processor can.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Take out channels, and fine-tune.")] = False,
+    distill_to: DistillTo = None,
+    max_drop: MaxDrop = 0.5,
+    minutes: Annotated[float, typer.Option(min=0, help="Wall time for everything.")] = 10.0,
+    label_column: LabelColumn = None,
+    multilabel: Multilabel = None,
+    as_json: Json = False,
+) -> None:
+    """Make a model smaller and faster, and measure what that loses; refuse where it loses more than allowed."""
+    from photovision.app.cli.output import note, print_report
+    from photovision.app.progress import counted, shown
+    from photovision.core.errors import UsageError
+    from photovision.data.read import read_dataset
+    from photovision.deploy.optimize import aligned
+    from photovision.deploy.optimize import optimize as make_smaller
+    from photovision.tasks.material import gather
+    from photovision.tasks.recognizer import load
+
+    if data is None:
+        raise UsageError(
+            "labelled pictures are needed, to calibrate and to measure what is lost: photovision optimize MODEL DATA"
+        )
+    if output is None:
+        raise UsageError("where should the smaller model go? give a folder with --output")
+    asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
+    methods = [name for name, wanted in asked.items() if wanted]
+    recognizer = load(model)
+    dataset = aligned(read_dataset(data, label_column=label_column, multilabel=multilabel), recognizer)
+    seed = int((recognizer.info.get("training") or {}).get("seed", 0))
+    with shown() as listener:
+        material = gather(dataset, seed=seed, progress=counted(listener, "checking pictures"))
+    report = make_smaller(
+        recognizer,
+        material,
+        output,
+        methods,
+        max_drop=max_drop / 100,
+        minutes=minutes,
+        backbone=distill_to,
+        say=note,
+    )
+    print_report(report, None, as_json)
+    if not as_json:
+        print(f"\nModel: {output}\nReport: {output / 'report.html'}")
