@@ -71,7 +71,8 @@ async def read_pictures(request: Request, body: bytes, service: Service) -> list
         told = None
     if not isinstance(told, dict) or set(told) != {"url"} or not isinstance(told["url"], str):
         raise Refusal(400, 'expected JSON such as {"url": "https://example.org/picture.jpg"}', "url")
-    return [Upload(await asyncio.to_thread(fetch, told["url"], service.limits.request_bytes, FETCH_SECONDS))]
+    loop, most = asyncio.get_running_loop(), service.limits.request_bytes
+    return [Upload(await loop.run_in_executor(service.fetchers, fetch, told["url"], most, FETCH_SECONDS))]
 
 
 def picture_body(service: Service, *, many: bool) -> dict[str, Any]:

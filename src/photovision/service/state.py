@@ -39,6 +39,7 @@ class Service:
         self.rates: dict[float, Rates] = {}
         self.recorder: Recorder | None = None
         self.explainers: ThreadPoolExecutor | None = None
+        self.fetchers: ThreadPoolExecutor | None = None
         self.explaining = 0
         self.draining = False
         self.failure: PhotovisionError | None = None
@@ -52,6 +53,7 @@ class Service:
         """
         self.journal.open()
         self.explainers = ThreadPoolExecutor(1, thread_name_prefix="explaining")
+        self.fetchers = ThreadPoolExecutor(8, thread_name_prefix="fetching")
         self.recorder = self.models.recorder = open_recorder(self.settings, self.metrics, self.journal)
         await self.models.start()
         if self.settings.watch:
@@ -65,8 +67,9 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         self.models.close()
-        if self.explainers is not None:
-            self.explainers.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.explainers, self.fetchers):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
         if self.recorder is not None:
             self.recorder.close()
         self.journal.close()

@@ -1,0 +1,106 @@
+"""Predictions are recorded before they are answered; what happens when they cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from colours import add_doubt, colour_bundle
+from served import colour_file, served
+from starlette.testclient import TestClient
+
+from photovision.core.errors import PhotovisionError, UsageError
+from photovision.service.record import Record
+from photovision.service.settings import Settings
+
+JPEG = {"content-type": "image/jpeg"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return add_doubt(colour_bundle(tmp_path_factory.mktemp("models") / "colours"))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'predictions.db'}"
+
+
+def rows(url: str) -> list[Any]:
+    with Record.open(url) as record:
+        return list(record.read())
+
+
+def break_record(client: TestClient, broken: list[bool]) -> None:
+    """Let writing fail for as long as `broken` is not empty, as on a full disk."""
+    recorder = client.app.state.service.recorder  # type: ignore[attr-defined]
+    write = recorder._writer.write
+
+    def failing(rows: Sequence[Any]) -> None:
+        if broken:
+            raise PhotovisionError("no space left")
+        write(rows)
+
+    recorder._writer.write = failing
+
+
+def ask(client: TestClient) -> int:
+    return client.post("/predict", content=colour_file("red"), headers=JPEG).status_code
+
+
+def test_every_answer_is_in_the_record_when_it_arrives(bundle: Path, url: str) -> None:
+    with served(Settings({"colours": bundle}, record=url)) as client:
+        files = [("file", ("anna.jpg", colour_file("blue"))), ("file", ("b.jpg", b"broken"))]
+        told = client.post("/predict", files=files).json()
+        (row,) = rows(url)
+        assert (row.id, row.model, row.version) == (told["id"], "colours", told["version"])
+        first = told["predictions"][0]
+        assert (row.label, row.best, list(row.prediction_set)) == ("blue", "blue", first["set"])
+        assert row.prob == pytest.approx(first["prob"], abs=1e-5)
+        assert row.embedding.shape == (3,)
+        assert 0 < row.seconds < 5
+        assert row.kept is None
+    assert b"anna" not in Path(url.removeprefix("sqlite:///")).read_bytes()
+
+
+def test_pictures_are_kept_where_a_folder_is_given(bundle: Path, url: str, tmp_path: Path) -> None:
+    content = colour_file("green")
+    with served(Settings({"colours": bundle}, record=url, record_pictures=tmp_path / "kept")) as client:
+        assert client.post("/predict", content=content, headers=JPEG).status_code == 200
+    files = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in files] == [content]
+
+
+def test_answers_go_on_without_a_record_and_say_so(bundle: Path, url: str) -> None:
+    broken = [True]
+    with served(Settings({"colours": bundle}, record=url)) as client:
+        break_record(client, broken)
+        assert ask(client) == 200
+        ready = client.get("/v2/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert "photovision_record_failures_total 1.0" in client.get("/metrics").text
+        broken.clear()
+        assert ask(client) == 200
+        assert client.get("/v2/health/ready").json()["status"] == "ok"
+    assert len(rows(url)) == 1
+
+
+def test_answers_are_refused_where_the_record_is_required(bundle: Path, url: str) -> None:
+    broken = [True]
+    with served(Settings({"colours": bundle}, record=url, record_required=True)) as client:
+        break_record(client, broken)
+        refused = client.post("/predict", content=colour_file("red"), headers=JPEG)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert client.get("/v2/health/ready").status_code == 503
+        broken.clear()
+        assert ask(client) == 200
+        assert client.get("/v2/health/ready").status_code == 200
+
+
+def test_a_record_that_cannot_be_opened_stops_the_start(bundle: Path) -> None:
+    with pytest.raises(PhotovisionError), served(Settings({"m": bundle}, record="nonsense://x")):
+        pass
+    with pytest.raises(UsageError, match="--record"):
+        Settings({"m": bundle}, record_required=True)

@@ -1,0 +1,221 @@
+"""The service as a process: how it starts, ends, and bears clients that misbehave."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from colours import colour_bundle
+from served import Process, colour_file, process
+
+from photovision.app.cli import run
+
+JPEG = {"Content-Type": "image/jpeg"}
+CONFIG = """
+drain = {drain}
+watch = 0
+[limits]
+read_timeout = 0.5
+idle_timeout = 1
+connections = 20
+request_bytes = 1000000
+"""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return colour_bundle(tmp_path_factory.mktemp("models") / "colours")
+
+
+@pytest.fixture(scope="module")
+def service(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    config = tmp_path_factory.mktemp("settings") / "service.toml"
+    config.write_text(CONFIG.format(drain=0))
+    with process([f"colours={bundle}", "--config", config]) as found:
+        yield found
+
+
+def ask(port: int, content: bytes | None = None) -> tuple[int, dict[str, object]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", "/predict", content or colour_file("red"), JPEG)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def until_closed(connection: socket.socket, seconds: float = 5) -> bytes:
+    """What comes until the other side closes."""
+    connection.settimeout(seconds)
+    found = b""
+    try:
+        while data := connection.recv(65536):
+            found += data
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def test_what_is_under_way_is_answered_after_sigterm(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "service.toml").write_text(CONFIG.format(drain=0.6))
+    with process([f"colours={bundle}", "--config", tmp_path / "service.toml"]) as service:
+        statuses: list[int] = []
+        failed: list[Exception] = []
+        done = threading.Event()
+
+        def client() -> None:
+            while not done.is_set():
+                try:
+                    statuses.append(ask(service.port)[0])
+                except (ConnectionRefusedError, ConnectionResetError):  # it listens no more
+                    return
+                except Exception as error:
+                    failed.append(error)
+                    return
+
+        threads = [threading.Thread(target=client) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        service.signal(signal.SIGTERM)
+        time.sleep(0.2)
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
+        connection.request("GET", "/v2/health/ready")
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["status"]) == (503, "draining")
+        assert answer.getheader("connection") == "close"
+        connection.close()
+        before = len(statuses)
+        assert service.wait() == 0
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert not failed
+        assert set(statuses) == {200}
+        assert len(statuses) > before > 0  # it went on answering while it said "not ready"
+        begun = [line for line in service.lines if '"/predict"' in line]
+        assert len(begun) == len(statuses)  # whatever it began reached its client
+        assert any('"draining"' in line for line in service.lines)
+
+
+def test_a_client_that_sends_its_head_slowly_is_cut_off(service: Process) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
+        began = time.monotonic()
+        assert until_closed(connection) == b""
+        assert time.monotonic() - began < 3
+    with socket.create_connection(("127.0.0.1", service.port)) as silent:
+        assert until_closed(silent) == b""
+    assert ask(service.port)[0] == 200
+
+
+def test_a_client_that_sends_its_picture_slowly_is_told(service: Process) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
+        connection.sendall(head + b"\xff\xd8")
+        assert until_closed(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_client_that_breaks_off_harms_nobody(service: Process) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(head + colour_file("red")[:100])
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            content = colour_file("red")
+            connection.sendall(head.replace(b"5000", str(len(content)).encode()) + content)
+    assert ask(service.port)[0] == 200
+
+
+def test_more_connections_than_allowed_are_refused_and_later_ones_taken(service: Process) -> None:
+    idle = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(30)]
+    time.sleep(0.1)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
+    connection.request("GET", "/v2/health/live")
+    assert connection.getresponse().status == 503
+    connection.close()
+    for one in idle:
+        one.close()
+    time.sleep(0.2)
+    assert ask(service.port)[0] == 200
+
+
+def test_too_large_a_body_is_refused_before_it_is_read(service: Process) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        length = 10**12
+        connection.sendall(
+            f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode()
+        )
+        assert until_closed(connection).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"A" * 100_000,
+    ],
+    ids=["tls", "version", "negative", "smuggling", "endless"],
+)
+def test_what_is_no_request_is_refused(service: Process, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(sent)
+        found = until_closed(connection)
+        assert not found or found.startswith(b"HTTP/1.1 400 ")
+    assert ask(service.port)[0] == 200
+
+
+def test_it_runs_without_torch(tmp_path: Path, bundle: Path) -> None:
+    script = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "timm", "sklearn", "rich", "jinja2"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Absent())
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from served import colour_file, served
+from photovision.service.settings import Settings
+with served(Settings({{"m": Path({str(bundle)!r})}})) as client:
+    for route in ("/predict", "/explain", "/explain?format=png"):
+        answer = client.post(route, content=colour_file("red"), headers={{"content-type": "image/jpeg"}})
+        assert answer.status_code == 200, answer.text
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_mistakes_are_told_in_one_line(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        (tmp_path / "bad.toml").write_text("queeue = 3")
+        for arguments in (
+            [str(bundle), "--port", port],
+            [str(tmp_path)],
+            [str(bundle), f"colours={bundle}"],
+            [f"a/b={bundle}"],
+            [str(bundle), "--keys", str(tmp_path / "none.json"), "--port", "0"],
+            [str(bundle), "--config", str(tmp_path / "bad.toml")],
+            [str(bundle), "--record-required"],
+            [str(bundle), "--queue", "3"],
+        ):
+            assert run(["serve", *arguments]) == 2
+            assert capsys.readouterr().err.count("\n") == 1
