@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,16 @@ def test_a_model_is_loaded_once(tmp_path: Path) -> None:
     state = State(tmp_path)
     with state.using("one") as first, state.using("one") as second:
         assert first is second
+
+
+def test_a_model_that_was_trained_anew_is_loaded_anew(tmp_path: Path) -> None:
+    colour_bundle(tmp_path / "one")
+    state = State(tmp_path)
+    with state.using("one") as first:
+        assert first.classes == ("red", "green", "blue")
+    shutil.rmtree(tmp_path / "one")
+    with pytest.raises(ModelError, match="cannot be read"), state.using("one"):
+        pass
+    colour_bundle(tmp_path / "one", called=("a", "b", "c"))
+    with state.using("one") as second:
+        assert second.classes == ("a", "b", "c")

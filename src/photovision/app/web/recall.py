@@ -27,7 +27,7 @@ class Recall:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._roots: dict[str, Path | None] = {}
+        self._roots: dict[tuple[str, int], Path | None] = {}
         self._guard = threading.Lock()
 
     def picture(self, model: str, id: str) -> Path | None:
@@ -44,13 +44,14 @@ class Recall:
     def root(self, model: str) -> Path | None:
         """The folder that the names of a model's training pictures begin in; None where there is none."""
         with self._guard:
-            if model not in self._roots:
+            key = model, self._state.stamp(model)
+            if key not in self._roots:
                 folders = dict.fromkeys(self._state.data.values())
                 if self._state.folder is not None:
                     folders[self._state.folder] = None
                 with self._state.using(model) as recognizer:
-                    self._roots[model] = next((place for place in folders if _fits(recognizer, place)), None)
-            return self._roots[model]
+                    self._roots[key] = next((place for place in folders if _fits(recognizer, place)), None)
+            return self._roots[key]
 
 
 def _fits(model: Recognizer, folder: Path) -> bool:

@@ -38,7 +38,7 @@ class State:
         self.folder = None if folder is None else folder.resolve()
         self._given = dict(models or {})
         self._found: tuple[dict[str, Path], dict[str, Path]] | None = None
-        self._loaded: dict[str, Recognizer] = {}
+        self._loaded: dict[str, tuple[int, Recognizer]] = {}
         self._guard = threading.RLock()
         self._locks: dict[str, threading.RLock] = {}
 
@@ -77,16 +77,24 @@ class State:
 
     @contextmanager
     def using(self, name: str) -> Iterator[Recognizer]:
-        """A model for one thread at a time, since a network's buffers are shared; loaded at first use.
+        """A model for one thread at a time, since buffers are shared; loaded at first use and when it changed.
 
         Raises ModelError where there is none of that name, or it cannot be read.
         """
         with self._lock(name):
-            if name not in self._loaded:
+            stamp = self.stamp(name)
+            if self._loaded.get(name, (None,))[0] != stamp:
                 from photovision.tasks.recognizer import load
 
-                self._loaded[name] = load(self.path_of(name))
-            yield self._loaded[name]
+                self._loaded[name] = stamp, load(self.path_of(name))
+            yield self._loaded[name][1]
+
+    def stamp(self, name: str) -> int:
+        """A number that changes when a model is trained anew in its place; raises ModelError where it is gone."""
+        try:
+            return (self.path_of(name) / "bundle.json").stat().st_mtime_ns
+        except OSError as error:
+            raise ModelError(f"the model '{name}' cannot be read ({error.strerror}): reload the page") from None
 
     def path_of(self, name: str) -> Path:
         """The bundle of that name; raises ModelError where there is none."""

@@ -7,7 +7,7 @@
 // state.keys       {key: [what it does, function]}: the view's own shortcuts, which go before the page's
 // state.reload()   asks for the overview again, after a training
 // state.go(view, params)   goes to another view
-import { api, attempt, el, fill } from "./dom.js";
+import { api, attempt, el, fill, say } from "./dom.js";
 import { show as recognise } from "./views/recognise.js";
 import { show as browse } from "./views/browse.js";
 import { show as train } from "./views/train.js";
@@ -59,6 +59,7 @@ async function route() {
   const root = el("div", { class: `view ${view}` });
   fill(main, root);
   scrollTo(0, 0);
+  if (mine > 1) say(VIEWS[view].title);
   const left = await attempt(() => VIEWS[view].show(root, state));
   if (mine === turn) leave = left;
   else await left?.();
