@@ -118,6 +118,7 @@ class Browse {
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: this.name, anew: true } }));
     if (!summary) return;
     this.summary = summary;
+    if (this.last) this.job(this.last, false);
     this.drawFilters();
     this.drawKinds();
     await this.renew();
@@ -176,6 +177,7 @@ class Browse {
   // The check
 
   job(job, ended) {
+    this.last = job;
     const mine = job.kind === "check" && job.facts.data === this.name;
     if (ended && mine && job.state === "done") this.reread();
     const { examined, left_out: out, problems } = this.summary;

@@ -98,6 +98,7 @@ export class Viewer {
       this.said(),
     );
     fill(this.keys, this.controls(row));
+    if (this.open && !this.element.contains(document.activeElement)) this.element.focus(); // its button was drawn anew
   }
 
   found(known) {
