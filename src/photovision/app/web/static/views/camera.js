@@ -3,7 +3,7 @@ import { api, el, fill, percent } from "../dom.js";
 
 const PAUSE = 300; // milliseconds between two live answers
 
-export async function openCamera(place, kept, keep) {
+export async function openCamera(place, kept, keep, closed) {
   if (!navigator.mediaDevices?.getUserMedia) throw new Error("This browser gives pages no camera here: open the page at 127.0.0.1.");
   let stream;
   try {
@@ -20,6 +20,7 @@ export async function openCamera(place, kept, keep) {
     ended.abort();
     for (const track of stream.getTracks()) track.stop();
     fill(place);
+    closed();
   };
   const frame = () =>
     new Promise((done) => {

@@ -201,7 +201,7 @@ class View {
 
   refresh() {
     const many = kept.items.length;
-    this.drop.classList.toggle("small", many > 0);
+    this.drop.classList.toggle("small", many > 0 || this.cameraPlace.hasChildNodes());
     this.results.hidden = many === 0;
     this.results.classList.toggle("single", many === 1);
     this.countAll();
@@ -270,7 +270,9 @@ class View {
 
   async openCamera() {
     this.camera?.close();
-    this.camera = await attempt(() => openCamera(this.cameraPlace, kept, (file) => this.add([file])));
+    this.camera = await attempt(() => openCamera(this.cameraPlace, kept, (file) => this.add([file]), () => this.refresh()));
+    if (this.ended.signal.aborted) this.camera?.close();
+    else this.refresh();
   }
 
   leave() {
