@@ -9,7 +9,7 @@ from pathlib import Path
 
 from photovision.core.files import write_text
 from photovision.core.report import Report
-from photovision.data import doctor
+from photovision.data import boxes_doctor, doctor
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.data.scan import scan
@@ -56,6 +56,8 @@ def check(
     found = scan(dataset, progress=progress)
     splits = make_splits(dataset, found, seed=seed)
     report = doctor.check(dataset, found, splits)
+    if dataset.task != "classify":
+        report = report.including(boxes_doctor.examine(dataset, found, splits))
     if not labels:
         return report
     from photovision.tasks.clean import audit_labels  # it may load torch

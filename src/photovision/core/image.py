@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -63,12 +64,14 @@ class Header:
         mode: Pillow's pixel mode as stored, such as "RGB", "L", "P", "CMYK" or "I;16".
         size: (H, W) in pixels of the whole upright picture.
         rotated: whether the EXIF orientation turns or mirrors the stored pixels.
+        orientation: the EXIF orientation, 1 to 8 (Exif 2.32, tag 0x0112); 1 where there is none.
     """
 
     format: str
     mode: str
     size: tuple[int, int]
     rotated: bool
+    orientation: int = 1
 
 
 def read_header(content: bytes) -> Header:
@@ -76,7 +79,7 @@ def read_header(content: bytes) -> Header:
 
     Example:
         >>> buffer = io.BytesIO(); Pillow.new("L", (4, 2)).save(buffer, "PNG"); read_header(buffer.getvalue())
-        Header(format='PNG', mode='L', size=(2, 4), rotated=False)
+        Header(format='PNG', mode='L', size=(2, 4), rotated=False, orientation=1)
     """
     try:
         with _quiet(), Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
@@ -87,7 +90,8 @@ def read_header(content: bytes) -> Header:
             # Of a TIFF Pillow gives the size upright already.
             sideways = orientation in _SIDEWAYS and picture.format != "TIFF"
             size = (width, height) if sideways else (height, width)
-            return Header(str(picture.format), picture.mode, size, orientation in range(2, 9))
+            turned = orientation in range(2, 9)
+            return Header(str(picture.format), picture.mode, size, turned, orientation if turned else 1)
     except Exception as error:  # hostile files make decoders raise anything
         raise UnreadableImage(f"the picture: cannot be decoded ({_reason(error)})") from None
 
@@ -126,6 +130,25 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None, mos
         raise UnreadableImage(f"{name}: not enough memory to decode it") from None
     except Exception as error:  # hostile files make decoders raise anything, from struct.error to IndexError
         raise UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})") from None
+
+
+def decode_values(source: Path) -> npt.NDArray[np.int32]:
+    """The numbers that a picture file stores, int32 (H, W), as they are: palette indices, grey or 16-bit values.
+
+    For masks, whose pixels are classes or objects. Nothing is turned upright. Raises UnreadableImage for a file that is
+    none, or that stores colours.
+    """
+    try:
+        with _quiet(), Pillow.open(source, formats=("PNG", "TIFF", "BMP", "GIF")) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise UnreadableImage(f"{source}: has more pixels than the limit of {MAX_PIXELS:,}")
+            if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"):
+                raise UnreadableImage(f"{source}: a mask should store one number a pixel, this one is {picture.mode}")
+            return np.asarray(picture).astype(np.int32)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # hostile files make decoders raise anything
+        raise UnreadableImage(f"{source}: cannot be decoded ({_reason(error)})") from None
 
 
 def to_array(picture: Pillow.Image) -> Image:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from photovision.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from photovision.core.regions import Regions
 
 Image = npt.NDArray[np.uint8]
 """uint8 RGB picture of shape (H, W, 3), values 0 to 255, upright."""
@@ -31,6 +34,8 @@ class Sample:
         target: names of the classes that are true of it; exactly one for single-label data, any number (none, too)
             for multi-label data, None where the truth is unknown.
         groups: attributes such as patient, camera or weather, all as strings.
+        regions: what is where in it, a `Detections` or a `Segmentation` of `photovision.core.regions`; None where only
+            the classes are known.
 
     Example:
         >>> Sample("cats/1.jpg", Path("pictures/cats/1.jpg"), ("cats",)).label
@@ -41,6 +46,7 @@ class Sample:
     image: Path | Image
     target: tuple[str, ...] | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
+    regions: Regions | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.image, np.ndarray):

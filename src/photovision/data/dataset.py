@@ -12,9 +12,11 @@ from typing import overload
 import numpy as np
 
 from photovision.core.errors import DataError
+from photovision.core.regions import Regions
 from photovision.core.types import Floats, Ints, Sample
 
 SPLITS = ("train", "val", "test")
+TASKS = ("classify", "detect", "segment")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class FileSamples(Sequence[Sample]):
         files: paths relative to `root`, with forward slashes; they are the ids, too.
         targets: names of the true classes of every file, or None where unknown; equal tuples are best one object.
         attributes: attribute name -> one string per file; "" where a file has no such attribute.
+        regions: what is where in every file; None where only classes are known.
 
     Example:
         >>> FileSamples(Path("data"), ["x/1.jpg"], [("x",)], {"camera": ["B"]})[0].groups
@@ -73,9 +76,12 @@ class FileSamples(Sequence[Sample]):
         files: Sequence[str],
         targets: Sequence[tuple[str, ...] | None],
         attributes: Mapping[str, Sequence[str]] | None = None,
+        regions: Sequence[Regions | None] | None = None,
     ) -> None:
         self._root, self._files, self._targets, self._attributes = root, files, targets, dict(attributes or {})
-        if any(len(column) != len(files) for column in (targets, *self._attributes.values())):
+        self._regions = regions
+        columns = (targets, *self._attributes.values(), *(() if regions is None else (regions,)))
+        if any(len(column) != len(files) for column in columns):
             raise DataError(f"{len(files)} files need as many targets and values of every attribute")
 
     def __len__(self) -> int:
@@ -92,7 +98,8 @@ class FileSamples(Sequence[Sample]):
         groups = {name: column[index] for name, column in self._attributes.items() if column[index]}
         # A file name that is not UTF-8 still opens, but its id must be printable.
         name = file if file.isascii() else file.encode("utf-8", "replace").decode()
-        return Sample(name, self._root / file, self._targets[index], groups)
+        regions = None if self._regions is None else self._regions[index]
+        return Sample(name, self._root / file, self._targets[index], groups, regions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +115,8 @@ class Dataset:
         problems: what was found wrong while reading.
         source: name of the format it was read from.
         corrections: what people decided about labels; the samples follow those that are `applied`.
+        task: "classify", "detect" (the samples have `Detections`) or "segment" (they have `Segmentation`).
+        notes: what was odd about files that are used all the same.
 
     Example:
         >>> data = Dataset((Sample("a", Path("a.png"), ("x",)), Sample("b", Path("b.png"), ("y",))), ("x", "y"))
@@ -122,11 +131,15 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     source: str = "memory"
     corrections: tuple[Correction, ...] = ()
+    task: str = "classify"
+    notes: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         known = set(self.classes)
         if len(known) != len(self.classes):
             raise DataError("class names should be unique, got " + ", ".join(sorted(self.classes)))
+        if self.task not in TASKS:
+            raise DataError(f"a task should be one of {', '.join(TASKS)}, got '{self.task}'")
         for sample in self.samples:
             for name in sample.target or ():
                 if name not in known:
@@ -163,7 +176,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that change when a picture's name, size, label or split changes."""
+        """16 hex digits that change when a picture's name, size, label, box, mask or split changes."""
         split_of = {position: name for name, positions in self.splits.items() for position in positions}
         digest = hashlib.sha256(repr((self.classes, self.multilabel)).encode())
         for position, sample in enumerate(self.samples):
@@ -171,6 +184,8 @@ class Dataset:
             content = image.tobytes() if isinstance(image, np.ndarray) else str(_size_of(image)).encode()
             facts = (sample.id, sample.target, sorted(sample.groups.items()), split_of.get(position))
             digest.update(repr(facts).encode() + hashlib.sha256(content).digest())
+            if sample.regions is not None:
+                digest.update(sample.regions.digest())
         return digest.hexdigest()[:16]
 
     def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:

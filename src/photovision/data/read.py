@@ -53,7 +53,10 @@ def read_dataset(
         if format is not None or known.detects(path):
             dataset = known.read(path, multilabel=multilabel, label_column=label_column)
             return corrected(dataset, Corrections(root_of(path))) if corrections else dataset
-    raise DataError(f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet): give one of these")
+    raise DataError(
+        f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet) nor a file of boxes"
+        " (COCO, Label Studio, CVAT, data.yaml): give one of these"
+    )
 
 
 def root_of(source: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ from photovision.data.scan import Scan
 MAX_VAL = 5000
 """A validation split that is carved out by us needs no more pictures than this to choose well."""
 GROUP = "group"
+VIDEO, SCENE = KEPT = ("video", "scene")
+"""Attributes that keep pictures together as "group" does."""
+KIND = 5
+"""A scene that holds more than the 5th part of the pictures is a kind of place, not one."""
 TRAIN, VAL, TEST = 0, 1, 2
 
 
@@ -73,7 +78,8 @@ def make_splits(
         scan: what `scan(dataset)` found.
         seed: another seed draws another split.
         val, test: shares of the pictures, 0 or more and together below 1.
-        group_by: attribute whose equal values must stay together, such as "patient"; "group" may be absent.
+        group_by: attribute whose equal values must stay together, such as "patient"; "group", with which "video" and
+            "scene" count, too, may be absent.
 
     Raises:
         DataError: fewer than 2 classes have at least 2 readable pictures.
@@ -188,13 +194,14 @@ def units_of(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None = 
         int64 (N,): equal numbers stay together.
     """
     links: list[tuple[Ints, Ints]] = [(np.arange(len(dataset)), scan.duplicates)]
-    if group_by is not None:
-        values = [dataset.samples[int(position)].groups.get(group_by, "") for position in usable]
-        if group_by != GROUP and not any(values):
+    columns = [GROUP, *KEPT] if group_by == GROUP else [name for name in (group_by,) if name is not None]
+    for name in columns:
+        values = [dataset.samples[int(position)].groups.get(name, "") for position in usable]
+        if name not in (GROUP, *KEPT) and not any(values):
             known = sorted({name for position in usable for name in dataset.samples[int(position)].groups})
-            raise UsageError(
-                f"no picture has the attribute '{group_by}' to group by; known: {', '.join(known) or 'none'}"
-            )
+            raise UsageError(f"no picture has the attribute '{name}' to group by; known: {', '.join(known) or 'none'}")
+        if name == SCENE and _is_kind(values):
+            continue
         first: dict[str, int] = {}
         named = [(int(p), first.setdefault(v, int(p))) for p, v in zip(usable, values, strict=True) if v]
         pairs = np.array(named, dtype=np.int64).reshape(-1, 2)
@@ -203,6 +210,12 @@ def units_of(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None = 
     graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(len(dataset), len(dataset)))
     units: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
     return units
+
+
+def _is_kind(values: Sequence[str]) -> bool:
+    """Whether a scene is a kind of place ("indoor", "city street") that many pictures share, not one place."""
+    named = Counter(value for value in values if value)
+    return bool(named) and max(named.values()) > len(values) / KIND
 
 
 class _Deal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from pictures import make_folder
 
 from photovision.core.errors import DataError, UsageError
+from photovision.core.regions import Detections
+from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS, Format
 from photovision.data.read import dataset_from_arrays, read_dataset
 
@@ -94,11 +97,21 @@ def test_a_format_can_be_named(tmp_path: Path) -> None:
         read_dataset(tmp_path, format="foldr")
 
 
+def boxed(data: Dataset) -> Dataset:
+    """The same pictures with a box around the middle of each."""
+    box = np.float32([[1, 1, 4, 5]])
+    regions = [Detections(box, data.labels[row : row + 1], data.classes) for row in range(len(data))]
+    samples = tuple(replace(sample, regions=one) for sample, one in zip(data.samples, regions, strict=True))
+    return replace(data, samples=samples, multilabel=True, task="detect")
+
+
 @pytest.mark.parametrize("name", FORMATS.names())
 def test_every_format_keeps_its_promises(name: str, tmp_path: Path) -> None:
     known = FORMATS.load(name)
     assert isinstance(known, Format)
     data = dataset_from_arrays(PIXELS, ["a", "b", "a", "b"], splits={"train": [0, 1, 2], "test": [3]})
+    if "boxes" in known.holds:
+        data = boxed(data)
     known.write(data, tmp_path / "out")
     assert known.detects(tmp_path / "out")
     again = known.read(tmp_path / "out", multilabel=None, label_column=None)

@@ -47,17 +47,29 @@ class Write(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """One way in which datasets lie on a disk."""
+    """One way in which datasets lie on a disk.
+
+    Attributes:
+        detects, read, write: see above.
+        holds: what it can hold beside the classes of each picture, in the words of `photovision.data.convert`.
+    """
 
     detects: Detects
     read: Read
     write: Write
+    holds: frozenset[str] = frozenset()
 
 
 FORMATS = Registry(
     "dataset format",
     {
         "table": "photovision.data.formats.table:FORMAT",
+        "coco": "photovision.data.formats.coco:FORMAT",
+        "cvat": "photovision.data.formats.cvat:FORMAT",
+        "labelstudio": "photovision.data.formats.labelstudio:FORMAT",
+        "voc": "photovision.data.formats.voc:FORMAT",
+        "yolo": "photovision.data.formats.yolo:FORMAT",
+        "masks": "photovision.data.formats.masks:FORMAT",
         "folder": "photovision.data.formats.folder:FORMAT",
     },
     "photovision.formats",

@@ -177,4 +177,4 @@ def _dataset(path: Path, tree: Tree, top: int, has_splits: bool) -> Dataset:
     return Dataset(samples, classes, kept, False, tuple(problems), "folder")
 
 
-FORMAT = Format(detects, read, write)
+FORMAT = Format(detects, read, write, frozenset(("splits", "plain")))

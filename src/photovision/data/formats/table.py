@@ -272,4 +272,4 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-FORMAT = Format(detects, read, write)
+FORMAT = Format(detects, read, write, frozenset(("attributes", "splits", "several", "plain", "unknown")))

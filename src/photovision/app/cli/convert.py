@@ -1,0 +1,41 @@
+"""convert: the same pictures and labels in the format of another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from photovision.app.cli.options import Json
+
+Target = Literal["coco", "yolo", "voc", "labelstudio", "cvat", "masks", "folder", "table"]
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Pictures with labels, boxes or masks.")],
+    to: Annotated[Target, typer.Option("--to", help="The format to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the pictures and their labels.")],
+    format: Annotated[str | None, typer.Option("--from", help="The format of SOURCE; found out by default.")] = None,
+    lossy: Annotated[bool, typer.Option("--lossy", help="Go on where the format cannot hold everything.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write pictures with boxes, outlines or masks in another format; what it cannot hold is refused, or told."""
+    from dataclasses import asdict
+
+    from photovision.app.cli.output import note, print_json, printable
+    from photovision.data.convert import convert as rewrite
+    from photovision.data.convert import counted
+    from photovision.data.read import read_dataset
+
+    dataset = read_dataset(source, format=format)
+    done = rewrite(dataset, to, output, lossy=lossy)
+    for odd in dataset.notes[:5]:
+        note(f"{odd.id}: {odd.message}")
+    if len(dataset.notes) > 5:
+        note(f"and {len(dataset.notes) - 5:,} more remarks; photovision check {source} names them")
+    if as_json:
+        print_json({"kind": "convert", "output": str(output), **asdict(done)})
+        return
+    for line in counted(done):
+        print(printable(line))

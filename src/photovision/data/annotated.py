@@ -1,0 +1,303 @@
+"""Gathering what an annotation file says, from any format, with one set of checks.
+
+Files come from strangers: names that leave the folder are never opened, numbers that are none are told with their
+place, and what is odd is counted, with the first of each kind named, so that a million faults take little memory.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.geometry import SIDEWAYS, upright_box, upright_shape
+from photovision.core.image import Header, read_header
+from photovision.core.shapes import MAX_SIDE, Polygons, Rle, Shape
+from photovision.core.types import Floats
+from photovision.data.columns import DetectionColumns, Objects
+from photovision.data.dataset import Dataset, FileSamples, Problem
+from photovision.data.formats import clean
+from photovision.data.frames import videos
+
+LARGEST = 1e7
+"""Coordinates beyond this many pixels are mistakes."""
+NAMED = 1000
+_HEAD = 1 << 16
+_JPEG = b"\xff\xd8"
+Size = tuple[int, int]
+
+
+def numbers(value: Any, least: int, most: int | None = None) -> list[float] | None:
+    """A list of `least` to `most` finite numbers of sensible size as floats; None for anything else."""
+    if not isinstance(value, list | tuple) or not least <= len(value) <= (least if most is None else most):
+        return None
+    for one in value:
+        if isinstance(one, bool) or not isinstance(one, int | float) or not -LARGEST < one < LARGEST:
+            return None  # NaN compares with nothing
+    return [float(one) for one in value]
+
+
+def number(text: Any) -> float:
+    """A cell of a text file as a number of sensible size; NaN for anything else."""
+    try:
+        value = float(text)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return value if -LARGEST < value < LARGEST else math.nan
+
+
+def size_of(height: Any, width: Any) -> Size | None:
+    """(H, W) that a file declares; None where it says nothing of use."""
+    sides = [number(side) for side in (height, width)]
+    if not all(1 <= side <= MAX_SIDE for side in sides):
+        return None
+    return round(sides[0]), round(sides[1])
+
+
+class Gathered:
+    """Pictures and objects found so far.
+
+    Args:
+        root: folder that all pictures lie below.
+        path: what is read, for messages.
+        format: name of the format.
+    """
+
+    def __init__(self, root: Path, path: Path, format: str) -> None:
+        self.root, self.path, self.format = root, path, format
+        self.files: list[str] = []
+        self.sizes: list[Size | None] = []
+        self.attributes: dict[str, dict[int, str]] = {}
+        self.splits: dict[str, list[int]] = {}
+        self.objects = Objects()
+        self.unknown: set[int] = set()
+        self.bad = 0
+        self._positions: dict[str, int] = {}
+        self._turns: dict[int, tuple[Size, int]] = {}
+        self._told: dict[bool, list[Problem]] = {True: [], False: []}
+        self._counts: Counter[tuple[bool, str]] = Counter()
+
+    def picture(
+        self,
+        name: str,
+        declared: Size | None = None,
+        *,
+        split: str | None = None,
+        groups: Mapping[str, str] | None = None,
+        measured: bool = False,
+    ) -> int | None:
+        """Add a picture; its position, or None where it cannot be used, which is told.
+
+        Args:
+            name: path relative to the root, as the file gives it.
+            declared: (H, W) that the file gives.
+            split: "train", "val" or "test".
+            groups: attributes of the picture.
+            measured: whether the size is needed, so that a header is read where none is declared.
+        """
+        file, why = self._usable(name)
+        if why:
+            self.problem(clean(name) or "?", *why)
+            return None
+        header = _header(self.root / file, measured and declared is None)
+        if header is None and measured and declared is None:
+            self.problem(file, "unreadable", "the size of this file cannot be read, so its boxes cannot be placed")
+            return None
+        position = len(self.files)
+        self._positions[file] = position
+        self.files.append(file)
+        self.sizes.append(self._upright(position, file, declared, header))
+        for key, value in (groups or {}).items():
+            self.attributes.setdefault(clean(key), {})[position] = value
+        if split is not None:
+            self.splits.setdefault(split, []).append(position)
+        return position
+
+    def exists(self, name: str) -> bool:
+        """Whether a file of that name lies below the root."""
+        return not leaves(name) and bool(on_disk(self.root, name))
+
+    def thing(
+        self,
+        position: int,
+        label: int,
+        box: Sequence[float] | None,
+        shape: Shape | None = None,
+        *,
+        crowd: bool = False,
+        track: int = -1,
+    ) -> None:
+        """Add an object: x1, y1, x2, y2 and its shape, as drawn; the box of the shape where `box` is None.
+
+        Raises DataError where the box is none; the caller adds the place.
+        """
+        edges: Floats = np.array(box if box is not None else shape.box if shape is not None else (), dtype=np.float32)
+        if edges.shape != (4,) or not np.isfinite(edges).all():
+            raise DataError("a box should be 4 finite numbers of pixels")
+        if edges[2] < edges[0] or edges[3] < edges[1]:
+            raise DataError(f"a box should have x1 <= x2 and y1 <= y2, got {edges.tolist()}")
+        if position in self._turns:
+            size, orientation = self._turns[position]
+            edges = upright_box(edges, size, orientation)
+            shape = upright_shape(shape, size, orientation) if shape is not None else None
+        size_known = self.sizes[position]
+        if isinstance(shape, Rle) and size_known is not None and shape.size != size_known:
+            raise DataError(f"a mask of {shape.size} pixels (H, W) does not fit its picture of {size_known}")
+        self.objects.add(position, label, edges, shape, crowd, track)
+
+    def fault(self, position: int | None, place: str, error: DataError | str) -> None:
+        """One object that cannot be used: its picture goes on without it."""
+        self.bad += 1
+        name = self.files[position] if position is not None else self.path.name
+        self.note(name, "bad annotation", f"{place}: {error}; this object is left out")
+
+    def problem(self, id: str, kind: str, message: str) -> None:
+        """A file that is left out."""
+        self._tell(True, Problem(id, kind, message))
+
+    def note(self, id: str, kind: str, message: str) -> None:
+        """Something odd about a file that is used all the same."""
+        self._tell(False, Problem(id, kind, message))
+
+    def unlabelled(self, name: str) -> None:
+        """A picture of which nobody has said what is in it: it is left out, unless to be looked at."""
+        self.problem(name, "unlabelled", "no annotation tells what is in this picture")
+
+    def dataset(self, classes: Sequence[str], task: str = "detect") -> Dataset:
+        """All of it as a Dataset; raises DataError where there is next to nothing of use in it."""
+        if not self.files:
+            first = next((f"; first: {p.id}: {p.message}" for p in self._told[True]), "")
+            raise DataError(f"{self.path} names no picture that is there{first}")
+        missing = self._counts[(True, "missing")] + self._counts[(True, "outside")]
+        if missing > len(self.files):
+            first = next(p.id for p in self._told[True] if p.kind in ("missing", "outside"))
+            raise DataError(
+                f"{missing:,} of the pictures named in {self.path} are not below {self.root}, first '{first}':"
+                " keep the pictures beside their annotations"
+            )
+        if self.bad > len(self.objects):
+            first = next(p.message for p in self._told[False] if p.kind == "bad annotation")
+            raise DataError(f"{self.path}: {self.bad:,} annotations cannot be used, most of all; first: {first}")
+        names = unique_classes(classes, self.path)
+        regions = DetectionColumns(self.objects, len(self.files), names, frozenset(self.unknown))
+        samples = FileSamples(self.root, self.files, regions.targets(), self.columns(), regions)
+        kept = {name: tuple(positions) for name, positions in self.splits.items()}
+        problems, notes = self.told(True), self.told(False)
+        return Dataset(samples, names, kept, True, problems, self.format, task=task, notes=notes)
+
+    def columns(self) -> dict[str, list[str]]:
+        """Attributes of all pictures; `video` is found from names and folders where the file tells none."""
+        columns = {key: [found.get(i, "") for i in range(len(self.files))] for key, found in self.attributes.items()}
+        if "video" not in columns and any(found := videos(self.files)):
+            columns["video"] = found
+            many = len(set(found) - {""})
+            self.note(
+                self.path.name, "video", f"names and folders tell of {many:,} videos; frames of one stay together"
+            )
+        return columns
+
+    def told(self, left_out: bool) -> tuple[Problem, ...]:
+        """Problems or notes, with a line for those of a kind that are too many to be named."""
+        more = [
+            Problem(self.path.name, kind, f"and {count - NAMED:,} more of this kind")
+            for (out, kind), count in self._counts.items()
+            if out == left_out and count > NAMED
+        ]
+        return (*self._told[left_out], *more)
+
+    def _tell(self, left_out: bool, problem: Problem) -> None:
+        self._counts[(left_out, problem.kind)] += 1
+        if self._counts[(left_out, problem.kind)] <= NAMED:
+            self._told[left_out].append(problem)
+
+    def _usable(self, name: str) -> tuple[str, tuple[str, str] | None]:
+        if leaves(name):
+            return "", ("outside", "the annotations name a file outside their own folder, which is never opened")
+        file = on_disk(self.root, name)
+        if not file:
+            return "", ("missing", "the annotations name this picture, but it is not there")
+        if file in self._positions:
+            return "", ("repeated", "the annotations name this picture more than once; the first counts")
+        return file, None
+
+    def _upright(self, position: int, file: str, declared: Size | None, header: Header | None) -> Size | None:
+        """The upright size, and what EXIF does to the boxes, told where it does or might do something."""
+        if header is None or header.orientation == 1:
+            if header is not None and declared is not None and declared == header.size[::-1] != header.size:
+                self.note(file, "swapped", f"the annotations give height and width as {declared}, it has {header.size}")
+                return header.size
+            return declared if declared is not None else header.size if header is not None else None
+        upright, turn = header.size, header.orientation
+        if turn in SIDEWAYS and upright[0] != upright[1] and declared is not None:
+            if declared == upright[::-1]:
+                self._turns[position] = (declared, turn)
+                self.note(file, "turned", "drawn on the stored pixels, which EXIF turns: its boxes were turned, too")
+            return upright
+        self.note(
+            file,
+            "maybe turned",
+            "EXIF turns it, and nothing tells whether its boxes were drawn upright; taken as upright",
+        )
+        return upright
+
+
+def leaves(name: str) -> bool:
+    """Whether a name leads out of its folder: absolute, with a drive, or through ".."."""
+    posix = name.replace("\\", "/")
+    return posix.startswith("/") or bool(PureWindowsPath(name).drive) or ".." in PurePosixPath(posix).parts
+
+
+def on_disk(root: Path, name: str) -> str:
+    """The name under which the file exists below `root`, which may differ in Unicode form; "" if none does."""
+    if not name or "\0" in name or len(name) > 4096:
+        return ""
+    posix = PurePosixPath(name.replace("\\", "/") if "\\" in name and "/" not in name else name).as_posix()
+    for form in (posix, unicodedata.normalize("NFC", posix), unicodedata.normalize("NFD", posix)):
+        try:
+            if os.path.isfile(os.path.join(root, form)):
+                return form
+        except (ValueError, UnicodeEncodeError):
+            return ""
+    return ""
+
+
+def unique_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Cleaned class names; raises DataError where two are equal or one is empty."""
+    names = tuple(clean(name) for name in classes)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice or "" in names:
+        what = f"'{twice[0]}' is there twice" if twice else "one is empty"
+        raise DataError(f"{path}: class names should be different and not empty, but {what}: rename it")
+    return names
+
+
+def polygons(rings: Sequence[Sequence[float]]) -> Polygons:
+    """An outline from rings x1, y1, x2, y2, ...; raises DataError where one has fewer than 3 points."""
+    parts = []
+    for ring in rings:
+        if len(ring) < 6 or len(ring) % 2:
+            raise DataError(f"a polygon should be x and y of at least 3 points, got {len(ring)} numbers")
+        parts.append(np.array(ring, dtype=np.float32).reshape(-1, 2))
+    return Polygons(tuple(parts))
+
+
+def _header(path: Path, wanted: bool) -> Header | None:
+    """The header, where it is wanted or EXIF may turn the picture; None where neither is so, or it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+            turns = (
+                b"Exif" in head or b"tiff:Orientation" in head or b"EXIF" in head or head[:4] in (b"II*\0", b"MM\0*")
+            )
+            if not wanted and not turns and (head.startswith(_JPEG) or head.startswith(b"\x89PNG")):
+                return None
+            return read_header(head if wanted and not turns and head.startswith(b"\x89PNG") else head + file.read())
+    except (OSError, UnreadableImage):
+        return None

@@ -1,0 +1,84 @@
+"""Writing pictures into the folder of an annotation format, under their own names where these are different."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.image import decode, read_header
+from photovision.core.regions import Detections, Segmentation
+from photovision.core.types import Sample
+from photovision.data.dataset import Dataset
+from photovision.data.formats.folder import save_picture
+
+_UNSAFE = re.compile(r"[^\w.\- ]")
+Size = tuple[int, int]
+
+
+class Placed(NamedTuple):
+    """A picture that was written: its file, its upright size, its split or "", and the sample."""
+
+    file: Path
+    size: Size
+    split: str
+    sample: Sample
+
+
+def place(dataset: Dataset, folder: Path, by_split: bool = False) -> Iterator[Placed]:
+    """Copy every picture into `folder` (or `folder`/split), and tell where it is; raises DataError where one is gone.
+
+    Pictures that EXIF turns are copied as they are: sizes and boxes are those of the upright picture.
+    """
+    stems = [_stem(sample.id) for sample in dataset.samples]
+    counts = Counter(stem.casefold() for stem in stems)
+    digits = len(str(max(len(stems) - 1, 0)))
+    split_of = {position: name for name, positions in dataset.splits.items() for position in positions}
+    for position, (sample, stem) in enumerate(zip(dataset.samples, stems, strict=True)):
+        unique = stem if counts[stem.casefold()] == 1 else f"{position:0{digits}d}_{stem}"
+        split = split_of.get(position, "")
+        file = save_picture(sample, folder / split if by_split and split else folder, unique)
+        yield Placed(file, _size(sample), split, sample)
+
+
+def detections(sample: Sample) -> Detections | None:
+    """The objects of a picture; None where nobody has said, or where its truth is a class for every pixel."""
+    return sample.regions if isinstance(sample.regions, Detections) else None
+
+
+def segmentation(sample: Sample) -> Segmentation | None:
+    """The classes of a picture's pixels; None where nobody has said."""
+    return sample.regions if isinstance(sample.regions, Segmentation) else None
+
+
+def shown(value: float, digits: int = 3) -> str:
+    """A coordinate as text, without zeros that say nothing.
+
+    Example:
+        >>> shown(12.0), shown(1.23456)
+        ('12', '1.235')
+    """
+    return f"{float(value):.{digits}f}".rstrip("0").rstrip(".") or "0"
+
+
+def _stem(name: str) -> str:
+    stem = _UNSAFE.sub("_", PurePosixPath(name).stem).strip(" .")
+    return stem or "picture"
+
+
+def _size(sample: Sample) -> Size:
+    if isinstance(sample.image, np.ndarray):
+        return sample.image.shape[0], sample.image.shape[1]
+    try:
+        return read_header(sample.image.read_bytes()).size
+    except (OSError, UnreadableImage):
+        try:
+            picture = decode(sample.image)
+        except UnreadableImage as error:
+            raise DataError(f"{error}: its size is needed, remove it or mend it") from None
+        return picture.height, picture.width

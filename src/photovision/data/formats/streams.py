@@ -1,0 +1,214 @@
+"""Reading JSON and XML of any length piece by piece, from strangers: memory stays flat, depth and size are limited.
+
+JSON: the elements of the arrays at the top, one after the other. XML: the elements of one name, one after the other;
+a document type or an entity ends the reading, so that nothing is expanded and nothing else is opened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, TextIO
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from photovision.core.errors import DataError
+
+CHUNK = 1 << 18
+MAX_ELEMENT = 1 << 26
+"""Characters that one element may have."""
+MAX_DEPTH = 50
+_BLANK = " \t\r\n"
+_DECODER = json.JSONDecoder()
+Element = ElementTree.Element
+
+
+class Item(NamedTuple):
+    """One element of a JSON file: the key of its array ("" where the file is one), its place there, its value.
+
+    What is no array at the top has the place -1.
+    """
+
+    key: str
+    place: int
+    value: Any
+
+
+def json_items(path: Path) -> Iterator[Item]:
+    """The elements of all arrays at the top of a JSON file; raises DataError with the place where it is none."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from _Reader(path, file).items()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not readable as JSON (it is not UTF-8 text): export it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror})") from None
+
+
+class _Reader:
+    """A window on the text of a JSON file."""
+
+    def __init__(self, path: Path, file: TextIO) -> None:
+        self.path, self.file = path, file
+        self.text, self.at, self.done, self.before = "", 0, False, 0
+
+    def items(self) -> Iterator[Item]:
+        first = self.peek()
+        if first == "[":
+            yield from self.array("")
+        elif first == "{":
+            yield from self.object()
+        else:
+            self.fail("expected an object or a list")
+        if self.peek():
+            self.fail("more text after its end")
+
+    def object(self) -> Iterator[Item]:
+        self.at += 1
+        while self.peek() != "}":
+            key = self.value()
+            if not isinstance(key, str) or self.peek() != ":":
+                self.fail("expected a name and ':'")
+            self.at += 1
+            if self.peek() == "[":
+                yield from self.array(key)
+            else:
+                yield Item(key, -1, self.value())
+            self.separator("}")
+        self.at += 1
+
+    def array(self, key: str) -> Iterator[Item]:
+        self.at += 1
+        place = 0
+        while self.peek() != "]":
+            yield Item(key, place, self.value())
+            place += 1
+            self.separator("]")
+        self.at += 1
+
+    def separator(self, end: str) -> None:
+        if self.peek() == ",":
+            self.at += 1
+            if self.peek() == end:
+                self.fail("a comma before its end")
+        elif self.peek() != end:
+            self.fail(f"expected ',' or '{end}'")
+
+    def peek(self) -> str:
+        """The next character that is no blank; "" at the end."""
+        while True:
+            while self.at < len(self.text) and self.text[self.at] in _BLANK:
+                self.at += 1
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self.more(CHUNK):
+                return ""
+
+    def more(self, size: int) -> bool:
+        """Drop what was read and read on; False at the end of the file."""
+        if self.done:
+            return False
+        new = self.file.read(size)
+        self.done = len(new) < size
+        self.before += self.at
+        self.text, self.at = self.text[self.at :] + new, 0
+        return bool(new)
+
+    def value(self) -> Any:
+        self.peek()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self.text, self.at)
+                # A number may go on beyond the window.
+                if end < len(self.text) or self.done or isinstance(value, list | dict | str):
+                    self.at = end
+                    return value
+            except json.JSONDecodeError as error:
+                cut = error.msg.startswith("Unterminated") or error.pos > len(self.text) - 32
+                if not cut or self.done:
+                    self.at = error.pos
+                    self.fail(error.msg)
+            except RecursionError:
+                self.fail("nested too deeply")
+            except ValueError:
+                self.fail("a number of too many digits")
+            length = len(self.text) - self.at
+            if length > MAX_ELEMENT:
+                self.fail(f"one element has more than {MAX_ELEMENT:,} characters")
+            self.more(max(CHUNK, length))
+
+    def fail(self, why: str) -> NoReturn:
+        where = self.before + self.at
+        raise DataError(f"{self.path}, character {where:,}: not readable as JSON ({why}): export it again") from None
+
+
+def xml_elements(path: Path, name: str, most: int = MAX_ELEMENT) -> Iterator[Element]:
+    """The elements called `name`, each whole, at whatever depth; raises DataError with the line where it is no XML."""
+    reader = _Elements(path, name, most)
+    try:
+        with path.open("rb") as file:
+            while content := file.read(CHUNK):
+                yield from reader.feed(content, False)
+            yield from reader.feed(b"", True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror})") from None
+
+
+class _Elements:
+    """Builds the elements of one name and forgets the rest."""
+
+    def __init__(self, path: Path, name: str, most: int) -> None:
+        self.path, self.name, self.most = path, name, most
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = self.end
+        self.parser.CharacterDataHandler = self.data
+        self.parser.StartDoctypeDeclHandler = self.refuse
+        self.builder: ElementTree.TreeBuilder | None = None
+        self.depth = self.inside = self.size = 0
+        self.ready: list[Element] = []
+
+    def feed(self, content: bytes, last: bool) -> list[Element]:
+        self.ready = []
+        try:
+            self.parser.Parse(content, last)
+        except (expat.ExpatError, ValueError, LookupError) as error:
+            reason = str(error).partition(":")[0]
+            self.fail(f"not readable as XML ({reason}): export it again")
+        return self.ready
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail(f"nested more than {MAX_DEPTH} elements deep")
+        if self.builder is None and name == self.name:
+            self.builder, self.inside, self.size = ElementTree.TreeBuilder(), self.depth, 0
+        if self.builder is not None:
+            self.grow(sum(len(key) + len(value) for key, value in attributes.items()) + len(name))
+            self.builder.start(name, attributes)
+
+    def end(self, name: str) -> None:
+        if self.builder is not None:
+            self.builder.end(name)
+            if self.depth == self.inside:
+                self.ready.append(self.builder.close())
+                self.builder = None
+        self.depth -= 1
+
+    def data(self, text: str) -> None:
+        if self.builder is not None:
+            self.grow(len(text))
+            self.builder.data(text)
+
+    def grow(self, size: int) -> None:
+        self.size += size
+        if self.size > self.most:
+            self.fail(f"one <{self.name}> has more than {self.most:,} characters")
+
+    def refuse(self, *_: object) -> None:
+        self.fail("it declares a document type, which is never read (entities could be hidden there): remove <!DOCTYPE")
+
+    def fail(self, why: str) -> NoReturn:
+        raise DataError(f"{self.path}, line {self.parser.CurrentLineNumber}: {why}") from None

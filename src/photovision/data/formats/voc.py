@@ -1,0 +1,200 @@
+"""Pascal VOC: one XML file a picture with boxes (Everingham et al., "The PASCAL visual object classes", IJCV 2010).
+
+    data/Annotations/1.xml                 the boxes of JPEGImages/1.jpg; XML files beside the pictures are read, too
+    data/JPEGImages/1.jpg
+    data/ImageSets/Main/train.txt          names of the pictures of each split, without suffix
+
+VOC counts pixels from 1 and includes the last one: xmin 1 to xmax 640 is the whole width of 640 pixels, which is read
+as 0 to 640. Where a file of the folder has an xmin or ymin below 1, all count from 0 and are read as they are. Written
+are VOC's own coordinates, to 0.001 of a pixel. Objects called difficult are not judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from photovision.core.errors import DataError
+from photovision.core.files import new_folder, write_text
+from photovision.core.regions import Detections
+from photovision.data.annotated import Gathered, leaves, number, size_of
+from photovision.data.dataset import Dataset
+from photovision.data.formats import SPLIT_WORDS, Format, clean, ordered
+from photovision.data.formats.folder import pictures_below
+from photovision.data.formats.placing import Placed, detections, place, shown
+from photovision.data.formats.streams import Element, xml_elements
+
+MARK = "pixels counted from 1"
+_FOLDERS = ("JPEGImages", "images", "")
+_MAX_FILE = 1 << 24
+
+
+class _Object(NamedTuple):
+    name: str
+    box: tuple[float, float, float, float]
+    crowd: bool
+    where: str
+
+
+def detects(path: Path) -> bool:
+    """A folder with XML files in Annotations/ or beside its pictures that begin like VOC's."""
+    return any(_begins(file) for file in _files(path)[:3])
+
+
+def _begins(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return b"<annotation>" in stream.read(2048)
+    except OSError:
+        return False
+
+
+def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+    """Read all XML files of a folder; raises DataError where there are none, or one is no XML."""
+    files = _files(path)
+    if not files:
+        raise DataError(f"{path} holds no XML files: expected Annotations/*.xml beside JPEGImages/")
+    found = Gathered(path, path, "voc")
+    pictures = _Pictures(path)
+    splits = _splits(path)
+    things: dict[int, list[_Object]] = {}
+    from_one = True
+    for file in files:
+        for element in xml_elements(file, "annotation", _MAX_FILE):
+            name = pictures.of(file, element)
+            size = element.find("size")
+            declared = size_of(_text(size, "height"), _text(size, "width")) if size is not None else None
+            split = splits.get(file.stem) or SPLIT_WORDS.get(file.parent.name.lower())
+            position = found.picture(name, declared, split=split)
+            if position is None:
+                continue
+            marked = MARK in (_text(element.find("source"), "annotation") or "")
+            things[position] = _objects(found, position, file, element)
+            from_one &= marked or all(min(thing.box[:2]) >= 1 for thing in things[position])
+    classes = ordered(thing.name for some in things.values() for thing in some)
+    _place(found, things, classes, 1.0 if from_one else 0.0)
+    for name in pictures.without(found.files):
+        found.unlabelled(name)
+    return found.dataset(classes)
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write `path`/JPEGImages, Annotations and ImageSets/Main, all or nothing."""
+    with new_folder(path) as folder:
+        names: dict[str, list[str]] = defaultdict(list)
+        for placed in place(dataset, folder / "JPEGImages"):
+            found = detections(placed.sample)
+            if found is not None:
+                write_text(folder / "Annotations" / f"{placed.file.stem}.xml", _document(placed, found))
+            names[placed.split].append(placed.file.stem)
+        for split, stems in names.items():
+            if split:
+                write_text(folder / "ImageSets" / "Main" / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
+
+
+def _files(path: Path) -> list[Path]:
+    """XML files in Annotations/ or annotations/, else beside pictures at the root or in split folders."""
+    if not path.is_dir():
+        return []
+    splits = [entry for entry in sorted(path.iterdir()) if entry.name.lower() in SPLIT_WORDS and entry.is_dir()]
+    for places in ([path / "Annotations"], [path / "annotations"], [path], splits):
+        if files := [file for folder in places if folder.is_dir() for file in sorted(folder.glob("*.xml"))]:
+            return files
+    return []
+
+
+class _Pictures:
+    """Finds the picture of an XML file: by its name in the file, else by the name of the file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files = ["/".join((*parts, name)) for parts, names in pictures_below(root).items() for name in names]
+        self.known = set(self.files)
+        self.by_stem: dict[str, list[str]] = defaultdict(list)
+        for file in self.files:
+            self.by_stem[Path(file).stem].append(file)
+
+    def of(self, file: Path, element: Element) -> str:
+        """Path below the root; a name that is not there where none is found."""
+        told = (_text(element, "filename") or "").strip()
+        own = file.parent.relative_to(self.root).as_posix()
+        for folder in (*_FOLDERS, own):
+            name = f"{folder}/{told}" if folder not in ("", ".") else told
+            if told and not leaves(told) and name in self.known:
+                return name
+        alike = self.by_stem.get(file.stem, [])
+        return alike[0] if alike else told or f"{file.stem}.jpg"
+
+    def without(self, used: list[str]) -> list[str]:
+        """Pictures that no XML file belongs to."""
+        return sorted(self.known.difference(used))
+
+
+def _splits(path: Path) -> dict[str, str]:
+    """Name of a picture, without suffix -> its split; "trainval" says nothing that train and val do not say."""
+    found: dict[str, str] = {}
+    folder = path / "ImageSets" / "Main"
+    for file in sorted(folder.glob("*.txt")) if folder.is_dir() else []:
+        split = SPLIT_WORDS.get(file.stem.lower())
+        if split is not None:
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            found.update((line.split()[0], split) for line in lines if line.strip())
+    return found
+
+
+def _objects(found: Gathered, position: int, file: Path, element: Element) -> list[_Object]:
+    objects = []
+    for place_, item in enumerate(element.iter("object")):
+        where = f"{file.name}, object {place_ + 1}"
+        name, box = clean(_text(item, "name") or ""), item.find("bndbox")
+        edges = tuple(number(_text(box, side)) for side in ("xmin", "ymin", "xmax", "ymax")) if box is not None else ()
+        if not name or len(edges) != 4 or any(map(math.isnan, edges)):
+            found.fault(position, where, "expected a <name> and a <bndbox> of 4 finite numbers")
+            continue
+        objects.append(_Object(name, edges, (_text(item, "difficult") or "").strip() == "1", where))
+    return objects
+
+
+def _place(found: Gathered, things: dict[int, list[_Object]], classes: tuple[str, ...], first: float) -> None:
+    label = {name: index for index, name in enumerate(classes)}
+    for position, objects in things.items():
+        for thing in objects:
+            x1, y1, x2, y2 = thing.box
+            try:
+                found.thing(position, label[thing.name], (x1 - first, y1 - first, x2, y2), crowd=thing.crowd)
+            except DataError as error:
+                found.fault(position, thing.where, error)
+
+
+def _text(element: Element | None, name: str) -> str | None:
+    return element.findtext(name) if element is not None else None
+
+
+def _document(placed: Placed, found: Detections) -> str:
+    height, width = placed.size
+    lines = [
+        "<annotation>",
+        "  <folder>JPEGImages</folder>",
+        f"  <filename>{escape(placed.file.name)}</filename>",
+        f"  <source><annotation>{MARK}</annotation></source>",
+        f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
+        "  <segmented>0</segmented>",
+    ]
+    for row, (name, box) in enumerate(zip(found.names, found.boxes.tolist(), strict=True)):
+        x1, y1, x2, y2 = (shown(value) for value in (box[0] + 1, box[1] + 1, box[2], box[3]))
+        difficult = int(found.crowd is not None and bool(found.crowd[row]))
+        edges = f"<xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>"
+        lines += [
+            "  <object>",
+            f"    <name>{escape(name)}</name>",
+            f"    <pose>Unspecified</pose><truncated>0</truncated><difficult>{difficult}</difficult>",
+            f"    <bndbox>{edges}</bndbox>",
+            "  </object>",
+        ]
+    return "\n".join([*lines, "</annotation>", ""])
+
+
+FORMAT = Format(detects, read, write, frozenset(("boxes", "crowds", "several", "splits")))
