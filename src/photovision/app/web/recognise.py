@@ -17,6 +17,8 @@ from photovision.app.web.state import State
 from photovision.core.errors import DataError, PhotovisionError, UnreadableImage, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from photovision.core.preprocess import Preprocess
     from photovision.core.types import Classes, Floats
     from photovision.tasks.recognizer import Recognizer
@@ -75,24 +77,12 @@ def routes(state: State) -> APIRouter:
     @router.post("/preview")
     def preview(picture: Content) -> Response:
         """A picture as JPEG, of formats that browsers cannot show."""
-        from photovision.core.image import decode, to_array
-        from photovision.core.thumbnail import jpeg
-
-        shown = decode(picture, least=(PREVIEW, PREVIEW))
-        shown.thumbnail((PREVIEW, PREVIEW))
-        return Response(jpeg(to_array(shown)), media_type="image/jpeg")
+        return _jpeg(picture)
 
     @router.get("/training")
     def training(model: str, id: str) -> Response:
         """A training picture, small."""
-        from photovision.core.thumbnail import thumbnail
-        from photovision.core.types import Sample
-
-        path = recall.picture(model, id)
-        small = None if path is None else thumbnail(Sample(id, path))
-        if small is None:
-            raise DataError(f"the training picture {id} is not in the folder of this page any more")
-        return Response(small, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
+        return _small(recall.picture(model, id), id)
 
     return router
 
@@ -208,6 +198,25 @@ def heat_layer(heatmap: Floats, shape: tuple[int, int], preprocess: Preprocess) 
     buffer = io.BytesIO()
     Pillow.fromarray(layer, "RGBA").save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def _jpeg(picture: bytes) -> Response:
+    from photovision.core.image import decode, to_array
+    from photovision.core.thumbnail import jpeg
+
+    shown = decode(picture, least=(PREVIEW, PREVIEW))
+    shown.thumbnail((PREVIEW, PREVIEW))
+    return Response(jpeg(to_array(shown)), media_type="image/jpeg")
+
+
+def _small(path: Path | None, id: str) -> Response:
+    from photovision.core.thumbnail import thumbnail
+    from photovision.core.types import Sample
+
+    small = None if path is None else thumbnail(Sample(id, path))
+    if small is None:
+        raise DataError(f"the training picture {id} is not in the folder of this page any more")
+    return Response(small, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:
