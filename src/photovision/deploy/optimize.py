@@ -71,8 +71,8 @@ METHODS = Registry(
     {
         "distill": "photovision.deploy.distill:distill",
         "prune": "photovision.deploy.prune:prune",
-        "bf16": "photovision.deploy.quantize:bf16",
         "int8": "photovision.deploy.quantize:int8",
+        "bf16": "photovision.deploy.quantize:bf16",
     },
     "photovision.methods",
 )

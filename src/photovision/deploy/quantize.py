@@ -21,7 +21,7 @@ import numpy as np
 
 from photovision.core.errors import DataError, ExportError, MissingExtra, UnreadableImage
 from photovision.data.dataset import Dataset
-from photovision.deploy.layers import layers
+from photovision.deploy.layers import layers, straighten
 from photovision.deploy.optimize import Job
 from photovision.deploy.renew import write_copy
 from photovision.runtime.bundle import Bundle
@@ -141,6 +141,7 @@ def quantize_graph(nncf: Any, graph: Path, images: np.ndarray, setting: Setting,
     import onnx
 
     model = onnx.load(str(graph), load_external_data=False)
+    straighten(model)
     name, found = model.graph.input[0].name, layers(model)
     kept = sorted({node for kind in setting.spared for node in getattr(found, kind)})
     try:
