@@ -52,9 +52,7 @@ def routes(state: State) -> APIRouter:
     def overview() -> dict[str, Any]:
         """What there is to work on; the first visit also starts to load the first model."""
         state.warm()
-        folder = None if state.folder is None else state.folder.name or str(state.folder)
-        models = [facts(state, name) for name in state.models]
-        return {"folder": folder, "models": models, "data": [{"name": name} for name in state.data]}
+        return seen(state)
 
     @router.post("/answer")
     def answer(model: str, picture: Content) -> dict[str, Any]:
@@ -85,6 +83,13 @@ def routes(state: State) -> APIRouter:
         return _small(recall.picture(model, id), id)
 
     return router
+
+
+def seen(state: State) -> dict[str, Any]:
+    """The folder's name, its models with their facts, its data sets."""
+    folder = None if state.folder is None else state.folder.name or str(state.folder)
+    models = [facts(state, name) for name in state.models]
+    return {"folder": folder, "models": models, "data": [{"name": name} for name in state.data]}
 
 
 def facts(state: State, name: str) -> dict[str, Any]:
