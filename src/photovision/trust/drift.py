@@ -10,8 +10,8 @@ other: a hundred frames of one scene count as one picture, and are to be thinned
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,7 +39,6 @@ class Comparison:
         p: chance of such a statistic among equal pictures.
         adjusted: the same after Holm's correction.
         changed: whether `adjusted` is at most the rate of false alarms asked for.
-        since, until: position in the window at which the change begins or ends; None where it has no such point.
     """
 
     name: str
@@ -48,8 +47,6 @@ class Comparison:
     p: float
     adjusted: float = 1.0
     changed: bool = False
-    since: int | None = None
-    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,9 @@ class Drift:
         false_alarms: chance that equal pictures are said to differ in anything.
         separable: AUROC of telling the window's pictures from the reference's by their embeddings, each judged by what
             the others taught; 0.5 means not at all. None without embeddings.
-        unlike: float64 (N,), how much more each picture of the window is like the window's than like the reference's.
-        scores: name of a comparison -> what was looked at over time: (of the window (N,), of the reference (M,)).
+        unlike: float64 (N,), how much more each picture of the window is like the window's than like the reference's;
+            without embeddings its novelty, or how unsure the model is.
+        since, until: position in the window at which the change begins or ends; None where it has no such point.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -80,7 +78,8 @@ class Drift:
     false_alarms: float
     separable: Estimate | None
     unlike: Vector
-    scores: Mapping[str, tuple[Vector, Vector]] = field(default_factory=dict)
+    since: int | None = None
+    until: int | None = None
 
     @property
     def changed(self) -> tuple[Comparison, ...]:
@@ -131,20 +130,21 @@ def compare(
         unknown = [(side.novelty > limit).astype(np.int64) for side in (window, reference) if side.novelty is not None]
         found["unknown"], _ = _mix(np.concatenate(unknown), sides)
         scores["unknown"] = unknown[0].astype(float), unknown[1].astype(float)
-    separable, unlike = None, scores.get("novelty", scores["confidence"])[0]
+    separable, unlike = None, scores["novelty"][0] if "novelty" in scores else -scores["confidence"][0]
     if window.embedding is not None and reference.embedding is not None:
         kernel = gaussian(np.concatenate([window.embedding, reference.embedding]))
         found["embeddings"] = _discrepancy(kernel, sides)
         separable, apart = _separable(kernel, len(window), seed)
-        scores["embeddings"] = unlike, _ = apart[: len(window)], apart[len(window) :]
+        unlike = _unlike(kernel, len(window))
+        scores["embeddings"] = apart[: len(window)], apart[len(window) :]
     comparisons = _judged(found, false_alarms)
     return Drift(
-        tuple(_dated(one, scores[one.name], false_alarms, comparisons, seed) for one in comparisons),
+        comparisons,
         tuple(Stability(name, float(v[0]), _quantile(v, false_alarms)) for name, v in shifts.items()),
         false_alarms,
         separable,
         unlike,
-        scores,
+        *_dated([scores[one.name] for one in comparisons if one.changed], false_alarms, seed),
     )
 
 
@@ -228,7 +228,7 @@ def _figures(window: HeldOut, reference: HeldOut) -> dict[str, Vector]:
 
 
 def _scores(window: HeldOut, reference: HeldOut) -> dict[str, tuple[Vector, Vector]]:
-    """What is looked at over time: growing with the change. Ranks, because a few extreme pictures prove no change."""
+    """What is looked at over time, of both sides: ranks, because a few extreme pictures are no change."""
     n = len(window)
     here, there = (np.bincount(side.best, minlength=1 + _highest(window, reference)) for side in (window, reference))
     expected = (here + there) / (n + len(reference))
@@ -236,7 +236,6 @@ def _scores(window: HeldOut, reference: HeldOut) -> dict[str, tuple[Vector, Vect
     found = {"classes": ((window.best == grown).astype(float), (reference.best == grown).astype(float))}
     for name, values in _figures(window, reference).items():
         ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable") / len(values)
-        ranks = 1 - ranks if name == "confidence" else ranks
         found[name] = ranks[:n], ranks[n:]
     return found
 
@@ -311,6 +310,14 @@ def _separable(kernel: Floats, n: int, seed: int) -> tuple[Estimate, Vector]:
     return from_influence(float(np.mean(areas)), np.concatenate(influences)), scores
 
 
+def _unlike(kernel: Floats, n: int) -> Vector:
+    """Log ratio of the density of the window's other pictures to that of the reference's at each picture of it."""
+    here = (kernel[:n, :n].sum(1, dtype=np.float64) - 1) / (n - 1)
+    there = kernel[:n, n:].mean(1, dtype=np.float64)
+    little = 0.02 * float(kernel.mean())  # far from everything a ratio would be one of rounding
+    return np.asarray(np.log((here + little) / (there + little)))
+
+
 def _judged(found: Mapping[str, Vector], false_alarms: float) -> tuple[Comparison, ...]:
     # Rounding must not make the truth look larger than an exchange that gives the same.
     p = [float((values >= values[0] - 1e-9 * abs(values[0])).mean()) for values in found.values()]
@@ -324,15 +331,17 @@ def _quantile(values: Vector, false_alarms: float) -> float:
     return float(np.quantile(values[1:], 1 - false_alarms))
 
 
-def _dated(
-    one: Comparison, scores: tuple[Vector, Vector], false_alarms: float, every: tuple[Comparison, ...], seed: int
-) -> Comparison:
-    """With the point in time at which the change begins or ends, where there is one."""
-    if not one.changed:
-        return one
-    series, usual = scores[0], float(scores[1].mean())
-    turn = turning_point(series, false_alarms / sum(other.changed for other in every), seed)
+def _dated(changed: Sequence[tuple[Vector, Vector]], false_alarms: float, seed: int) -> tuple[int | None, int | None]:
+    """Where in the window the change begins, and where it ends: at most one of them.
+
+    Everything that changed is looked at together, each by as much as it differs from the reference.
+    """
+    if not changed:
+        return None, None
+    series = np.zeros(len(changed[0][0]))
+    for here, there in changed:
+        series += (here - there.mean()) * (here.mean() - there.mean()) / max(float(there.var()), 1e-12)
+    turn = turning_point(series, false_alarms, seed)
     if turn is None:
-        return one
-    before, after = (abs(float(part.mean()) - usual) for part in (series[:turn], series[turn:]))
-    return replace(one, since=turn) if after >= before else replace(one, until=turn)
+        return None, None
+    return (turn, None) if series[turn:].mean() >= series[:turn].mean() else (None, turn)

@@ -71,6 +71,8 @@ def check_windows(record: Record) -> None:
     since, until = NOON + timedelta(seconds=12), NOON + timedelta(seconds=16)
     assert [r.id for r in record.read(since=since, until=until)] == ["12", "13", "14", "15"]
     assert [r.id for r in record.read("fruit", since, until)] == ["13", "15"]
+    assert [r.id for r in record.read(version="2")] == []
+    assert len(list(record.read(version="1", limit=4))) == 4
     stats = record.stats()
     assert stats.models[("fruit", "1")] == 10
     assert stats.last == NOON + timedelta(seconds=29)
@@ -135,7 +137,10 @@ def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
         (str(tmp_path), "cannot open the record"),
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
-        ("nonsense://x", "no database is called"),
+        ("nonsense://x", "does not lie in 'nonsense'"),
+        ("mysql://host/name", "does not lie in 'mysql'"),
+        ("postgresql+nonsense://host/name", "there is no driver"),
+        ("postgresql://host:port/name", "not an address"),
         ("://", "not an address"),
     ):
         with pytest.raises(RecordError, match=said) as caught:

@@ -11,6 +11,7 @@ from photovision.app.cli.audit import audit
 from photovision.app.cli.calibrate import calibrate
 from photovision.app.cli.check import check
 from photovision.app.cli.compare import compare
+from photovision.app.cli.drift import drift
 from photovision.app.cli.evaluate import evaluate
 from photovision.app.cli.explain import explain
 from photovision.app.cli.features import features
@@ -18,6 +19,7 @@ from photovision.app.cli.info import info
 from photovision.app.cli.keys import app as keys
 from photovision.app.cli.loadtest import loadtest
 from photovision.app.cli.predict import predict
+from photovision.app.cli.record import app as record
 from photovision.app.cli.serve import serve
 from photovision.app.cli.train import train
 from photovision.app.cli.ui import ui
@@ -38,10 +40,12 @@ for command in (
     info,
     serve,
     loadtest,
+    drift,
     ui,
 ):
     app.command()(command)
 app.add_typer(keys, name="keys", help="Make, list and revoke API keys of a service.")
+app.add_typer(record, name="record", help="Look at a service's record of predictions, and delete old ones.")
 app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
 
 

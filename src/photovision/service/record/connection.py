@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def connect(url: str, create: bool) -> sql.Engine:
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "psycopg", "postgres", f"a record at {address.drivername}://") from None
     except NoSuchModuleError:
-        raise RecordError(f"no database is called '{address.drivername}': use {_EXAMPLES}") from None
+        raise RecordError(f"there is no driver '{address.drivername}': use {_EXAMPLES}") from None
     if lite:
         sql.event.listen(engine, "connect", _set_up)
         sql.event.listen(engine, "begin", _begin)
@@ -60,8 +62,10 @@ def reason(error: SQLAlchemyError) -> str:
 def _address(url: str) -> sql.URL:
     try:
         address = sql.make_url(url if "://" in url else f"sqlite:///{url}")
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise RecordError(f"'{url}' is not an address of a database: use {_EXAMPLES}") from None
+    if address.get_backend_name() not in ("sqlite", "postgresql"):
+        raise RecordError(f"a record does not lie in '{address.drivername}': use {_EXAMPLES}")
     if address.drivername == "postgresql":
         return address.set(drivername="postgresql+psycopg")  # SQLAlchemy's own default is a driver that we do not bring
     return address
@@ -83,10 +87,24 @@ def _set_up(connection: Any, _record: object) -> None:
     # Python's own handling of transactions is switched off, so that `_begin` decides how each of them starts.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MB between two pauses to tidy up
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    # SQLite itself does not wait here while another process does the same to a new file.
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin(connection: sql.Connection) -> None:

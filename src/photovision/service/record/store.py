@@ -101,6 +101,8 @@ class Record:
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = None,
+        *,
+        version: str | None = None,
     ) -> Iterator[Row]:
         """Rows in the order of their times, with a few hundred in memory.
 
@@ -108,13 +110,14 @@ class Record:
             model: only this model's.
             since, until: only from `since` on, and before `until`; with time zones.
             limit: only the newest so many of these.
+            version: only of this version.
 
         Raises:
             RecordError: the database cannot be read.
         """
         with self._telling(), self._engine.connect() as connection:
             streaming = connection.execution_options(yield_per=_PAGE)
-            for found in streaming.execute(_query(model, since, until, limit)):
+            for found in streaming.execute(_query(model, version, since, until, limit)):
                 yield _row(found)
 
     def picture(self, kept: str) -> bytes | None:
@@ -201,7 +204,9 @@ class Record:
             raise RecordError(f"the record at {where} cannot be used ({reason(error)})") from None
 
 
-def _query(model: str | None, since: datetime | None, until: datetime | None, limit: int | None) -> Any:
+def _query(
+    model: str | None, version: str | None, since: datetime | None, until: datetime | None, limit: int | None
+) -> Any:
     import sqlalchemy as sql
 
     from photovision.service.record.tables import prediction as p
@@ -209,6 +214,8 @@ def _query(model: str | None, since: datetime | None, until: datetime | None, li
     query = sql.select(p)
     if model is not None:
         query = query.where(p.c.model == model)
+    if version is not None:
+        query = query.where(p.c.version == version)
     if since is not None:
         query = query.where(p.c.at >= to_ticks(since))
     if until is not None:

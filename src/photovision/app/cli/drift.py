@@ -1,0 +1,103 @@
+"""drift: do pictures in use differ from those that a model was validated on?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photovision.app.cli.options import Json, Model, ReportFolder
+
+if TYPE_CHECKING:
+    from photovision.data.dataset import Dataset
+    from photovision.tasks.recognizer import Recognizer
+
+RecordArgument = Annotated[
+    str,
+    typer.Argument(metavar="RECORD", help="What 'photovision serve --record' writes: a SQLite file or a database URL."),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DATA",
+        help="Pictures that it did not learn from, to compare with; default: those that it keeps answers of.",
+    ),
+]
+ServedAs = Annotated[
+    str | None, typer.Option(metavar="NAME[/VERSION]", help="Which model of the record, where it holds several.")
+]
+Since = Annotated[str | None, typer.Option(help="From this moment on, such as 2026-11-01 or 2026-11-01T12:30 (UTC).")]
+Until = Annotated[str | None, typer.Option(help="Before this moment (UTC).")]
+DRIFT = 1
+
+
+def drift(
+    model: Model,
+    record: RecordArgument,
+    since: Since = None,
+    until: Until = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest so many predictions.")] = None,
+    against: Against = None,
+    false_alarms: Annotated[
+        float, typer.Option(help="Share of reports that name a change where there is none, above 0 and below 1.")
+    ] = 0.05,
+    served_as: ServedAs = None,
+    pictures: Annotated[Path | None, typer.Option(help="The folder in which the service kept pictures.")] = None,
+    output: ReportFolder = None,
+    fail_on_drift: Annotated[
+        bool, typer.Option("--fail-on-drift", help="Exit with code 1 where a change was found, for scheduled jobs.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell whether pictures in use differ from those that a model was validated on.
+
+    Classes, confidence, novelty and embeddings are compared, with one stated rate of false alarms over all of them.
+    """
+    from photovision.app.cli.output import print_report
+    from photovision.app.progress import counted, shown
+    from photovision.service.drift import Span
+    from photovision.service.drift import drift as look
+    from photovision.service.record import Record
+    from photovision.tasks.recognizer import load
+
+    recognizer = load(model)
+    name, _, version = (served_as or "").partition("/")
+    span = Span(moment("--since", since), moment("--until", until), last, name or None, version or None)
+    with shown() as listener, Record.open(record, pictures=pictures, create=False) as opened:
+        other = None if against is None else _fair(against, recognizer, counted(listener, "checking pictures"))
+        answering = counted(listener, "answering")
+        report = look(recognizer, opened, span, against=other, false_alarms=false_alarms, progress=answering)
+    print_report(report, output, as_json)
+    if fail_on_drift and report.data["drift"]:
+        raise typer.Exit(DRIFT)
+
+
+def moment(flag: str, text: str | None) -> datetime | None:
+    """A date or a time in ISO 8601, in UTC unless it says otherwise; raises UsageError."""
+    from datetime import UTC
+
+    from photovision.core.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{flag} should be a moment such as 2026-11-01 or 2026-11-01T12:30, got '{text}'") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _fair(path: Path, model: Recognizer, progress: Any) -> Dataset:
+    """Pictures with or without labels; of the very data of the training, those that took no part in it."""
+    from photovision.app.judged import judged_part
+    from photovision.data.dataset import Dataset, FileSamples
+    from photovision.data.formats import folder, table
+    from photovision.data.read import read_dataset
+
+    if path.is_dir() and not table.detects(path):
+        tree = folder.pictures_below(path)
+        if set(tree) == {()}:
+            return Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
+    return judged_part(read_dataset(path), model.info, None, progress).dataset
