@@ -19,6 +19,7 @@ import numpy as np
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.types import Classes, Image
+from photovision.service.decoding import Decoders
 from photovision.service.metrics import Metrics
 from photovision.service.refusal import Refusal
 from photovision.tasks.recognizer import Recognizer
@@ -96,7 +97,7 @@ class Batcher:
         self,
         name: str,
         recognizer: Recognizer,
-        decoders: ThreadPoolExecutor,
+        decoders: Decoders,
         loop: asyncio.AbstractEventLoop,
         *,
         batch_size: int,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import threading
+import time
+from collections import deque
 from datetime import UTC, datetime
-from queue import Full, Queue
 from typing import Any, TextIO
 
 MOST_LINES = 10_000
+EVERY = 0.1
+"""Seconds between two writes."""
 
 
 class Journal:
@@ -25,12 +27,14 @@ class Journal:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
-        self._lines: Queue[str | None] = Queue(MOST_LINES)
+        self._lines: deque[dict[str, Any]] = deque()
+        self._ending = threading.Event()
         self.dropped = 0
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
         """Begin to write, first what was told before."""
+        self._ending.clear()
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
 
@@ -44,23 +48,31 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, within a second."""
-        if self._thread is None:
-            return
-        with contextlib.suppress(Full):
-            self._lines.put(None, timeout=1)
+        self._ending.set()
+        if self._thread is not None:
             self._thread.join(timeout=1)
 
     def _put(self, facts: dict[str, Any]) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        try:
-            self._lines.put_nowait(json.dumps({"time": now, **facts}))
-        except Full:
+        if len(self._lines) < MOST_LINES:
+            self._lines.append({"time": time.time(), **facts})
+        else:
             self.dropped += 1
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
+        """Write now and then whatever has come, in one piece: a thread that wakes for every line would cost more."""
+        while True:
+            ending = self._ending.wait(EVERY)
+            text = "".join(_line(self._lines.popleft()) for _ in range(len(self._lines)))
             try:
-                print(line, file=self._stream, flush=self._lines.empty())
+                if text:
+                    self._stream.write(text)
+                    self._stream.flush()
             except (OSError, ValueError):  # the reader is gone; the service goes on
                 return
-        self._stream.flush()
+            if ending:
+                return
+
+
+def _line(facts: dict[str, Any]) -> str:
+    at = datetime.fromtimestamp(facts.pop("time"), UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"time": at, **facts}) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -26,6 +27,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._routes: dict[tuple[str, int], tuple[Any, Any]] = {}
         ProcessCollector(registry=registry)
         self.requests = Counter("photovision_requests", "Answered requests", ["route", "status"], registry=registry)
         self.seconds = Histogram(
@@ -41,6 +43,15 @@ class Metrics:
         self.loads = Counter("photovision_model_loads", "Versions loaded", ["model", "outcome"], registry=registry)
         self._queue = Gauge("photovision_queue_pictures", "Waiting or under way", ["model"], registry=registry)
         self._current = Gauge("photovision_model_info", "Loaded versions", ["model", "version"], registry=registry)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        found = self._routes.get((route, status))
+        if found is None:  # looking labels up costs more than counting
+            found = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._routes[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def watch_queue(self, model: str, length: Callable[[], float]) -> None:
         """Read the length of a model's queue whenever the metrics are asked for."""

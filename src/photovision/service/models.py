@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.runtime.doubt import GATE_FILE
 from photovision.runtime.references import REFERENCES_FILE
 from photovision.service.batching import Batcher, Keep
+from photovision.service.decoding import Decoders
 from photovision.service.keeping import Recorder
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
@@ -84,7 +84,7 @@ class Models:
         self._settings, self._metrics, self._journal = settings, metrics, journal
         self.recorder: Recorder | None = None
         self._shelves = {name: Shelf(path) for name, path in settings.models.items()}
-        self._decoders: ThreadPoolExecutor | None = None
+        self._decoders: Decoders | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class Models:
         """Load every model; raises ModelError for one that cannot be."""
         from photovision.core.system import cores
 
-        self._decoders = ThreadPoolExecutor(cores(), thread_name_prefix="decoding")
+        self._decoders = Decoders(cores())
         for name in self.names:
             await self.load(name)
 
@@ -167,7 +167,7 @@ class Models:
                 version.batcher.close()
         self._shelves = {name: Shelf(shelf.path) for name, shelf in self._shelves.items()}
         if self._decoders is not None:
-            self._decoders.shutdown(wait=False)
+            self._decoders.close()
 
     def _shelf(self, model: str | None) -> Shelf:
         shelf = self._shelves.get(self.names[0] if model is None else model)

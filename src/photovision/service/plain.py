@@ -22,7 +22,20 @@ from photovision.service.uploads import Upload, read_body, uploads
 
 FETCH_SECONDS = 10.0
 ModelName = Annotated[str | None, Query(max_length=64, description="Name of the model; default: the first one.")]
-Top = Annotated[int, Query(ge=1, le=1000, description="Classes to name.")]
+_PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "model",
+        "in": "query",
+        "description": "Name of the model; default: the first one.",
+        "schema": {"type": "string", "maxLength": 64},
+    },
+    {
+        "name": "top",
+        "in": "query",
+        "description": "Classes to name.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5},
+    },
+]
 
 
 def router(service: Service) -> APIRouter:
@@ -34,13 +47,14 @@ def router(service: Service) -> APIRouter:
         summary="What is in these pictures?",
         response_model=Predictions,
         responses=errors(400, 403, 404, 408, 413, 415, 422),
-        openapi_extra={"requestBody": picture_body(service, many=True)},
+        openapi_extra={"requestBody": picture_body(service, many=True), "parameters": _PARAMETERS},
     )
-    async def predict(request: Request, model: ModelName = None, top: Top = 5) -> Response:
+    async def predict(request: Request) -> Response:
         """Answers come in the order of the files; a file that cannot be read has an `error` in place of its answer.
 
         Where none can be read, the status is 422.
         """
+        model, top = _asked(request)
         check_room(service, model)
         async with read_body(request, service.limits, service.budget) as body:
             found = await read_pictures(request, body, service)
@@ -56,6 +70,18 @@ def router(service: Service) -> APIRouter:
         return as_json({**head, "predictions": predictions})
 
     return routes
+
+
+def _asked(request: Request) -> tuple[str | None, int]:
+    """The parameters `model` and `top`, read here since FastAPI takes longer for them than for all the rest."""
+    if not request.scope["query_string"]:
+        return None, 5
+    model, top = request.query_params.get("model"), request.query_params.get("top", "5")
+    if model is not None and len(model) > 64:
+        raise Refusal(422, "'model' should have 64 characters at most", "parameter")
+    if not (top.isascii() and top.isdigit() and len(top) <= 4 and 1 <= int(top) <= 1000):
+        raise Refusal(422, "'top' should be a whole number from 1 to 1000", "parameter")
+    return model, int(top)
 
 
 async def read_pictures(request: Request, body: bytes, service: Service) -> list[Upload]:

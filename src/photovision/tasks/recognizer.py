@@ -148,7 +148,7 @@ class Recognizer:
             return Classes(probs, self.classes, self.multilabel, self.thresholds, file)
         novelty = float(outputs["novelty"])
         order = np.argsort(-probs, kind="stable")
-        within = tuple(self.classes[i] for i in order if probs[i] >= self.doubt.thresholds[i])
+        within = tuple(self.classes[i] for i in order[(probs >= self.doubt.thresholds)[order]])
         known = novelty <= self.doubt.limit
         return Classes(probs, self.classes, self.multilabel, self.thresholds, file, known, novelty, within)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from colours import colour_bundle, colour_picture
 from photovision.core.errors import UnreadableImage
 from photovision.core.types import Image
 from photovision.service.batching import Batcher, Job, Keep, Outcome
+from photovision.service.decoding import Decoders
 from photovision.service.metrics import Metrics
 from photovision.service.refusal import Refusal
 from photovision.tasks.recognizer import Recognizer, load
@@ -57,7 +57,7 @@ def pictures(*names: str) -> list[Image]:
     return [np.asarray(colour_picture(name)) for name in names]
 
 
-def batcher(recognizer: Recognizer, decoders: ThreadPoolExecutor, *, queue: int = 64, keep: Keep | None = None,
+def batcher(recognizer: Recognizer, decoders: Decoders, *, queue: int = 64, keep: Keep | None = None,
             max_wait: float = 0.0) -> Batcher:  # fmt: skip
     return Batcher("m", recognizer, decoders, asyncio.get_running_loop(), batch_size=8, max_wait=max_wait,
                    queue=queue, most_pixels=10**6, metrics=Metrics(), keep=keep)  # fmt: skip
@@ -69,7 +69,7 @@ def labels(said: Sequence[object]) -> list[str]:
 
 def test_what_waits_is_answered_together_and_in_order(recognizer: Recognizer) -> None:
     async def main() -> None:
-        with ThreadPoolExecutor(2) as decoders:
+        with Decoders(2) as decoders:
             batches = batcher(recognizer, decoders)
             first = asyncio.create_task(batches.answer("a", pictures("red")))
             await asyncio.to_thread(slow(recognizer).entered.wait, 5)
@@ -90,7 +90,7 @@ def test_unreadable_pictures_have_their_place(recognizer: Recognizer) -> None:
     slow(recognizer).leave.set()
 
     async def main() -> None:
-        with ThreadPoolExecutor(2) as decoders:
+        with Decoders(2) as decoders:
             batches = batcher(recognizer, decoders)
             (red, blue), broken = pictures("red", "blue"), b"no picture"
             said = await batches.answer("a", [broken, red, broken, blue])
@@ -104,7 +104,7 @@ def test_unreadable_pictures_have_their_place(recognizer: Recognizer) -> None:
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(recognizer: Recognizer) -> None:
     async def main() -> None:
-        with ThreadPoolExecutor(2) as decoders:
+        with Decoders(2) as decoders:
             batches = batcher(recognizer, decoders, queue=4)
             waiting = asyncio.create_task(batches.answer("a", pictures("red", "red", "blue")))
             await asyncio.sleep(0)
@@ -125,7 +125,7 @@ def test_a_call_that_fails_is_told_and_the_next_one_works(recognizer: Recognizer
     slow(recognizer).fail = True
 
     async def main() -> None:
-        with ThreadPoolExecutor(2) as decoders:
+        with Decoders(2) as decoders:
             batches = batcher(recognizer, decoders)
             with pytest.raises(Refusal) as refused:
                 await batches.answer("a", pictures("red"))
@@ -140,7 +140,7 @@ def test_a_call_that_fails_is_told_and_the_next_one_works(recognizer: Recognizer
 
 def test_pictures_of_a_request_that_was_given_up_are_not_decoded(recognizer: Recognizer) -> None:
     async def main() -> None:
-        with ThreadPoolExecutor(1) as decoders:
+        with Decoders(1) as decoders:
             hold = threading.Event()
             decoders.submit(hold.wait, 5)
             batches = batcher(recognizer, decoders)
@@ -168,7 +168,7 @@ def test_answers_go_out_after_they_were_kept(recognizer: Recognizer) -> None:
         kept.append([one.answer.label for one in outcomes])
 
     async def main() -> None:
-        with ThreadPoolExecutor(2) as decoders:
+        with Decoders(2) as decoders:
             batches = batcher(recognizer, decoders, keep=keep)
             assert labels(await batches.answer("a", pictures("red"))) == ["red"]
             assert kept == [["red"]]
@@ -184,7 +184,7 @@ def test_pictures_may_wait_for_others(recognizer: Recognizer) -> None:
     slow(recognizer).leave.set()
 
     async def main() -> None:
-        with ThreadPoolExecutor(2) as decoders:
+        with Decoders(2) as decoders:
             batches = batcher(recognizer, decoders, max_wait=5.0)
             asked = [batches.answer(str(i), pictures("red")) for i in range(8)]
             assert [labels(said) for said in await asyncio.gather(*asked)] == [["red"]] * 8
@@ -196,7 +196,7 @@ def test_pictures_may_wait_for_others(recognizer: Recognizer) -> None:
 
 def test_a_closed_batcher_ends_its_thread_after_what_it_has_begun(recognizer: Recognizer) -> None:
     async def main() -> None:
-        with ThreadPoolExecutor(2) as decoders:
+        with Decoders(2) as decoders:
             batches = batcher(recognizer, decoders)
             waiting = asyncio.create_task(batches.answer("a", pictures("red", "blue")))
             await asyncio.sleep(0)
