@@ -69,6 +69,6 @@ def _grid(record: Record, window: Window, rows: np.ndarray, title: str, note: st
 
 def _caption(window: Window, row: int) -> str:
     answers = window.answers
-    novelty = "" if answers.novelty is None else f"\nnovelty {answers.novelty[row]:.1f}"
+    novelty = "" if answers.novelty is None else f"\nnovelty {round(float(answers.novelty[row]), 1) + 0:.1f}"
     said = f"{window.classes[answers.best[row]]}, {percent(float(answers.prob[row]))}"
     return f"{said}{novelty}\n{window.times[row].strftime('%Y-%m-%d %H:%M UTC')}"

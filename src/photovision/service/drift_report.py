@@ -63,7 +63,7 @@ def drift_report(
             _stability(found),
         ],
         figures=[
-            *_over_time_figure(parts, window, reference, limit),
+            *_over_time_figure(parts, window, reference, found, limit),
             *picture_figures(record, window, found, pictures),
             _mix_figure(model.classes, mix),
             *_distributions(window.answers, reference, limit),
@@ -272,7 +272,9 @@ def _over_time(parts: list[Part], window: Window, limit: float | None) -> Table:
     return Table("Over time", ("from (UTC)", "pictures", "mean confidence", "unknown"), tuple(rows))
 
 
-def _over_time_figure(parts: list[Part], window: Window, reference: HeldOut, limit: float | None) -> list[Figure]:
+def _over_time_figure(
+    parts: list[Part], window: Window, reference: HeldOut, found: Drift, limit: float | None
+) -> list[Figure]:
     if len(parts) < 2:
         return []
     x = [float(np.mean(part.rows)) for part in parts]
@@ -282,7 +284,10 @@ def _over_time_figure(parts: list[Part], window: Window, reference: HeldOut, lim
     shares = [one for one in (_unknown(answer, limit) for answer in answers) if one is not None]
     if shares:
         shown["unknown"] = _line(x, [Estimate(s.value, s.low or 0.0, s.high or 0.0) for s in shares])
-    shown["confidence, held out"] = Line(ends, [float(reference.prob.mean())] * 2, dashed=True)
+    if found.strange is not None:
+        counts = [(int(found.strange[part.rows].sum()), len(part.rows)) for part in parts]
+        shown["unlike held out"] = _line(x, [proportion(*count) for count in counts])
+    shown["usual confidence"] = Line(ends, [float(reference.prob.mean())] * 2, dashed=True)
 
     long = window.times[-1] - window.times[0] > timedelta(days=4)
 
@@ -292,6 +297,8 @@ def _over_time_figure(parts: list[Part], window: Window, reference: HeldOut, lim
     drawing = lines(shown, "Over time", "time (UTC)", "share", x_form=when)
     note = (
         "Mean confidence and the share called unknown in stretches of equally many pictures; bands are 95 % intervals."
+        " Unlike held out: share of the pictures that are, by their embeddings, less like the held-out ones than half of"
+        " these are; 50 % where nothing has changed."
     )
     return [Figure("Over time", svg=drawing, note=note)]
 

@@ -5,7 +5,8 @@ it is and how novel the pictures look to it (Anderson & Darling), and where they
 discrepancy with a Gaussian kernel and the median heuristic: Gretton et al. 2012). Every statistic is held against the
 same random exchanges of pictures between the window and the reference, so that no p-value rests on an approximation,
 and the p-values are corrected for their number (Holm 1979). All this holds for pictures that came independently of each
-other: a hundred frames of one scene count as one picture, and are to be thinned out before.
+other: a hundred frames of one scene count as one picture, and are to be thinned out before. The rate is one over
+references and windows together: against one and the same reference it is a little higher or lower.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Drift:
             the others taught; 0.5 means not at all. None without embeddings.
         unlike: float64 (N,), how much more each picture of the window is like the window's than like the reference's;
             without embeddings its novelty, or how unsure the model is.
+        strange: bool (N,), whether a picture of the window is less like the reference's than half of these are, by its
+            embedding; true of half of them where nothing has changed. None without embeddings.
         since, until: position in the window at which the change begins or ends; None where it has no such point.
     """
 
@@ -78,6 +81,7 @@ class Drift:
     false_alarms: float
     separable: Estimate | None
     unlike: Vector
+    strange: np.ndarray | None = None
     since: int | None = None
     until: int | None = None
 
@@ -144,6 +148,7 @@ def compare(
         false_alarms,
         separable,
         unlike,
+        None if separable is None else scores["embeddings"][0] > np.median(scores["embeddings"][1]),
         *_dated([scores[one.name] for one in comparisons if one.changed], false_alarms, seed),
     )
 

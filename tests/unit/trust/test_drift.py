@@ -120,6 +120,10 @@ def test_separable_is_a_half_for_equal_pictures_and_more_for_others() -> None:
     assert same.separable.low < 0.5 < same.separable.high
     assert other.separable is not None
     assert other.separable.low > 0.65
+    assert same.strange is not None
+    assert other.strange is not None
+    assert abs(same.strange.mean() - 0.5) < 0.1
+    assert other.strange.mean() > 0.8
 
 
 def test_the_most_unlike_pictures_are_the_planted_ones() -> None:
