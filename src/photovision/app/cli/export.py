@@ -1,0 +1,68 @@
+"""export: a model in the form that another program runs, held against the model itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from photovision.app.cli.options import Json, Model
+
+if TYPE_CHECKING:
+    from photovision.core.preprocess import Preprocess
+    from photovision.core.types import Image
+
+COMPARED = 256
+"""Pictures that an exported model is compared on at most."""
+Target = Literal["onnx", "openvino", "torchscript", "exported-program", "timm"]
+
+
+def export(
+    model: Model,
+    to: Annotated[Target, typer.Option("--to", help="Who is to run it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the exported files.")],
+    data: Annotated[Path | None, typer.Option(help="Real pictures to compare on; without, generated ones.")] = None,
+    compress: Annotated[bool, typer.Option(help="Keep OpenVINO's weights in 16 bits.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Write a model for another program, with all it needs to know; refuse where it decides otherwise."""
+    from dataclasses import asdict
+
+    from photovision.app.cli.output import note, print_json, printable
+    from photovision.deploy.targets import export as write
+    from photovision.tasks.recognizer import load
+
+    recognizer = load(model)
+    images = _pictures(data, recognizer.preprocess) if data is not None else None
+    if images is None:
+        note("compared on generated pictures only; --data PICTURES compares on real ones")
+    done = write(recognizer, to, output, images, compress=compress)
+    if as_json:
+        print_json({"kind": "export", "output": str(output), **asdict(done)})
+        return
+    for name, size in done.files.items():
+        print(printable(f"{output / name}  {size / 1e6:.2f} MB"))
+    kind = "generated" if done.generated else "real"
+    print(
+        f"Same answer as the model: {100 * done.agreement:.1f} % of {done.pictures:,} {kind} pictures; the largest"
+        f" difference of a probability is {done.max_abs_prob_difference:.2g}."
+    )
+
+
+def _pictures(source: Path, preprocess: Preprocess) -> Image:
+    """Evenly spread readable pictures as the network sees them, uint8 (N, H, W, 3)."""
+    import contextlib
+
+    import numpy as np
+
+    from photovision.app.pictures import find_pictures
+    from photovision.core.errors import DataError, UnreadableImage
+
+    files, images = list(find_pictures([str(source)])), []
+    for place in np.unique(np.linspace(0, len(files) - 1, min(COMPARED, len(files))).astype(int)):
+        with contextlib.suppress(UnreadableImage):
+            images.append(preprocess.load(files[place]))
+    if not images:
+        raise DataError(f"none of the pictures in {source} could be read: check the files")
+    return np.stack(images)
