@@ -11,13 +11,16 @@ from photovision.app.cli.audit import audit
 from photovision.app.cli.calibrate import calibrate
 from photovision.app.cli.check import check
 from photovision.app.cli.compare import compare
+from photovision.app.cli.convert import convert
 from photovision.app.cli.drift import drift
 from photovision.app.cli.evaluate import evaluate
 from photovision.app.cli.explain import explain
+from photovision.app.cli.export import export
 from photovision.app.cli.features import features
 from photovision.app.cli.info import info
 from photovision.app.cli.keys import app as keys
 from photovision.app.cli.loadtest import loadtest
+from photovision.app.cli.optimize import optimize
 from photovision.app.cli.predict import predict
 from photovision.app.cli.record import app as record
 from photovision.app.cli.serve import serve
@@ -37,6 +40,9 @@ for command in (
     explain,
     features,
     calibrate,
+    optimize,
+    export,
+    convert,
     info,
     serve,
     loadtest,
