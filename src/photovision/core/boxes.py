@@ -72,7 +72,7 @@ def _objects(page: Pillow.Image, regions: Detections, size: tuple[int, int]) -> 
     for row, (x1, y1, x2, y2) in enumerate((regions.boxes * (across, down, across, down)).tolist()):
         colour = colour_of(int(regions.labels[row]))
         pen.rectangle((x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)), outline=colour, width=line)
-        if len(regions) <= MAX_NAMES:
+        if len(regions) <= MAX_NAMES and len(regions.classes) != 1:
             _name(pen, page.size, (x1, y1), _text(regions, row), letters, colour)
     return np.asarray(page, dtype=np.uint8)
 

@@ -65,6 +65,15 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "insertion": ("Insertion", "mean probability while what the map marks is shown first; higher is better"),
     "deletion": ("Deletion", "mean probability while what the map marks is hidden first; lower is better"),
     "energy": ("Energy", "electricity that the work took, measured or estimated"),
+    "accuracy_change": ("Change of accuracy", "of the smaller model against the original, on the same pictures"),
+    "agreement": ("Same answer", "share of pictures that get the same answer as from the original"),
+    "speedup": ("Speed", "pictures a second, as a multiple of the original's"),
+    "throughput": ("Throughput", "decoded pictures a second in batches of 32"),
+    "latency_p50": ("Latency", "time of one answer to a decoded picture, median"),
+    "latency_p99": ("Latency, 99 %", "99 of 100 answers to a decoded picture take no longer"),
+    "peak_memory": ("Peak memory", "of a process that answers batches of 32, libraries included"),
+    "graph_size": ("Graph", "size of the file that answers"),
+    "bundle_size": ("Bundle", "size of the whole folder"),
 }
 """Metric name -> (heading, what it means in plain words)."""
 
@@ -73,6 +82,7 @@ MOST_CARDS = 12
 
 _LEADING = (
     *("accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match", "balanced_accuracy", "ece"),
+    *("accuracy_change", "agreement", "speedup", "throughput", "latency_p50", "graph_size"),
     *("coverage", "false_alarms", "novelty_auroc", "worst_group_accuracy", "mean_corruption_error", "rater_accuracy"),
 )
 

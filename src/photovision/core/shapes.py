@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pillow
-from PIL import ImageDraw
 
 from photovision.core.errors import DataError
 from photovision.core.types import Floats, Ints
@@ -50,13 +48,11 @@ class Polygons:
         return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
 
     def bitmap(self, size: tuple[int, int]) -> Bools:
-        """bool (H, W): the pixels whose middle lies inside (to within Pillow's rounding at the edge)."""
-        picture = Pillow.new("1", (size[1], size[0]))
-        pen = ImageDraw.Draw(picture)
+        """bool (H, W): the pixels whose middle lies inside one of the polygons (even-odd rule)."""
+        inside = np.zeros(size, dtype=bool)
         for part in self.parts:
-            # Pillow's whole numbers are the middles of pixels, ours their upper left corners.
-            pen.polygon([(float(x), float(y)) for x, y in part - 0.5], fill=1)
-        return np.asarray(picture, dtype=bool)
+            inside |= _filled(part.astype(np.float64), size)
+        return inside
 
     def pack(self) -> bytes:
         """A compact form that `unpack` reads."""
@@ -158,6 +154,19 @@ def unpack(content: bytes) -> Shape | None:
     lengths = words[2 : 2 + words[1]].tolist()
     points = np.frombuffer(content, dtype="<f4", offset=4 * (2 + len(lengths))).reshape(-1, 2)
     return Polygons(tuple(np.split(points.astype(np.float32), np.cumsum(lengths)[:-1])))
+
+
+def _filled(points: npt.NDArray[np.float64], size: tuple[int, int]) -> Bools:
+    """One polygon: every edge switches its rows on or off from the first pixel whose middle lies to its right."""
+    height, width = size
+    switches = np.zeros((height, width + 1), dtype=np.int32)
+    for (x1, y1), (x2, y2) in zip(points, np.roll(points, -1, axis=0), strict=True):
+        low, high = min(y1, y2), max(y1, y2)
+        rows = np.arange(max(0, int(np.ceil(low - 0.5))), min(height, int(np.ceil(high - 0.5))))
+        if len(rows):
+            x = x1 + (rows + 0.5 - y1) * (x2 - x1) / (y2 - y1)
+            np.add.at(switches, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)), 1)
+    return np.asarray(np.cumsum(switches, axis=1)[:, :width] % 2 == 1)
 
 
 def _compress(counts: Ints) -> str:

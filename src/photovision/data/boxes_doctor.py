@@ -20,7 +20,7 @@ from photovision.data.scan import Scan
 from photovision.data.split import Splits
 
 NAMED = 20
-SHOWN = 12
+SHOWN = 8
 OUTSIDE = 1.0
 """Pixels by which a box may reach over the edge, so far programs round."""
 SAME = 0.95
@@ -32,7 +32,7 @@ FAULTS = {
     "twice": "are there twice",
     "unlabelled copy": "are missing in a copy of their picture",
 }
-_SIDE = 360
+_SIDE = 480
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         "faults": dict(Counter(fault.kind for fault in faults)),
         "notes": [vars(note) for note in dataset.notes],
     }
-    figure = _figure(dataset, scan, faults)
-    return Finding(_summary(dataset, counts), {}, tables, [figure] if figure else [], warnings, data)
+    return Finding(_summary(dataset, counts), {}, tables, _figures(dataset, scan, faults), warnings, data)
 
 
 def _objects(dataset: Dataset) -> Iterator[tuple[int, Detections]]:
@@ -258,18 +257,22 @@ def _notes(dataset: Dataset) -> Table | None:
     return Table("Noted while reading the annotations", ("file", "kind", "what is odd"), rows, below) if rows else None
 
 
-def _figure(dataset: Dataset, scan: Scan, faults: Sequence[Fault]) -> Figure | None:
+def _figures(dataset: Dataset, scan: Scan, faults: Sequence[Fault]) -> list[Figure]:
     """Pictures with what was drawn on them: some with faults first, then some from all over the data set."""
     faulty = list(dict.fromkeys(fault.picture for fault in faults))[: SHOWN // 2]
     some = np.flatnonzero(scan.readable & _drawn(dataset))
     spread = some[np.linspace(0, len(some) - 1, min(SHOWN, len(some))).astype(int)].tolist() if len(some) else []
-    pictures = []
+    figures = []
     for position in list(dict.fromkeys([*faulty, *spread]))[:SHOWN]:
-        image = _picture(dataset.samples[position])
+        sample = dataset.samples[position]
+        image = _picture(sample)
         if image is not None:
-            pictures.append((jpeg(image), f"{dataset.samples[position].id}: {_caption(dataset.samples[position])}"))
-    note = "One colour a class; pictures with objects to look at come first." if faulty else "One colour a class."
-    return Figure("What is drawn on the pictures", pictures=tuple(pictures), note=note) if pictures else None
+            pictures = ((jpeg(image), f"{sample.id} with what is drawn on it"),)
+            wrong = "; ".join(dict.fromkeys(FAULTS[fault.kind] for fault in faults if fault.picture == position))
+            lines = (sample.id, _caption(sample), f"objects that {wrong}" if wrong else "")
+            note = "\n".join(line for line in lines if line)
+            figures.append(Figure("What is drawn on the pictures", pictures=pictures, note=note, lead=True))
+    return figures
 
 
 def _drawn(dataset: Dataset) -> Bools:

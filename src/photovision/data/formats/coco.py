@@ -26,6 +26,7 @@ from photovision.data.formats.streams import json_items
 
 _PEEKED = 1 << 16
 _WORDS = re.compile(r"[a-z]+")
+_LISTS = ("images", "annotations", "categories")
 _IMAGES = ("images", "JPEGImages", "data")
 
 
@@ -73,15 +74,18 @@ class _File:
     def read(self) -> None:
         for key, place_, value in json_items(self.file):
             self.keys.add(key)
-            if key == "images":
+            if place_ < 0:
+                if key in _LISTS and value != []:
+                    raise DataError(f"{self.file}: '{key}' should be a list, got {type(value).__name__}")
+            elif key == "images":
                 self._image(f"images[{place_}]", value)
             elif key == "categories":
                 self._category(f"categories[{place_}]", value)
-        for key in ("images", "annotations", "categories"):
+        for key in _LISTS:
             if key not in self.keys:
                 raise DataError(f"{self.file}: a COCO file should have a list '{key}', but has none: export it again")
         for key, place_, value in json_items(self.file):
-            if key == "annotations":
+            if key == "annotations" and place_ >= 0:
                 self._annotation(f"{self.file.name}, annotations[{place_}]", value)
 
     def _image(self, place_: str, value: Any) -> None:

@@ -49,9 +49,10 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
         raise DataError(f"{path} holds no Label Studio export: choose 'JSON' when exporting (not 'JSON-MIN')")
     export = _Export(file, Gathered(file.parent, path, "labelstudio"))
     for key, place_, value in json_items(file):
-        if key or place_ < 0:
+        if key or (place_ < 0 and value != []):
             raise DataError(f"{file}: a Label Studio export should be a list of tasks: export it as 'JSON'")
-        export.task(f"{file.name}, task {place_ + 1}", value)
+        if place_ >= 0:
+            export.task(f"{file.name}, task {place_ + 1}", value)
     return export.dataset()
 
 

@@ -27,7 +27,7 @@ Element = ElementTree.Element
 class Item(NamedTuple):
     """One element of a JSON file: the key of its array ("" where the file is one), its place there, its value.
 
-    What is no array at the top has the place -1.
+    What is no array at the top has the place -1, and so has an array without elements, whose value is [].
     """
 
     key: str
@@ -86,6 +86,8 @@ class _Reader:
             place += 1
             self.separator("]")
         self.at += 1
+        if not place:
+            yield Item(key, -1, [])
 
     def separator(self, end: str) -> None:
         if self.peek() == ",":

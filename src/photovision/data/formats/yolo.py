@@ -22,14 +22,15 @@ from photovision.core.errors import DataError, MissingExtra
 from photovision.core.files import new_folder, write_text
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Shape
-from photovision.data.annotated import Gathered, leaves, number, polygons
+from photovision.data.annotated import Gathered, leaves, number, polygons, unique_classes
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.formats import SPLIT_WORDS, Format
 from photovision.data.formats.folder import pictures_below
 from photovision.data.formats.placing import Placed, detections, place
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "names.yaml")
-_MAX_YAML = 1 << 20
+_MAX_YAML = 1 << 18
+_MAX_DEPTH = 10
 _MAX_LABELS = 1 << 28
 _MAX_CLASSES = 100_000
 _MAX_LINE = 1 << 20
@@ -51,7 +52,7 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
     if file is None:
         raise DataError(f"{path} holds no data.yaml: expected one with 'names', 'train' and 'val'")
     settings = _settings(file)
-    names = _class_names(file, settings.get("names"))
+    names = unique_classes(_class_names(file, settings.get("names")), file)
     found = Gathered(file.parent, path, "yolo")
     lists = {split: _pictures(file, settings, value) for split, value in _sides(settings)}
     if not any(lists.values()):  # the folders that the file names are elsewhere, but here are pictures
@@ -103,15 +104,18 @@ def _settings(file: Path) -> dict[str, Any]:
         raise DataError(f"{file} has more than {_MAX_YAML:,} bytes: a data.yaml names classes and folders only")
     try:
         text = file.read_text(encoding="utf-8-sig")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise DataError(f"{file} uses YAML aliases (*name), which are not followed: write the values out")
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):  # one after the other, before anything is made of them
+            if isinstance(event, yaml.AliasEvent):
+                raise DataError(f"{file} uses YAML aliases (*name), which are not followed: write the values out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                raise DataError(f"{file}: not readable as YAML (nested too deeply)")
         value = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         raise DataError(f"{file}{where}: not readable as YAML: correct it") from None
-    except RecursionError:
-        raise DataError(f"{file}: not readable as YAML (nested too deeply)") from None
     if not isinstance(value, dict):
         raise DataError(f"{file} should give 'names', 'train' and 'val', but is a {type(value).__name__}")
     return {str(key): one for key, one in value.items()}
