@@ -329,6 +329,7 @@ def _making(info: Mapping[str, Any]) -> list[str]:
     energy = Energy.from_json(info["energy"]) if info.get("energy") else None
     return [
         *(table(columns, rows) if rows else []),
+        *_smaller(info),
         *facts(
             {
                 "Seconds in all": training.get("seconds"),
@@ -339,6 +340,18 @@ def _making(info: Mapping[str, Any]) -> list[str]:
             }
         ),
     ]
+
+
+def _smaller(info: Mapping[str, Any]) -> list[str]:
+    """What an optimisation after the training did; the figures of this card are those of its last stage."""
+    stages = (info.get("optimized") or {}).get("stages")
+    if not stages:
+        return []
+    columns = ("accuracy", "exact_match", "accuracy_change", "ece", "graph_size", "latency_p50", "throughput")
+    used = [name for name in columns if any(stage.get(name) for stage in stages)]
+    rows = [(stage["name"], *(stage.get(name) for name in used)) for stage in stages]
+    headings = ("stage", *(name.replace("_", " ") for name in used))
+    return ["Made smaller after the training, judged on the same pictures:", "", *table(headings, rows)]
 
 
 def _licences(info: Mapping[str, Any]) -> list[str]:
