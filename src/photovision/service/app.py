@@ -73,6 +73,8 @@ def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        # Nothing is sent anywhere, whatever the environment says; /metrics and the log are read from outside.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
     for router in (plain.router(service), explain.router(service), protocol.router(service)):

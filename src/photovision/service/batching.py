@@ -151,7 +151,8 @@ class Batcher:
         """Let the engine prepare itself for every size of batch, so that no request waits for it."""
         height, width = self.recognizer.preprocess.size
         blank = np.zeros((self._sizes[-1], height, width, 3), np.uint8)
-        for size in reversed(self._sizes):
+        # Twice, since a session may prepare itself for large batches only after it has seen some.
+        for size in (*reversed(self._sizes), *reversed(self._sizes)):
             self.recognizer.session.run(blank[:size])
 
     def close(self) -> None:
