@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,21 @@ def test_what_was_under_way_when_the_page_ended_can_be_gone_on_with(home: Path) 
     assert found is not None
     assert (found.state, found.arguments) == ("stopped", ["train"])
     assert Jobs(home / "shapes").job is None, "jobs of other folders are not ours"
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to tell whose a process is")
+def test_a_command_whose_page_was_killed_is_ended(home: Path) -> None:
+    jobs = Jobs(home)
+    jobs.folder.mkdir(parents=True)
+    script = "import time; print('ready', flush=True); time.sleep(60)"
+    mine = [sys.executable, "-c", script, "--events", str(jobs.folder / "events.jsonl")]
+    with subprocess.Popen(mine, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        told = {"kind": "train", "title": "x", "arguments": ["train"], "facts": {}, "began": 1.0, "state": "running"}
+        (jobs.folder / "job.json").write_text(json.dumps({**told, "ended": None, "process": child.pid}))
+        assert Jobs(home).job is not None
+        assert child.wait(20) != 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ What a job needs to go on after a restart of the page lies in the user's cache.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -27,7 +28,7 @@ from photovision.models.weights import cache_folder
 
 PATIENCE = 15.0
 """Seconds that a cancelled command may take to end by itself."""
-_ENDINGS = {0: "done", 130: "stopped", -signal.SIGINT: "stopped"}
+_ENDINGS = {0: "done", 130: "stopped"}
 
 
 @dataclass(eq=False)
@@ -42,6 +43,8 @@ class Job:
         folder: where its events and its messages lie.
         began: seconds since 1970.
         state: "running", "done", "failed" or "stopped".
+        ended: seconds since 1970.
+        cancelled: whether somebody wanted it to end.
     """
 
     kind: str
@@ -52,6 +55,7 @@ class Job:
     began: float = field(default_factory=time.time)
     state: str = "running"
     ended: float | None = None
+    cancelled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What is needed to tell of it, or to start it again, later."""
@@ -89,6 +93,7 @@ class Jobs:
         self._guard = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self.job = self._last()
+        atexit.register(self.cancel)  # a page that ends takes its command with it; both can be started again
 
     def start(self, kind: str, title: str, arguments: Sequence[str], facts: Mapping[str, Any]) -> Job:
         """Start a command; raises UsageError while one is running."""
@@ -100,8 +105,8 @@ class Jobs:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 for name in ("events.jsonl", "messages.txt", "result.json"):
                     (self.folder / name).unlink(missing_ok=True)
-            write_json(self.folder / "job.json", job.to_json())
             self._process = self._spawn(job)
+            write_json(self.folder / "job.json", {**job.to_json(), "process": self._process.pid})
             self.job = job
             threading.Thread(target=self._follow, args=(job, self._process), daemon=True, name="job").start()
             return job
@@ -115,8 +120,9 @@ class Jobs:
     def cancel(self) -> None:
         """Interrupt the command as Ctrl-C does; one that does not end by itself is ended."""
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is None or process.poll() is not None or self.job is None:
             return
+        self.job.cancelled = True
         with contextlib.suppress(OSError):
             process.send_signal(signal.SIGINT)
 
@@ -149,7 +155,8 @@ class Jobs:
     def _follow(self, job: Job, process: subprocess.Popen[bytes]) -> None:
         code = process.wait()
         job.ended = time.time()
-        state = _ENDINGS.get(code, "failed" if code > 0 else "stopped")
+        ended = "stopped" if job.cancelled or code < 0 else "failed"  # early on, Python itself ends with another code
+        state = _ENDINGS.get(code, ended)
         with contextlib.suppress(PhotovisionError, OSError):
             write_json(self.folder / "job.json", {**job.to_json(), "state": state})
         try:
@@ -167,8 +174,18 @@ class Jobs:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         if job.state == "running":
+            self._end(told.get("process"))
             job.state, job.ended = "stopped", None
         return job
+
+    def _end(self, process: Any) -> None:
+        """Interrupt a command whose page was killed, so that no two of them write the same model."""
+        try:
+            command = Path(f"/proc/{int(process)}/cmdline").read_bytes()
+            if str(self.folder / "events.jsonl").encode() in command:  # numbers of processes are given out again
+                os.kill(int(process), signal.SIGINT)
+        except (OSError, ValueError, TypeError):
+            return
 
 
 def _tail(path: Path, most: int = 200) -> list[str]:

@@ -239,18 +239,23 @@ class Browse {
   label(row, index, name) {
     this.keys.used(name);
     if (!this.summary.multilabel) return this.decide(row, index, name === row.label[0] ? "right" : "label", name === row.label[0] ? [] : [name]);
-    const now = new Set(labelOf(row) ?? row.label);
-    if (!now.delete(name)) now.add(name);
-    return this.decide(row, index, "label", [...now].sort(), false);
+    const toggled = () => {
+      const now = new Set(labelOf(row) ?? row.label);
+      if (!now.delete(name)) now.add(name);
+      return [...now].sort();
+    };
+    return this.decisions.next(async () => toggled()).then((label) => this.decide(row, index, "label", label, false));
   }
 
   async decide(row, index, decision, label = [], onward = true) {
     if (onward && this.viewer.open) this.viewer.go(1);
     else if (onward) this.grid.mark(index + 1);
-    await this.decisions.decide(row, decision, label);
-    const what = decision === "label" ? label.join(", ") || "no class" : DECIDED[decision];
-    say(`${row.name.split("/").at(-1)}: ${what}`);
+    const saved = await this.decisions.decide(row, decision, label);
     this.drawUndo();
+    if (!saved) return;
+    const what = decision === "label" ? label.join(", ") || "no class" : DECIDED[decision];
+    this.told?.();
+    this.told = toast(`${row.name.split("/").at(-1)}: ${what}`, { label: "Undo", action: () => this.undo() }, 4);
   }
 
   async undo() {

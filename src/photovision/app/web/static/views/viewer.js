@@ -27,7 +27,10 @@ export class Viewer {
     this.image.addEventListener("error", () => this.loaded(true));
     this.image.addEventListener("load", () => this.loaded(false));
     this.element.addEventListener("keydown", (event) => this.keyed(event));
-    this.element.addEventListener("close", () => this.closed(this.index));
+    this.element.addEventListener("close", () => {
+      document.body.append(...messages());
+      this.closed(this.index);
+    });
     this.index = 0;
     this.turn = 0;
   }
@@ -48,6 +51,7 @@ export class Viewer {
     const mine = ++this.turn;
     if (!this.open) {
       this.element.showModal();
+      this.element.append(...messages()); // what lies outside of an open dialog is neither seen nor read
       this.element.focus();
     }
     this.moved(index);
@@ -136,6 +140,10 @@ export class Viewer {
     else if (!this.key(event, this.index)) return;
     event.preventDefault();
   }
+}
+
+function messages() {
+  return ["toasts", "live"].map((id) => document.getElementById(id));
 }
 
 function size(bytes) {
