@@ -12,6 +12,7 @@ from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.service.load import Load, Measured
+from photovision.trust.statistics import wilson
 
 _WINDOWS = 10
 _T = 2.262  # 97.5 % point of Student's t with 9 degrees of freedom
@@ -24,23 +25,26 @@ def report(load: Load, found: Measured) -> Report:
     if not len(found.seconds):
         told = ", ".join(f"{status}: {count:,}" for status, count in found.statuses.items()) or "no request ended"
         raise DataError(f"no request was answered with status 200 ({told}): check the address, the pictures, the key")
-    metrics = {"throughput": throughput(found)}
-    metrics |= {f"latency_{name}": quantile(found.seconds, share) for share, name in QUANTILES}
+    metrics = {"answers_per_second": throughput(found)}
+    metrics |= {f"answer_time_{name}": quantile(found.seconds, share) for share, name in QUANTILES}
     total = sum(found.statuses.values())
     refused = total - len(found.seconds)
     asked = f"{load.rate:g} requests a second were due" if load.rate else f"{load.concurrency} were always under way"
     summary = (
-        f"{metrics['throughput'].value:,.1f} pictures a second were answered while {asked}, half of them within"
-        f" {metrics['latency_p50'].value:.1f} ms, 99 of 100 within {metrics['latency_p99'].value:.1f} ms.",
+        f"{metrics['answers_per_second'].value:,.1f} pictures a second were answered while {asked}, half of them within"
+        f" {metrics['answer_time_p50'].value:.1f} ms, 99 of 100 within {metrics['answer_time_p99'].value:.1f} ms.",
     )
     warnings = [f"{refused:,} of {total:,} requests were not answered with a result."] if refused else []
-    rows = tuple((status, count, count / total) for status, count in sorted(found.statuses.items()))
+    rows = tuple(
+        (status, Metric(count / total, *wilson(count, total), total))
+        for status, count in sorted(found.statuses.items())
+    )
     return Report(
         "loadtest",
         "Load test",
         summary,
         metrics,
-        (Table("Answers by status", ("status", "requests", "share"), rows),),
+        (Table("Answers by status", ("status", "share of requests"), rows),),
         (_distribution(found.seconds), _course(found)),
         warnings,
         {**provenance(), "concurrency": load.concurrency, "seconds": load.seconds, "rate": load.rate},
@@ -72,8 +76,9 @@ def quantile(seconds: Floats, share: float) -> Metric:
 
 def _distribution(seconds: Floats) -> Figure:
     shares = np.concatenate([np.linspace(0, 0.98, 99), np.linspace(0.981, 0.999, 19)])
+    times = np.quantile(seconds, shares) * 1000
     drawn = lines(
-        {"answered": Line(np.quantile(seconds, shares) * 1000, shares)},
+        {"answered": Line([0.0, *times], [0.0, *shares])},
         "Share of requests answered within a time",
         "ms",
         "share of requests",

@@ -128,5 +128,5 @@ def test_the_command_writes_a_report(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert run([*arguments, "--concurrency", "2", "--output", str(tmp_path / "out")]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["statuses"].keys() == {"200"}
-    assert told["metrics"]["latency_p99"]["unit"] == "ms"
+    assert told["metrics"]["answer_time_p99"]["unit"] == "ms"
     assert "<svg" in (tmp_path / "out" / "report.html").read_text()
