@@ -133,6 +133,44 @@ def test_problems_come_first_once_they_were_looked_for(client: TestClient, home:
     assert names(ask(client, as_of=2))[0] == "circle/001.png"
 
 
+def test_suspected_labels_come_with_a_suggestion(client: TestClient, home: Path) -> None:
+    examined(home)
+    file = folder_of(home / "shapes") / "report.json"
+    report = json.loads(file.read_text())
+    suspect = {"label": "circle", "suggested": "square", "confidence": 0.98, "split": "train"}
+    report["label_errors"] = {
+        "suspects": [
+            {"id": "circle/002.png", "chance_wrong": 0.4, **suspect},
+            {"id": "circle/007.png", "chance_wrong": 0.9, **suspect},
+            {"id": "gone.png", "chance_wrong": 0.9, **suspect},
+        ]
+    }
+    report["outliers"] = [{"id": "square/003.png", "label": "square", "score": 12.5}]
+    file.write_text(json.dumps(report))
+    told = client.get("/api/browse/summary", params={"data": "shapes", "anew": True}).json()["examined"]
+    assert told["labels"]
+    assert told["current"]
+    assert told["kinds"] == {"unreadable": 1, "conflict": 2, "suspect": 2, "outlier": 1}
+    rows = ask(client, kind="suspect")["rows"]
+    assert [(row["name"], row["suggested"]) for row in rows] == [
+        ("circle/007.png", "square"),
+        ("circle/002.png", "square"),
+    ]
+    assert names(ask(client))[3:6] == ["circle/007.png", "circle/002.png", "square/003.png"]
+    facts = client.get("/api/browse/facts", params={"data": "shapes", "i": rows[0]["i"]}).json()
+    assert facts["found"][0]["text"] == "Its label is “circle”, but it looks like “square” (98% sure)."
+    (home / "shapes" / "metadata.csv").write_text("file_name,label\ncircle/000.png,circle\nsquare/000.png,square\n")
+    changed = client.get("/api/browse/summary", params={"data": "shapes", "anew": True}).json()["examined"]
+    assert not changed["current"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null", '{"problems": 1}', '{"problems": [{}], "leaked": []}'])
+def test_damaged_findings_are_passed_over(client: TestClient, home: Path, content: str) -> None:
+    folder_of(home / "shapes").mkdir(parents=True)
+    (folder_of(home / "shapes") / "report.json").write_text(content)
+    assert client.get("/api/browse/summary", params={"data": "shapes"}).json()["examined"]["when"] is None
+
+
 def test_facts_are_those_of_the_file(client: TestClient) -> None:
     told = client.get("/api/browse/facts", params={"data": "shapes", "i": 0}).json()
     assert (told["width"], told["height"], told["format"]) == (48, 48, "PNG")

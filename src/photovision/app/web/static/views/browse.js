@@ -190,7 +190,7 @@ class Browse {
     } else {
       parts.push(el("p", { class: "note" }, this.verdict(examined), mine && job.state === "failed" ? ` The last check failed: ${job.error}` : ""));
       const run = (labels, text) => el("button", { type: "button", class: "button", disabled: busy, onclick: () => this.check(labels) }, text);
-      parts.push(el("div", { class: "bar" }, run(false, examined.when ? "Look again" : "Look for problems"), run(true, "… and for wrong labels, about 2 minutes")));
+      parts.push(el("div", { class: "bar" }, run(false, examined.when ? "Look again" : "Look for problems"), run(true, "Look for wrong labels, too (2 minutes)")));
     }
     if (out) parts.push(el("details", {}, el("summary", {}, `${count(out, "file")} of the data left out`), el("ul", { class: "note" }, problems.map((one) => el("li", {}, `${one.id}: ${one.message}`)))));
     fill(this.examined, parts);
