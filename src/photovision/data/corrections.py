@@ -77,6 +77,8 @@ class Corrections:
             UsageError: a label cannot be kept, or the table cannot be written.
         """
         _check(change)
+        if self.file.is_symlink():  # data come from strangers, and a link may lead to anything
+            raise UsageError(f"{self.file} is a link to another place: put the table itself there to correct labels")
         change = replace(change, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         with self._lock, explained(self.file), _alone(self.file) as file:
             self._refresh()

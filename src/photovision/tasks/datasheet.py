@@ -25,6 +25,7 @@ _WHAT = {
     "unreadable": "cannot be decoded",
     "missing": "named by the table, but not there",
     "unlabelled": "without a label",
+    "by hand": "left out by a person, in photovision-labels.csv",
     "repeated": "named more than once by the table; the first row counts",
     "outside": "named by the table, but outside its folder, and not opened",
 }

@@ -14,6 +14,7 @@ from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Floats, Sample
+from photovision.data.corrections import NAME
 from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.doubt import Doubt
 from photovision.tasks import story
@@ -282,6 +283,8 @@ def _warnings(answers: Answers, dataset: Dataset) -> list[str]:
     if dataset.problems:
         names = story.listed([f"{problem.id} ({problem.kind})" for problem in dataset.problems])
         found.append(f"{story.count(len(dataset.problems), 'file')} of the data were left out: {names}.")
+    if changed := sum(change.applied and change.decision == "label" for change in dataset.corrections):
+        found.append(f"{story.count(changed, 'label')} of the data corrected by hand, in {NAME}.")
     unlabelled = sum(sample.target is None for sample in dataset.samples)
     if unlabelled:
         found.append(f"{story.count(unlabelled, 'picture')} without a label were left out.")

@@ -12,6 +12,7 @@ import numpy as np
 
 from photovision.core.errors import DataError
 from photovision.core.types import Ints
+from photovision.data.corrections import LABEL, NAME
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.scan import Scan, scan
 from photovision.data.split import Splits, make_splits
@@ -82,10 +83,17 @@ class Material:
             "train_per_class": dict(zip(self.dataset.classes, per_class, strict=True)),
             "groups": self._groups(),
             "published_split": self.splits.published,
-            "notes": list(self.splits.notes),
+            "notes": [*self.splits.notes, *self._corrected()],
             "problems": [vars(problem) for problem in self.problems[:1000]],
             "quarantined": len(self.problems),
         }
+
+    def _corrected(self) -> list[str]:
+        """What people changed, in a sentence."""
+        count = sum(change.applied and change.decision == LABEL for change in self.dataset.corrections)
+        return (
+            [f"{count:,} {'label was' if count == 1 else 'labels were'} corrected by hand, in {NAME}."] if count else []
+        )
 
     def _groups(self) -> dict[str, dict[str, int]]:
         """Attribute -> value -> how many training pictures have it; attributes of very many values are left out."""

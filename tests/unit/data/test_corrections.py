@@ -165,3 +165,10 @@ def test_names_that_cannot_be_kept_are_refused(data: Path) -> None:
     with pytest.raises(UsageError, match=r"holds a '\|'"):
         Corrections(data).record(change("circle/000.png", "circle", label="a|b"), None)
     assert not (data / NAME).exists()
+
+
+def test_a_link_to_elsewhere_is_not_written_to(data: Path, tmp_path: Path) -> None:
+    (data / NAME).symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(UsageError, match="is a link to another place"):
+        Corrections(data).record(change("circle/000.png", "circle", "right"), None)
+    assert not (tmp_path / "elsewhere.csv").exists()

@@ -126,7 +126,7 @@ class Browse {
 
   caption(row) {
     const now = labelOf(row);
-    const wanted = row.suggested && !row.decision ? `${row.label.join(", ")} → ${row.suggested}?` : null;
+    const wanted = row.suggested && !row.decision ? `${row.suggested}? not ${row.label.join(", ")}` : null;
     const text = wanted ?? (now === null ? "left out" : now.join(", ") || "no class");
     const note = row.decision ? DECIDED[row.decision.decision] : row.marks.length ? this.summary.kinds[row.marks[0]] : "";
     return { text, note, kind: row.decision ? "decided" : row.marks.length ? "marked" : "" };

@@ -126,7 +126,7 @@ export class Viewer {
     const head = el("h3", {}, `What ${this.state.model} says`);
     if (!answer) return el("div", { class: "answered" }, head, el("p", { class: "note" }, "Looking …"));
     if (answer.error) return el("div", { class: "answered" }, head, el("p", { class: "note" }, answer.error));
-    return el("div", { class: "answered" }, head, el("p", {}, answer.known === false ? `unknown; at best ${answer.best}` : `${answer.label}, ${percent(answer.prob)}`), answer.set && el("p", { class: "note" }, `Among: ${answer.set.join(", ") || "none of its classes"}`));
+    return el("div", { class: "answered" }, head, el("p", {}, answer.known === false ? `unknown; at best ${answer.best}` : `${answer.label}, ${percent(answer.prob)}`), answer.set && el("p", { class: "note" }, `Prediction set: ${answer.set.join(", ") || "none of its classes"}`));
   }
 
   keyed(event) {
