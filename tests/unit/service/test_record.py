@@ -81,14 +81,29 @@ def check_windows(record: Record) -> None:
 
 
 def check_all_or_nothing(record: Record) -> None:
+    values = record._values
+    record._values = lambda row: {**values(row), **({"label": None} if row.id == "2" else {})}  # type: ignore[method-assign]
     with pytest.raises(RecordError, match="cannot be used"):
-        record.write([row(1), row(2, label=None)])
+        record.write([row(1), row(2)])
     assert record.stats().rows == 0
     record.write([row(3)])
     assert [r.id for r in record.read()] == ["3"]
 
 
-CHECKS = (check_everything_comes_back, check_windows, check_all_or_nothing)
+def check_odd_texts_do_not_spoil_the_rows_beside_them(record: Record) -> None:
+    record.write([row(1), row(2, id="\0 \ud800 %s ' ; DROP TABLE" + "x" * 5000), row(3)])
+    ids = [r.id for r in record.read()]
+    assert ids[0] == "1"
+    assert ids[1].startswith("? ? %s ' ; DROP TABLExxx")
+    assert len(ids[1]) == 1000
+
+
+CHECKS = (
+    check_odd_texts_do_not_spoil_the_rows_beside_them,
+    check_everything_comes_back,
+    check_windows,
+    check_all_or_nothing,
+)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -236,6 +251,26 @@ def test_a_name_in_the_table_does_not_lead_out_of_the_folder(url: str, tmp_path:
         assert record.picture(next(iter(record.read())).kept or "") is None
         record.prune(NOON + timedelta(days=1))
     assert (tmp_path / "secret").exists()
+
+
+def test_a_damaged_row_is_named(url: str) -> None:
+    with Record.open(url) as record:
+        record.write([row(1)])
+        change(url, "UPDATE photovision_prediction SET embedding = x'00'")
+        with pytest.raises(RecordError, match="row 1 of the record is damaged"):
+            list(record.read())
+
+
+def test_without_sqlalchemy_the_extra_is_named(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"
+        "from photovision.service.record import Record\n"
+        "try: Record.open(sys.argv[1])\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    said = subprocess.run([sys.executable, "-c", program, str(tmp_path / "x.db")], capture_output=True, text=True)
+    assert said.stdout.startswith("MissingExtra")
+    assert "photovision[serve]" in said.stdout
 
 
 def test_threads_write_at_once_and_readers_do_not_wait(url: str) -> None:

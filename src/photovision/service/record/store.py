@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sql
 
 _PAGE = 500
+_LONGEST = 1000  # characters of a name or an id
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,11 @@ class Record:
         with self._telling(), self._engine.connect() as connection:
             streaming = connection.execution_options(yield_per=_PAGE)
             for found in streaming.execute(_query(model, version, since, until, limit)):
-                yield _row(found)
+                try:
+                    row = _row(found)
+                except (TypeError, ValueError) as error:
+                    raise RecordError(f"row {found.number} of the record is damaged ({error}): delete it") from None
+                yield row
 
     def picture(self, kept: str) -> bytes | None:
         """The picture that a row names as `kept`; None where it is gone or the record has no folder for pictures."""
@@ -176,16 +181,16 @@ class Record:
     def _values(self, row: Row) -> dict[str, Any]:
         keep = row.picture is not None and self._pictures is not None
         return {
-            "id": row.id,
+            "id": _storable(row.id),
             "at": to_ticks(row.at),
-            "model": row.model,
-            "version": row.version,
-            "label": row.label,
-            "best": row.best,
+            "model": _storable(row.model),
+            "version": _storable(row.version),
+            "label": _storable(row.label),
+            "best": _storable(row.best),
             "prob": float(row.prob),
             "novelty": None if row.novelty is None or not math.isfinite(row.novelty) else float(row.novelty),
             "known": None if row.known is None else bool(row.known),
-            "prediction_set": json.dumps(row.prediction_set, ensure_ascii=False),
+            "prediction_set": json.dumps(row.prediction_set),
             "embedding": None if row.embedding is None else np.asarray(row.embedding).astype("<f2").tobytes(),
             "seconds": float(row.seconds),
             "picture": folder_of.keep(self._pictures, row.picture) if keep else None,  # type: ignore[arg-type]
@@ -224,6 +229,11 @@ def _query(
         return query.order_by(p.c.at, p.c.number)
     newest = query.order_by(p.c.at.desc(), p.c.number.desc()).limit(limit).subquery()
     return sql.select(newest).order_by(newest.c.at, newest.c.number)
+
+
+def _storable(text: str) -> str:
+    """The text without what a database refuses: ids come from strangers, and one must not spoil others' rows."""
+    return text[:_LONGEST].encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def _row(found: Any) -> Row:
