@@ -16,7 +16,7 @@ class Layers:
 
     Attributes:
         first: the first layer, which sees raw pixels.
-        last: the layer that gives the logits, and all that is computed from its input: embedding, probabilities.
+        last: all that is computed from the last maps: their mean, logits, probabilities, embedding.
         depthwise: convolutions of every channel by itself, whose ranges differ from channel to channel.
         squeeze: layers that see the mean of a whole map and scale channels by it (squeeze and excitation).
         attention: whether the network is a transformer.
@@ -33,7 +33,7 @@ def layers(model: Any) -> Layers:
     """Find them in an `onnx.ModelProto` of ours."""
     weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     products = [node for node in model.graph.node if node.op_type in _PRODUCTS and weights.keys() & set(node.input)]
-    last = _from(model, next((node.input[0] for node in products if "logits" in node.output), ""))
+    last = _from(model, _features(model))
     return Layers(
         first=tuple(node.name for node in products[:1]),
         last=tuple(last),
@@ -78,6 +78,17 @@ def _drop_unused(graph: Any) -> None:
     used = [tensor for tensor in graph.initializer if tensor.name in needed]
     del graph.initializer[:]
     graph.initializer.extend(used)
+
+
+def _features(model: Any) -> str:
+    """The tensor that the layer of the logits sees, before it is pooled and flattened, where it is."""
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    if "logits" not in made_by:
+        return ""
+    tensor = str(made_by["logits"].input[0])
+    while tensor in made_by and made_by[tensor].op_type in (*_POOLING, "Flatten", "Reshape", "Squeeze"):
+        tensor = str(made_by[tensor].input[0])
+    return tensor
 
 
 def _from(model: Any, tensor: str) -> list[str]:

@@ -154,6 +154,12 @@ def quantize_graph(nncf: Any, graph: Path, images: np.ndarray, setting: Setting,
                 fast_bias_correction=setting.fast,
                 model_type=nncf.ModelType.TRANSFORMER if found.attention else None,
                 ignored_scope=nncf.IgnoredScope(names=kept, validate=False),
+                # ONNX Runtime runs no convolution whose input has a range for every channel.
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    activations_quantization_params=nncf.quantization.advanced_parameters.QuantizationParameters(
+                        per_channel=False
+                    )
+                ),
             )
     except Exception as error:  # whatever the graph's operations make the library raise
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
