@@ -15,9 +15,9 @@ from photovision.core.report import Report
 HOME = "http://127.0.0.1:8707"
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("reports")
     home = tmp_path / "home"
     for name in ("reports/first", "second", ".hidden"):
         write_report(Report("audit", f"About {name}", ("It is so.",), warnings=["Mind this."]), home / name)
@@ -32,7 +32,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def client(home: Path) -> TestClient:
+def client(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
     return TestClient(create_app(State(home)), base_url=HOME)
 
 
