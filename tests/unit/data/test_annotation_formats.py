@@ -350,3 +350,26 @@ def test_real_nuclei_go_round(shared_data: Path, tmp_path: Path) -> None:
     for source, target in (("start", "coco"), ("coco", "labelstudio"), ("labelstudio", "cvat"), ("cvat", "masks")):
         convert(some_ if source == "start" else read_dataset(tmp_path / source), target, tmp_path / target)
     assert matches(some_, read_dataset(tmp_path / "masks"), 0)
+
+
+def test_yolo_lists_of_pictures(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        picture(tmp_path / "images" / f"{name}.jpg")
+    (tmp_path / "train.txt").write_text("./images/a.jpg\nimages/b.jpg\n\n")
+    (tmp_path / "val.txt").write_text("images/c.jpg\n../c.jpg\n")
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: [val.txt]\nnames: {0: a}\n")
+    data = read_dataset(tmp_path)
+    assert {name: len(positions) for name, positions in data.splits.items()} == {"train": 2, "val": 1}
+    assert [problem.kind for problem in data.problems] == ["outside"]
+    assert {note.kind for note in data.notes} == {"no label file"}
+
+
+def test_frames_of_videos_are_grouped(tmp_path: Path) -> None:
+    files = [f"{clip}_{number:04d}.jpg" for clip in ("walk", "run") for number in range(4)]
+    known = [{"id": n, "file_name": name, "height": 40, "width": 60} for n, name in enumerate(files, 1)]
+    for name in files:
+        picture(tmp_path / "images" / name)
+    coco(tmp_path, [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}], known)
+    data = read_dataset(tmp_path)
+    assert [sample.groups["video"] for sample in data.samples] == ["walk"] * 4 + ["run"] * 4
+    assert [note.kind for note in data.notes] == ["video"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from annotated import coco, picture
+from annotated import blob, coco, dataset, objects, picture, ring
 from PIL import Image
 
-from photovision.core.errors import DataError
+from photovision.core.errors import DataError, PhotovisionError
+from photovision.data.convert import convert
 from photovision.data.dataset import Dataset
 from photovision.data.formats import streams
 from photovision.data.formats.streams import json_items, xml_elements
@@ -385,3 +387,37 @@ def test_many_faults_are_counted_and_few_are_kept(tmp_path: Path) -> None:
     data = read_dataset(coco(tmp_path, good + bad))
     assert len(data.notes) == 1001
     assert data.notes[-1].message == "and 1,400 more of this kind"
+
+
+FILES = {
+    "coco": "annotations/instances.json",
+    "yolo": "labels/part0.txt",
+    "voc": "Annotations/part0.xml",
+    "labelstudio": "export.json",
+    "cvat": "annotations.xml",
+    "masks": "SegmentationObject/part0.png",
+}
+BITS = b"null [] {} -1 1e999 NaN true \xff \0 < > , ../ &x; *a".split(b" ")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_files_raise_nothing_but_our_errors(tmp_path: Path, name: str) -> None:
+    box = (3, 4, 20, 30)
+    found = [objects([box, (30, 5, 50, 25)], [0, 1], [ring(box), blob((40, 60), (30, 5, 50, 25))]), objects([box], [1])]
+    convert(dataset(tmp_path / "data", found), name, tmp_path / "out", lossy=True)
+    file = tmp_path / "out" / FILES[name]
+    whole, dice, read, told = file.read_bytes(), random.Random(7), 0, ""
+    for _ in range(150):
+        content = bytearray(whole)
+        for _ in range(dice.randint(1, 3)):
+            place = dice.randrange(len(content))
+            content[place : place + dice.randint(0, 9)] = dice.choice(BITS)
+        file.write_bytes(content)
+        try:
+            data = read_dataset(tmp_path / "out", format=name)
+            assert len(list(data.samples)) == len(data)
+            read += 1
+        except PhotovisionError as error:
+            told += str(error).strip()
+    assert read
+    assert "\n" not in told
