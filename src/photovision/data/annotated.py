@@ -30,7 +30,9 @@ LARGEST = 1e7
 """Coordinates beyond this many pixels are mistakes."""
 NAMED = 1000
 _HEAD = 1 << 16
-_JPEG = b"\xff\xd8"
+_BEGINNINGS = (b"\xff\xd8", b"\x89PNG")
+"""JPEG and PNG say at their beginning what they are; other formats may say it at their end."""
+_TURNING = (b"Exif", b"eXIf", b"tiff:Orientation", b"Raw profile type exif")
 Size = tuple[int, int]
 
 
@@ -293,11 +295,13 @@ def _header(path: Path, wanted: bool) -> Header | None:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD)
-            turns = (
-                b"Exif" in head or b"tiff:Orientation" in head or b"EXIF" in head or head[:4] in (b"II*\0", b"MM\0*")
-            )
-            if not wanted and not turns and (head.startswith(_JPEG) or head.startswith(b"\x89PNG")):
+            if not head.startswith(_BEGINNINGS):
+                return read_header(head + file.read())
+            if not wanted and not any(word in head for word in _TURNING):
                 return None
-            return read_header(head if wanted and not turns and head.startswith(b"\x89PNG") else head + file.read())
+            try:
+                return read_header(head)
+            except UnreadableImage:  # so long a preview that the size comes later
+                return read_header(head + file.read())
     except (OSError, UnreadableImage):
         return None

@@ -7,7 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder per class, or a table (CSV, JSONL, Parquet).")]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder per class, a table (CSV, JSONL, Parquet), or boxes or masks (COCO, YOLO, VOC ...).",
+    ),
+]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'photovision train' wrote.")]
 ReportFolder = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder for report.html, report.json and report.md.")
