@@ -167,10 +167,8 @@ def _warnings(dataset: Dataset, faults: Sequence[Fault]) -> list[str]:
         some = [fault for fault in faults if fault.kind == kind]
         if some:
             pictures = list(dict.fromkeys(dataset.samples[fault.picture].id for fault in some))
-            more = "first " if len(pictures) > 3 else ""
-            found.append(
-                f"{len(some):,} objects of {len(pictures):,} pictures {words} ({more}{', '.join(pictures[:3])})."
-            )
+            more = f" and {len(pictures) - 3:,} more pictures" if len(pictures) > 3 else ""
+            found.append(f"Objects that {words}: {len(some):,}, in {', '.join(pictures[:3])}{more}.")
     return found
 
 
@@ -181,7 +179,7 @@ def _noted(notes: Sequence[Problem]) -> list[str]:
         if note.kind not in ("video", "no label file"):
             kinds[note.kind].append(note)
     return [
-        f"{len(some):,} times '{kind}' while reading, first {some[0].id}: {some[0].message}."
+        f"Noted while reading: {kind} ({len(some):,}), first {some[0].id}: {some[0].message}."
         for kind, some in kinds.items()
     ]
 
@@ -197,7 +195,9 @@ def _videos(dataset: Dataset, splits: Splits) -> list[str]:
     if not shared:
         return []
     first = ", ".join(shared[:3])
-    return [f"{len(shared):,} videos or scenes have frames in several splits ({first}): scores flatter the model."]
+    return [
+        f"Videos or scenes with frames in several splits: {len(shared):,} (first {first}); scores flatter the model."
+    ]
 
 
 def _counts(dataset: Dataset) -> tuple[Counter[str], dict[str, list[float]]]:
@@ -216,11 +216,10 @@ def _summary(dataset: Dataset, counts: Counter[str]) -> tuple[str, ...]:
         return (f"Every pixel has one of {len(dataset.classes):,} classes.",)
     objects = sum(counts.values())
     empty = sum(not len(found) for _, found in _objects(dataset))
+    shown = "every picture shows some" if not empty else f"pictures that show none: {empty:,}"
     videos = {s.groups["video"] for s in dataset.samples if "video" in s.groups}
     kept = f" {len(videos):,} videos, each kept on one side of a split that is drawn." if videos else ""
-    return (
-        f"{objects:,} objects, {objects / max(len(dataset), 1):.1f} a picture; {empty:,} pictures show none.{kept}",
-    )
+    return (f"{objects:,} objects, {objects / max(len(dataset), 1):.1f} a picture; {shown}.{kept}",)
 
 
 def _classes(dataset: Dataset, counts: Counter[str], sizes: dict[str, list[float]]) -> Table | None:

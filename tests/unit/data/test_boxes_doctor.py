@@ -35,13 +35,13 @@ def test_sound_boxes_are_not_complained_of(tmp_path: Path) -> None:
     report = planted(tmp_path, GOOD)
     assert report.data["faults"] == {}
     assert report.data["objects"] == 16
-    assert not [warning for warning in report.warnings if "objects" in warning]
+    assert not [warning for warning in report.warnings if "Objects" in warning]
 
 
 def test_boxes_outside_the_picture(tmp_path: Path) -> None:
     report = planted(tmp_path, objects([(3, 4, 20, 30), (50, 4, 70, 30), (-9, 4, 20, 30)], [0, 1, 0]))
     assert report.data["faults"] == {"outside": 2}
-    assert any("2 objects of 1 pictures reach outside their picture (part7.png)" in text for text in report.warnings)
+    assert any("Objects that reach outside their picture: 2, in part7.png." in text for text in report.warnings)
 
 
 def test_a_pixel_beyond_the_edge_is_rounding(tmp_path: Path) -> None:
@@ -118,9 +118,11 @@ def test_a_video_on_both_sides_of_a_published_split_is_told(tmp_path: Path) -> N
     data = frames(tmp_path / "data", [f"clip{video}_{n:03d}.png" for video in range(4) for n in range(4)])
     mixed = replace(data, splits={"train": tuple(range(0, 14)), "test": (14, 15)})
     report = checked(mixed)
-    assert any("1 videos or scenes have frames in several splits (video 'clip3')" in text for text in report.warnings)
+    assert any(
+        "Videos or scenes with frames in several splits: 1 (first video 'clip3')" in text for text in report.warnings
+    )
     apart = replace(data, splits={"train": tuple(range(0, 8)), "val": (8, 9, 10, 11), "test": (12, 13, 14, 15)})
-    assert not any("videos or scenes" in text for text in checked(apart).warnings)
+    assert not any("Videos or scenes" in text for text in checked(apart).warnings)
     assert make_splits(mixed, scan(mixed)).leaked.tolist() == [14, 15]
 
 
