@@ -111,9 +111,8 @@ def asked(url: str, pictures: Sequence[bytes], concurrency: int, seconds: float,
 @contextmanager
 def listening(command: Sequence[str], port: int) -> Iterator[None]:
     """A server as a process, for as long as it is asked."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     child = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(), start_new_session=True
     )
     try:
         until = time.monotonic() + 60
@@ -133,6 +132,12 @@ def listening(command: Sequence[str], port: int) -> Iterator[None]:
             child.wait()
 
 
+def environment() -> dict[str, str]:
+    """Of all processes: the libraries of this one, also for the peer's Python, and one thread for NumPy."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
+
+
 def free_port() -> int:
     """A port that nobody uses."""
     with socket.socket() as probe:
@@ -141,10 +146,13 @@ def free_port() -> int:
 
 
 def part(name: str, options: argparse.Namespace, **more: Any) -> Any:
-    """Run one part of a round in a process of its own, so that no state is shared."""
+    """Run one part of a round in a process of its own, so that no state is shared.
+
+    NumPy has one thread in all of them, the peer, too, as `photovision serve` sets it; with more, all lose.
+    """
     told = {"model": str(options.model), "pictures": str(options.pictures), "seconds": options.seconds, **more}
     command = [sys.executable, __file__, "--part", name, "--told", json.dumps(told)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment()).stdout)
 
 
 def run_part(name: str, told: dict[str, Any]) -> Any:

@@ -49,8 +49,11 @@ def serve(
     config: Config = None,
 ) -> None:
     """Answer pictures over HTTP: POST /predict, /explain, Open Inference Protocol v2, /metrics, a page at /docs."""
+    import os
     from dataclasses import replace
 
+    # NumPy's small products gain nothing from threads, and these wait by spinning, which takes a core from the network.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from photovision.service.settings import Settings, named_models, read_settings
 
     settings = Settings(named_models(models))
