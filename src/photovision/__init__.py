@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from photovision.core.errors import MissingExtra as MissingExtra
     from photovision.core.errors import ModelError as ModelError
     from photovision.core.errors import PhotovisionError as PhotovisionError
+    from photovision.core.errors import RecordError as RecordError
     from photovision.core.errors import UnreadableImage as UnreadableImage
     from photovision.core.errors import UsageError as UsageError
     from photovision.core.preprocess import Preprocess as Preprocess
+    from photovision.core.regions import Detections as Detections
+    from photovision.core.regions import Segmentation as Segmentation
     from photovision.core.report import Metric as Metric
     from photovision.core.report import Report as Report
     from photovision.core.types import Attribution as Attribution
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
+    from photovision.deploy.targets import export as export
     from photovision.tasks.atlas import features as features
     from photovision.tasks.audit import audit as audit
     from photovision.tasks.compare import compare as compare
@@ -58,12 +62,15 @@ _HOME = {
     "attribute": "tasks.explain",
     "features": "tasks.atlas",
     "recalibrate": "tasks.recalibrate",
+    "export": "deploy.targets",
     "read_dataset": "data.read",
     "dataset_from_arrays": "data.read",
     "Dataset": "data.dataset",
     "Sample": "core.types",
     "Classes": "core.types",
     "Attribution": "core.types",
+    "Detections": "core.regions",
+    "Segmentation": "core.regions",
     "Preprocess": "core.preprocess",
     "Report": "core.report",
     "Metric": "core.report",
@@ -76,6 +83,7 @@ _HOME = {
     "ModelError": "core.errors",
     "ExportError": "core.errors",
     "LicenceError": "core.errors",
+    "RecordError": "core.errors",
     "MissingExtra": "core.errors",
 }
 

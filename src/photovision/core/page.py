@@ -18,6 +18,13 @@ from photovision.core.files import write_json, write_text
 from photovision.core.report import Metric, Report, cell_text
 
 GLOSSARY: Mapping[str, tuple[str, str]] = {
+    "drift_p": ("Smallest corrected p", "chance that equal pictures differ this much in anything"),
+    "embedding_auroc": (
+        "Told apart",
+        "chance that a picture in use looks more like use than a held-out one; 50 % is no difference",
+    ),
+    "confidence_shift": ("Change of confidence", "mean confidence in use less that on held-out pictures"),
+    "unknown_share": ("Called unknown", "share of the pictures in use that the gate calls unknown"),
     "label_agreement": ("Agreement with labels", "share of labels that a head which never saw them gives, too"),
     "maps_that_hold": ("Maps that hold", "share of maps that stood their test"),
     "faithful_maps": ("Faithful maps", "share of maps better than random order by deletion and by insertion"),

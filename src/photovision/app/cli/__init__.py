@@ -1,7 +1,7 @@
 """The command line: one file a command, each a typed function; its flags are the function's parameters.
 
-Results go to standard output, everything else to standard error. Exit codes: 0 done, 2 the user can mend it (one line
-says how), 130 interrupted.
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 a change was found and
+--fail-on-drift was given, 2 the user can mend it (one line says how), 130 interrupted.
 """
 
 from __future__ import annotations
