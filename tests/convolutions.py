@@ -46,7 +46,7 @@ def _graph(colours: np.ndarray, depthwise: bool, glare: float) -> onnx.ModelProt
     weights = np.hstack([20 * colours, np.zeros((3, 1))]) if depthwise else 20 * colours
     constants = {
         "first": first, "second": second, "weights": weights, "bias": -10 * (colours**2).sum(1),
-        "scale": np.float32(1 / 255), "temperature": np.float32(1),
+        "scale": np.float32(1 / 255), "temperature": np.float32(1), "least": np.float32(1e-6),
     }  # fmt: skip
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], "cast", to=TensorProto.FLOAT),
@@ -61,7 +61,8 @@ def _graph(colours: np.ndarray, depthwise: bool, glare: float) -> onnx.ModelProt
         helper.make_node("Gemm", ["features", "weights", "bias"], ["logits"], "last", transB=1),
         helper.make_node("Div", ["logits", "temperature"], ["scaled"], "temper"),
         helper.make_node("Softmax", ["scaled"], ["probs"], "softmax", axis=1),
-        helper.make_node("ReduceL2", ["features", "one"], ["norm"], "norm", keepdims=1),
+        helper.make_node("ReduceL2", ["features", "one"], ["length"], "length", keepdims=1),
+        helper.make_node("Max", ["length", "least"], ["norm"], "norm"),
         helper.make_node("Div", ["features", "norm"], ["embedding"], "unit"),
     ]
     tensors = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]

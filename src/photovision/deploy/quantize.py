@@ -82,14 +82,21 @@ def int8(job: Job) -> Path:
     nncf = compressor()
     images = _calibrating(job.training, job.model)
     before = answer(job.model, job.validation)
-    began, tried = time.monotonic(), list[_Tried]()
-    for setting in SETTINGS:
+    began, tried, refused = time.monotonic(), list[_Tried](), list[ExportError]()
+    for done, setting in enumerate(SETTINGS):
+        if done and (time.monotonic() - began) * (1 + 1 / done) > job.minutes * 60:
+            break
         job.say(f"int8, setting '{setting.name}': ranges of {len(images)} pictures")
-        tried.append(_try(nncf, job, setting, images, before))
-        took = time.monotonic() - began
-        if tried[-1].drop <= job.max_drop + 1e-9 or took * (1 + 1 / len(tried)) > job.minutes * 60:
+        try:
+            tried.append(_try(nncf, job, setting, images, before))
+        except ExportError as error:
+            refused.append(error)
+            continue
+        if tried[-1].drop <= job.max_drop + 1e-9:
             break
         job.say(f"int8, setting '{setting.name}': {100 * tried[-1].drop:.1f} points lost, more than allowed")
+    if not tried:
+        raise refused[-1]
     best = min(tried, key=lambda one: one.drop)  # the first of equal ones, which is the faster one
     changes = {"parity": best.parity, "quantized": {**vars(best.setting), "pictures": len(images)}}
     return write_copy(job, best.folder / "model.onnx", changes, weights=False)
