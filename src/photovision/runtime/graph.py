@@ -1,7 +1,7 @@
 """What a graph file may be before an engine sees it: whole in one file, and not larger than the format allows.
 
-An ONNX graph can name other files for its weights. Ours never do; in the bundle of a stranger such a name would read any
-file of this machine into the answers of the network (as in CVE-2024-27318).
+An ONNX graph can name other files for its weights. Ours never do; in the bundle of a stranger such a name would read
+any file of this machine into the answers of the network (as in CVE-2024-27318).
 """
 
 from __future__ import annotations

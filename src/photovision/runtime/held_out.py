@@ -1,7 +1,8 @@
 """HeldOut: what a model said of pictures that it did not learn from, against which pictures in use are compared.
 
 A model is surer of the pictures that it learned from than of any others, and a little surer of those that chose when
-its training stopped. A comparison with these would find a change where there is none. Kept are embeddings and figures, never pixels or names.
+its training stopped. A comparison with these would find a change where there is none. Kept are embeddings and figures,
+never pixels or names.
 """
 
 from __future__ import annotations
