@@ -2,7 +2,8 @@
 
     config.json        timm's description of the network
     model.safetensors  the trained weights
-    model.onnx         preprocessing after decoding, network, temperature and softmax in one graph, uint8 in
+    model.onnx         preprocessing after decoding, network, temperature and softmax in one graph, uint8 in; of a
+                       detector its boxes and scores, of a segmenter the probabilities of every place
     bundle.json        this module's schema: classes, preprocessing, calibration, training arguments, figures, licences
     doubt.safetensors  the gate for pictures of something else; references.safetensors: embeddings of training pictures
     heldout.safetensors  what it said of pictures that it did not learn from, to notice when pictures in use differ
@@ -27,7 +28,17 @@ from photovision.core.types import Floats
 
 VERSION = 1
 _LARGEST_JSON = 64 * 2**20
-_NEEDED = ("task", "classes", "preprocess", "temperature", "multilabel", "training", "licences")
+_ALWAYS = ("task", "classes", "preprocess", "training", "licences")
+_NEEDED = {
+    "classify": (*_ALWAYS, "temperature", "multilabel"),
+    "detect": (*_ALWAYS, "thresholds"),
+    "segment": _ALWAYS,
+}
+_KINDS = {
+    "classify": ("a classifier", "what a picture shows", "photovision predict"),
+    "detect": ("a detector", "what is where in a picture", "photovision detect"),
+    "segment": ("a segmenter", "the class of every pixel", "photovision segment"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +54,18 @@ class Bundle:
     info: dict[str, Any]
 
     @property
+    def task(self) -> str:
+        """What the model does: "classify", "detect" or "segment"."""
+        return str(self.info["task"])
+
+    def expect(self, task: str) -> None:
+        """Raise ModelError where the model was made for another task."""
+        if self.task != task:
+            made, does, command = _KINDS[self.task]
+            wanted = _KINDS[task][0]
+            raise ModelError(f"{self.path} is {made}, not {wanted}: it tells {does}; use it with '{command}'")
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in the order of the network's outputs."""
         return tuple(self.info["classes"])
@@ -50,11 +73,11 @@ class Bundle:
     @property
     def multilabel(self) -> bool:
         """Whether several classes may be true of a picture."""
-        return bool(self.info["multilabel"])
+        return bool(self.info.get("multilabel"))
 
     @property
     def thresholds(self) -> Floats | None:
-        """float32 (C,): from which probability on a class counts as true; multi-label only."""
+        """float32 (C,): from which probability on a class counts as true; of multi-label classifiers and detectors."""
         values = self.info.get("thresholds")
         return None if values is None else np.asarray(values, dtype=np.float32)
 
@@ -108,13 +131,30 @@ def _check(info: Any, folder: Path) -> None:
             f"{folder} was made by a newer Photovision (bundle version {version}, this one reads up to {VERSION}):"
             " pip install --upgrade photovision"
         )
-    missing = [name for name in _NEEDED if name not in info]
+    task = info.get("task", "")
+    if not isinstance(task, str) or (task and task not in _NEEDED):
+        raise ModelError(f"{folder}: bundle.json should have a task of {', '.join(_NEEDED)}, got {task!r}")
+    missing = [name for name in _NEEDED.get(task, _ALWAYS) if name not in info]
     if missing:
         raise ModelError(f"{folder}: bundle.json lacks {', '.join(missing)}; copy the model again or train it again")
-    classes = info["classes"]
-    if not isinstance(classes, list) or len(classes) < 2 or not all(isinstance(name, str) for name in classes):
-        raise ModelError(f"{folder}: bundle.json should list at least two class names")
-    thresholds = info.get("thresholds")
-    if thresholds is not None and (not isinstance(thresholds, list) or len(thresholds) != len(classes)):
-        raise ModelError(f"{folder}: bundle.json should have one threshold a class")
+    _check_classes(info, folder)
     Preprocess.from_json(info["preprocess"])
+
+
+def _check_classes(info: dict[str, Any], folder: Path) -> None:
+    classes, detector = info["classes"], info["task"] == "detect"
+    least = 1 if detector else 2
+    if not isinstance(classes, list) or len(classes) < least or not all(isinstance(name, str) for name in classes):
+        named = "one class name" if detector else "two class names"
+        raise ModelError(f"{folder}: bundle.json should list at least {named}")
+    thresholds = info.get("thresholds")
+    if thresholds is None and not detector:
+        return
+    if not isinstance(thresholds, list) or len(thresholds) != len(classes):
+        raise ModelError(f"{folder}: bundle.json should have one threshold a class")
+    if detector and not all(_is_share(value) for value in (*thresholds, info.get("iou", 0.5))):
+        raise ModelError(f"{folder}: the thresholds and the overlap of a detector should be numbers from 0 to 1")
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

@@ -84,6 +84,7 @@ class Recognizer:
         coverage: float | None = None,
         false_alarms: float | None = None,
     ) -> None:
+        bundle.expect("classify")
         self.bundle = bundle
         self.classes = bundle.classes
         self.multilabel = bundle.multilabel

@@ -1,0 +1,247 @@
+"""Detector: a model that tells what is where, ready to answer. It runs without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from photovision.core.errors import ModelError, UnreadableImage, UsageError
+from photovision.core.image import read_header
+from photovision.core.preprocess import Box, Preprocess
+from photovision.core.regions import Detections
+from photovision.core.types import Floats, Image, check_image
+from photovision.runtime.bundle import Bundle
+from photovision.runtime.nms import MOST, Boxes, candidates, suppress
+from photovision.runtime.session import Engine, Precision, Session, open_session
+from photovision.runtime.stream import Source, stream
+from photovision.runtime.tiles import Tiling, seen_in_tiles
+
+OUTPUTS = ("boxes", "scores")
+"""Outputs of a detector's graph: float32 (N, K, 4) in pixels of its input, and float32 (N, K, C)."""
+IOU = 0.5
+"""How much two boxes of one class may overlap, unless the bundle says otherwise."""
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a detector says of one picture.
+
+    Attributes:
+        file: where the picture came from; None for arrays and bytes.
+        size: (H, W) of the upright picture in pixels; (0, 0) of an unreadable one.
+        found: its objects, most probable first; None where it could not be read.
+        error: why it could not be read, or None.
+    """
+
+    file: str | None
+    size: Size
+    found: Detections | None
+    error: UnreadableImage | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"file", "size": [h, w], "boxes": [{"label", "score", "xyxy"}]}`, or `{"file", "error"}`."""
+        if self.found is None:
+            return {"file": self.file, "error": str(self.error).removeprefix(f"{self.file}: ")}
+        return {"file": self.file, "size": list(self.size), "boxes": self.found.to_json()}
+
+
+class Detector:
+    """A trained detector.
+
+    Args:
+        bundle: where it lives on disk, already checked.
+        engine: which library runs the graph.
+        precision: arithmetic; None takes what the bundle's parity check allows on this machine.
+        threshold: the least score of a box, 0 to 1, for all classes; None: the bundle's, one a class.
+        iou: how much two boxes of one class may overlap, 0 to 1; None: the bundle's.
+        most: boxes of one picture.
+
+    Raises:
+        ModelError: the bundle is not a detector's.
+        UsageError: a number is out of its range.
+
+    Example: `photovision.load("shelf-model").predict("shelf.jpg").to_json()`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        engine: Engine = "auto",
+        precision: Precision | None = None,
+        threshold: float | None = None,
+        iou: float | None = None,
+        most: int = MOST,
+    ) -> None:
+        bundle.expect("detect")
+        for name, value in (("threshold", threshold), ("iou", iou)):
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"{name} should be 0 to 1, got {value}")
+        self.bundle = bundle
+        self.classes = bundle.classes
+        self.preprocess = bundle.preprocess
+        own = cast("Floats", bundle.thresholds)
+        self.thresholds: Floats = own if threshold is None else np.full_like(own, threshold)
+        self.iou = float(bundle.info.get("iou", IOU) if iou is None else iou)
+        self.most = most
+        self._engine: Engine = engine
+        self._precision = precision
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The whole of bundle.json."""
+        return self.bundle.info
+
+    @cached_property
+    def session(self) -> Session:
+        """The loaded graph; opened at first use."""
+        precision = self._precision or cast("Precision | None", self.bundle.precision)
+        return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS)
+
+    def predict(
+        self, images: Source | Sequence[Source], *, tile: Size | None = None, overlap: float = 0.2
+    ) -> Detections | list[Detections]:
+        """What is where in one picture, or in each of a list of pictures, in pixels of the upright picture.
+
+        Args:
+            images: a path, the bytes of a picture file, a uint8 RGB array (H, W, 3), or a list of such; an array
+                (N, H, W, 3) counts as a list.
+            tile, overlap: as for `see`.
+
+        Raises:
+            UnreadableImage: a picture cannot be decoded; use `see` to go on over such files.
+        """
+        single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
+        sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
+        for source in sources:
+            if not isinstance(source, (str, Path, bytes)):
+                check_image(source, "predict")
+        found: list[Detections] = []
+        for answer in self.stream(sources, tile=tile, overlap=overlap):
+            if isinstance(answer, UnreadableImage):
+                raise answer
+            found.append(answer)
+        return found[0] if single else found
+
+    def stream(
+        self, sources: Iterable[Source], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
+    ) -> Iterator[Detections | UnreadableImage]:
+        """`see` without the sizes: objects, or why a picture could not be read."""
+        for seen in self.see(sources, batch_size=batch_size, tile=tile, overlap=overlap):
+            yield seen.found if seen.found is not None else cast("UnreadableImage", seen.error)
+
+    def see(
+        self, sources: Iterable[Source], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
+    ) -> Iterator[Seen]:
+        """Answer any number of pictures in order, with flat memory.
+
+        Args:
+            sources: paths, contents of picture files, or uint8 RGB arrays (H, W, 3).
+            batch_size: pictures, or tiles, a call of the network.
+            tile: (H, W) in pixels: looks at overlapping windows of this size as well as at the whole picture, for
+                small objects in big pictures (sliced inference, Akyon et al. 2022). It takes as much longer as there
+                are windows.
+            overlap: share of a window that its neighbour sees, too, 0 to 0.9.
+
+        Raises:
+            UsageError: tile or overlap are out of range.
+            ModelError: the graph is damaged or not a detector's.
+        """
+        if tile is not None:
+            tiling = Tiling(tile, overlap)
+            for source, size, answer in seen_in_tiles(sources, tiling, self, batch_size=batch_size):
+                yield self._seen(source, size, answer)
+            return
+        items = (_Item(source) for source in sources)
+        for read in stream(items, self._load, self.session, batch_size=batch_size):
+            size = read.item.size
+            yield self._seen(read.item.source, size, read.error or self.boxes(read.outputs, size))
+
+    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> Boxes:
+        """From the graph's outputs for one picture to the boxes that stand, in pixels of that picture.
+
+        Args:
+            outputs: "boxes" float32 (K, 4) and "scores" float32 (K, C).
+            size: (H, W) of the upright picture.
+            window: the part of it that the network saw (left, top, right, bottom); None: what `preprocess` shows.
+        """
+        found = suppress(candidates(self._checked(outputs), outputs["scores"], self.thresholds), self.iou, self.most)
+        placed = to_picture(found.xyxy, self.preprocess, size, window)
+        return Boxes(placed, np.clip(found.scores, 0, 1), found.labels)
+
+    def answer(self, outputs: dict[str, np.ndarray], size: Size) -> Detections:
+        """What the graph's outputs for one picture of `size` (H, W) mean; as `boxes`, with class names."""
+        return self._named(self.boxes(outputs, size))
+
+    def _checked(self, outputs: dict[str, np.ndarray]) -> Floats:
+        boxes, scores = outputs.get("boxes"), outputs.get("scores")
+        if (
+            boxes is None
+            or scores is None
+            or boxes.shape != (len(scores), 4)
+            or scores.shape[1:] != (len(self.classes),)
+        ):
+            raise ModelError(
+                f"{self.bundle.graph} should give boxes (N, K, 4) and scores (N, K, {len(self.classes)}), but does not:"
+                " copy or train the bundle again"
+            )
+        return boxes
+
+    def _named(self, boxes: Boxes) -> Detections:
+        return Detections(boxes.xyxy, boxes.labels, self.classes, boxes.scores)
+
+    def _seen(self, source: Source, size: Size, answer: Boxes | UnreadableImage) -> Seen:
+        file = str(source) if isinstance(source, (str, Path)) else None
+        if isinstance(answer, UnreadableImage):
+            return Seen(file, (0, 0), None, answer)
+        return Seen(file, size, self._named(answer))
+
+    def _load(self, item: _Item) -> Image:
+        if isinstance(item.source, np.ndarray):
+            item.size = (item.source.shape[0], item.source.shape[1])
+            return self.preprocess.apply(item.source)
+        try:
+            content = item.source if isinstance(item.source, bytes) else Path(item.source).read_bytes()
+            item.size = read_header(content).size
+            return self.preprocess.load(content)
+        except (OSError, UnreadableImage):
+            return self.preprocess.load(item.source)  # raises again, with the name of the file
+
+    def __repr__(self) -> str:
+        return f"Detector({str(self.bundle.path)!r}, {len(self.classes)} classes)"
+
+
+@dataclass(eq=False)
+class _Item:
+    """A picture on its way through the network; its size is known once it is decoded."""
+
+    source: Source
+    size: Size = (0, 0)
+
+
+def to_picture(boxes: Floats, preprocess: Preprocess, size: Size, window: Box | None = None) -> Floats:
+    """From pixels of a network's input to pixels of the picture, clipped to what the network saw of it.
+
+    Args:
+        boxes: float32 (N, 4), x1, y1, x2, y2.
+        preprocess: how the picture became the input.
+        size: (H, W) of the upright picture.
+        window: (left, top, right, bottom), the part that became the input; None: `preprocess.window`.
+
+    Example:
+        >>> to_picture(np.float32([[0, 0, 50, 100]]), Preprocess((100, 100)), (300, 400)).tolist()
+        [[0.0, 0.0, 200.0, 300.0]]
+    """
+    left, top, right, bottom = window or preprocess.window(size[1], size[0])
+    across, down = (right - left) / preprocess.size[1], (bottom - top) / preprocess.size[0]
+    # Scaled in double precision: a pixel of a picture 20,000 wide needs more than float32 leaves after two roundings.
+    placed = boxes.astype(np.float64) * (across, down, across, down) + (left, top, left, top)
+    placed = np.clip(placed, (left, top, left, top), (right, bottom, right, bottom))
+    placed[:, 2:] = np.maximum(placed[:, 2:], placed[:, :2])
+    return placed.astype(np.float32)

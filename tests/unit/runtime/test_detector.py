@@ -1,0 +1,171 @@
+"""A detector's boxes lie where the objects are, in the picture as people see it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from spotter import scene, spotter_bundle
+
+from photovision.core.errors import ModelError, UnreadableImage, UsageError
+from photovision.core.preprocess import Preprocess
+from photovision.core.regions import Detections
+from photovision.runtime.bundle import read_bundle
+from photovision.runtime.detector import Detector, to_picture
+from photovision.tasks.recognizer import Recognizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return spotter_bundle(tmp_path_factory.mktemp("spotter") / "model")
+
+
+@pytest.fixture(scope="module")
+def detector(folder: Path) -> Detector:
+    return Detector(read_bundle(folder))
+
+
+def only(found: Detections | list[Detections]) -> Detections:
+    assert isinstance(found, Detections)
+    return found
+
+
+def test_boxes_lie_in_pixels_of_the_picture(detector: Detector) -> None:
+    # 128 cells of the input are 512 x 256 pixels of the picture: a cell is 64 x 32.
+    picture = scene((256, 512), [("red", (64, 32, 128, 64)), ("green", (448, 224, 512, 256))])
+    found = only(detector.predict(picture))
+    assert dict(zip(found.names, found.boxes.tolist(), strict=True)) == {
+        "red": [64, 32, 128, 64],
+        "green": [448, 224, 512, 256],
+    }
+    assert found.scores is not None
+    assert (found.scores > 0.9).all()
+
+
+def test_files_bytes_and_turned_files_agree(detector: Detector, tmp_path: Path) -> None:
+    picture = scene((256, 512), [("red", (64, 32, 128, 64))])
+    upright, turned = tmp_path / "a.png", tmp_path / "b.jpg"
+    Pillow.fromarray(picture).save(upright)
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # stored on its side: to be turned by 90 degrees
+    Pillow.fromarray(picture).rotate(90, expand=True).save(turned, exif=exif, quality=95)
+    seen = list(detector.see([upright, turned, upright.read_bytes(), picture]))
+    assert [one.size for one in seen] == [(256, 512)] * 4
+    assert [one.file for one in seen] == [str(upright), str(turned), None, None]
+    assert [one.found.boxes.tolist() for one in seen if one.found is not None] == [[[64, 32, 128, 64]]] * 4
+
+
+def test_a_large_jpeg_is_decoded_small_and_measured_large(detector: Detector, tmp_path: Path) -> None:
+    file = tmp_path / "large.jpg"
+    Pillow.fromarray(scene((2048, 4096), [("green", (1024, 512, 1536, 768))])).save(file, quality=90)
+    (seen,) = detector.see([file])
+    assert seen.size == (2048, 4096)
+    assert seen.found is not None
+    assert seen.found.boxes.tolist() == [[1024, 512, 1536, 768]]
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+@pytest.mark.parametrize("crop", [1.0, 0.8])
+def test_the_way_back_is_the_inverse_of_the_way_there(fit: Any, crop: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        size = int(rng.integers(1, 20_000)), int(rng.integers(1, 20_000))
+        preprocess = Preprocess((int(rng.integers(8, 800)), int(rng.integers(8, 800))), fit=fit, crop=crop)
+        left, top, right, bottom = preprocess.window(size[1], size[0])
+        corners = np.sort(rng.uniform(0, 1, (5, 2, 2)), axis=1).reshape(5, 4)
+        truth = corners * (right - left, bottom - top, right - left, bottom - top) + (left, top, left, top)
+        scale = (preprocess.size[1] / (right - left), preprocess.size[0] / (bottom - top)) * 2
+        there = ((truth - (left, top, left, top)) * scale).astype(np.float32)
+        back = to_picture(there, preprocess, size)
+        np.testing.assert_allclose(back, truth, atol=1e-6 * max(size) + 1e-6)
+
+
+def test_a_marked_pixel_comes_back_where_it_was() -> None:
+    # The inverse of the resize itself, not of its description: the centre of what the network sees lit.
+    for size, at in [((60, 200), (12, 150)), ((333, 77), (300, 20)), ((64, 64), (5, 50))]:
+        picture = np.zeros((*size, 3), np.uint8)
+        picture[at[0] : at[0] + 8, at[1] : at[1] + 8] = 255
+        for preprocess in (Preprocess((96, 96)), Preprocess((48, 96), fit="squash", interpolation="bicubic")):
+            light = preprocess.apply(picture)[..., 0].astype(float)
+            y, x = ((grid * light).sum() / light.sum() + 0.5 for grid in np.mgrid[: light.shape[0], : light.shape[1]])
+            back = to_picture(np.array([[x, y, x, y]], np.float32), preprocess, size)[0]
+            assert back[:2] == pytest.approx([at[1] + 4, at[0] + 4], abs=0.6)
+
+
+def test_thresholds_come_from_the_bundle_or_the_caller(tmp_path: Path) -> None:
+    picture = scene((128, 128), [("red", (16, 16, 32, 32)), ("green", (64, 64, 80, 80))])
+    strict = read_bundle(spotter_bundle(tmp_path / "a", thresholds=[1.0, 0.5]))
+    assert only(Detector(strict).predict(picture)).names == ("green",)
+    assert sorted(only(Detector(strict, threshold=0.5).predict(picture)).names) == ["green", "red"]
+    assert len(only(Detector(strict, threshold=0.0, most=7).predict(picture))) == 7
+    with pytest.raises(UsageError, match="threshold should be 0 to 1, got 2"):
+        Detector(strict, threshold=2)
+
+
+def test_tiles_find_what_is_small(detector: Detector) -> None:
+    small = [("red", (x, y, x + 30, y + 30)) for x, y in ((40, 40), (900, 500), (500, 8), (8, 960))]
+    picture = scene((1000, 1000), small)
+    whole, tiled = (only(detector.predict(picture, tile=tile)) for tile in (None, (96, 96)))
+    assert len(whole) == 0
+    for _, box in small:
+        reds = tiled.boxes[tiled.labels == 0]
+        near = np.abs((reds[:, :2] + reds[:, 2:]) / 2 - (np.array(box[:2]) + 15)).max(1)
+        assert near.min() < 15
+
+
+def test_unreadable_pictures_are_answered_in_their_place(detector: Detector, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    picture = scene((64, 64), [("red", (8, 8, 16, 16))])
+    for tile in (None, (32, 32)):
+        seen = list(detector.see([bad, picture, tmp_path / "gone.jpg"], tile=tile))
+        assert [one.found is None for one in seen] == [True, False, True]
+        assert seen[0].to_json() == {"file": str(bad), "error": "cannot be decoded (not a picture of a known format)"}
+        assert seen[1].to_json()["size"] == [64, 64]
+        with pytest.raises(UnreadableImage, match=r"bad\.jpg"):
+            detector.predict(bad, tile=tile)
+
+
+def test_the_answer_as_json(detector: Detector, tmp_path: Path) -> None:
+    file = tmp_path / "one.png"
+    Pillow.fromarray(scene((128, 128), [("red", (16, 16, 32, 32))])).save(file)
+    (seen,) = detector.see([file])
+    said = json.loads(json.dumps(seen.to_json()))
+    assert said["file"] == str(file)
+    assert said["size"] == [128, 128]
+    (box,) = said["boxes"]
+    assert box["label"] == "red"
+    assert 0.9 < box["score"] <= 1
+    assert box["xyxy"] == [16, 16, 32, 32]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"thresholds": None}, "one threshold a class"),
+        ({"thresholds": [0.5]}, "one threshold a class"),
+        ({"thresholds": [0.5, 3]}, "numbers from 0 to 1"),
+        ({"thresholds": [0.5, "a"]}, "numbers from 0 to 1"),
+        ({"iou": "much"}, "numbers from 0 to 1"),
+        ({"classes": []}, "at least one class name"),
+        ({"task": "paint"}, "task of classify, detect, segment, got 'paint'"),
+        ({"task": ["detect"]}, "task of classify, detect, segment"),
+        ({"task": "classify"}, "lacks temperature, multilabel"),
+    ],
+)
+def test_bundles_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        read_bundle(spotter_bundle(tmp_path / "m", **changes))
+
+
+def test_a_graph_of_other_outputs_or_classes_is_refused(tmp_path: Path, folder: Path) -> None:
+    picture = np.zeros((10, 10, 3), np.uint8)
+    three = Detector(read_bundle(spotter_bundle(tmp_path / "m", classes=list("abc"), thresholds=[0.5] * 3)))
+    with pytest.raises(ModelError, match=r"should give boxes \(N, K, 4\) and scores \(N, K, 3\)"):
+        three.predict(picture)
+    with pytest.raises(ModelError, match=r"is a detector, not a classifier.*photovision detect"):
+        Recognizer(read_bundle(folder))
