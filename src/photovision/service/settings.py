@@ -83,7 +83,7 @@ class Settings:
     port: int = 8000
     limits: Limits = field(default_factory=Limits)
     engine: Engine = "auto"
-    batch_size: int = 16
+    batch_size: int = 12
     max_wait: float = 0.0
     keys: Path | None = None
     manage: bool = False
