@@ -38,7 +38,8 @@ def header(info: Mapping[str, Any]) -> list[str]:
     data sets, for the Hub means those that it holds; a licence is named only where all parts share it.
     """
     backbone = info.get("backbone") or {}
-    own = str(backbone.get("name", "")).startswith("small_")  # networks of models.small, unknown to timm
+    # Networks of models.small are unknown to timm, and it builds no pruned ones.
+    own = str(backbone.get("name", "")).startswith("small_") or bool(backbone.get("widths"))
     values: dict[str, Any] = {
         "library_name": "photovision" if own else "timm",
         "pipeline_tag": "image-classification",
