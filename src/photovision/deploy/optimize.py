@@ -204,6 +204,7 @@ def _report(
             "split": list(material.splits.notes),
             **provenance(),
         },
+        warnings=["It is not faster than the original on this machine."] if speed < 1 else [],
         data={"methods": list(names), "max_drop": max_drop},
     ).including(found, _proof(made[-1], judged[-1], material))
 
