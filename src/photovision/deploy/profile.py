@@ -94,7 +94,7 @@ def quantile(values: Sequence[float], share: float, unit: str) -> Metric:
     """
     ordered, n = np.sort(np.asarray(values, float)), len(values)
     half = Z * np.sqrt(n * share * (1 - share))
-    low, high = (int(np.clip(round(n * share + step), 0, n - 1)) for step in (-half, half))
+    low, high = (int(np.clip(round((n - 1) * share + step), 0, n - 1)) for step in (-half, half))
     return Metric(float(np.quantile(ordered, share)), float(ordered[low]), float(ordered[high]), n, unit)
 
 

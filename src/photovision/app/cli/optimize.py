@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from photovision.app.cli.options import Json, LabelColumn, Model, Multilabel
+
+if TYPE_CHECKING:
+    from photovision.data.dataset import Dataset
+    from photovision.tasks.recognizer import Recognizer
 
 Data = Annotated[
     Path | None,
@@ -32,13 +36,8 @@ def optimize(
     as_json: Json = False,
 ) -> None:
     """Make a model smaller and faster, and measure what that loses; refuse where it loses more than allowed."""
-    from photovision.app.cli.output import note, print_report
-    from photovision.app.progress import counted, shown
     from photovision.core.errors import UsageError
     from photovision.data.read import read_dataset
-    from photovision.deploy.optimize import aligned
-    from photovision.deploy.optimize import optimize as make_smaller
-    from photovision.tasks.material import gather
     from photovision.tasks.recognizer import load
 
     if data is None:
@@ -49,21 +48,29 @@ def optimize(
         raise UsageError("where should the smaller model go? give a folder with --output")
     asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
     methods = [name for name, wanted in asked.items() if wanted]
-    recognizer = load(model)
-    dataset = aligned(read_dataset(data, label_column=label_column, multilabel=multilabel), recognizer)
-    seed = int((recognizer.info.get("training") or {}).get("seed", 0))
+    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    _run(load(model), dataset, output, methods, max_drop / 100, minutes, distill_to, as_json)
+
+
+def _run(
+    model: Recognizer,
+    dataset: Dataset,
+    output: Path,
+    methods: list[str],
+    max_drop: float,
+    minutes: float,
+    backbone: str | None,
+    as_json: bool,
+) -> None:
+    from photovision.app.cli.output import note, print_report
+    from photovision.app.progress import counted, shown
+    from photovision.deploy.optimize import aligned, optimize
+    from photovision.tasks.material import gather
+
+    seed = int((model.info.get("training") or {}).get("seed", 0))
     with shown() as listener:
-        material = gather(dataset, seed=seed, progress=counted(listener, "checking pictures"))
-    report = make_smaller(
-        recognizer,
-        material,
-        output,
-        methods,
-        max_drop=max_drop / 100,
-        minutes=minutes,
-        backbone=distill_to,
-        say=note,
-    )
+        material = gather(aligned(dataset, model), seed=seed, progress=counted(listener, "checking pictures"))
+    report = optimize(model, material, output, methods, max_drop=max_drop, minutes=minutes, backbone=backbone, say=note)
     print_report(report, None, as_json)
     if not as_json:
         print(f"\nModel: {output}\nReport: {output / 'report.html'}")
