@@ -147,7 +147,9 @@ def test_the_group_that_loses_is_named(tmp_path: Path) -> None:
 
 def test_a_profile_measures_what_it_says(tmp_path: Path) -> None:
     bundle = read_bundle(convolution_bundle(tmp_path / "model"))
+    ballast = np.ones(100_000_000)  # 800 MB of this process, which are none of the model's
     (found,) = profile([bundle], rounds=3)
+    assert ballast[0] == 1
     assert isinstance(found, Profile)
     assert found.graph.value == bundle.graph.stat().st_size / 1e6
     assert found.bundle.value > found.graph.value
@@ -155,4 +157,4 @@ def test_a_profile_measures_what_it_says(tmp_path: Path) -> None:
     assert found.throughput.value > 0
     assert found.precision == "f32, openvino"
     assert found.memory is not None
-    assert 20 < found.memory.value < 5000
+    assert 20 < found.memory.value < 700
