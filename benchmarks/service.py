@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +125,11 @@ def listening(command: Sequence[str], port: int) -> Iterator[None]:
         yield
     finally:
         os.killpg(child.pid, 15)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             child.wait(10)
-        except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):  # LitServe's workers outlive their parent, and go on computing
             os.killpg(child.pid, 9)
-            child.wait()
+        child.wait()
 
 
 def environment() -> dict[str, str]:
