@@ -66,14 +66,13 @@ def free_port() -> int:
         return port
 
 
-def reachable(page: Any, address: str) -> None:
-    """Visit the address as soon as somebody answers there."""
+def wait_for(port: int) -> None:
+    """Until somebody listens there; asked by a socket, since a browser that tries again and again takes the cores."""
     while True:
-        try:
-            page.goto(address, wait_until="commit")
-            return
-        except Exception:  # nobody listens yet
-            time.sleep(0.005)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.005)
 
 
 def measure(browser: Any, home: Path, cache: Path) -> dict[str, float]:
@@ -90,7 +89,8 @@ def measure(browser: Any, home: Path, cache: Path) -> dict[str, float]:
         command, stderr=subprocess.DEVNULL, env={**os.environ, "PHOTOVISION_CACHE": str(cache)}
     ) as ui:
         try:
-            reachable(page, f"http://127.0.0.1:{port}/")
+            wait_for(port)
+            page.goto(f"http://127.0.0.1:{port}/", wait_until="commit")
             page.wait_for_function("document.querySelector('main h1, main h2')")
             found = {"page": time.perf_counter() - began}
             page.goto(f"http://127.0.0.1:{port}/#/browse")
