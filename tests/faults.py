@@ -123,7 +123,7 @@ def _drained(stream: Any) -> None:
 
 
 def mutated(service: Running, count: int, seed: int = 0) -> Figures:
-    """Mutated uploads, half as raw bodies, half in forms; what is answered, and whether memory or files leak."""
+    """Mutated uploads, half in forms, some of these mangled: what is answered, and whether memory or files leak."""
     given = uploads(count, seed)
     warm = max(200, count // 5)
     statuses: Counter[int] = Counter()
@@ -131,7 +131,7 @@ def mutated(service: Running, count: int, seed: int = 0) -> Figures:
     lock = threading.Lock()
 
     def send(client: httpx.Client, number: int, upload: Upload) -> None:
-        status = _send(client, service.url, upload, form=number % 2 == 1)
+        status = _send(client, service.url, upload, form=number % 2 == 1, mangle=number if number % 8 == 7 else None)
         with lock:
             statuses[status] += 1
             if status >= 500 and status != 503:
@@ -160,16 +160,29 @@ def mutated(service: Running, count: int, seed: int = 0) -> Figures:
     }
 
 
-def _send(client: httpx.Client, url: str, upload: Upload, *, form: bool) -> int:
+def _send(client: httpx.Client, url: str, upload: Upload, *, form: bool, mangle: int | None = None) -> int:
     if form:
         boundary = "mutated"
         name = upload.name.encode("utf-8", "replace").replace(b'"', b"%22")
         head = b'--mutated\r\nContent-Disposition: form-data; name="file"; filename="' + name
         head += b'"\r\nContent-Type: ' + upload.type.encode() + b"\r\n\r\n"
+        if mangle is not None:
+            head = _mangled(head, random.Random(mangle))
         body, kind = head + upload.content + b"\r\n--mutated--\r\n", f"multipart/form-data; boundary={boundary}"
     else:
         body, kind = upload.content, upload.type or "image/jpeg"
     return client.post(f"{url}/predict", content=body, headers={"content-type": kind}).status_code
+
+
+def _mangled(head: bytes, rng: random.Random) -> bytes:
+    content = bytearray(head)
+    for _ in range(rng.randrange(1, 8)):
+        place = rng.randrange(len(content))
+        if rng.random() < 0.5:
+            content[place] = rng.randrange(256)
+        else:
+            del content[place : place + rng.randrange(1, 12)]
+    return bytes(content)
 
 
 def broken_requests(service: Running, count: int, seed: int = 0) -> Figures:

@@ -148,6 +148,6 @@ def _file_name(disposition: bytes) -> str | None:
     text = (
         unquote(coded.decode("ascii", "replace"))
         if coded
-        else (name["quoted"] or name["plain"]).decode("utf-8", "replace")
+        else (name["quoted"] or name["plain"] or b"").decode("utf-8", "replace")
     )
     return text[:_MOST_NAME] or None
