@@ -33,6 +33,7 @@ from photovision.tasks.card import model_card
 from photovision.tasks.evaluate import Answers, answer, judge
 from photovision.tasks.material import Material
 from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.remember import remember_unseen
 
 LEAST = 20
 """Validation and test pictures below which no loss can be told."""
@@ -129,7 +130,7 @@ def optimize(
         judged = [answer(one, material.test) for one in made]
         _refuse(names, judged, max_drop, "test")
         report = _report(made, judged, material, names, max_drop)
-        _write(made, report, target)
+        _write(made, report, material, target)
     return report
 
 
@@ -217,7 +218,7 @@ def _proof(model: Recognizer, answers: Answers, material: Material) -> Finding:
     return Finding((), *parts, data={"evaluation": metrics})
 
 
-def _write(made: Sequence[Recognizer], report: Report, target: Path) -> None:
+def _write(made: Sequence[Recognizer], report: Report, material: Material, target: Path) -> None:
     """Put the last model into its place, with the figures of this optimisation instead of the original's."""
     last, document = made[-1], report.to_json()
     before = last.info.get("optimized") or {}
@@ -234,6 +235,7 @@ def _write(made: Sequence[Recognizer], report: Report, target: Path) -> None:
     }
     with new_folder(target) as folder:
         shutil.copytree(last.bundle.path, folder, dirs_exist_ok=True)
+        remember_unseen(last, material.unseen, folder, int((last.info.get("training") or {}).get("seed", 0)))
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
         write_text(folder / "README.md", model_card(info, document))

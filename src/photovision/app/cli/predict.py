@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,8 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 32,
 ) -> None:
     """Name what is in pictures."""
+    # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from photovision.app.pictures import find_pictures
     from photovision.core.errors import UnreadableImage, UsageError
     from photovision.tasks.recognizer import load
