@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from photovision.app.cli.options import (
     Coverage,
@@ -16,6 +19,13 @@ from photovision.app.cli.options import (
     Split,
     Unknown,
 )
+
+if TYPE_CHECKING:
+    from photovision.app.judged import Judged
+    from photovision.core.report import Report
+    from photovision.runtime.bundle import Bundle
+
+    Judge = Callable[[Judged, Callable[[int, int], None]], Report]
 
 
 def evaluate(
@@ -33,17 +43,33 @@ def evaluate(
     """Judge a model on labelled pictures."""
     from photovision.app.cli.output import print_report
     from photovision.app.judged import judged_part
-    from photovision.app.pictures import strangers
     from photovision.app.progress import counted, shown
     from photovision.data.read import read_dataset
-    from photovision.tasks.evaluate import evaluate as judge
-    from photovision.tasks.recognizer import load
+    from photovision.models.ready import bundle_at
+    from photovision.runtime.bundle import read_bundle
 
-    recognizer = load(model, coverage=coverage, false_alarms=false_alarms)
-    others = strangers(unknown) if unknown else None
+    bundle = read_bundle(bundle_at(model))
+    judge = _detector(bundle) if bundle.task == "detect" else _classifier(bundle, unknown, coverage, false_alarms)
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     with shown() as listener:
-        part = judged_part(dataset, recognizer.info, split, counted(listener, "checking pictures"))
-        progress = counted(listener, "judging")
-        report = judge(recognizer, part.dataset, leaked=part.leaked, unknown=others, progress=progress)
+        part = judged_part(dataset, bundle.info, split, counted(listener, "checking pictures"))
+        report = judge(part, counted(listener, "judging"))
     print_report(replace(report, summary=(*report.summary, part.note)), output, as_json)
+
+
+def _classifier(bundle: Bundle, unknown: Path | None, coverage: float | None, false_alarms: float | None) -> Judge:
+    from photovision.app.pictures import strangers
+    from photovision.tasks.evaluate import evaluate as judge
+    from photovision.tasks.recognizer import Recognizer
+
+    recognizer = Recognizer(bundle, coverage=coverage, false_alarms=false_alarms)
+    others = strangers(unknown) if unknown else None
+    return lambda part, progress: judge(recognizer, part.dataset, leaked=part.leaked, unknown=others, progress=progress)
+
+
+def _detector(bundle: Bundle) -> Judge:
+    from photovision.runtime.detector import Detector
+    from photovision.tasks.evaluate_boxes import evaluate_boxes
+
+    detector = Detector(bundle)
+    return lambda part, progress: evaluate_boxes(detector, part.dataset, progress=progress)
