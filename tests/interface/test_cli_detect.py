@@ -74,6 +74,32 @@ def test_boxes_are_drawn_beside_and_nothing_is_overwritten(model: Path, pictures
     assert (pictures / "0.2.boxes.jpg").exists()
 
 
+def test_videos_are_answered_frame_by_frame(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av", reason="needs PyAV: pip install 'photovision[video]'")
+    from photovision.runtime.film import Film
+    from photovision.runtime.video import open_video
+
+    clip, broken, out = tmp_path / "clip.mp4", tmp_path / "broken.mp4", tmp_path / "out"
+    with Film(clip, 10) as film:
+        for number in range(5):
+            x = 16 * number
+            film.add(scene((128, 128), [("red", (x, 32, x + 16, 48))], number), number / 10)
+    broken.write_bytes(clip.read_bytes()[:100])
+    names = [str(pictures / "0.png"), str(clip), str(broken), str(pictures / "1.png")]
+    assert run(["detect", str(model), *names, "--json", "-o", str(out)]) == 2
+    picture, *frames, bad, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "frame" not in picture
+    assert [frame["frame"] for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame["file"] for frame in frames] == [str(clip)] * 5
+    assert [[box["xyxy"][0] for box in frame["boxes"]] for frame in frames] == [[0], [16], [32], [48], [64]]
+    assert list(bad) == ["file", "error"]
+    assert last["file"] == names[-1]
+    with open_video(out / "clip.boxes.mp4") as video:
+        assert len(list(video)) == 5
+
+
 def test_tiles_are_sides_or_sizes(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(pictures / "0.png")
     for tile in ("64", "64x128"):

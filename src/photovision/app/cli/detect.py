@@ -1,28 +1,35 @@
-"""detect: what is where in these pictures? Answers stream in the order of the files."""
+"""detect: what is where in these pictures and videos? Answers stream in the order of the files."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from photovision.runtime.detector import Seen
+    from photovision.core.types import Image
+    from photovision.runtime.detector import Detector, Seen
+    from photovision.runtime.video import Frame
 
-    Say = Callable[[str, Seen], None]
+    Say = Callable[[Seen, Frame | None], None]
+    Look = Callable[[Iterable[str | Image]], Iterator[Seen]]
+
+VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv"))
 
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MODEL] [FILE|FOLDER|PATTERN|-]...",
-        help="A detector's folder, if not the ready one of COCO's 80 classes; then pictures, or '-' for names on"
-        " standard input.",
+        help="A detector's folder, if not the ready one of COCO's 80 classes; then pictures, videos, or '-' for"
+        " names on standard input.",
     ),
 ]
 
@@ -38,7 +45,7 @@ def detect(
     ] = None,
     overlap: Annotated[float, typer.Option(help="Share of a window that its neighbour sees, too, 0 to 0.9.")] = 0.2,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the pictures with their boxes drawn.")
+        Path | None, typer.Option("--output", "-o", help="Folder for pictures and videos with their boxes drawn.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One line a box, with a heading.")] = False,
@@ -52,43 +59,81 @@ def detect(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 8,
 ) -> None:
-    """Tell what is where in pictures."""
+    """Tell what is where in pictures and videos."""
     from photovision.app.cli.output import note
-    from photovision.app.pictures import find_pictures
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle
     from photovision.runtime.detector import Detector
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")
-    folder, pictures = _model_and_pictures(files or [])
+    folder, names = _model_and_names(files or [])
     window = None if tile is None else _size(tile)
     detector = Detector(read_bundle(folder), engine=engine, precision=precision, threshold=threshold)
     say = _json_line if as_json else _csv_lines() if as_csv else _text_line
     draw = None if output is None else _Drawn(output)
     total = unreadable = 0
-    sources = find_pictures(pictures, sys.stdin)
-    for seen in detector.see(sources, batch_size=batch_size, tile=window, overlap=overlap):
-        say(str(seen.file), seen)
-        if draw is not None and seen.found is not None:
-            draw(seen)
-        total += 1
-        unreadable += seen.found is None
+    try:
+        for seen, frame in _answers(names, _looking(detector, batch_size, window, overlap)):
+            say(seen, frame)
+            if draw is not None and seen.found is not None:
+                draw(seen, frame)
+            total += frame is None or frame.index == 0
+            unreadable += seen.found is None
+    finally:
+        if draw is not None:
+            draw.close()
     if unreadable:
         note(f"{unreadable:,} of {total:,} files could not be read")
         raise typer.Exit(2)
 
 
-def _model_and_pictures(files: list[str]) -> tuple[Path, list[str]]:
+def _looking(detector: Detector, batch_size: int, tile: tuple[int, int] | None, overlap: float) -> Look:
+    return lambda sources: detector.see(sources, batch_size=batch_size, tile=tile, overlap=overlap)
+
+
+def _answers(names: list[str], look: Look) -> Iterator[tuple[Seen, Frame | None]]:
+    """What is seen in every picture, and in every frame of a video, in order."""
+    from photovision.app.pictures import find_pictures
+
+    for video, run in groupby(names, lambda name: Path(name).suffix.lower() in VIDEOS):
+        if video:
+            for name in run:
+                yield from _frames(name, look)
+        else:
+            yield from ((seen, None) for seen in look(find_pictures(run, sys.stdin)))
+
+
+def _frames(name: str, look: Look) -> Iterator[tuple[Seen, Frame | None]]:
+    from photovision.core.errors import DataError, UnreadableImage
+    from photovision.runtime.detector import Seen
+    from photovision.runtime.video import open_video
+
+    waiting: deque[Frame] = deque()
+    try:
+        with open_video(name, live=False) as video:
+            for seen in look(_remembered(video, waiting)):
+                yield replace(seen, file=name), waiting.popleft()
+    except DataError as error:
+        yield Seen(name, (0, 0), None, UnreadableImage(str(error))), None
+
+
+def _remembered(frames: Iterable[Frame], waiting: deque[Frame]) -> Iterator[Image]:
+    for frame in frames:
+        waiting.append(frame)
+        yield frame.image
+
+
+def _model_and_names(files: list[str]) -> tuple[Path, list[str]]:
     """The first name is a model where it is a folder that holds one; else the ready detector is taken."""
     from photovision.core.errors import UsageError
     from photovision.models.ready import bundle_at, ready
 
     own = bool(files) and (bundle_at(files[0]) / "bundle.json").is_file()
-    pictures = files[own:]
-    if not pictures:
+    names = files[own:]
+    if not names:
         raise UsageError("give pictures, a folder, a pattern, or '-' to read file names from standard input")
-    return (bundle_at(files[0]) if own else ready()), pictures
+    return (bundle_at(files[0]) if own else ready()), names
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -100,26 +145,30 @@ def _size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
-def _json_line(file: str, seen: Seen) -> None:
-    print(json.dumps(seen.to_json()), flush=True)
+def _json_line(seen: Seen, frame: Frame | None) -> None:
+    told = seen.to_json()
+    if frame is not None:
+        told = {"file": told.pop("file"), "frame": frame.index, "time": round(frame.time, 3), **told}
+    print(json.dumps(told), flush=True)
 
 
 def _csv_lines() -> Say:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "error"])
+    writer.writerow(["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "frame", "error"])
 
-    def say(file: str, seen: Seen) -> None:
+    def say(seen: Seen, frame: Frame | None) -> None:
         if seen.found is None:
-            writer.writerow([file, *[""] * 8, seen.to_json()["error"]])
+            writer.writerow([seen.file, *[""] * 9, seen.to_json()["error"]])
         else:
+            number = "" if frame is None else frame.index
             for box in seen.found.to_json():
-                writer.writerow([file, box["label"], f"{box['score']:.6f}", *box["xyxy"], *seen.size, ""])
+                writer.writerow([seen.file, box["label"], f"{box['score']:.6f}", *box["xyxy"], *seen.size, number, ""])
         sys.stdout.flush()
 
     return say
 
 
-def _text_line(file: str, seen: Seen) -> None:
+def _text_line(seen: Seen, frame: Frame | None) -> None:
     from photovision.app.cli.output import note, printable
 
     if seen.found is None:
@@ -127,18 +176,22 @@ def _text_line(file: str, seen: Seen) -> None:
         return
     counts = Counter(seen.found.names).most_common()
     told = ", ".join(f"{count:,} {printable(name)}" for name, count in counts) or "nothing"
-    print(f"{printable(file)}  {told}", flush=True)
+    at = "" if frame is None else f" at {frame.time:.2f} s"
+    print(f"{printable(str(seen.file))}{at}  {told}", flush=True)
 
 
 class _Drawn:
-    """Writes pictures with their boxes into a folder, under names that no other picture of the run has."""
+    """Writes pictures and videos with their boxes into a folder, under names that no other file of the run has."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._names: Counter[str] = Counter()
+        from photovision.runtime.film import Film
 
-    def __call__(self, seen: Seen) -> None:
-        """Draw one."""
+        self._folder, self._make = folder, Film
+        self._names: Counter[str] = Counter()
+        self._film: Film | None = None
+
+    def __call__(self, seen: Seen, frame: Frame | None) -> None:
+        """Draw one picture or frame."""
         from photovision.core.boxes import draw_regions
         from photovision.core.files import write_bytes
         from photovision.core.image import decode, to_array
@@ -146,8 +199,23 @@ class _Drawn:
 
         assert seen.file is not None
         assert seen.found is not None
-        stem = Path(seen.file).stem
+        if frame is None:
+            picture = draw_regions(to_array(decode(seen.file)), seen.found)
+            write_bytes(self._place(seen.file, "jpg"), jpeg(picture, 90))
+            return
+        if frame.index == 0 or self._film is None:
+            self.close()
+            self._film = self._make(self._place(seen.file, "mp4"))
+        self._film.add(draw_regions(frame.image, seen.found), frame.time)
+
+    def close(self) -> None:
+        """Finish the video that is being written."""
+        if self._film is not None:
+            self._film.close()
+        self._film = None
+
+    def _place(self, file: str, ending: str) -> Path:
+        stem = Path(file).stem
         self._names[stem] += 1
         number = "" if self._names[stem] == 1 else f".{self._names[stem]}"
-        picture = draw_regions(to_array(decode(seen.file)), seen.found)
-        write_bytes(self.folder / f"{stem}{number}.boxes.jpg", jpeg(picture, 90))
+        return self._folder / f"{stem}{number}.boxes.{ending}"
