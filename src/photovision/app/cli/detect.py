@@ -34,33 +34,39 @@ Sources = Annotated[
 ]
 
 
+Threshold = Annotated[
+    float | None, typer.Option(help="Least score of a box, 0 to 1; default: the model's, one a class.")
+]
+Tile = Annotated[
+    str | None,
+    typer.Option(metavar="H[xW]", help="Look through windows of this size, too: finds small objects."),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder for pictures and videos with their boxes drawn.")
+]
+EngineName = Annotated[
+    Literal["auto", "openvino", "onnxruntime"],
+    typer.Option(help="What runs the network: auto, openvino, onnxruntime."),
+]
+Arithmetic = Annotated[
+    Literal["f32", "bf16"] | None,
+    typer.Option(help="Arithmetic: f32 or bf16; default: the fastest of this machine."),
+]
+
+
 def detect(
     files: Sources = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Least score of a box, 0 to 1; default: the model's, one a class.")
-    ] = None,
-    tile: Annotated[
-        str | None,
-        typer.Option(metavar="H[xW]", help="Look through windows of this size, too: finds small objects."),
-    ] = None,
+    threshold: Threshold = None,
+    tile: Tile = None,
     overlap: Annotated[float, typer.Option(help="Share of a window that its neighbour sees, too, 0 to 0.9.")] = 0.2,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for pictures and videos with their boxes drawn.")
-    ] = None,
+    output: Output = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One line a box, with a heading.")] = False,
-    engine: Annotated[
-        Literal["auto", "openvino", "onnxruntime"],
-        typer.Option(help="What runs the network: auto, openvino, onnxruntime."),
-    ] = "auto",
-    precision: Annotated[
-        Literal["f32", "bf16"] | None,
-        typer.Option(help="Arithmetic: f32 or bf16; default: the fastest of this machine."),
-    ] = None,
+    engine: EngineName = "auto",
+    precision: Arithmetic = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 8,
 ) -> None:
     """Tell what is where in pictures and videos."""
-    from photovision.app.cli.output import note
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle
     from photovision.runtime.detector import Detector
@@ -71,10 +77,17 @@ def detect(
     window = None if tile is None else _size(tile)
     detector = Detector(read_bundle(folder), engine=engine, precision=precision, threshold=threshold)
     say = _json_line if as_json else _csv_lines() if as_csv else _text_line
+    _tell(_answers(names, _looking(detector, batch_size, window, overlap)), say, output)
+
+
+def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, output: Path | None) -> None:
+    """Print what is seen and draw it where that is wanted; exit code 2 where something could not be read."""
+    from photovision.app.cli.output import note
+
     draw = None if output is None else _Drawn(output)
     total = unreadable = 0
     try:
-        for seen, frame in _answers(names, _looking(detector, batch_size, window, overlap)):
+        for seen, frame in answers:
             say(seen, frame)
             if draw is not None and seen.found is not None:
                 draw(seen, frame)
