@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import served
 from pictures import make_folder
-from test_page import check_access
+from test_ui_page import check_access
 
 from photovision.core.page import write_report
 from photovision.core.report import Report
