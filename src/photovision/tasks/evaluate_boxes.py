@@ -26,7 +26,7 @@ from photovision.trust.detection_errors import KINDS, MEANING, Breakdown, break_
 
 Progress = Callable[[int, int], None]
 
-LEAST = 0.01
+LEAST = 0.001
 """Boxes below this score are not asked for: average precision wants low ones, but those count next to nothing."""
 SHOWN = 12
 _SIDE = 420
