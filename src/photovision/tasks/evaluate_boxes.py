@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 LEAST = 0.001
 """Boxes below this score are not asked for: average precision wants low ones, but those count next to nothing."""
-SHOWN = 12
+SHOWN = 9
 _SIDE = 420
 
 
@@ -178,8 +178,8 @@ def _story(metrics: dict[str, Metric], broken: Breakdown, looked: Looked) -> tup
     return (
         f"Mean average precision is {percent(metrics['map'].value)} over overlaps of .5 to .95, and"
         f" {percent(metrics['map50'].value)} at .5 ({count(len(looked.samples), 'picture')}).",
-        f"What costs most is {worst} ({MEANING[worst]}): without it, mAP at .5 would be"
-        f" {percent(broken.costs[worst])} higher.",
+        f"The costliest kind of error is '{worst}', {MEANING[worst]}: without it, mAP at .5 would be"
+        f" {percent(broken.ap50 + broken.costs[worst])}.",
         f"The number of boxes in a picture is off by {percent(metrics['count_error'].value)} on average.",
     )
 
@@ -212,7 +212,7 @@ def _error_table(broken: Breakdown, looked: Looked) -> Table:
 
 
 def _worst(looked: Looked, broken: Breakdown) -> Figure | None:
-    """The pictures with the surest errors: truth on the left, answer on the right."""
+    """The pictures with the surest errors, each with its truth and with the answer."""
     cost = np.zeros(len(looked.pairs))
     for mistake in broken.mistakes:
         if mistake.kind == "missed":
@@ -220,26 +220,28 @@ def _worst(looked: Looked, broken: Breakdown) -> Figure | None:
         elif looked.shown(mistake.picture)[mistake.row]:
             cost[mistake.picture] += mistake.score
     order = [int(row) for row in np.argsort(-cost, kind="stable")[:SHOWN] if cost[row] > 0]
-    pictures = [drawn for row in order if (drawn := _drawn(looked, broken, row)) is not None]
+    pictures = [drawn for row in order for drawn in _drawn(looked, broken, row)]
     if not pictures:
         return None
-    note = "Left the truth, right the answer. Look for wrong or missing boxes in the truth first."
+    note = "Each picture twice: its truth, then the answer. Look for wrong or missing boxes in the truth first."
     return Figure("Worst mistakes", pictures=tuple(pictures), note=note)
 
 
-def _drawn(looked: Looked, broken: Breakdown, row: int) -> tuple[bytes, str] | None:
+def _drawn(looked: Looked, broken: Breakdown, row: int) -> list[tuple[bytes, str]]:
+    """The truth and the answer, each with its caption; nothing where the picture cannot be read any more."""
     sample, pair = looked.samples[row], looked.pairs[row]
     try:
         image = to_array(decode(sample.image)) if isinstance(sample.image, Path) else sample.image
     except UnreadableImage:
-        return None
+        return []
     kept = looked.shown(row)
     assert pair.found.scores is not None
     found = Detections(pair.found.boxes[kept], pair.found.labels[kept], looked.classes, pair.found.scores[kept])
-    both = np.concatenate([draw_regions(image, regions, _SIDE) for regions in (pair.truth, found)], axis=1)
     wrong = [m for m in broken.mistakes if m.picture == row and (m.kind == "missed" or kept[m.row])]
     told = ", ".join(f"{n} {kind}" for kind in KINDS if (n := sum(one.kind == kind for one in wrong)))
-    return jpeg(both), f"{told}\n{sample.id}"
+    captions = (f"true: {count(len(pair.truth), 'object')}\n{sample.id}", f"said: {told}\n{sample.id}")
+    drawn = (jpeg(draw_regions(image, regions, _SIDE)) for regions in (pair.truth, found))
+    return list(zip(drawn, captions, strict=True))
 
 
 def _warnings(looked: Looked, dataset: Dataset, matches: Matches) -> list[str]:

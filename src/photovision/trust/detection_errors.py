@@ -22,7 +22,7 @@ RIGHT, NEAR = 0.5, 0.1
 """From this overlap on a box is right; below the second it has nothing to do with the object."""
 KINDS = ("localisation", "classification", "both", "duplicate", "background", "missed")
 MEANING = {
-    "localisation": "right class, but the box fits badly (overlap of .1 to .5)",
+    "localisation": "right class, but the box fits badly, with an overlap of .1 to .5",
     "classification": "a good box of the wrong class",
     "both": "wrong class, and the box fits badly",
     "duplicate": "a second box on an object that has one",
