@@ -49,15 +49,20 @@ class Augment:
 
     def __call__(self, picture: Pillow.Image, preprocess: Preprocess, rng: np.random.Generator) -> Image:
         """One view: uint8 RGB at the preprocessing's size."""
-        view = preprocess.resize(picture, self._box(picture.size, rng))
+        view = preprocess.resize(picture, self.window(picture.size, rng))
         flipped = self.flip and rng.random() < 0.5
-        factors = rng.uniform(1 - self.jitter, 1 + self.jitter, len(_ENHANCERS))
-        if self.jitter:
-            jittered = Pillow.fromarray(view)
-            for enhancer, factor in zip(_ENHANCERS, factors, strict=True):
-                jittered = enhancer(jittered).enhance(float(factor))
-            view = np.asarray(jittered)
+        view = self.recolour(view, rng)
         return self.disturb(np.ascontiguousarray(view[:, ::-1]) if flipped else view, rng)
+
+    def recolour(self, view: Image, rng: np.random.Generator) -> Image:
+        """A view in another brightness, contrast and saturation: uint8 (H, W, 3)."""
+        factors = rng.uniform(1 - self.jitter, 1 + self.jitter, len(_ENHANCERS))
+        if not self.jitter:
+            return view
+        jittered = Pillow.fromarray(view)
+        for enhancer, factor in zip(_ENHANCERS, factors, strict=True):
+            jittered = enhancer(jittered).enhance(float(factor))
+        return np.asarray(jittered)
 
     @property
     def disturbs(self) -> bool:
@@ -73,7 +78,7 @@ class Augment:
             view = corrupt(view, name, int(rng.integers(1, _WORST + 1)), int(rng.integers(2**63)))
         return view
 
-    def _box(self, size: tuple[int, int], rng: np.random.Generator) -> Box:
+    def window(self, size: tuple[int, int], rng: np.random.Generator) -> Box:
         """A random window (Inception's random resized crop), clipped to the picture."""
         width, height = size
         area = rng.uniform(self.scale, 1.0)

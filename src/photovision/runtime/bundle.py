@@ -37,7 +37,7 @@ _NEEDED = {
 _KINDS = {
     "classify": ("a classifier", "what a picture shows", "photovision predict"),
     "detect": ("a detector", "what is where in a picture", "photovision detect"),
-    "segment": ("a segmenter", "the class of every pixel", "photovision segment"),
+    "segment": ("a segmenter", "the class of every pixel", "photovision predict"),
 }
 
 

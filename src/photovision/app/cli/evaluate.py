@@ -49,7 +49,9 @@ def evaluate(
     from photovision.runtime.bundle import read_bundle
 
     bundle = read_bundle(bundle_at(model))
-    judge = _detector(bundle) if bundle.task == "detect" else _classifier(bundle, unknown, coverage, false_alarms)
+    judges = {"detect": _detector, "segment": _segmenter}
+    own = judges.get(bundle.task)
+    judge = _classifier(bundle, unknown, coverage, false_alarms) if own is None else own(bundle)
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     with shown() as listener:
         part = judged_part(dataset, bundle.info, split, counted(listener, "checking pictures"))
@@ -73,3 +75,11 @@ def _detector(bundle: Bundle) -> Judge:
 
     detector = Detector(bundle)
     return lambda part, progress: evaluate_boxes(detector, part.dataset, progress=progress)
+
+
+def _segmenter(bundle: Bundle) -> Judge:
+    from photovision.runtime.segmenter import Segmenter
+    from photovision.tasks.evaluate_masks import evaluate_masks
+
+    segmenter = Segmenter(bundle)
+    return lambda part, progress: evaluate_masks(segmenter, part.dataset, progress=progress)

@@ -8,6 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,6 +18,7 @@ from photovision.app.cli.options import Coverage, FalseAlarms, Model
 if TYPE_CHECKING:
     from photovision.core.errors import UnreadableImage
     from photovision.core.types import Classes
+    from photovision.tasks.recognizer import Recognizer
 
     Answer = Classes | UnreadableImage
     Say = Callable[[str, Answer], None]
@@ -28,6 +30,16 @@ Files = Annotated[
 TopK = Annotated[
     int | None, typer.Option(min=1, help="Classes to name; default: 1, in --json and --csv 5.", show_default=False)
 ]
+Runs = Annotated[
+    Literal["auto", "openvino", "onnxruntime"], typer.Option(help="What runs the network: auto, openvino, onnxruntime.")
+]
+Arithmetic = Annotated[
+    Literal["f32", "bf16"] | None,
+    typer.Option(help="Arithmetic: f32 or bf16; default: what passed the parity check."),
+]
+Masks = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder for masks, of a model that tells classes of pixels.")
+]
 
 
 def predict(
@@ -36,36 +48,46 @@ def predict(
     top_k: TopK = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a heading.")] = False,
-    engine: Annotated[
-        Literal["auto", "openvino", "onnxruntime"],
-        typer.Option(help="What runs the network: auto, openvino, onnxruntime."),
-    ] = "auto",
-    precision: Annotated[
-        Literal["f32", "bf16"] | None,
-        typer.Option(help="Arithmetic: f32 or bf16; default: what passed the parity check."),
-    ] = None,
+    engine: Runs = "auto",
+    precision: Arithmetic = None,
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 32,
+    output: Masks = None,
 ) -> None:
-    """Name what is in pictures."""
+    """Name what is in pictures; of a model that tells classes of pixels, how much of each there is."""
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from photovision.app.cli.segment import tell_masks
     from photovision.app.pictures import find_pictures
-    from photovision.core.errors import UnreadableImage, UsageError
+    from photovision.core.errors import UsageError
+    from photovision.runtime.bundle import read_bundle
     from photovision.tasks.recognizer import load
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")
     if not files:
         raise UsageError("give pictures, a folder, a pattern, or '-' to read file names from standard input")
+    bundle = read_bundle(model)
+    if bundle.task == "segment":
+        if as_csv:
+            raise UsageError("--csv is for classes of pictures: use --json for a model that tells classes of pixels")
+        tell_masks(bundle, files, output, as_json=as_json, engine=engine, precision=precision, batch_size=batch_size)
+        return
+    if output is not None:
+        raise UsageError("--output is for models that tell classes of pixels: leave it out")
     recognizer = load(model, engine=engine, precision=precision, coverage=coverage, false_alarms=false_alarms)
     most = min(top_k or (5 if as_json or as_csv else 1), len(recognizer.classes))
     say = _json_lines(most) if as_json else _csv_lines(most, recognizer.multilabel) if as_csv else _text_lines(most)
+    _tell(recognizer, find_pictures(files, sys.stdin), say, batch_size)
+
+
+def _tell(recognizer: Recognizer, files: Iterable[str], say: Say, batch_size: int) -> None:
+    from photovision.core.errors import UnreadableImage
+
     waiting: deque[str] = deque()
     total = unreadable = 0
-    names = _remembered(find_pictures(files, sys.stdin), waiting)
-    for answer in recognizer.stream(names, batch_size=batch_size):
+    for answer in recognizer.stream(_remembered(files, waiting), batch_size=batch_size):
         say(waiting.popleft(), answer)
         total += 1
         unreadable += isinstance(answer, UnreadableImage)

@@ -1,0 +1,102 @@
+"""What `predict` says and writes with a model that tells classes of pixels: shares of the picture, and masks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+    from photovision.runtime.bundle import Bundle
+    from photovision.runtime.segmenter import Scene
+    from photovision.runtime.session import Engine, Precision
+
+
+def tell_masks(
+    bundle: Bundle,
+    files: list[str],
+    output: Path | None,
+    *,
+    as_json: bool,
+    engine: Engine,
+    precision: Precision | None,
+    batch_size: int,
+) -> None:
+    """Print a line a picture, and write masks into a folder where one is given.
+
+    Written are indexed PNG files NAME.png, whose values are the numbers of the classes; of models that tell objects
+    apart also objects/NAME.png of 16 bits, a number for every object. Pictures of the same name are numbered.
+    """
+    from photovision.app.pictures import find_pictures
+    from photovision.runtime.segmenter import Segmenter
+
+    segmenter = Segmenter(bundle, engine=engine, precision=precision)
+    taken: set[str] = set()
+    total = unreadable = 0
+    for scene in segmenter.see(find_pictures(files, sys.stdin), batch_size=batch_size):
+        total += 1
+        unreadable += scene.found is None
+        if scene.found is not None and output is not None:
+            _write(scene, output, _free_name(Path(scene.file or "picture").stem, taken))
+        _say(scene, as_json)
+    if unreadable:
+        print(f"photovision: {unreadable:,} of {total:,} files could not be read", file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def _say(scene: Scene, as_json: bool) -> None:
+    from photovision.app.cli.output import note, printable
+
+    said = scene.to_json()
+    if as_json:
+        print(json.dumps(said), flush=True)
+        return
+    if "error" in said:
+        note(str(scene.error))
+        return
+    shares = sorted(said["areas"].items(), key=lambda pair: -pair[1])
+    told = ", ".join(f"{printable(name)} {100 * share:.1f} %" for name, share in shares)
+    objects = f"  {said['objects']:,} objects" if "objects" in said else ""
+    print(f"{printable(str(scene.file))}{objects}  {told}", flush=True)
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    taken.add(name)
+    return name
+
+
+def _write(scene: Scene, output: Path, name: str) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from photovision.core.boxes import colour_of
+    from photovision.core.errors import DataError
+
+    assert scene.found is not None
+    mask = Image.fromarray(scene.found.labels.astype(np.uint8))
+    mask.putpalette([value for label in range(256) for value in colour_of(label)])
+    _save(mask, output / f"{name}.png")
+    if scene.numbers is not None:
+        if int(scene.numbers.max()) > np.iinfo(np.uint16).max:
+            raise DataError(f"{scene.file} holds more than 65,535 objects, which a mask of 16 bits cannot number")
+        _save(Image.fromarray(scene.numbers.astype(np.uint16)), output / "objects" / f"{name}.png")
+
+
+def _save(mask: Pillow.Image, path: Path) -> None:
+    import io
+
+    from photovision.core.files import write_bytes
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    mask.save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,277 @@
+"""Segmenter: a model that tells the class of every pixel, and which pixels are one object. It runs without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image as Pillow
+
+from photovision.core.errors import ModelError, UnreadableImage, UsageError
+from photovision.core.image import decode
+from photovision.core.parallel import in_order
+from photovision.core.preprocess import Box
+from photovision.core.regions import Detections, LabelMap, Segmentation
+from photovision.core.types import check_image
+from photovision.runtime.bundle import Bundle
+from photovision.runtime.instances import detections, separate
+from photovision.runtime.session import Engine, Precision, Session, open_session
+from photovision.runtime.stream import Source
+from photovision.runtime.tiles import Tiling
+
+OUTPUTS = ("classes", "depth")
+"""Outputs of a segmenter's graph: float32 (N, C, h, w), and where objects are told apart float32 (N, 1, h, w)."""
+OVERLAP = 0.25
+"""Share of a window that its neighbour sees, too: what lies at a border is decided by the one that sees around it."""
+_BAND = 4_000_000  # pixels that are enlarged at a time
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What a segmenter says of one picture.
+
+    Attributes:
+        file: where the picture came from; None for arrays and bytes.
+        size: (H, W) of the upright picture in pixels; (0, 0) of an unreadable one.
+        found: the class of every pixel; None where it could not be read.
+        numbers: int32 (H, W), the same for the pixels of one object, 0 for none; None where objects are not told apart.
+        objects: the objects, in the order of their numbers; None likewise.
+        error: why it could not be read, or None.
+    """
+
+    file: str | None
+    size: Size
+    found: Segmentation | None
+    numbers: LabelMap | None = None
+    objects: Detections | None = None
+    error: UnreadableImage | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"file", "size": [h, w], "areas": {class: share}}`, and "objects", their number; or `{"file", "error"}`."""
+        if self.found is None:
+            return {"file": self.file, "error": str(self.error).removeprefix(f"{self.file}: ")}
+        counts = np.bincount(self.found.labels.ravel(), minlength=len(self.found.classes)) / self.found.labels.size
+        areas = {name: round(float(share), 6) for name, share in zip(self.found.classes, counts, strict=True) if share}
+        counted = {} if self.objects is None else {"objects": len(self.objects)}
+        return {"file": self.file, "size": list(self.size), "areas": areas, **counted}
+
+
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """What the network says of every pixel: the class, how sure it is, and how deep inside an object, 0 to 255."""
+
+    labels: np.ndarray
+    sure: np.ndarray
+    depth: np.ndarray | None
+
+
+class Segmenter:
+    """A trained segmenter.
+
+    Args:
+        bundle: where it lives on disk, already checked.
+        engine: which library runs the graph.
+        precision: arithmetic; None takes what the bundle's parity check allows on this machine.
+
+    Raises:
+        ModelError: the bundle is not a segmenter's.
+
+    Example: `photovision.load("nuclei-model").predict("slide.png").labels`.
+    """
+
+    def __init__(self, bundle: Bundle, *, engine: Engine = "auto", precision: Precision | None = None) -> None:
+        bundle.expect("segment")
+        self.bundle = bundle
+        self.classes = bundle.classes
+        self.preprocess = bundle.preprocess
+        self.instances = bool(bundle.info.get("instances"))
+        self.tile = _tile_of(bundle)
+        self._engine: Engine = engine
+        self._precision = precision
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The whole of bundle.json."""
+        return self.bundle.info
+
+    @cached_property
+    def session(self) -> Session:
+        """The loaded graph; opened at first use."""
+        precision = self._precision or cast("Precision | None", self.bundle.precision)
+        return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS)
+
+    def predict(self, images: Source | Sequence[Source]) -> Segmentation | list[Segmentation]:
+        """The class of every pixel of one picture, or of each of a list, at the size of the upright picture.
+
+        Args:
+            images: a path, the bytes of a picture file, a uint8 RGB array (H, W, 3), or a list of such; an array
+                (N, H, W, 3) counts as a list.
+
+        Raises:
+            UnreadableImage: a picture cannot be decoded; use `see` to go on over such files.
+        """
+        single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
+        sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
+        for source in sources:
+            if not isinstance(source, (str, Path, bytes)):
+                check_image(source, "predict")
+        answers = []
+        for scene in self.see(sources):
+            if scene.found is None:
+                raise cast("UnreadableImage", scene.error)
+            answers.append(scene.found)
+        return answers[0] if single else answers
+
+    def objects(self, image: Source) -> Detections:
+        """The objects of one picture with their masks; raises UsageError for a model that does not tell them apart."""
+        if not self.instances:
+            raise UsageError(f"{self.bundle.path} tells classes of pixels, not objects: train it on masks of objects")
+        scene = next(iter(self.see([image])))
+        if scene.objects is None:
+            raise cast("UnreadableImage", scene.error)
+        return scene.objects
+
+    def see(self, sources: Iterable[Source], *, batch_size: int = 8, tile: Size | None = None) -> Iterator[Scene]:
+        """Answer any number of pictures in order, a few of them in memory at a time, whole.
+
+        Args:
+            sources: paths, contents of picture files, or uint8 RGB arrays (H, W, 3).
+            batch_size: windows a call of the network.
+            tile: (H, W) of the windows that a picture is seen through, in its pixels; None: as the model was trained.
+
+        Raises:
+            UsageError: tile is below 16 pixels.
+            ModelError: the graph is damaged or not a segmenter's.
+        """
+        chosen = tile or self.tile
+        tiling = None if chosen is None else Tiling(chosen, OVERLAP)
+        for source, picture in in_order(sources, _opened, ahead=2):
+            file = str(source) if isinstance(source, (str, Path)) else None
+            if isinstance(picture, UnreadableImage):
+                yield Scene(file, (0, 0), None, error=picture)
+                continue
+            yield self._scene(file, picture, self._pixels(picture, tiling, batch_size))
+
+    def _scene(self, file: str | None, picture: Pillow.Image, pixels: _Pixels) -> Scene:
+        size = picture.height, picture.width
+        found = Segmentation(pixels.labels.astype(np.int32), self.classes)
+        if pixels.depth is None:
+            return Scene(file, size, found)
+        least = int(self.info.get("least_area", 1))
+        numbers = separate(pixels.labels > 0, pixels.depth, least)
+        # What is too small to be an object is background, too.
+        found = Segmentation(np.where(numbers > 0, pixels.labels, 0).astype(np.int32), self.classes)
+        return Scene(file, size, found, numbers, detections(numbers, pixels.labels, pixels.sure, self.classes[1:]))
+
+    def _pixels(self, picture: Pillow.Image, tiling: Tiling | None, batch_size: int) -> _Pixels:
+        """Every window decides about the middle part of it, up to halfway into what its neighbours see, too."""
+        size = picture.height, picture.width
+        whole = (0.0, 0.0, float(size[1]), float(size[0]))
+        windows = (tiling.windows(size) if tiling is not None else []) or [whole]
+        labels, sure = np.zeros(size, dtype=np.uint8), np.zeros(size, dtype=np.uint8)
+        depth = np.zeros(size, dtype=np.uint8) if self.instances else None
+        owned = _owned(windows, size)
+        for start in range(0, len(windows), batch_size):
+            part = windows[start : start + batch_size]
+            images = np.stack([self.preprocess.resize(picture, window) for window in part])
+            outputs = self._checked(self.session.run(images))
+            for row, window in enumerate(part):
+                _fill(labels, sure, outputs["classes"][row], window, owned[start + row])
+                if depth is not None:
+                    _fill_depth(depth, outputs["depth"][row, 0], window, owned[start + row])
+        return _Pixels(labels, sure, depth)
+
+    def _checked(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        probs, depth = outputs.get("classes"), outputs.get("depth")
+        right = probs is not None and probs.ndim == 4 and probs.shape[1] == len(self.classes)
+        if not right or (self.instances and (depth is None or depth.ndim != 4)):
+            more = " and depth (N, 1, h, w)" if self.instances else ""
+            raise ModelError(
+                f"{self.bundle.graph} should give classes (N, {len(self.classes)}, h, w){more}, but does not: copy or"
+                " train the bundle again"
+            )
+        return outputs
+
+    def __repr__(self) -> str:
+        return f"Segmenter({str(self.bundle.path)!r}, {len(self.classes)} classes)"
+
+
+def enlarged(values: np.ndarray, window: Box, part: tuple[int, int, int, int]) -> np.ndarray:
+    """A map (h, w) over a window of a picture, at the pixels of a part of that window: float32 (bottom - top, ...).
+
+    Args:
+        values: float32 (h, w).
+        window: (left, top, right, bottom) that the map lies over, in pixels.
+        part: (left, top, right, bottom) in whole pixels, inside the window.
+    """
+    across, down = values.shape[1] / (window[2] - window[0]), values.shape[0] / (window[3] - window[1])
+    box = (
+        (part[0] - window[0]) * across,
+        (part[1] - window[1]) * down,
+        min((part[2] - window[0]) * across, values.shape[1]),
+        min((part[3] - window[1]) * down, values.shape[0]),
+    )
+    size = part[2] - part[0], part[3] - part[1]
+    picture = Pillow.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+    return np.asarray(picture.resize(size, Pillow.Resampling.BILINEAR, box=box))
+
+
+def _fill(
+    labels: np.ndarray, sure: np.ndarray, probs: np.ndarray, window: Box, part: tuple[int, int, int, int]
+) -> None:
+    """Write the most probable class of every pixel of a part, and its probability times 255; band by band."""
+    left, top, right, bottom = part
+    rows = max(1, _BAND // max(right - left, 1))
+    for start in range(top, bottom, rows):
+        end = min(start + rows, bottom)
+        best = np.full((end - start, right - left), -1.0, dtype=np.float32)
+        name = np.zeros(best.shape, dtype=np.uint8)
+        for number, plane in enumerate(probs):
+            value = enlarged(plane, window, (left, start, right, end))
+            better = value > best
+            best[better], name[better] = value[better], number
+        labels[start:end, left:right] = name
+        sure[start:end, left:right] = (255 * np.clip(best, 0, 1)).round()
+
+
+def _fill_depth(depth: np.ndarray, values: np.ndarray, window: Box, part: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = part
+    depth[top:bottom, left:right] = (255 * np.clip(enlarged(values, window, part), 0, 1)).round()
+
+
+def _owned(windows: Sequence[Box], size: Size) -> list[tuple[int, int, int, int]]:
+    """The part of every window that it decides about: (left, top, right, bottom); together they are the picture."""
+    across, down = (_borders(sorted({(w[i], w[i + 2]) for w in windows}), size[1 - i]) for i in (0, 1))
+    return [(across[w[0]][0], down[w[1]][0], across[w[0]][1], down[w[1]][1]) for w in windows]
+
+
+def _borders(spans: list[tuple[float, float]], side: int) -> dict[float, tuple[int, int]]:
+    """Start of a span -> from where to where it decides: up to the middle of what it shares with the next one."""
+    cuts = [0, *(round((end + start) / 2) for (_, end), (start, _) in pairwise(spans)), side]
+    return {start: (cuts[at], cuts[at + 1]) for at, (start, _) in enumerate(spans)}
+
+
+def _tile_of(bundle: Bundle) -> Size | None:
+    tile = bundle.info.get("tile")
+    if tile is None:
+        return None
+    if not isinstance(tile, list) or len(tile) != 2 or not all(isinstance(v, int) and 16 <= v <= 8192 for v in tile):
+        raise ModelError(
+            f"{bundle.path}: the tile of a segmenter should be two sides of 16 to 8192 pixels, got {tile!r}"
+        )
+    return tile[0], tile[1]
+
+
+def _opened(source: Source) -> Pillow.Image | UnreadableImage:
+    if isinstance(source, np.ndarray):
+        return Pillow.fromarray(source)
+    try:
+        return decode(source)
+    except UnreadableImage as error:
+        return error

@@ -1,0 +1,247 @@
+"""Evaluate a segmenter: its masks held against the truth, class by class, with the worst pictures first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from photovision.core.boxes import draw_regions
+from photovision.core.drawing import percent
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.image import decode, to_array
+from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
+from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.system import provenance
+from photovision.core.thumbnail import jpeg
+from photovision.core.types import Sample
+from photovision.data.dataset import Dataset, Problem
+from photovision.data.formats.masks import BACKGROUND, flatten
+from photovision.runtime.segmenter import Scene, Segmenter
+from photovision.tasks.story import count, listed
+from photovision.trust.segmentation import (
+    confusion_of,
+    instance_scores,
+    matched,
+    outline,
+    outline_scores,
+    overlap,
+)
+
+Progress = Callable[[int, int], None]
+SHOWN = 12
+_SIDE = 420
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How a segmenter's answers on N pictures compare with the truth.
+
+    Attributes:
+        samples: the pictures that could be read.
+        confusions: int64 (N, C, C), pixels by true and stated class.
+        outlines: float (N, T, 2), boundary F1 and surface distance of the T classes but the background.
+        counts: int64 (N, 3), objects found, said too many, missed; None where objects are not told apart.
+        problems: pictures that could not be read or have no fitting mask.
+    """
+
+    samples: tuple[Sample, ...]
+    confusions: np.ndarray
+    outlines: np.ndarray
+    counts: np.ndarray | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def badness(self) -> np.ndarray:
+        """float (N,): 1 less the instance F1, or less the mean IoU of the classes that occur, of every picture."""
+        if self.counts is not None:
+            hits, spare, missed = self.counts.T
+            return np.asarray(1 - 2 * hits / np.maximum(2 * hits + spare + missed, 1))
+        right = np.einsum("ncc->nc", self.confusions)
+        union = self.confusions.sum(1) + self.confusions.sum(2) - right
+        return np.asarray(1 - (right / np.maximum(union, 1)).sum(1) / np.maximum((union > 0).sum(1), 1))
+
+
+def evaluate_masks(segmenter: Segmenter, dataset: Dataset, *, progress: Progress | None = None) -> Report:
+    """Hold a segmenter's masks against the truth.
+
+    Args:
+        segmenter: the model.
+        dataset: pictures with a class for every pixel, or with a mask for every object; their classes must be among
+            the model's, in any order.
+        progress: called with (pictures done, N).
+
+    Returns:
+        A report of kind "evaluate"; `metrics`: "miou", "dice", "boundary_f1", "surface_distance", and where objects are
+        told apart those of `trust.segmentation.instance_scores`; all with intervals over pictures.
+
+    Raises:
+        DataError: a class is unknown to the model, no picture has masks, or nothing could be read.
+    """
+    judged = judge(segmenter, dataset, progress)
+    figures = overlap(judged.confusions, segmenter.classes, background_of(segmenter.classes))
+    metrics = {name: figures[name] for name in ("miou", "dice")} | outline_scores(judged.outlines)
+    if judged.counts is not None:
+        metrics |= instance_scores(judged.counts)
+    worst = _worst(segmenter, judged)
+    return Report(
+        kind="evaluate",
+        title=f"How well the segmenter does on {count(len(judged.samples), 'picture')}",
+        summary=_story(metrics, judged),
+        metrics=metrics,
+        tables=(_class_table(figures, segmenter.classes, judged),),
+        figures=() if worst is None else (worst,),
+        warnings=tuple(_warnings(judged)),
+        provenance={
+            "model": {"backbone": (segmenter.info.get("backbone") or {}).get("name")},
+            "data": {"fingerprint": dataset.fingerprint, "pictures": len(dataset), "source": dataset.source},
+            **provenance(),
+        },
+        data={
+            "task": "segment",
+            "classes": list(segmenter.classes),
+            "confusion": judged.confusions.sum(0).tolist(),
+            "unreadable": [{"id": problem.id, "message": problem.message} for problem in judged.problems],
+        },
+    )
+
+
+def judge(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None) -> Judged:
+    """Ask a segmenter about every picture with masks; raises DataError as `evaluate_masks` does."""
+    told = [sample for sample in dataset.samples if sample.regions is not None]
+    if not told:
+        raise DataError("the data has no masks: an evaluation of a segmenter needs them")
+    names = {name for sample in told if sample.regions is not None for name in sample.regions.classes}
+    if strange := sorted(names - set(segmenter.classes)):
+        raise DataError(f"the segmenter does not know {listed(strange)}: give data whose classes are among its own")
+    samples, rows, problems = [], [], []
+    things = [number for number in range(len(segmenter.classes)) if number != background_of(segmenter.classes)]
+    for done, (sample, scene) in enumerate(zip(told, segmenter.see(sample.image for sample in told), strict=True), 1):
+        try:
+            rows.append(_compared(segmenter, sample, scene, things))
+            samples.append(sample)
+        except DataError as error:
+            problems.append(Problem(sample.id, "unreadable", str(error)))
+        if progress:
+            progress(done, len(told))
+    if not rows:
+        raise DataError(f"none of the {len(told):,} pictures could be judged ({problems[0].message}): check the files")
+    confusions, outlines, counts = zip(*rows, strict=True)
+    numbered = np.stack([row for row in counts if row is not None]) if segmenter.instances else None
+    return Judged(tuple(samples), np.stack(confusions), np.stack(outlines), numbered, tuple(problems))
+
+
+def background_of(classes: tuple[str, ...]) -> int | None:
+    """The number of the class that is called "background", or None."""
+    return classes.index(BACKGROUND) if BACKGROUND in classes else None
+
+
+def truth_of(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) -> tuple[LabelMap, LabelMap | None]:
+    """The class of every pixel in the model's numbering, int32 (H, W), and the numbers of objects where there are any.
+
+    Raises:
+        DataError: the masks are of another size than the picture.
+    """
+    regions = sample.regions
+    assert regions is not None
+    table = np.full(IGNORE + 1, IGNORE, dtype=np.int32)
+    own = [classes.index(name) for name in regions.classes]
+    if isinstance(regions, Segmentation):
+        table[: len(own)] = own
+        labels, numbers = table[regions.labels], None
+    else:
+        assert isinstance(regions, Detections)
+        numbers, found = flatten(regions, size)
+        table[: len(own) + 1] = [0, *own]
+        labels = table[found]
+        if regions.crowd is not None:
+            crowded = np.isin(numbers, np.flatnonzero(regions.crowd) + 1)
+            labels[crowded], numbers[crowded] = IGNORE, 0
+    if labels.shape != size:
+        raise DataError(f"{sample.id}: its mask has {labels.shape} pixels (H, W), the picture {size}: make them fit")
+    return labels, None if numbers is None else numbers.astype(np.int32)
+
+
+def _compared(
+    segmenter: Segmenter, sample: Sample, scene: Scene, things: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    if scene.found is None:
+        assert scene.error is not None
+        raise scene.error
+    labels, numbers = truth_of(sample, segmenter.classes, scene.size)
+    said, judged = scene.found.labels, labels != IGNORE
+    fits = [outline(labels == number, (said == number) & judged) for number in things]
+    counts = None
+    if scene.numbers is not None:
+        counts = np.zeros(3, np.int64) if numbers is None else np.array(matched(numbers, scene.numbers * judged))
+    return (
+        confusion_of(labels, said, len(segmenter.classes)),
+        np.array([(fit.f1, fit.distance) for fit in fits]).reshape(-1, 2),
+        counts,
+    )
+
+
+def _story(metrics: dict[str, Metric], judged: Judged) -> tuple[str, ...]:
+    told = [
+        f"Masks overlap the truth by {percent(metrics['miou'].value)} (mean IoU) and {percent(metrics['dice'].value)}"
+        f" (Dice) on {count(len(judged.samples), 'picture')}."
+    ]
+    if "surface_distance" in metrics:
+        told.append(
+            f"Outlines are right for {percent(metrics['boundary_f1'].value)} of their length; 95 of 100 of their pixels"
+            f" are at most {metrics['surface_distance'].value:.1f} pixels off, on average."
+        )
+    if judged.counts is not None:
+        hits, spare, missed = judged.counts.sum(0).tolist()
+        told.append(
+            f"Of {count(hits + missed, 'object')}, {hits:,} were found with more than half of their union;"
+            f" {spare:,} more were said (F1 {percent(metrics['instance_f1'].value)})."
+        )
+    return tuple(told)
+
+
+def _class_table(figures: dict[str, Metric], classes: tuple[str, ...], judged: Judged) -> Table:
+    pixels = judged.confusions.sum((0, 2))
+    shares = pixels / max(int(pixels.sum()), 1)
+    rows = [
+        (name, Metric(float(shares[number])), figures[f"iou_{name}"], figures[f"dice_{name}"])
+        for number, name in enumerate(classes)
+        if f"iou_{name}" in figures
+    ]
+    rows.sort(key=lambda row: row[2].value)
+    note = "Pooled over all pixels; intervals by a bootstrap over pictures. Worst first."
+    return Table("By class", ("class", "share of pixels", "IoU", "Dice"), tuple(rows), note)
+
+
+def _worst(segmenter: Segmenter, judged: Judged) -> Figure | None:
+    """The worst pictures: truth on the left, answer on the right."""
+    badness = judged.badness
+    order = [int(row) for row in np.argsort(-badness, kind="stable")[:SHOWN]]
+    drawn = []
+    for row in order:
+        sample = judged.samples[row]
+        try:
+            image = to_array(decode(sample.image)) if isinstance(sample.image, Path) else sample.image
+        except UnreadableImage:
+            continue
+        scene = next(iter(segmenter.see([image])))
+        answer = scene.found if scene.objects is None else scene.objects
+        assert sample.regions is not None
+        assert answer is not None
+        both = [draw_regions(image, regions, _SIDE) for regions in (sample.regions, answer)]
+        what = "F1 of objects" if judged.counts is not None else "mean IoU"
+        drawn.append((jpeg(np.concatenate(both, axis=1)), f"{what} {percent(1 - badness[row])}\n{sample.id}"))
+    note = "Left the truth, right the answer. Look for wrong or missing masks in the truth first."
+    return Figure("Worst pictures", pictures=tuple(drawn), note=note) if drawn else None
+
+
+def _warnings(judged: Judged) -> list[str]:
+    found = []
+    if judged.problems:
+        names = listed([problem.id for problem in judged.problems])
+        found.append(f"{count(len(judged.problems), 'picture')} could not be judged and count nowhere: {names}.")
+    if len(judged.samples) < 100:
+        found.append(f"These figures rest on {count(len(judged.samples), 'picture')} only: the intervals are wide.")
+    return found
