@@ -189,7 +189,7 @@ def _class_table(matches: Matches, by_class: dict[str, Metric], looked: Looked) 
     objects = dict(zip(matches.classes, matches.objects.tolist(), strict=True))
     order = sorted(by_class, key=lambda name: by_class[name].value)
     rows = tuple((name, objects[name], by_class[name], limits[name]) for name in order)
-    note = "Intervals by a bootstrap over all pictures; n: pictures with such objects. Worst first."
+    note = "Intervals by a bootstrap over all pictures, where a class has at least 10 objects. Worst first."
     return Table("By class", ("class", "objects", "average precision", "threshold"), rows, note)
 
 

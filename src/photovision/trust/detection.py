@@ -31,7 +31,7 @@ MOST = 100
 """Boxes of a class that count in one picture, the most probable ones."""
 N_BOOT = 300
 FEW = 10
-"""A class with fewer objects shares its threshold with the others like it."""
+"""A class with fewer objects shares its threshold with the others like it, and has no interval of its own."""
 _AREAS = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10))
 _RECALLS = np.linspace(0, 1, 101)
 _CHUNK = 2_000_000
@@ -141,7 +141,7 @@ def scores(matches: Matches, *, n_boot: int = N_BOOT, seed: int = 0) -> tuple[di
     Returns:
         The figures: "map" (mean over classes and overlaps .5 to .95), "map50", "map75", "map_small", "map_medium",
         "map_large" (left out where there are no such objects), "recall" (at most 100 boxes a picture and class); and
-        the average precision of every class that has objects.
+        the average precision of every class that has objects, with an interval where there are at least FEW.
     """
     weights = _weights(matches.pictures, n_boot, seed)
     whole = np.stack([one.precisions(weights) for one in matches.by["all"]])  # (C, 1 + B, 10)
@@ -153,7 +153,8 @@ def scores(matches: Matches, *, n_boot: int = N_BOOT, seed: int = 0) -> tuple[di
     recalls = [one.recall for one in matches.by["all"] if one.objects.any()]
     metrics["recall"] = Metric(float(np.mean(recalls)), n=matches.pictures)
     by_class = {
-        name: _metric(values, int((one.objects > 0).sum()))
+        # The bootstrap of a handful of objects knows only what they are like: no interval is better than a wrong one.
+        name: _metric(values if one.objects.sum() >= FEW else values[:1], int((one.objects > 0).sum()))
         for name, values, one in zip(matches.classes, found["map"], matches.by["all"], strict=True)
         if one.objects.any()
     }

@@ -86,6 +86,7 @@ def test_figures_are_those_of_the_reference(seed: int) -> None:
     for name, value in zip(names, expected[:6], strict=True):
         assert metrics[name].value == pytest.approx(value, abs=1e-9), name
     assert metrics["recall"].value == pytest.approx(expected[8], abs=1e-9)
+    assert all(one.low is not None for one in by_class.values())
     assert np.mean([one.value for one in by_class.values()]) == pytest.approx(expected[0], abs=1e-9)
 
 
@@ -114,6 +115,7 @@ def test_perfect_and_silent_detectors() -> None:
     metrics, by_class = scores(match([Pair(there, perfect)], CLASSES))
     assert metrics["map"].value == pytest.approx(1)
     assert set(by_class) == {"cat", "dog"}
+    assert by_class["cat"].low is None
     assert "map_large" not in metrics
     silent, _ = scores(match([Pair(there, said())], CLASSES))
     assert silent["map"].value == silent["recall"].value == 0
