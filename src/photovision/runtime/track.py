@@ -29,7 +29,8 @@ _PLACE, _SPEED = (
     1 / 20,
     1 / 160,
 )  # standard deviations as shares of the box's height, as in SORT, DeepSORT and ByteTrack
-_OTHER_CLASS = 0.2  # what a change of class costs: detectors waver between car and truck, seldom between car and person
+_OTHER_CLASS = 0.1  # what a change of class costs: detectors waver between car and truck, seldom between car and person
+_BY_SCORE = 0.25  # how much of a match hangs on the score; ByteTrack's 1 fits detectors whose true boxes score near 1
 _SAME_OBJECT = 0.7  # a detection that overlaps so much with a tracked one is that one under another class
 
 
@@ -178,7 +179,9 @@ class Tracker:
             (~known, strong, 0.7, True),
         ):
             rows, columns = np.flatnonzero(which & ~taken), np.flatnonzero(candidates & (owners < 0))
-            near = overlap(tracks.boxes[rows], found.boxes[columns]) * (scores[columns] if weighed else 1.0)
+            near = overlap(tracks.boxes[rows], found.boxes[columns]) * (
+                1 - _BY_SCORE * (1 - scores[columns]) if weighed else 1.0
+            )
             own = tracks.votes[rows].argmax(1)[:, None] if len(rows) else np.zeros((0, 1))
             a, b = assign(1 - near + _OTHER_CLASS * (own != found.labels[columns]) * (near > 0), limit)
             owners[columns[b]], taken[rows[a]] = rows[a], True
