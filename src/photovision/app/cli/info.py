@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from photovision.app.cli.options import Json, Model
 
+_ANSWERS = {"detect": "boxes with classes", "segment": "a class for every pixel"}
+
 
 def info(model: Model, as_json: Json = False) -> None:
     """Show what a model is, what it learnt from, how good it is, and its licences."""
@@ -22,7 +24,7 @@ def info(model: Model, as_json: Json = False) -> None:
     print_rows(
         [
             ("classes", f"{len(classes)} ({names})"),
-            ("answers", "any number of classes" if bundle.multilabel else "one class"),
+            ("answers", _ANSWERS.get(bundle.task) or ("any number of classes" if bundle.multilabel else "one class")),
             ("network", f"{backbone.get('name')}, weights {backbone.get('weights')}"),
             ("rung", str(told.get("chosen"))),
             ("input", " x ".join(map(str, bundle.preprocess.size)) + " pixels"),
