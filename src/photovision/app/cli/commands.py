@@ -27,6 +27,7 @@ from photovision.app.cli.record import app as record
 from photovision.app.cli.serve import serve
 from photovision.app.cli.train import train
 from photovision.app.cli.ui import ui
+from photovision.app.cli.watch import watch
 from photovision.app.cli.weights import app as weights
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
@@ -36,6 +37,7 @@ for command in (
     evaluate,
     predict,
     detect,
+    watch,
     check,
     compare,
     audit,

@@ -1,0 +1,152 @@
+"""watch: what moves how in a video, a folder of frames, a camera or a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photovision.app.cli.options import Json
+
+if TYPE_CHECKING:
+    from photovision.core.types import Image
+    from photovision.runtime.detector import Detector
+
+    Detect = Callable[[Sequence[Image]], Any]
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A video, a folder of frames, a camera (0, /dev/video0) or an address (rtsp://...)."
+    ),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="A detector's folder, if not the ready one of COCO's classes."),
+]
+Lines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--line",
+        metavar="[NAME:]x1,y1,x2,y2",
+        help="Count what crosses a line; pixels, or shares of the frame where all are at most 1. May be repeated.",
+    ),
+]
+Zones = Annotated[
+    list[str] | None,
+    typer.Option("--zone", metavar="NAME:x,y;x,y;x,y...", help="Count what is in an area. May be repeated."),
+]
+Film = Annotated[Path | None, typer.Option("--output", "-o", help="Write an MP4 with what was seen drawn over it.")]
+
+
+def watch(
+    source: Source,
+    model: Model = None,
+    line: Lines = None,
+    zone: Zones = None,
+    only: Annotated[list[str] | None, typer.Option("--class", help="Follow this class only. May be repeated.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score from which on an object is followed; default: the model's."),
+    ] = None,
+    events: Annotated[Path | None, typer.Option(help="Add events to this file, as JSON Lines.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Add events to this SQLite file.")] = None,
+    output: Film = None,
+    every: Annotated[int, typer.Option(min=1, help="Look at every so many frames.")] = 1,
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds of the video.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Follow objects through a video: count what crosses lines and stays in zones; Ctrl-C ends it with its summary."""
+    import numpy as np
+
+    from photovision.app.cli.output import print_json
+    from photovision.app.progress import counted, shown
+    from photovision.models.ready import bundle_at, ready
+    from photovision.runtime.bundle import read_bundle
+    from photovision.runtime.detector import Detector
+    from photovision.tasks.watch import LOW, Asked
+    from photovision.tasks.watch import watch as look
+
+    lines = dict(_line(text, number) for number, text in enumerate(line or (), 1))
+    zones = dict(_zone(text) for text in zone or ())
+    bundle = read_bundle(ready() if model is None else bundle_at(model))
+    detector = Detector(bundle, threshold=LOW)
+    high = float(np.median(Detector(bundle).thresholds)) if threshold is None else threshold
+    classes = _known(detector, tuple(only or ()))
+    asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds)
+    with shown() as listener:
+        progress = counted(listener, "watching")
+        found = look(source, _predict(detector), asked, events=events, record=record, output=output, progress=progress)
+    if as_json:
+        print_json(found)
+    else:
+        _tell(found)
+
+
+def _predict(detector: Detector) -> Detect:
+    return lambda images: detector.predict(list(images))
+
+
+def _known(detector: Detector, classes: tuple[str, ...]) -> tuple[str, ...]:
+    from photovision.core.errors import UsageError
+
+    if strange := [name for name in classes if name not in detector.classes]:
+        raise UsageError(f"--class {strange[0]} is not one of the model's classes: {', '.join(detector.classes[:20])}")
+    return classes
+
+
+def _line(text: str, number: int) -> tuple[str, Any]:
+    name, _, numbers = text.rpartition(":")
+    values = _numbers(numbers, text)
+    if len(values) != 4:
+        raise _wrong("--line", "x1,y1,x2,y2 or NAME:x1,y1,x2,y2", text)
+    return name or f"line {number}", ((values[0], values[1]), (values[2], values[3]))
+
+
+def _zone(text: str) -> tuple[str, Any]:
+    name, _, numbers = text.rpartition(":")
+    corners = [_numbers(corner, text) for corner in numbers.split(";") if corner.strip()]
+    if not name or len(corners) < 3 or any(len(corner) != 2 for corner in corners):
+        raise _wrong("--zone", "NAME:x,y;x,y;x,y with three corners or more", text)
+    return name, tuple((x, y) for x, y in corners)
+
+
+def _numbers(text: str, whole: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise _wrong("--line or --zone", "numbers with commas between them", whole) from None
+
+
+def _wrong(flag: str, wanted: str, text: str) -> Exception:
+    from photovision.core.errors import UsageError
+
+    return UsageError(f"{flag} should be {wanted}, got '{text}'")
+
+
+def _tell(found: dict[str, Any]) -> None:
+    from photovision.app.cli.output import print_rows, print_story
+
+    speed = "" if found["frames_per_second"] is None else f", {found['frames_per_second']:g} frames/s"
+    print(f"{found['frames']:,} frames in {found['seconds']:.1f} s{speed}; {found['tracks']:,} objects followed")
+    if found["lines"]:
+        print_rows([(name, f"{n['left']} left", f"{n['right']} right") for name, n in found["lines"].items()])
+    if found["zones"]:
+        print_rows(
+            [
+                (name, f"{n['entered']} entered", f"most at once {n['most_at_once']}", f"mean stay {_stay(n)}")
+                for name, n in found["zones"].items()
+            ]
+        )
+    odd = {name: found[name] for name in ("corrupt", "dropped", "reconnects") if found[name]}
+    if odd:
+        print("  ".join(f"{name} {number:,}" for name, number in odd.items()))
+    print_story((), found["warnings"])
+    if found["interrupted"]:
+        print("Interrupted; what was seen until then is counted and written.")
+
+
+def _stay(zone: dict[str, Any]) -> str:
+    return "–" if zone["mean_dwell_s"] is None else f"{zone['mean_dwell_s']:.1f} s"
