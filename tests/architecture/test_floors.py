@@ -16,7 +16,7 @@ CORE_MAY = {"numpy", "PIL", "photovision", "__future__"}
 CORE_MAY_INSIDE = {"jinja2", "markupsafe"}
 TORCH = {"torch", "torchvision", "timm", "accelerate"}
 TRAINING = {"classify", "climb", "finetune", "finish", "frozen", "scratch", "train", "work", "handcrafted"}
-TRAINING |= {"prune", "distill"}
+TRAINING |= {"prune", "distill", "detect", "train_boxes", "segment", "train_masks"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -1,9 +1,9 @@
 """Feeds: what the loop learns from, batch by batch.
 
 A batch is a dict of tensors: `inputs` (uint8 pictures (N, H, W, 3) or float feature maps (N, C, H, W)), `targets`
-float32 (N, C), soft labels that sum to 1 for single-label data, and `positions` int64 (N,) of the samples. Which
-samples make up batch k of epoch e, and how each is varied, depends on (seed, e, k) alone, so a run can be resumed at
-any batch, and shared among processes: each takes its contiguous part of every global batch.
+float32 (N, C), soft labels that sum to 1 for single-label data, or (N, M, 5), boxes, and `positions` int64 (N,) of the
+samples. Which samples make up batch k of epoch e, and how each is varied, depends on (seed, e, k) alone, so a run can
+be resumed at any batch, and shared among processes: each takes its contiguous part of every global batch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,6 +35,15 @@ class Feed(Protocol):
 
     def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
         """The inputs at these positions, varied as the epoch and the seed say; epoch -1 means not varied."""
+        ...
+
+
+@runtime_checkable
+class Moving(Protocol):
+    """A feed whose truth moves with what is varied of the inputs, such as boxes in mirrored pictures."""
+
+    def truth(self, positions: np.ndarray, epoch: int, seed: int) -> Floats:
+        """The targets at these positions in the views that `take` gives for the same arguments."""
         ...
 
 
@@ -72,7 +81,8 @@ def batches(
     """This process's batches of one epoch from batch `start` on, made ahead of time by one thread."""
     parts = [share.of(row) for row in order(len(feed.targets), epoch, seed, batch_size, weights)[start:]]
     for positions, inputs in in_order(parts, lambda rows: feed.take(rows, epoch, seed), workers=1, ahead=3):
-        targets = torch.from_numpy(feed.targets[positions])
+        truth = feed.truth(positions, epoch, seed) if isinstance(feed, Moving) else feed.targets[positions]
+        targets = torch.from_numpy(truth)
         yield {"inputs": inputs, "targets": targets, "positions": torch.from_numpy(positions)}
 
 
