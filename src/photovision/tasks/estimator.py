@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.types import Floats, Image, check_image
 from photovision.data.read import dataset_from_arrays
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.recognizer import Recognizer, load
 
 Pictures = Sequence[str | Path | np.ndarray] | np.ndarray
 
@@ -70,7 +70,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset = dataset_from_arrays(_upright(X), codes, names)
         folder = Path(tempfile.mkdtemp(prefix="photovision-"))
         weakref.finalize(self, shutil.rmtree, folder, True)
-        self.model_: Recognizer = train(
+        train(
             dataset,
             folder / "model",
             minutes=self.minutes,
@@ -79,6 +79,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             size=self.size,
             seed=self.seed,
         )
+        self.model_: Recognizer = load(folder / "model")
         self.classes_ = classes
         return self
 

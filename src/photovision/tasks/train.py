@@ -18,6 +18,7 @@ from photovision.data.read import read_dataset
 from photovision.learn.log import Listener, Progress, Tracker, open_trackers, silent
 from photovision.models.backbones import Source, choose
 from photovision.models.weights import require_commercial
+from photovision.runtime.detector import Detector
 from photovision.tasks.classify import Classify
 from photovision.tasks.climb import Climb, Options, Reached
 from photovision.tasks.fair import Fairness, values_of
@@ -28,6 +29,7 @@ from photovision.tasks.handcrafted import Handcrafted, climb_handcrafted, mirror
 from photovision.tasks.material import gather
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.scratch import climb_scratch
+from photovision.tasks.train_boxes import run as run_boxes
 from photovision.tasks.vary import climb_variants, planned
 from photovision.tasks.work import Work
 
@@ -51,12 +53,13 @@ def train(
     robust: tuple[str, ...] = (),
     commercial: bool = False,
     listener: Listener = silent,
-) -> Recognizer:
-    """Turn pictures into a proved recogniser.
+) -> Recognizer | Detector:
+    """Turn pictures into a proved recogniser, and pictures with boxes into a detector.
 
     Handcrafted features come first, so that the report can say what deep learning bought; then frozen pretrained
     features; then fine-tuning from the head downwards, or learning from scratch. The rung that validates best is kept,
-    calibrated, exported, compared with its export, and judged once on pictures that took no part.
+    calibrated, exported, compared with its export, and judged once on pictures that took no part. Detectors are learned
+    in one step, see `photovision.models.detector`, and are proved in the same way.
 
     Args:
         data: a folder, a table, or a Dataset; see `photovision.read_dataset`.
@@ -95,8 +98,17 @@ def train(
     return run(data if isinstance(data, Dataset) else read_dataset(data), Path(output), options, listener)
 
 
-def run(dataset: Dataset, output: Path, options: Options, listener: Listener = silent) -> Recognizer:
+def run(dataset: Dataset, output: Path, options: Options, listener: Listener = silent) -> Recognizer | Detector:
     """`train` with all options, also those that only the command line offers."""
+    if dataset.task == "segment":
+        raise DataError("classes of pixels cannot be learned yet: give pictures with labels or boxes")
+    if dataset.task == "detect":
+        with _tracking(options, output) as trackers:
+            return run_boxes(dataset, output, options, listener, trackers)
+    return _run(dataset, output, options, listener)
+
+
+def _run(dataset: Dataset, output: Path, options: Options, listener: Listener) -> Recognizer:
     started, meter = time.monotonic(), Meter()
     if any(sample.target is None for sample in dataset.samples):
         raise DataError("training needs a label for every picture; some have none: complete the table or the folders")

@@ -1,0 +1,115 @@
+"""A feed of pictures with boxes, or of what the lower part of a detector says of them.
+
+A frozen lower part is run by the fast runtime on views that are new every epoch: on a CPU that costs a fraction of what
+training the part above costs, and stored views would be few.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from photovision.core.image import read_header
+from photovision.core.parallel import in_order
+from photovision.core.preprocess import Preprocess
+from photovision.core.regions import Detections
+from photovision.core.types import Floats, Image, Sample
+from photovision.data.augment import load_pixels
+from photovision.data.box_views import BoxView, Draw, open_whole, truth_of
+from photovision.models.assign import NOTHING
+from photovision.runtime.session import Session
+
+
+class BoxFeed:
+    """Pictures varied anew every epoch, their boxes with them.
+
+    Args:
+        samples: pictures with `Detections`; those without count as empty.
+        preprocess: what the network expects.
+        view: what is varied.
+        workers: threads.
+        lower: the frozen part, with the output "maps"; None gives pictures.
+
+    Attributes:
+        targets: float32 (N, M, 5), class and box of every object in pixels of the input, as they are without variation;
+            rows of NOTHING fill up.
+    """
+
+    targets: Floats
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        preprocess: Preprocess,
+        view: BoxView,
+        workers: int,
+        lower: Session | None = None,
+    ) -> None:
+        self.samples, self.preprocess, self.view = samples, preprocess, view
+        self.workers, self.lower = workers, lower
+        self._busy = threading.Lock()
+        self.sizes = sizes_of(samples)
+        self.most = max([1, *(len(found_in(sample)) for sample in samples)])
+        rows = [
+            truth_of(found_in(s), _whole(size), preprocess.size) for s, size in zip(samples, self.sizes, strict=True)
+        ]
+        self.targets = self._filled(rows)
+
+    def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
+        """uint8 pictures (N, H, W, 3), or maps float32 (N, C, h, w) of the lower part."""
+
+        def view(position: int) -> Image:
+            sample = self.samples[position]
+            if epoch < 0:
+                return load_pixels(sample, self.preprocess)
+            picture, size = open_whole(sample, self.preprocess)
+            rng = np.random.default_rng((seed, epoch, position))
+            return self.view(picture, size, found_in(sample), self.preprocess, rng)[0]
+
+        images = np.stack([image for _, image in in_order(map(int, positions), view, self.workers)])
+        if self.lower is None:
+            return torch.from_numpy(images)
+        with self._busy:  # a session answers one call at a time; batches are made ahead in another thread
+            return torch.from_numpy(np.array(self.lower.run(images)["maps"], dtype=np.float32))
+
+    def truth(self, positions: np.ndarray, epoch: int, seed: int) -> Floats:
+        """float32 (N, M, 5), as `targets`, of the views that `take` gives."""
+        if epoch < 0:
+            return np.asarray(self.targets[positions], dtype=np.float32)
+        rows = []
+        for position in map(int, positions):
+            # The window and the mirroring are drawn first of all, so the pixels are not needed here.
+            draw: Draw = self.view.draw(self.sizes[position], np.random.default_rng((seed, epoch, position)))
+            rows.append(draw.truth(found_in(self.samples[position]), self.preprocess))
+        return self._filled(rows)
+
+    def _filled(self, rows: Sequence[Floats]) -> Floats:
+        filled = np.full((len(rows), self.most, 5), NOTHING, dtype=np.float32)
+        for target, row in zip(filled, rows, strict=True):
+            target[: len(row)] = row
+        return filled
+
+
+def found_in(sample: Sample) -> Detections:
+    """The truth of a sample; without objects where it has none."""
+    if isinstance(sample.regions, Detections):
+        return sample.regions
+    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+
+
+def _whole(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    return 0.0, 0.0, float(size[1]), float(size[0])
+
+
+def sizes_of(samples: Sequence[Sample]) -> list[tuple[int, int]]:
+    """(H, W) of every picture, upright, from the heads of their files."""
+    return [
+        read_header(sample.image.read_bytes()).size
+        if isinstance(sample.image, Path)
+        else (sample.image.shape[0], sample.image.shape[1])
+        for sample in samples
+    ]

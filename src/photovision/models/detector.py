@@ -1,0 +1,214 @@
+"""A detector without anchors: a backbone, a small feature pyramid, and heads that say at every place what is there.
+
+After FCOS (Tian et al. 2019) and feature pyramid networks (Lin et al. 2017): every place of three maps, at 1/8, 1/16
+and 1/32 of the input's resolution, gives the probability of every class and its distances to the four sides of the
+object it belongs to. What is probable is made to mean well placed, too (see `photovision.models.assign`), so that no
+further output is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from photovision.core.errors import UsageError
+from photovision.core.preprocess import Preprocess
+from photovision.models.backbones import Source, create
+from photovision.models.chain import chain
+from photovision.models.export import Normalise
+
+STRIDES = (8, 16, 32)
+"""Pixels of the input from one place of a map to the next."""
+MOST = 300
+"""Places that a detector tells of, the most probable ones."""
+_WIDTH = 64
+_GROUPS = 8
+_RARE = (
+    0.01  # the probability at which every place starts: nearly all places hold nothing (Lin et al. 2017, focal loss)
+)
+_FARTHEST = 6.0  # of the logarithm of a distance in strides
+
+
+def _smooth(channels: int, width: int = _WIDTH) -> nn.Sequential:
+    # Groups, for batches of a few large pictures have no statistics to speak of.
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.GroupNorm(_GROUPS, width), nn.ReLU(inplace=True)
+    )
+
+
+class Pyramid(nn.Module):
+    """Maps of three resolutions that know of each other: coarse ones are enlarged and added to finer ones."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(count, _WIDTH, 1, bias=False), nn.GroupNorm(_GROUPS, _WIDTH)) for count in channels
+        )
+        self.smooth = nn.ModuleList(_smooth(_WIDTH) for _ in channels)
+
+    def forward(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """float (N, 64, h, w) for every map (N, C, h, w), the finest first."""
+        found: list[torch.Tensor] = []
+        above: torch.Tensor | None = None
+        for level in range(len(maps) - 1, -1, -1):
+            value = self.lateral[level](maps[level])
+            if above is not None:
+                value = value + functional.interpolate(above, size=value.shape[2:], mode="nearest")
+            above = value
+            found.insert(0, self.smooth[level](value))
+        return found
+
+
+class Head(nn.Module):
+    """The same two towers of convolutions over every map: what is there, and how far it reaches."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.naming = nn.Sequential(_smooth(_WIDTH), _smooth(_WIDTH), nn.Conv2d(_WIDTH, classes, 3, padding=1))
+        self.placing = nn.Sequential(_smooth(_WIDTH), _smooth(_WIDTH), nn.Conv2d(_WIDTH, 4, 3, padding=1))
+        self.scale = nn.Parameter(torch.ones(len(STRIDES)))
+        last, sides = self.naming[-1], self.placing[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert isinstance(sides, nn.Conv2d)
+        assert last.bias is not None
+        assert sides.bias is not None
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.constant_(last.bias, -math.log((1 - _RARE) / _RARE))
+        nn.init.normal_(sides.weight, std=0.01)
+        nn.init.constant_(sides.bias, math.log(2.0))
+
+    def forward(self, maps: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 (N, P, C) and distances float32 (N, P, 4) in pixels: left, top, right, bottom."""
+        logits, sides = [], []
+        for level, value in enumerate(maps):
+            logits.append(self.naming(value).float().flatten(2).transpose(1, 2))
+            spread = (self.placing(value).float() * self.scale[level]).clamp(max=_FARTHEST)
+            sides.append(spread.exp().flatten(2).transpose(1, 2) * STRIDES[level])
+        return torch.cat(logits, 1), torch.cat(sides, 1)
+
+
+class Upper(nn.Module):
+    """The part that always learns: from the map at 1/8 to what is where.
+
+    In training it gives float32 (N, P, 4 + C) for every place: its box, x1, y1, x2, y2 in pixels of the input, and
+    logits.
+    In evaluation the MOST most probable places of these, most probable first.
+    """
+
+    places: torch.Tensor
+
+    def __init__(self, stages: nn.ModuleList, channels: tuple[int, ...], size: tuple[int, int], classes: int) -> None:
+        super().__init__()
+        self.stages, self.pyramid, self.head = stages, Pyramid(channels), Head(classes)
+        self.register_buffer("places", places_of(size), persistent=False)
+
+    def forward(self, finest: torch.Tensor) -> torch.Tensor:
+        """From the map float (N, K, H / 8, W / 8) on."""
+        maps = [finest]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        logits, sides = self.head(self.pyramid(maps))
+        middles = self.places[:, :2]
+        boxes = torch.cat([middles - sides[..., :2], middles + sides[..., 2:]], dim=2)
+        found = torch.cat([boxes, logits], dim=2)
+        if self.training:
+            return found
+        best = logits.amax(2).topk(min(MOST, logits.shape[1]), dim=1).indices
+        return found.gather(1, best[:, :, None].expand(-1, -1, found.shape[2]))
+
+
+class Detector(nn.Module):
+    """Normalised pictures float (N, 3, H, W) -> boxes and logits, see `Upper`.
+
+    Args:
+        source: the backbone with its weights; both sides of its input multiples of 32.
+        classes: C.
+
+    Raises:
+        UsageError: the backbone is no chain of stages with maps at 1/8, 1/16 and 1/32.
+    """
+
+    def __init__(self, source: Source, classes: int) -> None:
+        super().__init__()
+        size = source.preprocess.size
+        if size[0] % STRIDES[-1] or size[1] % STRIDES[-1]:
+            raise UsageError(f"the size of a detector should be a multiple of {STRIDES[-1]}, got {size}")
+        network = create(source, 0)
+        facts = {f["reduction"]: f["module"] for f in getattr(network, "feature_info", ())}
+        links = chain(network, size) or []
+        ends = [next((i for i, link in enumerate(links) if link.name == facts.get(s)), None) for s in STRIDES]
+        if not all(ends) or any(links[end or 0].shape[1] * s != size[0] for end, s in zip(ends, STRIDES, strict=True)):
+            raise UsageError(
+                f"{source.backbone} has no maps of three resolutions in a row, which detection needs: choose a"
+                " convolutional backbone, such as resnet18"
+            )
+        cuts = [0, *((end or 0) + 1 for end in ends)]
+        parts = [nn.Sequential(*(link.module for link in links[a:b])) for a, b in pairwise(cuts)]
+        channels = tuple(links[cut - 1].shape[0] for cut in cuts[1:])
+        self.lower = parts[0]
+        self.upper = Upper(nn.ModuleList(parts[1:]), channels, size, classes)
+        self.shape = (channels[0], size[0] // STRIDES[0], size[1] // STRIDES[0])
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """See `Upper`."""
+        found: torch.Tensor = self.upper(self.lower(inputs))
+        return found
+
+
+class Lower(nn.Module):
+    """uint8 (N, H, W, 3) -> the map float32 (N, K, H / 8, W / 8) that a detector's upper part learns from."""
+
+    def __init__(self, network: Detector, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.normalise, self.lower = Normalise(preprocess), network.lower
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+        """Run the lower part."""
+        return (self.lower(self.normalise(images)),)
+
+
+class BoxDecider(nn.Module):
+    """The whole way from pixels to boxes with calibrated probabilities.
+
+    Outputs: `boxes` float32 (N, K, 4), x1, y1, x2, y2 in pixels of the input, and `scores` float32 (N, K, C), for the K
+    most probable places. Places are not yet objects: several may tell of one.
+
+    Args:
+        network: trained.
+        preprocess: what it expects.
+        slope, shift: (C,) each; the probability of a class is the logistic function of slope * logit + shift.
+    """
+
+    outputs = ("boxes", "scores")
+    slope: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, network: Detector, preprocess: Preprocess, slope: list[float], shift: list[float]) -> None:
+        super().__init__()
+        self.normalise, self.network = Normalise(preprocess), network
+        self.register_buffer("slope", torch.tensor(slope, dtype=torch.float32), persistent=False)
+        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decide on a batch uint8 (N, H, W, 3)."""
+        found = self.network(self.normalise(images))
+        return found[..., :4], (found[..., 4:] * self.slope + self.shift).sigmoid()
+
+
+def places_of(size: tuple[int, int]) -> torch.Tensor:
+    """float32 (P, 3): x and y of the middle of every place in pixels, and its stride; row by row, finest map first.
+
+    Example:
+        >>> places_of((32, 32)).shape, places_of((32, 32))[-1].tolist()
+        (torch.Size([21, 3]), [16.0, 16.0, 32.0])
+    """
+    found = []
+    for stride in STRIDES:
+        rows, columns = (torch.arange(side // stride) * stride + stride / 2 for side in size)
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        found.append(torch.stack([x, y, torch.full_like(x, stride)], dim=-1).reshape(-1, 3))
+    return torch.cat(found).float()

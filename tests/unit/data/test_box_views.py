@@ -1,0 +1,70 @@
+"""Boxes follow their pixels through every view."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from boxed import boxed
+from PIL import Image as Pillow
+
+from photovision.core.preprocess import Preprocess
+from photovision.core.regions import Detections
+from photovision.data.augment import Augment
+from photovision.data.box_views import UNJUDGED, BoxView, open_whole, truth_of
+
+PREPROCESS = Preprocess((160, 192))
+
+
+def marked(box: tuple[int, int, int, int], size: tuple[int, int] = (120, 200)) -> tuple[Pillow.Image, Detections]:
+    """A black picture with one white box, and its truth."""
+    image = np.zeros((*size, 3), np.uint8)
+    x1, y1, x2, y2 = box
+    image[y1:y2, x1:x2] = 255
+    return Pillow.fromarray(image), Detections(np.float32([box]), np.array([3], np.int64))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_box_stays_on_its_pixels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = int(rng.integers(0, 120)), int(rng.integers(0, 60))
+    picture, found = marked((x, y, x + int(rng.integers(30, 80)), y + int(rng.integers(30, 60))))
+    view = BoxView(Augment(scale=0.3, jitter=0), turn=bool(seed % 2))
+    image, truth = view(picture, (120, 200), found, PREPROCESS, np.random.default_rng(seed))
+    white = image[..., 0] > 127
+    if not white.any():
+        assert len(truth) == 0 or truth[0, 0] == UNJUDGED
+        return
+    rows, columns = np.flatnonzero(white.any(1)), np.flatnonzero(white.any(0))
+    seen = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    if len(truth):  # a scrap at the border is dropped
+        assert np.abs(truth[0, 1:] - seen).max() <= 1.5
+
+
+def test_the_draw_alone_gives_the_truth_of_the_view() -> None:
+    sample, view = boxed(5), BoxView(Augment(scale=0.4), turn=True)
+    picture, size = open_whole(sample, PREPROCESS)
+    assert isinstance(sample.regions, Detections)
+    for seed in range(10):
+        _, truth = view(picture, size, sample.regions, PREPROCESS, np.random.default_rng(seed))
+        drawn = view.draw(size, np.random.default_rng(seed)).truth(sample.regions, PREPROCESS)
+        np.testing.assert_array_equal(truth, drawn)
+
+
+def test_what_is_cut_off_or_a_crowd_is_not_judged() -> None:
+    crowd = np.array([False, False, True])
+    found = Detections(
+        np.float32([[0, 0, 20, 20], [60, 0, 100, 40], [40, 40, 60, 60]]), np.array([0, 1, 0]), crowd=crowd
+    )
+    rows = truth_of(found, (15, 0, 100, 85), (85, 85))
+    assert rows[:, 0].tolist() == [UNJUDGED, 1, UNJUDGED]
+    assert rows[1, 1:].tolist() == [45, 0, 85, 40]
+
+
+def test_a_smaller_decoded_picture_has_the_same_boxes() -> None:
+    picture, found = marked((40, 20, 120, 80))
+    half = picture.resize((100, 60))
+    view = BoxView(Augment(scale=1, ratio=1, flip=False, jitter=0))
+    whole, truth = view(picture, (120, 200), found, PREPROCESS, np.random.default_rng(0))
+    small, same = view(half, (120, 200), found, PREPROCESS, np.random.default_rng(0))
+    np.testing.assert_array_equal(truth, same)
+    assert np.abs(whole.astype(int) - small).mean() < 6

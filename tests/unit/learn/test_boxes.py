@@ -1,0 +1,44 @@
+"""The truth of a batch is that of its views."""
+
+from __future__ import annotations
+
+import numpy as np
+from boxed import boxed_samples
+
+from photovision.core.preprocess import Preprocess
+from photovision.data.augment import Augment
+from photovision.data.box_views import BoxView
+from photovision.learn.boxes import BoxFeed
+from photovision.learn.feed import Share, batches
+from photovision.models.assign import NOTHING
+
+PREPROCESS = Preprocess((96, 128))
+
+
+def feed() -> BoxFeed:
+    return BoxFeed(boxed_samples(9), PREPROCESS, BoxView(Augment(scale=0.5, jitter=0)), 2)
+
+
+def test_boxes_travel_with_their_pixels_in_every_batch() -> None:
+    bright = 0
+    for batch in batches(feed(), 3, 7, 4, 0, Share()):
+        for image, rows in zip(batch["inputs"].numpy(), batch["targets"].numpy(), strict=True):
+            for _, x1, y1, x2, y2 in rows[rows[:, 0] >= 0]:
+                middle = image[int((y1 + y2) / 2), int(min((x1 + x2) / 2, 127))]
+                assert middle.min() > 150  # shapes are brighter than any ground
+                bright += 1
+    assert bright >= 12
+
+
+def test_without_variation_the_truth_is_the_whole_pictures() -> None:
+    made = feed()
+    positions = np.arange(9)
+    np.testing.assert_array_equal(made.truth(positions, -1, 0), made.targets)
+    assert made.take(positions, -1, 0).shape == (9, 96, 128, 3)
+    assert (made.targets[:, :, 0] != NOTHING).sum() == sum(len(s.regions) for s in made.samples)  # type: ignore[arg-type]
+
+
+def test_a_batch_does_not_depend_on_what_came_before() -> None:
+    all_, rest = list(batches(feed(), 1, 0, 4, 0, Share())), list(batches(feed(), 1, 0, 4, 2, Share()))
+    for name in ("inputs", "targets", "positions"):
+        np.testing.assert_array_equal(all_[2][name].numpy(), rest[0][name].numpy())
