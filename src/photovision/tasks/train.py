@@ -19,6 +19,7 @@ from photovision.learn.log import Listener, Progress, Tracker, open_trackers, si
 from photovision.models.backbones import Source, choose
 from photovision.models.weights import require_commercial
 from photovision.runtime.detector import Detector
+from photovision.runtime.segmenter import Segmenter
 from photovision.tasks.classify import Classify
 from photovision.tasks.climb import Climb, Options, Reached
 from photovision.tasks.fair import Fairness, values_of
@@ -30,6 +31,7 @@ from photovision.tasks.material import gather
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.scratch import climb_scratch
 from photovision.tasks.train_boxes import run as run_boxes
+from photovision.tasks.train_masks import learns_masks, train_masks
 from photovision.tasks.vary import climb_variants, planned
 from photovision.tasks.work import Work
 
@@ -53,13 +55,13 @@ def train(
     robust: tuple[str, ...] = (),
     commercial: bool = False,
     listener: Listener = silent,
-) -> Recognizer | Detector:
-    """Turn pictures into a proved recogniser, and pictures with boxes into a detector.
+) -> Recognizer | Detector | Segmenter:
+    """Turn pictures into a proved recogniser, pictures with boxes into a detector, with masks into a segmenter.
 
     Handcrafted features come first, so that the report can say what deep learning bought; then frozen pretrained
     features; then fine-tuning from the head downwards, or learning from scratch. The rung that validates best is kept,
-    calibrated, exported, compared with its export, and judged once on pictures that took no part. Detectors are learned
-    in one step, see `photovision.models.detector`, and are proved in the same way.
+    calibrated, exported, compared with its export, and judged once on pictures that took no part. Detectors and
+    segmenters are learned in one step, see `photovision.models`, and are proved in the same way.
 
     Args:
         data: a folder, a table, or a Dataset; see `photovision.read_dataset`.
@@ -98,13 +100,14 @@ def train(
     return run(data if isinstance(data, Dataset) else read_dataset(data), Path(output), options, listener)
 
 
-def run(dataset: Dataset, output: Path, options: Options, listener: Listener = silent) -> Recognizer | Detector:
+def run(
+    dataset: Dataset, output: Path, options: Options, listener: Listener = silent
+) -> Recognizer | Detector | Segmenter:
     """`train` with all options, also those that only the command line offers."""
-    if dataset.task == "segment":
-        raise DataError("classes of pixels cannot be learned yet: give pictures with labels or boxes")
-    if dataset.task == "detect":
+    if dataset.task != "classify":
+        learn = train_masks if learns_masks(dataset) else run_boxes
         with _tracking(options, output) as trackers:
-            return run_boxes(dataset, output, options, listener, trackers)
+            return learn(dataset, output, options, listener, trackers)
     return _run(dataset, output, options, listener)
 
 

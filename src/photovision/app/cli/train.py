@@ -15,6 +15,7 @@ from photovision.app.cli.options import Data, Events, Json, LabelColumn, Multila
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
     from photovision.runtime.detector import Detector
+    from photovision.runtime.segmenter import Segmenter
     from photovision.tasks.climb import Options
     from photovision.tasks.recognizer import Recognizer
 
@@ -106,7 +107,7 @@ def _first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _print(model: Recognizer | Detector, output: Path, as_json: bool) -> None:
+def _print(model: Recognizer | Detector | Segmenter, output: Path, as_json: bool) -> None:
     from photovision.app.cli.output import print_json, print_rows, print_story
     from photovision.core.report import Metric
 
