@@ -78,7 +78,9 @@ def test_what_is_no_video_gives_one_line(model: Path, tmp_path: Path, capsys: py
     (tmp_path / "a.mp4").write_text("text")
     for source in (str(tmp_path / "a.mp4"), str(tmp_path / "absent.mp4"), "rtsp://127.0.0.1:9/x"):
         assert run(["watch", source, "--model", str(model)]) == 2
-        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+        told = capsys.readouterr().err.strip().splitlines()
+        assert len(told) == 2
+        assert "watching" in told[0]
 
 
 def test_ctrl_c_ends_with_the_summary_and_whole_files(model: Path, tmp_path: Path) -> None:
@@ -108,5 +110,5 @@ def test_ctrl_c_ends_with_the_summary_and_whole_files(model: Path, tmp_path: Pat
     assert found["interrupted"]
     assert 0 < found["frames"] < 20_000
     with open_video(film) as video:
-        assert sum(1 for _ in video) == found["frames"]
+        assert 0 <= found["frames"] - sum(1 for _ in video) <= 1  # Ctrl-C may come between a count and its frame
     assert json.loads(events.read_text().splitlines()[-1])["event"] == "end"

@@ -19,7 +19,7 @@ from photovision.core.errors import MissingExtra, UsageError
 from photovision.core.files import explained
 from photovision.core.types import Image
 
-_CODECS = {"libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1"}, "mpeg4": {}}
+_CODECS = {"libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "qmax": "44"}, "mpeg4": {}}
 _BITS = 0.12  # a pixel of a frame: letters and thin lines stay legible
 _TICKS = 90_000  # a second, as in MPEG
 

@@ -41,6 +41,11 @@ Picture = tuple[float, Callable[[], Image]]
 """Seconds since the first frame, and a function that gives the pixels: those that nobody wants are not converted."""
 
 
+Turn = tuple[bool, int, int]
+"""Whether rows and columns change places, then the steps, 1 or -1, through columns and rows."""
+KEEP: Turn = (False, 1, 1)
+
+
 class Source(Protocol):
     """Something that gives frames.
 
@@ -146,18 +151,22 @@ class Stream:
     def pictures(self) -> Iterator[Picture]:
         """See `Source`."""
         first, last = None, 0.0
+        size, turn = None, KEEP
         for number, frame in enumerate(self._frames()):
             if frame.width * frame.height > MOST_PIXELS:
                 raise DataError(
                     f"{self.name} has frames of {frame.width} x {frame.height} pixels, more than the limit of"
                     f" {MOST_PIXELS:,}: scale it down"
                 )
+            if size != (frame.width, frame.height):
+                # Asked seldom: a frame that was asked for it refers to itself then, and stays until such cycles are sought.
+                size, turn = (frame.width, frame.height), _turn(frame)
             self.corrupt += bool(frame.is_corrupt)
             at = number / (self.rate or FOLDER_RATE) if frame.time is None else float(frame.time)
             first = at if first is None else first
             seconds = time.monotonic() - self._began if self.live else at - first
             last = max(last, seconds)  # damaged files have times that go back
-            yield last, lambda frame=frame: _upright(frame)  # type: ignore[misc]
+            yield last, lambda frame=frame, turn=turn: _upright(frame, turn)  # type: ignore[misc]
 
     def reopen(self) -> None:
         """See `Source`."""
@@ -226,21 +235,24 @@ class Stream:
         return "check that it is a whole video" if self._local else "check the address and the network"
 
 
-def _upright(frame: VideoFrame) -> Image:
-    """The pixels, turned and mirrored as the display matrix says (ISO/IEC 14496-12, 8.3.2)."""
-    image = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+def _turn(frame: VideoFrame) -> Turn:
+    """What the display matrix says (ISO/IEC 14496-12, 8.3.2)."""
     sides: Any = frame.side_data
     matrix = next((side for side in sides if side.type.name == "DISPLAYMATRIX"), None)
     if matrix is None:
-        return image
+        return KEEP
     a, b, _, c, d = (np.frombuffer(matrix, dtype=np.int32)[:5] / 65536).round().astype(int).tolist()
     if abs(a) == abs(d) == 1 and b == c == 0:
-        across, down = a, d
-    elif abs(b) == abs(c) == 1 and a == d == 0:
-        image, across, down = image.transpose(1, 0, 2), c, b
-    else:
+        return False, a, d
+    return (True, c, b) if abs(b) == abs(c) == 1 and a == d == 0 else KEEP
+
+
+def _upright(frame: VideoFrame, turn: Turn) -> Image:
+    image = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+    if turn == KEEP:
         return image
-    return np.ascontiguousarray(image[::down, ::across])
+    swapped, across, down = turn
+    return np.ascontiguousarray((image.transpose(1, 0, 2) if swapped else image)[::down, ::across])
 
 
 def _natural(path: Path) -> tuple[list[int | str], str]:

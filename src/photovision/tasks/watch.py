@@ -202,7 +202,7 @@ def watch(
         events: JSON Lines to add events to, see `photovision.tasks.event_log.EventLog`.
         record: a SQLite file to add events to.
         output: an MP4 to write, with what was seen drawn over it.
-        progress: called with (frames read, frames in all); with 0 in all where nobody knows.
+        progress: called with (frames read, frames in all) where the source says how many there are.
 
     Returns:
         `Watch.summary()`, with "interrupted": whether Ctrl-C ended it.
@@ -216,7 +216,7 @@ def watch(
                 log.add(step.events)
                 if film is not None:
                     film.add(drawing.draw(step.frame.image, step.found), step.frame.time)
-                if progress is not None:
+                if progress is not None and step.frame.index < (watching.video.frames or 0):
                     progress(step.frame.index + 1, watching.video.frames or 0)
         except KeyboardInterrupt:
             interrupted = True

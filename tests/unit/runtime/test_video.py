@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import sys
@@ -254,3 +255,16 @@ def test_a_stream_that_breaks_off_is_opened_again(tmp_path: Path, monkeypatch: p
 def test_pyav_is_loaded_when_a_video_is_opened_and_not_before() -> None:
     code = "import sys, photovision.runtime.video, photovision.runtime.frames; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_frames_are_let_go_of_at_once(tmp_path: Path) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(clip(tmp_path / "a.mp4")) as video:
+            for _ in video:
+                pass
+        kept = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert len(kept) <= 2

@@ -61,7 +61,7 @@ def watch(
     """Follow objects through a video: count what crosses lines and stays in zones; Ctrl-C ends it with its summary."""
     import numpy as np
 
-    from photovision.app.cli.output import print_json
+    from photovision.app.cli.output import note, print_json
     from photovision.app.progress import counted, shown
     from photovision.models.ready import bundle_at, ready
     from photovision.runtime.bundle import read_bundle
@@ -76,6 +76,7 @@ def watch(
     high = float(np.median(Detector(bundle).thresholds)) if threshold is None else threshold
     classes = _known(detector, tuple(only or ()))
     asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds)
+    note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:
         progress = counted(listener, "watching")
         found = look(source, _predict(detector), asked, events=events, record=record, output=output, progress=progress)
@@ -83,6 +84,12 @@ def watch(
         print_json(found)
     else:
         _tell(found)
+
+
+def _without_password(source: str) -> str:
+    import re
+
+    return re.sub(r"//[^/@]*@", "//", source)
 
 
 def _predict(detector: Detector) -> Detect:
