@@ -159,7 +159,7 @@ class Stream:
                     f" {MOST_PIXELS:,}: scale it down"
                 )
             if size != (frame.width, frame.height):
-                # Asked seldom: a frame that was asked for it refers to itself then, and stays until such cycles are sought.
+                # Asked seldom: a frame that was asked refers to itself then, and stays until such cycles are sought.
                 size, turn = (frame.width, frame.height), _turn(frame)
             self.corrupt += bool(frame.is_corrupt)
             at = number / (self.rate or FOLDER_RATE) if frame.time is None else float(frame.time)
