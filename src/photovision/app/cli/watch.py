@@ -59,21 +59,14 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Follow objects through a video: count what crosses lines and stays in zones; Ctrl-C ends it with its summary."""
-    import numpy as np
-
     from photovision.app.cli.output import note, print_json
     from photovision.app.progress import counted, shown
-    from photovision.models.ready import bundle_at, ready
-    from photovision.runtime.bundle import read_bundle
-    from photovision.runtime.detector import Detector
     from photovision.tasks.watch import LOW, Asked
     from photovision.tasks.watch import watch as look
 
     lines = dict(_line(text, number) for number, text in enumerate(line or (), 1))
     zones = dict(_zone(text) for text in zone or ())
-    bundle = read_bundle(ready() if model is None else bundle_at(model))
-    detector = Detector(bundle, threshold=LOW)
-    high = float(np.median(Detector(bundle).thresholds)) if threshold is None else threshold
+    detector, high = _opened(model, threshold)
     classes = _known(detector, tuple(only or ()))
     asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds)
     note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
@@ -84,6 +77,20 @@ def watch(
         print_json(found)
     else:
         _tell(found)
+
+
+def _opened(model: Path | None, threshold: float | None) -> tuple[Detector, float]:
+    """The detector, which tells also of what is doubtful, and the score from which on an object is followed."""
+    import numpy as np
+
+    from photovision.models.ready import bundle_at, ready
+    from photovision.runtime.bundle import read_bundle
+    from photovision.runtime.detector import Detector
+    from photovision.tasks.watch import LOW
+
+    bundle = read_bundle(ready() if model is None else bundle_at(model))
+    high = float(np.median(Detector(bundle).thresholds)) if threshold is None else threshold
+    return Detector(bundle, threshold=LOW), high
 
 
 def _without_password(source: str) -> str:
