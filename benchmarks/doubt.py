@@ -23,6 +23,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.tasks.evaluate import evaluate
+from photovision.tasks.recognizer import Recognizer
 from photovision.tasks.train import train
 
 FIGURES = ("accuracy", "ece", "coverage", "set_size", "false_alarms", "novelty_auroc", "selective_accuracy")
@@ -65,6 +66,7 @@ def main() -> None:
     kinds = tuple(sorted({sample.label for sample in others}))
     with tempfile.TemporaryDirectory() as folder:
         model = train(data, Path(folder) / "model", minutes=asked.minutes, weights="none")
+        assert isinstance(model, Recognizer)
         report = evaluate(model, data.split("test"), unknown=Dataset(others, kinds))
     table = next(t for t in report.tables if t.title == "Pictures of something else")
     found = {name: str(report.metrics[name]) for name in FIGURES}

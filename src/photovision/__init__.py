@@ -46,14 +46,14 @@ if TYPE_CHECKING:
     from photovision.tasks.evaluate import evaluate as evaluate
     from photovision.tasks.explain import attribute as attribute
     from photovision.tasks.explain import explain as explain
+    from photovision.tasks.load import load as load
     from photovision.tasks.recalibrate import recalibrate as recalibrate
     from photovision.tasks.recognizer import Recognizer as Recognizer
-    from photovision.tasks.recognizer import load as load
     from photovision.tasks.train import train as train
 
 _HOME = {
     "train": "tasks.train",
-    "load": "tasks.recognizer",
+    "load": "tasks.load",
     "evaluate": "tasks.evaluate",
     "compare": "tasks.compare",
     "check": "app.check",

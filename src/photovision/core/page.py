@@ -18,6 +18,9 @@ from photovision.core.files import write_json, write_text
 from photovision.core.report import Metric, Report, cell_text
 
 GLOSSARY: Mapping[str, tuple[str, str]] = {
+    "identity_switches": ("Identity switches", "objects that went on under another number"),
+    "idf1": ("IDF1", "boxes that carry the right identity"),
+    "mota": ("Tracking accuracy (MOTA)", "1 minus missed, false and switched, per object"),
     "drift_p": ("Smallest corrected p", "chance that equal pictures differ this much in anything"),
     "embedding_auroc": (
         "Told apart",

@@ -108,7 +108,7 @@ class Report:
     """Everything that was found out in one piece of work.
 
     Attributes:
-        kind: what was done: "train", "evaluate", "compare", "check", "audit", "explain", "calibrate", "optimize", "drift"...
+        kind: what was done: "train", "evaluate", "compare", "check", "audit", "explain", "optimize", "drift"...
         title: heading of the page.
         summary: sentences for a reader who reads nothing else, most important first.
         metrics: name -> Metric, in the order to be shown.

@@ -18,24 +18,34 @@ KINDS = {
 """Task of a bundle -> what answers with it."""
 
 
-def load(path: str | Path, *, engine: Engine = "auto", precision: Precision | None = None, **choices: Any) -> Any:
+def load(
+    path: str | Path,
+    *,
+    engine: Engine = "auto",
+    precision: Precision | None = None,
+    coverage: float | None = None,
+    false_alarms: float | None = None,
+    threshold: float | None = None,
+) -> Any:
     """Open a bundle: a `Recognizer`, a `Detector` or a `Segmenter`, by what the model was made for.
 
     Args:
         path: a folder that 'photovision train' wrote.
         engine: which library runs the graph.
         precision: arithmetic; None takes what the bundle's parity check allows on this machine.
-        choices: further arguments of that class, such as `coverage` and `false_alarms` of a `Recognizer`, `threshold`
-            of a `Detector`.
+        coverage, false_alarms: of a `Recognizer`.
+        threshold: of a `Detector`: the least score of a box.
 
     Raises:
         ModelError: it is missing, foreign, damaged or too new.
-        UsageError: an argument is unknown to such models, or out of its range.
+        UsageError: an argument is not one of such models, or out of its range.
     """
     bundle = read_bundle(path)
     module, name = KINDS[bundle.task].split(":")
     made = getattr(import_module(module), name)
     known = made.__init__.__kwdefaults__ or {}
+    asked = {"coverage": coverage, "false_alarms": false_alarms, "threshold": threshold}
+    choices = {choice: value for choice, value in asked.items() if value is not None}
     for choice in choices:
         if choice not in known:
             raise UsageError(f"a {name.lower()} has no '{choice}': choose among {', '.join(known)}")
