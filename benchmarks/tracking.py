@@ -5,8 +5,8 @@
 CLIP: bottle-detection.mp4, car-detection.mp4 (sample-videos, CC BY 4.0) and vtest.avi (Debian's opencv-doc).
 
 The counts by hand were made by looking at contact sheets of the frames, every 4th (people) or every 10th (cars) with
-the line drawn in, every 20th (bottles) without it, before any tracker had run: an object counts when the middle of its body
-passes the line between its two points. Directions are those of a walk from the line's first point to its second.
+the line drawn in, every 20th (bottles) without it, before any tracker had run: an object counts when the middle of its
+body passes the line between its two points. Directions are those of a walk from the line's first point to its second.
 
 The annotated sequences for MOTA, IDF1 and switches are drawn scenes, whose truth is known (see `scenes`): discs that
 cross, hide each other, vanish and come back, with boxes that jitter, are missed and are found where nothing is.
