@@ -18,6 +18,21 @@ from photovision.core.files import write_json, write_text
 from photovision.core.report import Metric, Report, cell_text
 
 GLOSSARY: Mapping[str, tuple[str, str]] = {
+    "map50": ("mAP at overlap .5", "mean average precision of boxes that overlap by at least half of their union"),
+    "map75": ("mAP at overlap .75", "the same for an overlap of three quarters"),
+    "map_small": ("mAP, small objects", "below 32 x 32 pixels"),
+    "map_medium": ("mAP, medium objects", "32 x 32 to 96 x 96 pixels"),
+    "map_large": ("mAP, large objects", "above 96 x 96 pixels"),
+    "recall": ("Objects found", "at most 100 boxes a picture and class"),
+    "f1": ("F1", "precision and recall combined, at the thresholds of the model"),
+    "count_error": ("Error of counts", "how far the number of objects is off, mean over pictures; lower is better"),
+    "miou": ("Mean IoU", "overlap of masks with the truth as a share of their union, mean over classes"),
+    "dice": ("Dice", "twice the overlap as a share of both areas, mean over the classes but the background"),
+    "boundary_f1": ("Boundary F1", "share of outlines within 0.75 % of the diagonal of the true ones"),
+    "surface_distance": ("Surface distance", "95 of 100 outline pixels are no farther off; lower is better"),
+    "instance_f1": ("Objects found, F1", "objects with more than half of their union, precision and recall combined"),
+    "instance_precision": ("Objects, precision", "share of the objects said that are there"),
+    "instance_recall": ("Objects, recall", "share of the objects there that are said"),
     "identity_switches": ("Identity switches", "objects that went on under another number"),
     "idf1": ("IDF1", "boxes that carry the right identity"),
     "mota": ("Tracking accuracy (MOTA)", "1 minus missed, false and switched, per object"),

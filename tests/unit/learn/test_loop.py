@@ -164,7 +164,8 @@ def _run_worker(folder: Path, name: str, processes: int) -> dict[str, torch.Tens
         "OMP_NUM_THREADS": "1",
         "ACCELERATE_USE_CPU": "1",
     }
-    subprocess.run(command, env=environment, check=True, timeout=300, capture_output=True)
+    ended = subprocess.run(command, env=environment, timeout=300, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-4000:]
     state: dict[str, torch.Tensor] = torch.load(folder / name, weights_only=True)
     return state
 
