@@ -45,8 +45,11 @@ check: $(READY)
 # DATA and MODEL are optional: a folder of JPEGs, and a trained model, for the figures that need them.
 bench: $(READY)
 	$(RUN) benchmarks/decode.py
+	$(RUN) benchmarks/optimize.py --rounds 3
+	$(RUN) benchmarks/ui.py . --repeats 5
 	@if [ -n "$(DATA)" ]; then $(RUN) benchmarks/predict_folder.py $(DATA); fi
 	@if [ -n "$(MODEL)" ]; then $(RUN) benchmarks/memory.py $(MODEL) --files 20000; fi
+	@if [ -n "$(DATA)" ] && [ -n "$(MODEL)" ]; then $(RUN) benchmarks/service.py $(MODEL) $(DATA) --rounds 3; fi
 
 docs: $(READY)
 	$(RUN) -m photovision.app.reference docs/cli.md
