@@ -169,7 +169,9 @@ def _card(name: str, metric: Metric) -> dict[str, Any]:
         text["unit"] = "points"
     elif metric.unit == "share" and metric.low is not None and metric.high is not None:
         wide = max(100 * (metric.high - metric.low), 0.6)  # a hairline interval stays visible
-        track = {"left": 100 * metric.low, "width": wide, "dot": 100 * metric.value}
+        # A figure such as an error of counts may be above 100 %; its bar ends with its card.
+        left, dot = min(100 * metric.low, 99.4), min(100 * metric.value, 100.0)
+        track = {"left": left, "width": min(wide, 100 - left), "dot": dot}
     return {"label": label, "hint": hint, "track": track, **text}
 
 
@@ -190,13 +192,13 @@ def heading(name: str) -> tuple[str, str]:
 def _figure_text(metric: Metric) -> dict[str, str]:
     """A metric in the pieces that the page sets in different sizes: value, unit, interval, n."""
     share = metric.unit in ("share", "points")
-    scale, digits = (100, 1) if share else (1, 3)
+    scale, digits = 100 if share else 1, metric.digits
     spread = ""
     if metric.low is not None and metric.high is not None:
-        spread = f"{metric.low * scale:.{digits}f} to {metric.high * scale:.{digits}f}"
+        spread = f"{metric.low * scale:,.{digits}f} to {metric.high * scale:,.{digits}f}"
     tiny = not share and 0 < abs(metric.value) < 0.0005
     return {
-        "value": f"{metric.value:.1e}" if tiny else f"{metric.value * scale:.{digits}f}",
+        "value": f"{metric.value:.1e}" if tiny else f"{metric.value * scale:,.{digits}f}",
         "unit": "%" if metric.unit == "share" else metric.unit,
         "spread": spread,
         "n": "" if metric.n is None else f"{metric.n:,}",

@@ -23,6 +23,8 @@ class Metric:
     Example:
         >>> print(Metric(0.9, 0.85, 0.94, 200, "share"))
         90.0 % (85.0 to 94.0, n = 200)
+        >>> print(Metric(23469.6, unit="pictures/s"))
+        23,470 pictures/s
     """
 
     value: float
@@ -31,15 +33,22 @@ class Metric:
     n: int | None = None
     unit: str = "share"
 
+    @property
+    def digits(self) -> int:
+        """Decimal places to show it with: one in percent, else fewer the larger it is."""
+        if self.unit in ("share", "points"):
+            return 1
+        return 0 if abs(self.value) >= 1000 else 1 if abs(self.value) >= 100 else 3
+
     def __str__(self) -> str:
         shown = {"share": (100, 1, " %"), "points": (100, 1, " points")}
-        scale, digits, unit = shown.get(self.unit, (1, 3, f" {self.unit}".rstrip()))
+        scale, digits, unit = shown.get(self.unit, (1, self.digits, f" {self.unit}".rstrip()))
         evidence = []
         if self.low is not None and self.high is not None:
-            evidence.append(f"{self.low * scale:.{digits}f} to {self.high * scale:.{digits}f}")
+            evidence.append(f"{self.low * scale:,.{digits}f} to {self.high * scale:,.{digits}f}")
         if self.n is not None:
             evidence.append(f"n = {self.n:,}")
-        return f"{self.value * scale:.{digits}f}{unit}" + (f" ({', '.join(evidence)})" if evidence else "")
+        return f"{self.value * scale:,.{digits}f}{unit}" + (f" ({', '.join(evidence)})" if evidence else "")
 
     def to_json(self) -> dict[str, Any]:
         """`{"value", "low", "high", "n", "unit"}`."""
