@@ -124,7 +124,8 @@ DETECTORS = {
             1.0,
             "bilinear",
             "public-domain",
-            "A. Bochkovskiy, C.-Y. Wang and H.-Y. M. Liao, YOLOv4-tiny of darknet (YOLO licence 2: public domain)",
+            "A. Bochkovskiy, C.-Y. Wang and H.-Y. M. Liao, YOLOv4-tiny of darknet; the original darknet is in"
+            " the public domain, for this fork and its weights that is taken over and not confirmed",
         ),
     )
 }
