@@ -58,7 +58,7 @@ def throughput(found: Measured) -> Metric:
     Example:
         >>> at = np.linspace(0, 10, 1000, endpoint=False, dtype=np.float32)
         >>> print(throughput(Measured(at, at, {"200": 1000}, 10.0)))
-        100.000 1/s (100.000 to 100.000, n = 1,000)
+        100.0 1/s (100.0 to 100.0, n = 1,000)
     """
     counts = np.histogram(found.at, _WINDOWS, (0, found.duration))[0] * (_WINDOWS / found.duration)
     mean, half = float(counts.mean()), _T * float(counts.std(ddof=1)) / np.sqrt(_WINDOWS)
