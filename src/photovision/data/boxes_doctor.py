@@ -11,6 +11,7 @@ import numpy as np
 from photovision.core.boxes import draw_regions
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import decode, to_array
+from photovision.core.overlap import overlap
 from photovision.core.regions import Bools, Detections, Regions
 from photovision.core.report import Figure, Finding, Table
 from photovision.core.thumbnail import jpeg
@@ -106,25 +107,9 @@ def _repeated(found: Detections) -> list[int]:
         # The left edges of equal boxes are near each other.
         near = order[place + 1 : np.searchsorted(left, left[place] + (1 - SAME) * width, side="right")]
         near = near[found.labels[near] == found.labels[row]]
-        same = near[overlaps(found.boxes[row : row + 1], found.boxes[near])[0] >= SAME]
+        same = near[overlap(found.boxes[row : row + 1], found.boxes[near])[0] >= SAME]
         rows += same.tolist()
     return sorted(set(rows))
-
-
-def overlaps(some: Floats, others: Floats) -> Floats:
-    """Intersection over union, float32 (N, M), of boxes (N, 4) and (M, 4), x1, y1, x2, y2; 0 where both are empty.
-
-    Example:
-        >>> overlaps(np.float32([[0, 0, 2, 2]]), np.float32([[0, 0, 2, 1], [5, 5, 6, 6]])).tolist()
-        [[0.5, 0.0]]
-    """
-    low = np.maximum(some[:, None, :2], others[None, :, :2])
-    high = np.minimum(some[:, None, 2:], others[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (some, others)]
-    either = areas[0][:, None] + areas[1][None] - both
-    shares = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
-    return np.asarray(shares, dtype=np.float32)
 
 
 def _copies(dataset: Dataset, scan: Scan) -> Iterator[Fault]:
@@ -157,7 +142,7 @@ def _shares(regions: Regions | None, scan: Scan, position: int) -> Floats:
 def _unmatched(some: Floats, others: Floats) -> Ints:
     if not len(some):
         return np.empty(0, dtype=np.int64)
-    best = overlaps(some, others).max(axis=1) if len(others) else np.zeros(len(some))
+    best = overlap(some, others).max(axis=1) if len(others) else np.zeros(len(some))
     return np.flatnonzero(best < MATCHED)
 
 

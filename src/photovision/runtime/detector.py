@@ -14,11 +14,11 @@ from photovision.core.errors import ModelError, UnreadableImage, UsageError
 from photovision.core.image import read_header
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.regions import Detections
-from photovision.core.types import Floats, Image, check_image
+from photovision.core.types import Floats, Image
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.nms import MOST, Boxes, candidates, suppress
 from photovision.runtime.session import Engine, Precision, Session, open_session
-from photovision.runtime.stream import Source, stream
+from photovision.runtime.stream import Source, as_sources, stream
 from photovision.runtime.tiles import Tiling, seen_in_tiles
 
 OUTPUTS = ("boxes", "scores")
@@ -117,11 +117,7 @@ class Detector:
         Raises:
             UnreadableImage: a picture cannot be decoded; use `see` to go on over such files.
         """
-        single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
-        sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
-        for source in sources:
-            if not isinstance(source, (str, Path, bytes)):
-                check_image(source, "predict")
+        sources, single = as_sources(images)
         found: list[Detections] = []
         for answer in self.stream(sources, tile=tile, overlap=overlap):
             if isinstance(answer, UnreadableImage):

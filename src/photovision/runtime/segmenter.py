@@ -17,11 +17,10 @@ from photovision.core.image import decode
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Box
 from photovision.core.regions import Detections, LabelMap, Segmentation
-from photovision.core.types import check_image
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.instances import detections, separate
 from photovision.runtime.session import Engine, Precision, Session, open_session
-from photovision.runtime.stream import Source
+from photovision.runtime.stream import Source, as_sources
 from photovision.runtime.tiles import Tiling
 
 OUTPUTS = ("classes", "depth")
@@ -116,11 +115,7 @@ class Segmenter:
         Raises:
             UnreadableImage: a picture cannot be decoded; use `see` to go on over such files.
         """
-        single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
-        sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
-        for source in sources:
-            if not isinstance(source, (str, Path, bytes)):
-                check_image(source, "predict")
+        sources, single = as_sources(images)
         answers = []
         for scene in self.see(sources):
             if scene.found is None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.parallel import batched, in_order
 from photovision.core.preprocess import Preprocess
-from photovision.core.types import Image
+from photovision.core.types import Image, check_image
 from photovision.runtime.session import Session
 
 Source = str | Path | bytes | Image
@@ -33,6 +33,24 @@ class Answer(Generic[T]):
     item: T
     outputs: dict[str, np.ndarray]
     error: UnreadableImage | None = None
+
+
+def as_sources(images: Source | Sequence[Source]) -> tuple[list[Source], bool]:
+    """The pictures that were given to `predict` as a list, and whether it was one picture alone.
+
+    Args:
+        images: a path, the bytes of a picture file, a uint8 RGB array (H, W, 3), or a list of such; an array
+            (N, H, W, 3) counts as a list.
+
+    Raises:
+        UsageError: an array is no picture.
+    """
+    single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
+    sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
+    for source in sources:
+        if not isinstance(source, (str, Path, bytes)):
+            check_image(source, "predict")
+    return sources, single
 
 
 def loader(preprocess: Preprocess) -> Callable[[Source], Image]:

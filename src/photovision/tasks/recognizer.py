@@ -13,13 +13,13 @@ import numpy as np
 
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.files import new_folder
-from photovision.core.types import Classes, Floats, check_image
+from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.doubt import Doubting, read_doubt
 from photovision.runtime.references import References, read_references
 from photovision.runtime.session import ANSWER, Engine, Precision, Session, open_session
-from photovision.runtime.stream import Source, loader, stream
+from photovision.runtime.stream import Source, as_sources, loader, stream
 
 Progress = Callable[[int, int], None]
 
@@ -121,11 +121,7 @@ class Recognizer:
         Raises:
             UnreadableImage: a picture cannot be decoded; use `stream` to go on over such files.
         """
-        single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
-        sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
-        for source in sources:
-            if not isinstance(source, (str, Path, bytes)):
-                check_image(source, "predict")
+        sources, single = as_sources(images)
         answers = list(self.stream(sources))
         for answer in answers:
             if isinstance(answer, UnreadableImage):

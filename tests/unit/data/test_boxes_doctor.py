@@ -11,11 +11,12 @@ from pictures import make_picture
 from PIL import Image
 
 from photovision.app.check import check
+from photovision.core.overlap import overlap
 from photovision.core.page import to_html
 from photovision.core.regions import Detections
 from photovision.core.report import Report
 from photovision.core.types import Sample
-from photovision.data.boxes_doctor import examine, overlaps
+from photovision.data.boxes_doctor import examine
 from photovision.data.dataset import Dataset
 from photovision.data.scan import scan
 from photovision.data.split import make_splits
@@ -140,7 +141,7 @@ def test_a_kind_of_scene_is_no_group(tmp_path: Path) -> None:
 
 def test_overlaps_of_boxes() -> None:
     boxes = np.float32([[0, 0, 4, 4], [2, 2, 6, 6], [1, 1, 1, 1]])
-    found = overlaps(boxes, boxes)
+    found = overlap(boxes, boxes)
     assert np.allclose(np.diag(found), [1, 1, 0])
     assert np.isclose(found[0, 1], 4 / 28)
 
