@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "photovision"
 MODULES = sorted(SOURCE.rglob("*.py"))
-FLOORS = ("core", "data", "runtime", "models", "learn", "trust", "tasks", "deploy", "service", "app")
+FLOORS = ("core", "data", "runtime", "models", "learn", "trust", "tasks", "deploy", "recipes", "service", "app")
 CORE_MAY = {"numpy", "PIL", "photovision", "__future__"}
 CORE_MAY_INSIDE = {"jinja2", "markupsafe"}
 TORCH = {"torch", "torchvision", "timm", "accelerate"}

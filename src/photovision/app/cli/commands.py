@@ -23,6 +23,7 @@ from photovision.app.cli.keys import app as keys
 from photovision.app.cli.loadtest import loadtest
 from photovision.app.cli.optimize import optimize
 from photovision.app.cli.predict import predict
+from photovision.app.cli.recipe import app as recipe
 from photovision.app.cli.record import app as record
 from photovision.app.cli.serve import serve
 from photovision.app.cli.train import train
@@ -55,6 +56,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(keys, name="keys", help="Make, list and revoke API keys of a service.")
+app.add_typer(recipe, name="recipe", help="Uses made of these parts: shelves, baskets, roads, crops.")
 app.add_typer(record, name="record", help="Look at a service's record of predictions, and delete old ones.")
 app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
 

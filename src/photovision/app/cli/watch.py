@@ -65,21 +65,23 @@ def watch(
     from photovision.tasks.watch import watch as look
 
     lines = dict(_line(text, number) for number, text in enumerate(line or (), 1))
-    zones = dict(_zone(text) for text in zone or ())
-    detector, high = _opened(model, threshold)
+    zones = dict(zone_of(text) for text in zone or ())
+    detector, high = opened(model, threshold)
     classes = _known(detector, tuple(only or ()))
     asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds)
     note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:
         progress = counted(listener, "watching")
-        found = look(source, _predict(detector), asked, events=events, record=record, output=output, progress=progress)
+        found = look(
+            source, predicting(detector), asked, events=events, record=record, output=output, progress=progress
+        )
     if as_json:
         print_json(found)
     else:
         _tell(found)
 
 
-def _opened(model: Path | None, threshold: float | None) -> tuple[Detector, float]:
+def opened(model: Path | None, threshold: float | None) -> tuple[Detector, float]:
     """The detector, which tells also of what is doubtful, and the score from which on an object is followed."""
     import numpy as np
 
@@ -99,7 +101,8 @@ def _without_password(source: str) -> str:
     return re.sub(r"//[^/@]*@", "//", source)
 
 
-def _predict(detector: Detector) -> Detect:
+def predicting(detector: Detector) -> Detect:
+    """A detector as `tasks.watch` asks it."""
     return lambda images: detector.predict(list(images))
 
 
@@ -119,7 +122,8 @@ def _line(text: str, number: int) -> tuple[str, Any]:
     return name or f"line {number}", ((values[0], values[1]), (values[2], values[3]))
 
 
-def _zone(text: str) -> tuple[str, Any]:
+def zone_of(text: str) -> tuple[str, Any]:
+    """Name and corners of a zone from NAME:x,y;x,y;x,y; raises UsageError."""
     name, _, numbers = text.rpartition(":")
     corners = [_numbers(corner, text) for corner in numbers.split(";") if corner.strip()]
     if not name or len(corners) < 3 or any(len(corner) != 2 for corner in corners):

@@ -1,0 +1,15 @@
+"""recipe: uses built from the parts of the other commands. To add one: recipe_NAME.py beside this file, and its line
+here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
+
+RECIPES: tuple[Callable[..., None], ...] = ()
+
+for recipe in RECIPES:
+    app.command()(recipe)
