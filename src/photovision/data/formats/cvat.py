@@ -1,16 +1,19 @@
-"""CVAT for images: one XML file with boxes, polygons and masks (docs.cvat.ai, "CVAT for image", version 1.1).
+"""CVAT: one XML file with boxes, polygons and masks of pictures, or of the frames of a video with their tracks
+(docs.cvat.ai, "CVAT for images" and "CVAT for videos", version 1.1).
 
     data/annotations.xml            the XML file of an export, beside its pictures or above images/
     data/images/1.jpg
 
-Boxes that were turned become outlines. Points, lines, cuboids, skeletons and tracks of videos are told and left out.
-Coordinates are written to 0.001 of a pixel.
+Boxes that were turned become outlines. Points, lines, cuboids and skeletons are told and left out. Coordinates are
+written to 0.001 of a pixel. Pictures whose objects all are tracked, of one video and without splits, are written as its
+frames (`photovision.data.formats.cvat_tracks`); else the number of a track is the attribute "track_id" of its box.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -19,16 +22,19 @@ import numpy as np
 
 from photovision.core.errors import DataError
 from photovision.core.files import new_folder, write_text
-from photovision.core.regions import Detections
-from photovision.core.shapes import MAX_PIXELS, Polygons, Rle, Shape
+from photovision.core.regions import Detections, Regions
+from photovision.core.shapes import MAX_PIXELS, Polygons, Rle
+from photovision.core.types import Ints
 from photovision.data.annotated import Gathered, Size, number, polygons, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import SPLIT_WORDS, Format, clean
+from photovision.data.formats.cvat_tracks import Place, ReadPlace, one_video, read_tracks, track_lines
 from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.streams import Element, xml_elements
 
 _NAMES = ("annotations.xml", "annotations/annotations.xml")
 _BASES = ("", "images/", "images/default/", "data/")
+_TRACK = "track_id"
 _OTHER = ("points", "polyline", "cuboid", "skeleton", "ellipse")
 
 
@@ -52,19 +58,21 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
     classes = {name: index for index, name in enumerate(labels)}
     for place_, image in enumerate(xml_elements(file, "image")):
         _image(found, classes, f"{file.name}, image {place_ + 1}", image)
-    if sum(1 for _ in xml_elements(file, "track")):
-        found.problem(file.name, "tracks", "tracks of a video are not read: export it as 'CVAT for images'")
+    read_tracks(found, file, _BASES, classes, _READERS.get)
     return found.dataset(list(classes))
 
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/images and `path`/annotations.xml, all or nothing."""
+    video = one_video(dataset)
     with new_folder(path) as folder:
-        names = "".join(f"<label><name>{escape(name)}</name></label>" for name in dataset.classes)
-        meta = f"  <meta><task><labels>{names}</labels></task></meta>"
-        lines = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>", "  <version>1.1</version>", meta]
-        for position, placed in enumerate(place(dataset, folder / "images")):
-            lines += _lines(position, placed)
+        lines = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>", "  <version>1.1</version>"]
+        lines.append(_meta(dataset, video))
+        if video:
+            lines += _video(dataset, folder / "images")
+        else:
+            for position, placed in enumerate(place(dataset, folder / "images")):
+                lines += _lines(position, placed)
         write_text(folder / "annotations.xml", "\n".join([*lines, "</annotations>", ""]))
 
 
@@ -92,15 +100,19 @@ def _image(found: Gathered, classes: dict[str, int], where: str, image: Element)
                 label = clean(item.get("label", ""))
                 if not label:
                     raise DataError("it has no label")
-                found.thing(position, classes.setdefault(label, len(classes)), box, shape)
+                name = classes.setdefault(label, len(classes))
+                found.thing(position, name, box, shape, track=_track_of(item))
             except DataError as error:
                 found.fault(position, at, error)
 
 
-Read = tuple[list[float] | None, Shape | None]
+def _track_of(item: Element) -> int:
+    """The number of its track, -1 where there is none."""
+    told = number(next((one.text for one in item.iter("attribute") if one.get("name") == _TRACK), None))
+    return int(told) if told >= 0 and told == int(told) else -1  # NaN compares with nothing
 
 
-def _box(item: Element, _: Size | None) -> Read:
+def _box(item: Element, _: Size | None) -> Place:
     box = [number(item.get(side)) for side in ("xtl", "ytl", "xbr", "ybr")]
     turned = number(item.get("rotation", "0"))
     if any(map(math.isnan, [*box, turned])):
@@ -113,14 +125,14 @@ def _box(item: Element, _: Size | None) -> Read:
     return None, polygons([[v for a, b in corners for v in (x + a * cos - b * sin, y + a * sin + b * cos)]])
 
 
-def _polygon(item: Element, _: Size | None) -> Read:
+def _polygon(item: Element, _: Size | None) -> Place:
     values = [number(cell) for point in item.get("points", "").split(";") for cell in point.split(",")]
     if any(map(math.isnan, values)):
         raise DataError("points should be finite numbers x,y;x,y;...")
     return None, polygons([values])
 
 
-def _mask(item: Element, size: Size | None) -> Read:
+def _mask(item: Element, size: Size | None) -> Place:
     """Run lengths, row after row, of the part of the picture that the box encloses; the first is of background."""
     left, top, width, height = (number(item.get(name)) for name in ("left", "top", "width", "height"))
     counts = [number(cell) for cell in item.get("rle", "").split(",")]
@@ -137,7 +149,29 @@ def _mask(item: Element, size: Size | None) -> Read:
     return None, Rle.of(whole)
 
 
-_READERS: dict[str, Callable[[Element, Size | None], Read]] = {"box": _box, "polygon": _polygon, "mask": _mask}
+_READERS: dict[str, ReadPlace] = {"box": _box, "polygon": _polygon, "mask": _mask}
+
+
+def _meta(dataset: Dataset, video: bool) -> str:
+    """What the task is: its classes, and of a video its frames."""
+    tracked = not video and any(_tracks(sample.regions) is not None for sample in dataset.samples)
+    attribute = f"<attribute><name>{_TRACK}</name><mutable>False</mutable><input_type>number</input_type></attribute>"
+    more = f"<attributes>{attribute}</attributes>" if tracked else ""
+    names = "".join(f"<label><name>{escape(name)}</name>{more}</label>" for name in dataset.classes)
+    count = len(dataset)
+    size = f"<size>{count}</size><mode>interpolation</mode><start_frame>0</start_frame>"
+    facts = f"{size}<stop_frame>{count - 1}</stop_frame>" if video else ""
+    return f"  <meta><task>{facts}<labels>{names}</labels></task></meta>"
+
+
+def _video(dataset: Dataset, folder: Path) -> Iterator[str]:
+    frames = tuple(replace(sample, id=f"frame_{n:06d}") for n, sample in enumerate(dataset.samples))
+    for _ in place(replace(dataset, samples=frames), folder):
+        pass
+    found = [sample.regions for sample in frames if isinstance(sample.regions, Detections)]
+    yield from track_lines(
+        found, lambda regions, row, told: _line(replace(regions, track_ids=None), row, told), quoteattr
+    )
 
 
 def _lines(position: int, placed: Placed) -> list[str]:
@@ -145,22 +179,29 @@ def _lines(position: int, placed: Placed) -> list[str]:
     subset = f' subset="{placed.split.capitalize()}"' if placed.split else ""
     name = quoteattr(placed.file.name)
     found = detections(placed.sample)
-    inner = [_line(found, row) for row in range(len(found))] if found is not None else []
+    rows = range(0 if found is None else len(found))
+    inner = [_line(found, row, f"label={quoteattr(found.names[row])}") for row in rows] if found is not None else []
     head = f'  <image id="{position}" name={name}{subset} width="{width}" height="{height}">'
     return [head, *inner, "  </image>"]
 
 
-def _line(found: Detections, row: int) -> str:
-    label = quoteattr(found.names[row])
+def _line(found: Detections, row: int, told: str) -> str:
+    """One object, with attributes of its element before those of its shape."""
+    tracks = _tracks(found)
+    inner = f'<attribute name="{_TRACK}">{tracks[row]}</attribute>' if tracks is not None and tracks[row] >= 0 else ""
     shape = found.masks[row] if found.masks is not None else None
     if isinstance(shape, Polygons):
         points = ";".join(f"{shown(x)},{shown(y)}" for x, y in shape.parts[0].tolist())
-        return f'    <polygon label={label} source="manual" occluded="0" points="{points}" z_order="0"></polygon>'
+        return f'    <polygon {told} source="manual" occluded="0" points="{points}" z_order="0">{inner}</polygon>'
     x1, y1, x2, y2 = found.boxes[row].tolist()
     if isinstance(shape, Rle):
-        return f"    <mask label={label} {_runs(shape)}></mask>"
+        return f"    <mask {told} {_runs(shape)}>{inner}</mask>"
     edges = f'xtl="{shown(x1)}" ytl="{shown(y1)}" xbr="{shown(x2)}" ybr="{shown(y2)}"'
-    return f'    <box label={label} source="manual" occluded="0" {edges} z_order="0"></box>'
+    return f'    <box {told} source="manual" occluded="0" {edges} z_order="0">{inner}</box>'
+
+
+def _tracks(regions: Regions | None) -> Ints | None:
+    return regions.track_ids if isinstance(regions, Detections) else None
 
 
 def _runs(shape: Rle) -> str:
@@ -173,4 +214,6 @@ def _runs(shape: Rle) -> str:
     return f'source="manual" occluded="0" rle="{rle}" {edges} z_order="0"'
 
 
-FORMAT = Format(detects, read, write, frozenset(("boxes", "outlines", "masks", "several", "splits", "spare classes")))
+FORMAT = Format(
+    detects, read, write, frozenset(("boxes", "outlines", "masks", "tracks", "several", "splits", "spare classes"))
+)
