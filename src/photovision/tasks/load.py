@@ -14,6 +14,7 @@ KINDS = {
     "classify": "photovision.tasks.recognizer:Recognizer",
     "detect": "photovision.runtime.detector:Detector",
     "segment": "photovision.runtime.segmenter:Segmenter",
+    "cut": "photovision.runtime.cutter:Cutter",
 }
 """Task of a bundle -> what answers with it."""
 
@@ -27,7 +28,7 @@ def load(
     false_alarms: float | None = None,
     threshold: float | None = None,
 ) -> Any:
-    """Open a bundle: a `Recognizer`, a `Detector` or a `Segmenter`, by what the model was made for.
+    """Open a bundle: a `Recognizer`, a `Detector`, a `Segmenter` or a `Cutter`, by what the model was made for.
 
     Args:
         path: a folder that 'photovision train' wrote.

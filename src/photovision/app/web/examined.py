@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from photovision.core.system import cache_folder
 from photovision.data.dataset import Dataset
-from photovision.models.weights import cache_folder
 
 KINDS: Mapping[str, str] = {
     "unreadable": "cannot be read",

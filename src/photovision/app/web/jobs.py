@@ -24,7 +24,7 @@ from typing import Any
 from photovision.app.web.events import Story
 from photovision.core.errors import PhotovisionError, UsageError
 from photovision.core.files import explained, write_json
-from photovision.models.weights import cache_folder
+from photovision.core.system import cache_folder
 
 PATIENCE = 15.0
 """Seconds that a cancelled command may take to end by itself."""

@@ -9,9 +9,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+from photovision.core.system import cache_folder
 from photovision.core.thumbnail import thumbnail
 from photovision.core.types import Sample
-from photovision.models.weights import cache_folder
 
 SIDE, LARGE = 192, 1600
 """Pixels of the longer side: in the grid, and opened."""

@@ -1,0 +1,116 @@
+"""cut: the object at these points of a picture, as a mask and cut out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photovision.app.cli.options import Json
+
+if TYPE_CHECKING:
+    from photovision.core.types import Image
+    from photovision.runtime.cutter import Cut, Cutter
+
+Points = Annotated[
+    list[str] | None,
+    typer.Option("--point", metavar="x,y", help="A place in the object, in pixels. May be repeated."),
+]
+Others = Annotated[
+    list[str] | None,
+    typer.Option("--not", metavar="x,y", help="A place that is not of the object. May be repeated."),
+]
+BoxAround = Annotated[
+    str | None, typer.Option("--box", metavar="x1,y1,x2,y2", help="A box around the object, in pixels.")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder for NAME.mask.png and NAME.cut.png, with alpha.")
+]
+
+
+def cut(
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture.")],
+    point: Points = None,
+    other: Others = None,
+    box: BoxAround = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Cut out the object at a point of a picture, or in a box (MobileSAM)."""
+    import numpy as np
+
+    from photovision.app.cli.output import print_json, printable
+    from photovision.core.image import decode, to_array
+
+    inside, outside = ([_numbers(text, 2, name) for text in given or ()] for name, given in _named(point, other))
+    around = None if box is None else _numbers(box, 4, "--box")
+    image = to_array(decode(picture))
+    cutter = _opened()
+    points = np.array([*inside, *outside], dtype=np.float32).reshape(-1, 2)
+    positive = np.arange(len(points)) < len(inside)
+    corners = None if around is None else (around[0], around[1], around[2], around[3])
+    found = cutter.cut(cutter.embed(image), points, positive, corners)
+    files = {} if output is None else _write(image, found, output, picture.stem)
+    share = float(found.mask.mean())
+    if as_json:
+        size, score = list(found.mask.shape), round(found.score, 4)
+        told = {"file": str(picture), "size": size, "score": score, "area": round(share, 6), "xyxy": found.box}
+        print_json({**told, **files})
+        return
+    print(f"{printable(str(picture))}  {100 * share:.1f} % of the picture, estimated overlap {found.score:.2f}")
+    for file in files.values():
+        print(f"  {printable(file)}")
+
+
+def _named(point: list[str] | None, other: list[str] | None) -> tuple[tuple[str, list[str] | None], ...]:
+    return ("--point", point), ("--not", other)
+
+
+def _opened() -> Cutter:
+    """The ready cutter, made first where its weights are here but it is not."""
+    from photovision.models.ready import ready
+    from photovision.runtime.cutter import Cutter
+
+    return Cutter.open(ready("mobilesam"))
+
+
+def _numbers(text: str, count: int, flag: str) -> list[float]:
+    from math import isfinite
+
+    from photovision.core.errors import UsageError
+
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(map(isfinite, values)):
+        wanted = "x,y" if count == 2 else "x1,y1,x2,y2"
+        raise UsageError(f"{flag} should be {wanted} in pixels, such as 120,80{',200,160' * (count > 2)}, got '{text}'")
+    return values
+
+
+def _write(image: Image, found: Cut, folder: Path, stem: str) -> dict[str, str]:
+    """The mask as large as the picture, and the object cut out; nothing is cut out of an empty mask."""
+    import numpy as np
+
+    mask = found.mask.astype(np.uint8) * 255
+    files = {"mask": _save(mask, folder / f"{stem}.mask.png")}
+    if found.box is not None:
+        x1, y1, x2, y2 = found.box
+        part = np.dstack([image[y1:y2, x1:x2], mask[y1:y2, x1:x2]])
+        files["cut"] = _save(part, folder / f"{stem}.cut.png")
+    return files
+
+
+def _save(values: Image, path: Path) -> str:
+    import io
+
+    from PIL import Image as Pillow
+
+    from photovision.core.files import write_bytes
+
+    buffer = io.BytesIO()
+    Pillow.fromarray(values).save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())
+    return str(path)
