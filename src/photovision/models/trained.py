@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import timm
 from torch import nn
 
@@ -10,6 +12,12 @@ from photovision.models.backbones import Source, create, load_tensors, read_weig
 from photovision.models.small import SMALL
 from photovision.models.widths import resize
 from photovision.runtime.bundle import Bundle
+
+if TYPE_CHECKING:
+    from photovision.models.detector import Detector
+    from photovision.models.segmenter import Segmenter
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def trained_network(bundle: Bundle) -> nn.Module:
@@ -20,19 +28,53 @@ def trained_network(bundle: Bundle) -> nn.Module:
     Raises:
         ModelError: the bundle has no weights for torch, or they do not fit its network.
     """
-    weights = bundle.path / "model.safetensors"
+    widths = _backbone(bundle).get("widths")
+    try:
+        network = create(_source(bundle), len(bundle.classes))
+        if isinstance(widths, dict):
+            resize(network, widths)
+        return _filled(network, bundle)
+    except UsageError as error:
+        raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
+
+
+def trained_detector(bundle: Bundle) -> Detector:
+    """The trained detector of a bundle in torch, in evaluation mode, on the CPU; raises ModelError likewise."""
+    from photovision.models.detector import Detector
+
+    try:
+        return _filled(Detector(_source(bundle), len(bundle.classes)), bundle)
+    except UsageError as error:
+        raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
+
+
+def trained_segmenter(bundle: Bundle) -> Segmenter:
+    """The trained segmenter of a bundle in torch, in evaluation mode, on the CPU; raises ModelError likewise."""
+    from photovision.models.segmenter import Segmenter
+
+    try:
+        return _filled(Segmenter(_source(bundle), len(bundle.classes), bool(bundle.info.get("instances"))), bundle)
+    except UsageError as error:
+        raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
+
+
+def _backbone(bundle: Bundle) -> dict[str, Any]:
     backbone = bundle.info.get("backbone")
-    name, widths = (backbone.get(key) if isinstance(backbone, dict) else None for key in ("name", "widths"))
-    if not weights.is_file() or not isinstance(name, str):
+    return backbone if isinstance(backbone, dict) else {}
+
+
+def _source(bundle: Bundle) -> Source:
+    """The network's name; raises ModelError where it is none of ours, or where its weights are not there."""
+    name = _backbone(bundle).get("name")
+    if not (bundle.path / "model.safetensors").is_file() or not isinstance(name, str):
         raise ModelError(f"{bundle.path} holds no network with its weights (model.safetensors): train the model again")
     # timm would take other names, such as "hf-hub:...", for an order to download.
     if name not in SMALL and not timm.is_model(name):
         raise ModelError(f"{bundle.path} holds a network that is not known here, '{name}': upgrade timm or train again")
-    try:
-        network = create(Source(name, "none", bundle.preprocess), len(bundle.classes))
-        if isinstance(widths, dict):
-            resize(network, widths)
-        load_tensors(network, read_weights(str(weights)), str(weights), strict_head=True)
-    except UsageError as error:
-        raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
+    return Source(name, "none", bundle.preprocess)
+
+
+def _filled(network: Network, bundle: Bundle) -> Network:
+    weights = str(bundle.path / "model.safetensors")
+    load_tensors(network, read_weights(weights), weights, strict_head=True)
     return network.eval()

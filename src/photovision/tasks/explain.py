@@ -17,8 +17,11 @@ from photovision.core.report import Report
 from photovision.core.types import Attribution, Classes, Floats, Image, Ints, check_image
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.detector import Detector
 from photovision.runtime.references import Neighbour
+from photovision.runtime.segmenter import Segmenter
 from photovision.tasks import explain_story
+from photovision.tasks.explain_boxes import BOXES, explain_found
 from photovision.tasks.recognizer import Recognizer
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.choice import choose
@@ -77,12 +80,13 @@ class Explanations:
 
 
 def explain(
-    model: Recognizer,
+    model: Recognizer | Detector | Segmenter,
     pictures: Sequence[Picture],
     *,
     methods: Sequence[str] = (AUTO,),
     target: str | None = None,
     data: Dataset | None = None,
+    boxes: int = BOXES,
     tests: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
@@ -90,12 +94,14 @@ def explain(
     """Show why a model answers pictures as it does: heatmaps with their tests, and the most similar training pictures.
 
     Args:
-        model: a classifier.
+        model: a classifier; a detector or a segmenter, whose boxes or regions are explained.
         pictures: paths, or upright uint8 RGB arrays (H, W, 3), at most 200; unreadable ones are named and left out.
         methods: names from `EXPLAINERS.names()`, or "auto" for the one that suits the model; those of the default need
             no torch.
         target: the class to explain; None takes each picture's most probable class.
-        data: the data that the model was trained on, to show its pictures; without it only their names are known.
+        data: the data that the model was trained on, to show its pictures; without it only their names are known. Of a
+            detector labelled pictures: what it missed of those that are explained, too.
+        boxes: of a detector or a segmenter how many boxes or regions of each picture, the most probable ones.
         tests: whether each map is tested; a map without its test should not be believed.
         seed: of the random orders and shuffled weights of the tests.
         progress: called with (pictures done, N).
@@ -109,6 +115,14 @@ def explain(
         ModelError: the bundle lacks what a method needs.
         MissingExtra: a method's library is not installed.
     """
+    if isinstance(model, Detector | Segmenter):
+        if len(methods) != 1:
+            raise UsageError(f"boxes and regions are explained by one method at a time, got {len(methods)}: choose one")
+        (method,) = methods
+        return explain_found(
+            model, pictures, boxes=boxes, target=target, data=data, method=method, tests=tests, seed=seed,
+            progress=progress,
+        )  # fmt: skip
     found = explanations(model, pictures, methods=methods, target=target, tests=tests, seed=seed, progress=progress)
     return explain_story.report(model, found, data)
 

@@ -16,7 +16,7 @@ Methods = Annotated[
         "--method",
         metavar="NAME",
         help="cam, eigencam, occlusion, rise; in torch: gradcam, hirescam, integrated-gradients, rollout. May be"
-        " repeated; default: what suits the model.",
+        " repeated; default: what suits the model. Of boxes and regions: drise; in torch: hirescam.",
         show_default=False,
     ),
 ]
@@ -25,8 +25,13 @@ Target = Annotated[
     typer.Option("--class", metavar="NAME", help="Class to explain; default: the most probable one of each picture."),
 ]
 TrainingData = Annotated[
-    Path | None, typer.Option(help="The model's training data, to show the pictures that it was reminded of.")
+    Path | None,
+    typer.Option(
+        help="The model's training data, to show the pictures that it was reminded of; of a detector labelled pictures,"
+        " to explain what it missed."
+    ),
 ]
+Boxes = Annotated[int, typer.Option(min=1, max=50, help="Boxes or regions of a picture to explain.")]
 
 
 def explain(
@@ -36,6 +41,7 @@ def explain(
     method: Methods = None,
     target: Target = None,
     data: TrainingData = None,
+    boxes: Boxes = 3,
     tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Whether each map is tested.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the random orders and shuffled weights of the tests.")] = 0,
     as_json: Json = False,
@@ -48,20 +54,22 @@ def explain(
     from photovision.app.pictures import find_pictures
     from photovision.app.progress import counted, shown
     from photovision.data.read import read_dataset
+    from photovision.models.ready import bundle_at
     from photovision.tasks.explain import AUTO, MOST
     from photovision.tasks.explain import explain as find_out
-    from photovision.tasks.recognizer import load
+    from photovision.tasks.load import load
 
-    recognizer = load(model)
+    opened = load(bundle_at(model))
     dataset = None if data is None else read_dataset(data)
     files = list(islice(find_pictures(pictures, sys.stdin), MOST + 1))
     with shown() as listener:
         report = find_out(
-            recognizer,
+            opened,
             files,
             methods=method or (AUTO,),
             target=target,
             data=dataset,
+            boxes=boxes,
             tests=tests,
             seed=seed,
             progress=counted(listener, "explaining"),

@@ -24,3 +24,12 @@ EXPLAINERS = Registry(
     "photovision.explainers",
 )
 """Name -> `Explainer`; the first four run on the exported graph alone, without torch."""
+AIM_EXPLAINERS = Registry(
+    "explainer of boxes and regions",
+    {
+        "drise": "photovision.trust.explain.drise:DRISE",
+        "hirescam": "photovision.trust.explain.box_gradient:HIRESCAM",
+    },
+    "photovision.aim_explainers",
+)
+"""Name -> `AimExplainer`, for models that tell what is where; the first runs on the exported graph alone."""

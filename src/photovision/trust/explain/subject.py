@@ -68,7 +68,7 @@ class Subject:
         self.bundle = bundle
         self.size = bundle.preprocess.size
         self.multilabel = bundle.multilabel
-        self.temperature = float(bundle.info["temperature"])
+        self.temperature = float(bundle.info.get("temperature", 1.0))  # detectors have none
         self._engine, self._precision, self._seed = engine, precision or bundle.precision, seed
 
     def shuffled(self, seed: int) -> Subject:
@@ -141,10 +141,14 @@ class Subject:
         """The network in torch, in evaluation mode; raises ModelError where the bundle has no weights for it."""
         from photovision.models.trained import trained_network
 
-        network = trained_network(self.bundle)
+        # Gradients are asked for places, never for weights.
+        return self.shuffle(trained_network(self.bundle)).requires_grad_(False)
+
+    def shuffle(self, network: nn.Module) -> nn.Module:
+        """A network in torch as it is, or with its weights shuffled like those of this subject."""
         if self._seed is not None:
             _shuffle_network(network, self._seed)
-        return network.requires_grad_(False)  # gradients are asked for places, never for weights
+        return network
 
     @cached_property
     def _answers(self) -> Session:

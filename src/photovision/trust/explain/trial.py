@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -30,12 +30,21 @@ ORDERS, CHANCE = 19, 0.1
 PATCHES = 3
 """Random values along each side of the picture that a random order is smoothly drawn through."""
 TWINS = 2
+_AT_ONCE = 5  # orders whose views are in memory
 SPAN = 0.1
 """Least fall of the probability from the whole picture to the blurred one: with less, there is nothing to explain."""
 ALIKE = 0.5
 """Rank correlation with the maps of shuffled models from which a map shows the picture rather than the model."""
 
 Verdict = Literal["holds", "fails", "untestable"]
+
+
+class Answering(Protocol):
+    """What a trial asks of a model."""
+
+    def probs(self, images: Image) -> Floats:
+        """float32 (N, C), 0 to 1, for uint8 pictures (N, H, W, 3)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,21 +159,21 @@ class Trial:
 
 
 def trials(
-    subject: Subject,
+    subject: Answering,
     image: Image,
-    target: int,
+    target: int | Sequence[int],
     heatmaps: Floats,
     *,
     alike: Sequence[float | None] = (),
     orders: int = ORDERS,
     seed: int = 0,
 ) -> list[Trial]:
-    """Test M maps of one picture and one class: 2 x (orders + M) x 6 runs of the network, and two more.
+    """Test M maps of one picture: 2 x (orders + M) x 6 runs of the network, and two more.
 
     Args:
         subject: the model whose answers decide.
         image: uint8 (H, W, 3) at the network's size.
-        target: index of the class that the maps explain.
+        target: index of the class that the maps explain; or of each map's own.
         heatmaps: float32 (M, H, W).
         alike: what `likeness` found for each of them, None where it was not asked; empty for none.
         orders: random orders to compare with, at least 1; all maps meet the same ones.
@@ -181,14 +190,15 @@ def trials(
     taken = [*_random_orders(places, orders, rng)]
     # Equal values come in random order, else the first rows of the picture would lead.
     taken += [np.lexsort((rng.random(count), -row)) for row in heat]
-    insertion, deletion = _curves(subject, image, target, places, np.argsort(taken, axis=1))
-    random = insertion[:orders], deletion[:orders]
+    insertion, deletion = _curves(subject, image, places, np.argsort(taken, axis=1))
     flat = np.ptp(heat, axis=1) <= 1e-6 * np.abs(heat).max(1)
     told = list(alike) or [None] * len(heat)
-    return [
-        Trial(insertion[orders + row], deletion[orders + row], *random, told[row], bool(flat[row]))
-        for row in range(len(heat))
-    ]
+    found = []
+    for row, aim in enumerate([target] * len(heat) if isinstance(target, int) else target):
+        shown, hidden = insertion[..., aim], deletion[..., aim]
+        random = shown[:orders], hidden[:orders]
+        found.append(Trial(shown[orders + row], hidden[orders + row], *random, told[row], bool(flat[row])))
+    return found
 
 
 def likeness(explainer: Explainer, twins: Sequence[Subject], images: Image, classes: Ints, heatmaps: Floats) -> Floats:
@@ -198,8 +208,13 @@ def likeness(explainer: Explainer, twins: Sequence[Subject], images: Image, clas
         twins: from `Subject.shuffled`, at least one.
         heatmaps: float32 (N, H, W), those of the model itself.
     """
+    return correlation(heatmaps, [explainer.heatmaps(twin, images, classes) for twin in twins])
+
+
+def correlation(heatmaps: Floats, others: Sequence[Floats]) -> Floats:
+    """Mean rank correlation of maps float32 (N, H, W) with others, (N, H, W) each, of the same pictures: float32."""
     own = cell_means(heatmaps)
-    every = [cell_means(np.nan_to_num(explainer.heatmaps(twin, images, classes))) for twin in twins]
+    every = [cell_means(np.nan_to_num(theirs)) for theirs in others]
     found = [[_rank_correlation(a, b) for a, b in zip(own, theirs, strict=True)] for theirs in every]
     return np.asarray(np.mean(found, axis=0), np.float32)
 
@@ -217,20 +232,26 @@ def cell_means(heatmaps: Floats, cells: int = CELLS) -> Floats:
     return np.stack([np.bincount(places, row) / counts for row in flat]).astype(np.float32)
 
 
-def _curves(subject: Subject, image: Image, target: int, places: Ints, ranks: Ints) -> tuple[Floats, Floats]:
-    """Insertion and deletion, float32 (R, S) each, for R ranks of the cells, int64 (R, cells)."""
+def _curves(subject: Answering, image: Image, places: Ints, ranks: Ints) -> tuple[Floats, Floats]:
+    """Insertion and deletion, float32 (R, S, C) each, for R ranks of the cells, int64 (R, cells)."""
     steps = np.round(SHARES * ranks.shape[1]).astype(int)
     fill = blurred(image[None])[0]
-    views = np.empty((len(ranks), len(steps) - 2, 2, *image.shape), np.uint8)
-    for row, rank in enumerate(ranks):
-        for column, step in enumerate(steps[1:-1]):
-            taken = (rank[places] < step)[..., None]
-            views[row, column, 0], views[row, column, 1] = np.where(taken, image, fill), np.where(taken, fill, image)
     # The ends, nothing and everything, are the same for all orders.
-    probs = subject.probs(np.concatenate([np.stack([fill, image]), views.reshape(-1, *image.shape)]))[:, target]
-    blank, whole = (np.full((len(ranks), 1), end) for end in probs[:2])
-    middle = probs[2:].reshape(len(ranks), -1, 2)
-    return np.hstack([blank, middle[..., 0], whole]), np.hstack([whole, middle[..., 1], blank])
+    ends = subject.probs(np.stack([fill, image]))
+    middle = []
+    for start in range(0, len(ranks), _AT_ONCE):
+        part = ranks[start : start + _AT_ONCE]
+        views = np.empty((len(part), len(steps) - 2, 2, *image.shape), np.uint8)
+        for row, rank in enumerate(part):
+            for column, step in enumerate(steps[1:-1]):
+                taken = (rank[places] < step)[..., None]
+                views[row, column, 0] = np.where(taken, image, fill)
+                views[row, column, 1] = np.where(taken, fill, image)
+        probs = subject.probs(views.reshape(-1, *image.shape))
+        middle.append(probs.reshape(*views.shape[:3], -1))
+    shown, hidden = (np.concatenate(middle)[:, :, way] for way in (0, 1))
+    blank, whole = (np.broadcast_to(end, (len(ranks), 1, len(end))) for end in ends)
+    return np.hstack([blank, shown, whole]), np.hstack([whole, hidden, blank])
 
 
 def _random_orders(places: Ints, orders: int, rng: np.random.Generator) -> Ints:
