@@ -74,7 +74,7 @@ def detect(
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")
     folder, names = _model_and_names(files or [])
-    window = None if tile is None else _size(tile)
+    window = None if tile is None else size_of(tile)
     detector = Detector(read_bundle(folder), engine=engine, precision=precision, threshold=threshold)
     say = _json_line if as_json else _csv_lines() if as_csv else _text_line
     _tell(_answers(names, _looking(detector, batch_size, window, overlap)), say, output)
@@ -149,7 +149,8 @@ def _model_and_names(files: list[str]) -> tuple[Path, list[str]]:
     return (bundle_at(files[0]) if own else ready()), names
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """(H, W) from a side or HxW; raises UsageError."""
     from photovision.core.errors import UsageError
 
     sides = text.lower().split("x")

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import typer
 
+from photovision.app.cli.recipe_shelf import shelf
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
 
-RECIPES: tuple[Callable[..., None], ...] = ()
+RECIPES: tuple[Callable[..., None], ...] = (shelf,)
 
 for recipe in RECIPES:
     app.command()(recipe)

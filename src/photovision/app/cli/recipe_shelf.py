@@ -1,0 +1,84 @@
+"""recipe shelf: what stands on a shelf, which slots are empty, and what changed between two visits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photovision.app.cli.options import Json, ReportFolder
+
+DetectorFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DETECTOR", help="A detector's folder, or yolov4-tiny for the ready one of COCO's 80 classes."
+    ),
+]
+VisitFiles = Annotated[
+    list[str], typer.Argument(metavar="VISIT...", help="Pictures of this visit: files, folders or patterns.")
+]
+Planogram = Annotated[
+    Path | None,
+    typer.Option("--planogram", "--slots", metavar="FILE", help="Where what should stand, as JSON or CSV."),
+]
+
+
+def shelf(
+    detector: DetectorFolder,
+    files: VisitFiles,
+    planogram: Planogram = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Pictures of full shelves: slots are learned from them, or those of the planogram are theirs.",
+        ),
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Pictures of the visit before: tells what changed.")
+    ] = None,
+    fixed_camera: Annotated[
+        bool, typer.Option("--fixed-camera", help="The camera does not move: pictures are not aligned.")
+    ] = False,
+    only: Annotated[list[str] | None, typer.Option("--class", help="Count this class only. May be repeated.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least score of a box that is shown; default: the model's.")
+    ] = None,
+    tile: Annotated[
+        str | None,
+        typer.Option(metavar="H[xW]", help="Look through windows of this size, too: small objects on big shelves."),
+    ] = None,
+    fail_on_alarm: Annotated[
+        bool, typer.Option("--fail-on-alarm", help="Exit with 1 where a slot is empty or short.")
+    ] = False,
+    output: ReportFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Count what stands on shelves, tell which slots are empty, and what changed since the visit before."""
+    from photovision.app.cli.detect import size_of
+    from photovision.app.cli.output import print_report
+    from photovision.app.pictures import find_pictures
+    from photovision.app.progress import counted, shown
+    from photovision.models.ready import bundle_at
+    from photovision.recipes.shelf import Looker, visit
+    from photovision.recipes.shelf_page import report
+    from photovision.recipes.slots import read_slots, write_slots
+
+    slots = () if planogram is None else read_slots(planogram)
+    looker = Looker(bundle_at(detector), tuple(only or ()), threshold, None if tile is None else size_of(tile))
+    with shown() as listener:
+        found = visit(
+            looker,
+            find_pictures(files),
+            planogram=slots,
+            reference=None if reference is None else find_pictures([reference]),
+            before=None if before is None else find_pictures([before]),
+            still=fixed_camera,
+            progress=counted(listener, "looking"),
+        )
+    if output is not None and found.learned:
+        write_slots(output / "slots.json", found.learned)
+    print_report(report(found, str(detector)), output, as_json)
+    if fail_on_alarm and found.alarms:
+        raise typer.Exit(1)
