@@ -15,6 +15,9 @@ from photovision.core.types import Sample
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
 
+VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv"))
+"""Endings of video files."""
+
 
 def find_pictures(sources: Iterable[str], lines: Iterable[str] = ()) -> Iterator[str]:
     """Yield paths of picture files in a fixed order, with the names of one folder or pattern in memory at most.

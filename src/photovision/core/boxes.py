@@ -30,13 +30,22 @@ def colour_of(label: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def draw_regions(image: Image, regions: Regions, side: int | None = None) -> Image:
+def draw_regions(
+    image: Image,
+    regions: Regions,
+    side: int | None = None,
+    *,
+    of: tuple[int, int] | None = None,
+    names: bool = True,
+) -> Image:
     """The picture with its boxes, names and masks, or with the colour of every pixel's class.
 
     Args:
         image: uint8 RGB (H, W, 3), upright.
         regions: what is where in it, in its pixels.
         side: longest side of the result in pixels, so that lines and letters are as wide in all; the picture's if None.
+        of: (H, W) of the picture that the regions are pixels of, where `image` is a smaller one of it.
+        names: whether objects are named.
 
     Returns:
         uint8 RGB, of the picture's shape where `side` is None; `image` itself is left alone.
@@ -47,7 +56,7 @@ def draw_regions(image: Image, regions: Regions, side: int | None = None) -> Ima
     page = Pillow.fromarray(np.ascontiguousarray(image)).resize(size, Pillow.Resampling.BILINEAR)
     if isinstance(regions, Segmentation):
         return _classes(page, regions)
-    return _objects(page, regions, (height, width))
+    return _objects(page, regions, of or (height, width), names)
 
 
 def _classes(page: Pillow.Image, regions: Segmentation) -> Image:
@@ -60,7 +69,7 @@ def _classes(page: Pillow.Image, regions: Segmentation) -> Image:
     return np.asarray(drawn.round(), dtype=np.uint8)
 
 
-def _objects(page: Pillow.Image, regions: Detections, size: tuple[int, int]) -> Image:
+def _objects(page: Pillow.Image, regions: Detections, size: tuple[int, int], names: bool) -> Image:
     across, down = page.width / size[1], page.height / size[0]
     for row, label in enumerate(regions.labels.tolist()):
         shape = regions.masks[row] if regions.masks is not None else None
@@ -72,7 +81,7 @@ def _objects(page: Pillow.Image, regions: Detections, size: tuple[int, int]) -> 
     for row, (x1, y1, x2, y2) in enumerate((regions.boxes * (across, down, across, down)).tolist()):
         colour = colour_of(int(regions.labels[row]))
         pen.rectangle((x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)), outline=colour, width=line)
-        if len(regions) <= MAX_NAMES and len(regions.classes) != 1:
+        if names and len(regions) <= MAX_NAMES and len(regions.classes) != 1:
             _name(pen, page.size, (x1, y1), _text(regions, row), letters, colour)
     return np.asarray(page, dtype=np.uint8)
 

@@ -22,6 +22,7 @@ from photovision.data.split import Splits
 
 NAMED = 20
 SHOWN = 8
+MOST_FAULTS = 5000
 OUTSIDE = 1.0
 """Pixels by which a box may reach over the edge, so far programs round."""
 SAME = 0.95
@@ -58,8 +59,8 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         splits: what `make_splits(dataset, scan)` made.
 
     Returns:
-        warnings, tables and pictures; `data` has "objects" (a count), "objects_of_class", "faults" (kind -> count) and
-        "notes".
+        warnings, tables and pictures; `data` has "objects" (a count), "objects_of_class", "faults" (kind -> count),
+        "faulty" (picture, kind and message of the first of them) and "notes".
     """
     faults = [*_faults(dataset, scan), *_copies(dataset, scan)]
     counts, sizes = _counts(dataset)
@@ -69,6 +70,10 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         "objects": sum(counts.values()),
         "objects_of_class": {name: counts[name] for name in dataset.classes},
         "faults": dict(Counter(fault.kind for fault in faults)),
+        "faulty": [
+            {"id": dataset.samples[fault.picture].id, "kind": fault.kind, "message": fault.message}
+            for fault in faults[:MOST_FAULTS]
+        ],
         "notes": [vars(note) for note in dataset.notes],
     }
     return Finding(_summary(dataset, counts), {}, tables, _figures(dataset, scan, faults), warnings, data)

@@ -229,6 +229,37 @@ def watch(
         return summary
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A frame as people look at it.
+
+    Attributes:
+        jpeg: the frame with what was seen drawn over it, as a JPEG file.
+        step: what it brought.
+    """
+
+    jpeg: bytes
+    step: Step
+
+
+def annotated(watching: Watch, *, side: int | None = None, quality: int = 80) -> Iterator[Shown]:
+    """The frames of an open `Watch`, drawn; its counts so far are in `watching.summary()`.
+
+    Args:
+        watching: which the caller closes.
+        side: pixels that the longer side of the pictures has at most; None for the frames' own.
+        quality: JPEG's, 1 to 95.
+    """
+    drawing = Drawing(watching.counting)
+    for step in watching:
+        page = Pillow.fromarray(drawing.draw(step.frame.image, step.found))
+        if side is not None:
+            page.thumbnail((side, side), Pillow.Resampling.BILINEAR, reducing_gap=2.0)
+        buffer = io.BytesIO()
+        page.save(buffer, "JPEG", quality=quality)
+        yield Shown(buffer.getvalue(), step)
+
+
 def annotated_jpegs(
     source: str | Path | int, detect: Detects, asked: Asked | None = None, *, quality: int = 80
 ) -> Iterator[bytes]:
@@ -237,12 +268,7 @@ def annotated_jpegs(
     Closing the generator lets go of the source. Arguments as for `Watch`; quality is JPEG's, 1 to 95.
     """
     with Watch(source, detect, asked) as watching:
-        drawing = Drawing(watching.counting)
-        for step in watching:
-            buffer = io.BytesIO()
-            page = Pillow.fromarray(drawing.draw(step.frame.image, step.found))
-            page.save(buffer, "JPEG", quality=quality)
-            yield buffer.getvalue()
+        yield from (shown.jpeg for shown in annotated(watching, quality=quality))
 
 
 def _pairs(frames: list[Frame], future: Future[Sequence[Detections]]) -> Iterator[tuple[Frame, Detections]]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     Say = Callable[[Seen, Frame | None], None]
     Look = Callable[[Iterable[str | Image]], Iterator[Seen]]
 
-VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv"))
-
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
@@ -107,7 +105,7 @@ def _looking(detector: Detector, batch_size: int, tile: tuple[int, int] | None, 
 
 def _answers(names: list[str], look: Look) -> Iterator[tuple[Seen, Frame | None]]:
     """What is seen in every picture, and in every frame of a video, in order."""
-    from photovision.app.pictures import find_pictures
+    from photovision.app.pictures import VIDEOS, find_pictures
 
     for video, run in groupby(names, lambda name: Path(name).suffix.lower() in VIDEOS):
         if video:

@@ -26,7 +26,7 @@ def ui(
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened.")] = True,
 ) -> None:
-    """Open a local web page to recognise, browse, train, read reports and compare."""
+    """Open a local web page to recognise, watch videos, cut out, browse, train, read reports and compare."""
     from photovision.app.cli.output import note
     from photovision.core.errors import DataError, MissingExtra
 
@@ -41,7 +41,7 @@ def ui(
 
     for path in model or []:
         read_bundle(path)
-    state = State(folder or (None if model else Path.cwd()), named(model or []))
+    state = State(folder or (None if model else Path.cwd()), named(model or []), ready=True)
     socket = listen(PORT if port is None else port, exact=port is not None)
     note(f"the page is at http://127.0.0.1:{socket.getsockname()[1]} (Ctrl-C ends it)")
     serve(state, socket, browser)

@@ -15,12 +15,13 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from photovision.app.web import labels
+from photovision.app.web import seen as shown
 from photovision.app.web.catalogue import Catalogue, Catalogues, Wish
-from photovision.app.web.recognise import told as told_answer
 from photovision.app.web.state import State
 from photovision.app.web.thumbnails import LARGE, SIDE, Thumbnails
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.image import read_header
+from photovision.core.regions import Detections, Regions
 
 PAGE = 500
 """Pictures that one answer lists at most."""
@@ -51,8 +52,9 @@ class Asked(BaseModel):
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     router = APIRouter(prefix="/api/browse")
-    catalogues, thumbnails = Catalogues(state), Thumbnails()
+    catalogues = Catalogues(state)
     router.include_router(labels.routes(catalogues))
+    _show(router, catalogues)
 
     @router.get("/summary")
     def summary(data: str, anew: bool = False) -> dict[str, Any]:
@@ -64,16 +66,6 @@ def routes(state: State) -> APIRouter:
         """One page of the grid."""
         return unless_seen(page(catalogues.get(wish.data), wish), seen)
 
-    @router.get("/thumbnail")
-    def small(data: str, i: int, seen: Seen = None) -> Response:
-        """A picture as small JPEG."""
-        return picture(thumbnails, file_of(catalogues.get(data), i), SIDE, seen)
-
-    @router.get("/large")
-    def large(data: str, i: int, seen: Seen = None) -> Response:
-        """A picture as JPEG that fills a screen."""
-        return picture(thumbnails, file_of(catalogues.get(data), i), LARGE, seen)
-
     @router.get("/facts")
     def known(data: str, i: int) -> dict[str, Any]:
         """All that is known of one picture."""
@@ -83,10 +75,32 @@ def routes(state: State) -> APIRouter:
     def answer(data: str, i: int, model: str) -> dict[str, Any]:
         """What a model says of a picture."""
         file = file_of(catalogues.get(data), i)
-        with state.using(model) as recognizer:
-            return told_answer(recognizer, recognizer.predict(file))  # type: ignore[arg-type]
+        with state.using(model) as opened:
+            return shown.answer(opened, file)
 
     return router
+
+
+def _show(router: APIRouter, catalogues: Catalogues) -> None:
+    """Addresses of pictures."""
+    thumbnails = Thumbnails()
+
+    @router.get("/thumbnail")
+    def small(data: str, i: int, drawn: bool = False, seen: Seen = None) -> Response:
+        """A picture as small JPEG, with its boxes or masks drawn over it where that is wanted."""
+        catalogue = catalogues.get(data)
+        regions = regions_of(catalogue, i) if drawn else None
+        return picture(thumbnails, file_of(catalogue, i), SIDE, seen, regions)
+
+    @router.get("/large")
+    def large(data: str, i: int, seen: Seen = None) -> Response:
+        """A picture as JPEG that fills a screen."""
+        return picture(thumbnails, file_of(catalogues.get(data), i), LARGE, seen)
+
+    @router.get("/layer")
+    def layer(data: str, i: int) -> Response:
+        """The masks of a picture as the page lays them over it, see `photovision.app.web.seen`."""
+        return layer_of(catalogues.get(data), i)
 
 
 def chosen(asked: Asked) -> Wish:
@@ -125,7 +139,30 @@ def facts(catalogue: Catalogue, i: int) -> dict[str, Any]:
         **_file(file_of(catalogue, position)),
         "groups": dict(sample.groups),
         "found": found,
+        **told(sample.regions),
     }
+
+
+def told(regions: Regions | None) -> dict[str, Any]:
+    """What the data say is where in a picture: "boxes", None for data without, and whether they have "masks"."""
+    if not isinstance(regions, Detections):
+        return {"boxes": None, "masks": regions is not None}
+    return {"boxes": shown.boxes(regions), "masks": regions.masks is not None}
+
+
+def regions_of(catalogue: Catalogue, i: int) -> Regions | None:
+    """What the data say is where in the picture at a position; raises DataError where there is no such position."""
+    return catalogue.dataset.samples[catalogue.at(i)].regions
+
+
+def layer_of(catalogue: Catalogue, i: int) -> Response:
+    """The masks of a picture, 204 where there are none."""
+    file, regions = file_of(catalogue, i), regions_of(catalogue, i)
+    known = _file(file)
+    if regions is None or "height" not in known:
+        return Response(status_code=204)
+    content = shown.layer_of(regions, (known["height"], known["width"]))
+    return Response(status_code=204) if content is None else Response(content, media_type="image/png")
 
 
 def file_of(catalogue: Catalogue, i: int) -> Path:
@@ -135,16 +172,18 @@ def file_of(catalogue: Catalogue, i: int) -> Path:
     return image
 
 
-def picture(thumbnails: Thumbnails, path: Path, side: int, seen: str | None) -> Response:
+def picture(
+    thumbnails: Thumbnails, path: Path, side: int, seen: str | None, regions: Regions | None = None
+) -> Response:
     """A picture as JPEG, 304 where the browser has it already, or 204 where the file cannot be read.
 
     A page of pictures is sound with a broken one among them, which browsers would call an error of the page at 4xx.
     """
-    tag = f'"{thumbnails.tag(path, side)}"'
+    tag = f'"{thumbnails.tag(path, side, regions)}"'
     headers = {"etag": tag, "cache-control": "private, max-age=3600"}
     if seen == tag:
         return Response(status_code=304, headers=headers)
-    content = thumbnails.get(path, side)
+    content = thumbnails.get(path, side, regions)
     if content is None:
         return Response(status_code=204)
     return Response(content, media_type="image/jpeg", headers=headers)

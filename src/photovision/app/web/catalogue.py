@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from photovision.app.web.examined import KINDS, NOTHING, Examined, read_examined
+from photovision.app.web.seen import colours, counted
 from photovision.app.web.state import State
 from photovision.core.errors import DataError
 from photovision.core.types import Ints
@@ -162,6 +163,7 @@ class Catalogue:
             "marks": [mark.kind for mark in self.examined.marks.get(position, ())],
             "suggested": self.examined.suggested(position),
             "decision": told(decisions.get(position)),
+            "objects": None if self.dataset.task == "classify" else counted(self.dataset.samples[position].regions),
         }
 
     def summary(self) -> dict[str, Any]:
@@ -174,6 +176,9 @@ class Catalogue:
             "version": self.version,
             "pictures": len(self),
             "multilabel": self.dataset.multilabel,
+            "task": self.dataset.task,
+            "colours": colours(len(self.dataset.classes)) if self.dataset.task != "classify" else None,
+            "notes": len(self.dataset.notes),
             "classes": [{"name": name, "pictures": counts[name]} for name in self.dataset.classes],
             "splits": {name: len(positions) for name, positions in self.dataset.splits.items()},
             "groups": {name: dict(c.most_common()) for name, c in offered.items() if 1 < len(c) <= MOST_VALUES},

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from photovision.app.web.state import State
 from photovision.core.errors import DataError, PhotovisionError, UsageError
 from photovision.core.types import Sample
+from photovision.runtime.bundle import read_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,12 @@ def routes(state: State) -> APIRouter:
         """Start to compare."""
         if wanted.a == wanted.b:
             raise UsageError("choose two different models")
+        for name in (wanted.a, wanted.b):
+            if read_bundle(state.path_of(name)).task != "classify":
+                raise UsageError(
+                    f"{name} is no classifier, and only these are compared on a data set: drop pictures to see two"
+                    " detectors side by side, and 'photovision evaluate' measures each"
+                )
         return {"job": jobs.start(state.path_of(wanted.a), state.path_of(wanted.b), state.data_of(wanted.data))}
 
     @router.get("/job")

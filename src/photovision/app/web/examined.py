@@ -22,9 +22,22 @@ KINDS: Mapping[str, str] = {
     "suspect": "label probably wrong",
     "leaked": "copy in another split",
     "outlier": "unlike all others",
+    "outside": "box outside the picture",
+    "nothing": "box without area",
+    "twice": "box there twice",
+    "unlabelled copy": "box missing in a copy",
+    "noted": "odd annotation",
     "copy": "occurs more than once",
 }
 """Kinds of problems, the gravest first -> what they are called."""
+
+FAULTY: Mapping[str, str] = {
+    "outside": "reaches outside the picture",
+    "nothing": "has no area",
+    "twice": "is there twice",
+    "unlabelled copy": "is missing",
+}
+"""What `photovision.data.boxes_doctor` calls its faults -> what the page says of one."""
 
 PROBLEMS = "problems"
 """Any of them."""
@@ -147,5 +160,10 @@ def _found(report: Mapping[str, Any], targets: Mapping[str, Any]) -> Iterator[tu
         sure = f"{one['confidence']:.0%}"
         text = f"Its label is “{one['label']}”, but it looks like “{one['suggested']}” ({sure} sure)."
         yield one["id"], Mark("suspect", text, float(one["chance_wrong"]), (), one["suggested"])
+    for fault in report.get("faulty") or ():
+        yield fault["id"], Mark(fault["kind"], f"An object {FAULTY[fault['kind']]}: {fault['message']}.", 0.5)
+    for note in report.get("notes") or ():
+        if note["kind"] not in ("video", "no label file"):
+            yield note["id"], Mark("noted", f"{note['kind'].capitalize()}: {note['message']}.")
     for one in report.get("outliers") or ():
         yield one["id"], Mark("outlier", "It resembles nothing else in the data.", min(1.0, one["score"] / 100))

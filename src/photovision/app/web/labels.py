@@ -16,6 +16,9 @@ from photovision.core.errors import DataError, UsageError
 from photovision.data.corrections import DECISIONS, LABEL
 from photovision.data.dataset import Correction
 
+EDITORS = "correct them in Label Studio or CVAT, whose files 'photovision convert' writes and reads"
+"""Where boxes and masks are edited."""
+
 
 class Seen(BaseModel):
     """The decision that the page shows."""
@@ -52,8 +55,10 @@ def save(catalogue: Catalogue, change: Change) -> dict[str, Any]:
 
     Raises:
         DataError: no such picture there (any more).
-        UsageError: no such decision or class.
+        UsageError: no such decision or class, or the data have boxes or masks.
     """
+    if catalogue.dataset.task != "classify":
+        raise UsageError(f"boxes and masks are not edited here, and {catalogue.name} has such: {EDITORS}")
     position = catalogue.at(change.i)
     name = catalogue.ids[position]
     if name != change.name:

@@ -49,7 +49,7 @@ class Recall:
                 folders = dict.fromkeys(self._state.data.values())
                 if self._state.folder is not None:
                     folders[self._state.folder] = None
-                with self._state.using(model) as recognizer:
+                with self._state.classifier(model) as recognizer:
                     self._roots[key] = next((place for place in folders if _fits(recognizer, place)), None)
             return self._roots[key]
 

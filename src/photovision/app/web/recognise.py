@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from photovision.app.web import seen as shown
 from photovision.app.web.recall import Recall
 from photovision.app.web.state import State
 from photovision.core.errors import DataError, PhotovisionError, UnreadableImage, UsageError
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
     from photovision.core.preprocess import Preprocess
     from photovision.core.types import Classes, Floats
+    from photovision.runtime.segmenter import Segmenter
     from photovision.tasks.recognizer import Recognizer
 
 LARGEST = 128 * 2**20
 """Bytes of a picture file at most."""
 PREVIEW, SHOWN, NAMED = 1024, 5, 6
+TASKS = ("classify", "detect", "segment")
+LEADS = ("accuracy", "map", "miou", "exact_match")
+"""The figure that stands for a model: the first of these that was measured."""
 
 
 async def content(request: Request) -> bytes:
@@ -46,7 +51,7 @@ Content = Annotated[bytes, Depends(content)]
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     router = APIRouter(prefix="/api/recognise")
-    recall = Recall(state)
+    _reason(router, state)
 
     @router.get("/overview")
     def overview() -> dict[str, Any]:
@@ -57,54 +62,75 @@ def routes(state: State) -> APIRouter:
     @router.post("/answer")
     def answer(model: str, picture: Content) -> dict[str, Any]:
         """What the model says of a picture; `{"error": reason}` of a file that is none: one of many may be broken."""
-        with state.using(model) as recognizer:
-            try:
-                return told(recognizer, cast("Classes", recognizer.predict(picture)))
-            except UnreadableImage as error:
-                return {"error": str(error)}
+        with state.using(model) as opened:
+            return shown.answer(opened, picture)
 
-    @router.post("/why")
-    def why(model: str, picture: Content, target: str | None = None, tested: bool = False) -> dict[str, Any]:
-        """The heatmap of a picture and the training pictures that are most like it; tested, its verdict, too."""
-        with state.using(model) as recognizer:
-            found = reasons(recognizer, picture, target, tested)
-        for near in found["nearest"]:
-            near["shown"] = recall.picture(model, near["id"]) is not None
-        return found
+    @router.post("/mask")
+    def mask(model: str, picture: Content) -> Response:
+        """The class of every pixel as an indexed PNG; of segmenters."""
+        with state.using(model) as opened:
+            opened.bundle.expect("segment")
+            return Response(shown.mask_file(cast("Segmenter", opened), picture), media_type="image/png")
 
     @router.post("/preview")
     def preview(picture: Content) -> Response:
         """A picture as JPEG, of formats that browsers cannot show."""
         return _jpeg(picture)
 
+    return router
+
+
+def _reason(router: APIRouter, state: State) -> None:
+    """Addresses of what speaks for an answer."""
+    recall = Recall(state)
+
+    @router.post("/why")
+    def why(model: str, picture: Content, target: str | None = None, tested: bool = False) -> dict[str, Any]:
+        """The heatmap of a picture and the training pictures that are most like it; tested, its verdict, too."""
+        with state.classifier(model) as recognizer:
+            found = reasons(recognizer, picture, target, tested)
+        for near in found["nearest"]:
+            near["shown"] = recall.picture(model, near["id"]) is not None
+        return found
+
     @router.get("/training")
     def training(model: str, id: str) -> Response:
         """A training picture, small."""
         return _small(recall.picture(model, id), id)
-
-    return router
 
 
 def seen(state: State) -> dict[str, Any]:
     """The folder's name, its models with their facts, its data sets."""
     folder = None if state.folder is None else state.folder.name or str(state.folder)
     models = [facts(state, name) for name in state.models]
-    return {"folder": folder, "models": models, "data": [{"name": name} for name in state.data]}
+    return {
+        "folder": folder,
+        "models": models,
+        "data": [{"name": name, "task": state.task_of(name)} for name in state.data],
+    }
 
 
 def facts(state: State, name: str) -> dict[str, Any]:
     """What people should know of a model before they ask it; with `error` where it cannot be read."""
     from photovision.runtime.bundle import read_bundle
 
+    if name in state.ready and not (state.ready[name] / "bundle.json").is_file():
+        return unmade(name)
     try:
         bundle = read_bundle(state.path_of(name))
     except PhotovisionError as error:
         return {"name": name, "error": str(error)}
+    if bundle.task not in TASKS:
+        return {"name": name, "error": f"{name} is not for recognising"}
     info = bundle.info
     metrics, doubt = info.get("metrics") or {}, info.get("doubt") or {}
-    lead = next((one for one in ("accuracy", "map", "exact_match") if one in metrics), None)
+    lead = next((one for one in LEADS if one in metrics), None)
     return {
         "name": name,
+        "task": bundle.task,
+        "ready": name in state.ready,
+        "colours": shown.colours(len(bundle.classes)),
+        "thresholds": None if bundle.thresholds is None else [round(float(t), 4) for t in bundle.thresholds],
         "classes": list(bundle.classes),
         "multilabel": bundle.multilabel,
         "lead": lead,
@@ -116,6 +142,23 @@ def facts(state: State, name: str) -> dict[str, Any]:
         "coverage": doubt.get("coverage"),
         "false_alarms": doubt.get("false_alarms"),
         "report": (bundle.path / "report.html").is_file(),
+    }
+
+
+def unmade(name: str) -> dict[str, Any]:
+    """The same of a ready detector that will be made from its weights when it is first asked."""
+    from photovision.models.ready import COCO, THRESHOLD
+
+    classes = COCO.split(", ")
+    return {
+        "name": name,
+        "task": "detect",
+        "ready": True,
+        "colours": shown.colours(len(classes)),
+        "thresholds": [THRESHOLD] * len(classes),
+        "classes": classes,
+        "multilabel": False,
+        "report": False,
     }
 
 

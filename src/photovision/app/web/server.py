@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from photovision.app.web.state import State
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage
 
-ROUTERS = ("recognise", "comparing", "browse", "training", "reports")
+ROUTERS = ("recognise", "live", "cutting", "comparing", "browse", "training", "reports")
 """Modules of this package, each with a function `routes(state) -> APIRouter`; their addresses start with /api/."""
 
 HOSTS = frozenset(("127.0.0.1", "localhost", "[::1]"))

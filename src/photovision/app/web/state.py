@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,18 @@ from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.image import SUFFIXES
 
 if TYPE_CHECKING:
+    from photovision.runtime.detector import Detector
+    from photovision.runtime.segmenter import Segmenter
     from photovision.tasks.recognizer import Recognizer
+
+    Model = Recognizer | Detector | Segmenter
 
 DEEPEST, MOST_FOLDERS = 4, 2000
 """How far below the folder models and data sets are looked for, and in how many folders at most."""
+LEAST = 0.05
+"""Score from which on boxes are sent to the page, which hides those that the person does not want to see."""
+BOXES = ("coco", "cvat", "labelstudio", "voc", "yolo")
+"""Formats of boxes, as `photovision.data.formats` names them."""
 
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test"))
@@ -28,36 +37,49 @@ class State:
         folder: where models, data sets and reports lie; None for a page about given models only. Nothing outside it is
             ever read or written, but for the given models.
         models: name -> bundle, in addition to those in `folder`.
+        ready: whether ready detectors that are on this machine are offered, too, after all others.
 
     Example:
         >>> State(None, {}).models
         {}
     """
 
-    def __init__(self, folder: Path | None, models: Mapping[str, Path] | None = None) -> None:
+    def __init__(self, folder: Path | None, models: Mapping[str, Path] | None = None, *, ready: bool = False) -> None:
         self.folder = None if folder is None else folder.resolve()
         self._given = dict(models or {})
+        self.ready = _ready() if ready else {}
         self._found: tuple[dict[str, Path], dict[str, Path]] | None = None
-        self._loaded: dict[str, tuple[int, Recognizer]] = {}
+        self._tasks: dict[str, str] = {}
+        self._loaded: dict[str, tuple[int, Model]] = {}
         self._guard = threading.RLock()
         self._locks: dict[str, threading.RLock] = {}
 
     @property
     def models(self) -> dict[str, Path]:
-        """Name -> folder of every bundle: the given ones, then those in `folder` by their relative path."""
+        """Name -> folder of every bundle: the given ones, those in `folder` by their relative path, the ready ones."""
         found = self._look()[0]
         given = {path.resolve() for path in self._given.values()}
-        return {**self._given, **{name: path for name, path in found.items() if path not in given}}
+        own = {**self._given, **{name: path for name, path in found.items() if path not in given}}
+        return {**own, **{name: path for name, path in self.ready.items() if name not in own}}
 
     @property
     def data(self) -> dict[str, Path]:
         """Name -> folder of every data set in `folder`, named by its relative path; the folder itself by its name."""
         return dict(self._look()[1])
 
+    def task_of(self, name: str) -> str:
+        """What is learned from a data set: "classify", "detect" or "segment"; raises DataError where there is none."""
+        place = self.data_of(name)
+        with self._guard:
+            if name not in self._tasks:
+                self._tasks[name] = task_of(place)
+            return self._tasks[name]
+
     def refresh(self) -> None:
         """Look anew, after something was written."""
         with self._guard:
             self._found = None
+            self._tasks = {}
 
     def warm(self) -> None:
         """Load the first model in a thread, so that the first picture need not wait for it."""
@@ -69,28 +91,41 @@ class State:
                 try:
                     with self.using(name) as model:
                         _ = model.session
-                except PhotovisionError:  # the view that needs the model tells what is wrong with it
+                except (PhotovisionError, AttributeError):  # the view that needs the model tells what is wrong with it
                     return
 
         # Not a daemon: a process that ends while a library is being loaded would crash.
         threading.Thread(target=load, name="warm").start()
 
     @contextmanager
-    def using(self, name: str) -> Iterator[Recognizer]:
+    def using(self, name: str) -> Iterator[Model]:
         """A model for one thread at a time, since buffers are shared; loaded at first use and when it changed.
 
-        Raises ModelError where there is none of that name, or it cannot be read.
+        Detectors tell of all boxes from `LEAST` on. Raises ModelError where there is none of that name, or it cannot
+        be read.
         """
         with self._lock(name):
             stamp = self.stamp(name)
             if self._loaded.get(name, (None,))[0] != stamp:
-                from photovision.tasks.recognizer import load
-
-                self._loaded[name] = stamp, load(self.path_of(name))
+                self._loaded[name] = stamp, _opened(self.path_of(name))
             yield self._loaded[name][1]
+
+    @contextmanager
+    def classifier(self, name: str) -> Iterator[Recognizer]:
+        """As `using`, of a classifier; raises ModelError for another kind of model."""
+        from photovision.tasks.recognizer import Recognizer
+
+        with self.using(name) as model:
+            model.bundle.expect("classify")
+            assert isinstance(model, Recognizer)
+            yield model
 
     def stamp(self, name: str) -> int:
         """A number that changes when a model is trained anew in its place; raises ModelError where it is gone."""
+        if name in self.ready and not (self.ready[name] / "bundle.json").is_file():
+            from photovision.models.ready import ready
+
+            ready(name)  # made now, within seconds
         try:
             return (self.path_of(name) / "bundle.json").stat().st_mtime_ns
         except OSError as error:
@@ -167,12 +202,37 @@ def find(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     return models, data
 
 
+def task_of(place: Path) -> str:
+    """What a training learns from a data set: "classify", "detect" or "segment"; by the format that it lies in."""
+    from photovision.data.formats import FORMATS
+
+    known = next((name for name in FORMATS.names() if FORMATS.load(name).detects(place)), "folder")
+    return "segment" if known == "masks" else "detect" if known in BOXES else "classify"
+
+
 def _is_data(place: Path, children: list[Path]) -> bool:
     if any((place / name).is_file() for name in _TABLES):
         return True
     if any(child.name.lower() in _SPLITS and _folders(child) for child in children):
         return True
-    return sum(_holds_pictures(child) for child in children if not (child / "bundle.json").is_file()) >= 2
+    if sum(_holds_pictures(child) for child in children if not (child / "bundle.json").is_file()) >= 2:
+        return True
+    return _has_boxes(place) or _has_masks(children)
+
+
+def _has_boxes(place: Path) -> bool:
+    from photovision.data.formats import FORMATS
+
+    try:
+        return any(FORMATS.load(name).detects(place) for name in BOXES)
+    except OSError:  # a folder that may not be read holds nothing for us
+        return False
+
+
+def _has_masks(children: list[Path]) -> bool:
+    """Whether most folders hold one picture with its masks each, as a data set of microscopy does."""
+    inner = sum((child / "images").is_dir() and (child / "masks").is_dir() for child in children)
+    return 2 * inner > len(children)
 
 
 def _holds_pictures(place: Path) -> bool:
@@ -188,6 +248,31 @@ def _entries(place: Path) -> Iterator[Path]:
         yield from (entry for entry in place.iterdir() if not entry.name.startswith("."))
     except OSError:  # a folder that may not be read holds nothing for us
         return
+
+
+def _opened(path: Path) -> Model:
+    from photovision.runtime.bundle import read_bundle
+    from photovision.tasks.load import load
+
+    opened: Model = load(path, threshold=LEAST) if read_bundle(path).task == "detect" else load(path)
+    return opened
+
+
+def _ready() -> dict[str, Path]:
+    """Ready detectors that can be used at once, or made from weights that are here: name -> folder."""
+    from photovision.core.errors import PhotovisionError
+    from photovision.models.ready import place_of
+    from photovision.models.weights import DETECTORS, locate
+
+    found = {}
+    for name in DETECTORS:
+        place = place_of(name)
+        try:
+            if (place / "bundle.json").is_file() or (find_spec("torch") and locate(name)):
+                found[name] = place
+        except PhotovisionError:  # weights that were altered are not offered
+            continue
+    return found
 
 
 def named(paths: Sequence[Path]) -> dict[str, Path]:

@@ -9,8 +9,12 @@ import tempfile
 import threading
 from pathlib import Path
 
+from photovision.core.boxes import draw_regions
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.image import decode, read_header, to_array
+from photovision.core.regions import Regions
 from photovision.core.system import cache_folder
-from photovision.core.thumbnail import thumbnail
+from photovision.core.thumbnail import jpeg, thumbnail
 from photovision.core.types import Sample
 
 SIDE, LARGE = 192, 1600
@@ -34,18 +38,19 @@ class Thumbnails:
         self._turn = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._made = itertools.count(1)
 
-    def tag(self, path: Path, side: int) -> str | None:
-        """Hex digits that change with the file; None where it is not there."""
+    def tag(self, path: Path, side: int, regions: Regions | None = None) -> str | None:
+        """Hex digits that change with the file and with what is drawn over it; None where the file is not there."""
         try:
             facts = path.stat()
         except OSError:
             return None
-        key = f"{path.absolute()}|{facts.st_mtime_ns}|{facts.st_size}|{side}"
+        drawn = "" if regions is None else regions.digest().hex()
+        key = f"{path.absolute()}|{facts.st_mtime_ns}|{facts.st_size}|{side}{drawn}"
         return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
-    def get(self, path: Path, side: int = SIDE) -> bytes | None:
-        """A JPEG of at most side x side pixels; None where the file cannot be read."""
-        tag = self.tag(path, side)
+    def get(self, path: Path, side: int = SIDE, regions: Regions | None = None) -> bytes | None:
+        """A JPEG of at most side x side pixels, with regions drawn over it; None where the file cannot be read."""
+        tag = self.tag(path, side, regions)
         if tag is None:
             return None
         kept = self.folder / tag[:2] / f"{tag}.jpg"
@@ -56,7 +61,7 @@ class Thumbnails:
         except OSError:
             pass
         with self._turn:
-            made = thumbnail(Sample(path.name, path), side)
+            made = thumbnail(Sample(path.name, path), side) if regions is None else _drawn(path, side, regions)
         if made is not None and side <= SIDE:
             self._keep(kept, made)
         return made
@@ -85,3 +90,15 @@ class Thumbnails:
             total -= facts.st_size
             if total <= most // 2:
                 return
+
+
+def _drawn(path: Path, side: int, regions: Regions) -> bytes | None:
+    """Boxes and masks over a picture that is decoded no larger than it is shown."""
+    try:
+        content = path.read_bytes()
+        size = read_header(content).size
+        small = decode(content, least=(side, side))
+        small.thumbnail((side, side))
+        return jpeg(draw_regions(to_array(small), regions, side, of=size, names=False), 85)
+    except (OSError, UnreadableImage, DataError):  # a mask may be gone, too
+        return None

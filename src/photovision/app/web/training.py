@@ -82,10 +82,12 @@ def routes(state: State) -> APIRouter:
 
 def train(state: State, jobs: Jobs, wish: Training) -> Job:
     """Start a training; raises UsageError where a job runs, or the name cannot be used."""
+    if (wish.robust or wish.fair_by) and state.task_of(wish.data) != "classify":
+        raise UsageError("robust and fair variants are made of classifiers only: leave these options out")
     output = output_of(state, wish.name, wish.replace)
     arguments = command(wish, state.data_of(wish.data), output)
     name = output.relative_to(state.inside("")).as_posix()
-    facts = {"data": wish.data, "model": name, "minutes": wish.minutes}
+    facts = {"data": wish.data, "model": name, "minutes": wish.minutes, "task": state.task_of(wish.data)}
     return jobs.start("train", f"the training of {name}", arguments, facts)
 
 
