@@ -12,6 +12,7 @@ from photovision.core.overlap import overlap
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image
 from photovision.recipes.align import Alignment
+from photovision.recipes.looks import alike, colours, cut
 from photovision.runtime.track import assign
 
 SURE = 0.3
@@ -153,7 +154,7 @@ def _moved(
             far = float(np.hypot(*(_middle(old.before) - _middle(fresh.now)))) / limit
             if old.label == fresh.label and sizes >= _SIZES and far <= 1:
                 origin = np.concatenate([_through(back, old.before[:2]), _through(back, old.before[2:])])
-                if _alike(_cut(was, origin), _cut(here, fresh.now)) >= _SIMILAR:
+                if alike(colours(cut(was, origin)), colours(cut(here, fresh.now))) >= _SIMILAR:
                     cost[i, j] = far
     pairs = zip(*assign(cost, 1.0), strict=True)
     return [
@@ -164,22 +165,6 @@ def _moved(
         )
         for i, j in pairs
     ]
-
-
-def _alike(one: Image, other: Image) -> float:
-    """How much two pictures have of the same colours, 0 to 1."""
-    a, b = (np.bincount(_bins(picture), minlength=64) / max(1, picture.size // 3) for picture in (one, other))
-    return float(np.minimum(a, b).sum())
-
-
-def _bins(picture: Image) -> np.ndarray:
-    parts = (picture.reshape(-1, 3) >> 6).astype(np.int64)
-    return np.asarray(parts @ [16, 4, 1])
-
-
-def _cut(image: Image, box: np.ndarray) -> Image:
-    x1, y1, x2, y2 = np.rint(box).astype(int).tolist()
-    return image[max(y1, 0) : max(y2, y1 + 1, 1), max(x1, 0) : max(x2, x1 + 1, 1)]
 
 
 def _through(matrix: np.ndarray, point: Floats) -> np.ndarray:

@@ -61,12 +61,12 @@ class EventLog:
                 cursor = self._base.execute("INSERT INTO runs (source, began) VALUES (?, ?)", (source, began))
                 self._run = cursor.lastrowid
                 self._base.commit()
-        self._write({"event": "start", "source": source, "at": round(began, 3)})
+        self.write({"event": "start", "source": source, "at": round(began, 3)})
 
     def add(self, events: Sequence[Event]) -> None:
         """Write what happened."""
         for event in events:
-            self._write(event.to_json())
+            self.write(event.to_json())
         if self._base is None:
             return
         rows = [
@@ -82,7 +82,7 @@ class EventLog:
     def end(self, summary: dict[str, Any]) -> None:
         """Write the summary of the run."""
         ended = time.time()
-        self._write({"event": "end", "at": round(ended, 3), "summary": summary})
+        self.write({"event": "end", "at": round(ended, 3), "summary": summary})
         if self._base is not None:
             with self._told():
                 told = json.dumps(summary)
@@ -105,7 +105,8 @@ class EventLog:
     ) -> None:
         self.close()
 
-    def _write(self, value: dict[str, Any]) -> None:
+    def write(self, value: dict[str, Any]) -> None:
+        """Add a line of one's own to the JSON Lines."""
         if self._lines is not None:
             self._lines.write(json.dumps(value) + "\n")
             self._lines.flush()

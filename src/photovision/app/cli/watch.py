@@ -67,7 +67,7 @@ def watch(
     lines = dict(_line(text, number) for number, text in enumerate(line or (), 1))
     zones = dict(zone_of(text) for text in zone or ())
     detector, high = opened(model, threshold)
-    classes = _known(detector, tuple(only or ()))
+    classes = known(detector, tuple(only or ()))
     asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds)
     note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:
@@ -106,7 +106,8 @@ def predicting(detector: Detector) -> Detect:
     return lambda images: detector.predict(list(images))
 
 
-def _known(detector: Detector, classes: tuple[str, ...]) -> tuple[str, ...]:
+def known(detector: Detector, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes; raises UsageError where the model does not know one."""
     from photovision.core.errors import UsageError
 
     if strange := [name for name in classes if name not in detector.classes]:

@@ -1,0 +1,184 @@
+"""The report of a basket: the receipt, every move, and a page of those that a person should decide on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from photovision.core.files import write_bytes, write_text
+from photovision.core.page import to_html, write_report
+from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.thumbnail import jpeg
+from photovision.core.types import Image
+from photovision.recipes.basket import Move, Outcome, Wanted
+from photovision.recipes.receipt import DECISIONS, Receipt, is_basket
+from photovision.runtime.counting import Point
+
+MOST_SHOWN = 200
+"""Moves whose pictures one page shows."""
+_BASKET, _SHELF = (60, 120, 255), (40, 170, 80)
+
+
+def report(outcome: Outcome, wanted: Wanted, model: str) -> Report:
+    """The report of a video.
+
+    Args:
+        outcome: what was found out.
+        wanted: what was looked for.
+        model: name of the detector.
+    """
+    moves = [told(move, wanted) for move in outcome.moves]
+    baskets = [name for name in wanted.zones if is_basket(name)]
+    receipt = Receipt(baskets)
+    for move in moves:
+        receipt.add(move)
+    waiting = sum(move["review"] for move in moves)
+    figures = [] if outcome.frame is None else [_zones(outcome.frame, wanted.zones)]
+    return Report(
+        "basket",
+        "What was taken and returned",
+        _summary(moves, receipt, waiting),
+        {"moves_sure": Metric(1 - waiting / len(moves), n=len(moves))} if moves else {},
+        [_receipt(receipt), _moves(moves), *_initial(outcome)],
+        figures,
+        _warnings(outcome),
+        {"model": model, "source": outcome.source, "at": datetime.now(UTC).isoformat(timespec="seconds")},
+        {
+            "baskets": baskets,
+            "review_below": wanted.review_below,
+            "moves": moves,
+            "receipt": receipt.to_json(),
+            "watched": dict(outcome.summary),
+        },
+    )
+
+
+def write_basket(outcome: Outcome, wanted: Wanted, model: str, folder: Path) -> Report:
+    """Write the report, review.jsonl and review.html, and evidence/ with pictures where they were asked for.
+
+    Decisions on an earlier report in the folder are removed: their numbers mean other moves now.
+    """
+    (folder / DECISIONS).unlink(missing_ok=True)
+    shutil.rmtree(folder / "evidence", ignore_errors=True)
+    for move in outcome.moves:
+        for name, view in zip(_files(move), move.views, strict=True):
+            write_bytes(folder / name, view)
+    made = report(outcome, wanted, model)
+    write_report(made, folder)
+    waiting = [move for move in outcome.moves if move.confidence < wanted.review_below]
+    write_text(folder / "review.jsonl", "".join(json.dumps(told(move, wanted)) + "\n" for move in waiting))
+    write_text(folder / "review.html", to_html(_review(waiting, folder)))
+    return made
+
+
+def told(move: Move, wanted: Wanted) -> dict[str, Any]:
+    """A move as JSON, with the names of its pictures in the report's folder."""
+    return move.to_json(wanted.review_below, _files(move))
+
+
+def _files(move: Move) -> list[str]:
+    return [f"evidence/{move.number:05d}-{number}.jpg" for number in range(1, len(move.views) + 1)]
+
+
+def _summary(moves: Sequence[Mapping[str, Any]], receipt: Receipt, waiting: int) -> tuple[str, ...]:
+    kinds = {kind: sum(m["event"] == kind for m in moves) for kind in ("taken", "returned", "moved", "gone")}
+    first = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n) or "nothing moved"
+    told = [f"Moves: {first}; {waiting:,} of {len(moves):,} wait for a person's decision."]
+    for basket, items in receipt.items.items():
+        inside = ", ".join(f"{n:,} {label}" for label, n in sorted(items.items()) if n) or "nothing"
+        told.append(f"In {basket}: {inside}.")
+    return tuple(told)
+
+
+def _warnings(outcome: Outcome) -> tuple[str, ...]:
+    found = [str(line) for line in outcome.summary.get("warnings", ())]
+    if outcome.summary.get("interrupted"):
+        found.append("Interrupted: the video was not seen to its end.")
+    if not outcome.persons:
+        found.append("No person was seen: moves are told without whose hand it was.")
+    return tuple(found)
+
+
+def _receipt(receipt: Receipt) -> Table:
+    rows = [
+        (basket, label, numbers["items"], numbers["in_review"])
+        for basket, labels in receipt.to_json().items()
+        for label, numbers in labels.items()
+    ]
+    return Table(
+        "Receipt",
+        ("basket", "class", "items", "moves in review"),
+        tuple(rows),
+        "Taken less returned. What waits for a decision does not count yet; below 0: it was there at the start.",
+    )
+
+
+def _moves(moves: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        (
+            move["number"],
+            f"{move['time']:.1f} s",
+            move["event"],
+            move["class"],
+            move["from"],
+            move["to"],
+            f"{move['confidence']:.0%}",
+            "review" if move["review"] else "",
+            "; ".join(move["doubts"]),
+        )
+        for move in moves
+    ]
+    return Table("Moves", ("no.", "time", "what", "class", "from", "to", "confidence", "", "doubts"), tuple(rows))
+
+
+def _initial(outcome: Outcome) -> list[Table]:
+    rows = tuple((zone, label, n) for (zone, label), n in sorted(outcome.initial.items()))
+    return [Table("There at the start", ("zone", "class", "items"), rows)] if rows else []
+
+
+def _review(waiting: Sequence[Move], folder: Path) -> Report:
+    figures = [
+        Figure(
+            f"Move {move.number}: {move.label} {move.kind}, {move.confidence:.0%}",
+            pictures=tuple(
+                (view, caption)
+                for view, caption in zip(move.views, ("left", "arrived")[-len(move.views) :], strict=True)
+            ),
+            note=f"At {move.time:.1f} s, from {move.origin or 'unknown'} to {move.target or 'unknown'}."
+            f" {'; '.join(move.doubts).capitalize()}.",
+        )
+        for move in waiting[:MOST_SHOWN]
+    ]
+    return Report(
+        "basket-review",
+        "Moves to decide on",
+        (
+            f"{len(waiting):,} moves wait." if waiting else "Nothing waits for a decision.",
+            f"Decide with: photovision recipe review {folder.name} --accept 1,2 --reject 3",
+        ),
+        figures=figures,
+        warnings=("There are no pictures: ask for them with --evidence, or look into the video at these times.",)
+        if waiting and not any(move.views for move in waiting)
+        else (),
+    )
+
+
+def _zones(frame: Image, zones: Mapping[str, tuple[Point, ...]]) -> Figure:
+    page = Pillow.fromarray(frame)
+    pen, letters = ImageDraw.Draw(page), ImageFont.load_default(max(11, page.width // 40))
+    for name, corners in zones.items():
+        shares = all(abs(value) <= 1 for corner in corners for value in corner)
+        across, down = (page.width, page.height) if shares else (1, 1)
+        points = [(x * across, y * down) for x, y in corners]
+        colour = _BASKET if is_basket(name) else _SHELF
+        pen.polygon(points, outline=colour, width=max(2, page.width // 240))
+        pen.text((min(x for x, _ in points) + 6, min(y for _, y in points) + 4), name, font=letters, fill=colour)
+    return Figure("Zones", pictures=((jpeg(np.asarray(page, dtype=np.uint8)), "the first frame with its zones"),))
