@@ -1,6 +1,9 @@
 """Does the service hold the pace of the bare runtime, and is it ahead of LitServe serving the same graph?
 
     python benchmarks/service.py MODEL PICTURES [--seconds 10] [--rounds 5] [--concurrency 32] [--peer-python PATH]
+    python benchmarks/service.py yolov4-tiny ../shared/data/coco-sample/images --batches 8 16 32
+
+MODEL is a classifier or a detector: a folder, or the name of a ready detector.
 
 In every round, one after the other on the same cores: the bare runtime (`runtime.stream` over the same JPEG bytes in
 one process, which decodes in threads and runs the network in batches, with no client beside it); `photovision serve`
@@ -26,37 +29,43 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from photovision.models.ready import bundle_at
+
 PEER = """
 import sys
+from pathlib import Path
 import litserve
-from photovision.tasks.recognizer import load
+from photovision.service.kinds import open_kind
+from photovision.service.settings import Limits
 
 class Api(litserve.LitAPI):
     def setup(self, device):
-        self.model = load(sys.argv[1])
-        self.model.session
+        self.kind = open_kind(Path(sys.argv[1]), "auto")
+        self.kind.session
+        self.way = self.kind.way({})
     def decode_request(self, request):
-        return self.model.preprocess.load(request["file"].file.read())
-    def predict(self, images):
+        return self.way.prepare(request["file"].file.read(), Limits())
+    def predict(self, inputs):
         import numpy
-        outputs = self.model.session.run(numpy.stack(images))
-        return [{name: values[row] for name, values in outputs.items()} for row in range(len(images))]
+        outputs = self.kind.session.run(numpy.stack([image for image, _ in inputs]))
+        rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
+        return [(row, size) for row, (_, size) in zip(rows, inputs)]
     def batch(self, inputs):
         return inputs
     def unbatch(self, output):
         return output
     def encode_response(self, output):
-        return {"predictions": [self.model.answer(output).to_json()]}
+        return {"predictions": [self.way.answer(*output).to_json(None)]}
 """
 
 
 def bare_rate(model: Path, pictures: Sequence[bytes], seconds: float, batch_size: int) -> float:
     """Pictures a second of decoding and network in one process, as the runtime streams them."""
     from photovision.runtime.stream import loader, stream
-    from photovision.tasks.recognizer import load
+    from photovision.service.kinds import open_kind
 
-    recognizer = load(model)
-    read, session = loader(recognizer.preprocess), recognizer.session
+    kind = open_kind(model, "auto")
+    read, session = loader(kind.preprocess), kind.session
     for _ in stream(pictures[: 2 * batch_size], read, session, batch_size=batch_size):
         pass
 
@@ -74,17 +83,22 @@ def bare_rate(model: Path, pictures: Sequence[bytes], seconds: float, batch_size
 
 def bare_call(model: Path, pictures: Sequence[bytes], seconds: float) -> list[float]:
     """Milliseconds of one picture at a time: decoding, network and what its answer means."""
-    from photovision.tasks.recognizer import load
+    from photovision.service.kinds import open_kind
+    from photovision.service.kinds.kind import OneCall
+    from photovision.service.settings import Limits
 
-    recognizer = load(model)
+    kind = open_kind(model, "auto")
+    way = kind.way({})
+    assert isinstance(way, OneCall), "a segmenter has no bare call of one picture"
     found: list[float] = []
     until = time.perf_counter() + seconds
     for number, picture in enumerate(itertools.cycle(pictures)):
         began = time.perf_counter()
         if began > until:
             return found[5:] or found
-        outputs = recognizer.session.run(recognizer.preprocess.load(picture)[None])
-        recognizer.answer({name: values[0] for name, values in outputs.items()}).to_json()
+        image, size = way.prepare(picture, Limits())
+        outputs = kind.session.run(image[None])
+        way.answer({name: values[0] for name, values in outputs.items()}, size).to_json(None)
         if number >= 5:
             found.append(1000 * (time.perf_counter() - began))
     return found
@@ -215,7 +229,7 @@ def summary(rounds: Sequence[dict[str, Any]], options: argparse.Namespace) -> di
 def main() -> None:
     """Measure, or run one part of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("model", type=bundle_at, nargs="?")
     parser.add_argument("pictures", type=Path, nargs="?")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=5)

@@ -10,16 +10,16 @@ import pytest
 from tests import faults
 from tests.colours import add_doubt, colour_bundle
 from tests.faults import Running, running
+from tests.spotter import spotter_bundle
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small bundle with sets and a gate."""
-    folder = colour_bundle(tmp_path_factory.mktemp("faults") / "model")
-    add_doubt(folder)
-    return folder
+@pytest.fixture(scope="module", params=["classifier", "detector"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small bundle: one with sets and a gate, and one that finds boxes."""
+    folder = tmp_path_factory.mktemp("faults") / "model"
+    return add_doubt(colour_bundle(folder)) if request.param == "classifier" else spotter_bundle(folder)
 
 
 @pytest.fixture(scope="module")

@@ -8,23 +8,33 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.colours import add_doubt, colour_bundle
+from tests.painter import painter_bundle
+from tests.spotter import spotter_bundle
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 schemathesis = pytest.importorskip("schemathesis", reason="the development tools are not installed")
 
 
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
+MODELS = {
+    "classify": lambda folder: add_doubt(colour_bundle(folder)),
+    "detect": spotter_bundle,
+    "segment": lambda folder: painter_bundle(folder, instances=True),
+}
 
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"], ids=["requests that fit", "requests that do not fit"])
-@pytest.mark.parametrize("manage", [False, True], ids=["closed", "manageable"])
-def test_it_keeps_its_description(tmp_path: Path, manage: bool, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "manage"),
+    [("classify", False), ("classify", True), ("detect", False), ("segment", False)],
+    ids=["closed", "manageable", "boxes", "masks"],
+)
+def test_it_keeps_its_description(tmp_path: Path, task: str, manage: bool, mode: str) -> None:
     from photovision.service.app import create_app
     from photovision.service.settings import Settings
 
-    folder = colour_bundle(tmp_path / "model")
-    add_doubt(folder)
-    app = create_app(Settings({"colours": folder}, manage=manage))
+    folder = MODELS[task](tmp_path / "model")
+    app = create_app(Settings({"model": folder}, manage=manage))
     # Its own list lacks 408 and 413, by which requests are rightly refused that are slow or large.
     refusals = [400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 422, 429, "5XX"]
     config = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": {"expected-statuses": refusals}}})

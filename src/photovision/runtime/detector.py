@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,8 +82,7 @@ class Detector:
     ) -> None:
         bundle.expect("detect")
         for name, value in (("threshold", threshold), ("iou", iou)):
-            if value is not None and not 0 <= value <= 1:
-                raise UsageError(f"{name} should be 0 to 1, got {value}")
+            _check_share(name, value)
         self.bundle = bundle
         self.classes = bundle.classes
         self.preprocess = bundle.preprocess
@@ -103,6 +103,14 @@ class Detector:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
         return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS)
+
+    def at(self, threshold: float) -> Detector:
+        """The same detector with another least score of a box, 0 to 1; the loaded graph is shared."""
+        _check_share("threshold", threshold)
+        _ = self.session
+        other = copy(self)
+        other.thresholds = np.full_like(self.thresholds, threshold)
+        return other
 
     def predict(
         self, images: Source | Sequence[Source], *, tile: Size | None = None, overlap: float = 0.2
@@ -211,6 +219,11 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"Detector({str(self.bundle.path)!r}, {len(self.classes)} classes)"
+
+
+def _check_share(name: str, value: float | None) -> None:
+    if value is not None and not 0 <= value <= 1:
+        raise UsageError(f"{name} should be 0 to 1, got {value}")
 
 
 @dataclass(eq=False)

@@ -18,45 +18,34 @@ from queue import SimpleQueue
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.types import Classes, Image
+from photovision.core.types import Image
 from photovision.service.decoding import Decoders
+from photovision.service.kinds.kind import Kind, OneCall, Outcome, Outputs, Size, Source, Way
 from photovision.service.metrics import Metrics
 from photovision.service.refusal import Refusal
-from photovision.tasks.recognizer import Recognizer
+from photovision.service.settings import Limits
+from photovision.service.windows import Shared, Window
 
 SIZES = (1, 2, 3, 4, 6, 12, 24, 48, 96)
 """Sizes of batches: few, and mostly multiples of what two cores take apart at once (six pictures of 224 pixels)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a model says of one picture.
-
-    Attributes:
-        outputs: the graph's outputs by name, each the row of this picture.
-        answer: what they mean.
-    """
-
-    outputs: dict[str, np.ndarray]
-    answer: Classes
-
 
 Said = Outcome | UnreadableImage
 
 
 class Ticket:
-    """One request: its pictures, and the future of their answers.
+    """One request: its pictures, how they are answered, and the future of their answers.
 
     Attributes:
         id: name of the request, unique.
+        way: from a picture to its answer.
         said: an answer for each picture, in order; complete when `future` is done.
         began: of the monotonic clock.
     """
 
-    __slots__ = ("began", "future", "id", "left", "said")
+    __slots__ = ("began", "future", "id", "left", "said", "way")
 
-    def __init__(self, name: str, count: int, future: asyncio.Future[None]) -> None:
-        self.id = name
+    def __init__(self, name: str, way: Way, count: int, future: asyncio.Future[None]) -> None:
+        self.id, self.way = name, way
         self.said: list[Said | None] = [None] * count
         self.left = count
         self.future = future
@@ -65,12 +54,16 @@ class Ticket:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One picture of a ticket: its place there, the file's bytes or an array, and what the network sees of it."""
+    """One picture of a ticket: its place there, the file's bytes or an array, and what the network sees of it.
+
+    `size` is the picture's, (H, W), once it is prepared.
+    """
 
     ticket: Ticket
     place: int
-    source: bytes | Image
+    source: Source
     image: Image | None = field(default=None)
+    size: Size = (0, 0)
 
 
 Keep = Callable[[Sequence[Job], Sequence[Outcome]], None]
@@ -82,13 +75,13 @@ class Batcher:
 
     Args:
         name: of the model, for the metrics.
-        recognizer: the model, its session open.
+        kind: the model, its session open.
         decoders: threads that decode; shared by all models.
+        lookers: threads for pictures that are seen through windows; likewise.
         loop: where the requests live.
         batch_size: pictures a call at most.
         max_wait: seconds that the first picture of a batch may wait for others.
-        queue: pictures waiting or under way at most.
-        most_pixels: of one picture.
+        limits: of pictures, and how many may wait or be under way.
         metrics: where batches are counted.
         keep: called with every batch before its answers go out.
     """
@@ -96,22 +89,22 @@ class Batcher:
     def __init__(
         self,
         name: str,
-        recognizer: Recognizer,
+        kind: Kind,
         decoders: Decoders,
+        lookers: Decoders,
         loop: asyncio.AbstractEventLoop,
         *,
         batch_size: int,
         max_wait: float,
-        queue: int,
-        most_pixels: int,
+        limits: Limits,
         metrics: Metrics,
         keep: Keep | None = None,
     ) -> None:
-        self.recognizer, self.pending, self.queue = recognizer, 0, queue
-        self._decoders, self._loop, self._keep, self._most_pixels = decoders, loop, keep, most_pixels
+        self.kind, self.pending, self._limits = kind, 0, limits
+        self._decoders, self._lookers, self._loop, self._keep = decoders, lookers, loop, keep
         self._sizes = [size for size in SIZES if size < batch_size] + [batch_size]
         self._max_wait = max_wait
-        self._ready: SimpleQueue[Job | None] = SimpleQueue()
+        self._ready: SimpleQueue[Job | Window | None] = SimpleQueue()
         self._batches, self._pictures = metrics.batch.labels(name), metrics.pictures.labels(name)
         self._unreadable = metrics.unreadable.labels(name)
         self._pace = 0.01  # seconds a picture, a running mean
@@ -122,17 +115,18 @@ class Batcher:
 
     def full(self, count: int = 1) -> Refusal | None:
         """Why `count` more pictures cannot be taken, or None."""
-        if self.pending + count <= self.queue:
+        if self.pending + count <= self._limits.queue:
             return None
         wait = max(1, min(60, round(self.pending * self._pace)))
         return Refusal(503, "more pictures are waiting than the service takes: try again", "queue", retry_after=wait)
 
-    async def answer(self, name: str, sources: Sequence[bytes | Image]) -> list[Said]:
+    async def answer(self, name: str, sources: Sequence[Source], way: Way | None = None) -> list[Said]:
         """Answer the pictures of one request, in order.
 
         Args:
             name: of the request.
             sources: bytes of picture files, or uint8 RGB arrays (H, W, 3).
+            way: how, by the model's kind; None: as it does without options.
 
         Raises:
             Refusal: the queue is full, the network failed, or the answers could not be recorded but must be.
@@ -140,20 +134,29 @@ class Batcher:
         refusal = self.full(len(sources))
         if refusal is not None:
             raise refusal
-        ticket = Ticket(name, len(sources), self._loop.create_future())
+        ticket = Ticket(name, way or self.kind.way({}), len(sources), self._loop.create_future())
+        threads = self._decoders if isinstance(ticket.way, OneCall) else self._lookers
         self.pending += len(sources)
         for place, source in enumerate(sources):
-            self._decoders.submit(self._decode, Job(ticket, place, source))
+            threads.submit(self._begin, Job(ticket, place, source))
         await ticket.future
         return [said for said in ticket.said if said is not None]
 
     def warm_up(self) -> None:
-        """Let the engine prepare itself for every size of batch, so that no request waits for it."""
-        height, width = self.recognizer.preprocess.size
+        """Let the engine prepare itself for every size of batch, so that no request waits for it.
+
+        What the graph says is read, too: one that says something else must fail now.
+        """
+        height, width = self.kind.preprocess.size
         blank = np.zeros((self._sizes[-1], height, width, 3), np.uint8)
         # Twice, since a session may prepare itself for large batches only after it has seen some.
         for size in (*reversed(self._sizes), *reversed(self._sizes)):
-            self.recognizer.session.run(blank[:size])
+            outputs = self.kind.session.run(blank[:size])
+        way = self.kind.way({})
+        if isinstance(way, OneCall):
+            way.answer({name: values[0] for name, values in outputs.items()}, (height, width)).to_json(None)
+        else:
+            way.look(blank[0], self._limits, self.kind.session).to_json(None)
 
     def close(self) -> None:
         """Take no new pictures; the thread ends when those under way are answered."""
@@ -161,76 +164,111 @@ class Batcher:
         if not self.pending:
             self._ready.put(None)
 
-    def _decode(self, job: Job) -> None:
-        if job.ticket.future.done():  # nobody waits any more: the request ran out of time
-            self._tell([job], Refusal(503, "given up", "timeout"))
-            return
+    def _begin(self, job: Job) -> None:
+        """In a thread: prepare a picture for the network, or look at it through windows to the end."""
+        ticket = job.ticket
         try:
-            source, preprocess = job.source, self.recognizer.preprocess
-            if isinstance(source, np.ndarray):
-                job.image = preprocess.apply(source)
-            else:
-                job.image = preprocess.load(source, self._most_pixels)
-        except UnreadableImage as error:
+            if ticket.future.done():  # nobody waits any more: the request ran out of time
+                raise Refusal(503, "given up", "timeout")
+            if isinstance(ticket.way, OneCall):
+                job.image, job.size = ticket.way.prepare(job.source, self._limits)
+                self._ready.put(job)
+                return
+            shared = Shared(self.kind.session, self._ready, ticket.future.done)
+            outcome = ticket.way.look(job.source, self._limits, shared)
+        except (UnreadableImage, Refusal) as error:
             self._tell([job], error)
         except Exception as error:  # such as no memory; the thread goes on
             self._tell([job], Refusal(503, f"the picture could not be prepared ({type(error).__name__})", "decoding"))
         else:
-            self._ready.put(job)
+            self._pictures.inc()
+            if self._recording is None:
+                self._call(self._settle, [job], [outcome])
+            else:
+                self._recording.submit(self._record, [job], [outcome])
 
     def _network(self) -> None:
         while (first := self._ready.get()) is not None:
-            jobs = self._gathered(first)
+            inputs = self._gathered(first)
             began = time.monotonic()
             try:
-                outputs = self.recognizer.session.run(np.stack([job.image for job in jobs if job.image is not None]))
+                outputs = self.kind.session.run(np.stack([one.image for one in inputs if one.image is not None]))
             except Exception as error:  # engines raise untyped errors; one failed call must not end the thread
-                reason = f"the network failed ({type(error).__name__}): try again"
-                self._tell(jobs, Refusal(503, reason, "network", retry_after=1))
+                self._failed(inputs, Refusal(503, _failure(error), "network", retry_after=1))
                 continue
-            self._batches.observe(len(jobs))
+            self._batches.observe(len(inputs))
+            self._pace += 0.1 * ((time.monotonic() - began) / len(inputs) - self._pace)
+            jobs, rows = self._handed_on(inputs, outputs)
+            if not jobs:
+                continue
             self._pictures.inc(len(jobs))
-            self._pace += 0.1 * ((time.monotonic() - began) / len(jobs) - self._pace)
             if self._recording is None:
-                self._call(self._deliver, jobs, outputs)
+                self._call(self._deliver, jobs, rows)
             else:
-                self._recording.submit(self._record, jobs, outputs)
+                self._recording.submit(self._answer_and_record, jobs, rows)
         if self._recording is not None:
             self._recording.shutdown(wait=False)
 
-    def _gathered(self, first: Job) -> list[Job]:
+    def _gathered(self, first: Job | Window) -> list[Job | Window]:
         until = time.monotonic() + self._max_wait
         while 1 + self._ready.qsize() < self._sizes[-1] and time.monotonic() < until:
             time.sleep(0.0005)
-        jobs = [first]
+        found = [first]
         for _ in range(self._size(1 + self._ready.qsize()) - 1):
-            job = self._ready.get_nowait()  # this thread alone takes from it, so it is there
-            if job is None:  # the end, which comes after everything else
+            one = self._ready.get_nowait()  # this thread alone takes from it, so it is there
+            if one is None:  # the end, which comes after everything else
                 self._ready.put(None)
                 break
-            jobs.append(job)
-        return jobs
+            found.append(one)
+        return found
 
     def _size(self, waiting: int) -> int:
         """The largest size of batch that does not exceed what waits."""
         return max(size for size in self._sizes if size <= waiting)
 
-    def _outcomes(self, outputs: dict[str, np.ndarray], count: int) -> list[Outcome]:
-        rows = ({name: values[row] for name, values in outputs.items()} for row in range(count))
-        return [Outcome(row, self.recognizer.answer(row)) for row in rows]
+    def _handed_on(self, inputs: Sequence[Job | Window], outputs: Outputs) -> tuple[list[Job], list[Outputs]]:
+        """Give windows their outputs; the jobs among the inputs, and theirs."""
+        jobs, rows = [], []
+        for row, one in enumerate(inputs):
+            own = {name: values[row] for name, values in outputs.items()}
+            if isinstance(one, Window):
+                one.take(own)
+            else:
+                jobs.append(one)
+                rows.append(own)
+        return jobs, rows
 
-    def _record(self, jobs: list[Job], outputs: dict[str, np.ndarray]) -> None:
+    def _failed(self, inputs: Sequence[Job | Window], refusal: Refusal) -> None:
+        jobs = []
+        for one in inputs:
+            if isinstance(one, Window):
+                one.fail(refusal)
+            else:
+                jobs.append(one)
+        self._tell(jobs, refusal)
+
+    def _deliver(self, jobs: list[Job], rows: list[Outputs]) -> None:
+        self._settle(jobs, [_outcome(job, row) for job, row in zip(jobs, rows, strict=True)])
+
+    def _answer_and_record(self, jobs: list[Job], rows: list[Outputs]) -> None:
+        kept, outcomes = [], []
+        for job, row in zip(jobs, rows, strict=True):
+            said = _outcome(job, row)
+            if isinstance(said, Refusal):
+                self._tell([job], said)
+            else:
+                kept.append(job)
+                outcomes.append(said)
+        self._record(kept, outcomes)
+
+    def _record(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
         assert self._keep is not None
         try:
-            outcomes = self._outcomes(outputs, len(jobs))
             self._keep(jobs, outcomes)
         except Refusal as refusal:
             self._tell(jobs, refusal)
         else:
             self._call(self._settle, jobs, outcomes)
-
-    def _deliver(self, jobs: list[Job], outputs: dict[str, np.ndarray]) -> None:
-        self._settle(jobs, self._outcomes(outputs, len(jobs)))
 
     def _tell(self, jobs: list[Job], said: UnreadableImage | Refusal) -> None:
         """From any thread: all these pictures have the same answer."""
@@ -256,3 +294,15 @@ class Batcher:
                 ticket.future.set_result(None)
         if self._closed and not self.pending:
             self._ready.put(None)
+
+
+def _outcome(job: Job, outputs: Outputs) -> Outcome | Refusal:
+    assert isinstance(job.ticket.way, OneCall)
+    try:
+        return job.ticket.way.answer(outputs, job.size)
+    except Exception as error:  # numbers that mean nothing; the other pictures of the batch are answered
+        return Refusal(503, _failure(error), "network")
+
+
+def _failure(error: Exception) -> str:
+    return f"the network failed ({type(error).__name__}): try again"

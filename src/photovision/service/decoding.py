@@ -13,6 +13,7 @@ class Decoders:
 
     Args:
         count: of threads.
+        name: of each.
 
     Example:
         >>> found = []
@@ -22,9 +23,9 @@ class Decoders:
         [3]
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, name: str = "decoding") -> None:
         self._waiting: SimpleQueue[tuple[Callable[[Any], object], Any] | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, name="decoding", daemon=True) for _ in range(count)]
+        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 

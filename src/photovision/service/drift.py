@@ -183,6 +183,8 @@ def _drawn(record: Record, span: Span, name: str, version: str, seed: int) -> tu
 
 
 def _answers(rows: list[Row], model: Recognizer) -> tuple[HeldOut, tuple[str, ...]]:
+    if any(row.found is not None for row in rows):
+        raise DataError("the record's predictions of that name are boxes or masks, which are not compared: name others")
     place = {name: number for number, name in enumerate(model.classes)}
     foreign = Counter(row.best for row in rows if row.best not in place)
     if foreign:

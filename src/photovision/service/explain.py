@@ -17,14 +17,15 @@ from photovision.core.errors import PhotovisionError, UnreadableImage
 from photovision.core.image import decode
 from photovision.core.types import Floats
 from photovision.service.answering import answer, as_json, check_room, errors, reason
-from photovision.service.batching import Outcome
 from photovision.service.gate import visit_of
+from photovision.service.kinds.classes import Classifying, Named
 from photovision.service.models import Version, content_name
 from photovision.service.plain import ModelName, picture_body, read_pictures
 from photovision.service.refusal import Refusal
 from photovision.service.schemas import Explanation
 from photovision.service.state import Service
 from photovision.service.uploads import read_body
+from photovision.tasks.recognizer import Recognizer
 
 GRID, SIDE, NEAREST = 14, 640, 5
 Method = Annotated[
@@ -50,34 +51,47 @@ def router(service: Service) -> APIRouter:
         request: Request, model: ModelName = None, method: Method = "auto", label: Label = None, form: Form = "json"
     ) -> Response:
         """A heatmap of one picture. It is not tested here; `photovision explain` says whether it may be believed."""
-        check_room(service, model)
+        _explainable(check_room(service, model))
         async with read_body(request, service.limits, service.budget) as body:
             found = await read_pictures(request, body, service)
             if len(found) != 1:
                 raise Refusal(400, f"expected one picture to explain, got {len(found)}", "files")
             content = found[0].content
             version, (outcome,) = await answer(service, request, [content], model)
-            if not isinstance(outcome, Outcome):
+            if isinstance(outcome, UnreadableImage):
                 raise Refusal(422, reason(outcome), "unreadable")
-            index = _class_index(version, outcome, label)
+            recognizer = _explainable(version)
+            assert isinstance(outcome, Named)
+            index = _class_index(recognizer, outcome, label)
             heat = await _queued(
                 service, partial(_heat, version, content, index, method, service.limits.picture_pixels)
             )
             if form == "png":
-                picture = await _queued(service, partial(_drawn, version, content, heat, service.limits.picture_pixels))
+                picture = await _queued(
+                    service, partial(_drawn, recognizer, content, heat, service.limits.picture_pixels)
+                )
                 return Response(picture, media_type="image/png")
         head = {"id": visit_of(request).id, "model": version.model, "version": version.name, "method": method}
-        return as_json(head | _described(version, outcome, index, heat, content))
+        return as_json(head | _described(recognizer, outcome, index, heat, content))
 
     return routes
 
 
-def _class_index(version: Version, outcome: Outcome, label: str | None) -> int:
+def _explainable(version: Version) -> Recognizer:
+    kind = version.kind
+    if isinstance(kind, Classifying):
+        return kind.model
+    raise Refusal(
+        409, f"classifiers are explained here, and '{version.model}' is {kind.name}: ask another model", "explain"
+    )
+
+
+def _class_index(recognizer: Recognizer, outcome: Named, label: str | None) -> int:
     if label is None:
         return int(outcome.answer.probs.argmax())
-    if label not in version.recognizer.classes:
+    if label not in recognizer.classes:
         raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
-    return version.recognizer.classes.index(label)
+    return recognizer.classes.index(label)
 
 
 async def _queued(service: Service, work: Any) -> Any:
@@ -98,7 +112,7 @@ async def _queued(service: Service, work: Any) -> Any:
 def _heat(version: Version, content: bytes, index: int, method: str, most: int) -> Floats:
     from photovision.tasks.explain import heatmaps
 
-    recognizer = version.recognizer
+    recognizer = _explainable(version)
     # Explainers open the graph anew, which must be the one that answered.
     if content_name(recognizer.bundle.path) != version.name:
         raise Refusal(409, "this version's files were replaced, so that it cannot be explained any more", "replaced")
@@ -107,23 +121,22 @@ def _heat(version: Version, content: bytes, index: int, method: str, most: int) 
     return heat
 
 
-def _drawn(version: Version, content: bytes, heat: Floats, most: int) -> bytes:
+def _drawn(recognizer: Recognizer, content: bytes, heat: Floats, most: int) -> bytes:
     from photovision.trust.explain.overlay import overlay
 
     whole = decode(content, (SIDE, SIDE), most)
     whole.thumbnail((SIDE, SIDE))
     stream = io.BytesIO()
-    drawn = overlay(np.asarray(whole, np.uint8), heat, version.recognizer.preprocess)
+    drawn = overlay(np.asarray(whole, np.uint8), heat, recognizer.preprocess)
     Pillow.fromarray(drawn).save(stream, "PNG")
     return stream.getvalue()
 
 
-def _described(version: Version, outcome: Outcome, index: int, heat: Floats, content: bytes) -> dict[str, Any]:
+def _described(recognizer: Recognizer, outcome: Named, index: int, heat: Floats, content: bytes) -> dict[str, Any]:
     from photovision.core.image import read_header
     from photovision.trust.explain.overlay import scaled
     from photovision.trust.explain.subject import resized
 
-    recognizer = version.recognizer
     height, width = read_header(content).size
     left, top, right, bottom = recognizer.preprocess.window(width, height)
     near = recognizer.references.nearest(outcome.outputs["embedding"], NEAREST) if recognizer.references else []

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from photovision.core.errors import PhotovisionError
-from photovision.service.batching import Job, Outcome
+from photovision.service.batching import Job
+from photovision.service.kinds.kind import Outcome
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
 from photovision.service.refusal import Refusal
@@ -73,21 +74,14 @@ class Recorder:
     def _row(self, model: str, version: str, job: Job, outcome: Outcome) -> Row:
         from photovision.service.record import Row
 
-        answer = outcome.answer
         return Row(
             id=job.ticket.id,
             at=datetime.now(UTC),
             model=model,
             version=version,
-            label=answer.label,
-            best=answer.best,
-            prob=answer.prob,
-            novelty=answer.novelty,
-            known=answer.known,
-            prediction_set=answer.prediction_set or (),
-            embedding=outcome.outputs.get("embedding"),
             seconds=time.monotonic() - job.ticket.began,
             picture=job.source if self._pictures and isinstance(job.source, bytes) else None,
+            **outcome.facts(),
         )
 
 

@@ -20,11 +20,12 @@ from photovision.runtime.references import REFERENCES_FILE
 from photovision.service.batching import Batcher, Keep
 from photovision.service.decoding import Decoders
 from photovision.service.keeping import Recorder
+from photovision.service.kinds import open_kind
+from photovision.service.kinds.kind import Kind
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Settings
-from photovision.tasks.recognizer import Recognizer
 
 Signature = tuple[tuple[str, int, int, int], ...]
 
@@ -36,14 +37,14 @@ class Version:
     Attributes:
         model: the name it is served under.
         name: 12 hex digits of the SHA-256 of its files.
-        recognizer: the model.
+        kind: the model, and what is particular to its task.
         batcher: answers its pictures.
         loaded: seconds since the epoch.
     """
 
     model: str
     name: str
-    recognizer: Recognizer
+    kind: Kind
     batcher: Batcher
     loaded: float
 
@@ -85,6 +86,7 @@ class Models:
         self.recorder: Recorder | None = None
         self._shelves = {name: Shelf(path) for name, path in settings.models.items()}
         self._decoders: Decoders | None = None
+        self._lookers: Decoders | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,6 +118,8 @@ class Models:
         from photovision.core.system import cores
 
         self._decoders = Decoders(cores())
+        # One more than there are cores, so that the network has work while they put together what it said.
+        self._lookers = Decoders(cores() + 1, "looking")
         for name in self.names:
             await self.load(name)
 
@@ -166,8 +170,9 @@ class Models:
             for version in shelf.versions.values():
                 version.batcher.close()
         self._shelves = {name: Shelf(shelf.path) for name, shelf in self._shelves.items()}
-        if self._decoders is not None:
-            self._decoders.close()
+        for threads in (self._decoders, self._lookers):
+            if threads is not None:
+                threads.close()
 
     def _shelf(self, model: str | None) -> Shelf:
         shelf = self._shelves.get(self.names[0] if model is None else model)
@@ -180,17 +185,18 @@ class Models:
         name = await asyncio.to_thread(content_name, shelf.path)
         if name in shelf.versions:
             return shelf.versions[name]
-        recognizer = await asyncio.to_thread(_opened, shelf.path, self._settings)
+        kind = await asyncio.to_thread(_opened, shelf.path, self._settings)
         assert self._decoders is not None
+        assert self._lookers is not None
         batcher = Batcher(
             model,
-            recognizer,
+            kind,
             self._decoders,
+            self._lookers,
             asyncio.get_running_loop(),
             batch_size=self._settings.batch_size,
             max_wait=self._settings.max_wait,
-            queue=self._settings.limits.queue,
-            most_pixels=self._settings.limits.picture_pixels,
+            limits=self._settings.limits,
             metrics=self._metrics,
             keep=self._keeping(model, name),
         )
@@ -201,7 +207,7 @@ class Models:
         except PhotovisionError:
             batcher.close()
             raise
-        return Version(model, name, recognizer, batcher, time.time())
+        return Version(model, name, kind, batcher, time.time())
 
     def _keeping(self, model: str, version: str) -> Keep | None:
         return None if self.recorder is None else partial(self.recorder.keep, model, version)
@@ -257,10 +263,10 @@ def _signature(folder: Path) -> Signature:
     return tuple(found)
 
 
-def _opened(folder: Path, settings: Settings) -> Recognizer:
-    recognizer = Recognizer(read_bundle(folder), engine=settings.engine)
-    _ = recognizer.session, recognizer.references  # read now, since the files may be replaced later
-    return recognizer
+def _opened(folder: Path, settings: Settings) -> Kind:
+    kind = open_kind(folder, settings.engine)
+    _ = kind.session  # read now, since the files may be replaced later
+    return kind
 
 
 def _warm(batcher: Batcher, folder: Path) -> None:

@@ -53,6 +53,7 @@ def page(described: dict[str, Any]) -> HTMLResponse:
         for path, verbs in described["paths"].items()
         for verb, operation in verbs.items()
     )
+    answers = "".join(_schema(name, schema) for name, schema in described.get("components", {})["schemas"].items())
     title = escape(described["info"]["title"])
     body = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}: interface</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body><main>
@@ -66,7 +67,8 @@ def page(described: dict[str, Any]) -> HTMLResponse:
 <button>Send</button></form><output></output>
 <pre>curl -F file=@picture.jpg http://HOST/predict
 curl -H 'Content-Type: image/jpeg' --data-binary @picture.jpg http://HOST/predict</pre>
-<h2>Routes</h2>{operations}</main><script>{_SCRIPT}</script></body></html>"""
+<h2>Routes</h2>{operations}
+<h2>Answers</h2>{answers}</main><script>{_SCRIPT}</script></body></html>"""
     return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})
 
 
@@ -81,11 +83,39 @@ def _operation(path: str, verb: str, operation: dict[str, Any]) -> str:
         f"<tr><td><code>{escape(str(status))}</code></td><td>{escape(one.get('description', ''))}</td></tr>"
         for status, one in operation.get("responses", {}).items()
     )
+    told = operation.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {}).get("schema")
     parts = [
         f"<p>{escape(operation['description'])}</p>" if operation.get("description") else "",
         f"<p>Takes {escape(takes)}.</p>" if takes else "",
+        f"<p>Answers with {_type(told)}.</p>" if told else "",
         f"<table><tr><th>Parameter</th><th>In</th><th>Meaning</th></tr>{given}</table>" if given else "",
         f"<table><tr><th>Status</th><th>Meaning</th></tr>{answers}</table>",
     ]
     head = f'<span class="verb">{escape(verb.upper())}</span> <code>{escape(path)}</code> '
     return f"<details><summary>{head}{escape(operation.get('summary', ''))}</summary>{''.join(parts)}</details>"
+
+
+def _schema(name: str, schema: dict[str, Any]) -> str:
+    """An answer, field by field."""
+    needed = schema.get("required", ())
+    rows = "".join(
+        f"<tr><td><code>{escape(field)}</code></td><td>{_type(one)}{'' if field in needed else ', may be absent'}</td>"
+        f"<td>{escape(one.get('description', ''))}</td></tr>"
+        for field, one in schema.get("properties", {}).items()
+    )
+    head = f"<summary><code>{escape(name)}</code> {escape(schema.get('description', ''))}</summary>"
+    # A browser opens what is closed around the place that a link leads to.
+    table = f'<table id="{escape(name)}"><tr><th>Field</th><th>Type</th><th>Meaning</th></tr>{rows}</table>'
+    return f"<details>{head}{table}</details>"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """What a value may be, as HTML with links to other answers."""
+    if "$ref" in schema:
+        name = escape(schema["$ref"].rpartition("/")[2])
+        return f'<a href="#{name}">{name}</a>'
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    return escape(str(schema.get("type", "anything")))

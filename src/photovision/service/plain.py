@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query
@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from photovision.core.errors import UnreadableImage
-from photovision.service.answering import answer, as_json, check_room, errors, reason
+from photovision.service.answering import NO_OPTIONS, answer, as_json, check_room, errors, reason
 from photovision.service.batching import Said
 from photovision.service.fetch import fetch
 from photovision.service.gate import visit_of
+from photovision.service.kinds.options import OPTIONS
 from photovision.service.refusal import Refusal
 from photovision.service.schemas import Predictions
 from photovision.service.state import Service
@@ -31,12 +32,10 @@ _PARAMETERS: list[dict[str, Any]] = [
         "description": "Name of the model; default: the first one.",
         "schema": {"type": "string", "maxLength": 64},
     },
-    {
-        "name": "top",
-        "in": "query",
-        "description": "Classes to name.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5},
-    },
+    *(
+        {"name": name, "in": "query", "description": meaning, "schema": schema}
+        for name, (meaning, schema) in OPTIONS.items()
+    ),
 ]
 
 
@@ -63,34 +62,33 @@ def router(service: Service) -> APIRouter:
 
         Where none can be read, the status is 422.
         """
-        model, top = _asked(request)
-        check_room(service, model)
+        model, options = _asked(request)
+        check_room(service, model, options=options)
         async with read_body(request, service.limits, service.budget) as body:
             found = await read_pictures(request, body, service)
-            version, said = await answer(service, request, [one.content for one in found], model)
+            version, said = await answer(service, request, [one.content for one in found], model, options=options)
         if all(isinstance(one, UnreadableImage) for one in said):
             raise Refusal(
                 422,
                 "; ".join(_failure(one, upload) for one, upload in zip(said, found, strict=True))[:2000],
                 "unreadable",
             )
-        predictions = [_prediction(one, upload, top) for one, upload in zip(said, found, strict=True)]
+        predictions = [_prediction(one, upload) for one, upload in zip(said, found, strict=True)]
         head = {"id": visit_of(request).id, "model": version.model, "version": version.name}
         return as_json({**head, "predictions": predictions})
 
     return routes
 
 
-def _asked(request: Request) -> tuple[str | None, int]:
-    """The parameters `model` and `top`, read here since FastAPI takes longer for them than for all the rest."""
+def _asked(request: Request) -> tuple[str | None, Mapping[str, str]]:
+    """The model's name and the options, read here since FastAPI takes longer for them than for all the rest."""
     if not request.scope["query_string"]:
-        return None, 5
-    model, top = request.query_params.get("model"), request.query_params.get("top", "5")
+        return None, NO_OPTIONS
+    told = request.query_params
+    model = told.get("model")
     if model is not None and len(model) > 64:
         raise Refusal(422, "'model' should have 64 characters at most", "parameter")
-    if not (top.isascii() and top.isdigit() and len(top) <= 4 and 1 <= int(top) <= 1000):
-        raise Refusal(422, "'top' should be a whole number from 1 to 1000", "parameter")
-    return model, int(top)
+    return model, {name: told[name] for name in OPTIONS if name in told}
 
 
 async def read_pictures(request: Request, body: bytes, service: Service) -> list[Upload]:
@@ -129,10 +127,10 @@ def picture_body(service: Service, *, many: bool) -> dict[str, Any]:
     return {"required": True, "content": content}
 
 
-def _prediction(said: Said, upload: Upload, top: int) -> dict[str, Any]:
+def _prediction(said: Said, upload: Upload) -> dict[str, Any]:
     if isinstance(said, UnreadableImage):
         return {"file": upload.file, "error": reason(said)}
-    return {"file": upload.file, **said.answer.to_json(top)}
+    return said.to_json(upload.file)
 
 
 def _failure(said: Said, upload: Upload) -> str:

@@ -14,7 +14,6 @@ from starlette.responses import Response
 import photovision
 from photovision.core.errors import PhotovisionError, UnreadableImage
 from photovision.service.answering import answer, as_json, check_room, errors, reason
-from photovision.service.batching import Outcome
 from photovision.service.gate import visit_of
 from photovision.service.models import Version
 from photovision.service.refusal import Refusal
@@ -163,13 +162,13 @@ async def _inferred(service: Service, request: Request, model: str, version: str
     check_room(service, model, version)
     async with read_body(request, service.limits, service.budget) as body:
         question = read_question(body, request.headers.get(HEADER), service.limits)
-        found, said = await answer(service, request, question.pictures, model, version)
-    outcomes = [one for one in said if isinstance(one, Outcome)]
+        found, said = await answer(service, request, question.pictures, model, version, question.options)
+    outcomes = [one for one in said if not isinstance(one, UnreadableImage)]
     if len(outcomes) < len(said):
         reasons = (f"pictures[{i}]: {reason(one)}" for i, one in enumerate(said) if isinstance(one, UnreadableImage))
         raise Refusal(422, "; ".join(reasons)[:2000], "unreadable")
     head = {"model_name": found.model, "model_version": found.name, "id": question.id or visit_of(request).id}
-    content, header = write_answer(question, outcomes, head)
+    content, header = write_answer(question, found.kind.tensors(outcomes), head)
     if header is None:
         return Response(content, media_type="application/json")
     return Response(content, headers={HEADER: str(header)}, media_type="application/octet-stream")
@@ -186,14 +185,8 @@ def _check_manager(service: Service, request: Request) -> None:
 
 
 def _described(service: Service, version: Version) -> dict[str, Any]:
-    recognizer = version.recognizer
-    count = len(recognizer.classes)
-    outputs: list[dict[str, Any]] = [{"name": "label", "datatype": "BYTES", "shape": [-1]}]
-    outputs += [{"name": name, "datatype": "FP32", "shape": [-1, count]} for name in ("probs", "logits")]
-    outputs.append({"name": "embedding", "datatype": "FP32", "shape": [-1, -1]})
-    if recognizer.doubt is not None:
-        outputs.append({"name": "novelty", "datatype": "FP32", "shape": [-1]})
-        outputs.append({"name": "known", "datatype": "BOOL", "shape": [-1]})
+    kind, bundle = version.kind, version.kind.bundle
+    outputs = [{"name": name, "datatype": form, "shape": shape} for name, (form, shape) in kind.outputs().items()]
     return {
         "name": version.model,
         "versions": list(service.models.versions(version.model)),
@@ -205,8 +198,10 @@ def _described(service: Service, version: Version) -> dict[str, Any]:
         "outputs": outputs,
         "parameters": {
             "version": version.name,
-            "classes": list(recognizer.classes),
-            "size": list(recognizer.preprocess.size),
+            "task": bundle.task,
+            "classes": list(bundle.classes),
+            "size": list(kind.preprocess.size),
+            "options": list(kind.options),
         },
     }
 

@@ -27,7 +27,7 @@ class Choice(Told):
 
 
 class Prediction(Told):
-    """What the model says of one picture."""
+    """What a classifier says of one picture."""
 
     file: str | None = Field(description="The name that the file was sent with.")
     label: str = Field(description='The most probable class, or "unknown" for a picture of something else.')
@@ -39,6 +39,51 @@ class Prediction(Told):
         default=None, description="Classes that the truth is among, with the stated coverage."
     )
     labels: list[str] | None = Field(default=None, description="Classes that count as true; multi-label models only.")
+
+
+class Box(Told):
+    """An object and where it is."""
+
+    label: str
+    score: float = Field(ge=0, le=1, description="How probable it is.")
+    xyxy: list[float] = Field(description="Left, top, right, bottom in pixels of the upright picture.")
+
+
+class Boxes(Told):
+    """What a detector says of one picture."""
+
+    file: str | None = Field(description="The name that the file was sent with.")
+    size: list[int] = Field(description="Height and width of the upright picture in pixels.")
+    boxes: list[Box] = Field(description="Most probable first.")
+
+
+class Runs(Told):
+    """A mask as COCO's compressed run lengths."""
+
+    size: list[int] = Field(description="Height and width in pixels.")
+    counts: str
+
+
+class Mask(Told):
+    """The pixels of a class, or of an object, which has a score and a box."""
+
+    label: str
+    segmentation: Runs
+    area: int = Field(description="Pixels.")
+    score: float | None = Field(default=None, ge=0, le=1)
+    xyxy: list[float] | None = None
+
+
+class Areas(Told):
+    """What a segmenter says of one picture."""
+
+    file: str | None = Field(description="The name that the file was sent with.")
+    size: list[int] = Field(description="Height and width of the upright picture in pixels.")
+    areas: dict[str, float] = Field(description="Class -> its share of the picture, of the classes that occur.")
+    objects: int | None = Field(default=None, description="How many there are; of models that tell them apart.")
+    mask: str | None = Field(default=None, description="masks=png: classes as a PNG file of 8 bits, in base64.")
+    object_mask: str | None = Field(default=None, description="masks=png: objects as a PNG file of 16 bits, in base64.")
+    masks: list[Mask] | None = Field(default=None, description="masks=rle: one a class that occurs, or one an object.")
 
 
 class Unreadable(Told):
@@ -54,7 +99,7 @@ class Predictions(Told):
     id: str = Field(description="Name of the request, as in the log and in the record.")
     model: str
     version: str
-    predictions: list[Prediction | Unreadable]
+    predictions: list[Prediction | Boxes | Areas | Unreadable]
 
 
 class Neighbour(Told):
@@ -117,7 +162,9 @@ class ModelInfo(Told):
     platform: str
     inputs: list[TensorInfo]
     outputs: list[TensorInfo]
-    parameters: dict[str, Any] = Field(description="The version that answers, the classes and the input's size.")
+    parameters: dict[str, Any] = Field(
+        description="The version that answers, its task, classes, size of input, and the options of a request."
+    )
 
 
 class ModelReady(Told):

@@ -21,6 +21,7 @@ class Limits:
     Attributes:
         request_bytes: bytes of one request's body; more are answered with 413.
         picture_pixels: pixels of one picture; more are refused from its header.
+        windows: calls of the network for one picture, where a model looks through windows; more are refused.
         files: pictures of one request.
         queue: pictures of one model that wait or are under way; beyond them 503.
         memory_bytes: bytes of all bodies held at once; beyond them 503.
@@ -35,6 +36,7 @@ class Limits:
 
     request_bytes: int = 32 * MB
     picture_pixels: int = 100_000_000
+    windows: int = 512
     files: int = 64
     queue: int = 256
     memory_bytes: int = 512 * MB

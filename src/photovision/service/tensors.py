@@ -7,19 +7,20 @@ import binascii
 import json
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from photovision.core.types import Image
-from photovision.service.batching import Outcome
+from photovision.service.kinds.kind import Tensor
+from photovision.service.kinds.options import OPTIONS
 from photovision.service.refusal import Refusal
 from photovision.service.settings import MB, Limits
 
 INPUTS = ("images", "pictures")
+_TYPES = {"FP32": "<f4", "INT64": "<i8", "BOOL": "?"}
 MOST_JSON = 4 * MB
 """Bytes of JSON in a request; tensors that are larger come in binary form, which takes a fifth of the work."""
 
@@ -33,12 +34,14 @@ class Question:
         pictures: bytes of files, or uint8 RGB arrays (H, W, 3).
         outputs: wanted output -> whether in binary form; None takes all, in the form of `binary`.
         binary: whether outputs that say nothing else come in binary form.
+        options: of the model, from the request's parameters.
     """
 
     id: str | None
     pictures: list[bytes | Image]
     outputs: dict[str, bool] | None
     binary: bool
+    options: Mapping[str, str]
 
 
 def read_question(body: bytes, header_length: str | None, limits: Limits) -> Question:
@@ -69,7 +72,8 @@ def read_question(body: bytes, header_length: str | None, limits: Limits) -> Que
         raise _wrong("'parameters' should be an object")
     pictures = _pictures(inputs[0], body[size:], limits)
     binary = parameters.get("binary_data_output", False) is True
-    return Question(identity, pictures, _wanted(told, binary), binary)
+    options = {name: str(parameters[name]) for name in OPTIONS if name in parameters}
+    return Question(identity, pictures, _wanted(told, binary), binary, options)
 
 
 def _length(text: str, most: int) -> int:
@@ -171,32 +175,17 @@ def _wanted(told: Mapping[str, Any], binary: bool) -> dict[str, bool] | None:
     return wanted or None
 
 
-Column = Callable[[Outcome], Any]
-
-
-def columns(outcome: Outcome) -> dict[str, tuple[str, Column]]:
-    """The outputs that a model has: name -> (datatype, how it is read from an answer)."""
-    found: dict[str, tuple[str, Column]] = {"label": ("BYTES", lambda one: one.answer.label)}
-    for name in ("probs", "logits", "embedding"):
-        if name in outcome.outputs:
-            found[name] = "FP32", partial(_row, name)
-    if outcome.answer.novelty is not None:
-        found["novelty"] = "FP32", lambda one: one.answer.novelty
-        found["known"] = "BOOL", lambda one: bool(one.answer.known)
-    return found
-
-
-def _row(name: str, outcome: Outcome) -> np.ndarray:
-    return outcome.outputs[name]
-
-
-def write_answer(question: Question, outcomes: Sequence[Outcome], head: Mapping[str, Any]) -> tuple[bytes, int | None]:
+def write_answer(question: Question, known: Mapping[str, Tensor], head: Mapping[str, Any]) -> tuple[bytes, int | None]:
     """The body of an answer, and the bytes of its JSON where binary data follows.
+
+    Args:
+        question: which of the tensors are wanted, and in which form.
+        known: all that the model has, by name.
+        head: what the JSON begins with.
 
     Raises:
         Refusal: an output was asked for that the model does not have (400).
     """
-    known = columns(outcomes[0])
     wanted = question.outputs or dict.fromkeys(known, question.binary)
     unknown = [name for name in wanted if name not in known]
     if unknown:
@@ -204,24 +193,39 @@ def write_answer(question: Question, outcomes: Sequence[Outcome], head: Mapping[
     told: list[dict[str, Any]] = []
     rest: list[bytes] = []
     for name, binary in wanted.items():
-        kind, column = known[name]
-        values = [column(one) for one in outcomes]
-        entry: dict[str, Any] = {"name": name, "datatype": kind, "shape": [len(values), *np.shape(values[0])]}
+        kind, values = known[name]
+        entry: dict[str, Any] = {"name": name, "datatype": kind, "shape": list(np.shape(values))}
         if binary:
             data = _binary(kind, values)
             entry["parameters"] = {"binary_data_size": len(data)}
             rest.append(data)
         else:
-            entry["data"] = values if kind != "FP32" else np.asarray(values, np.float32).ravel().tolist()
+            entry["data"] = _plain(kind, values)
         told.append(entry)
     text = json.dumps({**head, "outputs": told}).encode()
     return (text + b"".join(rest), len(text)) if rest else (text, None)
 
 
-def _binary(kind: str, values: Sequence[Any]) -> bytes:
+def _plain(kind: str, values: Sequence[Any] | np.ndarray) -> list[Any]:
     if kind == "BYTES":
-        return b"".join(struct.pack("<I", len(text)) + text for text in (str(value).encode() for value in values))
-    return np.asarray(values, "<f4" if kind == "FP32" else np.bool_).tobytes()
+        return [one if isinstance(one, str) else base64.b64encode(one).decode() for one in _flat(values)]
+    flat: list[Any] = np.asarray(values, _TYPES[kind]).ravel().tolist()
+    return flat
+
+
+def _binary(kind: str, values: Sequence[Any] | np.ndarray) -> bytes:
+    if kind == "BYTES":
+        texts = (one.encode() if isinstance(one, str) else one for one in _flat(values))
+        return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    return np.asarray(values, _TYPES[kind]).tobytes()
+
+
+def _flat(values: Sequence[Any] | np.ndarray) -> Iterator[Any]:
+    for one in values:
+        if isinstance(one, list):
+            yield from one
+        else:
+            yield one
 
 
 def _wrong(message: str) -> Refusal:

@@ -11,13 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from colours import colour_bundle, colour_picture
+from spotter import scene, spotter_bundle
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.types import Image
-from photovision.service.batching import Batcher, Job, Keep, Outcome
+from photovision.runtime.bundle import read_bundle
+from photovision.runtime.detector import Detector
+from photovision.service.batching import Batcher, Job, Keep
 from photovision.service.decoding import Decoders
+from photovision.service.kinds.boxes import Detecting, Found
+from photovision.service.kinds.classes import Classifying, Named
+from photovision.service.kinds.kind import Kind, Outcome
 from photovision.service.metrics import Metrics
 from photovision.service.refusal import Refusal
+from photovision.service.settings import Limits
 from photovision.tasks.recognizer import Recognizer, load
 
 
@@ -57,14 +64,16 @@ def pictures(*names: str) -> list[Image]:
     return [np.asarray(colour_picture(name)) for name in names]
 
 
-def batcher(recognizer: Recognizer, decoders: Decoders, *, queue: int = 64, keep: Keep | None = None,
+def batcher(model: Recognizer | Kind, decoders: Decoders, *, queue: int = 64, keep: Keep | None = None,
             max_wait: float = 0.0) -> Batcher:  # fmt: skip
-    return Batcher("m", recognizer, decoders, asyncio.get_running_loop(), batch_size=8, max_wait=max_wait,
-                   queue=queue, most_pixels=10**6, metrics=Metrics(), keep=keep)  # fmt: skip
+    kind = Classifying(model) if isinstance(model, Recognizer) else model
+    limits = Limits(queue=queue, files=min(queue, 64), picture_pixels=10**6)
+    return Batcher("m", kind, decoders, decoders, asyncio.get_running_loop(), batch_size=8, max_wait=max_wait,
+                   limits=limits, metrics=Metrics(), keep=keep)  # fmt: skip
 
 
 def labels(said: Sequence[object]) -> list[str]:
-    return [one.answer.label if isinstance(one, Outcome) else "unreadable" for one in said]
+    return [one.answer.label if isinstance(one, Named) else "unreadable" for one in said]
 
 
 def test_what_waits_is_answered_together_and_in_order(recognizer: Recognizer) -> None:
@@ -163,9 +172,9 @@ def test_answers_go_out_after_they_were_kept(recognizer: Recognizer) -> None:
 
     def keep(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
         assert not any(job.ticket.future.done() for job in jobs)
-        if any(one.answer.label == "blue" for one in outcomes):
+        if "blue" in labels(outcomes):
             raise Refusal(503, "the prediction could not be recorded", "record")
-        kept.append([one.answer.label for one in outcomes])
+        kept.append(labels(outcomes))
 
     async def main() -> None:
         with Decoders(2) as decoders:
@@ -207,3 +216,112 @@ def test_a_closed_batcher_ends_its_thread_after_what_it_has_begun(recognizer: Re
             assert not batches._thread.is_alive()
 
     asyncio.run(main())
+
+
+@pytest.fixture
+def detecting(tmp_path: Path) -> Detecting:
+    found = Detector(read_bundle(spotter_bundle(tmp_path / "d")))
+    found.__dict__["session"] = Slow(found.session)
+    return Detecting(found)
+
+
+def slow_of(kind: Detecting) -> Slow:
+    session = kind.session
+    assert isinstance(session, Slow)
+    return session
+
+
+def test_pictures_of_many_sizes_share_a_batch_and_keep_their_sizes(detecting: Detecting) -> None:
+    sizes = [(100, 200), (200, 100), (64, 64), (300, 500)]
+    scenes = [scene(size, [("red", (0, 0, size[1] // 2, size[0] // 2))]) for size in sizes]
+    slow_of(detecting).leave.set()
+
+    async def main() -> None:
+        with Decoders(2) as decoders:
+            batches = batcher(detecting, decoders, max_wait=5.0)
+            asked = [batches.answer(str(i), scenes) for i in range(2)]
+            first, second = await asyncio.gather(*asked)
+            assert slow_of(detecting).sizes == [8]
+            for one, other, size in zip(first, second, sizes, strict=True):
+                assert isinstance(one, Found)
+                assert one.size == size
+                assert one.boxes.boxes.max(0)[2:].tolist() == [size[1] / 2, size[0] / 2]
+                assert other.to_json(None) == one.to_json(None)  # type: ignore[union-attr]
+            batches.close()
+
+    asyncio.run(main())
+
+
+def test_windows_share_calls_with_whole_pictures(detecting: Detecting) -> None:
+    big = scene((128, 256), [("green", (0, 0, 32, 32))])
+    slow_of(detecting).leave.set()
+
+    async def main() -> None:
+        with Decoders(2) as decoders:
+            batches = batcher(detecting, decoders, max_wait=0.2)
+            tiled = batches.answer("big", [big], detecting.way({"tile": "128"}))  # three windows, and the whole picture
+            whole = batches.answer("small", [big] * 4)
+            (seen,), _ = await asyncio.gather(tiled, whole)
+            expected = detecting.model.see([big], tile=(128, 128))
+            assert seen.to_json(None) == next(iter(expected)).to_json()  # type: ignore[union-attr]
+            assert slow_of(detecting).sizes[0] == 8
+            assert batches.pending == 0
+            batches.close()
+
+    asyncio.run(main())
+
+
+def test_a_failing_network_fails_the_windows_that_wait(detecting: Detecting) -> None:
+    slow_of(detecting).leave.set()
+    slow_of(detecting).fail = True
+
+    async def main() -> None:
+        with Decoders(2) as decoders:
+            batches = batcher(detecting, decoders)
+            with pytest.raises(Refusal, match="the network failed"):
+                await batches.answer("a", [scene((128, 256), [])], detecting.way({"tile": "128"}))
+            assert batches.pending == 0
+            batches.close()
+
+    asyncio.run(main())
+
+
+def test_a_big_picture_that_nobody_waits_for_is_looked_at_no_further(detecting: Detecting) -> None:
+    big = scene((320, 3200), [])  # 26 windows of 128 pixels in a row, three rows
+
+    async def main() -> None:
+        with Decoders(1) as decoders:
+            batches = batcher(detecting, decoders)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await batches.answer("a", [big], detecting.way({"tile": "128"}))
+            slow_of(detecting).leave.set()
+            said = await batches.answer("b", [big])
+            assert isinstance(said[0], Found)
+            assert sum(slow_of(detecting).sizes) < 40
+            assert batches.pending == 0
+            batches.close()
+
+    asyncio.run(main())
+
+
+def test_outputs_that_mean_nothing_fail_their_own_pictures(detecting: Detecting) -> None:
+    slow_of(detecting).leave.set()
+
+    async def main() -> None:
+        with Decoders(2) as decoders:
+            batches = batcher(detecting, decoders)
+            inner, slow_of(detecting).inner = slow_of(detecting).inner, _Wrong()
+            with pytest.raises(Refusal, match="the network failed"):
+                await batches.answer("a", [scene((64, 64), [])])
+            slow_of(detecting).inner = inner
+            assert isinstance((await batches.answer("b", [scene((64, 64), [])]))[0], Found)
+            assert batches.pending == 0
+            batches.close()
+
+    asyncio.run(main())
+
+
+class _Wrong:
+    def run(self, images: Image) -> dict[str, np.ndarray]:
+        return {"boxes": np.zeros((len(images), 5, 4), np.float32), "scores": np.zeros((len(images), 4, 2), np.float32)}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from colours import add_doubt, colour_bundle
-from served import colour_file, served
+from painter import painter_bundle
+from PIL import Image
+from served import colour_file, file_of, served
+from spotter import scene, spotter_bundle
 from starlette.testclient import TestClient
 
+from photovision.app.cli import run
 from photovision.core.errors import PhotovisionError, UsageError
 from photovision.service.record import Record
 from photovision.service.settings import Settings
@@ -97,6 +102,35 @@ def test_answers_are_refused_where_the_record_is_required(bundle: Path, url: str
         broken.clear()
         assert ask(client) == 200
         assert client.get("/v2/health/ready").status_code == 200
+
+
+def test_boxes_are_in_the_record_and_come_out_for_other_programs(
+    url: str, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = {"spots": spotter_bundle(tmp_path / "spots"), "masks": painter_bundle(tmp_path / "masks"), "c": bundle}
+    street = file_of(Image.fromarray(scene((90, 120), [("green", (0, 0, 60, 60))])), "PNG")
+    with served(Settings(models, record=url, watch=0)) as client:
+        told = client.post("/predict", content=street, headers=JPEG).json()["predictions"][0]
+        blank = file_of(Image.new("RGB", (64, 64)))
+        assert client.post("/predict?tile=32", content=blank, headers=JPEG).status_code == 200
+        shares = client.post("/predict?model=masks", content=blank, headers=JPEG).json()["predictions"][0]
+        assert client.post("/predict?model=c", content=colour_file("red"), headers=JPEG).status_code == 200
+    first, nothing, masks, colour = rows(url)
+    assert first.found == {"size": [90, 120], "boxes": told["boxes"]}
+    assert (first.label, first.prob) == ("green", pytest.approx(told["boxes"][0]["score"], abs=1e-6))
+    assert (nothing.label, nothing.prob, nothing.found) == ("", 0.0, {"size": [64, 64], "boxes": []})
+    assert masks.found == {"size": [64, 64], "areas": shares["areas"]}
+    assert (masks.label, colour.label, colour.found) == ("background", "red", None)
+    assert run(["record", "export", url]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["model"] for line in lines] == ["spots", "spots", "masks", "c"]
+    assert lines[0]["boxes"] == told["boxes"]
+    assert "label" not in lines[0]
+    assert (lines[3]["label"], lines[3]["set"]) == ("red", ["red"])
+    assert run(["record", "export", url, "--served-as", "c"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert run(["drift", str(models["spots"]), url]) == 2
+    assert "drift compares answers of classifiers" in capsys.readouterr().err
 
 
 def test_a_record_that_cannot_be_opened_stops_the_start(bundle: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from colours import colour_bundle
 from served import colour_file, served
+from spotter import spotter_bundle
 from starlette.testclient import TestClient
 
 from photovision.core.errors import ModelError
@@ -139,4 +140,48 @@ def test_a_service_does_not_start_with_a_model_that_cannot_answer(tmp_path: Path
     put(tmp_path / "m")
     (tmp_path / "m" / "model.onnx").write_bytes(b"")
     with pytest.raises(ModelError), served(Settings({"m": tmp_path / "m"})):
+        pass
+
+
+def test_a_detector_takes_a_classifiers_place_without_a_pause(tmp_path: Path) -> None:
+    first = put(tmp_path / "m")
+    with served(Settings({"m": tmp_path / "m"}, manage=True, watch=0)) as client:
+        said: list[str] = []
+        failed: list[BaseException] = []
+        done = threading.Event()
+
+        def ask() -> None:
+            try:
+                while not done.is_set():
+                    answer = client.post("/predict", content=colour_file("red"), headers=JPEG)
+                    assert answer.status_code == 200, answer.text
+                    said.extend({"label", "boxes"} & set(answer.json()["predictions"][0]))
+            except BaseException as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        shutil.rmtree(tmp_path / "m")
+        spotter_bundle(tmp_path / "m")
+        assert eventually(lambda: len(said) > 5)
+        assert client.post(LOAD).status_code == 200
+        assert client.post("/predict?top=3", content=colour_file("red"), headers=JPEG).status_code == 422
+        count = len(said)
+        assert eventually(lambda: len(said) > count + 5)
+        assert said[-1] == "boxes"
+        assert client.get("/v2/models/m").json()["parameters"]["task"] == "detect"
+        assert client.post(f"/v2/repository/models/m/versions/{first}/load").status_code == 200
+        assert label(client, top="3") == "red"
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failed
+
+
+def test_models_that_no_service_answers_for_are_refused(tmp_path: Path) -> None:
+    put(tmp_path / "m")
+    file = tmp_path / "m" / "bundle.json"
+    file.write_text(file.read_text().replace('"classify"', '"cut"'))
+    with pytest.raises(ModelError, match="cut"), served(Settings({"m": tmp_path / "m"})):
         pass

@@ -51,11 +51,24 @@ def check_everything_comes_back(record: Record) -> None:
         known=False,
         prediction_set=("Äpfel", "pear"),
         embedding=embedding,
+        found={"size": [3, 4], "boxes": [{"label": "Ä\0 'x", "score": 0.25, "xyxy": [0.0, 1.5, 2.0, 3.0]}]},
         seconds=0.0125,
     )
     record.write([given, row(2)])
     full, plain = record.read()
-    for name in ("id", "at", "model", "version", "label", "best", "prob", "novelty", "known", "prediction_set"):
+    for name in (
+        "id",
+        "at",
+        "model",
+        "version",
+        "label",
+        "best",
+        "prob",
+        "novelty",
+        "known",
+        "prediction_set",
+        "found",
+    ):
         assert getattr(full, name) == getattr(given, name), name
     assert full.at.tzinfo is UTC
     assert full.seconds == given.seconds
@@ -183,20 +196,22 @@ def test_a_time_without_a_zone_is_refused() -> None:
         row(1, at=datetime(2026, 1, 1))
 
 
-def test_an_older_schema_is_updated_and_keeps_its_rows(url: str) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_an_older_schema_is_updated_and_keeps_its_rows(url: str, revision: str) -> None:
     from photovision.service.record.migrations import upgrade
 
     engine = connection.sql.create_engine(url)
     with engine.begin() as old:
-        upgrade(old, "0001")
+        upgrade(old, revision)
         old.exec_driver_sql(
             "INSERT INTO photovision_prediction (id, at, model, version, label, best, prob, prediction_set, seconds)"
             " VALUES ('old', 1000000, 'fruit', '1', 'apple', 'apple', 0.9, '[\"apple\"]', 0.1)"
         )
     engine.dispose()
     with Record.open(url) as record:
-        record.write([row(1)])
-        assert [(r.id, r.prediction_set) for r in record.read()] == [("old", ("apple",)), ("1", ())]
+        record.write([row(1, found={"size": [2, 3], "boxes": []})])
+        told = [(r.id, r.prediction_set, r.found) for r in record.read()]
+        assert told == [("old", ("apple",), None), ("1", (), {"size": [2, 3], "boxes": []})]
 
 
 def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:

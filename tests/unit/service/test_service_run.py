@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from colours import colour_bundle
+from painter import painter_bundle
 from served import Process, colour_file, process
+from spotter import spotter_bundle
 
 from photovision.app.cli import run
 
@@ -180,6 +182,7 @@ def test_what_is_no_request_is_refused(service: Process, sent: bytes) -> None:
 
 
 def test_it_runs_without_torch(tmp_path: Path, bundle: Path) -> None:
+    boxes, masks = spotter_bundle(tmp_path / "boxes"), painter_bundle(tmp_path / "masks", instances=True)
     script = f"""
 import sys
 class Absent:
@@ -191,8 +194,10 @@ sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from served import colour_file, served
 from photovision.service.settings import Settings
-with served(Settings({{"m": Path({str(bundle)!r})}})) as client:
-    for route in ("/predict", "/explain", "/explain?format=png"):
+models = {{"m": Path({str(bundle)!r}), "boxes": Path({str(boxes)!r}), "masks": Path({str(masks)!r})}}
+with served(Settings(models)) as client:
+    routes = ["/predict", "/explain", "/explain?format=png", "/predict?model=boxes", "/predict?model=boxes&tile=32"]
+    for route in [*routes, "/predict?model=masks&masks=rle"]:
         answer = client.post(route, content=colour_file("red"), headers={{"content-type": "image/jpeg"}})
         assert answer.status_code == 200, answer.text
 assert "torch" not in sys.modules

@@ -62,6 +62,7 @@ def drift(
     from photovision.service.record import Record
     from photovision.tasks.recognizer import load
 
+    _check_task(model)
     recognizer = load(model)
     name, _, version = (served_as or "").partition("/")
     span = Span(moment("--since", since), moment("--until", until), last, name or None, version or None)
@@ -72,6 +73,18 @@ def drift(
     print_report(report, output, as_json)
     if fail_on_drift and report.data["drift"]:
         raise typer.Exit(DRIFT)
+
+
+def _check_task(model: Path) -> None:
+    from photovision.core.errors import ModelError
+    from photovision.runtime.bundle import read_bundle
+
+    task = read_bundle(model).task
+    if task != "classify":
+        raise ModelError(
+            f"drift compares answers of classifiers, and {model} is a model for '{task}': 'photovision record export'"
+            " gives its predictions to other programs"
+        )
 
 
 def moment(flag: str, text: str | None) -> datetime | None:

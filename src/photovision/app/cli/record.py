@@ -1,14 +1,17 @@
-"""record: what a record of predictions holds, and forgetting the old ones."""
+"""record: what a record of predictions holds, its rows for other programs, and forgetting the old ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photovision.app.cli.drift import RecordArgument
+from photovision.app.cli.drift import RecordArgument, ServedAs, Since, Until, moment
 from photovision.app.cli.options import Json
+
+if TYPE_CHECKING:
+    from photovision.service.record import Row
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
 
@@ -30,6 +33,37 @@ def stats(record: RecordArgument, as_json: Json = False) -> None:
     if found.rows:
         print(f"from {first} to {last}")
         print_rows([(model, f"version {version}", n) for (model, version), n in found.models.items()])
+
+
+@app.command("export")
+def export(
+    record: RecordArgument,
+    since: Since = None,
+    until: Until = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest so many predictions.")] = None,
+    served_as: ServedAs = None,
+) -> None:
+    """Write predictions to standard output, one JSON object a line, the oldest first: answers, boxes, shares."""
+    import json
+
+    from photovision.service.record import Record
+
+    name, _, version = (served_as or "").partition("/")
+    window = name or None, moment("--since", since), moment("--until", until), last
+    with Record.open(record, create=False) as opened:
+        for row in opened.read(*window, version=version or None):
+            print(json.dumps(_told(row)))
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """A row without its embedding; what only classifiers say is left out for other models."""
+    told: dict[str, Any] = {"id": row.id, "at": row.at.isoformat(), "model": row.model, "version": row.version}
+    if row.found is not None:
+        told |= row.found
+    else:
+        told |= {"label": row.label, "best": row.best, "prob": row.prob, "known": row.known, "novelty": row.novelty}
+        told["set"] = list(row.prediction_set)
+    return {**told, "seconds": row.seconds, "picture": row.kept}
 
 
 @app.command("prune")

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from photovision.service.settings import Settings
 
 Models = Annotated[
-    list[str], typer.Argument(metavar="MODEL|NAME=MODEL...", help="Folders that 'photovision train' wrote.")
+    list[str],
+    typer.Argument(
+        metavar="MODEL|NAME=MODEL...",
+        help="Folders that 'photovision train' wrote, of any task, or the name of a ready detector.",
+    ),
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on, 0.0.0.0 for all; default: 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port, 0 for a free one; default: 8000.")]
@@ -54,9 +58,10 @@ def serve(
 
     # NumPy's small products gain nothing from threads, and these wait by spinning, which takes a core from the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from photovision.models.ready import bundle_at
     from photovision.service.settings import Settings, named_models, read_settings
 
-    settings = Settings(named_models(models))
+    settings = Settings({name: bundle_at(path) for name, path in named_models(models).items()})
     if config is not None:
         settings = replace(read_settings(config, settings), models=settings.models)
     limits: dict[str, Any] = {"rate": rate, "queue": queue}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats
@@ -19,13 +21,16 @@ class Row:
         id: of the request; the record does not ask that it be unique.
         at: when, with a time zone; comes back in UTC, to the microsecond.
         model, version: who answered.
-        label: the answer, "unknown" for a picture of something else.
+        label: the answer, "unknown" for a picture of something else; of a detector the class of the most probable box,
+            "" where there is none; of a segmenter the class that covers most.
         best: the most probable class.
-        prob: its probability, 0 to 1.
+        prob: its probability, 0 to 1; of a segmenter its share of the picture.
         novelty: how unlike the training pictures it is; None for a model without a gate.
         known: whether it passed the gate; None for a model without one.
         prediction_set: classes, most probable first; empty, too, for a model without sets.
         embedding: float32 (D,), kept to float16's precision; None where it is not to be kept.
+        found: what is where, ready for JSON: {"size", "boxes"} of a detector, {"size", "areas", ...} of a segmenter;
+            None of a classifier.
         seconds: from the arrival of the request to the answer.
         picture: the content of the picture's file, to be kept where the record has a folder for pictures. It is kept
             as it came, with the metadata in it. None in rows that are read: see `kept`.
@@ -46,6 +51,7 @@ class Row:
     known: bool | None = None
     prediction_set: tuple[str, ...] = ()
     embedding: Floats | None = None
+    found: Mapping[str, Any] | None = None
     seconds: float = 0.0
     picture: bytes | None = None
     kept: str | None = None

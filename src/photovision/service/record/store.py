@@ -192,6 +192,7 @@ class Record:
             "known": None if row.known is None else bool(row.known),
             "prediction_set": json.dumps(row.prediction_set),
             "embedding": None if row.embedding is None else np.asarray(row.embedding).astype("<f2").tobytes(),
+            "found": None if row.found is None else json.dumps(row.found),
             "seconds": float(row.seconds),
             "picture": folder_of.keep(self._pictures, row.picture) if keep else None,  # type: ignore[arg-type]
         }
@@ -236,6 +237,13 @@ def _storable(text: str) -> str:
     return text[:_LONGEST].encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("what is where should be an object")
+    return value
+
+
 def _row(found: Any) -> Row:
     blob = found.embedding
     return Row(
@@ -250,6 +258,7 @@ def _row(found: Any) -> Row:
         known=found.known,
         prediction_set=tuple(json.loads(found.prediction_set)),
         embedding=None if blob is None else np.frombuffer(blob, dtype="<f2").astype(np.float32),
+        found=None if found.found is None else _object(found.found),
         seconds=found.seconds,
         kept=found.picture,
     )

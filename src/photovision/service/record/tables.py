@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sql
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision of the schema that this version of Photovision reads and writes."""
 
 VERSION_TABLE = "photovision_revision"
@@ -29,6 +29,7 @@ prediction = sql.Table(
     sql.Column("embedding", sql.LargeBinary),
     sql.Column("seconds", sql.Double, nullable=False),
     sql.Column("picture", sql.Text),
+    sql.Column("found", sql.Text),
     sql.Index("photovision_prediction_at", "at"),
     sql.Index("photovision_prediction_picture", "picture"),
 )

@@ -1,0 +1,129 @@
+"""Kind: what the service needs to know of a model's task, and all that it knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from photovision.core.errors import UnreadableImage
+from photovision.core.image import decode, to_array
+from photovision.core.preprocess import Preprocess
+from photovision.core.types import Image
+from photovision.runtime.bundle import Bundle
+from photovision.runtime.session import Session
+from photovision.service.settings import Limits
+
+Source = bytes | Image
+"""The content of a picture's file, or uint8 RGB (H, W, 3)."""
+Size = tuple[int, int]
+Outputs = dict[str, np.ndarray]
+Tensor = tuple[str, Sequence[Any] | np.ndarray]
+"""A datatype of the Open Inference Protocol, and values, the first axis of which is that of the pictures."""
+
+
+class Outcome(Protocol):
+    """What a model says of one picture."""
+
+    def to_json(self, file: str | None) -> dict[str, Any]:
+        """As the command prints it, with the name that the file was sent with."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What the record keeps of it: attributes of `photovision.service.record.Row`."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneCall:
+    """Each picture is one input of the network.
+
+    Attributes:
+        prepare: (source, limits) -> the input, uint8 RGB, and the size (H, W) of the upright picture; in a thread that
+            decodes; raises UnreadableImage.
+        answer: (outputs of the graph for one picture, its size) -> Outcome.
+    """
+
+    prepare: Callable[[Source, Limits], tuple[Image, Size]]
+    answer: Callable[[Outputs, Size], Outcome]
+
+
+@dataclass(frozen=True)
+class ManyCalls:
+    """A picture is seen through any number of windows.
+
+    Attributes:
+        look: (source, limits, session) -> Outcome, in a thread of its own; the calls of the session share batches with
+            those for other pictures; raises UnreadableImage.
+    """
+
+    look: Callable[[Source, Limits, Session], Outcome]
+
+
+Way = OneCall | ManyCalls
+
+
+class Kind(Protocol):
+    """An opened model, as the service sees it.
+
+    Attributes:
+        name: such as "a detector".
+        options: names of options that a request may have.
+    """
+
+    name: str
+    options: tuple[str, ...]
+
+    @property
+    def bundle(self) -> Bundle:
+        """Where it lives."""
+        ...
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How a picture becomes the network's input."""
+        ...
+
+    @property
+    def session(self) -> Session:
+        """Its open graph."""
+        ...
+
+    def way(self, options: Mapping[str, str]) -> Way:
+        """How the pictures of one request are answered; raises Refusal (422) for an option out of its range."""
+        ...
+
+    def outputs(self) -> dict[str, tuple[str, list[int]]]:
+        """Its tensors in the Open Inference Protocol: name -> (datatype, shape, -1 for any size)."""
+        ...
+
+    def tensors(self, outcomes: Sequence[Any]) -> dict[str, Tensor]:
+        """The tensors of one answer; N of its own outcomes, 1 or more."""
+        ...
+
+
+M = TypeVar("M")
+
+
+def through(model: M, session: Session) -> M:
+    """The same model, whose graph is called by way of another session."""
+    other = copy(model)
+    other.__dict__["session"] = session  # where `cached_property` keeps it
+    return other
+
+
+def opened(source: Source, limits: Limits) -> Image:
+    """The upright picture, uint8 RGB (H, W, 3); raises UnreadableImage."""
+    return source if isinstance(source, np.ndarray) else to_array(decode(source, most=limits.picture_pixels))
+
+
+def check_windows(count: int, limits: Limits) -> None:
+    """Raise UnreadableImage for a picture that would take more calls of the network than one picture may."""
+    if count > limits.windows:
+        raise UnreadableImage(
+            f"the picture: is seen through {count:,} windows, more than the limit of {limits.windows:,}:"
+            " send a smaller one, or ask for larger windows"
+        )
