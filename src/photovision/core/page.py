@@ -26,6 +26,26 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "recall": ("Objects found", "at most 100 boxes a picture and class"),
     "f1": ("F1", "precision and recall combined, at the thresholds of the model"),
     "count_error": ("Error of counts", "how far the number of objects is off, mean over pictures; lower is better"),
+    "recall_shown": ("Objects found, at thresholds", "share of the objects that a box which is shown is on"),
+    "precision_shown": ("Boxes right, at thresholds", "share of the boxes shown that are on an object of their class"),
+    "d_ece": ("Calibration error of boxes", "gap between score and share of boxes right (D-ECE); lower is better"),
+    "la_ece": (
+        "The same with localisation",
+        "gap between score and share right times overlap (LaECE); lower is better",
+    ),
+    "corrupted_map50": ("mAP in bad conditions", "at overlap .5, mean over all conditions and severities (mPC)"),
+    "relative_corrupted_map50": ("Left in bad conditions", "share of the mAP without them (rPC)"),
+    "uncorrupted_map50": ("mAP without them", "at overlap .5, of the same pictures as they are"),
+    "corrupted_dice": ("Dice in bad conditions", "mean over all conditions and severities (mPC)"),
+    "relative_corrupted_dice": ("Left in bad conditions", "share of the Dice without them (rPC)"),
+    "uncorrupted_dice": ("Dice without them", "of the same pictures as they are"),
+    "false_boxes": ("False boxes a picture", "boxes at the thresholds that are on no object; lower is better"),
+    "worst_group_recall": ("Worst group", "share of objects found in the group of pictures that is served worst"),
+    "worst_group_dice": ("Worst group", "Dice in the group of pictures that is served worst"),
+    "suspected_annotations": (
+        "Suspected annotations",
+        "sure boxes that contradict the truth, as a share of its objects",
+    ),
     "miou": ("Mean IoU", "overlap of masks with the truth as a share of their union, mean over classes"),
     "dice": ("Dice", "twice the overlap as a share of both areas, mean over the classes but the background"),
     "boundary_f1": ("Boundary F1", "share of outlines within 0.75 % of the diagonal of the true ones"),
@@ -33,6 +53,9 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "instance_f1": ("Objects found, F1", "objects with more than half of their union, precision and recall combined"),
     "instance_precision": ("Objects, precision", "share of the objects said that are there"),
     "instance_recall": ("Objects, recall", "share of the objects there that are said"),
+    "pq": ("Panoptic quality", "segments found, times how well they overlap the true ones; mean over classes"),
+    "sq": ("Segmentation quality", "overlap of the segments found with the true ones, a factor of panoptic quality"),
+    "rq": ("Recognition quality", "F1 of segments that overlap by more than half, a factor of panoptic quality"),
     "identity_switches": ("Identity switches", "objects that went on under another number"),
     "idf1": ("IDF1", "boxes that carry the right identity"),
     "mota": ("Tracking accuracy (MOTA)", "1 minus missed, false and switched, per object"),
@@ -107,6 +130,8 @@ MOST_CARDS = 12
 
 _LEADING = (
     *("accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match", "balanced_accuracy", "ece"),
+    *("map50", "recall_shown", "precision_shown", "count_error", "d_ece", "miou", "dice", "instance_f1"),
+    *("corrupted_map50", "corrupted_dice", "worst_group_recall", "worst_group_dice"),
     *("accuracy_change", "agreement", "speedup", "throughput", "latency_p50", "graph_size"),
     *("coverage", "false_alarms", "novelty_auroc", "worst_group_accuracy", "mean_corruption_error", "rater_accuracy"),
 )
@@ -215,7 +240,8 @@ def _sections(report: Report, markup: Any) -> list[dict[str, Any]]:
     for figure in report.figures:
         pictures = [{"source": _data_address(content), "caption": caption} for content, caption in figure.pictures]
         # The SVG comes from core.drawing, which escapes; it must not be escaped again.
-        shown = {"svg": markup(figure.svg), "pictures": pictures, "note": figure.note, "lead": figure.lead}
+        kind = {"lead": figure.lead, "wide": figure.wide}
+        shown = {"svg": markup(figure.svg), "pictures": pictures, "note": figure.note, **kind}
         section(figure.title)["figures"].append(shown)
     for table in report.tables:
         rows = [[_cell(value) for value in row] for row in table.rows]

@@ -1,11 +1,28 @@
-"""How often a box of some score is right: scores of a detector turned into probabilities, class by class."""
+"""How often a box of some score is right: scores turned into probabilities, and how far they are from being that.
+
+Detection ECE (Küppers et al. 2020) asks whether a box of score .8 is on an object of its class in 8 of 10 cases; LaECE
+(Oksuz et al. 2023) asks more: that the score be the share that is right times how well these boxes fit. Bins hold
+equally many boxes each, and intervals resample whole pictures, since the boxes of one picture are not independent.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from photovision.trust.detection import Matches
+from photovision.core.errors import UsageError
+from photovision.core.report import Metric
+from photovision.trust.calibrate import Reliability, reliability
+from photovision.trust.detection import Matches, Vector
+from photovision.trust.hits import Hits
+from photovision.trust.statistics import Estimate, bootstrap_sums
 
+LEAST = 0.05
+"""Boxes below this score are not judged: they are very many, and nobody is shown them."""
+MIN_BOXES = 30
+"""With fewer boxes nothing is said about scores."""
+_IN_BIN, _MOST_BINS = 15, 10
 _ROUNDS = 30
 _PRIOR = 8.0  # boxes that speak for leaving scores as they are, so that few ones do not turn them
 _EDGE = 1e-4
@@ -42,6 +59,114 @@ def calibrated(scores: np.ndarray, slope: list[float], shift: list[float]) -> np
     clipped = np.clip(scores.astype(np.float64), 1e-9, 1 - 1e-9)
     logits = np.log(clipped / (1 - clipped)) * np.array(slope) + np.array(shift)
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), dtype=np.float32)
+
+
+def said(hits: Hits) -> np.ndarray:
+    """bool (D,): the boxes whose scores are judged."""
+    return np.asarray(hits.scores >= LEAST)
+
+
+def curve(hits: Hits) -> Reliability | None:
+    """Stated scores against the share of boxes that are right, in up to 10 bins; None for fewer than MIN_BOXES."""
+    kept = said(hits)
+    if kept.sum() < MIN_BOXES:
+        return None
+    stated, right = hits.scores[kept][:, None], hits.right[kept][:, None]
+    return reliability(stated.astype(np.float32), right.astype(np.float32), _bins(int(kept.sum())))
+
+
+def d_ece(hits: Hits, seed: int = 0) -> Metric | None:
+    """Detection ECE: the mean gap between stated score and share of right boxes; None for fewer than MIN_BOXES.
+
+    n is how many pictures there are.
+    """
+    rows = np.flatnonzero(said(hits))
+    if len(rows) < MIN_BOXES:
+        return None
+    which = _binned(hits.scores[rows])
+    return _error(hits, rows, hits.scores[rows] - hits.right[rows], which, np.zeros(which.max() + 1, int), seed)
+
+
+def la_ece(hits: Hits, seed: int = 0) -> Metric | None:
+    """Localisation-aware ECE: the gap between stated score and (share right x their overlap), mean over the classes."""
+    rows = np.flatnonzero(said(hits))
+    if len(rows) < MIN_BOXES:
+        return None
+    which, owner = np.zeros(len(rows), dtype=int), []
+    for number, label in enumerate(np.unique(hits.found.labels[rows])):
+        own = hits.found.labels[rows] == label
+        bins = _binned(hits.scores[rows][own])
+        which[own] = len(owner) + bins
+        owner += [number] * int(bins.max() + 1)
+    return _error(hits, rows, hits.scores[rows] - hits.shared[rows], which, np.array(owner), seed)
+
+
+def d_ece_by_chance(hits: Hits, n_sim: int = 100, seed: int = 0) -> float:
+    """The detection ECE that scores which are true probabilities show on average on as many boxes."""
+    stated = hits.scores[said(hits)]
+    which, rng = _binned(stated), np.random.default_rng(seed)
+    gaps = [stated - (rng.random(len(stated)) < stated) for _ in range(n_sim)]
+    return float(np.mean([np.abs(np.bincount(which, gap)).sum() / len(stated) for gap in gaps]))
+
+
+class Excess(NamedTuple):
+    """Mean score minus share of right boxes with its interval over pictures, and how probable that is by chance."""
+
+    gap: Estimate
+    p: float
+
+
+def excess(hits: Hits, rows: np.ndarray, seed: int = 0) -> Excess:
+    """How much surer some boxes, bool (D,), are than they are right: above 0 they promise too much.
+
+    The test is a score test over pictures: the sum of their gaps against the root of the sum of their squares.
+
+    Raises:
+        UsageError: there is no such box.
+    """
+    if not rows.any():
+        raise UsageError("the excess of no boxes does not exist: give at least one")
+    from scipy.special import ndtr
+
+    gap = hits.scores[rows] - hits.right[rows]
+    by_picture = np.bincount(hits.found.picture[rows], gap, minlength=hits.pictures)
+    count = np.bincount(hits.found.picture[rows], minlength=hits.pictures)
+    columns = np.column_stack([by_picture, count])
+    finish = {"gap": lambda sums: sums[:, 0] / np.maximum(sums[:, 1], 1)}
+    spread = float(np.sqrt((by_picture**2).sum()))
+    p = float(2 * ndtr(-abs(by_picture.sum()) / spread)) if spread else 1.0
+    return Excess(bootstrap_sums(columns, finish, seed=seed)["gap"], p)
+
+
+def _error(hits: Hits, rows: np.ndarray, gaps: Vector, which: np.ndarray, owner: np.ndarray, seed: int) -> Metric:
+    """Mean over classes of the gaps of their bins, each weighed by its boxes.
+
+    Args:
+        rows: int (R,), the boxes; gaps float (R,), theirs; which int (R,), the bin of each.
+        owner: int (K,), the class of each bin.
+    """
+    bins, classes = len(owner), int(owner.max()) + 1
+    place = hits.found.picture[rows] * bins + which
+    cells = hits.pictures * bins
+    columns = [np.bincount(place, values, minlength=cells).reshape(-1, bins) for values in (gaps, np.ones(len(rows)))]
+    member = np.eye(classes)[owner]
+
+    def mean(sums: Vector) -> Vector:
+        off, count = np.abs(sums[:, :bins]) @ member, sums[:, bins:] @ member
+        return np.asarray((off / np.maximum(count, 1)).sum(1) / np.maximum((count > 0).sum(1), 1))
+
+    found = bootstrap_sums(np.concatenate(columns, axis=1), {"error": mean}, seed=seed, centred=("error",))["error"]
+    return Metric(found.value, min(found.low, found.value), max(found.high, found.value), hits.pictures)
+
+
+def _bins(boxes: int) -> int:
+    return int(np.clip(boxes // _IN_BIN, 1, _MOST_BINS))
+
+
+def _binned(values: Vector) -> np.ndarray:
+    """The bin of every value, int (R,), each bin with equally many; equal values share one."""
+    edges = np.quantile(values, np.linspace(0, 1, _bins(len(values)) + 1)[1:-1])
+    return np.asarray(np.searchsorted(edges, values, side="left"))
 
 
 def _newton(logits: np.ndarray, right: np.ndarray) -> tuple[float, float]:

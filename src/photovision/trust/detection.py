@@ -69,7 +69,7 @@ class Matched:
         for level in range(len(IOUS)):
             kept = self.counts[level]
             times = weights[:, self.picture[kept]]
-            out[:, level] = _areas(times, self.right[level][kept], total)
+            out[:, level] = average_precisions(times, self.right[level][kept], total)
         out[total == 0] = np.nan
         return out
 
@@ -143,7 +143,7 @@ def scores(matches: Matches, *, n_boot: int = N_BOOT, seed: int = 0) -> tuple[di
         "map_large" (left out where there are no such objects), "recall" (at most 100 boxes a picture and class); and
         the average precision of every class that has objects, with an interval where there are at least FEW.
     """
-    weights = _weights(matches.pictures, n_boot, seed)
+    weights = resamples(matches.pictures, n_boot, seed)
     whole = np.stack([one.precisions(weights) for one in matches.by["all"]])  # (C, 1 + B, 10)
     found = {"map": whole.mean(2), "map50": whole[:, :, 0], "map75": whole[:, :, 5]}
     for size in SIZES[1:]:
@@ -186,7 +186,7 @@ def best_thresholds(matches: Matches, least: float = 0.05) -> Floats:
 
 def f1(matches: Matches, thresholds: Floats) -> Metric:
     """F1 of all boxes at or above their class's threshold, right from an overlap of .5 on, with its interval."""
-    weights = _weights(matches.pictures, N_BOOT, 0)
+    weights = resamples(matches.pictures, N_BOOT, 0)
     right, said = np.zeros(len(weights)), np.zeros(len(weights))
     objects = np.zeros(len(weights))
     for one, limit in zip(matches.by["all"], thresholds.tolist(), strict=True):
@@ -198,6 +198,21 @@ def f1(matches: Matches, thresholds: Floats) -> Metric:
     return _metric(2 * right / np.maximum(said + objects, 1), matches.pictures)
 
 
+def curve_of(matched: Matched) -> tuple[Vector, Vector]:
+    """Recall and precision at an overlap of .5 from threshold to threshold, float64 (K,) each; () without objects.
+
+    Precision is what is reached at this recall or any later one, as average precision takes it.
+    """
+    kept, total = matched.counts[0], int(matched.objects.sum())
+    right = matched.right[0][kept]
+    if not total or not len(right):
+        return np.zeros(0), np.zeros(0)
+    hits = np.cumsum(right)
+    precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
+    turns = np.flatnonzero(right)  # between two right boxes the curve only falls
+    return hits[turns] / total, precision[turns]
+
+
 def average_precision(ordered: npt.NDArray[np.bool_], objects: int) -> float:
     """COCO's average precision of one class at one overlap: which boxes are right, most probable first.
 
@@ -205,11 +220,20 @@ def average_precision(ordered: npt.NDArray[np.bool_], objects: int) -> float:
         >>> round(average_precision(np.array([True, False, True]), 2), 3)
         0.835
     """
-    return float(_areas(np.ones((1, len(ordered))), ordered, np.array([float(objects)]))[0])
+    return float(average_precisions(np.ones((1, len(ordered))), ordered, np.array([float(objects)]))[0])
 
 
-def _areas(times: Vector, right: npt.NDArray[np.bool_], total: Vector) -> Vector:
-    """Mean of the precision at 101 recalls, for boxes (B, D) that count so often, most probable first; (B,)."""
+def average_precisions(times: Vector, right: npt.NDArray[np.bool_], total: Vector) -> Vector:
+    """COCO's average precision (the mean precision at 101 recalls) of boxes that count so often.
+
+    Args:
+        times: float64 (B, D), how often each box counts in each resample, the most probable box first.
+        right: bool (D,).
+        total: float64 (B,), how many objects there are.
+
+    Returns:
+        float64 (B,).
+    """
     out = np.zeros(len(times))
     if not times.shape[1]:
         return out
@@ -275,7 +299,7 @@ def _gathered(pictures: Sequence[dict[str, Any] | None], n: int) -> Matched:
     return Matched(values[order], right[:, order], counts[:, order], picture[order], objects)
 
 
-def _weights(n: int, n_boot: int, seed: int) -> Vector:
+def resamples(n: int, n_boot: int, seed: int = 0) -> Vector:
     """How often each picture counts: (1 + B, N); the first row is the data as they are."""
     rng = np.random.default_rng(seed)
     weights = np.ones((1 + n_boot, n))

@@ -97,6 +97,39 @@ def break_down(pairs: Sequence[Pair], classes: int) -> Breakdown:
     return Breakdown(tuple(mistakes), whole, costs)
 
 
+def confusion(pairs: Sequence[Pair], thresholds: np.ndarray, classes: int) -> npt.NDArray[np.int64]:
+    """What was called what: int64 (C + 1, C + 1), rows what is there, columns what was said; the last is nothing.
+
+    Boxes take objects of their own class first; those left over take objects left over, whatever their class, from an
+    overlap of .5 on.
+
+    Args:
+        pairs: pictures.
+        thresholds: float (C,), from which score on a box of a class is shown.
+        classes: C.
+    """
+    table = np.zeros((classes + 1, classes + 1), dtype=np.int64)
+    for truth, found in pairs:
+        rows = np.flatnonzero(_scores(found) >= thresholds[found.labels] - 1e-9)
+        shown = Detections(found.boxes[rows], found.labels[rows], scores=_scores(found)[rows].astype(np.float32))
+        told = _judge(Pair(truth, shown))
+        free = np.ones(len(truth), dtype=bool) if truth.crowd is None else ~truth.crowd
+        free[told.meant[np.array([kind == _HIT for kind in told.kinds], dtype=bool)]] = False
+        shared = overlap(shown.boxes, truth.boxes)
+        for row in np.argsort(-_scores(shown), kind="stable"):
+            kind, label = told.kinds[row], shown.labels[row]
+            if kind == _HIT:
+                table[label, label] += 1
+            elif kind != _IGNORED:
+                fits = np.where(free, shared[row], 0)
+                taken = int(fits.argmax()) if fits.max(initial=0) >= RIGHT else -1
+                table[truth.labels[taken] if taken >= 0 else classes, label] += 1
+                if taken >= 0:
+                    free[taken] = False
+        np.add.at(table[:, classes], truth.labels[free], 1)
+    return table
+
+
 def _scores(found: Detections) -> np.ndarray:
     return np.ones(len(found)) if found.scores is None else found.scores.astype(np.float64)
 

@@ -79,7 +79,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         group: who.
-        kind: "accuracy", "confidence", "coverage", "missed" or "false alarms".
+        kind: "accuracy", "confidence", "coverage", "missed" or "false alarms"; of boxes and masks the name of a share.
         subject: the class of misses and false alarms, else "".
         here, there: the figure in the group and among the others.
         gap: here minus there; for accuracy and coverage within classes.
@@ -104,7 +104,7 @@ class Comparison(NamedTuple):
         """Whether the group fares worse than the others, be it by chance; confidence, if farther from the truth."""
         if self.kind == "confidence":
             return abs(self.here.value) > abs(self.there.value)
-        return self.gap.value < 0 if self.kind in ("accuracy", "coverage") else self.gap.value > 0
+        return self.gap.value > 0 if self.kind in ("missed", "false alarms") else self.gap.value < 0
 
     @property
     def sides(self) -> bytes:
@@ -132,21 +132,21 @@ def compare_groups(
             tests.append(_share("coverage", covered, group, strata))
         tests += _rates(judged, group, min_group)
     chosen = set(map(id, large))
-    return _corrected(tests), [group for group in everyone if id(group) not in chosen]
+    return corrected(tests), [group for group in everyone if id(group) not in chosen]
 
 
-def _corrected(tests: list[Comparison]) -> list[Comparison]:
+def corrected(tests: list[Comparison]) -> list[Comparison]:
     """Half of the level goes to single attributes and half to intersections, which are many and have few pictures."""
     keys = [(test.kind, test.subject, test.sides) for test in tests]
     first = {key: i for i, key in reversed(list(enumerate(keys)))}
     families = [[key for key, i in first.items() if (len(tests[i].group.parts) > 1) == many] for many in (False, True)]
     used = [family for family in families if family]
-    corrected = {
+    p_of = {
         key: min(1.0, len(used) * float(p))
         for family in used
         for key, p in zip(family, holm([tests[first[key]].p for key in family]), strict=True)
     }
-    return [test._replace(corrected=corrected[key]) for test, key in zip(tests, keys, strict=True)]
+    return [test._replace(corrected=p_of[key]) for test, key in zip(tests, keys, strict=True)]
 
 
 def _share(kind: str, flags: np.ndarray, group: Group, strata: np.ndarray) -> Comparison:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from photovision.data.corruptions import CORRUPTIONS, FAMILIES, SEVERITIES, corr
 from photovision.data.corruptions import names as corruption_names
 from photovision.trust.statistics import Estimate, Vector, bootstrap_sums, mcnemar, proportion
 
+T = TypeVar("T")
 Bools = npt.NDArray[np.bool_]
 Images = Image | Sequence[Image]
 """uint8 RGB (N, H, W, 3), or anything with a length whose items are pictures (H, W, 3), read when needed."""
@@ -153,7 +155,12 @@ def suite(
         probs_clean = np.concatenate([answer(_stack(images, rows)) for rows in batched(range(n), _BATCH)])
     cells = list(product(names, levels))
     hits, sure = np.empty((len(cells), n), np.bool_), np.empty((len(cells), n), np.float32)
-    for cell, probs in enumerate(_cells(answer, images, cells, seed, progress)):
+
+    def stacked(batch: Sequence[Image]) -> Sequence[Floats]:
+        return list(answer(np.stack(batch)))
+
+    for cell, rows in enumerate(answered(stacked, images, cells, seed, progress)):
+        probs = np.stack(rows)
         hits[cell] = right(probs)
         if confidence is not None:
             sure[cell] = confidence(probs)
@@ -245,22 +252,30 @@ def excess_confidence(found: Robustness, row: int, least: int = 3) -> Estimate |
     return sums["gap"]
 
 
-def _cells(
-    answer: Callable[[Image], Floats],
+def answered(
+    answer: Callable[[Sequence[Image]], Sequence[T]],
     images: Images,
     cells: Sequence[tuple[str, int]],
     seed: int,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[Floats]:
-    """The probabilities of all pictures, (N, C), cell by cell."""
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[list[T]]:
+    """The answers to all N pictures under one corruption and severity after the other.
+
+    Args:
+        answer: from a few pictures, uint8 RGB (H, W, 3), to what is said of each.
+        images: N pictures.
+        cells: (corruption, severity) pairs.
+        seed: picture i has the seed (seed, i).
+        progress: called with (answers, answers in all).
+    """
     n, total, done = len(images), len(images) * len(cells), 0
-    waiting: list[Floats] = []
+    waiting: list[T] = []
     work = partial(_corrupted, images, cells, seed)
     for batch in batched(in_order(range(total), work, ahead=2 * _BATCH), _BATCH):
-        waiting += list(answer(np.stack([image for _, image in batch])))
+        waiting += answer([image for _, image in batch])
         done += len(batch)
         while len(waiting) >= n:  # a batch may end one cell and begin the next
-            yield np.stack(waiting[:n])
+            yield waiting[:n]
             del waiting[:n]
         if progress:
             progress(done, total)

@@ -33,16 +33,22 @@ def occlusion(image: Image, severity: int, rng: np.random.Generator) -> Image:
 
 def scale(image: Image, severity: int, rng: np.random.Generator) -> Image:
     """Nearer or farther away, at even chances; farther away the border is reflected."""
-    factor = (1.13, 1.27, 1.43, 1.61, 1.82)[severity - 1]
     height, width, _ = image.shape
-    if rng.random() < 0.5:
-        shown_h, shown_w = height * factor, width * factor
-    else:
-        shown_h, shown_w = height / factor**0.8, width / factor**0.8  # nearer, parts are lost
-    padded, edge_y, edge_x = _reflected(image, max(0.0, shown_h - height) / 2, max(0.0, shown_w - width) / 2)
-    left, top = edge_x + (width - shown_w) / 2, edge_y + (height - shown_h) / 2
-    box = (left, top, left + shown_w, top + shown_h)
+    left, top, right, bottom = shown_window((height, width), severity, rng)
+    padded, edge_y, edge_x = _reflected(image, max(0.0, -top), max(0.0, -left))
+    box = (left + edge_x, top + edge_y, right + edge_x, bottom + edge_y)
     return np.asarray(padded.resize((width, height), Pillow.Resampling.BICUBIC, box=box))
+
+
+def shown_window(size: tuple[int, int], severity: int, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """What `scale` shows of a picture of (H, W): (left, top, right, bottom) in its pixels; farther away it is larger
+    than the picture, which is mirrored at its borders."""
+    factor = (1.13, 1.27, 1.43, 1.61, 1.82)[severity - 1]
+    farther = rng.random() < 0.5
+    times = factor if farther else 1 / factor**0.8  # nearer, parts are lost
+    tall, wide = size[0] * times, size[1] * times
+    left, top = (size[1] - wide) / 2, (size[0] - tall) / 2
+    return left, top, left + wide, top + tall
 
 
 def rotation(image: Image, severity: int, rng: np.random.Generator) -> Image:
