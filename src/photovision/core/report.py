@@ -86,6 +86,7 @@ class Figure:
         note: a sentence below it, saying how to read it.
         lead: whether the first picture is shown large with the others small beside it, two such figures side by side
             where there is room; captions are then for those who cannot see the pictures.
+        wide: whether pictures are shown as wide as a column of text, in their own proportions.
     """
 
     title: str
@@ -93,6 +94,7 @@ class Figure:
     pictures: tuple[tuple[bytes, str], ...] = ()
     note: str = ""
     lead: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)

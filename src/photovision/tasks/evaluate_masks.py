@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from photovision.core.boxes import draw_regions
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image import decode, to_array
 from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
 from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.segments import draw_segments
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
-from photovision.core.types import Sample
+from photovision.core.types import Image, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.masks import BACKGROUND, flatten
 from photovision.runtime.segmenter import Scene, Segmenter
 from photovision.tasks.story import count, listed
+from photovision.trust.panoptic import Scenery, panoptic_scores, segment_counts
 from photovision.trust.segmentation import (
     confusion_of,
     instance_scores,
@@ -31,8 +32,8 @@ from photovision.trust.segmentation import (
 )
 
 Progress = Callable[[int, int], None]
-SHOWN = 12
-_SIDE = 420
+SHOWN = 8
+_SIDE, _GAP = 560, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class Judged:
         outlines: float (N, T, 2), boundary F1 and surface distance of the T classes but the background.
         counts: int64 (N, 3), objects found, said too many, missed; None where objects are not told apart.
         problems: pictures that could not be read or have no fitting mask.
+        segments: float64 (N, C, 4) of `trust.panoptic.segment_counts`; None where objects are not told apart.
     """
 
     samples: tuple[Sample, ...]
@@ -52,6 +54,7 @@ class Judged:
     outlines: np.ndarray
     counts: np.ndarray | None
     problems: tuple[Problem, ...]
+    segments: np.ndarray | None = None
 
     @property
     def badness(self) -> np.ndarray:
@@ -75,23 +78,28 @@ def evaluate_masks(segmenter: Segmenter, dataset: Dataset, *, progress: Progress
 
     Returns:
         A report of kind "evaluate"; `metrics`: "miou", "dice", "boundary_f1", "surface_distance", and where objects are
-        told apart those of `trust.segmentation.instance_scores`; all with intervals over pictures.
+        told apart those of `trust.segmentation.instance_scores`, and "pq", "sq" and "rq" of `trust.panoptic`; all with
+        intervals over pictures. `data["by_class"]`: the figures of every class that occurs.
 
     Raises:
         DataError: a class is unknown to the model, no picture has masks, or nothing could be read.
     """
     judged = judge(segmenter, dataset, progress)
-    figures = overlap(judged.confusions, segmenter.classes, background_of(segmenter.classes))
+    background = background_of(segmenter.classes)
+    figures = overlap(judged.confusions, segmenter.classes, background)
     metrics = {name: figures[name] for name in ("miou", "dice")} | outline_scores(judged.outlines)
-    if judged.counts is not None:
-        metrics |= instance_scores(judged.counts)
+    if judged.counts is not None and judged.segments is not None:
+        quality = panoptic_scores(judged.segments, segmenter.classes, background)
+        metrics |= instance_scores(judged.counts) | {name: quality[name] for name in ("pq", "sq", "rq") if quality}
+        figures |= quality
+    by_class = _by_class(figures, segmenter.classes, judged)
     worst = _worst(segmenter, judged)
     return Report(
         kind="evaluate",
         title=f"How well the segmenter does on {count(len(judged.samples), 'picture')}",
         summary=_story(metrics, judged),
         metrics=metrics,
-        tables=(_class_table(figures, segmenter.classes, judged),),
+        tables=(_class_table(by_class, segmenter.classes, judged),),
         figures=() if worst is None else (worst,),
         warnings=tuple(_warnings(judged)),
         provenance={
@@ -102,6 +110,7 @@ def evaluate_masks(segmenter: Segmenter, dataset: Dataset, *, progress: Progress
         data={
             "task": "segment",
             "classes": list(segmenter.classes),
+            "by_class": {name: {key: m.to_json() for key, m in row.items()} for name, row in by_class.items()},
             "confusion": judged.confusions.sum(0).tolist(),
             "unreadable": [{"id": problem.id, "message": problem.message} for problem in judged.problems],
         },
@@ -128,9 +137,9 @@ def judge(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = No
             progress(done, len(told))
     if not rows:
         raise DataError(f"none of the {len(told):,} pictures could be judged ({problems[0].message}): check the files")
-    confusions, outlines, counts = zip(*rows, strict=True)
-    numbered = np.stack([row for row in counts if row is not None]) if segmenter.instances else None
-    return Judged(tuple(samples), np.stack(confusions), np.stack(outlines), numbered, tuple(problems))
+    confusions, outlines, counts, segments = zip(*rows, strict=True)
+    numbered, told_apart = (np.stack(part) if segmenter.instances else None for part in (counts, segments))
+    return Judged(tuple(samples), np.stack(confusions), np.stack(outlines), numbered, tuple(problems), told_apart)
 
 
 def background_of(classes: tuple[str, ...]) -> int | None:
@@ -166,21 +175,35 @@ def truth_of(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) ->
 
 def _compared(
     segmenter: Segmenter, sample: Sample, scene: Scene, things: list[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
     if scene.found is None:
         assert scene.error is not None
         raise scene.error
     labels, numbers = truth_of(sample, segmenter.classes, scene.size)
     said, judged = scene.found.labels, labels != IGNORE
     fits = [outline(labels == number, (said == number) & judged) for number in things]
-    counts = None
+    counts = segments = None
     if scene.numbers is not None:
+        # A truth without objects counts none: there the objects said are neither right nor wrong.
         counts = np.zeros(3, np.int64) if numbers is None else np.array(matched(numbers, scene.numbers * judged))
+        classes = len(segmenter.classes)
+        pair = Scenery(labels, numbers), _scenery(scene)
+        segments = np.zeros((classes, 4)) if numbers is None else segment_counts(*pair, classes)
     return (
         confusion_of(labels, said, len(segmenter.classes)),
         np.array([(fit.f1, fit.distance) for fit in fits]).reshape(-1, 2),
         counts,
+        segments,
     )
+
+
+def _scenery(scene: Scene) -> Scenery:
+    """An answer in segments; every object is of one class, which most of its pixels have."""
+    assert scene.found is not None
+    if scene.numbers is None or scene.objects is None:
+        return Scenery(scene.found.labels)
+    kinds = np.concatenate([[0], scene.objects.labels + 1])
+    return Scenery(kinds[scene.numbers], scene.numbers)
 
 
 def _story(metrics: dict[str, Metric], judged: Judged) -> tuple[str, ...]:
@@ -199,20 +222,41 @@ def _story(metrics: dict[str, Metric], judged: Judged) -> tuple[str, ...]:
             f"Of {count(hits + missed, 'object')}, {hits:,} were found with more than half of their union;"
             f" {spare:,} more were said (F1 {percent(metrics['instance_f1'].value)})."
         )
+    if "pq" in metrics:
+        told.append(
+            f"Panoptic quality is {percent(metrics['pq'].value)}: the objects found overlap the true ones by"
+            f" {percent(metrics['sq'].value)} (SQ), times {percent(metrics['rq'].value)} that are found (RQ)."
+        )
     return tuple(told)
 
 
-def _class_table(figures: dict[str, Metric], classes: tuple[str, ...], judged: Judged) -> Table:
+def _by_class(figures: dict[str, Metric], classes: tuple[str, ...], judged: Judged) -> dict[str, dict[str, Metric]]:
+    """Class -> name of a figure -> the figure, of the classes that occur, worst first."""
+    things = [name for number, name in enumerate(classes) if number != background_of(classes)]
+    found = {}
+    for name in classes:
+        if f"iou_{name}" not in figures:
+            continue
+        found[name] = {key: figures[f"{key}_{name}"] for key in ("iou", "dice", "pq") if f"{key}_{name}" in figures}
+        if name in things:
+            found[name] |= outline_scores(judged.outlines[:, [things.index(name)]])
+    return dict(sorted(found.items(), key=lambda row: row[1]["iou"].value))
+
+
+def _class_table(by_class: dict[str, dict[str, Metric]], classes: tuple[str, ...], judged: Judged) -> Table:
     pixels = judged.confusions.sum((0, 2))
-    shares = pixels / max(int(pixels.sum()), 1)
+    shares = dict(zip(classes, pixels / max(int(pixels.sum()), 1), strict=True))
+    names = {"iou": "IoU", "dice": "Dice", "boundary_f1": "boundary F1", "surface_distance": "surface distance"}
+    if judged.segments is not None:
+        names["pq"] = "panoptic quality"
     rows = [
-        (name, Metric(float(shares[number])), figures[f"iou_{name}"], figures[f"dice_{name}"])
-        for number, name in enumerate(classes)
-        if f"iou_{name}" in figures
+        (name, Metric(float(shares[name])), *(figures.get(key) for key in names)) for name, figures in by_class.items()
     ]
-    rows.sort(key=lambda row: row[2].value)
-    note = "Pooled over all pixels; intervals by a bootstrap over pictures. Worst first."
-    return Table("By class", ("class", "share of pixels", "IoU", "Dice"), tuple(rows), note)
+    note = (
+        "IoU, Dice and panoptic quality are pooled over all pictures, outlines are means over those with the class;"
+        " intervals by a bootstrap over pictures. Worst first."
+    )
+    return Table("By class", ("class", "share of pixels", *names.values()), tuple(rows), note)
 
 
 def _worst(segmenter: Segmenter, judged: Judged) -> Figure | None:
@@ -226,15 +270,27 @@ def _worst(segmenter: Segmenter, judged: Judged) -> Figure | None:
             image = to_array(decode(sample.image)) if isinstance(sample.image, Path) else sample.image
         except UnreadableImage:
             continue
-        scene = next(iter(segmenter.see([image])))
-        answer = scene.found if scene.objects is None else scene.objects
-        assert sample.regions is not None
-        assert answer is not None
-        both = [draw_regions(image, regions, _SIDE) for regions in (sample.regions, answer)]
         what = "F1 of objects" if judged.counts is not None else "mean IoU"
-        drawn.append((jpeg(np.concatenate(both, axis=1)), f"{what} {percent(1 - badness[row])}\n{sample.id}"))
+        drawn.append((jpeg(_both(segmenter, sample, image), 88), f"{what} {percent(1 - badness[row])}\n{sample.id}"))
     note = "Left the truth, right the answer. Look for wrong or missing masks in the truth first."
-    return Figure("Worst pictures", pictures=tuple(drawn), note=note) if drawn else None
+    if segmenter.instances:
+        note = f"Every object has a colour of its own. {note}"
+    return Figure("Worst pictures", pictures=tuple(drawn), note=note, wide=True) if drawn else None
+
+
+def _both(segmenter: Segmenter, sample: Sample, image: Image) -> Image:
+    """Truth and answer side by side, each with its legend."""
+    classes, background = segmenter.classes, background_of(segmenter.classes)
+    labels, numbers = truth_of(sample, classes, image.shape[:2])
+    said = _scenery(next(iter(segmenter.see([image]))))
+    sides = [
+        draw_segments(image, *pair, classes, side=_SIDE, title=title, background=background)
+        for pair, title in (((labels, numbers), "Truth"), ((said.labels, said.numbers), "Answer"))
+    ]
+    page = np.full((max(side.shape[0] for side in sides), 2 * _SIDE + _GAP, 3), 255, dtype=np.uint8)
+    for side, left in zip(sides, (0, _SIDE + _GAP), strict=True):
+        page[: side.shape[0], left : left + _SIDE] = side
+    return page
 
 
 def _warnings(judged: Judged) -> list[str]:

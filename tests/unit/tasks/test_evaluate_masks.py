@@ -55,7 +55,9 @@ def test_a_perfect_answer(whole: Segmenter) -> None:
     report = evaluate_masks(whole, _semantic((0, 0, 0)))
     assert report.metrics["miou"].value == report.metrics["dice"].value == report.metrics["boundary_f1"].value == 1
     assert report.metrics["surface_distance"].value == 0
-    assert "instance_f1" not in report.metrics
+    assert not {"instance_f1", "pq"} & set(report.metrics)
+    assert report.data["by_class"]["thing"]["boundary_f1"]["value"] == 1
+    assert "boundary_f1" not in report.data["by_class"]["background"]
     assert report.data["task"] == "segment"
 
 
@@ -92,6 +94,8 @@ def test_objects_are_counted(counting: Segmenter) -> None:
     report = evaluate_masks(counting, data)
     assert report.metrics["instance_f1"].value == 1
     assert report.metrics["count_error"].value == 0
+    assert report.metrics["pq"].value == report.metrics["sq"].value == report.metrics["rq"].value == 1
+    assert "Panoptic quality is 100.0 %" in " ".join(report.summary)
     assert judge(counting, data).counts is not None
     assert "6 objects" in " ".join(report.summary)
 
