@@ -51,6 +51,7 @@ MAX_PIXELS = 250_000_000
 
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
+_EXIF, _TAKEN, _DIGITISED = 0x8769, 0x9003, 0x9004
 
 Pillow.MAX_IMAGE_PIXELS = None  # the limit above is checked here, once, with our own error
 
@@ -149,6 +150,23 @@ def decode_values(source: Path) -> npt.NDArray[np.int32]:
         raise
     except Exception as error:  # hostile files make decoders raise anything
         raise UnreadableImage(f"{source}: cannot be decoded ({_reason(error)})") from None
+
+
+def captured(source: Path) -> str | None:
+    """When the camera took the picture, as it wrote it ("2024:06:01 10:15:00"); None where the file does not tell.
+
+    Exif 2.32, tags 0x9003 (original) and 0x9004 (digitised). Nothing is decoded, and nothing raised for damaged files.
+    """
+    try:
+        with _quiet(), Pillow.open(source, formats=FORMATS) as picture:
+            # Asking a PNG without EXIF would decode it whole.
+            if picture.format != "TIFF" and "exif" not in picture.info:
+                return None
+            facts = picture.getexif().get_ifd(_EXIF)
+            told = facts.get(_TAKEN) or facts.get(_DIGITISED)
+            return told if isinstance(told, str) else None
+    except Exception:  # hostile files make decoders raise anything
+        return None
 
 
 def to_array(picture: Pillow.Image) -> Image:
