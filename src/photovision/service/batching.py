@@ -142,6 +142,10 @@ class Batcher:
         await ticket.future
         return [said for said in ticket.said if said is not None]
 
+    def shared(self, given_up: Callable[[], bool] = lambda: False) -> Shared:
+        """A session whose calls share batches with all pictures, for other threads than the loop's."""
+        return Shared(self.kind.session, self._ready, given_up)
+
     def warm_up(self) -> None:
         """Let the engine prepare itself for every size of batch, so that no request waits for it.
 
@@ -174,8 +178,7 @@ class Batcher:
                 job.image, job.size = ticket.way.prepare(job.source, self._limits)
                 self._ready.put(job)
                 return
-            shared = Shared(self.kind.session, self._ready, ticket.future.done)
-            outcome = ticket.way.look(job.source, self._limits, shared)
+            outcome = ticket.way.look(job.source, self._limits, self.shared(ticket.future.done))
         except (UnreadableImage, Refusal) as error:
             self._tell([job], error)
         except Exception as error:  # such as no memory; the thread goes on

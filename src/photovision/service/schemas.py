@@ -81,7 +81,7 @@ class Areas(Told):
     size: list[int] = Field(description="Height and width of the upright picture in pixels.")
     areas: dict[str, float] = Field(description="Class -> its share of the picture, of the classes that occur.")
     objects: int | None = Field(default=None, description="How many there are; of models that tell them apart.")
-    mask: str | None = Field(default=None, description="masks=png: classes as a PNG file of 8 bits, in base64.")
+    mask: str | None = Field(default=None, description="masks=png: classes as an indexed PNG file, in base64.")
     object_mask: str | None = Field(default=None, description="masks=png: objects as a PNG file of 16 bits, in base64.")
     masks: list[Mask] | None = Field(default=None, description="masks=rle: one a class that occurs, or one an object.")
 
@@ -109,8 +109,28 @@ class Neighbour(Told):
     similarity: float = Field(description="Cosine of the embeddings, -1 to 1.")
 
 
+class PlaceExplanation(Box):
+    """Why the model says that something is there."""
+
+    heatmap: list[list[float]] = Field(description="14 x 14, 0 to 1, over the part of the picture that is seen.")
+    window: list[float] = Field(description="That part: left, top, right, bottom in pixels of the upright picture.")
+    heat_inside: float = Field(ge=0, le=1, description="Share of the heat in the box and a narrow margin around it.")
+    area_inside: float = Field(ge=0, le=1, description="Share of the part that these are.")
+
+
+class PlaceExplanations(Told):
+    """Why a detector, or a segmenter, said what it said: its most probable boxes, its largest region."""
+
+    id: str
+    model: str
+    version: str
+    method: str = Field(description="The explainer.")
+    size: list[int] = Field(description="Height and width of the upright picture in pixels.")
+    boxes: list[PlaceExplanation]
+
+
 class Explanation(Told):
-    """Why the model said what it said."""
+    """Why a classifier said what it said."""
 
     id: str
     model: str

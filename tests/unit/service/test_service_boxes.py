@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import threading
@@ -178,10 +179,29 @@ def test_models_of_several_tasks_are_served_at_once(bundle: Path, tmp_path: Path
         assert 'photovision_pictures_total{model="colours"} 5.0' in text
 
 
-def test_boxes_are_not_explained_and_it_says_so(client: TestClient) -> None:
-    answer = client.post("/explain", content=street(), headers=JPEG)
-    assert answer.status_code == 409
-    assert "a detector" in answer.json()["error"]
+def test_boxes_are_explained(client: TestClient) -> None:
+    answer = client.post("/explain?label=red", content=street(), headers=JPEG)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert {one["label"] for one in told["boxes"]} == {"red"}
+    first = told["boxes"][0]
+    heat = np.array(first["heatmap"])
+    assert heat.shape == (14, 14)
+    left, top, right, bottom = (np.array(first["xyxy"]) / (300, 200, 300, 200) * 14).astype(int)
+    assert heat[top : bottom + 1, left : right + 1].max() == 1  # this network looks at the box itself
+    assert first["heat_inside"] > 2 * first["area_inside"]
+    picture = client.post("/explain?label=red&format=png", content=street(), headers=JPEG)
+    assert Image.open(io.BytesIO(picture.content)).size == (300, 200)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("label=blue", 404), ("method=cam", 409), ("method=hirescam", 422), ("format=png", 409)]
+)
+def test_what_cannot_be_explained_is_refused(client: TestClient, query: str, status: int) -> None:
+    blank = file_of(Image.new("RGB", (50, 40)), "PNG")
+    answer = client.post(f"/explain?{query}", content=blank, headers=JPEG)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
 
 
 def test_a_graph_of_other_outputs_is_refused_when_it_is_loaded(bundle: Path, tmp_path: Path) -> None:

@@ -147,4 +147,11 @@ def test_pictures_of_too_many_windows_are_refused_beside_the_others(client: Test
 def test_what_no_segmenter_takes_is_refused(client: TestClient, query: str) -> None:
     answer = client.post(f"/predict?{query}", content=b"", headers=JPEG)
     assert answer.status_code == 422
-    assert client.post("/explain?model=cells", content=b"x", headers=JPEG).status_code == 409
+
+
+def test_regions_are_explained(client: TestClient) -> None:
+    content = file_of(Image.fromarray(picture()), "PNG")
+    told = client.post("/explain?model=cells", content=content, headers=JPEG).json()
+    assert told["size"] == [90, 130]
+    assert [one["label"] for one in told["boxes"]] == ["thing"]
+    assert told["boxes"][0]["heat_inside"] > told["boxes"][0]["area_inside"]

@@ -197,7 +197,7 @@ from photovision.service.settings import Settings
 models = {{"m": Path({str(bundle)!r}), "boxes": Path({str(boxes)!r}), "masks": Path({str(masks)!r})}}
 with served(Settings(models)) as client:
     routes = ["/predict", "/explain", "/explain?format=png", "/predict?model=boxes", "/predict?model=boxes&tile=32"]
-    for route in [*routes, "/predict?model=masks&masks=rle"]:
+    for route in [*routes, "/predict?model=masks&masks=rle", "/explain?model=masks"]:
         answer = client.post(route, content=colour_file("red"), headers={{"content-type": "image/jpeg"}})
         assert answer.status_code == 200, answer.text
 assert "torch" not in sys.modules

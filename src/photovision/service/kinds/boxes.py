@@ -18,6 +18,7 @@ from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
 from photovision.service.kinds import options as asked
 from photovision.service.kinds.kind import (
+    Explained,
     ManyCalls,
     OneCall,
     Outputs,
@@ -25,6 +26,7 @@ from photovision.service.kinds.kind import (
     Source,
     Tensor,
     Way,
+    Why,
     check_windows,
     opened,
     through,
@@ -82,6 +84,12 @@ class Detecting:
         if tile is not None:
             return ManyCalls(partial(_in_tiles, model, Tiling(tile)))
         return OneCall(self._prepare, partial(_found, model))
+
+    def explain(self, content: bytes, outcome: Found, why: Why, limits: Limits) -> Explained:
+        """The maps of what is found."""
+        from photovision.service.kinds.place_maps import explain_places
+
+        return explain_places(self.model, content, why, limits)
 
     def outputs(self) -> dict[str, tuple[str, list[int]]]:
         """Boxes in pixels of the upright picture; rows after a picture's `count` are padding."""

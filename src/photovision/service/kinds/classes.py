@@ -13,7 +13,7 @@ from photovision.core.types import Classes, Image
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Session
 from photovision.service.kinds import options as asked
-from photovision.service.kinds.kind import OneCall, Outputs, Size, Source, Tensor
+from photovision.service.kinds.kind import Explained, OneCall, Outputs, Size, Source, Tensor, Why
 from photovision.service.settings import Limits
 from photovision.tasks.recognizer import Recognizer
 
@@ -75,6 +75,12 @@ class Classifying:
     def way(self, options: Mapping[str, str]) -> OneCall:
         """Every picture is one input."""
         return OneCall(self._prepare, partial(self._answer, asked.top(options)))
+
+    def explain(self, content: bytes, outcome: Named, why: Why, limits: Limits) -> Explained:
+        """The map of a class."""
+        from photovision.service.kinds.class_map import explain_class
+
+        return explain_class(self.model, content, outcome, why, limits)
 
     def outputs(self) -> dict[str, tuple[str, list[int]]]:
         """The class, what it was decided by, and whether the picture is like those it learned from."""

@@ -66,6 +66,33 @@ class ManyCalls:
 Way = OneCall | ManyCalls
 
 
+@dataclass(frozen=True)
+class Why:
+    """What is to be explained of an answer, and how.
+
+    Attributes:
+        label: the class; None for the most probable answer.
+        method: name of the explainer, "auto" for the one that suits.
+        session: for the model's own calls while it is explained, which share batches with those for other pictures.
+    """
+
+    label: str | None
+    method: str
+    session: Session
+
+
+class Explained(Protocol):
+    """Where in a picture an answer comes from."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer that is explained, and its map in numbers, 0 to 1."""
+        ...
+
+    def png(self) -> bytes:
+        """The map over the picture, a PNG file."""
+        ...
+
+
 class Kind(Protocol):
     """An opened model, as the service sees it.
 
@@ -94,6 +121,15 @@ class Kind(Protocol):
 
     def way(self, options: Mapping[str, str]) -> Way:
         """How the pictures of one request are answered; raises Refusal (422) for an option out of its range."""
+        ...
+
+    def explain(self, content: bytes, outcome: Any, why: Why, limits: Limits) -> Explained:
+        """Explain its own outcome for a picture's file, in a thread; seconds.
+
+        Raises:
+            Refusal: there is no class of that name (404).
+            PhotovisionError: the picture cannot be read, or the method does not suit the model.
+        """
         ...
 
     def outputs(self) -> dict[str, tuple[str, list[int]]]:

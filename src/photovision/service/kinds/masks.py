@@ -21,7 +21,17 @@ from photovision.runtime.segmenter import OVERLAP, Scene, Segmenter
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
 from photovision.service.kinds import options as asked
-from photovision.service.kinds.kind import ManyCalls, Size, Source, Tensor, check_windows, opened, through
+from photovision.service.kinds.kind import (
+    Explained,
+    ManyCalls,
+    Size,
+    Source,
+    Tensor,
+    Why,
+    check_windows,
+    opened,
+    through,
+)
 from photovision.service.settings import Limits
 
 _MOST_OBJECTS = int(np.iinfo(np.uint16).max)
@@ -33,7 +43,7 @@ class Painted:
 
     Attributes:
         told: what the command prints of it, without "file".
-        mask: a PNG file of 8 bits whose values are the numbers of the classes.
+        mask: an indexed PNG file whose values are the numbers of the classes.
         objects: a PNG file of 16 bits with a number for every object; None where they are not told apart.
         form: which of it is told in JSON: "none", "png" or "rle".
         outlines: masks as run lengths, where these are asked for.
@@ -86,6 +96,12 @@ class Segmenting:
     def way(self, options: Mapping[str, str]) -> ManyCalls:
         """Every picture is seen through windows, as the model was trained or as the request says."""
         return ManyCalls(partial(_painted, self.model, asked.tile(options), asked.masks(options)))
+
+    def explain(self, content: bytes, outcome: Painted, why: Why, limits: Limits) -> Explained:
+        """The maps of what is found."""
+        from photovision.service.kinds.place_maps import explain_places
+
+        return explain_places(self.model, content, why, limits)
 
     def outputs(self) -> dict[str, tuple[str, list[int]]]:
         """Shares of the picture and masks as PNG files, since the pictures of a request differ in size."""

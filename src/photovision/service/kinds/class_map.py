@@ -1,0 +1,88 @@
+"""Class map: where in a picture a classifier's answer comes from."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from photovision.core.image import decode, read_header
+from photovision.core.types import Floats
+from photovision.service.kinds.classes import Named
+from photovision.service.kinds.kind import Why
+from photovision.service.refusal import Refusal
+from photovision.service.settings import Limits
+from photovision.tasks.recognizer import Recognizer
+
+GRID, SIDE, NEAREST = 14, 640, 5
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMap:
+    """The map of one class.
+
+    Attributes:
+        model: who answered.
+        content: the picture's file.
+        outcome: the answer.
+        index: the class that is explained.
+        heat: float32 over the pixels that the network sees.
+        most: pixels of a picture.
+    """
+
+    model: Recognizer
+    content: bytes
+    outcome: Named
+    index: int
+    heat: Floats
+    most: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The class, a map of 14 x 14 cells over a window of the picture, and the nearest training pictures."""
+        from photovision.trust.explain.overlay import scaled
+        from photovision.trust.explain.subject import resized
+
+        height, width = read_header(self.content).size
+        left, top, right, bottom = self.model.preprocess.window(width, height)
+        known = self.model.references
+        near = known.nearest(self.outcome.outputs["embedding"], NEAREST) if known else []
+        grid = resized(scaled(self.heat)[None], (GRID, GRID))[0]
+        window = left / width, top / height, right / width, bottom / height
+        return {
+            "label": self.model.classes[self.index],
+            "prob": round(float(self.outcome.answer.probs[self.index]), 6),
+            "known": self.outcome.answer.known,
+            "heatmap": [[round(float(value), 4) for value in row] for row in np.clip(grid, 0, 1)],
+            "window": [round(share, 4) for share in window],
+            # Names of training pictures may tell of people, so only their classes are said.
+            "neighbours": [{"label": one.label, "similarity": round(one.similarity, 4)} for one in near],
+        }
+
+    def png(self) -> bytes:
+        """The map over the whole picture, of up to 640 pixels a side."""
+        from photovision.trust.explain.overlay import overlay
+
+        whole = decode(self.content, (SIDE, SIDE), self.most)
+        whole.thumbnail((SIDE, SIDE))
+        stream = io.BytesIO()
+        drawn = overlay(np.asarray(whole, np.uint8), self.heat, self.model.preprocess)
+        Pillow.fromarray(drawn).save(stream, "PNG")
+        return stream.getvalue()
+
+
+def explain_class(model: Recognizer, content: bytes, outcome: Named, why: Why, limits: Limits) -> ClassMap:
+    """The map of the class that is asked for, by explainers that need no torch."""
+    from photovision.tasks.explain import heatmaps
+
+    if why.label is None:
+        index = int(outcome.answer.probs.argmax())
+    elif why.label in model.classes:
+        index = model.classes.index(why.label)
+    else:
+        raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
+    seen = model.preprocess.load(content, limits.picture_pixels)
+    heat: Floats = heatmaps(model, seen[None], np.array([index]), why.method)[0]
+    return ClassMap(model, content, outcome, index, heat, limits.picture_pixels)

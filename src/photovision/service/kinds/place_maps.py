@@ -1,0 +1,61 @@
+"""Place maps: what a detector's boxes, or a segmenter's regions, rest on."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from PIL import Image as Pillow
+
+from photovision.core.errors import DataError, MissingExtra, UsageError
+from photovision.runtime.detector import Detector
+from photovision.runtime.segmenter import Segmenter
+from photovision.service.kinds.kind import Why, opened, through
+from photovision.service.refusal import Refusal
+from photovision.service.settings import Limits
+from photovision.tasks.explain_boxes import ExplainedPlaces, explain_boxes
+
+METHODS = ("auto", "drise")
+BOXES, REGIONS = 5, 1
+"""What is explained of one picture at most: boxes share the calls of the network, regions do not."""
+_TOLD = ("label", "score", "xyxy", "heatmap", "window", "heat_inside", "area_inside")
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceMaps:
+    """The maps of the most probable boxes, or of the largest region."""
+
+    found: ExplainedPlaces
+
+    def to_json(self) -> dict[str, Any]:
+        """Every box with a map of 14 x 14 cells over a window of the picture, in its pixels."""
+        from photovision.tasks.explain_boxes_story import describe
+
+        told = describe(self.found)
+        return {"size": told["size"], "boxes": [{name: one[name] for name in _TOLD} for one in told["boxes"]]}
+
+    def png(self) -> bytes:
+        """The map of the first of them, outlined."""
+        from photovision.tasks.explain_boxes_story import drawn
+
+        if not self.found.places:
+            raise DataError("nothing was found in the picture, so there is nothing to explain: lower the threshold")
+        stream = io.BytesIO()
+        Pillow.fromarray(drawn(self.found.places[0])).save(stream, "PNG")
+        return stream.getvalue()
+
+
+def explain_places(model: Detector | Segmenter, content: bytes, why: Why, limits: Limits) -> PlaceMaps:
+    """The maps of what is found, of one class where that is asked for, by an explainer that needs no torch."""
+    if find_spec("scipy") is None:
+        raise MissingExtra("scipy", "serve", "explaining what is where")
+    if why.method not in METHODS:
+        raise UsageError(f"what is where is explained by {' or '.join(METHODS)} here, got {why.method}")
+    if why.label is not None and why.label not in model.classes:
+        raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
+    count = BOXES if isinstance(model, Detector) else REGIONS
+    picture = opened(content, limits)
+    own = through(model, why.session)
+    return PlaceMaps(explain_boxes(own, picture, boxes=count, target=why.label, method=why.method, tests=False))
