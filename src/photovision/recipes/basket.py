@@ -123,6 +123,7 @@ class Moves:
         people = found.boxes[[name == PERSON for name in found.names]] if len(found) else found.boxes
         self.persons |= len(people) > 0
         tracks = _items(found)
+        self._trails.only([track for _, track in tracks], at[0])
         for row, track in tracks:
             score = 1.0 if found.scores is None else float(found.scores[row])
             trail = self._trails.see(track, found.names[row], score, found.boxes[row], image, at)
@@ -131,7 +132,6 @@ class Moves:
             if self._evidence:
                 trail.view = marked(image, found.boxes[row])
         before = len(self.found)
-        self._trails.miss([track for _, track in tracks], at[0])
         for event in step.events:
             self._happened(event)
         for trail in self._trails.lost:
@@ -199,11 +199,12 @@ class Moves:
 
     def _perhaps_gone(self, trail: Trail, people: Floats, now: float) -> None:
         """An item that left a shelf, or was hidden there by a person who is away now, and is not seen again."""
-        if trail.told or not trail.place or is_basket(trail.place) or trail.certainty < 0.5:
-            return
-        key = trail.tracks[-1]
-        if _touched(trail.box, people):
+        key, touched = trail.tracks[-1], _touched(trail.box, people)
+        if touched:
             self._clear.pop(key, None)
+            if now - trail.time <= MEMORY:
+                trail.hidden = trail.held = True
+        if touched or trail.told or not trail.place or is_basket(trail.place) or trail.certainty < 0.5:
             return
         clear = now - self._clear.setdefault(key, now)
         carried = trail.left is not None and trail.left[0] < trail.time  # it was seen outside of its zone

@@ -76,7 +76,7 @@ class Trail:
 
 @dataclass(eq=False)
 class Trails:
-    """All items of a video so far; give it every tracked box of one frame after the other.
+    """All items of a video so far; for every frame say which tracks it has (`only`), then where each is (`see`).
 
     Attributes:
         by_track: number of a track -> its trail.
@@ -85,6 +85,18 @@ class Trails:
 
     by_track: dict[int, Trail] = field(default_factory=dict)
     lost: list[Trail] = field(default_factory=list)
+
+    def only(self, seen: Iterable[int], now: float) -> None:
+        """Only the tracks of `seen` are seen now; what is long gone is forgotten."""
+        seen = set(seen)
+        for track, trail in list(self.by_track.items()):
+            if track not in seen and track == trail.tracks[-1] and trail not in self.lost:
+                self.lost.append(trail)
+        old = [trail for trail in self.lost if now - trail.time > RESTING]
+        for trail in old:
+            self.lost.remove(trail)
+            for track in trail.tracks:
+                self.by_track.pop(track, None)
 
     def see(self, track: int, label: str, score: float, box: Floats, image: Image, at: tuple[float, int]) -> Trail:
         """A track is seen at (seconds, frame): its trail, new, its own, or one that it goes on with.
@@ -98,7 +110,12 @@ class Trails:
         """
         look = colours(cut(image, box))
         trail = self.by_track.get(track)
-        if trail is None or track != trail.tracks[-1]:  # an old number that comes back is another item
+        if trail is not None and track != trail.tracks[-1]:
+            if trail in self.lost:  # the tracker knows it again
+                trail.tracks = (*trail.tracks, track)
+            else:
+                trail = None
+        if trail is None:
             trail = self._gone_on_with(track, label, box, look, at[0])
             if trail is None:
                 trail = Trail((track,), label, at[0], at[0], at[1], box, look)
@@ -110,18 +127,6 @@ class Trails:
         trail.scores += score
         return trail
 
-    def miss(self, seen: Iterable[int], now: float) -> None:
-        """Every track but those of `seen` is not seen now; what is long gone is forgotten."""
-        seen = set(seen)
-        for track, trail in list(self.by_track.items()):
-            if track not in seen and track == trail.tracks[-1] and trail not in self.lost:
-                self.lost.append(trail)
-        old = [trail for trail in self.lost if now - trail.time > RESTING]
-        for trail in old:
-            self.lost.remove(trail)
-            for track in trail.tracks:
-                self.by_track.pop(track, None)
-
     def _gone_on_with(self, track: int, label: str, box: Floats, look: Histogram, now: float) -> Trail | None:
         options = [(quality, trail) for trail in self.lost if (quality := _quality(trail, label, box, look, now)) > 0]
         if not options:
@@ -129,7 +134,10 @@ class Trails:
         quality, trail = max(options, key=lambda option: option[0])
         rivals = sum(other >= 0.5 * quality for other, _ in options)
         # A place that is the same says enough; of several that were carried any may be it.
-        trail.link *= quality if quality == 1 else quality / rivals
+        if quality < 1:
+            trail.link *= quality / rivals
+            if trail.left is None:
+                trail.left, trail.leaving = (trail.time, trail.frame, trail.looks), trail.view
         trail.tracks = (*trail.tracks, track)
         return trail
 
