@@ -46,6 +46,9 @@ FORMATS = tuple(decoder.format for decoder in _DECODERS)
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
 )
+COLOUR = 1 << 24
+"""Values of masks from here on are colours."""
+_UNJUDGED = 0xE0E0C0
 MAX_PIXELS = 250_000_000
 """Pictures with more pixels are refused from their header alone, before memory is taken (decompression bombs)."""
 
@@ -133,18 +136,27 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None, mos
         raise UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})") from None
 
 
-def decode_values(source: Path) -> npt.NDArray[np.int32]:
-    """The numbers that a picture file stores, int32 (H, W), as they are: palette indices, grey or 16-bit values.
+def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
+    """The numbers that a picture file stores, int32 (H, W): palette indices, grey or 16-bit values.
 
-    For masks, whose pixels are classes or objects. Nothing is turned upright. Raises UnreadableImage for a file that is
-    none, or that stores colours.
+    For masks, whose pixels are classes or objects. Nothing is turned upright. A colour is a number, too: COLOUR +
+    65536 R + 256 G + B, but black and what is transparent are 0, and VOC's colour of unjudged pixels is 255. Raises
+    UnreadableImage.
+
+    Args:
+        source: a PNG, TIFF, BMP or GIF file.
+        colours: whether palette indices stand for the colours of their palette.
     """
     try:
         with _quiet(), Pillow.open(source, formats=("PNG", "TIFF", "BMP", "GIF")) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadableImage(f"{source}: has more pixels than the limit of {MAX_PIXELS:,}")
+            if picture.mode in ("RGB", "RGBA") or (colours and picture.mode == "P"):
+                return _packed(np.asarray(picture.convert("RGBA")))
             if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"):
-                raise UnreadableImage(f"{source}: a mask should store one number a pixel, this one is {picture.mode}")
+                raise UnreadableImage(
+                    f"{source}: a mask should store numbers or RGB colours, this one is {picture.mode}"
+                )
             return np.asarray(picture).astype(np.int32)
     except UnreadableImage:
         raise
@@ -152,21 +164,12 @@ def decode_values(source: Path) -> npt.NDArray[np.int32]:
         raise UnreadableImage(f"{source}: cannot be decoded ({_reason(error)})") from None
 
 
-def captured(source: Path) -> str | None:
-    """When the camera took the picture, as it wrote it ("2024:06:01 10:15:00"); None where the file does not tell.
-
-    Exif 2.32, tags 0x9003 (original) and 0x9004 (digitised). Nothing is decoded, and nothing raised for damaged files.
-    """
-    try:
-        with _quiet(), Pillow.open(source, formats=FORMATS) as picture:
-            # Asking a PNG without EXIF would decode it whole.
-            if picture.format != "TIFF" and "exif" not in picture.info:
-                return None
-            facts = picture.getexif().get_ifd(_EXIF)
-            told = facts.get(_TAKEN) or facts.get(_DIGITISED)
-            return told if isinstance(told, str) else None
-    except Exception:  # hostile files make decoders raise anything
-        return None
+def _packed(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """The number of every colour of RGBA uint8 (H, W, 4)."""
+    red, green, blue, alpha = np.moveaxis(pixels.astype(np.int32), 2, 0)
+    values = (red << 16) + (green << 8) + blue
+    values = np.where((values == 0) | (alpha == 0), 0, values + COLOUR)
+    return np.where(values == COLOUR + _UNJUDGED, 255, values).astype(np.int32)
 
 
 def to_array(picture: Pillow.Image) -> Image:

@@ -18,7 +18,8 @@ from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image, Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.data.formats.masks import BACKGROUND, flatten
+from photovision.data.formats.colours import BACKGROUND
+from photovision.data.formats.masks import flatten
 from photovision.runtime.segmenter import Scene, Segmenter
 from photovision.tasks.story import count, listed
 from photovision.trust.panoptic import Scenery, panoptic_scores, segment_counts

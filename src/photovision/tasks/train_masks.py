@@ -22,7 +22,7 @@ from photovision.core.report import Figure, Report
 from photovision.core.system import cores, keep_memory, provenance
 from photovision.data.augment import Augment
 from photovision.data.dataset import Dataset
-from photovision.data.formats.masks import BACKGROUND
+from photovision.data.formats.colours import BACKGROUND
 from photovision.data.planes import View
 from photovision.learn.log import Listener, Progress, Tracker
 from photovision.learn.loop import Fit, Setting, fit, outputs

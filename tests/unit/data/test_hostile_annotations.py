@@ -357,7 +357,7 @@ def test_masks_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "masks" / "a.png")
     Image.fromarray(np.zeros((7, 7), np.uint8)).save(tmp_path / "masks" / "b.png")
-    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "masks" / "c.png")
+    Image.fromarray(np.zeros((40, 60), np.float32)).save(tmp_path / "masks" / "c.tif")
     (tmp_path / "masks" / "d.png").write_bytes(b"no picture")
     (tmp_path / "masks" / "e.png").write_bytes(b"")
     data = read_dataset(tmp_path)

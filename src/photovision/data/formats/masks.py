@@ -5,6 +5,8 @@
     data/SegmentationObject/1.png                   or instances/: a number for every object, 0 for none, 8 or 16 bits
     data/masks/1/a.png, data/masks/1/b.png          or 1/images/1.png, 1/masks/*.png: a file for every object
     data/classes.txt                                names of the values 0, 1, 2 ..., a line each; else numbers are names
+    data/labelmap.txt                               for masks of RGB colours: what they mean (see colours.py); else the
+                                                    colours found are names, and black is background
     data/ImageSets/Segmentation/train.txt           names of the pictures of each split
 
 255 is for pixels that nobody judges. Where objects are told apart the data are for detection, with a mask for every
@@ -18,6 +20,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ from PIL import Image as Pillow
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import new_folder, write_text
 from photovision.core.geometry import upright_values
-from photovision.core.image import SUFFIXES, decode_values, read_header
+from photovision.core.image import COLOUR, SUFFIXES, decode_values, read_header
 from photovision.core.parallel import in_order
 from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
 from photovision.core.shapes import Rle
@@ -34,9 +37,9 @@ from photovision.core.types import Ints
 from photovision.data.annotated import Gathered, unique_classes
 from photovision.data.dataset import Dataset, FileSamples
 from photovision.data.formats import SPLIT_WORDS, Format
+from photovision.data.formats.colours import BACKGROUND, colour_name, read_colours, value_names
 from photovision.data.formats.placing import Placed, detections, place, segmentation
 
-BACKGROUND = "background"
 OBJECT = "object"
 _PICTURES = ("JPEGImages", "images", "imgs")
 _CLASSES = ("SegmentationClass", "masks", "labels", "annotations")
@@ -64,7 +67,7 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
     if not any(pair.masks for pair in pairs):
         raise DataError(f"{path} holds no masks that go with its pictures: expected images/1.jpg and masks/1.png")
     found = Gathered(path, path, "masks")
-    names = _names(path)
+    names, colours = _names(path), read_colours(path)
     for name in _spare(path, {pair.file.stem for pair in pairs}):
         found.problem(name, "no picture", "a mask without its picture")
     kept = [pair for pair in pairs if pair.masks]
@@ -72,8 +75,8 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
         if not pair.masks:
             found.unlabelled(pair.name)
     if any(pair.objects for pair in kept):
-        return _objects(found, kept, names)
-    return _semantic(found, kept, names)
+        return _objects(found, kept, names, colours)
+    return _semantic(found, kept, names, colours)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -113,21 +116,33 @@ class MaskFile:
         path: the file.
         values: the value that stands for each class.
         orientation: how the picture is turned by EXIF where the mask lies on stored pixels; else 1.
+        colours: whether palette indices stand for colours.
     """
 
     path: Path
     values: tuple[int, ...]
     orientation: int = 1
+    colours: bool = False
 
     def load(self) -> LabelMap:
         """int32 (H, W); raises DataError where the file cannot be read."""
-        stored = upright_values(decode_values(self.path), self.orientation).astype(np.int32)
+        stored = upright_values(decode_values(self.path, self.colours), self.orientation).astype(np.int32)
+        if max(self.values, default=0) >= COLOUR:
+            return self._of_colours(stored)
         table = np.full(max(int(stored.max()), *self.values, IGNORE) + 1, -1, dtype=np.int32)
         table[IGNORE] = IGNORE
         table[list(self.values)] = np.arange(len(self.values))
         if stored.min() < 0:
             raise DataError(f"{self.path} should hold values of 0 or more, got {stored.min()}")
         return table[stored]
+
+    def _of_colours(self, stored: LabelMap) -> LabelMap:
+        """As with numbers, without a table of 16 million colours."""
+        order = np.argsort(self.values)
+        ordered = np.asarray(self.values, dtype=np.int32)[order]
+        places = np.minimum(np.searchsorted(ordered, stored), len(ordered) - 1)
+        found = np.where(ordered[places] == stored, order[places], np.where(stored == IGNORE, IGNORE, -1))
+        return found.astype(np.int32)
 
     def digest(self) -> bytes:
         """Changes when the file's content changes."""
@@ -198,27 +213,25 @@ def _names(path: Path) -> list[str] | None:
     return file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
 
 
-def _semantic(found: Gathered, pairs: list[_Pair], names: list[str] | None) -> Dataset:
+def _semantic(found: Gathered, pairs: list[_Pair], names: list[str] | None, colours: dict[int, str] | None) -> Dataset:
     """Masks are decoded once for the classes that occur; the labels themselves are loaded when asked for."""
     seen: list[tuple[_Pair, Ints, int]] = []
-    for pair, values in in_order(pairs, _values):
+    for pair, values in in_order(pairs, partial(_values, colours=colours is not None)):
         if isinstance(values, DataError):
             found.problem(pair.name, "bad mask", str(values))
         elif found.picture(pair.name, split=pair.split) is not None:
             seen.append((pair, *values))
     present = sorted({value for _, values, _ in seen for value in values.tolist()} - {IGNORE})
-    if names is not None and present and present[-1] >= len(names):
-        raise DataError(
-            f"{found.path}: a mask holds the value {present[-1]}, but classes.txt names only 0 to {len(names) - 1}"
-        )
-    values_of = tuple(range(len(names))) if names is not None else tuple(present)
-    classes = unique_classes(names if names is not None else [str(value) for value in present], found.path)
+    named_values = value_names(found.path, present, names, colours)
+    values_of = tuple(named_values)
+    classes = unique_classes(list(named_values.values()), found.path)
     index = {value: number for number, value in enumerate(values_of)}
     targets, regions = [], []
     for pair, shown, orientation in seen:
-        named = (classes[index[value]] for value in shown.tolist() if value != IGNORE)
+        named = (classes[number] for number in sorted(index[value] for value in shown.tolist() if value != IGNORE))
         targets.append(tuple(name for name in named if name != BACKGROUND))
-        regions.append(Segmentation(MaskFile(pair.masks[0], values_of, orientation), classes))
+        mask = MaskFile(pair.masks[0], values_of, orientation, colours is not None)
+        regions.append(Segmentation(mask, classes))
     if not seen:
         raise DataError(f"{found.path}: no mask can be read")
     samples = FileSamples(found.root, found.files, targets, found.columns(), regions)
@@ -227,10 +240,10 @@ def _semantic(found: Gathered, pairs: list[_Pair], names: list[str] | None) -> D
     return Dataset(samples, classes, splits, True, problems, "masks", task="segment", notes=found.told(False))
 
 
-def _values(pair: _Pair) -> tuple[Ints, int] | DataError:
+def _values(pair: _Pair, colours: bool) -> tuple[Ints, int] | DataError:
     """The values that occur in a mask, and how it is to be turned."""
     try:
-        stored = decode_values(pair.masks[0])
+        stored = decode_values(pair.masks[0], colours)
         orientation = _turn(pair.file, stored.shape)
         return np.unique(stored).astype(np.int64), orientation
     except DataError as error:
@@ -250,28 +263,33 @@ def _turn(file: Path, size: tuple[int, ...]) -> int:
     raise DataError(f"the mask has {size[0]} x {size[1]} pixels, the picture {header.size[0]} x {header.size[1]}")
 
 
-def _objects(found: Gathered, pairs: list[_Pair], names: list[str] | None) -> Dataset:
-    things = [name for name in names or [] if name != BACKGROUND] or [OBJECT]
+def _objects(found: Gathered, pairs: list[_Pair], names: list[str] | None, colours: dict[int, str] | None) -> Dataset:
+    things = [name for name in colours.values() if name != BACKGROUND] if colours else []
+    things = things or [name for name in names or [] if name != BACKGROUND] or [OBJECT]
     first = 1 if names is None or BACKGROUND in names[:1] else 0
-    for pair, masks in in_order(pairs, _instances):
+    labels = {first + label: label for label in range(len(things))}
+    if colours:
+        labels = {value: things.index(name) for value, name in colours.items() if name != BACKGROUND}
+    for pair, masks in in_order(pairs, partial(_instances, colours=colours is not None)):
         if isinstance(masks, DataError):
             found.problem(pair.name, "bad mask", str(masks))
             continue
         position = found.picture(pair.name, split=pair.split)
         for shape, value in masks if position is not None else ():
-            label = value - first if pair.classes is not None else 0
-            if 0 <= label < len(things):
+            label = labels.get(value) if pair.classes is not None else 0
+            if label is not None:
                 found.thing(position, label, None, shape)  # type: ignore[arg-type]
             else:
-                found.fault(position, pair.masks[0].name, f"an object of the class {value}, which classes.txt lacks")
+                fault = f"an object of the class {colour_name(value)}, which no table names"
+                found.fault(position, pair.masks[0].name, fault)
     return found.dataset(things)
 
 
-def _instances(pair: _Pair) -> list[tuple[Rle, int]] | DataError:
+def _instances(pair: _Pair, colours: bool) -> list[tuple[Rle, int]] | DataError:
     """The mask of every object with the value of its class (0 where only one class is known)."""
     try:
-        turned = {mask: decode_values(mask) for mask in (*pair.masks, *((pair.classes,) if pair.classes else ()))}
-        by_class = turned.pop(pair.classes) if pair.classes else None
+        turned = {mask: decode_values(mask) for mask in pair.masks}
+        by_class = decode_values(pair.classes, colours) if pair.classes else None
         orientation = _turn(pair.file, next(iter(turned.values())).shape)
         classes = upright_values(by_class, orientation) if by_class is not None else None
         found = []
@@ -289,7 +307,10 @@ def _single(pair: _Pair) -> bool:
 
 
 def _majority(classes: np.ndarray | None, shape: Rle) -> int:
-    return 0 if classes is None else int(np.bincount(classes[shape.bitmap(classes.shape)]).argmax())
+    if classes is None:
+        return 0
+    values, counts = np.unique(classes[shape.bitmap(classes.shape)], return_counts=True)
+    return int(values[counts.argmax()])
 
 
 def objects_of(numbers: LabelMap) -> list[Rle]:
