@@ -8,6 +8,7 @@ from typing import Any
 
 _POOLING = ("ReduceMean", "GlobalAveragePool")
 _PRODUCTS = ("Conv", "Gemm", "MatMul")
+_GROUP_NORMS = ("InstanceNormalization", "GroupNormalization")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class Layers:
         depthwise: convolutions of every channel by itself, whose ranges differ from channel to channel.
         squeeze: layers that see the mean of a whole map and scale channels by it (squeeze and excitation).
         attention: whether the network is a transformer.
+        ends: of networks that give places: the last products on every way to the outputs, and all that comes after;
+            coordinates in pixels need more than 8 bits.
+        normed: all that is computed from the first map that is normalised group by group: pyramid and heads.
     """
 
     first: tuple[str, ...]
@@ -27,6 +31,8 @@ class Layers:
     depthwise: tuple[str, ...]
     squeeze: tuple[str, ...]
     attention: bool
+    ends: tuple[str, ...] = ()
+    normed: tuple[str, ...] = ()
 
 
 def layers(model: Any) -> Layers:
@@ -41,6 +47,8 @@ def layers(model: Any) -> Layers:
         squeeze=tuple(name for name in _pooled(model, weights) if name not in last),
         attention=any(node.op_type == "LayerNormalization" for node in model.graph.node)
         and any(node.op_type == "MatMul" and not weights.keys() & set(node.input) for node in model.graph.node),
+        ends=tuple(_ends(model, weights)),
+        normed=tuple(_from(model, _first_normed(model))),
     )
 
 
@@ -99,6 +107,25 @@ def _from(model: Any, tensor: str) -> list[str]:
             reached.update(node.output)
             found.append(node.name)
     return found
+
+
+def _ends(model: Any, weights: Mapping[str, list[int]]) -> list[str]:
+    """All nodes between the outputs and the last products with weights, these included, in their order."""
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    waiting, found = [output.name for output in model.graph.output], set[str]()
+    while waiting:
+        node = made_by.get(waiting.pop())
+        if node is None or node.name in found:
+            continue
+        found.add(node.name)
+        if not (node.op_type in _PRODUCTS and weights.keys() & set(node.input)):
+            waiting += node.input
+    return [node.name for node in model.graph.node if node.name in found]
+
+
+def _first_normed(model: Any) -> str:
+    """The first tensor that is normalised by groups of channels; "" where there is none."""
+    return next((str(node.input[0]) for node in model.graph.node if node.op_type in _GROUP_NORMS), "")
 
 
 def _depthwise(node: Any, weights: Mapping[str, list[int]]) -> bool:

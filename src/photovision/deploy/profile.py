@@ -22,7 +22,9 @@ from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.session import ANSWER, Precision, Session, open_session
 from photovision.trust.statistics import Z
 
-BATCH = 32
+BATCH, PLACES = 32, 8
+"""Pictures a call; of models that tell what is where, whose inputs and outputs are large, fewer."""
+OUTPUTS = {"classify": ANSWER, "detect": ("boxes", "scores"), "segment": ("classes", "depth")}
 ROUNDS = 9
 _CALLS = 24  # single pictures a round
 _WARM = 4  # batches until a session works as fast as it will
@@ -36,8 +38,8 @@ class Profile:
         graph: the ONNX file, MB (10^6 bytes).
         bundle: the whole folder, MB.
         p50, p99: time of an answer to one decoded picture, ms.
-        throughput: decoded pictures a second in batches of 32.
-        memory: peak memory of a process that answers batches of 32, MB; None where it cannot be told.
+        throughput: decoded pictures a second in batches of 32, or of 8 where places are told.
+        memory: peak memory of a process that answers such batches, MB; None where it cannot be told.
         precision: arithmetic and engine.
     """
 
@@ -55,10 +57,10 @@ def profile(bundles: Sequence[Bundle], *, rounds: int = ROUNDS) -> list[Profile]
 
     Args:
         bundles: the models.
-        rounds: how often each is timed: a batch of 32, and 24 single pictures.
+        rounds: how often each is timed: a batch, and 24 single pictures.
     """
-    sessions = [open_session(one.graph, precision=_precision(one), outputs=ANSWER) for one in bundles]
-    batches = [_pixels(one, BATCH) for one in bundles]
+    sessions = [_opened(one) for one in bundles]
+    batches = [_pixels(one) for one in bundles]
     for session, batch in zip(sessions, batches, strict=True):
         for _ in range(_WARM):
             session.run(batch)
@@ -75,11 +77,11 @@ def profile(bundles: Sequence[Bundle], *, rounds: int = ROUNDS) -> list[Profile]
             Metric(sum(file.stat().st_size for file in one.path.rglob("*") if file.is_file()) / 1e6, unit="MB"),
             quantile([1000 * value for value in calls], 0.5, "ms"),
             quantile([1000 * value for value in calls], 0.99, "ms"),
-            quantile([round(BATCH / value, 1) for value in took], 0.5, "pictures/s"),
+            quantile([round(len(batch) / value, 1) for value in took], 0.5, "pictures/s"),
             peak_memory(one),
             f"{session.precision}, {session.engine}",
         )
-        for one, session, calls, took in zip(bundles, sessions, single, many, strict=True)
+        for one, session, batch, calls, took in zip(bundles, sessions, batches, single, many, strict=True)
     ]
 
 
@@ -99,7 +101,7 @@ def quantile(values: Sequence[float], share: float, unit: str) -> Metric:
 
 
 def peak_memory(bundle: Bundle) -> Metric | None:
-    """The largest memory, in MB, of a fresh process that answers six batches of 32; None where it cannot be told."""
+    """The largest memory, in MB, of a fresh process that answers six batches; None where it cannot be told."""
     command = [sys.executable, "-m", "photovision.deploy.profile", str(bundle.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -112,8 +114,13 @@ def _precision(bundle: Bundle) -> Precision | None:
     return cast("Precision | None", bundle.precision)
 
 
-def _pixels(bundle: Bundle, count: int) -> np.ndarray:
-    shape = (count, *bundle.preprocess.size, 3)
+def _opened(bundle: Bundle) -> Session:
+    return open_session(bundle.graph, precision=_precision(bundle), outputs=OUTPUTS[bundle.task])
+
+
+def _pixels(bundle: Bundle) -> np.ndarray:
+    """A batch, uint8."""
+    shape = (BATCH if bundle.task == "classify" else PLACES, *bundle.preprocess.size, 3)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -126,7 +133,7 @@ def _seconds(session: Session, images: np.ndarray) -> float:
 def _answer(path: str) -> float:
     """Answer six batches, and tell the most memory that this process had, in MB."""
     bundle = read_bundle(Path(path))
-    session, batch = open_session(bundle.graph, precision=_precision(bundle), outputs=ANSWER), _pixels(bundle, BATCH)
+    session, batch = _opened(bundle), _pixels(bundle)
     for _ in range(_WARM + 2):
         session.run(batch)
     # getrusage would count what the process that started this one had, too.

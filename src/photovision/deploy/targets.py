@@ -6,8 +6,8 @@
     exported-program  one file for torch.export.load
     timm              a folder for timm.create_model("local-dir:FOLDER", pretrained=True)
 
-All but the last take uint8 RGB pictures (N, H, W, 3) of the model's size and give calibrated probabilities first; the
-last takes normalised ones and gives logits, as timm does.
+All but the last take uint8 RGB pictures (N, H, W, 3) of the model's size and give what the model's own graph gives, of
+classifiers calibrated probabilities first; the last takes normalised ones and gives logits, as timm does.
 """
 
 from __future__ import annotations
@@ -15,22 +15,26 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from photovision.core.errors import ExportError, UsageError
-from photovision.core.files import explained, new_folder
+from photovision.core.errors import ExportError, ModelError, UsageError
+from photovision.core.files import explained, new_folder, write_text
 from photovision.core.registry import Registry
-from photovision.core.types import Floats, Image
+from photovision.core.types import Image
+from photovision.deploy.alike import TOLERANCE, Alike, Outputs, answers_alike, boxes_alike, places_alike
+from photovision.deploy.describe import Model, description, readme
+from photovision.runtime.detector import Detector
+from photovision.runtime.segmenter import Segmenter
 from photovision.runtime.session import open_session, without_telemetry
 from photovision.tasks.recognizer import Recognizer
 
-Probs = Callable[[Image], Floats]
-"""From uint8 pictures (N, H, W, 3) to probabilities float32 (N, C), through the files that were written."""
+Run = Callable[[Image], Outputs]
+"""From uint8 pictures (N, H, W, 3) to outputs by name, through the files that were written."""
 TARGETS = Registry(
     "target",
     {
@@ -42,12 +46,10 @@ TARGETS = Registry(
     },
     "photovision.targets",
 )
-"""Every target is a function (model: Recognizer, folder: Path, compress: bool) -> Probs that writes into a folder."""
-TOLERANCE = 0.02
-"""Largest allowed difference of a probability, which leaves room for weights in 16 bits."""
-LEAST_AGREEMENT = 0.995
-"""Least share of pictures with the same most probable class; one picture may differ."""
-_BATCH = 32
+"""Every target is a function (model: Model, folder: Path, compress: bool) -> Run that writes into a folder."""
+OUTPUTS = {"classify": ("probs",), "detect": ("boxes", "scores"), "segment": ("classes", "depth")}
+"""Task -> outputs that are compared."""
+_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,11 @@ class Exported:
         target: what it was exported to.
         pictures: how many were compared.
         generated: whether these were generated, as there were no real ones.
-        agreement: share of pictures with the same most probable class.
+        agreement: share of pictures with the same most probable class; of detectors the share of shown boxes that both
+            have, of segmenters the share of places with the same class.
         max_abs_prob_difference: over all pictures and classes.
         files: name -> bytes.
+        of: what the agreement is a share of, for people.
     """
 
     target: str
@@ -69,10 +73,11 @@ class Exported:
     agreement: float
     max_abs_prob_difference: float
     files: dict[str, int]
+    of: str = "pictures"
 
 
 def export(
-    model: Recognizer, target: str, output: str | Path, images: Image | None = None, *, compress: bool = True
+    model: Model, target: str, output: str | Path, images: Image | None = None, *, compress: bool = True
 ) -> Exported:
     """Write a model for another program, and refuse it where it decides otherwise.
 
@@ -92,42 +97,29 @@ def export(
     if folder.resolve() == model.bundle.path.resolve():
         raise UsageError(f"{folder} is the model itself; choose another folder with --output")
     shown = _generated(model.preprocess.size) if images is None else images
-    exact = open_session(model.bundle.graph, precision="f32", outputs=("probs",))
-    expected = _batched(lambda part: exact.run(part)["probs"], shown)
+    exact = open_session(model.bundle.graph, precision="f32", outputs=OUTPUTS[model.bundle.task])
+    expected = _batched(exact.run, shown)
     with new_folder(folder) as work:
-        got = _batched(write(model, work, compress), shown)
-        same, gap = float((expected.argmax(1) == got.argmax(1)).mean()), float(np.abs(expected - got).max())
-        allowed = max(1.0, (1 - LEAST_AGREEMENT) * len(shown)) + 1e-6
-        if not gap <= TOLERANCE or (images is not None and (1 - same) * len(shown) > allowed):
+        found = _compared(model, expected, _batched(write(model, work, compress), shown), images is not None)
+        if not found.enough:
             raise ExportError(
-                f"the model decides otherwise as {target}: a probability differs by {gap:.2g} (allowed: {TOLERANCE}),"
-                f" {100 * same:.1f} % of {len(shown):,} pictures get the same answer; nothing was written"
+                f"the model decides otherwise as {target}: a probability differs by {found.difference:.2g} (allowed:"
+                f" {TOLERANCE}), {100 * found.agreement:.1f} % of {found.of} on {len(shown):,} pictures get the same"
+                " answer; nothing was written"
             )
+        if not isinstance(model, Recognizer):
+            write_text(work / "README.md", readme(model, target))
         files = {str(f.relative_to(work)): f.stat().st_size for f in sorted(work.rglob("*")) if f.is_file()}
-    return Exported(target, len(shown), images is None, same, gap, files)
+    return Exported(target, len(shown), images is None, found.agreement, found.difference, files, found.of)
 
 
-def description(model: Recognizer) -> dict[str, str]:
-    """What an exported file says of itself: name -> text, JSON where it is more than a word."""
-    info = model.info
-    calibration = {name: info.get(name) for name in ("temperature", "thresholds")}
-    if model.doubt is not None:
-        sets = {"coverage": model.doubt.coverage, "least_probability": model.doubt.thresholds.tolist()}
-        calibration["prediction_sets"] = sets
-    figures = info.get("metrics") or {}
-    kept = {name: figures[name] for name in ("accuracy", "map", "ece", "coverage") if name in figures}
-    told = {
-        "classes": list(model.classes),
-        "preprocess": {**info["preprocess"], "input": "uint8 RGB (N, H, W, 3); mean and std are applied in the graph"},
-        "calibration": calibration,
-        "licences": info["licences"],
-        "figures": kept,
-    }
-    plain = {"producer": "photovision", "task": str(info["task"]), "multilabel": json.dumps(model.multilabel)}
-    return {**plain, **{name: json.dumps(value, ensure_ascii=False) for name, value in told.items()}}
+def _compared(model: Model, expected: list[Outputs], got: list[Outputs], real: bool) -> Alike:
+    if isinstance(model, Detector):
+        return boxes_alike(model, expected, got)
+    return places_alike(expected, got) if isinstance(model, Segmenter) else answers_alike(expected, got, real)
 
 
-def to_onnx(model: Recognizer, folder: Path, compress: bool) -> Probs:
+def to_onnx(model: Model, folder: Path, compress: bool) -> Run:
     """The graph with its description in `metadata_props`."""
     import onnx
 
@@ -135,11 +127,10 @@ def to_onnx(model: Recognizer, folder: Path, compress: bool) -> Probs:
     onnx.helper.set_model_props(graph, description(model))
     path = folder / "model.onnx"
     onnx.save(graph, str(path))
-    session = open_session(path, engine="onnxruntime", outputs=("probs",))
-    return lambda images: session.run(images)["probs"]
+    return open_session(path, engine="onnxruntime", outputs=OUTPUTS[model.bundle.task]).run
 
 
-def to_openvino(model: Recognizer, folder: Path, compress: bool) -> Probs:
+def to_openvino(model: Model, folder: Path, compress: bool) -> Run:
     """`model.xml` and `model.bin`; the description is in the model's `rt_info`, under "model_info"."""
     without_telemetry()
     import openvino
@@ -150,11 +141,17 @@ def to_openvino(model: Recognizer, folder: Path, compress: bool) -> Probs:
         graph.set_rt_info(text, ["model_info", name])
     openvino.save_model(graph, path, compress_to_fp16=compress)
     compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda images: np.array(compiled(images)["probs"])
+    names = {output.get_any_name() for output in compiled.outputs} & set(OUTPUTS[model.bundle.task])
+
+    def run(images: Image) -> Outputs:
+        answer = compiled(images)
+        return {name: np.array(answer[name]) for name in names}
+
+    return run
 
 
-def to_torchscript(model: Recognizer, folder: Path, compress: bool) -> Probs:
-    """`model.pt`: from pixels to (probs, logits, embedding, ...); photovision.json inside describes it."""
+def to_torchscript(model: Model, folder: Path, compress: bool) -> Run:
+    """`model.pt`: from pixels to the outputs in the graph's order; photovision.json inside describes it."""
     import torch
 
     module, example = _decider(model)
@@ -164,10 +161,10 @@ def to_torchscript(model: Recognizer, folder: Path, compress: bool) -> Probs:
         traced: Any = torch.jit.trace(module, (example,), check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, str(path), _extra_files={"photovision.json": json.dumps(description(model))})
         loaded: Any = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
-    return _through_torch(loaded)
+    return _through_torch(loaded, module.outputs)
 
 
-def to_exported_program(model: Recognizer, folder: Path, compress: bool) -> Probs:
+def to_exported_program(model: Model, folder: Path, compress: bool) -> Run:
     """`model.pt2`: the same by torch.export, with a free batch."""
     import torch
 
@@ -179,14 +176,17 @@ def to_exported_program(model: Recognizer, folder: Path, compress: bool) -> Prob
         program = torch.export.export(module, (example,), dynamic_shapes=free)
         torch.export.save(program, path, extra_files={"photovision.json": json.dumps(description(model))})
         loaded = torch.export.load(path).module()
-    return _through_torch(loaded)
+    return _through_torch(loaded, module.outputs)
 
 
-def to_timm(model: Recognizer, folder: Path, compress: bool) -> Probs:
+def to_timm(model: Model, folder: Path, compress: bool) -> Run:
     """`config.json` and `model.safetensors`, as timm and the Hugging Face Hub know them."""
     import timm
     import torch
 
+    if not isinstance(model, Recognizer):
+        others = ", ".join(name for name in TARGETS.names() if name != "timm")
+        raise UsageError(f"timm builds classifiers only, and this is a {type(model).__name__.lower()}: choose {others}")
     _decider(model)  # tells what is missing
     source = model.bundle.path
     if not (source / "config.json").is_file():
@@ -200,42 +200,41 @@ def to_timm(model: Recognizer, folder: Path, compress: bool) -> Probs:
     loaded = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     temperature = float(model.info["temperature"])
 
+    multilabel, normalise = model.multilabel, model.preprocess.normalise
+
     @torch.no_grad()
-    def probs(images: Image) -> Floats:
-        batch = torch.from_numpy(np.stack([model.preprocess.normalise(image) for image in images]))
-        scaled = loaded(batch) / temperature
-        return np.asarray((scaled.sigmoid() if model.multilabel else scaled.softmax(1)).numpy(), np.float32)
+    def run(images: Image) -> Outputs:
+        scaled = loaded(torch.from_numpy(np.stack([normalise(image) for image in images]))) / temperature
+        return {"probs": (scaled.sigmoid() if multilabel else scaled.softmax(1)).numpy()}
 
-    return probs
+    return run
 
 
-def _decider(model: Recognizer) -> tuple[Any, Any]:
-    """The whole way from pixels to probabilities in torch, and an example of its input."""
+def _decider(model: Model) -> tuple[Any, Any]:
+    """The whole way from pixels to the graph's outputs in torch, and an example of its input."""
     import torch
 
-    from photovision.models.export import Decider
-    from photovision.models.trained import trained_network
+    from photovision.models.trained import trained_decider
 
     if model.info.get("quantized"):
         raise UsageError("an 8-bit model has no weights for torch: export the model that it was made from")
-    network = trained_network(model.bundle)
-    decider = Decider(network, model.preprocess, float(model.info["temperature"]), model.multilabel).eval()
-    return decider, torch.zeros(2, *model.preprocess.size, 3, dtype=torch.uint8)
+    if not (model.bundle.path / "model.safetensors").is_file():
+        raise ModelError(f"{model.bundle.path} holds no network with its weights for torch: choose onnx or openvino")
+    return trained_decider(model.bundle), torch.zeros(2, *model.preprocess.size, 3, dtype=torch.uint8)
 
 
-def _through_torch(loaded: Any) -> Probs:
+def _through_torch(loaded: Any, names: Sequence[str]) -> Run:
     import torch
 
     @torch.no_grad()
-    def probs(images: Image) -> Floats:
-        return np.asarray(loaded(torch.from_numpy(images))[0].numpy(), np.float32)
+    def run(images: Image) -> Outputs:
+        return {name: value.numpy() for name, value in zip(names, loaded(torch.from_numpy(images)), strict=True)}
 
-    return probs
+    return run
 
 
-def _batched(probs: Probs, images: Image) -> Floats:
-    parts = [np.ascontiguousarray(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-    return np.concatenate([probs(part) for part in parts])
+def _batched(run: Run, images: Image) -> list[Outputs]:
+    return [run(np.ascontiguousarray(images[start : start + _BATCH])) for start in range(0, len(images), _BATCH)]
 
 
 def _generated(size: tuple[int, int]) -> Image:

@@ -58,6 +58,31 @@ def trained_segmenter(bundle: Bundle) -> Segmenter:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
 
+def trained_decider(bundle: Bundle) -> Any:
+    """The whole way from uint8 pixels (N, H, W, 3) to the outputs of the bundle's graph, a module in torch.
+
+    Its `outputs` names them in order. Raises ModelError likewise, and where the bundle lacks its calibration.
+    """
+    from photovision.models.detector import BoxDecider
+    from photovision.models.export import Decider
+    from photovision.models.segmenter import PixelDecider
+
+    info, count = bundle.info, len(bundle.classes)
+    try:
+        if bundle.task == "detect":
+            told = info["calibration"]
+            slope, shift = ([float(value) for value in told[name]] for name in ("slope", "shift"))
+            if len(slope) != count or len(shift) != count:
+                raise ValueError(f"{len(slope)} values for {count} classes")
+            return BoxDecider(trained_detector(bundle), bundle.preprocess, slope, shift).eval()
+        temperature = float(info["temperature"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{bundle.path} tells no calibration ({error}), which torch needs: train it again") from None
+    if bundle.task == "segment":
+        return PixelDecider(trained_segmenter(bundle), bundle.preprocess, temperature).eval()
+    return Decider(trained_network(bundle), bundle.preprocess, temperature, bundle.multilabel).eval()
+
+
 def _backbone(bundle: Bundle) -> dict[str, Any]:
     backbone = bundle.info.get("backbone")
     return backbone if isinstance(backbone, dict) else {}

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from photovision.core.drawing import Bar, bars
 from photovision.core.errors import DataError
-from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.report import Figure, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.thumbnail import picture_grid
 from photovision.data.dataset import Dataset
-from photovision.tasks import story
+from photovision.runtime.detector import Detector
+from photovision.runtime.segmenter import Segmenter
+from photovision.tasks import compare_story, story
+from photovision.tasks.compare_regions import compare_boxes, compare_masks, facts
 from photovision.tasks.evaluate import Answering, Answers, Progress, answer, said_names, true_names
 from photovision.trust.statistics import (
     Estimate,
@@ -26,18 +28,21 @@ from photovision.trust.statistics import (
 
 SHOWN = 12
 _LEVEL = 0.05
-_DETECTED = 2.8 / Z  # a difference of 2.8 standard errors is seen in 4 of 5 cases
 _LEAST_PROB = float(np.finfo(np.float32).eps)
+Model = Answering | Detector | Segmenter
+_KINDS = {"classify": "classifier", "detect": "detector", "segment": "segmenter"}
 
 
-def compare(a: Answering, b: Answering, dataset: Dataset, *, progress: Progress | None = None) -> Report:
+def compare(a: Model, b: Model, dataset: Dataset, *, progress: Progress | None = None) -> Report:
     """Hold two models' answers on the same pictures against each other.
 
     Accuracy (every label right, for multi-label models) is compared by McNemar's exact test and the interval of Bonett
-    and Price, log-loss by a paired bootstrap, mean average precision by the influence of each picture on both models.
+    and Price, log-loss by a paired bootstrap, mean average precision by the influence of each picture on both models;
+    detectors by mean average precision and segmenters by mean IoU, with a paired bootstrap over pictures.
 
     Args:
-        a, b: the models; both must know all classes of the data, in any order.
+        a, b: two models of one kind. Classifiers must know all classes of the data, in any order; detectors and
+            segmenters the same ones as each other.
         dataset: labelled pictures that neither model learned from.
         progress: called with (pictures done, pictures to do), over both models.
 
@@ -47,8 +52,27 @@ def compare(a: Answering, b: Answering, dataset: Dataset, *, progress: Progress 
         better), "b" or "undecided".
 
     Raises:
-        DataError: as for `evaluate`, or one model is multi-label and the other is not.
+        DataError: as for `evaluate`, or the models are not of one kind: a classifier and a detector, one multi-label
+            and one that gives one class.
     """
+    if isinstance(a, Detector) and isinstance(b, Detector):
+        return compare_boxes(a, b, dataset, (_half(progress, 0), _half(progress, 1)))
+    if isinstance(a, Segmenter) and isinstance(b, Segmenter):
+        return compare_masks(a, b, dataset, (_half(progress, 0), _half(progress, 1)))
+    check_kinds(a, b)
+    assert not isinstance(a, Detector | Segmenter)
+    assert not isinstance(b, Detector | Segmenter)
+    return _compare_classes(a, b, dataset, progress)
+
+
+def check_kinds(a: Model, b: Model) -> None:
+    """Raise DataError where one is, say, a detector and the other a classifier."""
+    kinds = [_KINDS[str(one.info.get("task", "classify"))] for one in (a, b)]
+    if kinds[0] != kinds[1]:
+        raise DataError(f"A is a {kinds[0]} and B a {kinds[1]}: only models of one kind can be compared")
+
+
+def _compare_classes(a: Answering, b: Answering, dataset: Dataset, progress: Progress | None) -> Report:
     if a.multilabel != b.multilabel:
         raise DataError("one of the models gives one class a picture, the other any number: they cannot be compared")
     first, second = _common(answer(a, dataset, _half(progress, 0)), answer(b, dataset, _half(progress, 1)))
@@ -60,7 +84,7 @@ def compare(a: Answering, b: Answering, dataset: Dataset, *, progress: Progress 
     if a.multilabel:
         deciding = _map_difference(first, second)
         metrics["map_difference"] = Metric(*deciding, n, "points")
-        least = _DETECTED * (deciding.high - deciding.low) / 2
+        least = compare_story.DETECTED * (deciding.high - deciding.low) / 2
         decided = deciding.low > 0 or deciding.high < 0
     else:
         deciding, decided, least = gain, flips.p < _LEVEL, detectable_difference(flips, n)
@@ -70,17 +94,17 @@ def compare(a: Answering, b: Answering, dataset: Dataset, *, progress: Progress 
         kind="compare",
         title=f"Is B better than A on {n:,} pictures?",
         summary=(
-            _verdict(better, deciding, n, least, a.multilabel),
+            compare_story.verdict(better, deciding, n, least, "mAP" if a.multilabel else "accuracy"),
             f"{story.count(flips.only_b, 'picture')} only B has right, {flips.only_a:,} only A"
             f" (McNemar's exact test: p = {flips.p:.2g}).",
         ),
         metrics=metrics,
-        tables=[_table(metrics)],
-        figures=[_bars(metrics, lead), *_flipped(first, second)],
+        tables=[compare_story.table(metrics)],
+        figures=[compare_story.drawing(metrics, ["map", lead, "balanced_accuracy"]), *_flipped(first, second)],
         warnings=_warnings(first, second),
         provenance={
-            "a": _facts(a),
-            "b": _facts(b),
+            "a": facts(a.info),
+            "b": facts(b.info),
             "data": {"fingerprint": dataset.fingerprint, "pictures": len(dataset)},
             **provenance(),
         },
@@ -133,40 +157,6 @@ def _map_difference(a: Answers, b: Answers) -> Estimate:
     return Estimate(value, value - Z * error, value + Z * error)
 
 
-def _verdict(better: str, gain: Estimate, n: int, least: float, multilabel: bool) -> str:
-    figure = "mAP" if multilabel else "accuracy"
-    if better == "undecided":
-        return (
-            f"A and B cannot be told apart with {story.count(n, 'picture')}; a difference of at least about"
-            f" {least * 100:.1f} points would have been seen."
-        )
-    winner, sign = ("B", 1) if better == "b" else ("A", -1)
-    low, high = sorted((sign * gain.low, sign * gain.high))
-    return (
-        f"{winner} is better: {sign * gain.value * 100:+.1f} points of {figure}"
-        f" (95 % interval {low * 100:+.1f} to {high * 100:+.1f}, {story.count(n, 'picture')})."
-    )
-
-
-def _table(metrics: dict[str, Metric]) -> Table:
-    bases = [name.removesuffix("_a") for name in metrics if name.endswith("_a")]
-    rows = tuple(
-        (base.replace("_", " "), metrics[f"{base}_a"], metrics[f"{base}_b"], metrics.get(f"{base}_difference"))
-        for base in bases
-    )
-    return Table("Side by side", ("figure", "A", "B", "B minus A"), rows)
-
-
-def _bars(metrics: dict[str, Metric], lead: str) -> Figure:
-    names = [name for name in ("map", lead, "balanced_accuracy") if f"{name}_a" in metrics]
-    groups = {}
-    for name in names:
-        pair = metrics[f"{name}_a"], metrics[f"{name}_b"]
-        groups[name.replace("_", " ")] = [Bar(m.value, m.low, m.high, i) for i, m in enumerate(pair)]
-    note = "Intervals that overlap do not mean that there is no difference: the paired test above decides."
-    return Figure("Side by side", svg=bars(groups, "A and B side by side", series=("A", "B")), note=note)
-
-
 def _flipped(a: Answers, b: Answers) -> list[Figure]:
     found = []
     for title, rows in (
@@ -205,10 +195,3 @@ def _warnings(a: Answers, b: Answers) -> list[str]:
     if len(a.samples) < 100:
         found.append(f"These figures rest on {len(a.samples)} pictures only: small differences cannot be seen.")
     return found
-
-
-def _facts(model: Answering) -> dict[str, object]:
-    backbone = model.info.get("backbone") or {}
-    trained = (model.info.get("data") or {}).get("fingerprint")
-    facts = {"backbone": backbone.get("name"), "chosen": model.info.get("chosen"), "trained_on": trained}
-    return {name: value for name, value in facts.items() if value is not None}

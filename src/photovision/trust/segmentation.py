@@ -41,8 +41,8 @@ def confusion_of(truth: np.ndarray, said: np.ndarray, classes: int) -> np.ndarra
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def _ious(sums: Vector, classes: int, dice: bool = False) -> Vector:
-    """(B, C) of sums (B, C * C); NaN for classes that neither occur nor are said."""
+def shares_of(sums: Vector, classes: int, dice: bool = False) -> Vector:
+    """IoU, or Dice, of every class: (B, C) of summed confusions (B, C * C); NaN where it neither occurs nor is said."""
     table = sums.reshape(-1, classes, classes)
     right = np.einsum("bcc->bc", table)
     both = table.sum(1) + table.sum(2)
@@ -51,8 +51,8 @@ def _ious(sums: Vector, classes: int, dice: bool = False) -> Vector:
     return found
 
 
-def _mean(values: Vector) -> Vector:
-    """(B,): the mean over classes, of those that are there."""
+def mean_over_classes(values: Vector) -> Vector:
+    """(B,): the mean over classes (B, C), of those that are there."""
     known = np.isfinite(values)
     total = np.where(known, values, 0).sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -80,14 +80,14 @@ def overlap(confusions: np.ndarray, classes: tuple[str, ...], background: int | 
     pictures, count = confusions.shape[:2]
     things = [number for number in range(count) if number != background]
     finish: dict[str, Any] = {
-        "miou": lambda sums: _mean(_ious(sums, count)),
-        "dice": lambda sums: _mean(_ious(sums, count, dice=True)[:, things]),
+        "miou": lambda sums: mean_over_classes(shares_of(sums, count)),
+        "dice": lambda sums: mean_over_classes(shares_of(sums, count, dice=True)[:, things]),
     }
     there = confusions.sum((0, 2)) > 0
     for number, name in enumerate(classes):
         if there[number] and name:
-            finish[f"iou_{name}"] = lambda sums, at=number: _ious(sums, count)[:, at]
-            finish[f"dice_{name}"] = lambda sums, at=number: _ious(sums, count, dice=True)[:, at]
+            finish[f"iou_{name}"] = lambda sums, at=number: shares_of(sums, count)[:, at]
+            finish[f"dice_{name}"] = lambda sums, at=number: shares_of(sums, count, dice=True)[:, at]
     found = bootstrap_sums(confusions.reshape(pictures, -1).astype(np.float64), finish)
     return {name: Metric(*estimate, pictures) for name, estimate in found.items()}
 
@@ -198,7 +198,7 @@ def outline_scores(outlines: np.ndarray) -> dict[str, Metric]:
     scores = {}
     for at, (name, unit) in enumerate((("boundary_f1", "share"), ("surface_distance", "px"))):
         values = outlines[:, :, at]
-        each = _mean(values)
+        each = mean_over_classes(values)
         each = each[np.isfinite(each)]
         if len(each):
             scores[name] = Metric(*bootstrap(np.mean, [each]), len(each), unit)

@@ -26,10 +26,13 @@ def compare(
     from photovision.app.judged import judged_part
     from photovision.app.progress import counted, shown
     from photovision.data.read import read_dataset
+    from photovision.models.ready import bundle_at
+    from photovision.tasks.compare import check_kinds
     from photovision.tasks.compare import compare as weigh
-    from photovision.tasks.recognizer import load
+    from photovision.tasks.load import load
 
-    models = load(a), load(b)
+    models = load(bundle_at(a)), load(bundle_at(b))
+    check_kinds(*models)
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     # The model that learnt from this very data decides which pictures are fair.
     fair = max(models, key=lambda model: (model.info.get("data") or {}).get("fingerprint") == dataset.fingerprint)

@@ -31,21 +31,23 @@ def export(
 
     from photovision.app.cli.output import note, print_json, printable
     from photovision.deploy.targets import export as write
-    from photovision.tasks.recognizer import load
+    from photovision.models.ready import bundle_at
+    from photovision.tasks.load import load
 
-    recognizer = load(model)
-    images = _pictures(data, recognizer.preprocess) if data is not None else None
+    opened = load(bundle_at(model))
+    images = _pictures(data, opened.preprocess) if data is not None else None
     if images is None:
         note("compared on generated pictures only; --data PICTURES compares on real ones")
-    done = write(recognizer, to, output, images, compress=compress)
+    done = write(opened, to, output, images, compress=compress)
     if as_json:
         print_json({"kind": "export", "output": str(output), **asdict(done)})
         return
     for name, size in done.files.items():
         print(printable(f"{output / name}  {size / 1e6:.2f} MB"))
     kind = "generated" if done.generated else "real"
+    of = "" if done.of == "pictures" else f"{done.of} in "
     print(
-        f"Same answer as the model: {100 * done.agreement:.1f} % of {done.pictures:,} {kind} pictures; the largest"
+        f"Same answer as the model: {100 * done.agreement:.1f} % of {of}{done.pictures:,} {kind} pictures; the largest"
         f" difference of a probability is {done.max_abs_prob_difference:.2g}."
     )
 

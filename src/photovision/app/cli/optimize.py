@@ -11,13 +11,17 @@ from photovision.app.cli.options import Json, LabelColumn, Model, Multilabel
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
+    from photovision.runtime.detector import Detector
+    from photovision.runtime.segmenter import Segmenter
     from photovision.tasks.recognizer import Recognizer
 
 Data = Annotated[
     Path | None,
     typer.Argument(metavar="[DATA]", help="Labelled pictures, best those of the training: they calibrate and judge."),
 ]
-MaxDrop = Annotated[float, typer.Option(min=0, help="Points of accuracy that may be lost; else nothing is written.")]
+MaxDrop = Annotated[
+    float, typer.Option(min=0, help="Points of accuracy, mAP or mean IoU that may be lost; else nothing is written.")
+]
 DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Teach a smaller network by the model.")]
 
 
@@ -38,7 +42,8 @@ def optimize(
     """Make a model smaller and faster, and measure what that loses; refuse where it loses more than allowed."""
     from photovision.core.errors import UsageError
     from photovision.data.read import read_dataset
-    from photovision.tasks.recognizer import load
+    from photovision.models.ready import bundle_at
+    from photovision.tasks.load import load
 
     if data is None:
         raise UsageError(
@@ -48,12 +53,13 @@ def optimize(
         raise UsageError("where should the smaller model go? give a folder with --output")
     asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
     methods = [name for name, wanted in asked.items() if wanted]
+    opened = load(bundle_at(model))
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
-    _run(load(model), dataset, output, methods, max_drop / 100, minutes, distill_to, as_json)
+    _run(opened, dataset, output, methods, max_drop / 100, minutes, distill_to, as_json)
 
 
 def _run(
-    model: Recognizer,
+    model: Recognizer | Detector | Segmenter,
     dataset: Dataset,
     output: Path,
     methods: list[str],
@@ -64,13 +70,25 @@ def _run(
 ) -> None:
     from photovision.app.cli.output import note, print_report
     from photovision.app.progress import counted, shown
+    from photovision.deploy.judging import need_regions
     from photovision.deploy.optimize import aligned, optimize
+    from photovision.deploy.optimize_regions import check_method, optimize_regions
     from photovision.tasks.material import gather
+    from photovision.tasks.recognizer import Recognizer
 
     seed = int((model.info.get("training") or {}).get("seed", 0))
+    if isinstance(model, Recognizer):
+        fitting = aligned(dataset, model)
+    else:
+        check_method(model, methods)
+        fitting = need_regions(dataset, model)
     with shown() as listener:
-        material = gather(aligned(dataset, model), seed=seed, progress=counted(listener, "checking pictures"))
-    report = optimize(model, material, output, methods, max_drop=max_drop, minutes=minutes, backbone=backbone, say=note)
+        material = gather(fitting, seed=seed, progress=counted(listener, "checking pictures"))
+    choices = {"max_drop": max_drop, "minutes": minutes, "say": note}
+    if isinstance(model, Recognizer):
+        report = optimize(model, material, output, methods, backbone=backbone, **choices)
+    else:
+        report = optimize_regions(model, material, output, methods, **choices)
     print_report(report, None, as_json)
     if not as_json:
         print(f"\nModel: {output}\nReport: {output / 'report.html'}")
