@@ -88,10 +88,12 @@ def test_a_planted_cue_outside_the_box_is_found(tmp_path: Path) -> None:
     assert place.trial.verdict == "holds"
     corner = np.zeros((128, 128), bool)
     corner[:16, :16] = True
-    both = pointing(place.map.heatmap, corner | place.inside).heat
-    assert pointing(place.map.heatmap, corner).heat > 0.2
-    assert both > 0.9
-    assert place.pointing.heat < both - 0.2
+    heat, near = place.map.heatmap, np.zeros((128, 128), bool)
+    near[72:104, 72:104] = True
+    hottest = np.unravel_index(np.where(near, heat.min(), heat).argmax(), heat.shape)
+    assert corner[hottest]
+    assert pointing(heat, corner).heat > 0.1
+    assert pointing(heat, corner | place.inside).heat > 0.95
 
 
 def test_maps_of_a_model_that_has_learned_nothing_fail(detector: Detector) -> None:
