@@ -14,7 +14,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.regions import Detections
 from photovision.recipes.align import Alignment, align, fixed
 from photovision.recipes.counts import Count, count
-from photovision.recipes.slots import Judged, Slot, judge, learn_slots
+from photovision.recipes.slots import HIDERS, Judged, Slot, judge, learn_slots
 from photovision.recipes.visits import Change, View, changes
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.detector import Detector, Size
@@ -84,7 +84,7 @@ class Looker:
 
     Args:
         model: a detector's folder.
-        classes: names of the classes that count; () for all.
+        classes: names of the classes that count; () for all but persons, who only hide what is behind them.
         threshold: the least score of a box that is shown; None: the bundle's, one a class.
         tile: (H, W) of windows for big pictures, see `Detector.see`.
 
@@ -102,8 +102,9 @@ class Looker:
         known = self._detector.classes
         if strange := [name for name in classes if name not in known]:
             raise UsageError(f"'{strange[0]}' is not one of the model's classes: {', '.join(known[:20])}")
-        self.classes = tuple(name for name in known if not classes or name in classes)
+        self.classes = tuple(name for name in known if (name in classes if classes else name not in HIDERS))
         self._wanted = np.array([name in self.classes for name in known])
+        self._hides = np.array([name in HIDERS for name in known])
 
     def views(self, files: Iterable[str], progress: Progress | None = None) -> tuple[list[View], list[str]]:
         """What is in every picture, and a line for each that cannot be read; raises DataError where none can."""
@@ -124,10 +125,11 @@ class Looker:
         return views, problems
 
     def _view(self, file: str, size: Size, found: Detections) -> View:
-        rows = np.flatnonzero(self._wanted[found.labels])
-        scores = np.zeros(0, np.float32) if found.scores is None else found.scores[rows]
-        found = Detections(found.boxes[rows], found.labels[rows], found.classes, scores)
-        return View(Path(file).stem, file, size, found, scores >= self.thresholds[found.labels])
+        scores = np.zeros(0, np.float32) if found.scores is None else found.scores
+        shown = scores >= self.thresholds[found.labels]
+        rows, hiders = self._wanted[found.labels], found.boxes[shown & self._hides[found.labels]]
+        found = Detections(found.boxes[rows], found.labels[rows], found.classes, scores[rows])
+        return View(Path(file).stem, file, size, found, shown[rows], hiders)
 
 
 def visit(
@@ -215,7 +217,7 @@ def _judged(view: View, slots: Sequence[Slot], full: _Others, notes: list[str]) 
     if not slots:
         return []
     if not full.views:
-        return judge([slot for slot in slots if slot.picture in ("", view.name)], view.found, view.shown, view.size)
+        return judge([slot for slot in slots if slot.picture in ("", view.name)], view)
     reference = full.partner(view)
     if reference is None:
         notes.append(f"no picture of the reference is called {view.name}: its slots are not judged")
@@ -226,7 +228,7 @@ def _judged(view: View, slots: Sequence[Slot], full: _Others, notes: list[str]) 
     except DataError as error:
         notes.append(f"{view.file}: its slots are not judged; against the reference {reference.file} {error}")
         return []
-    return judge(mine, view.found, view.shown, view.size, alignment, reference.size)
+    return judge(mine, view, alignment, reference.size)
 
 
 def _changed(view: View, old: _Others, notes: list[str]) -> tuple[Change, ...] | None:

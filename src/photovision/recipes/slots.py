@@ -21,6 +21,7 @@ from photovision.core.regions import Detections
 from photovision.core.types import Floats
 from photovision.recipes.align import Alignment
 from photovision.recipes.counts import distribution
+from photovision.recipes.visits import View
 
 ALARM, CALM = 0.8, 0.6
 """A slot is called empty or short from this probability on, and full below that one; between them it is unsure."""
@@ -144,9 +145,7 @@ def learn_slots(found: Detections, size: tuple[int, int], picture: str = "") -> 
 
 def judge(
     slots: Sequence[Slot],
-    found: Detections,
-    shown: np.ndarray,
-    size: tuple[int, int],
+    view: View,
     alignment: Alignment | None = None,
     reference_size: tuple[int, int] | None = None,
 ) -> list[Judged]:
@@ -154,15 +153,14 @@ def judge(
 
     Args:
         slots: those of this picture.
-        found: every box with its probability, doubtful ones, too; of one picture.
-        shown: bool (N,), which of them the model itself would show.
-        size: (H, W) of the picture.
+        view: the picture and what is in it.
         alignment: from the reference in which the slots were drawn; None where they are shares of this very picture.
         reference_size: (H, W) of that reference.
     """
     if not slots:
         return []
-    boxes = np.stack([slot.pixels(reference_size or size) for slot in slots])
+    found = view.found
+    boxes = np.stack([slot.pixels(reference_size or view.size) for slot in slots])
     if alignment is not None:
         boxes = alignment.place(boxes)
     owners = _owners(boxes, found)
@@ -172,13 +170,14 @@ def judge(
         there = distribution([] if found.scores is None else found.scores[mine].astype(np.float64).tolist())
         unchanged = None if alignment is None else alignment.unchanged(boxes[row])
         missing, expected = float(there[: slot.count].sum()), float(np.arange(len(there)) @ there)
-        other = _other(boxes[row], found, shown, slot.label)
         state = _state(slot, there, missing, unchanged)
-        if other in HIDERS and state != "full":
-            state, other = "hidden", ""
-        if _visible(boxes[row], size) < _INSIDE:
+        if state != "full" and _share(boxes[row], view.hiders) >= _COVERED:
+            state = "hidden"
+        if _share(boxes[row], np.array([[0, 0, view.size[1], view.size[0]]], dtype=np.float32)) < _INSIDE:
             state = "outside"
-        judged.append(Judged(slot, state, missing, expected, boxes[row], other, unchanged))
+        judged.append(
+            Judged(slot, state, missing, expected, boxes[row], _other(boxes[row], view, slot.label), unchanged)
+        )
     return judged
 
 
@@ -199,22 +198,16 @@ def _owners(boxes: Floats, found: Detections) -> np.ndarray:
     return np.where(near.max(1) > 0, near.argmax(1), -1)
 
 
-def _other(box: Floats, found: Detections, shown: np.ndarray, wanted: str) -> str:
-    """What else covers a slot, or is of its size and stands in its place."""
-    rows = [i for i in np.flatnonzero(shown).tolist() if found.names[i] != wanted]
-    if not rows:
-        return ""
-    cover = overlap(box[None], found.boxes[rows], "first")[0]
-    same = overlap(box[None], found.boxes[rows])[0]
-    hiders = [found.names[i] for i, share in zip(rows, cover.tolist(), strict=True) if share >= _COVERED]
-    if hider := next((name for name in hiders if name in HIDERS), ""):
-        return hider
-    return found.names[rows[int(same.argmax())]] if same.max() >= _SAME_PLACE else ""
+def _other(box: Floats, view: View, wanted: str) -> str:
+    """The class of what is of a slot's size and stands in its place instead."""
+    rows = [i for i in np.flatnonzero(view.shown).tolist() if view.found.names[i] != wanted]
+    same = overlap(box[None], view.found.boxes[rows])[0]
+    return view.found.names[rows[int(same.argmax())]] if same.max(initial=0) >= _SAME_PLACE else ""
 
 
-def _visible(box: Floats, size: tuple[int, int]) -> float:
-    whole = np.array([[0, 0, size[1], size[0]]], dtype=np.float32)
-    return float(overlap(box[None], whole, "first")[0, 0])
+def _share(box: Floats, others: Floats) -> float:
+    """The largest share of a box that one of others covers."""
+    return float(overlap(box[None], others, "first").max(initial=0))
 
 
 def _csv_rows(text: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,7 @@ class View:
         size: (H, W) in pixels of the upright picture.
         found: boxes with probabilities, doubtful ones, too.
         shown: bool (N,), those that the model itself would show.
+        hiders: float32 (M, 4), boxes of persons, who stand before a shelf and do not belong to it.
     """
 
     name: str
@@ -69,6 +70,7 @@ class View:
     size: tuple[int, int]
     found: Detections
     shown: np.ndarray
+    hiders: Floats = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     @property
     def image(self) -> Image:

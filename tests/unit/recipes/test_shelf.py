@@ -12,6 +12,7 @@ from PIL import Image
 from shop import find, frame
 
 from photovision.core.errors import DataError
+from photovision.core.regions import Detections
 from photovision.recipes.align import fixed
 from photovision.recipes.counts import count, distribution
 from photovision.recipes.slots import Slot, judge, learn_slots, read_slots, write_slots
@@ -25,7 +26,10 @@ def view(folder: Path, name: str, things: Any, seed: int = 0) -> View:
     file = folder / f"{name}.png"
     Image.fromarray(picture).save(file)
     found = find([picture])[0]
-    return View(name, str(file), picture.shape[:2], found, found.scores >= 0.7)
+    things = np.flatnonzero([name != "person" for name in found.names])
+    hiders = found.boxes[[name == "person" for name in found.names]]
+    found = Detections(found.boxes[things], found.labels[things], found.classes, found.scores[things])
+    return View(name, str(file), picture.shape[:2], found, found.scores >= 0.7, hiders)
 
 
 def told(folder: Path, before: Any, now: Any) -> list[tuple[str, str]]:
@@ -67,9 +71,7 @@ def test_what_appeared_vanished_and_moved(tmp_path: Path) -> None:
 def test_what_a_detector_overlooks_is_no_change_while_its_pixels_are_the_same(tmp_path: Path) -> None:
     one, other = view(tmp_path, "before", [CUP, CAT]), view(tmp_path, "now", [CUP, CAT], seed=1)
     rows = [row for row, name in enumerate(other.found.names) if name != "cup"]
-    blind = type(other.found)(
-        other.found.boxes[rows], other.found.labels[rows], other.found.classes, other.found.scores[rows]
-    )
+    blind = Detections(other.found.boxes[rows], other.found.labels[rows], other.found.classes, other.found.scores[rows])
     other = View("now", other.file, other.size, blind, other.shown[rows])
     found = changes(one, other, fixed(one.image, other.image))
     assert not [change for change in found if change.sure]
@@ -77,7 +79,7 @@ def test_what_a_detector_overlooks_is_no_change_while_its_pixels_are_the_same(tm
 
 def states(slots: Any, seen: View, reference: View) -> dict[str, str]:
     alignment = fixed(reference.image, seen.image)
-    judged = judge(slots, seen.found, seen.shown, seen.size, alignment, reference.size)
+    judged = judge(slots, seen, alignment, reference.size)
     return {one.slot.name: one.state for one in judged}
 
 
@@ -89,7 +91,7 @@ def test_slots_are_learned_from_a_full_shelf_and_alarm_where_they_are_empty(tmp_
     now = view(tmp_path, "now", [CUP, CAT], seed=1)
     assert states(slots, now, full) == {"cup 1": "full", "cat 1": "full", "cat 2": "empty"}
     wrong = view(tmp_path, "wrong", [CUP, CAT, ("cup", (120, 90))], seed=2)
-    judged = judge(slots, wrong.found, wrong.shown, wrong.size, fixed(full.image, wrong.image), full.size)
+    judged = judge(slots, wrong, fixed(full.image, wrong.image), full.size)
     assert [(one.state, one.other) for one in judged if one.slot.name == "cat 2"] == [("empty", "cup")]
     hidden = view(tmp_path, "hidden", [CUP, CAT, ("person", (125, 85))], seed=3)
     assert states(slots, hidden, full)["cat 2"] == "hidden"
@@ -99,7 +101,7 @@ def test_a_slot_for_several_is_short_or_empty(tmp_path: Path) -> None:
     slot = Slot("cats", (0.4, 0.0, 0.6, 1.0), "cat", count=2)
     for things, state in (([CAT, OTHER_CAT], "full"), ([CAT], "short"), ([CUP], "empty")):
         seen = view(tmp_path, "now", things)
-        assert judge([slot], seen.found, seen.shown, seen.size)[0].state == state
+        assert judge([slot], seen)[0].state == state
 
 
 def test_planograms_are_written_and_read_again(tmp_path: Path) -> None:
