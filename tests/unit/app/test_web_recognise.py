@@ -40,7 +40,7 @@ def test_the_overview_tells_what_there_is(client: TestClient) -> None:
     found = client.get("/api/recognise/overview").json()
     assert found["folder"] == "work"
     assert [model["name"] for model in found["models"]] == ["good", "muddled"]
-    assert found["data"] == [{"name": "pictures"}]
+    assert found["data"] == [{"name": "pictures", "task": "classify"}]
     good = found["models"][0]
     assert (good["lead"], good["figure"]["n"], good["classes"]) == ("accuracy", 200, ["red", "green", "blue"])
     assert not good["report"]
