@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.types import UNKNOWN, Classes, Floats
+from photovision.core.types import UNKNOWN, Classes, Floats, Image
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.stream import Source
 from photovision.tasks.recognizer import Recognizer
@@ -24,11 +24,8 @@ Tags = dict[str, float]
 """Name -> probability, most probable first; of "unknown", the share of the looks at the scene that found it strange."""
 MEMORY = 0.8
 """How much of what was seen before counts in the tags of a video, beside the newest look."""
-
-
-def tagger(path: str | Path) -> Recognizer:
-    """Open a model that tags; raises ModelError where it is missing, damaged, or not a classifier."""
-    return Recognizer(read_bundle(path))
+EVERY = 5
+"""Every how many frames of a video are looked at: scenes change slowly."""
 
 
 def tags_of(
@@ -47,7 +44,7 @@ def tags_of(
     Raises:
         ModelError: the folder holds no classifier.
     """
-    recognizer = model if isinstance(model, Recognizer) else tagger(model)
+    recognizer = model if isinstance(model, Recognizer) else Recognizer(read_bundle(model))
     for answer in recognizer.stream(sources, batch_size=batch_size):
         yield answer if isinstance(answer, UnreadableImage) else named(answer)
 
@@ -103,3 +100,40 @@ class Smoothed:
             return new
         mean: Floats = (self._memory * before + (1 - self._memory) * new).astype(np.float32)
         return mean
+
+
+class Tagger:
+    """Tags pictures, and the frames of one video after the other.
+
+    Args:
+        model: a classifier, or its folder.
+        every: every how many frames are looked at.
+
+    Raises:
+        ModelError: the folder holds no classifier.
+    """
+
+    def __init__(self, model: Recognizer | str | Path, every: int = EVERY) -> None:
+        self.recognizer = model if isinstance(model, Recognizer) else Recognizer(read_bundle(model))
+        self._every = every
+        self._smoothed, self._last, self._frames = Smoothed(), Tags(), 0
+
+    def picture(self, image: Source) -> Tags:
+        """The tags of a picture: a path, the bytes of a file, or uint8 RGB (H, W, 3); raises UnreadableImage."""
+        return named(self._seen(image))
+
+    def begin(self) -> None:
+        """A new video: what was seen of the one before is forgotten."""
+        self._smoothed, self._last, self._frames = Smoothed(), Tags(), 0
+
+    def frame(self, image: Image) -> Tags:
+        """The tags that hold at the next frame of a video, uint8 RGB (H, W, 3)."""
+        if self._frames % self._every == 0:
+            self._last = self._smoothed.add(self._seen(image))
+        self._frames += 1
+        return self._last
+
+    def _seen(self, image: Source) -> Classes:
+        answer = self.recognizer.predict(image)
+        assert isinstance(answer, Classes)
+        return answer

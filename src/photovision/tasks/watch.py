@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -33,10 +33,11 @@ from photovision.runtime.film import Film
 from photovision.runtime.track import Tracker
 from photovision.runtime.video import Frame, open_video
 from photovision.tasks.event_log import EventLog
+from photovision.tasks.tags import Tagger, Tags
 from photovision.tasks.watch_drawing import Drawing
 
-BATCH = 4
-"""Frames of a file that the network gets at once; of live sources one, for nobody wants to wait."""
+BATCH, AT_ONCE = 4, 16_000_000
+"""Frames of a file that the network gets at once, and their pixels; of live sources one, for nobody wants to wait."""
 
 
 LOW = 0.1
@@ -88,11 +89,13 @@ class Step:
         frame: the frame.
         found: tracked objects, with `track_ids`.
         events: what happened.
+        tags: what kind of scene it is, where that was asked for.
     """
 
     frame: Frame
     found: Detections
     events: tuple[Event, ...]
+    tags: Tags = field(default_factory=dict)
 
 
 class Watch:
@@ -102,6 +105,7 @@ class Watch:
         source: see `photovision.runtime.video.open_video`.
         detect: what tells what is where.
         asked: what is counted.
+        tagger: what tells what kind of scene it is, or None.
 
     Attributes:
         asked: what is counted.
@@ -114,11 +118,18 @@ class Watch:
         DataError, UsageError: see `photovision.runtime.video.open_video`; or a line or a zone is none.
     """
 
-    def __init__(self, source: str | Path | int, detect: Detects, asked: Asked | None = None) -> None:
+    def __init__(
+        self,
+        source: str | Path | int,
+        detect: Detects,
+        asked: Asked | None = None,
+        tagger: Tagger | None = None,
+    ) -> None:
         asked = asked or Asked()
         self.tracker = Tracker(high=asked.high, low=min(asked.low, asked.high), new=asked.high)
         self.asked, self.frames, self.seconds = asked, 0, 0.0
         self._detect, self._began = detect, time.monotonic()
+        self._tagger, self._tagged = tagger, Counter[str]()
         self.video = open_video(source, live=asked.live, every=asked.every)
         try:
             frames = iter(self.video)
@@ -127,6 +138,7 @@ class Watch:
         except BaseException:
             self.video.close()
             raise
+        self._pixels = first.image.shape[0] * first.image.shape[1]
         self._frames = chain([first], frames)
 
     def __iter__(self) -> Iterator[Step]:
@@ -134,12 +146,15 @@ class Watch:
         for frame, seen in self._looked():
             found = self.tracker.update(_only(seen, self.asked.classes))
             events = self.counting.update(found, frame.time, frame.index)
+            tags = {} if self._tagger is None else self._tagger.frame(frame.image)
+            self._tagged.update(tags.keys())
             self.frames, self.seconds = self.frames + 1, time.monotonic() - self._began
-            yield Step(frame, found, tuple(events))
+            yield Step(frame, found, tuple(events), tags)
 
     def summary(self) -> dict[str, Any]:
-        """JSON-ready: frames, speed, tracks, counts by line and zone, and what went wrong."""
+        """JSON-ready: frames, speed, tracks, counts by line and zone, share of frames by tag, and what went wrong."""
         video = self.video
+        shares = {name: round(count / self.frames, 4) for name, count in self._tagged.most_common()}
         return {
             "source": video.name,
             "frames": self.frames,
@@ -147,6 +162,7 @@ class Watch:
             "frames_per_second": round(self.frames / self.seconds, 2) if self.seconds else None,
             "tracks": self.tracker.count,
             **self.counting.summary(),
+            **({} if self._tagger is None else {"tags": shares}),
             "corrupt": video.corrupt,
             "dropped": video.dropped,
             "reconnects": video.reconnects,
@@ -167,7 +183,7 @@ class Watch:
 
     def _looked(self) -> Iterator[tuple[Frame, Detections]]:
         """Frames with what the network says of them; it works on the next ones while these are followed."""
-        size = 1 if self.video.live else BATCH
+        size = 1 if self.video.live else max(1, min(BATCH, AT_ONCE // self._pixels))
         waiting: deque[tuple[list[Frame], Future[Sequence[Detections]]]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="network") as network:
             for frames in batched(self._wanted(), size):
@@ -190,6 +206,7 @@ def watch(
     detect: Detects,
     asked: Asked | None = None,
     *,
+    tagger: Tagger | None = None,
     events: Path | None = None,
     record: Path | None = None,
     output: Path | None = None,
@@ -198,7 +215,7 @@ def watch(
     """Watch a source to its end, or until Ctrl-C, which ends it as cleanly.
 
     Args:
-        source, detect, asked: see `Watch`.
+        source, detect, asked, tagger: see `Watch`.
         events: JSON Lines to add events to, see `photovision.tasks.event_log.EventLog`.
         record: a SQLite file to add events to.
         output: an MP4 to write, with what was seen drawn over it.
@@ -207,7 +224,7 @@ def watch(
     Returns:
         `Watch.summary()`, with "interrupted": whether Ctrl-C ended it.
     """
-    with Watch(source, detect, asked) as watching, EventLog(watching.video.name, events, record) as log:
+    with Watch(source, detect, asked, tagger) as watching, EventLog(watching.video.name, events, record) as log:
         drawing, interrupted = Drawing(watching.counting), False
         rate = (watching.video.rate or 25.0) / watching.asked.every
         film = None if output is None else Film(output, rate)
@@ -215,7 +232,7 @@ def watch(
             for step in watching:
                 log.add(step.events)
                 if film is not None:
-                    film.add(drawing.draw(step.frame.image, step.found), step.frame.time)
+                    film.add(drawing.draw(step.frame.image, step.found, step.tags), step.frame.time)
                 if progress is not None and step.frame.index < (watching.video.frames or 0):
                     progress(step.frame.index + 1, watching.video.frames or 0)
         except KeyboardInterrupt:
@@ -252,7 +269,7 @@ def annotated(watching: Watch, *, side: int | None = None, quality: int = 80) ->
     """
     drawing = Drawing(watching.counting)
     for step in watching:
-        page = Pillow.fromarray(drawing.draw(step.frame.image, step.found))
+        page = Pillow.fromarray(drawing.draw(step.frame.image, step.found, step.tags))
         if side is not None:
             page.thumbnail((side, side), Pillow.Resampling.BILINEAR, reducing_gap=2.0)
         buffer = io.BytesIO()

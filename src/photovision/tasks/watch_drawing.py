@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import Image as Pillow
@@ -32,8 +32,8 @@ class Drawing:
         self._trails: dict[int, deque[tuple[float, float]]] = {}
         self._missed: dict[int, int] = {}
 
-    def draw(self, image: Image, found: Detections) -> Image:
-        """A copy of the frame with what is known of it; uint8 RGB of the same shape."""
+    def draw(self, image: Image, found: Detections, tags: Iterable[str] = ()) -> Image:
+        """A copy of the frame with what is known of it, and of the scene; uint8 RGB of the same shape."""
         page = Pillow.fromarray(image)  # copies
         pen = ImageDraw.Draw(page)
         least = min(page.size)
@@ -51,7 +51,8 @@ class Drawing:
             name = "".join(c if c.isprintable() else "?" for c in found.names[row])[:30]
             number = f" {ids[row]}" if ids[row] > 0 else ""
             _tag(pen, (x1, y1), f"{name}{number}", letters, colour)
-        for row, text in enumerate(self._counts()):
+        scene = "".join(c if c.isprintable() else "?" for c in ", ".join(tags))[:60]
+        for row, text in enumerate([*([scene] if scene else []), *self._counts()]):
             _tag(pen, (4, 4 + (row + 1) * letters_height(letters)), text, letters, _PAPER)
         return np.asarray(page, dtype=np.uint8)
 

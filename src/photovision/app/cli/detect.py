@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from photovision.app.cli.options import TagModel
+
 if TYPE_CHECKING:
     from photovision.core.types import Image
     from photovision.runtime.detector import Detector, Seen
     from photovision.runtime.video import Frame
+    from photovision.tasks.tags import Tagger, Tags
 
-    Say = Callable[[Seen, Frame | None], None]
+    Say = Callable[[Seen, Frame | None, Tags | None], None]
     Look = Callable[[Iterable[str | Image]], Iterator[Seen]]
 
 Sources = Annotated[
@@ -58,6 +61,7 @@ def detect(
     tile: Tile = None,
     overlap: Annotated[float, typer.Option(help="Share of a window that its neighbour sees, too, 0 to 0.9.")] = 0.2,
     output: Output = None,
+    tags: TagModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One line a box, with a heading.")] = False,
     engine: EngineName = "auto",
@@ -65,6 +69,7 @@ def detect(
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 8,
 ) -> None:
     """Tell what is where in pictures and videos."""
+    from photovision.app.cli.tagging import tagger_of
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle
     from photovision.runtime.detector import Detector
@@ -74,11 +79,12 @@ def detect(
     folder, names = _model_and_names(files or [])
     window = None if tile is None else size_of(tile)
     detector = Detector(read_bundle(folder), engine=engine, precision=precision, threshold=threshold)
-    say = _json_line if as_json else _csv_lines() if as_csv else _text_line
-    _tell(_answers(names, _looking(detector, batch_size, window, overlap)), say, output)
+    tagger = tagger_of(tags)
+    say = _json_line if as_json else _csv_lines(tagger is not None) if as_csv else _text_line
+    _tell(_answers(names, _looking(detector, batch_size, window, overlap)), say, output, tagger)
 
 
-def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, output: Path | None) -> None:
+def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, output: Path | None, tagger: Tagger | None) -> None:
     """Print what is seen and draw it where that is wanted; exit code 2 where something could not be read."""
     from photovision.app.cli.output import note
 
@@ -86,7 +92,7 @@ def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, output: Path |
     total = unreadable = 0
     try:
         for seen, frame in answers:
-            say(seen, frame)
+            say(seen, frame, None if tagger is None else _tags(tagger, seen, frame))
             if draw is not None and seen.found is not None:
                 draw(seen, frame)
             total += frame is None or frame.index == 0
@@ -97,6 +103,16 @@ def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, output: Path |
     if unreadable:
         note(f"{unreadable:,} of {total:,} files could not be read")
         raise typer.Exit(2)
+
+
+def _tags(tagger: Tagger, seen: Seen, frame: Frame | None) -> Tags:
+    if seen.found is None or seen.file is None:
+        return {}
+    if frame is None:
+        return tagger.picture(seen.file)
+    if frame.index == 0:
+        tagger.begin()
+    return tagger.frame(frame.image)
 
 
 def _looking(detector: Detector, batch_size: int, tile: tuple[int, int] | None, overlap: float) -> Look:
@@ -157,31 +173,35 @@ def size_of(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
-def _json_line(seen: Seen, frame: Frame | None) -> None:
-    told = seen.to_json()
+def _json_line(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
+    told = seen.to_json() | ({} if tags is None or seen.found is None else {"tags": tags})
     if frame is not None:
         told = {"file": told.pop("file"), "frame": frame.index, "time": round(frame.time, 3), **told}
     print(json.dumps(told), flush=True)
 
 
-def _csv_lines() -> Say:
+def _csv_lines(tagged: bool) -> Say:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "frame", "error"])
+    columns = ["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "frame", "error"]
+    writer.writerow([*columns, *(["tags"] if tagged else [])])
 
-    def say(seen: Seen, frame: Frame | None) -> None:
+    def say(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
+        scene = [] if tags is None else ["|".join(tags)]
         if seen.found is None:
-            writer.writerow([seen.file, *[""] * 9, seen.to_json()["error"]])
+            writer.writerow([seen.file, *[""] * 9, seen.to_json()["error"], *scene])
         else:
             number = "" if frame is None else frame.index
             for box in seen.found.to_json():
-                writer.writerow([seen.file, box["label"], f"{box['score']:.6f}", *box["xyxy"], *seen.size, number, ""])
+                place = [*box["xyxy"], *seen.size, number, ""]
+                writer.writerow([seen.file, box["label"], f"{box['score']:.6f}", *place, *scene])
         sys.stdout.flush()
 
     return say
 
 
-def _text_line(seen: Seen, frame: Frame | None) -> None:
+def _text_line(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
     from photovision.app.cli.output import note, printable
+    from photovision.app.cli.tagging import tags_text
 
     if seen.found is None:
         note(str(seen.error))
@@ -189,7 +209,7 @@ def _text_line(seen: Seen, frame: Frame | None) -> None:
     counts = Counter(seen.found.names).most_common()
     told = ", ".join(f"{count:,} {printable(name)}" for name, count in counts) or "nothing"
     at = "" if frame is None else f" at {frame.time:.2f} s"
-    print(f"{printable(str(seen.file))}{at}  {told}", flush=True)
+    print(f"{printable(str(seen.file))}{at}  {told}{tags_text(tags)}", flush=True)
 
 
 class _Drawn:

@@ -35,6 +35,12 @@ FalseAlarms = Annotated[
     typer.Option(help="Share of familiar pictures that may be called unknown; default: the model's, 0.02."),
 ]
 Unknown = Annotated[Path | None, typer.Option(help="A folder of pictures of something else, to judge the gate with.")]
+TagModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--tags", metavar="MODEL", help="A classifier that tells what kind of scene it is, such as weather or light."
+    ),
+]
 SplitName = Literal["all", "train", "val", "test"]
 Split = Annotated[
     SplitName | None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Coverage, FalseAlarms, Model
+from photovision.app.cli.options import Coverage, FalseAlarms, Model, TagModel
 
 if TYPE_CHECKING:
     from photovision.core.errors import UnreadableImage
@@ -54,6 +54,7 @@ def predict(
     false_alarms: FalseAlarms = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 32,
     output: Masks = None,
+    tags: TagModel = None,
 ) -> None:
     """Name what is in pictures; of a model that tells classes of pixels, how much of each there is."""
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
@@ -62,6 +63,7 @@ def predict(
     from photovision.app.pictures import find_pictures
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle
+    from photovision.runtime.segmenter import Segmenter
     from photovision.tasks.recognizer import load
 
     if as_json and as_csv:
@@ -72,10 +74,12 @@ def predict(
     if bundle.task == "segment":
         if as_csv:
             raise UsageError("--csv is for classes of pictures: use --json for a model that tells classes of pixels")
-        tell_masks(bundle, files, output, as_json=as_json, engine=engine, precision=precision, batch_size=batch_size)
+        segmenter = Segmenter(bundle, engine=engine, precision=precision)
+        tell_masks(segmenter, files, output, tags=tags, as_json=as_json, batch_size=batch_size)
         return
-    if output is not None:
-        raise UsageError("--output is for models that tell classes of pixels: leave it out")
+    for flag, given in (("--output", output), ("--tags", tags)):
+        if given is not None:
+            raise UsageError(f"{flag} is for models that tell classes of pixels: leave it out")
     recognizer = load(model, engine=engine, precision=precision, coverage=coverage, false_alarms=false_alarms)
     most = min(top_k or (5 if as_json or as_csv else 1), len(recognizer.classes))
     say = _json_lines(most) if as_json else _csv_lines(most, recognizer.multilabel) if as_csv else _text_lines(most)

@@ -12,30 +12,28 @@ import typer
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
-    from photovision.runtime.bundle import Bundle
-    from photovision.runtime.segmenter import Scene
-    from photovision.runtime.session import Engine, Precision
+    from photovision.runtime.segmenter import Scene, Segmenter
+    from photovision.tasks.tags import Tagger, Tags
 
 
 def tell_masks(
-    bundle: Bundle,
+    segmenter: Segmenter,
     files: list[str],
     output: Path | None,
     *,
+    tags: Path | None,
     as_json: bool,
-    engine: Engine,
-    precision: Precision | None,
     batch_size: int,
 ) -> None:
-    """Print a line a picture, and write masks into a folder where one is given.
+    """Print a line a picture, with its tags where a model that tags is given, and write masks into a folder.
 
     Written are indexed PNG files NAME.png, whose values are the numbers of the classes; of models that tell objects
     apart also objects/NAME.png of 16 bits, a number for every object. Pictures of the same name are numbered.
     """
+    from photovision.app.cli.tagging import tagger_of
     from photovision.app.pictures import find_pictures
-    from photovision.runtime.segmenter import Segmenter
 
-    segmenter = Segmenter(bundle, engine=engine, precision=precision)
+    tagger = tagger_of(tags)
     taken: set[str] = set()
     total = unreadable = 0
     for scene in segmenter.see(find_pictures(files, sys.stdin), batch_size=batch_size):
@@ -43,16 +41,21 @@ def tell_masks(
         unreadable += scene.found is None
         if scene.found is not None and output is not None:
             _write(scene, output, _free_name(Path(scene.file or "picture").stem, taken))
-        _say(scene, as_json)
+        _say(scene, as_json, None if tagger is None else _tags(tagger, scene))
     if unreadable:
         print(f"photovision: {unreadable:,} of {total:,} files could not be read", file=sys.stderr)
         raise typer.Exit(2)
 
 
-def _say(scene: Scene, as_json: bool) -> None:
-    from photovision.app.cli.output import note, printable
+def _tags(tagger: Tagger, scene: Scene) -> Tags | None:
+    return None if scene.found is None or scene.file is None else tagger.picture(scene.file)
 
-    said = scene.to_json()
+
+def _say(scene: Scene, as_json: bool, tags: Tags | None) -> None:
+    from photovision.app.cli.output import note, printable
+    from photovision.app.cli.tagging import tags_text
+
+    said = scene.to_json() | ({} if tags is None else {"tags": tags})
     if as_json:
         print(json.dumps(said), flush=True)
         return
@@ -62,7 +65,7 @@ def _say(scene: Scene, as_json: bool) -> None:
     shares = sorted(said["areas"].items(), key=lambda pair: -pair[1])
     told = ", ".join(f"{printable(name)} {100 * share:.1f} %" for name, share in shares)
     objects = f"  {said['objects']:,} objects" if "objects" in said else ""
-    print(f"{printable(str(scene.file))}{objects}  {told}", flush=True)
+    print(f"{printable(str(scene.file))}{objects}  {told}{tags_text(tags)}", flush=True)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photovision.app.cli.options import Json
+from photovision.app.cli.options import Json, TagModel
 
 if TYPE_CHECKING:
     from photovision.core.types import Image
@@ -41,7 +41,7 @@ Zones = Annotated[
 Film = Annotated[Path | None, typer.Option("--output", "-o", help="Write an MP4 with what was seen drawn over it.")]
 
 
-def watch(
+def watch(  # noqa: PLR0913 - one parameter a flag
     source: Source,
     model: Model = None,
     line: Lines = None,
@@ -54,12 +54,14 @@ def watch(
     events: Annotated[Path | None, typer.Option(help="Add events to this file, as JSON Lines.")] = None,
     record: Annotated[Path | None, typer.Option(help="Add events to this SQLite file.")] = None,
     output: Film = None,
+    tags: TagModel = None,
     every: Annotated[int, typer.Option(min=1, help="Look at every so many frames.")] = 1,
     max_seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds of the video.")] = None,
     as_json: Json = False,
 ) -> None:
     """Follow objects through a video: count what crosses lines and stays in zones; Ctrl-C ends it with its summary."""
     from photovision.app.cli.output import note, print_json
+    from photovision.app.cli.tagging import tagger_of
     from photovision.app.progress import counted, shown
     from photovision.tasks.watch import LOW, Asked
     from photovision.tasks.watch import watch as look
@@ -69,12 +71,12 @@ def watch(
     detector, high = opened(model, threshold)
     classes = known(detector, tuple(only or ()))
     asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds)
+    tagger = tagger_of(tags)
     note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:
         progress = counted(listener, "watching")
-        found = look(
-            source, predicting(detector), asked, events=events, record=record, output=output, progress=progress
-        )
+        files = {"events": events, "record": record, "output": output}
+        found = look(source, predicting(detector), asked, tagger=tagger, progress=progress, **files)
     if as_json:
         print_json(found)
     else:
@@ -146,7 +148,7 @@ def _wrong(flag: str, wanted: str, text: str) -> Exception:
 
 
 def _tell(found: dict[str, Any]) -> None:
-    from photovision.app.cli.output import print_rows, print_story
+    from photovision.app.cli.output import print_rows, print_story, printable
 
     speed = "" if found["frames_per_second"] is None else f", {found['frames_per_second']:g} frames/s"
     print(f"{found['frames']:,} frames in {found['seconds']:.1f} s{speed}; {found['tracks']:,} objects followed")
@@ -159,6 +161,9 @@ def _tell(found: dict[str, Any]) -> None:
                 for name, n in found["zones"].items()
             ]
         )
+    if "tags" in found:
+        shares = ", ".join(f"{printable(name)} {100 * share:.0f} %" for name, share in found["tags"].items())
+        print(f"Scene, by share of the frames: {shares or 'no tag'}")
     odd = {name: found[name] for name in ("corrupt", "dropped", "reconnects") if found[name]}
     if odd:
         print("  ".join(f"{name} {number:,}" for name, number in odd.items()))
