@@ -142,9 +142,13 @@ class Batcher:
         await ticket.future
         return [said for said in ticket.said if said is not None]
 
-    def shared(self, given_up: Callable[[], bool] = lambda: False) -> Shared:
-        """A session whose calls share batches with all pictures, for other threads than the loop's."""
-        return Shared(self.kind.session, self._ready, given_up)
+    def shared(self, given_up: Callable[[], bool] | None = None) -> Shared:
+        """A session whose calls share batches with all pictures, for other threads than the loop's.
+
+        Args:
+            given_up: whether its answers are no longer wanted; None: it fails when the version is no longer loaded.
+        """
+        return Shared(self.kind.session, self._ready, given_up or (lambda: not self._thread.is_alive()))
 
     def warm_up(self) -> None:
         """Let the engine prepare itself for every size of batch, so that no request waits for it.
@@ -196,19 +200,13 @@ class Batcher:
             began = time.monotonic()
             try:
                 outputs = self.kind.session.run(np.stack([one.image for one in inputs if one.image is not None]))
+                rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
             except Exception as error:  # engines raise untyped errors; one failed call must not end the thread
-                self._failed(inputs, Refusal(503, _failure(error), "network", retry_after=1))
+                self._fail(inputs, Refusal(503, _failure(error), "network", retry_after=1))
                 continue
             self._batches.observe(len(inputs))
             self._pace += 0.1 * ((time.monotonic() - began) / len(inputs) - self._pace)
-            jobs, rows = self._handed_on(inputs, outputs)
-            if not jobs:
-                continue
-            self._pictures.inc(len(jobs))
-            if self._recording is None:
-                self._call(self._deliver, jobs, rows)
-            else:
-                self._recording.submit(self._answer_and_record, jobs, rows)
+            self._hand_on(inputs, rows)
         if self._recording is not None:
             self._recording.shutdown(wait=False)
 
@@ -229,19 +227,24 @@ class Batcher:
         """The largest size of batch that does not exceed what waits."""
         return max(size for size in self._sizes if size <= waiting)
 
-    def _handed_on(self, inputs: Sequence[Job | Window], outputs: Outputs) -> tuple[list[Job], list[Outputs]]:
-        """Give windows their outputs; the jobs among the inputs, and theirs."""
-        jobs, rows = [], []
-        for row, one in enumerate(inputs):
-            own = {name: values[row] for name, values in outputs.items()}
+    def _hand_on(self, inputs: Sequence[Job | Window], rows: Sequence[Outputs]) -> None:
+        """The network has answered: windows take their outputs, pictures are delivered or recorded."""
+        jobs, own = [], []
+        for one, row in zip(inputs, rows, strict=True):
             if isinstance(one, Window):
-                one.take(own)
+                one.take(row)
             else:
                 jobs.append(one)
-                rows.append(own)
-        return jobs, rows
+                own.append(row)
+        if not jobs:
+            return
+        self._pictures.inc(len(jobs))
+        if self._recording is None:
+            self._call(self._deliver, jobs, own)
+        else:
+            self._recording.submit(self._answer_and_record, jobs, own)
 
-    def _failed(self, inputs: Sequence[Job | Window], refusal: Refusal) -> None:
+    def _fail(self, inputs: Sequence[Job | Window], refusal: Refusal) -> None:
         jobs = []
         for one in inputs:
             if isinstance(one, Window):

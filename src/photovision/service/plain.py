@@ -52,7 +52,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.post(
         "/predict",
-        summary="What is in these pictures?",
+        summary="What is in these pictures, and where?",
         response_model=Predictions,
         responses=errors(400, 403, 404, 408, 413, 415, 422),
         openapi_extra={"requestBody": picture_body(service, many=True), "parameters": _PARAMETERS},

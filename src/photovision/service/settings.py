@@ -36,7 +36,7 @@ class Limits:
 
     request_bytes: int = 32 * MB
     picture_pixels: int = 100_000_000
-    windows: int = 512
+    windows: int = 256
     files: int = 64
     queue: int = 256
     memory_bytes: int = 512 * MB

@@ -13,6 +13,8 @@ from photovision.core.types import Image
 from photovision.runtime.session import Session
 from photovision.service.refusal import Refusal
 
+_PATIENCE = 0.5  # seconds between two looks at whether the answer is still wanted
+
 
 class Window:
     """One input of a call that waits for its outputs.
@@ -47,7 +49,7 @@ class Shared:
     Args:
         session: the one behind the queue.
         queue: what the network's thread takes from.
-        given_up: whether nobody waits for the picture any more.
+        given_up: whether nobody waits for the picture any more, or nothing answers any more.
     """
 
     def __init__(self, session: Session, queue: SimpleQueue[Any], given_up: Callable[[], bool]) -> None:
@@ -56,15 +58,19 @@ class Shared:
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
         """As `Session.run`; raises Refusal where the network failed, or where nobody waits."""
-        if self._given_up():
-            raise Refusal(503, "given up", "timeout")
+        self._check()
         call = _Call(len(images))
         for place, image in enumerate(images):
             self._queue.put(Window(call, place, image))
-        call.done.wait()
+        while not call.done.wait(_PATIENCE):
+            self._check()
         if call.refusal is not None:
             raise call.refusal
         return {name: np.stack([row[name] for row in call.rows]) for name in call.rows[0]}
+
+    def _check(self) -> None:
+        if self._given_up():
+            raise Refusal(503, "given up: try again", "timeout", retry_after=1)
 
 
 class _Call:

@@ -305,6 +305,21 @@ def test_a_big_picture_that_nobody_waits_for_is_looked_at_no_further(detecting: 
     asyncio.run(main())
 
 
+def test_a_session_of_a_version_that_is_gone_fails_and_does_not_wait(detecting: Detecting) -> None:
+    async def main() -> None:
+        with Decoders(1) as decoders:
+            batches = batcher(detecting, decoders)
+            shared = batches.shared()
+            slow_of(detecting).leave.set()
+            assert set(await asyncio.to_thread(shared.run, np.zeros((2, 128, 128, 3), np.uint8))) == {"boxes", "scores"}
+            batches.close()
+            await asyncio.to_thread(batches._thread.join, 5)
+            with pytest.raises(Refusal, match="given up"):
+                await asyncio.to_thread(shared.run, np.zeros((2, 128, 128, 3), np.uint8))
+
+    asyncio.run(main())
+
+
 def test_outputs_that_mean_nothing_fail_their_own_pictures(detecting: Detecting) -> None:
     slow_of(detecting).leave.set()
 
