@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from photovision.core.drawing import percent
-from photovision.core.errors import DataError, UsageError
 from photovision.core.files import write_json, write_text
 from photovision.core.parallel import in_order
 from photovision.core.report import Finding, Metric, Report, Table
@@ -18,14 +17,18 @@ from photovision.core.types import Floats, Image
 from photovision.data.augment import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.learn.log import Listener, Progress, silent
+from photovision.runtime.detector import Detector
+from photovision.runtime.segmenter import Segmenter
+from photovision.tasks.audit_boxes import audit_boxes
+from photovision.tasks.audit_masks import audit_masks
 from photovision.tasks.card import model_card
 from photovision.tasks.evaluate import Answers, answer, judge
 from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.wish import Groups, run_checks
+from photovision.tasks.wish import Wish as Wish
 from photovision.trust.statistics import proportion
 
 MOST_PICTURES = 1000
-MOST_VALUES = 20
-"""An attribute of more values than this (file numbers, patients) is audited only when it is asked for by name."""
 _MOST_BYTES = 300_000_000
 _BATCH = 32
 _SHARE_OF_ROBUSTNESS, _SHARE_OF_SHORTCUTS = 0.4, 0.15
@@ -33,30 +36,6 @@ _LEAST_ANSWERS, _MAPS = 1000, 24
 _LEAST_FOR_LABELS = 50
 _SUSPECTS_SHOWN = 24
 _LEAST_EXPLAINED, _EXPLAINED, _ORDERS, _FAITHFUL = 10, 24, 5, 0.75
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What an audit is asked for.
-
-    Attributes:
-        by: attributes to compare groups by; empty takes all that have few values.
-        only: names of the checks to run; empty runs all.
-        minutes: wall time for all of them; the costly ones look at as many pictures as fit.
-        seed: of everything random.
-    """
-
-    by: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    minutes: float = 3.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        strange = [name for name in self.only if name not in CHECKS]
-        if strange:
-            raise UsageError(f"no check is called '{strange[0]}'; the checks are {', '.join(CHECKS)}")
-        if not 0 < self.minutes <= 1440:
-            raise UsageError(f"minutes should be above 0 and at most a day, got {self.minutes}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,25 +78,19 @@ class Case:
         return self.answers.at(self.rows)
 
     @cached_property
+    def attributes(self) -> Groups:
+        """The attributes of the pictures; raises DataError where one that was asked for does not exist."""
+        return Groups.of(self.answers.samples, self.by)
+
+    @property
     def groups(self) -> dict[str, list[str]]:
-        """Attribute -> one value a picture, "" where it is not known; columns of raters are no attributes."""
-        from photovision.trust.raters import is_rater
+        """Attribute -> one value a picture, "" where it is not known."""
+        return self.attributes.values
 
-        names = sorted({name for sample in self.answers.samples for name in sample.groups if not is_rater(name)})
-        return {name: [sample.groups.get(name, "") for sample in self.answers.samples] for name in names}
-
-    def check_attributes(self) -> None:
-        """Raise DataError where an attribute that was asked for does not exist."""
-        strange = [name for name in self.by if name not in self.groups]
-        if strange:
-            known = ", ".join(self.groups) or "none"
-            raise DataError(f"no picture has the attribute '{strange[0]}' to compare groups by; known: {known}")
-
-    @cached_property
+    @property
     def compared(self) -> tuple[str, ...]:
-        """Attributes to compare groups by: those asked for, else all with 2 to 20 values."""
-        few = [name for name, values in self.groups.items() if 2 <= len(set(values) - {""}) <= MOST_VALUES]
-        return self.by or tuple(few)
+        """Attributes to compare groups by."""
+        return self.attributes.compared
 
     def probs(self, images: Image) -> Floats:
         """float32 (N, C): what the model says of pictures (N, H, W, 3) at its own size."""
@@ -304,7 +277,7 @@ CHECKS: Mapping[str, Callable[[Case], Finding | None]] = {
 
 
 def audit(
-    model: Recognizer,
+    model: Recognizer | Detector | Segmenter,
     dataset: Dataset,
     *,
     by: Sequence[str] = (),
@@ -318,14 +291,15 @@ def audit(
     """Question a model.
 
     Args:
-        model: the model.
+        model: the model; that of a detector or a segmenter is questioned by `CHECKS` of its own, see `audit_boxes` and
+            `audit_masks`.
         dataset: labelled pictures that it did not learn from, with attributes where groups are to be compared.
         by: attributes to compare groups by; empty takes all that have few values.
         only: names of `CHECKS` to run; empty runs all.
         minutes: wall time for all of them; the costly ones look at as many pictures as fit.
         seed: of everything random.
-        leaked: positions in `dataset` of pictures that resemble or belong with training pictures.
-        unknown: pictures of something else.
+        leaked: positions in `dataset` of pictures that resemble or belong with training pictures; of classifiers.
+        unknown: pictures of something else; of classifiers.
         listener: told what goes on.
 
     Returns:
@@ -336,21 +310,17 @@ def audit(
         UsageError: no check of that name.
     """
     wish = Wish(tuple(by), tuple(only), minutes, seed)
+    if isinstance(model, Detector):
+        return audit_boxes(model, dataset, wish, listener)
+    if isinstance(model, Segmenter):
+        return audit_masks(model, dataset, wish, listener)
+    wish.among(CHECKS, "a classifier")
     started = time.monotonic()
     answers = answer(model, dataset, lambda done, total: listener(Progress("judging", done, total)), embeddings=True)
     base = judge(model, answers, dataset, leaked=leaked, unknown=unknown)
     case = Case(model, answers, wish.by, wish.minutes * 60 - (time.monotonic() - started), wish.seed, listener)
-    case.check_attributes()
-    found, seconds = [], {}
-    for name, check in CHECKS.items():
-        if wish.only and name not in wish.only:
-            continue
-        began = time.monotonic()
-        listener(Progress(name, 0, 1))
-        finding = check(case)
-        found += [finding] if finding else []
-        seconds[name] = round(time.monotonic() - began, 1)
-        listener(Progress(name, 1, 1))
+    _ = case.attributes  # a mistaken name is told before the work
+    found, seconds = run_checks(CHECKS, case, wish.only, listener)
     report = base.including(*found)
     return replace(
         report,
@@ -360,8 +330,13 @@ def audit(
     )
 
 
-def rewrite_card(model: Recognizer, report: Report) -> None:
-    """Write what an audit found into the model's folder: audit.json, and a card that tells of it."""
+def rewrite_card(model: Recognizer | Detector | Segmenter, report: Report) -> None:
+    """Write what an audit found into a model's folder: audit.json, and a card that tells of it.
+
+    Args:
+        model: what was questioned.
+        report: of the audit.
+    """
     found = report.to_json()
     write_json(model.bundle.path / "audit.json", found)
     write_text(model.bundle.path / "README.md", model_card(model.info, found))

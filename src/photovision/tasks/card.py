@@ -14,6 +14,7 @@ from photovision.core.energy import Energy
 from photovision.core.markdown import bullets, facts, harmless, table
 from photovision.core.report import Metric, Table
 from photovision.data.corruptions import CORRUPTIONS
+from photovision.tasks.card_words import limits, rules, words_of
 from photovision.tasks.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
 from photovision.tasks.evidence import Evidence, figures
 from photovision.tasks.hub import header
@@ -23,12 +24,6 @@ NOT_RECORDED = "Not recorded."
 
 _SHOWN = 40  # class names in the text
 _WEAKEST = 10  # rows of tables of classes
-_INTERVALS = (
-    (("accuracy", "exact_match", "coverage", "false_alarms"), "shares: Wilson's interval"),
-    (("balanced_accuracy",), "balanced accuracy: Wilson's intervals of the classes, combined (MOVER)"),
-    (("macro_f1", "micro_f1", "log_loss", "brier", "ece"), "F1, log-loss, Brier score, calibration: bootstrap"),
-    (("auroc", "macro_auroc", "map", "novelty_auroc"), "AUROC and average precision: infinitesimal jackknife"),
-)
 
 
 def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) -> str:
@@ -43,6 +38,7 @@ def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) 
     left out: file names can tell of persons, and a card is published.
     """
     evidence = Evidence.gather(info, audit)
+    classifies = words_of(info).noun == "classifier"
     sections = {
         "Model details": _details(info),
         "Intended use": _intended(info, evidence),
@@ -54,8 +50,10 @@ def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) 
         "In what conditions it fails": _topic(evidence, "conditions", "audit MODEL DATA"),
         "When it does not know": _doubt(info, evidence),
         "Why it decides": _topic(evidence, "explanations", "explain MODEL PICTURES"),
-        "Shortcuts": _topic(evidence, "shortcuts", "audit MODEL DATA"),
-        "Beside people": _topic(evidence, "people", "audit MODEL TABLE", "it, with columns 'rater_...'"),
+        "Shortcuts": _topic(evidence, "shortcuts", "audit MODEL DATA" if classifies else None),
+        "Beside people": _topic(
+            evidence, "people", "audit MODEL TABLE" if classifies else None, "it, with columns 'rater_...'"
+        ),
         "Labels and look-alikes": _topic(evidence, "labels", "audit MODEL DATA"),
         "Ethical considerations": _ethics(info),
         "Caveats and recommendations": _caveats(info, evidence),
@@ -73,10 +71,9 @@ def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) 
 
 
 def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
-    metrics = evidence.sources[0].metrics
-    lead = metrics.get("accuracy") or metrics.get("map")
-    what = "Accuracy" if "accuracy" in metrics else "Mean average precision"
-    how_good = f"{what} on pictures that took no part in learning or selection: {lead}." if lead else ""
+    metrics, words = evidence.sources[0].metrics, words_of(info)
+    lead = next(((metrics[name], told) for name, told in words.leads.items() if name in metrics), None)
+    how_good = "" if lead is None else f"{lead[1]} on pictures that took no part in learning or selection: {lead[0]}."
     topics = {
         "groups": "groups of people or pictures",
         "conditions": "bad conditions",
@@ -85,12 +82,13 @@ def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
         "people": "people who label the same pictures",
         "labels": "labels",
     }
-    absent = [words for topic, words in topics.items() if not evidence.has(topic)]
+    absent = [topics[topic] for topic in topics if not evidence.has(topic)]
     absent += [] if _tried_others(evidence) else ["pictures of something else"]
+    kind = "picture classifier" if words.noun == "classifier" else words.noun
     return [
-        "# A picture classifier made with Photovision",
+        f"# A {kind} made with Photovision",
         "",
-        f"It tells {len(info['classes']):,} classes apart. {how_good}".strip(),
+        f"{words.does.format(n=len(info['classes']))} {how_good}".strip(),
         "",
         *([f"**Not measured:** {', '.join(absent)}.", ""] if absent else []),
     ]
@@ -107,7 +105,7 @@ def _details(info: Mapping[str, Any]) -> list[str]:
         )
     return facts(
         {
-            "Kind": "any number of classes a picture" if info.get("multilabel") else "one class a picture",
+            "Kind": "any number of classes a picture" if info.get("multilabel") else words_of(info).kind,
             "Network": backbone.get("name"),
             "Starting weights": "random" if weights == "none" else weights,
             "Parameters": backbone.get("params"),
@@ -127,10 +125,11 @@ def _details(info: Mapping[str, Any]) -> list[str]:
 def _intended(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     names = info["classes"]
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    words = words_of(info)
     gate = (
         "A picture that does not resemble these is answered 'unknown', with the error rates below."
         if info.get("doubt")
-        else "It names one of its classes for every picture, also for one that shows none of them."
+        else words.beyond
     )
     unfit = {
         "groups": "decisions about groups of people or pictures among which its errors were not compared",
@@ -138,7 +137,7 @@ def _intended(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     }
     outside = [words for topic, words in unfit.items() if not evidence.has(topic)]
     return [
-        f"To tell apart, in pictures like those it learned from: {harmless(', '.join(names[:_SHOWN]))}{more}. {gate}",
+        f"{words.aim} {harmless(', '.join(names[:_SHOWN]))}{more}. {gate}",
         "",
         *([f"Out of scope, as it was not measured: {'; '.join(outside)}.", ""] if outside else []),
         f"For whom, for which decisions, and who checks them: {NOT_RECORDED} The owner has to say.",
@@ -183,17 +182,14 @@ def _metrics(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     names = {name for source in evidence.sources for name in source.metrics}
     if not names:
         return [NOT, ""]
-    rule = "The answer is the class with the highest probability."
-    if info.get("multilabel"):
-        rule = "A class counts as true from its own threshold of probability on, chosen on validation pictures."
-    told = [rule, "Probabilities are calibrated by a temperature that was learned on validation pictures."]
+    told = rules(info)
     counts = list(((info.get("data") or {}).get("train_per_class") or {}).values())
     if "balanced_accuracy" in names and len(set(counts)) > 1:
         told.append(
             f"Classes have between {min(counts):,} and {max(counts):,} training pictures; balanced accuracy and macro"
             " figures let each class count the same, whatever its size."
         )
-    how = [words for which, words in _INTERVALS if names & set(which)]
+    how = [words for which, words in words_of(info).intervals if names & set(which)]
     told.append(
         f"Ranges in brackets are 95 % intervals; n is how many pictures they rest on. Their kinds: {'; '.join(how)}."
     )
@@ -243,7 +239,8 @@ def _analyses(evidence: Evidence) -> list[str]:
             lines += [f"What the {harmless(source.name)} found:", "", *bullets(source.summary)]
     for one in evidence.tables(""):
         lines += _shortened(one)
-    if not any("recall" in one.columns for one in evidence.tables("")):
+    by_class = {"recall", "average precision", "IoU"}
+    if not any(by_class & set(one.columns) for one in evidence.tables("")):
         lines += ["### Class by class", "", "In report.html.", ""]
     lines += ["### Groups", ""]
     return lines + _topic(evidence, "groups", "audit MODEL DATA --by COLUMN", "groups and their intersections")
@@ -252,7 +249,9 @@ def _analyses(evidence: Evidence) -> list[str]:
 def _shortened(one: Table) -> list[str]:
     """A table; of the classes only the weakest."""
     rows, title = list(one.rows), one.title
-    if "recall" in one.columns and len(rows) > _WEAKEST:
+    if "average precision" in one.columns or "IoU" in one.columns:  # these stand with the weakest first
+        title += ", the weakest first" if len(rows) > _WEAKEST else ""
+    elif "recall" in one.columns and len(rows) > _WEAKEST:
         column = one.columns.index("recall")
         rows = sorted((row for row in rows if row[column] is not None), key=lambda row: _value(row[column]))[:_WEAKEST]
         title += ", the weakest first"
@@ -263,23 +262,14 @@ def _value(cell: Any) -> float:
     return float(cell.value if isinstance(cell, Metric) else cell["value"] if isinstance(cell, Mapping) else cell)
 
 
-def _topic(evidence: Evidence, topic: str, command: str, what: str = "it") -> list[str]:
+def _topic(evidence: Evidence, topic: str, command: str | None, what: str = "it") -> list[str]:
     found = evidence.lines(topic)
-    return found or [NOT, "", f"`photovision {command}` measures {what}.", ""]
+    return found or [NOT, "", *([f"`photovision {command}` measures {what}.", ""] if command else [])]
 
 
 def _doubt(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     doubt = info.get("doubt") or {}
-    told = [
-        f"{words} {percent(doubt[name])} of the pictures."
-        for name, words in (
-            ("coverage", "Asked of its prediction sets: to hold the true class for"),
-            ("false_alarms", "Asked of its gate: to call 'unknown', of pictures like those of the training, at most"),
-        )
-        if isinstance(doubt.get(name), (int, float))
-    ]
-    if not doubt:
-        told.append("It was made without prediction sets and without a gate for pictures of something else.")
+    told = limits(info)
     found = evidence.lines("doubt")
     lines = [*bullets(told), *(found or [NOT, ""])]
     if found and not _tried_others(evidence):
@@ -364,13 +354,8 @@ def _licences(info: Mapping[str, Any]) -> list[str]:
 
 
 def _use(info: Mapping[str, Any]) -> list[str]:
-    answer = "labels" if info.get("multilabel") else "label"
-    code = [
-        "import photovision as pv",
-        "",
-        'answer = pv.load("this-folder").predict("picture.jpg")',
-        f"answer.{answer}",
-    ]
+    use = words_of(info).use
+    code = ["import photovision as pv", "", *use[:-1], "answer.labels" if info.get("multilabel") else use[-1]]
     if info.get("doubt"):
         code += ["answer.prediction_set  # classes that the truth is among, with the coverage asked for"]
     return ["```python", *code, "```", ""]

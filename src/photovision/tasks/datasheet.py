@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from photovision.core.markdown import MOST_ROWS, bullets, facts, harmless, table
+from photovision.tasks.card_words import words_of
 from photovision.trust.raters import is_rater
 
 OPEN = "Not recorded."
@@ -105,7 +106,7 @@ def kinds(data: Mapping[str, Any]) -> list[str]:
 
 def _composition(info: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     counts, notes = data.get("counts") or {}, data.get("notes") or ()
-    several = "any number of classes a picture" if info.get("multilabel") else "one class a picture"
+    several = "any number of classes a picture" if info.get("multilabel") else words_of(info).instance
     names = ("train", "training"), ("val", "validation"), ("test", "test")
     splits = ", ".join(f"{words} {counts[name]:,}" for name, words in names if name in counts)
     published = data.get("published_split")
@@ -156,8 +157,9 @@ def _preparation(info: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
 
 
 def _uses(info: Mapping[str, Any]) -> list[str]:
+    noun, classes = words_of(info).noun, len(info["classes"])
     return [
-        f"Used here to train and judge a classifier of {len(info['classes']):,} classes; README.md tells how it does.",
+        f"Used here to train and judge a {noun} of {classes:,} classes; README.md tells how it does.",
         "",
         *_open("What else has the data been used for?", "What should it not be used for?"),
     ]

@@ -85,7 +85,11 @@ def evaluate_masks(segmenter: Segmenter, dataset: Dataset, *, progress: Progress
     Raises:
         DataError: a class is unknown to the model, no picture has masks, or nothing could be read.
     """
-    judged = judge(segmenter, dataset, progress)
+    return judged_report(segmenter, judge(segmenter, dataset, progress), dataset)
+
+
+def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset) -> Report:
+    """The report of `evaluate_masks` on pictures that the segmenter was asked about already."""
     background = background_of(segmenter.classes)
     figures = overlap(judged.confusions, segmenter.classes, background)
     metrics = {name: figures[name] for name in ("miou", "dice")} | outline_scores(judged.outlines)

@@ -27,11 +27,14 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
         "something else",
         "selective",
         "aurc",
+        "d ece",
+        "la ece",
+        "scores against truth",
     ),
     "people": ("rater", "kappa", "krippendorff", "agreement of pairs", "human"),
     "shortcuts": ("shortcut", "marker", "masked", "background", "border", "watermark"),
     "explanations": ("insertion", "deletion", "explan", "attribution", "saliency"),
-    "labels": ("label", "suspect", "duplicate", "outlier", "clean", "wrong"),
+    "labels": ("label", "suspect", "suspicious annotation", "duplicate", "outlier", "clean", "wrong"),
     "groups": ("group", "fair", "intersection", "slice", "represent", "parity", "equal"),
 }
 """Topic -> words of the names of its figures and of the titles of its tables; the first that fits counts."""
@@ -106,7 +109,8 @@ def topic_of(words: str) -> str:
     """
     lower = words.casefold()
     fits = (topic for topic, marks in TOPICS.items() if any(mark in lower for mark in marks))
-    by = "groups" if lower.startswith("by ") or (" by " in lower and lower != "class by class") else ""
+    own = ("class by class", "by class", "by size")
+    by = "groups" if lower not in own and (lower.startswith("by ") or " by " in lower) else ""
     return next(fits, by)
 
 

@@ -9,26 +9,13 @@ from typing import Any
 
 from photovision.core.markdown import clean
 from photovision.core.page import heading
+from photovision.tasks.card_words import words_of
 
 LICENCES = frozenset(
     {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "cc-by-4.0", "cc-by-sa-4.0"}
     | {"cc-by-nc-4.0", "cc-by-nc-sa-4.0", "agpl-3.0", "gpl-3.0", "lgpl-3.0", "mpl-2.0", "openrail"}
 )
 """Licences that the Hub knows by these names; any other is "other" there, with a name of its own."""
-
-_METRICS: Mapping[str, tuple[str, dict[str, str]]] = {
-    "accuracy": ("accuracy", {}),
-    "balanced_accuracy": ("balanced_accuracy", {}),
-    "macro_f1": ("f1", {"average": "macro"}),
-    "micro_f1": ("f1", {"average": "micro"}),
-    "auroc": ("roc_auc", {"average": "macro", "multi_class": "ovr"}),
-    "macro_auroc": ("roc_auc", {"average": "macro"}),
-    "map": ("mean_average_precision", {"average": "macro"}),
-    "exact_match": ("exact_match", {}),
-    "brier": ("brier_score", {}),
-    "ece": ("expected_calibration_error", {}),
-}
-"""Figure -> (what the Hub calls it, how it is averaged); other figures stay in the card's text."""
 
 
 def header(info: Mapping[str, Any]) -> list[str]:
@@ -37,20 +24,22 @@ def header(info: Mapping[str, Any]) -> list[str]:
     Every value is written as JSON, which is YAML too, so that no name from outside can add a key. Nothing is said of
     data sets, for the Hub means those that it holds; a licence is named only where all parts share it.
     """
-    backbone = info.get("backbone") or {}
-    # Networks of models.small are unknown to timm, and it builds no pruned ones.
-    own = str(backbone.get("name", "")).startswith("small_") or bool(backbone.get("widths"))
+    backbone, words = info.get("backbone") or {}, words_of(info)
+    # Networks of models.small are unknown to timm, and it builds no pruned ones, no detectors and no segmenters.
+    own = (
+        words.noun != "classifier" or str(backbone.get("name", "")).startswith("small_") or bool(backbone.get("widths"))
+    )
     values: dict[str, Any] = {
         "library_name": "photovision" if own else "timm",
-        "pipeline_tag": "image-classification",
-        "tags": ["photovision", "image-classification", "onnx", *(["multi-label"] if info.get("multilabel") else [])],
+        "pipeline_tag": words.pipeline,
+        "tags": ["photovision", words.pipeline, "onnx", *(["multi-label"] if info.get("multilabel") else [])],
         **_licence(info.get("licences") or ()),
         **_base(backbone),
     }
     results = _results(info)
     if results:
         values["metrics"] = sorted({entry["type"] for entry in results[0]["metrics"]})
-        values["model-index"] = [{"name": "photovision-classifier", "results": results}]
+        values["model-index"] = [{"name": f"photovision-{words.noun}", "results": results}]
     return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()), "---", ""]
 
 
@@ -78,11 +67,11 @@ def _results(info: Mapping[str, Any]) -> list[dict[str, Any]]:
             "value": round(figures[name]["value"], 4),
             **({"args": args} if args else {}),
         }
-        for name, (kind, args) in _METRICS.items()
+        for name, (kind, args) in words_of(info).figures.items()
         if name in figures
     ]
     if not metrics:
         return []
     fingerprint = clean(str((info.get("data") or {}).get("fingerprint", "unknown")))
     dataset = {"type": "imagefolder", "name": f"pictures with fingerprint {fingerprint}", "split": "test"}
-    return [{"task": {"type": "image-classification"}, "dataset": dataset, "metrics": metrics}]
+    return [{"task": {"type": words_of(info).pipeline}, "dataset": dataset, "metrics": metrics}]

@@ -24,6 +24,9 @@ Progress = Callable[[int, int], None]
 LEAST = 0.001
 """Boxes below this score are not asked for: average precision wants low ones, but those count next to nothing."""
 
+MOST_OBJECTS = 100_000
+"""A picture with more objects is not judged: nobody drew them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Looked:
@@ -90,6 +93,9 @@ def look(detector: Detector, dataset: Dataset, progress: Progress | None = None)
         assert isinstance(truth, Detections)
         if answer.found is None:
             problems.append(Problem(sample.id, "unreadable", str(answer.error)))
+        elif len(truth) > MOST_OBJECTS:  # each would be held against every box
+            message = f"{sample.id} has {len(truth):,} objects, more than {MOST_OBJECTS:,} in one picture"
+            problems.append(Problem(sample.id, "too many objects", message))
         else:
             samples.append(sample)
             pairs.append(Pair(_renumbered(truth, known, detector.classes), answer.found))

@@ -35,7 +35,9 @@ from photovision.models.segmenter import FACTOR, PixelDecider, Segmenter, check_
 from photovision.models.weights import require_commercial
 from photovision.runtime import segmenter as runtime
 from photovision.runtime.bundle import VERSION, Bundle, read_bundle
+from photovision.tasks.card import model_card
 from photovision.tasks.climb import Options
+from photovision.tasks.datasheet import datasheet
 from photovision.tasks.evaluate_masks import evaluate_masks
 from photovision.tasks.finetune import Study, step_seconds
 from photovision.tasks.finish import licences
@@ -238,7 +240,8 @@ def _write(
         report = _report(proof, learned, info)
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
-        write_text(folder / "README.md", _card(lesson, report))
+        write_text(folder / "README.md", model_card(info, report.to_json()))
+        write_text(folder / "DATASHEET.md", datasheet(info))
 
 
 def _info(lesson: Lesson, network: Segmenter, learned: Fit, training: dict[str, Any]) -> dict[str, Any]:
@@ -279,10 +282,3 @@ def _report(proof: Report, learned: Fit, info: dict[str, Any]) -> Report:
     curve = Figure("Learning", svg=learning_curve(learned.curve, "Mean IoU on validation"))
     drawn = (*proof.figures, curve) if len(learned.curve) > 1 else tuple(proof.figures)
     return replace(proof, kind="train", summary=(*proof.summary, told, *info["data"]["notes"]), figures=drawn)
-
-
-def _card(lesson: Lesson, report: Report) -> str:
-    """The bundle's README.md: what it tells, how good it is, how it is used."""
-    what = "pixels of each class, and objects apart" if lesson.task.instances else "the class of every pixel"
-    use = '```python\nimport photovision\n\nphotovision.load("this folder").predict("picture.jpg").labels\n```\n'
-    return f"{report.to_markdown()}\n## Use\n\nA segmenter made with Photovision: it tells {what}.\n\n{use}"

@@ -7,13 +7,17 @@ equally many boxes each, and intervals resample whole pictures, since the boxes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from photovision.core.drawing import percent
 from photovision.core.errors import UsageError
-from photovision.core.report import Metric
+from photovision.core.report import Finding, Metric, Table
+from photovision.core.types import Floats
 from photovision.trust.calibrate import Reliability, reliability
+from photovision.trust.contrasts import holm
 from photovision.trust.detection import Matches, Vector
 from photovision.trust.hits import Hits
 from photovision.trust.statistics import Estimate, bootstrap_sums
@@ -22,6 +26,8 @@ LEAST = 0.05
 """Boxes below this score are not judged: they are very many, and nobody is shown them."""
 MIN_BOXES = 30
 """With fewer boxes nothing is said about scores."""
+OFF = 0.05
+"""Scores this far from the truth, beyond doubt, are worth a warning."""
 _IN_BIN, _MOST_BINS = 15, 10
 _ROUNDS = 30
 _PRIOR = 8.0  # boxes that speak for leaving scores as they are, so that few ones do not turn them
@@ -136,6 +142,81 @@ def excess(hits: Hits, rows: np.ndarray, seed: int = 0) -> Excess:
     spread = float(np.sqrt((by_picture**2).sum()))
     p = float(2 * ndtr(-abs(by_picture.sum()) / spread)) if spread else 1.0
     return Excess(bootstrap_sums(columns, finish, seed=seed)["gap"], p)
+
+
+def finding(hits: Hits, thresholds: Floats, classes_shown: int = 20, level: float = 0.05) -> Finding:
+    """Whether scores may be taken for probabilities: over all boxes, those that are shown, and class by class.
+
+    Args:
+        hits: of N pictures.
+        thresholds: float32 (C,), from which score on boxes are shown.
+        classes_shown: classes with fewer boxes than the others are left out beyond so many.
+        level: the probability that any is named although scores are true, at most (Holm 1979).
+
+    Returns:
+        A table, and a warning where scores promise too much, or too little, by more than OFF beyond chance; `data`
+        under "box_confidence". The figures and the diagram themselves are part of the evaluation.
+    """
+    judged = said(hits)
+    if judged.sum() < MIN_BOXES:
+        return Finding((f"Scores were not judged: that takes {MIN_BOXES} boxes, and there are {int(judged.sum())}.",))
+    parts = {"all boxes": judged, "boxes that are shown": judged & hits.shown(thresholds)}
+    count = np.bincount(hits.found.labels[judged], minlength=len(hits.classes))
+    for label in np.argsort(-count, kind="stable")[:classes_shown]:
+        if len(hits.classes) > 1:
+            parts[f"class: {hits.classes[label]}"] = judged & (hits.found.labels == label)
+    parts = {name: rows for name, rows in parts.items() if rows.sum() >= MIN_BOXES}
+    found = {name: excess(hits, rows) for name, rows in parts.items()}
+    p = dict(zip(found, holm([one.p for one in found.values()]).tolist(), strict=True))
+    off = [name for name, one in found.items() if p[name] < level and abs(one.gap.value) >= OFF]
+    rows = tuple(
+        (
+            name,
+            int(parts[name].sum()),
+            Metric(float(hits.scores[parts[name]].mean())),
+            Metric(float(hits.right[parts[name]].mean())),
+            Metric(*one.gap, None, "points"),
+            p[name],
+        )
+        for name, one in found.items()
+    )
+    note = (
+        "Stated less right: above 0 scores promise too much. Intervals resample pictures; p is of a test over pictures,"
+        f" corrected for all rows. Boxes from a score of {LEAST:g} on; right means on an object, overlap at least .5."
+    )
+    table = Table("Scores against truth", ("boxes", "n", "stated", "right", "stated less right", "p"), rows, note)
+    return Finding(
+        (_verdict(hits, found, off),),
+        tables=[table],
+        warnings=[_warned(name, found[name]) for name in off[:1]],
+        data={
+            "box_confidence": {name: {"excess": list(one.gap), "p_corrected": p[name]} for name, one in found.items()}
+        },
+    )
+
+
+def _verdict(hits: Hits, found: Mapping[str, Excess], off: Sequence[str]) -> str:
+    error = d_ece(hits)
+    assert error is not None
+    told = (
+        f"The mean gap between score and share of right boxes is {percent(error.value)}"
+        f" ({percent(d_ece_by_chance(hits))} would be seen by chance)"
+    )
+    if not off:
+        return f"{told}; no scores promise more or less than they keep by {100 * OFF:.0f} points or more beyond chance."
+    more = f", and of {len(off) - 1} more rows of the table" if len(off) > 1 else ""
+    one = found[off[0]].gap
+    what = "much" if one.value > 0 else "little"
+    return f"{told}: the scores of {off[0]} promise too {what} by {100 * abs(one.value):.1f} points{more}."
+
+
+def _warned(name: str, one: Excess) -> str:
+    low, high = sorted((100 * abs(one.gap.low), 100 * abs(one.gap.high)))
+    what = "higher" if one.gap.value > 0 else "lower"
+    return (
+        f"Scores of {name} are {what} than the share of boxes that is right, by {100 * abs(one.gap.value):.1f} points"
+        f" (95 % interval {low:.1f} to {high:.1f}): 'photovision calibrate' learns them anew on your pictures."
+    )
 
 
 def _error(hits: Hits, rows: np.ndarray, gaps: Vector, which: np.ndarray, owner: np.ndarray, seed: int) -> Metric:

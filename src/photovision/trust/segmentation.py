@@ -92,6 +92,20 @@ def overlap(confusions: np.ndarray, classes: tuple[str, ...], background: int | 
     return {name: Metric(*estimate, pictures) for name, estimate in found.items()}
 
 
+def pooled(confusions: np.ndarray, background: int | None = 0) -> dict[str, Vector]:
+    """`dice` (mean over the classes but the background) and `miou`, float64 (B,), of confusions (B, C, C).
+
+    Example:
+        >>> pooled(np.array([[[8, 0], [1, 1]]]))["dice"].round(3).tolist()
+        [0.667]
+    """
+    count = confusions.shape[1]
+    things = [number for number in range(count) if number != background]
+    sums = confusions.reshape(-1, count * count).astype(np.float64)
+    dice, iou = shares_of(sums, count, dice=True)[:, things], shares_of(sums, count)
+    return {"dice": mean_over_classes(dice), "miou": mean_over_classes(iou)}
+
+
 def edge(mask: np.ndarray) -> np.ndarray:
     """bool (H, W): the pixels of a mask that have a neighbour outside it, or lie at the picture's border."""
     inner: np.ndarray = ndimage.binary_erosion(mask, border_value=0)

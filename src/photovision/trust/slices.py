@@ -111,13 +111,16 @@ def find_slices(
     return Slices(tuple(found), n, len(proposals))
 
 
-def finding(slices: Slices, samples: Sequence[Sample], right: np.ndarray) -> Finding:
+def finding(
+    slices: Slices, samples: Sequence[Sample], right: np.ndarray, wrong: str = "of the answers are wrong"
+) -> Finding:
     """The slices in words, with their most typical pictures.
 
     Args:
         slices: of `find_slices`.
         samples: the N pictures.
         right: bool (N,), as given to `find_slices`.
+        wrong: what is said of pictures that are not right, after their share.
     """
     if slices.proposed is None:
         return Finding((f"Failing slices were not searched: {slices.n:,} pictures are too few.",))
@@ -127,7 +130,7 @@ def finding(slices: Slices, samples: Sequence[Sample], right: np.ndarray) -> Fin
     for number, one in enumerate(slices.found, 1):
         what = "; ".join(one.traits) or "nothing that the data names"
         told.append(
-            f"Slice {number}: {percent(one.error.value)} of the answers are wrong, against"
+            f"Slice {number}: {percent(one.error.value)} {wrong}, against"
             f" {percent(one.elsewhere.value)} elsewhere (p = {one.p:.2g} after correction). Over-represented: {what}."
         )
         rows.append((f"slice {number}", len(one.members), one.error, one.elsewhere, one.p, what))
@@ -222,6 +225,6 @@ def _pictures(one: Slice, number: int, samples: Sequence[Sample], right: np.ndar
     wrong = [int(row) for row in one.members if not right[row]][:_SHOWN]
     shown = wrong or [int(row) for row in one.members[:_SHOWN]]
     captions = [", ".join(samples[row].target or ("?",)) + f"\n{samples[row].id}" for row in shown]
-    note = f"Its most typical pictures that were named wrongly, {len(shown)} of {len(one.members):,} in the slice."
+    note = f"Its most typical pictures with wrong answers, {len(shown)} of {len(one.members):,} in the slice."
     grid = picture_grid(f"Failing slice {number}", [samples[row] for row in shown], captions, note)
     return [grid] if grid else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,10 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     by: Annotated[
         str | None, typer.Option(help="Attributes to compare groups by, such as sex,age; default: all with few values.")
     ] = None,
+    attributes: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="A table with a column file_name and attributes of the pictures to add."),
+    ] = None,
     output: ReportFolder = None,
     minutes: Annotated[float, typer.Option(help="Wall time for all checks; more pictures are looked at.")] = 3.0,
     only: Annotated[str | None, typer.Option(help="Checks to run, such as groups,shortcuts; default: all.")] = None,
@@ -40,27 +45,34 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Question a model: groups, failing slices, shortcuts, conditions, labels, people, explanations."""
+    """Question a model: groups, failing slices, shortcuts, conditions, labels, people, explanations.
+
+    Detectors and segmenters are questioned, too: groups, kinds of objects, failing slices, conditions, scores, labels.
+    """
     from photovision.app.cli.output import note, print_report
     from photovision.app.judged import judged_part
     from photovision.app.pictures import strangers
     from photovision.app.progress import counted, shown
+    from photovision.data.attributes import with_attributes
     from photovision.data.read import read_dataset
-    from photovision.tasks.audit import Wish, audit, rewrite_card
-    from photovision.tasks.recognizer import load
+    from photovision.models.ready import bundle_at
+    from photovision.tasks.audit import audit, rewrite_card
+    from photovision.tasks.load import load
+    from photovision.tasks.wish import Wish
 
-    recognizer = load(model, coverage=coverage, false_alarms=false_alarms)
     wish = Wish(_names(by), _names(only), minutes, seed)
+    own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     others = strangers(unknown) if unknown else None
     with shown() as listener:
-        part = judged_part(dataset, recognizer.info, split, counted(listener, "checking pictures"))
-        report = audit(recognizer, part.dataset, **vars(wish), leaked=part.leaked, unknown=others, listener=listener)
+        part = judged_part(dataset, own.info, split, counted(listener, "checking pictures"))
+        asked = with_attributes(part.dataset, attributes) if attributes else part.dataset
+        report = audit(own, asked, **vars(wish), leaked=part.leaked, unknown=others, listener=listener)
     report = replace(report, summary=(*report.summary, part.note))
     print_report(report, output, as_json)
     if card:
-        rewrite_card(recognizer, report)
-        note(f"the card {recognizer.bundle.path / 'README.md'} tells what was found")
+        rewrite_card(own, report)
+        note(f"the card {own.bundle.path / 'README.md'} tells what was found")
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -23,16 +23,27 @@ def calibrate(
 ) -> None:
     """Learn confidence, prediction sets and the gate anew on labelled pictures from the place of use.
 
-    The network stays as it is; a copy of the model is written.
+    Of a detector scores and thresholds are learned anew. The network stays as it is; a copy of the model is written.
     """
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
+    from photovision.core.errors import UsageError
     from photovision.data.read import read_dataset
+    from photovision.models.ready import bundle_at
+    from photovision.runtime.detector import Detector
+    from photovision.tasks.load import load
     from photovision.tasks.recalibrate import recalibrate
-    from photovision.tasks.recognizer import load
+    from photovision.tasks.recalibrate_boxes import recalibrate_boxes
+    from photovision.tasks.recognizer import Recognizer
 
-    recognizer = load(model, coverage=coverage, false_alarms=false_alarms)
+    own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    if not isinstance(own, Recognizer | Detector):
+        raise UsageError(f"{model} has no scores to calibrate: classifiers and detectors have, segmenters have not")
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     with shown() as listener:
-        report = recalibrate(recognizer, dataset, output, seed=seed, progress=counted(listener, "calibrating"))
+        progress = counted(listener, "calibrating")
+        if isinstance(own, Detector):
+            report = recalibrate_boxes(own, dataset, output, seed=seed, progress=progress)
+        else:
+            report = recalibrate(own, dataset, output, seed=seed, progress=progress)
     print_report(report, None, as_json)

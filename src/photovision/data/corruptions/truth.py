@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -37,27 +36,44 @@ def moved_boxes(
         return truth
     height, width = size
     window = shown_window(size, severity, np.random.default_rng(seed))
-    farther = window[0] < 0
-    copies = _mirrored(truth.boxes.astype(np.float64), size) if farther else truth.boxes.astype(np.float64)
-    rows = np.tile(np.arange(len(truth)), len(copies) // len(truth))
+    if window[0] >= 0:
+        return through(truth, window, size)
+    edges = np.minimum(truth.boxes[:, :2], (width, height) - truth.boxes[:, 2:]).min(1)
+    crowd = np.zeros(len(truth), bool) if truth.crowd is None else truth.crowd
+    boxes = _mirrored(truth.boxes.astype(np.float64), size).astype(np.float32)
+    copies = len(boxes) // len(truth)
+    unjudged = np.tile(crowd | (edges < _EDGE), copies)
+    many = Detections(boxes, np.tile(truth.labels, copies), truth.classes, crowd=unjudged)
+    return through(many, window, size)
+
+
+def through(
+    truth: Detections, window: tuple[float, float, float, float], size: tuple[int, int], least: float = _SHOWN
+) -> Detections:
+    """The objects in a part of a picture (left, top, right, bottom), in pixels of a view of it of `size` (H, W).
+
+    Those of which less than `least` of their area is left become crowds, which nobody judges; masks are let go of.
+
+    Example:
+        >>> one = Detections(np.float32([[0, 0, 10, 10], [0, 0, 90, 10]]), np.array([0, 0]))
+        >>> part = through(one, (0, 0, 20, 20), (40, 40))
+        >>> part.boxes.tolist(), part.crowd.tolist()
+        ([[0.0, 0.0, 20.0, 20.0], [0.0, 0.0, 40.0, 20.0]], [False, True])
+    """
+    height, width = size
     across, down = width / (window[2] - window[0]), height / (window[3] - window[1])
-    whole = (copies - np.tile(window[:2], 2)) * np.tile((across, down), 2)
+    whole = (truth.boxes.astype(np.float64) - np.tile(window[:2], 2)) * np.tile((across, down), 2)
     clipped = np.clip(whole, 0, np.tile((width, height), 2))
     area = np.maximum((whole[:, 2:] - whole[:, :2]).prod(1), 1e-9)
     left = (clipped[:, 2:] - clipped[:, :2]).prod(1) / area
     crowd = np.zeros(len(truth), bool) if truth.crowd is None else truth.crowd
-    unjudged = crowd[rows] | (left < _SHOWN)
-    if farther:
-        edges = np.minimum(truth.boxes[:, :2], (width, height) - truth.boxes[:, 2:]).min(1)
-        unjudged |= (edges < _EDGE)[rows]
     kept = np.flatnonzero(left > _SCRAP)
-    return replace(
-        truth,
-        boxes=clipped[kept].astype(np.float32),
-        labels=truth.labels[rows[kept]],
-        masks=None,
-        crowd=unjudged[kept],
-        track_ids=None,
+    return Detections(
+        clipped[kept].astype(np.float32),
+        truth.labels[kept],
+        truth.classes,
+        None if truth.scores is None else truth.scores[kept],
+        crowd=(crowd | (left < least))[kept],
     )
 
 
