@@ -15,10 +15,14 @@ from photovision.learn.plan import Plan
 def build_optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """One group of parameters for each child of the network, lower ones with smaller rates.
 
+    A network that is no chain of children says by itself what its steps are: a method `steps` gives their named
+    parameters, from the lowest upwards.
+
     Rates fall by `plan.layer_decay` from the last layer downwards (Howard and Ruder 2018, discriminative fine-tuning).
     Biases and normalisation parameters get no weight decay.
     """
-    steps = [list(child.named_parameters()) for child in _leaves(network)]
+    own = getattr(network, "steps", None)
+    steps = own() if own is not None else [list(child.named_parameters()) for child in _leaves(network)]
     steps = [[(n, p) for n, p in step if p.requires_grad] for step in steps]
     steps = [step for step in steps if step]
     groups = []

@@ -13,6 +13,7 @@ from torch import nn
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.models import weights as zoo
+from photovision.models.checkpoints import is_checkpoint
 from photovision.models.small import SMALL
 
 Tensors = Mapping[str, torch.Tensor]
@@ -34,6 +35,10 @@ class Source:
     preprocess: Preprocess
     licence: str | None = None
 
+    def ledger(self) -> list[zoo.LedgerEntry]:
+        """What it is made of, and under which licences."""
+        return zoo.ledger(self.backbone, self.weights, self.licence)
+
 
 def choose(backbone: str | None, weights: str, size: int | None, allow_download: bool = False) -> Source:
     """Settle backbone, weights and preprocessing from what the user said.
@@ -47,6 +52,8 @@ def choose(backbone: str | None, weights: str, size: int | None, allow_download:
     Raises:
         UsageError: the names do not fit together, or nothing is installed; the message says what to do.
     """
+    if is_checkpoint(backbone):
+        raise UsageError(f"{backbone} is a whole detector: it learns only from pictures with boxes around the objects")
     if weights == "auto":
         weights = _automatic(backbone)
     if weights in zoo.CARRIERS:

@@ -18,12 +18,21 @@ LEAST_ALIKE = 0.97
 """Least share of boxes that reduced precision finds, too: places of nearly equal scores change their order."""
 _SEEN, _OVERLAP, _CLOSE = 0.2, 0.9, 0.1  # scores that are compared; what counts as the same box in reduced precision
 _CORNER = 0.05  # pixels by which a corner may differ in float32
+_RANKED = 0.1  # share of pictures in which rounding may change a rank
 _BATCH = 8
 
 
 @torch.no_grad()
-def check_boxes(decider: BoxDecider, graph: Path, images: Image) -> Parity:
+def check_boxes(decider: BoxDecider, graph: Path, images: Image, *, ranked: bool = False) -> Parity:
     """Compare a graph with its network on uint8 pictures (N, H, W, 3).
+
+    Args:
+        decider: the network.
+        graph: its graph.
+        images: to compare them on.
+        ranked: whether the network chooses what it looks at by rank, as those with queries do. Where two scores are
+            equal but for rounding, another choice changes what it says; a tenth of the pictures may then differ, as
+            long as nearly all boxes are the same.
 
     Returns:
         As `models.export.check_parity`; the agreement is the share of boxes with scores of 0.2 and more that the graph
@@ -41,13 +50,15 @@ def check_boxes(decider: BoxDecider, graph: Path, images: Image) -> Parity:
         return [(got["boxes"], got["scores"]) for got in map(session.run, parts)]
 
     exact = answers("f32")
-    difference, corner = _farthest(expected, exact)
-    if not (difference <= TOLERANCE and corner <= _CORNER):
+    apart = _apart(expected, exact)
+    difference, corner = apart.max(0).tolist()
+    off, alike = int(((apart > (TOLERANCE, _CORNER)) | np.isnan(apart)).any(1).sum()), _alike(expected, exact)
+    if off > (max(1.0, _RANKED * len(images)) if ranked else 0) or (off and alike < LEAST_ALIKE):
         raise ExportError(
             f"the exported graph does not find what the network finds: a score differs by {difference:.2g}, a corner by"
-            f" {corner:.2g} pixels, on {len(images)} pictures; choose another backbone and report this"
+            f" {corner:.2g} pixels, on {off} of {len(images)} pictures; choose another backbone and report this"
         )
-    alike, precision = _alike(expected, exact), None
+    precision = None
     if fastest_precision() != "f32":
         alike = _alike(expected, answers(fastest_precision()))
         if alike < LEAST_ALIKE:
@@ -55,17 +66,17 @@ def check_boxes(decider: BoxDecider, graph: Path, images: Image) -> Parity:
     return Parity(len(images), difference, alike, precision, TOLERANCE)
 
 
-def _farthest(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
-    """The largest difference of a score, and of a corner of a box with a score worth looking at."""
-    score = corner = 0.0
+def _apart(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """float (N, 2): of every picture the largest difference of a score, and of a corner of a box worth looking at."""
+    apart = []
     for (boxes, scores), (boxes_, scores_) in zip(expected, got, strict=True):
         # Places of equal scores may change their order, so sorted scores are compared, and boxes with the nearest ones.
-        score = max(score, float(np.abs(np.sort(scores.max(2)) - np.sort(scores_.max(2))).max()))
-        for box, one, box_ in zip(boxes, scores, boxes_, strict=True):
+        score = np.abs(np.sort(scores.max(2)) - np.sort(scores_.max(2))).max(1)
+        for box, one, box_, difference in zip(boxes, scores, boxes_, score, strict=True):
             seen = box[one.max(1) >= _SEEN]
-            if len(seen):
-                corner = max(corner, float(np.abs(seen[:, None] - box_[None]).max(2).min(1).max()))
-    return score, corner
+            corner = float(np.abs(seen[:, None] - box_[None]).max(2).min(1).max()) if len(seen) else 0.0
+            apart.append((float(difference), corner))
+    return np.array(apart)
 
 
 def _alike(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, np.ndarray]]) -> float:

@@ -17,6 +17,8 @@ from photovision.core.files import new_folder, write_json
 from photovision.core.preprocess import Preprocess
 from photovision.core.system import cache_folder
 from photovision.core.types import Image
+from photovision.models.adopted import kept
+from photovision.models.checkpoints import is_checkpoint
 from photovision.models.weights import CUTTERS, DETECTORS, Carrier, locate, ready_ledger
 from photovision.runtime.bundle import VERSION
 from photovision.runtime.session import open_session
@@ -80,8 +82,21 @@ def place_of(name: str) -> Path:
 
 
 def bundle_at(model: str | Path) -> Path:
-    """The folder of a model: what was given, or of a ready detector its own where its name was given."""
-    return ready(str(model)) if str(model) in DETECTORS and not Path(model).exists() else Path(model)
+    """The folder of a model: what was given, or of a ready or published detector its own where its name was given.
+
+    Raises:
+        ModelError: a published detector was not fetched yet.
+    """
+    name = str(model)
+    if Path(model).exists():
+        return Path(model)
+    if name in DETECTORS:
+        return ready(name)
+    if not is_checkpoint(name):
+        return Path(model)
+    if not (kept(name) / "bundle.json").is_file():
+        raise ModelError(f"{name} is not ready on this machine: run 'photovision weights get {name}' once")
+    return kept(name)
 
 
 def _make(carrier: Carrier, weights: Path, bundle: Path) -> None:

@@ -9,8 +9,9 @@ from photovision.core.energy import Meter
 from photovision.learn.log import Listener, Progress, Tracker
 from photovision.learn.loop import Setting
 from photovision.models.backbones import Source
+from photovision.models.query_detector import QuerySource
 from photovision.tasks.climb import Options
-from photovision.tasks.detect import Detect
+from photovision.tasks.detect import Detect, DetectByQueries
 from photovision.tasks.material import Material
 from photovision.tasks.work import Work
 
@@ -51,7 +52,8 @@ class Course:
     @property
     def task(self) -> Detect:
         """What is learned."""
-        return Detect(len(self.material.dataset.classes), self.source.preprocess.size)
+        kind = DetectByQueries if isinstance(self.source, QuerySource) else Detect
+        return kind(len(self.material.dataset.classes), self.source.preprocess.size)
 
     def setting(self) -> Setting:
         """For a run of the loop that ends when the budget does."""

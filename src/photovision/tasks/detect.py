@@ -100,6 +100,15 @@ class Detect:
         return {}
 
 
+@dataclass(frozen=True)
+class DetectByQueries(Detect):
+    """The task for networks that match queries to objects; their loss is their own (see `models.query_detector`)."""
+
+    def loss(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> dict[str, torch.Tensor]:
+        """The network's set loss: Hungarian matching, then its terms for classes and boxes."""
+        return {"loss": network(batch["inputs"], batch["targets"])}
+
+
 def _true(rows: Floats, classes: int) -> Detections:
     """The truth of one picture, float32 (M, 5), without filling; what is not judged is so of any class."""
     real, crowds = rows[rows[:, 0] >= 0], rows[rows[:, 0] == UNJUDGED]

@@ -21,7 +21,7 @@ from photovision.data.augment import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.models.backbones import Source
 from photovision.models.export import Decider, Parity, check_parity, export_graph
-from photovision.models.weights import LedgerEntry, ledger
+from photovision.models.weights import LedgerEntry
 from photovision.runtime.bundle import VERSION, Bundle
 from photovision.tasks.card import model_card
 from photovision.tasks.climb import Climb, Reached
@@ -139,7 +139,7 @@ def _info(
 
 def licences(source: Source) -> list[LedgerEntry]:
     """The ledger of a network's parts."""
-    return ledger(source.backbone, source.weights, source.licence)
+    return source.ledger()
 
 
 def write_network(network: nn.Module, source: Source, classes: tuple[str, ...], folder: Path) -> None:

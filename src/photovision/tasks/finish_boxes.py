@@ -19,14 +19,16 @@ from photovision.core.types import Floats
 from photovision.data.augment import load_pixels
 from photovision.learn.loop import Fit
 from photovision.learn.plan import Plan
-from photovision.models.backbones import count_macs, count_parameters
+from photovision.models.backbones import Source, count_macs, count_parameters
 from photovision.models.box_parity import check_boxes
 from photovision.models.detector import BoxDecider, Detector
 from photovision.models.export import Parity, export_graph
-from photovision.models.weights import ledger
+from photovision.models.query_detector import QueryDetector, QuerySource
 from photovision.runtime import detector as runtime
 from photovision.runtime.bundle import VERSION, Bundle
+from photovision.tasks.card import model_card
 from photovision.tasks.course import NAME, Course
+from photovision.tasks.datasheet import datasheet
 from photovision.tasks.detect import Detect
 from photovision.tasks.evaluate_boxes import evaluate_boxes
 from photovision.tasks.rung import Rung
@@ -48,7 +50,7 @@ class Learned:
         plan, done: how it was learned.
     """
 
-    network: Detector
+    network: Detector | QueryDetector
     task: Detect
     predicted: Floats
     truth: np.ndarray
@@ -70,12 +72,11 @@ def write_detector(course: Course, learned: Learned, output: Path) -> None:
     decider = BoxDecider(learned.network, source.preprocess, slope, shift)
     course.tell("export", 0, 3, "writing the graph")
     with new_folder(output) as folder:
-        state = {name: value.detach().cpu().contiguous() for name, value in learned.network.state_dict().items()}
-        with explained(folder):
-            save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        _save(learned.network, source, folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         course.tell("export", 1, 3, "comparing it with the network")
-        parity = check_boxes(decider, folder / "model.onnx", _pictures(course))
+        ranked = isinstance(learned.network, QueryDetector)
+        parity = check_boxes(decider, folder / "model.onnx", _pictures(course), ranked=ranked)
         rung = _rung(course, learned, scores(matches, n_boot=0)[0]["map"])
         calibration = {"slope": slope, "shift": shift}
         info = {**_info(course, learned, rung, parity), "thresholds": best_thresholds(matches).tolist()}
@@ -87,8 +88,19 @@ def write_detector(course: Course, learned: Learned, output: Path) -> None:
         info |= {"energy": course.meter.read().to_json(), "warnings": list(report.warnings)}
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
-        write_text(folder / "README.md", _card(info, report))
+        write_text(folder / "README.md", model_card(info, report.to_json()))
+        write_text(folder / "DATASHEET.md", datasheet(info))
         course.tell("export", 3, 3)
+
+
+def _save(network: Detector | QueryDetector, source: Source, folder: Path) -> None:
+    """The weights; of a network that transformers built also its description, so that training can start from there."""
+    with explained(folder):
+        if isinstance(network, QueryDetector):
+            network.save(folder, source.preprocess)
+            return
+        state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def need_judge() -> None:
@@ -122,6 +134,7 @@ def _info(course: Course, learned: Learned, rung: Rung, parity: Parity) -> dict[
             "weights": source.weights if source.weights in ("none", "hub") else Path(source.weights).name,
             "params": rung.params,
             "macs": rung.macs,
+            **(source.origin() if isinstance(source, QuerySource) else {}),
         },
         "chosen": rung.name,
         "rungs": [rung.to_json()],
@@ -132,7 +145,7 @@ def _info(course: Course, learned: Learned, rung: Rung, parity: Parity) -> dict[
         },
         "data": course.material.describe(),
         "parity": parity.to_json(),
-        "licences": [vars(entry) for entry in ledger(source.backbone, source.weights, source.licence)],
+        "licences": [vars(entry) for entry in source.ledger()],
         "provenance": provenance(),
         "metrics": {},
     }
@@ -158,9 +171,3 @@ def _pictures(course: Course) -> np.ndarray:
     val = course.material.val
     positions = np.linspace(0, len(val) - 1, min(_PARITY_PICTURES, len(val))).astype(int)
     return np.stack([load_pixels(val.samples[i], course.source.preprocess) for i in positions])
-
-
-def _card(info: dict[str, Any], report: Report) -> str:
-    """A model card in short: the Hub's header, what it finds, and how well."""
-    head = "---\nlibrary_name: photovision\npipeline_tag: object-detection\n---\n\n"
-    return head + report.to_markdown() + f"\nInput: {info['preprocess']['size']} pixels, the whole picture.\n"

@@ -26,13 +26,15 @@ from photovision.learn.boxes import BoxFeed, found_in, sizes_of
 from photovision.learn.log import Listener, Progress, Tracker, silent
 from photovision.learn.loop import Fit, Prepare, fit, outputs
 from photovision.learn.plan import Plan
-from photovision.models.backbones import choose
+from photovision.models.backbones import Source, choose
+from photovision.models.checkpoints import is_checkpoint
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.detector import STRIDES, Detector, Lower
 from photovision.models.export import Normalise, export_graph
+from photovision.models.query_detector import QueryDetector, QuerySource, query_source
 from photovision.models.weights import require_commercial
 from photovision.runtime import detector as runtime
-from photovision.runtime.session import open_session
+from photovision.runtime.session import Precision, open_session
 from photovision.tasks.climb import Options
 from photovision.tasks.course import Course
 from photovision.tasks.finish import licences
@@ -45,6 +47,7 @@ _MOST_EPOCHS = 150
 _LEAST_SIDE, _MOST_SIDE = 320, 640
 _SEEN_SIDE = 24.0  # pixels of the input that an object of the smallest class should have
 _IOUS = (0.4, 0.5, 0.6, 0.7)
+_QUERY_IOUS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # queries learn not to repeat each other: 1.0 suppresses nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,7 @@ class Lesson:
         frozen: whether the part leaves out the lower stages, and depthwise kernels stay as they are.
     """
 
-    network: Detector
+    network: Detector | QueryDetector
     part: nn.Module
     prepare: Prepare
     train: BoxFeed
@@ -93,7 +96,7 @@ def run(
     if bare or not any(len(found_in(sample)) for sample in dataset.samples):
         raise DataError(f"training a detector needs boxes around the objects; {bare or 'all'} pictures have none")
     need_judge()
-    wanted = choose(options.backbone or _plain(options), options.weights, options.size, options.allow_download)
+    wanted = _wanted(options)
     if options.commercial:
         require_commercial(licences(wanted))
     accelerator = Accelerator()
@@ -103,7 +106,7 @@ def run(
     material = gather(
         dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
     )
-    size = work.value("size", lambda: input_size(material.train, options.size))
+    size = work.value("size", lambda: size_for(wanted, material.train, options.size))
     source = replace(wanted, preprocess=replace(wanted.preprocess, size=(size[0], size[1]), fit="squash", crop=1.0))
     told = listener if accelerator.is_main_process else silent
     course = Course(options, material, work, source, told, trackers, started, meter)
@@ -118,40 +121,43 @@ def run(
 
 
 def lesson_of(course: Course) -> Lesson:
-    """The network and its feeds: on a CPU the stages above 1/8 learn from pretrained maps, elsewhere all of it."""
+    """The network and its feeds: on a CPU the stages above 1/8 learn from pretrained maps, elsewhere all of it.
+
+    Networks with queries learn whole everywhere.
+    """
     options, source, material = course.options, course.source, course.material
     torch.manual_seed(options.seed)
-    network = Detector(source, len(material.dataset.classes))
+    network = _network(source, material.dataset.classes)
     device = course.work.accelerator.device
-    frozen = device.type == "cpu" and source.weights != "none"
-    session = None
-    if frozen:
+    session, part = None, network
+    frozen = isinstance(network, Detector) and device.type == "cpu" and source.weights != "none"
+    if isinstance(network, Detector) and frozen:
         whole = Lower(network, source.preprocess)
         path = course.work.file(
             "lower.onnx", lambda target: export_graph(whole, source.preprocess.size, ("maps",), target)
         )
-        session = open_session(path)
+        session, part = open_session(path), network.upper
     view = BoxView(Augment(scale=0.3, ratio=1.25, flip=options.flip != "off"))
 
     def feed(data: Dataset) -> BoxFeed:
         return BoxFeed(data.samples, source.preprocess, view, cores(), session)
 
     prepare: Prepare = (lambda maps: maps) if frozen else Normalise(source.preprocess).to(device)
-    part = network.upper if frozen else network
     return Lesson(network, part, prepare, feed(material.train), feed(material.val), frozen)
 
 
 def planned(course: Course, lesson: Lesson) -> Plan:
     """A plan that fits into the budget, by measured steps in both arithmetics; stored, so that a resumed run has it."""
     count, options = len(lesson.train.targets), course.options
-    scratch = course.source.weights == "none"
     batch_size = 16 if count >= 100 else 8 if count >= 16 else 4
-    base = Plan(1, batch_size, lr=2e-3, layer_decay=1.0 if scratch else 0.6, ema=0.99, clip=5.0, train_norm=scratch)
+    base = _recipe(course.source, batch_size)
+    # In bf16 a corner of a query's box would be rounded to a 256th of the picture.
+    kinds: tuple[Precision, ...] = ("f32",) if isinstance(course.source, QuerySource) else ("f32", "bf16")
     steps = -(-count // batch_size)
 
     def decide() -> dict[str, Any]:
         with lesson.quickly():
-            times = {kind: _pace(course, lesson, replace(base, precision=kind)) for kind in ("f32", "bf16")}
+            times = {kind: _pace(course, lesson, replace(base, precision=kind)) for kind in kinds}
         precision = min(times, key=lambda kind: times[kind])
         fitting = int(max(course.spendable, 1.0) / (1.1 * steps * times[precision]))
         return {"epochs": options.epochs or min(max(fitting, 1), _MOST_EPOCHS), "precision": precision}
@@ -166,6 +172,17 @@ def planned(course: Course, lesson: Lesson) -> Plan:
         shortened=tuple((a, b) for a, b in options.decisions.get("shortened", ())),
         seed=options.seed,
     )
+
+
+def _recipe(source: Source, batch_size: int) -> Plan:
+    """Rates as their authors have them: attention wants small ones, and backbones that know pictures smaller ones."""
+    scratch = source.weights == "none"
+    if isinstance(source, QuerySource):
+        lr, decay = (4e-4, 1.0) if scratch else (2e-4, 0.1)
+        rest: dict[str, Any] = {"weight_decay": 1e-4, "clip": 0.1}
+    else:
+        lr, decay, rest = 2e-3, 1.0 if scratch else 0.6, {"clip": 5.0}
+    return Plan(1, batch_size, lr=lr, layer_decay=decay, ema=0.99, train_norm=scratch, **rest)
 
 
 def _pace(course: Course, lesson: Lesson, plan: Plan) -> float:
@@ -195,13 +212,26 @@ def finish(course: Course, lesson: Lesson, plan: Plan, done: Fit, output: Path) 
     raw = outputs(lesson.part, lesson.val, lesson.prepare, course.work.accelerator, 16)
     predicted: Floats = course.task.decode(raw)
     lesson.network.cpu().eval()
-    tasks = [replace(course.task, iou=iou) for iou in _IOUS]
+    ious = _IOUS if isinstance(lesson.network, Detector) else _QUERY_IOUS
+    tasks = [replace(course.task, iou=iou) for iou in ious]
     found = [task.score(predicted, lesson.val.targets).value for task in tasks]
     task = tasks[int(np.argmax(found))]
     if course.work.accelerator.is_main_process:
         learned = Learned(lesson.network, task, predicted, lesson.val.targets, plan, done)
         write_detector(course, learned, output)
     course.work.accelerator.wait_for_everyone()
+
+
+def size_for(source: Source, train: Dataset, asked: int | None) -> list[int]:
+    """[H, W] of the network's input: of a pretrained one with queries what it was trained at, else by the pictures."""
+    if not isinstance(source, QuerySource):
+        return input_size(train, asked)
+    keep = asked is None and source.weights != "none"
+    sides = list(source.preprocess.size) if keep else input_size(train, asked)
+    if source.found.family.square:
+        sides = [max(sides)] * 2
+    block = source.found.block
+    return [max(block, block * round(side / block)) for side in sides]
 
 
 def input_size(train: Dataset, asked: int | None) -> list[int]:
@@ -222,6 +252,18 @@ def input_size(train: Dataset, asked: int | None) -> list[int]:
     largest = min(max(_SEEN_SIDE / max(smallest, 1e-6), _LEAST_SIDE), _MOST_SIDE, max(float(np.median(longest)), 64.0))
     sides = np.median(sizes / longest[:, None], axis=0) * (asked or largest)
     return [max(STRIDES[-1], STRIDES[-1] * math.ceil(side / STRIDES[-1] - 0.25)) for side in sides.tolist()]
+
+
+def _wanted(options: Options) -> Source:
+    if is_checkpoint(options.backbone):
+        return query_source(str(options.backbone), options.weights, options.allow_download)
+    return choose(options.backbone or _plain(options), options.weights, options.size, options.allow_download)
+
+
+def _network(source: Source, classes: tuple[str, ...]) -> Detector | QueryDetector:
+    if isinstance(source, QuerySource):
+        return QueryDetector(source.found, source.preprocess.size, classes)
+    return Detector(source, len(classes))
 
 
 def _plain(options: Options) -> Literal["resnet18"] | None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 
 Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")]
+Backbone = Annotated[
+    str | None,
+    typer.Option(help="A timm architecture; for boxes also dfine-s, rf-detr-nano and the like, or a folder of one."),
+]
 Flip = Annotated[
     Literal["auto", "on", "off"], typer.Option(help="Learn from mirrored views: auto (measured), on, off.")
 ]
@@ -46,7 +50,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
     minutes: Annotated[float, typer.Option(help="Wall time for everything.")] = 5.0,
-    backbone: Annotated[str | None, typer.Option(help="A timm architecture; default: what fits.")] = None,
+    backbone: Backbone = None,
     weights: Weights = "auto",
     size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the last rung; default: what the time allows.")] = None,

