@@ -116,8 +116,12 @@ def routes(state: State) -> APIRouter:
 
     @router.post("/look")
     def look(source: Source) -> dict[str, Any]:
-        """The first frame, to draw lines and zones on."""
-        return first_frame(opened(state, source))
+        """The first frame, to draw lines and zones on; `{"error": reason}` where there is none: cameras come and go."""
+        place = opened(state, source)
+        try:
+            return first_frame(place)
+        except DataError as error:
+            return {"error": str(error)}
 
     @router.post("/start")
     def start(wanted: Wanted) -> dict[str, int]:

@@ -1,14 +1,17 @@
 // The page: which view is shown, its shortcuts, the theme. A view is a module views/NAME.js that exports
 // `async function show(root, state)` and may give back a function that cleans up when the view is left.
 //
-// state.overview   {folder, models: [{name, ...}], data: [{name}]} as /api/recognise/overview gives it
+// state.overview   {folder, models: [{name, task, ...}], data: [{name, task}]} as /api/recognise/overview gives it
 // state.model      name of the chosen model, kept between views; null where there is none
+// state.cutting    {file, name, url} of the picture that "Cut out" should open next, or null
 // state.params     URLSearchParams of the address, as in #/browse?data=flowers
 // state.keys       {key: [what it does, function]}: the view's own shortcuts, which go before the page's
 // state.reload()   asks for the overview again, after a training
 // state.go(view, params)   goes to another view
 import { api, attempt, el, fill, say } from "./dom.js";
 import { show as recognise } from "./views/recognise.js";
+import { show as live } from "./views/live.js";
+import { show as cutout } from "./views/cutout.js";
 import { show as browse } from "./views/browse.js";
 import { show as train } from "./views/train.js";
 import { show as reports } from "./views/reports.js";
@@ -16,6 +19,8 @@ import { show as compare } from "./views/compare.js";
 
 const VIEWS = {
   recognise: { title: "Recognise", key: "r", show: recognise },
+  live: { title: "Live", key: "l", show: live },
+  cutout: { title: "Cut out", key: "s", show: cutout },
   browse: { title: "Browse", key: "b", show: browse },
   train: { title: "Train", key: "t", show: train },
   reports: { title: "Reports", key: "e", show: reports },
@@ -25,6 +30,7 @@ const main = document.getElementById("main");
 const state = {
   overview: { folder: null, models: [], data: [] },
   model: null,
+  cutting: null,
   params: new URLSearchParams(),
   keys: {},
   async reload() {

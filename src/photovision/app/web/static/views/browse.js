@@ -6,6 +6,7 @@ import { drawStage, follow } from "./job.js";
 import { chooseClass } from "./typeahead.js";
 import { Viewer } from "./viewer.js";
 
+const EDITING = "Boxes and masks are looked at here, not edited: correct them in Label Studio or CVAT, whose files ‘photovision convert’ writes and reads. Labels are corrected here where the data give each picture a class.";
 const DECIDED = { label: "corrected", "leave out": "left out", right: "found right" };
 
 export async function show(root, state) {
@@ -19,7 +20,7 @@ export async function show(root, state) {
 
 function nothing(state) {
   const where = state.overview.folder ? `No pictures with labels were found in ${state.overview.folder}.` : "This page was opened without a folder.";
-  return el("p", { class: "lead" }, `${where} Start it with a folder that holds one folder for each class, or a table: photovision ui FOLDER`);
+  return el("p", { class: "lead" }, `${where} Start it with a folder that holds one folder for each class, a table, or pictures with boxes or masks (COCO, YOLO, VOC, Label Studio, CVAT): photovision ui FOLDER`);
 }
 
 class Browse {
@@ -38,6 +39,8 @@ class Browse {
 
   async start() {
     this.summary = await api("/api/browse/summary", { query: { data: this.name } });
+    this.editable = this.summary.task === "classify";
+    this.drawn = true;
     this.keys = new ClassKeys(this.name, this.summary.classes.map((one) => one.name));
     this.decisions = new Decisions(this.name, (i, decision) => this.decided(i, decision));
     this.grid = new Grid({
@@ -53,13 +56,16 @@ class Browse {
       state: this.state,
       at: (index) => this.grid.reach(index),
       large: (row) => this.address("large", row),
+      layer: (row) => this.address("layer", row),
+      colours: this.editable ? null : Object.fromEntries(this.summary.classes.map(({ name }, place) => [name, this.summary.colours[place]])),
       total: () => this.grid.total,
       key: (event, index) => this.key(event, index),
       controls: (row) => this.controls(row),
       moved: (index) => this.grid.mark(index),
       closed: () => this.grid.element.focus({ preventScroll: true }),
     });
-    this.state.keys = { u: ["Undo the last decision", () => this.undo()], y: ["Redo it", () => this.redo()], g: ["To the grid", () => this.grid.element.focus()] };
+    const grid = { g: ["To the grid", () => this.grid.element.focus()] };
+    this.state.keys = this.editable ? { u: ["Undo the last decision", () => this.undo()], y: ["Redo it", () => this.redo()], ...grid } : { d: ["Boxes and masks on or off", () => this.showDrawn(!this.drawn)], ...grid };
     this.drawFrame();
     this.drawFilters();
     this.drawKinds();
@@ -83,6 +89,7 @@ class Browse {
       this.examined,
       el("div", { class: "sticky" }, this.kinds, this.filters, el("div", { class: "line" }, this.total, this.undoing)),
       this.empty,
+      !this.editable && el("p", { class: "note" }, EDITING),
       this.grid.element,
       this.keybar,
       this.viewer.element,
@@ -99,7 +106,16 @@ class Browse {
   }
 
   address(what, row) {
-    return `/api/browse/${what}?${new URLSearchParams({ data: this.name, i: row.i, v: this.summary.version })}`;
+    const drawn = what === "thumbnail" && !this.editable && this.drawn ? { drawn: 1 } : {};
+    return `/api/browse/${what}?${new URLSearchParams({ data: this.name, i: row.i, v: this.summary.version, ...drawn })}`;
+  }
+
+  /** Boxes and masks on the small pictures, or the bare pictures. */
+  showDrawn(drawn) {
+    this.drawn = drawn;
+    this.drawUndo();
+    this.grid.draw();
+    say(drawn ? "Boxes and masks are shown" : "Boxes and masks are hidden");
   }
 
   async renew() {
@@ -127,7 +143,7 @@ class Browse {
   caption(row) {
     const now = labelOf(row);
     const wanted = row.suggested && !row.decision ? `${row.suggested}? not ${row.label.join(", ")}` : null;
-    const text = wanted ?? (now === null ? "left out" : now.join(", ") || "no class");
+    const text = this.editable ? wanted ?? (now === null ? "left out" : now.join(", ") || "no class") : what(row);
     const note = row.decision ? DECIDED[row.decision.decision] : row.marks.length ? this.summary.kinds[row.marks[0]] : "";
     return { text, note, kind: row.decision ? "decided" : row.marks.length ? "marked" : "" };
   }
@@ -190,14 +206,14 @@ class Browse {
     } else {
       parts.push(el("p", { class: "note" }, this.verdict(examined), mine && job.state === "failed" ? ` The last check failed: ${job.error}` : ""));
       const run = (labels, text) => el("button", { type: "button", class: "button", disabled: busy, onclick: () => this.check(labels) }, text);
-      parts.push(el("div", { class: "bar" }, run(false, examined.when ? "Look again" : "Look for problems"), run(true, "Look for wrong labels, too (2 minutes)")));
+      parts.push(el("div", { class: "bar" }, run(false, examined.when ? "Look again" : "Look for problems"), this.editable && run(true, "Look for wrong labels, too (2 minutes)")));
     }
     if (out) parts.push(el("details", {}, el("summary", {}, `${count(out, "file")} of the data left out`), el("ul", { class: "note" }, problems.map((one) => el("li", {}, `${one.id}: ${one.message}`)))));
     fill(this.examined, parts);
   }
 
   verdict(examined) {
-    if (!examined.when) return "Nobody has looked for problems yet: files that cannot be read, copies, wrong labels.";
+    if (!examined.when) return `Nobody has looked for problems yet: files that cannot be read, copies, ${this.editable ? "wrong labels" : "boxes outside their picture, without area, there twice or missing"}.`;
     const when = new Date(examined.when * 1000).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
     const what = examined.pictures ? `${count(examined.pictures, "picture")} should be looked at; they come first.` : "Nothing to look at was found.";
     return `Checked ${when}${examined.labels ? ", labels too" : ""}. ${what}${examined.current ? "" : " The folder has changed since."}`;
@@ -213,6 +229,7 @@ class Browse {
   // Decisions
 
   key(event, index) {
+    if (!this.editable) return false;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") return event.shiftKey ? this.redo() : this.undo(), true;
     if (event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return false;
     if (event.key === "u") return this.undo(), true;
@@ -290,13 +307,18 @@ class Browse {
   }
 
   drawUndo() {
+    if (!this.editable) {
+      const box = el("input", { type: "checkbox", checked: this.drawn, onchange: () => this.showDrawn(box.checked) });
+      return fill(this.undoing, el("label", { class: "note tick", title: "Boxes and masks (d)" }, box, " Boxes and masks"));
+    }
     const button = (text, key, able, act) => el("button", { type: "button", class: "quiet", disabled: !able, title: `${text} (${key})`, onclick: act }, text);
-    fill(this.undoing, button("Undo", "u", this.decisions.canUndo, () => this.undo()), button("Redo", "y", this.decisions.canRedo, () => this.redo()));
+    return fill(this.undoing, button("Undo", "u", this.decisions.canUndo, () => this.undo()), button("Redo", "y", this.decisions.canRedo, () => this.redo()));
   }
 
   // The keys, shown
 
   controls(row) {
+    if (!this.editable) return [el("p", { class: "note" }, EDITING)];
     const index = this.viewer.index;
     const chip = (key, text, act, pressed = false) => el("button", { type: "button", class: "chip", "aria-pressed": String(pressed), onclick: act }, el("kbd", {}, key), " ", text);
     const now = labelOf(row) ?? [];
@@ -310,9 +332,10 @@ class Browse {
   }
 
   drawKeys() {
+    if (!this.editable) return fill(this.keybar, el("span", {}, el("kbd", {}, "Enter"), " open"), el("span", {}, el("kbd", {}, "d"), " boxes and masks"));
     const hint = (key, text) => el("span", {}, el("kbd", {}, key), " ", text);
     const most = 12, pairs = this.keys.pairs;
-    fill(
+    return fill(
       this.keybar,
       pairs.slice(0, most).map(([key, name]) => hint(key, name)),
       pairs.length > most && el("span", {}, "…"),
@@ -321,4 +344,10 @@ class Browse {
       hint("Enter", "open"),
     );
   }
+}
+
+/** "19 RBC, 1 WBC", or the classes of the pixels. */
+function what(row) {
+  if (!row.objects) return row.label.join(", ") || "nothing drawn";
+  return Object.entries(row.objects).map(([name, many]) => `${count(many)} ${name}`).join(", ") || "no object";
 }

@@ -1,9 +1,13 @@
 // The camera, opened by a click only: a live answer below the picture, and a button that keeps a picture.
-import { api, el, fill, percent } from "../dom.js";
+import { api, el, fill } from "../dom.js";
+import { visible } from "./found.js";
+import { kindOf } from "./kinds.js";
+import { Boxes, Layer } from "./overlay.js";
 
 const PAUSE = 300; // milliseconds between two live answers
 
-export async function openCamera(place, kept, keep, closed) {
+/** model() gives the chosen one, keep(file) takes a picture, closed() is told of the end. */
+export async function openCamera(place, kept, model, keep, closed) {
   if (!navigator.mediaDevices?.getUserMedia) throw new Error("This browser gives pages no camera here: open the page at 127.0.0.1.");
   let stream;
   try {
@@ -15,6 +19,9 @@ export async function openCamera(place, kept, keep, closed) {
   video.muted = true;
   video.srcObject = stream;
   const live = el("p", { class: "live-answer" }, "…");
+  const boxes = new Boxes(), layer = new Layer();
+  const screen = el("div", { class: "screen" }, video, layer.element, boxes.element);
+  video.addEventListener("loadedmetadata", () => screen.style.setProperty("--ratio", video.videoWidth / video.videoHeight));
   const ended = new AbortController();
   const close = () => {
     ended.abort();
@@ -34,19 +41,25 @@ export async function openCamera(place, kept, keep, closed) {
   };
   const shutter = el("button", { type: "button", class: "button primary", onclick: take }, "Keep this picture");
   const end = el("button", { type: "button", class: "button", onclick: close }, "Close the camera");
-  fill(place, el("section", { class: "camera sheet", "aria-label": "Camera" }, video, el("div", { class: "camera-side" }, live, el("div", { class: "bar" }, shutter, end))));
+  fill(place, el("section", { class: "camera sheet", "aria-label": "Camera" }, screen, el("div", { class: "camera-side" }, live, el("div", { class: "bar" }, shutter, end))));
   shutter.focus();
-  watch(video, frame, live, kept, ended.signal);
+  watch({ video, frame, live, boxes, layer, kept, model }, ended.signal);
   return { close };
 }
 
-async function watch(video, frame, live, kept, signal) {
+async function watch({ video, frame, live, boxes, layer, kept, model }, signal) {
   while (!signal.aborted) {
     await new Promise((done) => setTimeout(done, PAUSE));
     if (signal.aborted || !video.videoWidth || document.hidden) continue;
     try {
-      const answer = await api("/api/recognise/answer", { query: { model: kept.model }, body: await frame(), signal });
-      fill(live, el("strong", {}, answer.known === false ? "unknown" : answer.labels.join(", ") || "no class"), answer.known === false ? ` most like ${answer.best}` : ` ${percent(answer.prob, 0)}`);
+      const chosen = model();
+      const answer = await api("/api/recognise/answer", { query: { model: chosen.name }, body: await frame(), signal });
+      if (chosen !== model()) continue;
+      if (answer.error) throw new Error(answer.error);
+      fill(live, kindOf(chosen).brief(answer, kept, chosen).flatMap((part) => (part ? [part, " "] : [])));
+      boxes.show(answer.size ?? [1, 1], answer.boxes ? visible(answer, kept, chosen) : [], chosen.colours);
+      layer.element.hidden = !answer.layer;
+      if (answer.layer) await layer.show(answer.layer, chosen.colours, [chosen.classes.indexOf("background")]);
     } catch (error) {
       if (error.name !== "AbortError") live.textContent = error.message;
     }

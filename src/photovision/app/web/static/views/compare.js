@@ -1,5 +1,7 @@
 // Compare: two models on one data set or on dropped pictures; the pictures that they call by different names.
 import { api, attempt, count, el, fill, metric, percent, say } from "../dom.js";
+import { tally, visible } from "./found.js";
+import { Boxes, makeStage } from "./overlay.js";
 
 const DROPPED = "";
 const PAGE = 60;
@@ -8,7 +10,8 @@ const SHOW = { all: "All", a: "Only A right", b: "Only B right", neither: "Both 
 const kept = { a: null, b: null, data: null, job: null, result: null, only: "all", pictures: [] };
 
 export async function show(root, state) {
-  const models = state.overview.models.filter((model) => !model.error).map((model) => model.name);
+  // Classifiers are held against each other on data, detectors side by side on pictures; the others not yet.
+  const models = state.overview.models.filter(({ error, task }) => !error && task !== "segment").map(({ name }) => name);
   if (models.length < 2) return tooFew(root, state, models.length);
   const view = new View(root, state, models);
   view.draw();
@@ -31,15 +34,17 @@ class View {
   }
 
   draw() {
-    const data = this.state.overview.data.map(({ name }) => name);
-    if (!this.models.includes(kept.a)) kept.a = this.models[0];
-    if (!this.models.includes(kept.b) || kept.b === kept.a) kept.b = this.models.find((name) => name !== kept.a);
+    const data = this.state.overview.data.filter(({ task }) => task === "classify").map(({ name }) => name);
+    const pair = this.models.find((name) => this.models.some((other) => other !== name && this.task(other) === this.task(name))) ?? this.models[0];
+    if (!this.models.includes(kept.a)) kept.a = pair;
+    if (!this.models.includes(kept.b) || kept.b === kept.a) kept.b = this.models.find((name) => name !== kept.a && this.task(name) === this.task(kept.a)) ?? this.models.find((name) => name !== kept.a);
     if (kept.data === null || (kept.data && !data.includes(kept.data))) kept.data = data[0] ?? DROPPED;
     const choice = (name, text, options) => {
       const select = el("select", { onchange: () => this.choose(name, select.value) }, options.map(([value, told]) => el("option", { value, selected: value === kept[name] }, told)));
       return el("label", { class: "field" }, text, select);
     };
     const named = this.models.map((name) => [name, name]);
+    this.dataField = choice("data", "Pictures", [...data.map((name) => [name, name]), [DROPPED, "pictures that I drop here"]]);
     this.button = el("button", { type: "button", class: "button primary", onclick: () => this.start() }, "Compare");
     const files = el("input", { type: "file", multiple: true, accept: "image/*", hidden: true, onchange: () => this.add([...files.files]) });
     this.pick = el("button", { type: "button", class: "button", onclick: () => files.click() }, "Choose pictures");
@@ -48,7 +53,7 @@ class View {
       this.root,
       el("h1", {}, "Which of two models is better?"),
       el("p", { class: "lead" }, "Both answer the same pictures. Where they disagree, look yourself."),
-      el("div", { class: "bar compare-bar" }, choice("a", "Model A", named), choice("b", "Model B", named), choice("data", "Pictures", [...data.map((name) => [name, name]), [DROPPED, "pictures that I drop here"]]), this.button, this.pick, files),
+      el("div", { class: "bar compare-bar" }, choice("a", "Model A", named), choice("b", "Model B", named), this.dataField, this.button, this.pick, files),
       this.found,
     );
     this.state.keys = {
@@ -58,7 +63,8 @@ class View {
     };
     this.listen();
     this.fit();
-    if (kept.result) this.drawResult();
+    if (kept.result && !this.boxes) this.drawResult();
+    else if (this.boxes && kept.pictures.length) this.answer();
   }
 
   listen() {
@@ -75,14 +81,28 @@ class View {
     kept.result = null;
     fill(this.found);
     this.fit();
-    if (kept.data === DROPPED && kept.pictures.length) this.answerDropped();
+    if (kept.pictures.length && !this.pick.hidden) this.answer();
+  }
+
+  task(name) {
+    return this.state.overview.models.find((model) => model.name === name)?.task;
+  }
+
+  /** Detectors are shown side by side: nothing is measured. */
+  get boxes() {
+    return this.task(kept.a) === "detect" && this.task(kept.b) === "detect";
   }
 
   fit() {
-    this.button.hidden = kept.data === DROPPED;
-    this.pick.hidden = kept.data !== DROPPED;
+    const mixed = this.task(kept.a) !== this.task(kept.b);
+    this.dataField.hidden = mixed || this.boxes;
+    this.button.hidden = mixed || this.boxes || kept.data === DROPPED;
+    this.pick.hidden = mixed || !(this.boxes || kept.data === DROPPED);
     this.button.disabled = kept.a === kept.b;
+    if (mixed) return fill(this.found, el("p", { class: "drop-hint" }, "One of these tells classes and the other one tells what is where: choose two of a kind."));
+    if (this.boxes && !kept.pictures.length) return fill(this.found, el("p", { class: "drop-hint" }, "Drop pictures anywhere on this page to see both detectors side by side. Which one is better on data with boxes is measured by ", el("code", {}, "photovision evaluate"), ": comparing on data is for classifiers."));
     if (kept.data === DROPPED && !kept.pictures.length) fill(this.found, el("p", { class: "drop-hint" }, "Drop pictures anywhere on this page. Both models answer them; nobody knows the truth of them but you."));
+    return undefined;
   }
 
   async start() {
@@ -117,12 +137,49 @@ class View {
   }
 
   async add(files) {
-    kept.data = DROPPED;
+    if (!this.boxes) kept.data = DROPPED;
     const select = this.root.querySelectorAll(".compare-bar select")[2];
-    select.value = DROPPED;
+    select.value = kept.data;
     kept.pictures.push(...files.map((file) => ({ file, id: file.name, url: URL.createObjectURL(file) })));
     this.fit();
-    await this.answerDropped();
+    await this.answer();
+  }
+
+  answer() {
+    if (this.task(kept.a) !== this.task(kept.b)) return this.fit();
+    return this.boxes ? this.boxesDropped() : this.answerDropped();
+  }
+
+  /** Both detectors on each dropped picture. */
+  async boxesDropped() {
+    const list = el("ul", { class: "pairs" });
+    fill(this.found, el("p", { class: "letters note" }, el("b", { class: "letter a" }, "A"), kept.a, el("b", { class: "letter b" }, "B"), kept.b), list);
+    const [a, b] = [kept.a, kept.b];
+    for (const picture of kept.pictures) {
+      const ask = (model) => api("/api/recognise/answer", { query: { model }, body: picture.file, signal: this.ended.signal });
+      try {
+        const answers = await Promise.all([ask(a), ask(b)]);
+        if (a !== kept.a || b !== kept.b) return;
+        list.append(this.pair(picture, answers));
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        list.append(el("li", {}, el("p", { class: "reason" }, `${picture.id}: ${error.message}`)));
+      }
+    }
+    say("Both detectors have looked");
+  }
+
+  pair(picture, answers) {
+    const side = (answer, place) => {
+      const model = this.state.overview.models.find(({ name }) => name === [kept.a, kept.b][place]);
+      const letter = el("b", { class: `letter ${"ab"[place]}` }, "AB"[place]);
+      if (answer.error) return el("figure", {}, el("figcaption", {}, letter, el("span", { class: "reason" }, answer.error)));
+      const shown = visible(answer, {}, model), boxes = new Boxes({ lit: (index) => boxes.light(index) });
+      const { stage } = makeStage({ url: picture.url, name: `${picture.id}, ${model.name}`, id: null }, boxes.element);
+      boxes.show(answer.size, shown, model.colours);
+      return el("figure", {}, stage, el("figcaption", {}, letter, el("span", {}, tally(shown).map(([name, many]) => `${count(many)} ${name}`).join(", ") || "nothing found")));
+    };
+    return el("li", {}, el("h2", {}, picture.id), el("div", { class: "two" }, answers.map(side)));
   }
 
   /** Dropped pictures have no truth: only the answers are held against each other. */

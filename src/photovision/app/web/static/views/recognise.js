@@ -1,14 +1,12 @@
 // Recognise: pictures in by drop, paste, choice or camera; answers out, a list and one of them large.
-import { api, attempt, count, el, fill, metric, percent, say } from "../dom.js";
-import { Large } from "./answer.js";
+import { api, attempt, count, el, fill, metric, say } from "../dom.js";
 import { openCamera } from "./camera.js";
+import { kindOf } from "./kinds.js";
+import { save } from "./overlay.js";
 
 const AT_ONCE = 2;
 // Pictures stay while other views are visited; nothing of them outlives the page.
-const kept = { items: [], selected: null, order: "given", only: "all", opacity: 0.6, model: null, next: 1 };
-
-const ORDERS = { given: "as given", unsure: "least sure first", answer: "by answer", name: "by file name" };
-const FILTERS = { all: "All", sure: "Sure", unsure: "Unsure", unknown: "Unknown", broken: "Unreadable" };
+const kept = { items: [], selected: null, order: "given", only: "all", opacity: 0.6, least: null, names: null, model: null, next: 1 };
 
 export async function show(root, state) {
   if (!state.overview.models.length) return nothing(root, state);
@@ -21,9 +19,9 @@ function nothing(root, state) {
   fill(
     root,
     el("h1", {}, "There is no model here yet"),
-    el("p", { class: "lead" }, "A model is a folder that a training wrote. Train one from a folder of pictures, one folder a class."),
+    el("p", { class: "lead" }, "A model is a folder that a training wrote. Train one from a folder of pictures, one folder a class, or with boxes or masks."),
     el("p", {}, el("button", { type: "button", class: "button primary", onclick: () => state.go("train") }, "Train a model")),
-    el("p", { class: "note" }, "Or start this page with one: ", el("code", {}, "photovision ui --model MODEL")),
+    el("p", { class: "note" }, "Or start this page with one: ", el("code", {}, "photovision ui --model MODEL"), ". A detector of 80 everyday things comes with ", el("code", {}, "photovision weights get yolov4-tiny"), "."),
   );
 }
 
@@ -39,12 +37,12 @@ class View {
 
   draw() {
     this.model = el("select", { id: "model", onchange: () => this.choose(this.model.value) });
-    fill(this.model, this.state.overview.models.map(({ name, error }) => el("option", { value: name, disabled: Boolean(error) }, name)));
+    fill(this.model, this.state.overview.models.map(({ name, error, ready }) => el("option", { value: name, disabled: Boolean(error) }, ready ? `${name}, ready to use` : name)));
     this.facts = el("p", { class: "note facts" });
     this.list = el("ul", { class: "rows", role: "listbox", tabindex: "0", "aria-label": "Pictures" });
     this.tools = el("div", { class: "bar tools-bar" });
-    this.large = new Large(kept, this.state);
-    this.results = el("div", { class: "results" }, el("section", { class: "index", "aria-label": "All pictures" }, this.tools, this.list), this.large.element);
+    this.large = null;
+    this.results = el("div", { class: "results" }, el("section", { class: "index", "aria-label": "All pictures" }, this.tools, this.list));
     fill(
       this.root,
       el(
@@ -56,7 +54,6 @@ class View {
       this.entrance(),
       this.results,
     );
-    this.drawTools();
     this.listen();
     this.choose(this.state.model);
   }
@@ -88,7 +85,7 @@ class View {
       k: ["Use the camera", this.photograph],
       ArrowDown: ["Next picture", () => this.step(1)],
       ArrowUp: ["Picture before", () => this.step(-1)],
-      h: ["Heatmap on or off", () => this.large.toggle()],
+      h: ["Heatmap, boxes or masks on or off", () => this.large.toggle()],
       x: ["Remove this picture", () => this.remove(kept.selected)],
     };
     return el("div", {}, this.drop, this.cameraPlace);
@@ -120,8 +117,18 @@ class View {
     const model = this.state.overview.models.find((one) => one.name === name) ?? this.state.overview.models[0];
     this.state.model = this.model.value = model.name;
     fill(this.facts, ...described(model));
+    this.chosen = model;
+    this.kind = kindOf(model);
+    this.large?.leave();
+    this.large?.element.remove();
+    this.large = this.kind.large(kept, this.state, () => this.refilter());
+    this.results.append(this.large.element);
+    if (!(kept.order in this.kind.orders)) kept.order = "given";
+    if (!(kept.only in this.kind.filters)) kept.only = "all";
+    this.drawTools();
     if (kept.model !== model.name) {
       kept.model = model.name;
+      kept.least = null;
       for (const item of kept.items) Object.assign(item, { answer: null, error: null, asked: false, why: new Map() });
     }
     this.rows.clear();
@@ -137,6 +144,12 @@ class View {
     if (fresh.length === 1) kept.selected = fresh[0];
     this.refresh();
     this.work();
+  }
+
+  /** The slider of confidence was moved: what is said of every picture changes. */
+  refilter() {
+    this.rows.clear();
+    this.refresh();
   }
 
   remove(item) {
@@ -183,19 +196,28 @@ class View {
     if (this.ended.signal.aborted || !kept.items.includes(item)) return;
     if (item === kept.selected) {
       this.large.show(item);
-      say(item.error ?? `${item.name}: ${item.answer.label}, ${item.answer.sure}`);
+      say(item.error ?? `${item.name}: ${this.spoken(item)}`);
     }
     this.rows.get(item)?.replaceWith(this.row(item));
     clearTimeout(this.soon);
     // Thousands of rows are put in order anew only where an answer can move them.
-    const moves = kept.only !== "all" || kept.order === "unsure" || kept.order === "answer";
+    const moves = kept.only !== "all" || kept.order in this.kind.by;
     this.soon = setTimeout(() => (moves ? this.refresh() : this.countAll()), 150);
   }
 
+  spoken(item) {
+    return this.kind.spoken(item.answer, kept, this.chosen);
+  }
+
+  /** Which filter an item falls under; undefined while it waits for its answer. */
+  sort(item) {
+    return item.error ? "broken" : item.answer ? this.kind.kind(item, kept, this.chosen) : undefined;
+  }
+
   shown() {
-    const fits = (item) => kept.only === "all" || kind(item) === kept.only;
-    const found = kept.items.filter((item) => fits(item));
-    const by = { unsure: (item) => sureness(item), answer: (item) => item.answer?.label ?? "~", name: (item) => item.name }[kept.order];
+    const found = kept.items.filter((item) => kept.only === "all" || this.sort(item) === kept.only);
+    const rule = { name: (item) => item.name, ...this.kind.by }[kept.order];
+    const by = rule && ((item) => rule(item, kept, this.chosen));
     return by ? found.sort((a, b) => (by(a) < by(b) ? -1 : by(a) > by(b) ? 1 : 0)) : found;
   }
 
@@ -215,20 +237,20 @@ class View {
       kept.only = name;
       this.refresh();
     };
-    const filters = Object.entries(FILTERS).map(([name, text]) => el("button", { type: "button", dataset: { only: name }, onclick: () => choose(name) }, `${text} `, el("span", { class: "number" })));
-    const order = el("select", { onchange: () => ((kept.order = order.value), this.refresh()) }, Object.entries(ORDERS).map(([name, text]) => el("option", { value: name, selected: name === kept.order }, text)));
+    const filters = Object.entries(this.kind.filters).map(([name, text]) => el("button", { type: "button", dataset: { only: name }, onclick: () => choose(name) }, `${text} `, el("span", { class: "number" })));
+    const order = el("select", { onchange: () => ((kept.order = order.value), this.refresh()) }, Object.entries(this.kind.orders).map(([name, text]) => el("option", { value: name, selected: name === kept.order }, text)));
     fill(
       this.tools,
       el("div", { class: "choices", role: "group", "aria-label": "Show" }, filters),
       el("label", { class: "field" }, el("span", { class: "unseen" }, "Order"), order),
-      el("button", { type: "button", class: "quiet", onclick: () => save(this.shown()) }, "Save as CSV"),
+      el("button", { type: "button", class: "quiet", onclick: () => this.saveTable() }, "Save as CSV"),
       el("button", { type: "button", class: "quiet", onclick: () => this.clear() }, "Remove all"),
     );
   }
 
   countAll() {
     const counts = { all: kept.items.length };
-    for (const item of kept.items) counts[kind(item)] = (counts[kind(item)] ?? 0) + 1;
+    for (const item of kept.items) counts[this.sort(item)] = (counts[this.sort(item)] ?? 0) + 1;
     for (const button of this.tools.querySelectorAll("[data-only]")) {
       const { only } = button.dataset;
       button.hidden = !counts[only] && only !== kept.only && only !== "all";
@@ -239,10 +261,10 @@ class View {
 
   row(item) {
     const { answer, error } = item;
-    const words = error ? [el("span", { class: "reason" }, error.replace(/^the picture: /, ""))] : answer ? brief(answer) : [el("span", { class: "note" }, "…")];
+    const words = error ? [el("span", { class: "reason" }, error.replace(/^the picture: /, ""))] : answer ? this.kind.brief(answer, kept, this.chosen) : [el("span", { class: "note" }, "…")];
     const row = el(
       "li",
-      { role: "option", id: `picture-${item.id}`, "aria-selected": String(item === kept.selected), class: kind(item) ?? "waiting" },
+      { role: "option", id: `picture-${item.id}`, "aria-selected": String(item === kept.selected), class: this.sort(item) ?? "waiting" },
       thumbnail(item),
       el("div", { class: "row-words" }, el("div", { class: "row-answer" }, words), el("div", { class: "note file" }, item.name)),
     );
@@ -258,7 +280,7 @@ class View {
     else this.list.removeAttribute("aria-activedescendant");
     if (moved && row) row.scrollIntoView({ block: "nearest" });
     this.large.show(kept.selected);
-    if (moved && item?.answer) say(`${item.name}: ${item.answer.label}, ${item.answer.sure}`);
+    if (moved && item?.answer) say(`${item.name}: ${this.spoken(item)}`);
   }
 
   step(by) {
@@ -268,9 +290,15 @@ class View {
     this.select(shown[Math.min(Math.max(place + by, 0), shown.length - 1)]);
   }
 
+  saveTable() {
+    const cell = (value) => `"${String(value ?? "").replace(/^[=+@-]/, "'$&").replaceAll('"', '""')}"`;
+    const rows = this.shown().flatMap((item) => this.kind.lines(item, kept, this.chosen)).map((line) => line.map(cell).join(","));
+    save(new Blob([[this.kind.columns.join(","), ...rows].join("\n") + "\n"], { type: "text/csv" }), "answers.csv");
+  }
+
   async openCamera() {
     this.camera?.close();
-    this.camera = await attempt(() => openCamera(this.cameraPlace, kept, (file) => this.add([file]), () => this.refresh()));
+    this.camera = await attempt(() => openCamera(this.cameraPlace, kept, () => this.chosen, (file) => this.add([file]), () => this.refresh()));
     if (this.ended.signal.aborted) this.camera?.close();
     else this.refresh();
   }
@@ -306,27 +334,12 @@ async function convert(item) {
 function described(model) {
   if (model.error) return [el("span", { class: "reason" }, model.error)];
   const facts = [];
-  if (model.figure) facts.push(`${model.lead === "map" ? "mAP" : "Right on"} ${metric(model.figure)}`);
+  if (model.ready) facts.push("A detector of everyday things, ready to use");
+  if (model.figure) facts.push(`${{ map: "mAP", miou: "mIoU" }[model.lead] ?? "Right on"} ${metric(model.figure)}`);
   facts.push(count(model.classes.length, "class", "classes"));
   if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
   const report = model.report && el("a", { class: "whole", href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
   return [facts.join(" · "), ...(report ? [" · ", report] : [])];
-}
-
-function brief(answer) {
-  const confidence = el("span", { class: "number soft" }, answer.known === false ? "" : percent(answer.prob, 0));
-  const name = answer.known === false ? "unknown" : answer.labels.join(", ") || "no class";
-  const others = answer.known !== false && answer.set?.length > 1 && el("span", { class: "note" }, `one of ${answer.set.length}`);
-  return [el("strong", {}, name), confidence, others];
-}
-
-function kind(item) {
-  return item.error ? "broken" : item.answer?.sure;
-}
-
-function sureness(item) {
-  if (item.error || !item.answer) return 2;
-  return item.answer.known === false ? 0 : item.answer.prob;
 }
 
 /** All files of a drop, those in folders, too. */
@@ -341,12 +354,4 @@ async function dropped(transfer) {
   };
   for (const entry of entries) await walk(entry);
   return found;
-}
-
-function save(items) {
-  const cell = (value) => `"${String(value ?? "").replace(/^[=+@-]/, "'$&").replaceAll('"', '""')}"`;
-  const rows = items.map(({ name, answer, error }) => [name, answer?.label, answer && answer.known !== false ? answer.prob.toFixed(4) : "", answer?.set?.join("|"), error].map(cell).join(","));
-  const url = URL.createObjectURL(new Blob([["file,label,prob,set,error", ...rows].join("\n") + "\n"], { type: "text/csv" }));
-  el("a", { href: url, download: "answers.csv" }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

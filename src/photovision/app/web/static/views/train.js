@@ -3,6 +3,12 @@ import { api, attempt, el, fill, metric, percent, say } from "../dom.js";
 import { curve } from "./curve.js";
 import { drawStage, duration, follow } from "./job.js";
 
+// What is learned from the data -> what the page calls it, and what is measured on validation pictures.
+const LEARNED = {
+  classify: { model: "a classifier", figure: "Right on validation" },
+  detect: { model: "a detector: what is where", figure: "mAP on validation" },
+  segment: { model: "a segmenter: the class of every pixel", figure: "mIoU on validation" },
+};
 const STATES = { running: "under way", done: "done", failed: "failed", stopped: "stopped" };
 
 export async function show(root, state) {
@@ -22,7 +28,7 @@ class Train {
   }
 
   async start() {
-    fill(this.root, el("h1", {}, "Train"), el("p", { class: "lead" }, "From pictures to a proved model, rung by rung: handcrafted features first, then what deep learning adds."), this.form, this.panel);
+    fill(this.root, el("h1", {}, "Train"), el("p", { class: "lead" }, "From pictures to a proved model. Folders of classes are learned rung by rung: handcrafted features first, then what deep learning adds; boxes make a detector, masks a segmenter."), this.form, this.panel);
     this.options = await api("/api/training/options");
     this.drawForm();
     this.watch();
@@ -36,7 +42,7 @@ class Train {
 
   drawForm() {
     const names = this.state.overview.data.map(({ name }) => name);
-    if (!names.length) return fill(this.form, el("p", {}, "There are no pictures with labels here to learn from: start the page with a folder that holds some, photovision ui FOLDER"));
+    if (!names.length) return fill(this.form, el("p", {}, "There are no pictures with labels, boxes or masks here to learn from: start the page with a folder that holds some, photovision ui FOLDER"));
     const chosen = names.includes(this.state.params.get("data")) ? this.state.params.get("data") : names[0];
     this.data = el("select", { onchange: () => this.dataChanged() }, names.map((name) => el("option", { value: name, selected: name === chosen }, name)));
     this.name = el("input", { type: "text", required: true, maxlength: "100", spellcheck: "false", autocomplete: "off" });
@@ -46,20 +52,23 @@ class Train {
     this.robust = this.options.robust.map((name) => el("input", { type: "checkbox", value: name }));
     this.replace = el("input", { type: "checkbox" });
     this.replacing = el("label", { class: "tick", hidden: true }, this.replace, " Replace the model of that name");
+    this.learned = el("p", { class: "note" });
+    this.more = el("details", {});
     this.go = el("button", { class: "button primary", type: "submit" }, "Start");
     const tick = (box, text) => el("label", { class: "tick" }, box, ` ${text}`);
     fill(
       this.form,
       el("div", { class: "bar" }, field("Pictures", this.data), field("Name of the model", this.name), field("Minutes", this.minutes), this.go),
+      this.learned,
       this.replacing,
-      el(
-        "details",
-        {},
-        el("summary", {}, "Options"),
-        tick(this.commercial, "Only parts whose licence allows commercial use"),
-        el("fieldset", {}, el("legend", {}, "Bear bad conditions"), this.robust.map((box) => tick(box, box.value))),
-        field("Serve the groups of this attribute equally well", this.fair),
-      ),
+      this.more,
+    );
+    fill(
+      this.more,
+      el("summary", {}, "Options"),
+      tick(this.commercial, "Only parts whose licence allows commercial use"),
+      el("fieldset", { class: "only-classes" }, el("legend", {}, "Bear bad conditions"), this.robust.map((box) => tick(box, box.value))),
+      el("div", { class: "only-classes" }, field("Serve the groups of this attribute equally well", this.fair)),
     );
     this.dataChanged();
     return undefined;
@@ -74,6 +83,10 @@ class Train {
     this.replacing.hidden = true;
     this.name.oninput = () => (this.replacing.hidden = !taken.has(this.name.value));
     const asked = this.data.value;
+    const task = this.state.overview.data.find(({ name }) => name === asked)?.task ?? "classify";
+    this.learned.textContent = `Learned is ${LEARNED[task].model}.`;
+    for (const part of this.more.querySelectorAll(".only-classes")) part.hidden = task !== "classify";
+    if (task !== "classify") return;
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: asked } }));
     if (!summary || asked !== this.data.value) return;
     fill(this.fair, el("option", { value: "" }, "nothing in particular"), Object.keys(summary.groups).map((one) => el("option", { value: one }, one)));
@@ -85,8 +98,8 @@ class Train {
       name: this.name.value.trim(),
       minutes: Number(this.minutes.value),
       commercial: this.commercial.checked,
-      robust: this.robust.filter((box) => box.checked).map((box) => box.value),
-      fair_by: this.fair.value || null,
+      robust: this.robust.filter((box) => box.checked && !box.closest("[hidden]")).map((box) => box.value),
+      fair_by: (!this.fair.closest("[hidden]") && this.fair.value) || null,
       replace: this.replace.checked,
     };
     if (await attempt(() => api("/api/training/start", { json: wish }))) this.watch();
@@ -142,11 +155,12 @@ class Train {
   curves(job) {
     const [name, found] = Object.entries(job.curves).at(-1) ?? [];
     if (!name) return fill(this.parts.curves);
+    const judged = (LEARNED[job.facts.task] ?? LEARNED.classify).figure;
     const figure = (title, svg) => el("figure", {}, el("figcaption", { class: "note" }, `${title}, ${name}`), svg);
     return fill(
       this.parts.curves,
       figure("Loss", curve({ title: "Loss", points: found.loss, shown: (value) => value.toFixed(2), low: 0 })),
-      figure("Right on validation", curve({ title: "Right on validation", points: found.val, shown: (value) => percent(value, 0), low: 0, high: 1 })),
+      figure(judged, curve({ title: judged, points: found.val, shown: (value) => percent(value, 0), low: 0, high: 1 })),
     );
   }
 

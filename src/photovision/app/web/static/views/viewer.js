@@ -1,19 +1,26 @@
 // A picture that fills the page, with all that is known of it, and its label one key away.
 import { api, count, el, fill, percent } from "../dom.js";
 import { labelOf } from "./deciding.js";
+import { tally, visible } from "./found.js";
+import { Boxes, Layer, swatch } from "./overlay.js";
 
 const UNITS = ["B", "kB", "MB", "GB"];
 
 /**
+ * layer(row) -> address of its masks, colours: class -> "#rrggbb" of data with boxes or masks, else null;
  * at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
  * controls() -> the buttons of all decisions, moved(index), jump(i, index) -> shows the picture at position i.
  */
 export class Viewer {
-  constructor({ data, state, at, large, total, key, controls, moved, closed }) {
-    Object.assign(this, { data, state, at, large, total, key, controls, moved, closed });
+  constructor({ data, state, at, large, layer, colours, total, key, controls, moved, closed }) {
+    Object.assign(this, { data, state, at, large, layer, colours, total, key, controls, moved, closed });
     this.image = el("img", { alt: "" });
     this.broken = el("p", { class: "note", hidden: true }, "This picture cannot be read.");
     this.place = el("p", { class: "note number" });
+    this.boxes = new Boxes({ lit: (index) => this.boxes.light(index) });
+    this.masks = new Layer();
+    this.over = el("div", { class: "over", hidden: true }, this.masks.element, this.boxes.element);
+    new ResizeObserver(() => this.fit()).observe(this.image);
     this.facts = el("div", { class: "known" });
     this.keys = el("div", { class: "decide" });
     const step = (by, sign, name) => el("button", { type: "button", class: "button", "aria-label": name, title: name, onclick: () => this.go(by) }, sign);
@@ -21,7 +28,7 @@ export class Viewer {
     this.element = el(
       "dialog",
       { class: "viewer", tabindex: "-1", "aria-label": "Picture" },
-      el("div", { class: "picture" }, this.image, this.broken),
+      el("div", { class: "picture" }, this.image, this.over, this.broken),
       el("div", { class: "side" }, el("div", { class: "turn" }, step(-1, "←", "Previous"), step(1, "→", "Next"), this.place, shut), this.facts, this.keys),
     );
     this.image.addEventListener("error", () => this.loaded(true));
@@ -44,6 +51,56 @@ export class Viewer {
     this.image.hidden = broken;
     this.image.style.setProperty("--most", `${3 * this.image.naturalWidth}px`);
     this.image.classList.toggle("pixels", Math.max(this.image.naturalWidth, this.image.naturalHeight) < 120);
+    this.fit();
+  }
+
+  /** Boxes and masks lie over the picture itself, which does not fill its place. */
+  fit() {
+    const { naturalWidth: width, naturalHeight: height, clientWidth, clientHeight, offsetLeft, offsetTop } = this.image;
+    const scale = Math.min(clientWidth / width, clientHeight / height);
+    if (!Number.isFinite(scale) || !scale) return;
+    const place = { left: offsetLeft + (clientWidth - scale * width) / 2, top: offsetTop + (clientHeight - scale * height) / 2, width: scale * width, height: scale * height };
+    for (const [name, value] of Object.entries(place)) this.over.style[name] = `${value}px`;
+  }
+
+  /** What the data say is where, or where the model's answer was asked for, what it says. */
+  async drawOver(known, mine) {
+    this.over.hidden = true;
+    if (this.answer?.said) return this.overAnswer();
+    if (!this.colours || !known?.height) return undefined;
+    const names = Object.keys(this.colours), colours = Object.values(this.colours);
+    this.boxes.show([known.height, known.width], (known.boxes ?? []).map((box, index) => ({ ...box, index, class: names.indexOf(box.label) })), colours);
+    this.masks.element.hidden = !known.masks;
+    if (known.masks) await this.masks.show(this.layer(this.row), colours, [names.indexOf("background")]).catch(() => (this.masks.element.hidden = true));
+    if (mine !== this.turn) return undefined;
+    this.over.hidden = false;
+    return this.fit();
+  }
+
+  get model() {
+    return this.state.overview.models.find(({ name }) => name === this.state.model);
+  }
+
+  /** The boxes or masks of the model instead of those of the data. */
+  async overAnswer() {
+    const { answer, model } = this;
+    this.boxes.show(answer.size, answer.boxes ? visible(answer, {}, model) : [], model.colours);
+    this.masks.element.hidden = !answer.layer;
+    if (answer.layer) await this.masks.show(answer.layer, model.colours, [model.classes.indexOf("background")]);
+    this.over.hidden = false;
+    this.fit();
+  }
+
+  /** A switch between what the data and what the model say is where. */
+  sides() {
+    const side = (said, text) => el("button", { type: "button", "aria-pressed": String(Boolean(this.answer.said) === said), onclick: () => this.turnTo(said) }, text);
+    return el("div", { class: "choices", role: "group", "aria-label": "Over the picture" }, side(false, "What the data say"), side(true, "What the model says"));
+  }
+
+  turnTo(said) {
+    this.answer.said = said;
+    this.draw();
+    this.drawOver(this.known, this.turn);
   }
 
   async show(index) {
@@ -59,6 +116,7 @@ export class Viewer {
     if (mine !== this.turn || !row) return;
     this.row = row;
     this.image.hidden = false;
+    this.over.hidden = true;
     this.image.src = this.large(row);
     this.image.alt = row.name;
     this.place.textContent = `${count(index + 1)} of ${count(this.total())}`;
@@ -78,6 +136,7 @@ export class Viewer {
     this.known = await api("/api/browse/facts", { query: { data: this.data, i: row.i } }).catch(() => null);
     if (mine !== this.turn) return;
     this.draw();
+    this.drawOver(this.known, mine);
     if (!this.state.model) return;
     this.answer = await api("/api/browse/answer", { query: { data: this.data, i: row.i, model: this.state.model } }).catch((error) => ({ error: error.message }));
     if (mine === this.turn) this.draw();
@@ -88,7 +147,7 @@ export class Viewer {
     const row = this.row, known = this.known?.i === row.i ? this.known : null;
     const now = labelOf(row);
     const was = row.label.join(", ") || "no class";
-    const title = now === null ? "left out" : now.join(", ") || "no class";
+    const title = now === null ? "left out" : now.join(", ") || (this.colours ? "nothing drawn" : "no class");
     const changed = row.decision && row.decision.decision !== "right";
     fill(
       this.facts,
@@ -97,6 +156,7 @@ export class Viewer {
       changed && el("p", { class: "note" }, `The data say ${was}; decided ${new Date(row.decision.time).toLocaleString("en")}.`),
       row.decision?.decision === "right" && el("p", { class: "note good" }, "Looked at: the label is right."),
       el("p", { class: "note name" }, row.name),
+      this.colours && this.counted(row),
       known && this.found(known),
       known && el("dl", { class: "plain" }, this.lines(known).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
       this.said(),
@@ -109,6 +169,11 @@ export class Viewer {
     return el("div", {}, known.found.map(({ text, others }) =>
       el("div", { class: "warning" }, text, others.length > 0 && el("div", { class: "others" }, others.map((other) =>
         el("figure", {}, el("img", { src: `/api/browse/thumbnail?${new URLSearchParams({ data: this.data, i: other.i })}`, alt: "" }), el("figcaption", {}, `${other.label.join(", ")}: ${other.name.split("/").at(-1)}`)))))));
+  }
+
+  counted(row) {
+    const pairs = row.objects ? Object.entries(row.objects) : row.label.map((name) => [name, null]);
+    return el("ul", { class: "legend-list counted" }, pairs.map(([name, many]) => el("li", {}, swatch(this.colours[name] ?? "#888"), name, many !== null && el("span", { class: "number soft" }, ` ${count(many)}`))));
   }
 
   lines(known) {
@@ -126,6 +191,10 @@ export class Viewer {
     const head = el("h3", {}, `What ${this.state.model} says`);
     if (!answer) return el("div", { class: "answered" }, head, el("p", { class: "note" }, "Looking …"));
     if (answer.error) return el("div", { class: "answered" }, head, el("p", { class: "note" }, answer.error));
+    if (answer.task !== "classify") {
+      const words = answer.task === "detect" ? tally(visible(answer, {}, this.model)).map(([name, many]) => `${count(many)} ${name}`) : answer.areas.map(({ label, share }) => `${label} ${percent(share)}`);
+      return el("div", { class: "answered" }, head, el("p", {}, words.join(", ") || "nothing found"), answer.objects && el("p", { class: "note" }, count(answer.count, "object")), this.sides());
+    }
     return el("div", { class: "answered" }, head, el("p", {}, answer.known === false ? `unknown; at best ${answer.best}` : `${answer.label}, ${percent(answer.prob)}`), answer.set && el("p", { class: "note" }, `Prediction set: ${answer.set.join(", ") || "none of its classes"}`));
   }
 

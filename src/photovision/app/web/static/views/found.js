@@ -1,0 +1,174 @@
+// One picture large with what a detector found: boxes, a slider that filters them, counts by class, a table, downloads.
+import { count, el, fill, percent } from "../dom.js";
+import { Boxes, drawn, makeStage, save, stem, swatch } from "./overlay.js";
+
+const MOST_ROWS = 300;
+
+/** The boxes that a person wants to see: from the slider's score on, or from the model's own, one a class. */
+export function visible(answer, kept, model) {
+  const least = (box) => kept.least ?? model?.thresholds?.[box.class] ?? 0.25;
+  return answer.boxes.map((box, index) => ({ ...box, index })).filter((box) => box.score >= least(box));
+}
+
+/** [["car", 3], ...], the commonest first. */
+export function tally(boxes) {
+  const counts = new Map();
+  for (const { label } of boxes) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}
+
+export class Found {
+  /** changed() is called when the slider was moved, so that the list of pictures can follow. */
+  constructor(kept, state, changed) {
+    Object.assign(this, { kept, state, changed, item: null, hidden: new Set() });
+    this.element = el("section", { class: "large found", "aria-label": "The chosen picture" });
+  }
+
+  get model() {
+    return this.state.overview.models.find(({ name }) => name === this.kept.model);
+  }
+
+  show(item) {
+    if (item && item === this.item && item.answer === this.answer && item.error === this.error) return;
+    const other = item !== this.item;
+    Object.assign(this, { item, answer: item?.answer, error: item?.error });
+    if (!item) return fill(this.element);
+    this.words = el("div", { class: "said" });
+    if (other || !this.stage) this.drawStage(item);
+    fill(this.element, el("div", { class: "seen" }, this.stage, this.controls), this.words);
+    this.controls.hidden = !item.answer;
+    if (item.error) return fill(this.words, el("p", { class: "kind" }, item.name), el("h2", { class: "label" }, "cannot be read"), el("p", { class: "reason" }, item.error));
+    if (!item.answer) return fill(this.words, el("p", { class: "kind" }, item.name), el("p", { class: "note" }, "Looking …"));
+    this.drawAnswer();
+    return undefined;
+  }
+
+  drawStage(item) {
+    this.boxes = new Boxes({ lit: (index) => this.light(index), picked: (index) => this.reveal(index) });
+    this.boxes.names = this.kept.names ?? null;
+    this.stage = makeStage(item, this.boxes.element).stage;
+    const least = this.kept.least ?? median(this.model?.thresholds ?? [0.25]);
+    this.slider = el("input", { type: "range", id: "least", min: "5", max: "95", step: "1", value: String(Math.round(100 * least)), oninput: () => this.filter(this.slider.value / 100), onchange: () => this.changed() });
+    this.output = el("output", { for: "least", class: "number note" });
+    this.own = el("button", { type: "button", class: "quiet small", onclick: () => this.filter(null) }, "As the model decides");
+    this.naming = el("input", { type: "checkbox", onchange: () => this.name(this.naming.checked) });
+    this.controls = el(
+      "div",
+      { class: "heat-control" },
+      el("div", { class: "heat-slider" }, el("label", { for: "least" }, "Confidence"), this.slider, this.output),
+      el("div", { class: "bar under" }, el("label", { class: "tick" }, this.naming, " Names"), this.own),
+    );
+  }
+
+  filter(least) {
+    this.kept.least = least;
+    if (least === null) {
+      this.slider.value = String(Math.round(100 * median(this.model?.thresholds ?? [0.25])));
+      this.changed();
+    }
+    this.drawBoxes();
+  }
+
+  name(shown) {
+    this.kept.names = this.boxes.names = shown;
+    this.boxes.drawTags(null);
+  }
+
+  /** The key h. */
+  toggle() {
+    this.boxes?.element.classList.toggle("away");
+  }
+
+  drawAnswer() {
+    this.head = el("h2", { class: "label" });
+    this.legend = el("ul", { class: "legend-list", "aria-label": "Classes" });
+    this.table = el("tbody", { onkeydown: (event) => this.keyed(event) });
+    this.more = el("p", { class: "note" });
+    const file = `${stem(this.item.name)}`;
+    const shown = () => this.shown().map(({ label, score, xyxy }) => ({ label, score, xyxy }));
+    const json = () => save(`${JSON.stringify({ file: this.item.name, size: this.answer.size, boxes: shown() })}\n`, `${file}.boxes.json`);
+    const picture = async () => save(await drawn(this.item, this.answer.size, this.shown(), this.model.colours), `${file}.boxes.png`);
+    const heads = ["Class", "Score", "x", "y", "Width", "Height"].map((text, place) => el("th", { scope: "col", class: place ? "number" : null }, text));
+    this.sheet = el("div", { class: "table boxes-table" }, el("table", {}, el("caption", { class: "unseen" }, "Boxes, in pixels of the picture"), el("thead", {}, el("tr", {}, heads)), this.table));
+    fill(
+      this.words,
+      el("p", { class: "kind" }, this.item.name),
+      this.head,
+      this.legend,
+      el("div", { class: "bar downloads" }, el("button", { type: "button", class: "button", onclick: picture }, "Save picture"), el("button", { type: "button", class: "button", onclick: json }, "Save boxes as JSON"), cutButton(this.item, this.state)),
+      this.sheet,
+      this.more,
+    );
+    this.drawBoxes();
+  }
+
+  shown() {
+    return visible(this.answer, this.kept, this.model).filter(({ label }) => !this.hidden.has(label));
+  }
+
+  drawBoxes() {
+    if (!this.answer) return;
+    const all = visible(this.answer, this.kept, this.model), shown = this.shown();
+    this.boxes.show(this.answer.size, shown, this.model.colours);
+    this.naming.checked = this.boxes.names ?? shown.length <= 12;
+    this.output.textContent = this.kept.least === null || this.kept.least === undefined ? "own" : percent(this.kept.least, 0);
+    this.own.disabled = (this.kept.least ?? null) === null;
+    this.head.textContent = all.length ? count(all.length, "object") : "Nothing found";
+    const colour = (label) => this.model.colours[this.model.classes.indexOf(label)];
+    const button = ([label, many]) => el("button", { type: "button", class: "legend-class", "aria-pressed": String(!this.hidden.has(label)), title: this.hidden.has(label) ? `Show ${label}` : `Hide ${label}`, onclick: () => this.hide(label) }, swatch(colour(label)), el("span", {}, label), el("span", { class: "number" }, count(many)));
+    fill(this.legend, tally(all).map((pair) => el("li", {}, button(pair))));
+    this.sheet.hidden = !shown.length;
+    fill(this.table, shown.slice(0, MOST_ROWS).map((box, place) => this.row(box, place, colour(box.label))));
+    const out = shown.length - MOST_ROWS;
+    this.more.textContent = out > 0 ? `The table shows the first ${MOST_ROWS}; the JSON file has all ${count(shown.length)}.` : all.length ? "" : "Nothing reaches this confidence: move the slider to the left to see what comes near.";
+  }
+
+  row({ label, score, xyxy: [x1, y1, x2, y2], index }, place, colour) {
+    const number = (value) => el("td", { class: "number" }, count(Math.round(value)));
+    return el(
+      "tr",
+      { tabindex: place ? "-1" : "0", dataset: { index }, onpointerenter: () => this.light(index), onpointerleave: () => this.light(null), onfocus: () => this.light(index), onblur: () => this.light(null) },
+      el("th", { scope: "row" }, swatch(colour), label),
+      el("td", { class: "number" }, percent(score)),
+      [x1, y1, x2 - x1, y2 - y1].map(number),
+    );
+  }
+
+  hide(label) {
+    if (!this.hidden.delete(label)) this.hidden.add(label);
+    this.drawBoxes();
+    [...this.legend.querySelectorAll("button")].find((one) => one.children[1].textContent === label)?.focus();
+  }
+
+  light(index) {
+    this.boxes.light(index);
+    for (const row of this.table?.children ?? []) row.classList.toggle("lit", Number(row.dataset.index) === index);
+  }
+
+  reveal(index) {
+    const row = [...this.table.children].find((one) => Number(one.dataset.index) === index);
+    row?.scrollIntoView({ block: "nearest" });
+    row?.focus({ preventScroll: true });
+  }
+
+  /** Arrow keys go from box to box while the table has the focus. */
+  keyed(event) {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const rows = [...this.table.children], place = rows.indexOf(document.activeElement);
+    if (!by || place < 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    rows[Math.min(Math.max(place + by, 0), rows.length - 1)].focus();
+  }
+
+  leave() {}
+}
+
+/** To the view that cuts objects out of this picture. */
+export function cutButton(item, state) {
+  return el("button", { type: "button", class: "quiet", onclick: () => ((state.cutting = { file: item.file, name: item.name, url: item.url }), state.go("cutout")) }, "Cut out an object");
+}
+
+export function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
