@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from clicker import clicker_bundle
 from colours import colour_bundle, colour_folder, colour_picture
+from painter import painter_bundle
+from spotter import spotter_bundle
 
 from photovision.app.cli import run
 from photovision.app.judged import judged_part
@@ -90,6 +93,24 @@ def test_info_tells_of_the_model_in_text_and_json(model: Path, capsys: pytest.Ca
     assert json.loads(capsys.readouterr().out) == json.loads((model / "bundle.json").read_text())
     assert run(["info", str(model)]) == 0
     assert "3 (red, green, blue)" in capsys.readouterr().out
+
+
+def test_info_tells_what_a_model_of_each_task_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = {
+        spotter_bundle(tmp_path / "detector"): ("boxes with classes", "least score"),
+        painter_bundle(tmp_path / "segmenter"): ("a class for every pixel", "whole pictures"),
+        painter_bundle(tmp_path / "objects", instances=True, tile=(32, 48)): (
+            "and objects apart",
+            "windows of 32 x 48 pixels",
+            "smallest object",
+        ),
+        clicker_bundle(tmp_path / "cutter"): ("the mask of what is clicked", "64 x 64 pixels"),
+    }
+    for folder, told in made.items():
+        assert run(["info", str(folder)]) == 0
+        out = capsys.readouterr().out
+        assert all(text in out for text in told)
+        assert "None" not in out
 
 
 def test_weights_are_listed_with_licences(capsys: pytest.CaptureFixture[str]) -> None:
