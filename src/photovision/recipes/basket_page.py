@@ -150,7 +150,7 @@ def _review(waiting: Sequence[Move], folder: Path) -> Report:
             f"Move {move.number}: {move.label} {move.kind}, {move.confidence:.0%}",
             pictures=tuple(
                 (view, caption)
-                for view, caption in zip(move.views, ("left", "arrived")[-len(move.views) :], strict=True)
+                for view, caption in zip(move.views, ("left", "arrived")[2 - len(move.views) :], strict=True)
             ),
             note=f"At {move.time:.1f} s, from {move.origin or 'unknown'} to {move.target or 'unknown'}."
             f" {'; '.join(move.doubts).capitalize()}.",
