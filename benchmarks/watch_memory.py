@@ -4,7 +4,7 @@
 
 Plays the clip over and over into one pass of the ready detector, the tracker, a line, a zone, the event log and, with
 --film, the annotated film, and samples the resident set every few seconds. The slope is that of a straight line through
-the samples after the first fifth, in MB an hour.
+the samples after the first fifth, in MB an hour. The film is written to the folder for temporary files.
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ def main() -> None:
         film = Path(top) / "film.mp4" if asked.film else None
         found = watch(asked.clip, detect, wanted, events=Path(top) / "e.jsonl", record=Path(top) / "e.db", output=film)
     result: dict[str, Any] = {name: found[name] for name in ("frames", "seconds", "frames_per_second", "tracks")}
-    later = np.array(samples[len(samples) // 5 :])
+    every, later = np.array(samples), np.array(samples[len(samples) // 5 :])
+    marks = [minute for minute in (0, 1, 5, 10, 20, 30, 60) if minute <= asked.minutes]
+    nearest = {minute: int(np.abs(every[:, 0] - 60 * minute).argmin()) for minute in marks}
+    result["resident_mb_at_minute"] = {minute: round(float(every[row, 1]), 1) for minute, row in nearest.items()}
     result["resident_mb"] = {"first": later[0, 1], "last": later[-1, 1], "peak": float(later[:, 1].max())}
     result["slope_mb_per_hour"] = float(np.polyfit(later[:, 0], later[:, 1], 1)[0] * 3600)
     print(json.dumps(result, indent=2))

@@ -28,6 +28,8 @@ OUTSIDE = 1.0
 SAME = 0.95
 """Intersection over union from which two boxes of one class are the same box twice."""
 MATCHED = 0.3
+NEAR, MOST_PAIRS = 1000, 50_000_000
+"""Boxes beside it that a box is compared with, and pairs of boxes of two pictures: more would take for ever."""
 FAULTS = {
     "outside": "reach outside their picture",
     "nothing": "have no area",
@@ -101,20 +103,19 @@ def _faults(dataset: Dataset, scan: Scan) -> Iterator[Fault]:
 
 
 def _repeated(found: Detections) -> list[int]:
-    """Objects that have the class and nearly the box of one before them."""
+    """Objects that have the class and nearly the box of one that stays."""
     order = np.argsort(found.boxes[:, 0], kind="stable")
-    rows = []
-    left = found.boxes[order, 0]
+    repeated = np.zeros(len(found), dtype=bool)
+    left, sides = found.boxes[order, 0], found.boxes[order, 2] - found.boxes[order, 0]
+    # The left edges of equal boxes are near each other; a picture of a million boxes must not take for ever.
+    ends = np.minimum(np.searchsorted(left, left + (1 - SAME) * sides, side="right"), np.arange(len(found)) + NEAR)
     for place, row in enumerate(order.tolist()):
-        width = float(found.boxes[row, 2] - found.boxes[row, 0])
-        if width <= 0:
+        if sides[place] <= 0 or repeated[row]:
             continue
-        # The left edges of equal boxes are near each other.
-        near = order[place + 1 : np.searchsorted(left, left[place] + (1 - SAME) * width, side="right")]
-        near = near[found.labels[near] == found.labels[row]]
-        same = near[overlap(found.boxes[row : row + 1], found.boxes[near])[0] >= SAME]
-        rows += same.tolist()
-    return sorted(set(rows))
+        near = order[place + 1 : ends[place]]
+        near = near[(found.labels[near] == found.labels[row]) & ~repeated[near]]
+        repeated[near[overlap(found.boxes[row : row + 1], found.boxes[near])[0] >= SAME]] = True
+    return np.flatnonzero(repeated).tolist()
 
 
 def _copies(dataset: Dataset, scan: Scan) -> Iterator[Fault]:
@@ -145,7 +146,7 @@ def _shares(regions: Regions | None, scan: Scan, position: int) -> Floats:
 
 
 def _unmatched(some: Floats, others: Floats) -> Ints:
-    if not len(some):
+    if not len(some) or len(some) * len(others) > MOST_PAIRS:
         return np.empty(0, dtype=np.int64)
     best = overlap(some, others).max(axis=1) if len(others) else np.zeros(len(some))
     return np.flatnonzero(best < MATCHED)

@@ -16,6 +16,9 @@ from photovision.data.formats import FORMATS, Format, clean, ordered
 Labels = Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | np.ndarray
 Pictures = Sequence[str | Path | np.ndarray] | np.ndarray
 
+_PICTURES = frozenset(("images", "jpegimages", "image", "pictures", "img"))
+_BESIDE, _ANNOTATIONS = ("", "annotations", "Annotations"), ("*.json", "*.xml", "*.yaml", "*.yml")
+
 
 def read_dataset(
     source: str | Path,
@@ -52,11 +55,24 @@ def read_dataset(
         known: Format = FORMATS.load(name)
         if format is not None or known.detects(path):
             dataset = known.read(path, multilabel=multilabel, label_column=label_column)
+            if format is None and name == "folder":
+                _no_annotations(path, dataset)
             return corrected(dataset, Corrections(root_of(path))) if corrections else dataset
     raise DataError(
         f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet) nor a file of boxes"
         " (COCO, Label Studio, CVAT, data.yaml): give one of these"
     )
+
+
+def _no_annotations(path: Path, dataset: Dataset) -> None:
+    """Raise DataError where the only "classes" are folders such as images/ beside annotations that nothing can read."""
+    if {name.lower() for name in dataset.classes} <= _PICTURES:
+        names = [file for place in _BESIDE for ending in _ANNOTATIONS for file in sorted((path / place).glob(ending))]
+        if names:
+            raise DataError(
+                f"{names[0]} is damaged, or of no known format (COCO, Label Studio, CVAT, Pascal VOC, YOLO):"
+                " export it again"
+            )
 
 
 def root_of(source: Path) -> Path:

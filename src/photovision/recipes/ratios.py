@@ -90,11 +90,12 @@ class Gap(NamedTuple):
     p: float
 
 
-def between(found: Ratios, column: int, member: Bools, strata: np.ndarray | None = None) -> Gap | None:
+def between(found: Ratios, column: int | None, member: Bools, strata: np.ndarray | None = None) -> Gap | None:
     """Hold the pictures of `member`, bool (N,), against the others; None where one side says nothing of the class.
 
-    The test exchanges pictures (within `strata`, int (N,), where given) and asks how far the sum of what each picture
-    has beyond its due can be off by chance; its due is the figure of all pictures times its whole.
+    With None for the column all classes are one, and the difference is that which is left with the classes held equal:
+    what every picture has beyond its due, which is what it would have if every class fared as it does everywhere. The
+    test exchanges pictures, within `strata`, int (N,), where given, and asks how far chance moves that sum.
 
     Example:
         >>> found = Ratios(np.repeat([[1.0], [0.0]], 20, axis=0), np.ones((40, 1)))
@@ -102,14 +103,20 @@ def between(found: Ratios, column: int, member: Bools, strata: np.ndarray | None
         >>> gap.gap.value, gap.p < 0.001
         (1.0, True)
     """
-    here, there = found.of(member).estimate(column), found.of(~member).estimate(column)
+    own = found if column is None else Ratios(found.part[:, [column]], found.whole[:, [column]])
+    one = own.pooled
+    here, there = one.of(member).estimate(0), one.of(~member).estimate(0)
     if here is None or there is None:
         return None
-    part, whole = found.part[:, column], found.whole[:, column]
+    due = own.whole * (own.part.sum(0) / np.maximum(own.whole.sum(0), 1e-300))
+    beyond, whole = (own.part - due).sum(1), one.whole[:, 0]
+    sides = np.column_stack([values * side for side in (member, ~member) for values in (beyond, whole)])
+    finish = {"gap": lambda sums: _ratio(sums[:, 0], sums[:, 1]) - _ratio(sums[:, 2], sums[:, 3])}
+    gap = bootstrap_sums(sides, finish, n_boot=N_BOOT)["gap"]
+    gap = gap if gap.high > gap.low else difference(there, here)  # a bootstrap of equals sees no doubt
     some = whole > 0
-    beyond = (part - whole * (part.sum() / whole.sum()))[some]
     kept = np.zeros(int(some.sum()), int) if strata is None else strata[some]
-    return Gap(here, there, difference(there, here), shift(beyond, member[some], kept))
+    return Gap(here, there, gap, shift(beyond[some], member[some], kept))
 
 
 def change(before: Ratios, after: Ratios, column: int) -> Gap | None:
@@ -129,18 +136,21 @@ def change(before: Ratios, after: Ratios, column: int) -> Gap | None:
         return None
     sums = np.column_stack([side[:, column] for one in (before, after) for side in (one.part, one.whole)])
 
-    def finish(drawn: Vector) -> Vector:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            gap: Vector = drawn[:, 2] / drawn[:, 3] - drawn[:, 0] / drawn[:, 1]
-        return gap
-
+    finish = {"gap": lambda sums: _ratio(sums[:, 2], sums[:, 3]) - _ratio(sums[:, 0], sums[:, 1])}
     share = (sums[:, 0] + sums[:, 2]).sum() / (sums[:, 1] + sums[:, 3]).sum()
     moved = (sums[:, 2] - share * sums[:, 3]) - (sums[:, 0] - share * sums[:, 1])
-    gap = bootstrap_sums(sums, {"gap": finish}, n_boot=N_BOOT)["gap"]
+    gap = bootstrap_sums(sums, finish, n_boot=N_BOOT)["gap"]
     if not moved.any():  # that no picture changed does not mean that none can
         beyond = wilson(0, before.pictures(column))[1]
         gap = Estimate(0.0, -beyond, beyond)
     return Gap(here, there, gap, _flipped(moved))
+
+
+def _ratio(part: Vector, whole: Vector) -> Vector:
+    """Part by whole, NaN where there is nothing."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Vector = part / whole
+    return found
 
 
 def _flipped(moved: Vector) -> float:

@@ -49,7 +49,7 @@ class Asked:
 
     Attributes:
         conditions: attributes to judge by; () for those of ATTRIBUTES that the data have.
-        simulate: None simulates conditions where the data tell of none.
+        simulate: None simulates conditions where the data tell of none that can be judged.
         weather: corruptions that are simulated, or families of them; severities: of each, 1 to 5.
         classes: names; () for those of roads.
         pictures: at most so many are looked at in every simulated condition.
@@ -96,21 +96,14 @@ def road(
     scenes = read_scenes(model, dataset, asked.classes, asked.seed)
     groups = _groups(dataset, scenes, tags or {})
     by = asked.conditions or tuple(name for name in (*(tags or {}), *ATTRIBUTES) if name in groups)
-    simulate = asked.simulate if asked.simulate is not None else not by
-    rows = spread(len(scenes.samples), asked.pictures).tolist() if simulate else []
-    done, total = 0, len(scenes.samples) + len(rows) * (1 + len(names(asked.weather)) * len(set(asked.severities)))
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(min(done, total), total)
-
-    figures = scenes.look(progress=step)
+    steps = _Steps(progress, len(scenes.samples))
+    figures = scenes.look(progress=steps)
     costs, few = given(figures, scenes.classes, groups, by) if by else ([], [])
     views: dict[Weather | None, Figures] = {}
-    if rows:
-        made, views = simulated(scenes, rows, asked.weather, asked.severities, step)
+    rows = spread(len(scenes.samples), asked.pictures).tolist()
+    if asked.simulate or (asked.simulate is None and not costs):
+        steps.total += len(rows) * (1 + len(names(asked.weather)) * len(set(asked.severities)))
+        made, views = simulated(scenes, rows, asked.weather, asked.severities, steps)
         costs = [*costs, *made]
     if not costs:
         raise DataError(
@@ -118,6 +111,18 @@ def road(
             f" the data have {count(len(scenes.samples), 'picture')} of {', '.join(scenes.classes)}"
         )
     return _report(Told(scenes, figures, corrected(costs), few, views, rows), dataset)
+
+
+class _Steps:
+    """Counts pictures for people who wait."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+        self.done, self.total, self._progress = 0, total, progress
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self._progress is not None:
+            self._progress(self.done, self.total)
 
 
 def _groups(dataset: Dataset, scenes: Scenes, tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

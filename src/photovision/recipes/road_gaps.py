@@ -102,7 +102,8 @@ def given(
             inside, outside = ratios.of(group.member), ratios.of(group.known & ~group.member)
             if not (_enough(inside, column, figure) and _enough(outside, column, figure)):
                 continue
-            gap = between(ratios.of(group.known), column, group.member[group.known])
+            known = figures[figure].of(group.known)
+            gap = between(known, None if subject == ALL else column, group.member[group.known])
             if gap is not None:
                 rows = tuple(np.flatnonzero(group.member).tolist())
                 costs.append(replace(_cost(group.name, None, figure, subject, gap, inside, column), rows=rows))

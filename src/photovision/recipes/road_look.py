@@ -22,11 +22,13 @@ from photovision.core.types import UNKNOWN, Image, Sample
 from photovision.data.corruptions import corrupt
 from photovision.data.dataset import Dataset, Problem
 from photovision.recipes.ratios import Ratios
+from photovision.runtime.bundle import read_bundle
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.tasks.evaluate_masks import truth_of
 from photovision.tasks.load import load
-from photovision.tasks.tags import tagger as open_tagger
+from photovision.tasks.looked import MOST_OBJECTS
+from photovision.tasks.recognizer import Recognizer
 from photovision.tasks.tags import tags_of
 from photovision.trust.detection import Pair
 from photovision.trust.hits import find_hits
@@ -127,7 +129,7 @@ def tagged(tagger: Path, samples: Sequence[Sample]) -> dict[str, list[str]]:
     Raises:
         ModelError: the folder holds no classifier.
     """
-    model = open_tagger(tagger)
+    model = Recognizer(read_bundle(tagger))
     found = tags_of(model, (sample.image for sample in samples))
     answers = [None if isinstance(tags, UnreadableImage) or UNKNOWN in tags else tags for tags in found]
     if not model.multilabel:
@@ -161,7 +163,9 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
             problems.append(Problem(sample.id, "unreadable", error))
             continue
         regions = sample.regions
-        if isinstance(model, Detector) and isinstance(regions, Detections):
+        if isinstance(regions, Detections) and len(regions) > MOST_OBJECTS:
+            problems.append(Problem(sample.id, "too many objects", f"{sample.id} has {len(regions):,} objects"))
+        elif isinstance(model, Detector) and isinstance(regions, Detections):
             samples.append(replace(sample, regions=_chosen(regions, names)))
         else:
             samples.append(sample)

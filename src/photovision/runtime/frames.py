@@ -101,7 +101,8 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.name, self.corrupt = str(path), 0
         try:
-            found = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+            pictures = (p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            found = [p for p in pictures if p.is_file()]  # a pipe would be waited on for ever
         except OSError as error:
             raise DataError(f"the folder {path} cannot be read ({error.strerror}): check its permissions") from None
         if not found:
@@ -193,6 +194,9 @@ class Stream:
                         continue
                     odd = 0
                     yield from frames
+                return
+            except av.error.ExitError:  # PATIENCE was over: nothing of use came for so long
+                self.corrupt += not self.live
                 return
             except (av.error.FFmpegError, OSError):  # the container itself is damaged here, or the line is broken
                 self.corrupt += not self.live

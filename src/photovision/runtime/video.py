@@ -22,8 +22,8 @@ from photovision.runtime.frames import PATIENCE, Source, find_source
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before each attempt to open a broken stream again; the last one for all further attempts."""
-AHEAD = 4
-"""Decoded frames that wait for the reader of a file."""
+AHEAD, AHEAD_BYTES = 4, 1 << 28
+"""Decoded frames that wait for the reader of a file, at most: their number, and their bytes but for one frame's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,10 +155,14 @@ class Video:
                 self.dropped += len(self._waiting)
                 self._waiting.clear()
             else:
-                self._changed.wait_for(lambda: self._closed or len(self._waiting) < AHEAD)
+                self._changed.wait_for(lambda: self._closed or self._room(frame))
             if not self._closed:
                 self._waiting.append(frame)
                 self._changed.notify_all()
+
+    def _room(self, frame: Frame) -> bool:
+        held = sum(one.image.nbytes for one in self._waiting)
+        return not held or (len(self._waiting) < AHEAD and held + frame.image.nbytes <= AHEAD_BYTES)
 
     def _again(self) -> bool:
         """Open a live source that broke off; False where it did not come back in time."""

@@ -151,6 +151,8 @@ def _file_of(path: Path) -> Path | None:
 
 
 def _is_export(file: Path) -> bool:
+    if not file.is_file():  # a pipe would be waited on for ever
+        return False
     try:
         with file.open("rb") as stream:
             head, size = stream.read(_PEEKED), stream.seek(0, 2)

@@ -101,7 +101,9 @@ def _files(path: Path) -> list[Path]:
         return []
     splits = [entry for entry in sorted(path.iterdir()) if entry.name.lower() in SPLIT_WORDS and entry.is_dir()]
     for places in ([path / "Annotations"], [path / "annotations"], [path], splits):
-        if files := [file for folder in places if folder.is_dir() for file in sorted(folder.glob("*.xml"))]:
+        if files := [
+            file for folder in places if folder.is_dir() for file in sorted(folder.glob("*.xml")) if file.is_file()
+        ]:
             return files
     return []
 
