@@ -72,6 +72,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "unknown_share": ("Called unknown", "share of the pictures in use that the gate calls unknown"),
     "label_agreement": ("Agreement with labels", "share of labels that a head which never saw them gives, too"),
     "maps_that_hold": ("Maps that hold", "share of maps that stood their test"),
+    "heat_inside": ("Heat in the thing", "mean share of a map's heat that lies in what it explains"),
     "faithful_maps": ("Faithful maps", "share of maps better than random order by deletion and by insertion"),
     "accuracy": ("Accuracy", "share of pictures named correctly"),
     "accuracy_leak_free": ("Leak-free accuracy", "without pictures that resemble training pictures"),

@@ -233,7 +233,7 @@ def _boxes_apart(a: Looked, b: Looked) -> Figure | None:
             told = f"{story.count(only_a, 'box', 'boxes')} only A shows, {only_b} only B\n{a.samples[row].id}"
             pictures += _drawn(a.samples[row], (a.pairs[row].truth, *shown[row]), told)
     note = "Each picture three times: the truth, then what A and what B shows."
-    return Figure("Where they disagree most", pictures=tuple(pictures), note=note) if pictures else None
+    return Figure("Where they disagree most", pictures=tuple(pictures), note=note, wide=True) if pictures else None
 
 
 def _said(one: Looked, row: int) -> Detections:
@@ -267,7 +267,7 @@ def _masks_apart(
         assert sample.regions is not None
         pictures += _drawn(sample, (sample.regions, *(one for one in said if one is not None)), told)
     note = "Each picture three times: the truth, then what A and what B says."
-    return Figure("Where they disagree most", pictures=tuple(pictures), note=note) if pictures else None
+    return Figure("Where they disagree most", pictures=tuple(pictures), note=note, wide=True) if pictures else None
 
 
 def _masks(model: Segmenter, sample: Sample) -> Regions | None:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.boxes import draw_regions
 from photovision.core.curves import Line, lines
 from photovision.core.preprocess import Preprocess
-from photovision.core.regions import Detections
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
@@ -30,6 +28,7 @@ GRID = 14
 """Rows and columns of the heatmaps in the JSON document."""
 OUTSIDE = 0.5
 """Share of the heat in the thing below which it is said that the model decides by the surroundings."""
+_GAP = 6
 _TOLD = 6  # pictures with a sentence and curves each
 _SHORT = {"holds": "may be trusted", "fails": "do not trust it", "untestable": "cannot be tested"}
 Shown = tuple["ExplainedPlaces", int, "Place"]
@@ -46,7 +45,7 @@ def report(model: Places, found: PlaceExplanations) -> Report:
         metrics["heat_inside"] = Metric(float(np.mean([one.pointing.heat for _, _, one in every])), n=len(every))
     return Report(
         kind="explain",
-        title=f"Why {backbone or 'the model'} says that this is there, on {count(len(found.pictures), 'picture')}",
+        title=f"What {count(len(every), *_what(model))} of {backbone or 'the model'} rest on",
         summary=_summary(found, every, held, tested),
         metrics=metrics,
         tables=[_table(every)] if every else [],
@@ -95,23 +94,28 @@ def _json(place: Place) -> dict[str, Any]:
 def drawn(place: Place) -> Image:
     """The map over what the network saw, the thing outlined: uint8 RGB (h, w, 3)."""
     height, width = place.inside.shape
-    page = overlay(place.shown, place.map.heatmap, Preprocess((height, width)))
-    inside = Pillow.fromarray(place.inside).resize(page.shape[1::-1], Pillow.Resampling.NEAREST)
-    for colour, bits in zip((0, 255), _outline(np.asarray(inside, dtype=bool)), strict=True):
-        page[bits] = colour
-    return page
+    return _outlined(place, overlay(place.shown, place.map.heatmap, Preprocess((height, width))))
 
 
-def _outline(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The dark rim and the bright line around a thing, which are seen on any ground: bool (h, w) each."""
+def _outlined(place: Place, picture: Image) -> Image:
+    """A bright line with a dark rim around the thing, which is seen on any ground."""
     from scipy.ndimage import binary_dilation, binary_erosion
 
+    size = picture.shape[1], picture.shape[0]
+    inside = np.asarray(Pillow.fromarray(place.inside).resize(size, Pillow.Resampling.NEAREST), dtype=bool)
     line = inside & ~binary_erosion(inside, iterations=2)
-    return binary_dilation(line), line
+    page = picture.copy()
+    page[binary_dilation(line)] = 0
+    page[line] = 255
+    return page
 
 
 def _every(found: PlaceExplanations) -> Iterator[Shown]:
     return ((one, number, place) for one in found.pictures for number, place in enumerate(one.places, 1))
+
+
+def _what(model: Places) -> tuple[str, str]:
+    return ("box", "boxes") if model.bundle.task == "detect" else ("region", "regions")
 
 
 def _summary(found: PlaceExplanations, every: list[Shown], held: int, tested: int) -> tuple[str, ...]:
@@ -120,7 +124,7 @@ def _summary(found: PlaceExplanations, every: list[Shown], held: int, tested: in
     told = [f"{held:,} of {count(tested, 'map')} by {found.method} stood the tests and may be trusted."] * bool(tested)
     inside = float(np.mean([one.pointing.heat for _, _, one in every]))
     area = float(np.mean([one.pointing.area for _, _, one in every]))
-    told.append(f"On average {inside:.0%} of their heat lies in the thing itself, which is {area:.0%} of what is seen.")
+    told.append(f"On average {inside:.0%} of the heat lies in the thing itself, which is {area:.0%} of what is seen.")
     if len(found.pictures) <= _TOLD:
         told += [f"{one.name}, {number}: {_sentence(place)}" for one, number, place in every]
     return tuple(told)
@@ -180,9 +184,9 @@ def _figures(one: ExplainedPlaces, pictures: int) -> Iterator[Figure]:
     if not one.places:
         yield Figure(one.name, pictures=((jpeg(one.upright), f"nothing to explain\n{one.name}"),))
         return
-    shown = [(jpeg(_numbered(one)), f"{count(len(one.found), 'thing')} found, {len(one.places)} explained\n{one.name}")]
-    shown += [(jpeg(drawn(place), 88), _caption(number, place)) for number, place in enumerate(one.places, 1)]
-    yield Figure(one.name, pictures=tuple(shown))
+    shown = [(jpeg(_beside(place), 88), _caption(number, place)) for number, place in enumerate(one.places, 1)]
+    note = f"{count(len(one.found), 'thing')} found, {len(one.places)} explained: what is there, and its map."
+    yield Figure(one.name, pictures=tuple(shown), note=note, wide=True)
     if pictures > _TOLD:
         return
     for number, place in enumerate(one.places, 1):
@@ -197,11 +201,10 @@ def _caption(number: int, place: Place) -> str:
     return f"{number} {place.label}, {said}\n{verdict}; {place.pointing.heat:.0%} of the heat in it"
 
 
-def _numbered(one: ExplainedPlaces) -> Image:
-    """The whole picture with the explained things, numbered."""
-    boxes = np.stack([place.box for place in one.places]) * (one.upright.shape[0] / one.size[0])
-    names = tuple(f"{n} {place.label}" for n, place in enumerate(one.places, 1))
-    return draw_regions(one.upright, Detections(boxes.astype(np.float32), np.arange(len(names)), names))
+def _beside(place: Place) -> Image:
+    """What the network saw, the thing outlined, and the map over it: uint8 RGB."""
+    gap = np.full((place.shown.shape[0], _GAP, 3), 255, np.uint8)
+    return np.concatenate([_outlined(place, place.shown), gap, drawn(place)], axis=1)
 
 
 def _curves(trial: Trial, title: str) -> str:

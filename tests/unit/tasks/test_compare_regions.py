@@ -130,7 +130,7 @@ def test_models_that_cannot_be_compared_are_refused_in_a_line(
     with pytest.raises(DataError, match="A is a classifier and B a detector"):
         compare(load(spot_bundle(tmp_path / "c")), load(detector), squares(2))
     other = spotter_bundle(tmp_path / "other", classes=["red", "blue"])
-    with pytest.raises(DataError, match="only A knows green"):
+    with pytest.raises(DataError, match="only A knows 'green'"):
         compare(load(detector), load(other), squares(2))
     convert(squares(4), "coco", tmp_path / "data")
     assert run(["compare", str(detector), str(segmenter), str(tmp_path / "data")]) == 2

@@ -23,6 +23,7 @@ from photovision.runtime.segmenter import Segmenter
 from photovision.tasks.explain import explain
 from photovision.tasks.explain_boxes import explain_boxes
 from photovision.tasks.load import load
+from photovision.trust.explain import drise
 from photovision.trust.explain.aim import Aimed, BoxAim, RegionAim, Viewer
 from photovision.trust.explain.drise import DRISE
 from photovision.trust.explain.pointing import pointing
@@ -34,6 +35,12 @@ RED, GREEN = (32, 48, 48, 64), (96, 16, 112, 32)
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
     return load(spotter_bundle(tmp_path_factory.mktemp("spotter") / "model"))  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few masks, for tests that do not look at maps."""
+    monkeypatch.setattr(drise, "MASKS", 32)
 
 
 def picture() -> np.ndarray:
@@ -99,19 +106,15 @@ def test_a_planted_cue_outside_the_box_is_found(tmp_path: Path) -> None:
 def test_maps_of_a_model_that_has_learned_nothing_fail(detector: Detector) -> None:
     viewer = Viewer(detector.bundle)
     aims = [BoxAim(np.float32(RED), 0)]
-    wrong = DRISE.heatmaps(viewer.shuffled(3), picture(), aims)
+    twin = viewer.shuffled(3)
+    wrong = DRISE.heatmaps(twin, picture(), aims)
     (trial,) = trials(Aimed(viewer, aims), picture(), range(1), wrong)
-    assert trial.verdict == "fails"
+    assert trial.verdict == "fails", "it says nothing of the model"
+    (trial,) = trials(Aimed(twin, aims), picture(), range(1), wrong)
+    assert trial.verdict != "holds", "a model that sees nothing has nothing to explain"
 
 
-def test_what_a_shuffled_model_says_cannot_be_explained(detector: Detector) -> None:
-    twin = Viewer(detector.bundle).shuffled(1)
-    aims = [BoxAim(np.float32(RED), 0)]
-    heat = DRISE.heatmaps(twin, picture(), aims)
-    (trial,) = trials(Aimed(twin, aims), picture(), range(1), heat)
-    assert trial.verdict != "holds"
-
-
+@pytest.mark.usefixtures("quick")
 def test_some_boxes_are_chosen_by_number_position_or_class(detector: Detector) -> None:
     def labels(**choice: object) -> list[str]:
         found = explain_boxes(detector, picture(), tests=False, **choice)  # type: ignore[arg-type]
@@ -137,9 +140,10 @@ def test_what_was_missed_is_explained_and_said_to_be(detector: Detector) -> None
     truth = Detections(np.float32([RED, (64, 64, 80, 80)]), np.array([0, 0]), ("red",))
     found = explain_boxes(detector, image, truth=truth)
     assert [place.missed for place in found.places] == [False, True]
-    assert found.places[1].score < 0.5
+    assert 0.1 < found.places[1].score < 0.5
     assert found.places[1].trial is not None
-    assert found.places[1].trial.verdict == "untestable"
+    assert found.places[1].trial.verdict == "holds"
+    assert found.places[1].pointing.heat > 0.9
 
 
 def test_boxes_of_a_wide_picture_are_where_they_are(detector: Detector) -> None:
@@ -150,6 +154,7 @@ def test_boxes_of_a_wide_picture_are_where_they_are(detector: Detector) -> None:
     assert place.inside[48:64, 64:80].mean() > 0.9
 
 
+@pytest.mark.usefixtures("quick")
 def test_nothing_found_is_nothing_to_explain(detector: Detector) -> None:
     report = explain(detector, [np.full((60, 60, 3), 120, np.uint8)])
     assert "nothing to explain" in report.summary[0]
@@ -221,6 +226,7 @@ def test_the_command_writes_a_page_and_json(
     assert "no explainer of boxes and regions is called 'cam'" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("quick")
 def test_labelled_pictures_tell_what_was_missed(detector: Detector, tmp_path: Path) -> None:
     file = tmp_path / "0.png"
     Image.fromarray(scene((128, 128), [("red", RED)])).save(file)
