@@ -48,6 +48,7 @@ def lines(
     x_form: Callable[[float], str] = "{:g}".format,
     y_form: Callable[[float], str] = percent,
     y_range: tuple[float, float] | None = (0.0, 1.0),
+    x_range: tuple[float, float] | None = None,
 ) -> str:
     """Lines over one axis, a legend above them.
 
@@ -56,6 +57,7 @@ def lines(
         x_name, y_name: what the axes show.
         x_form, y_form: how a value is written at an axis.
         y_range: values at the bottom and at the top; None takes those that occur.
+        x_range: likewise of the horizontal axis.
 
     Example:
         >>> lines({"a": Line([0, 1], [0.5, 0.7])}, "A curve", "share", "accuracy").startswith("<svg")
@@ -66,7 +68,8 @@ def lines(
     xs = np.concatenate([np.asarray(line.x, float) for line in series.values()])
     ys = np.concatenate([np.asarray(line.y, float) for line in series.values()])
     legend, top = _legend(list(series))
-    frame = _Frame((float(xs.min()), float(xs.max())), y_range or (float(ys.min()), float(ys.max())), top)
+    wide = x_range or (float(xs.min()), float(xs.max()))
+    frame = _Frame(wide, y_range or (float(ys.min()), float(ys.max())), top)
     parts = [legend, *frame.axes(x_name, y_name, x_form, y_form)]
     for number, (name, line) in enumerate(series.items()):
         parts += _drawn(frame, line, COLOURS[number % len(COLOURS)], number >= len(COLOURS) or line.dashed, name)

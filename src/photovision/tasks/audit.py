@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from photovision.core.drawing import percent
+from photovision.core.errors import UsageError
 from photovision.core.files import write_json, write_text
 from photovision.core.parallel import in_order
 from photovision.core.report import Finding, Metric, Report, Table
@@ -310,10 +311,14 @@ def audit(
         UsageError: no check of that name.
     """
     wish = Wish(tuple(by), tuple(only), minutes, seed)
+    if unknown is not None and not isinstance(model, Recognizer):
+        raise UsageError("pictures of something else are for classifiers with a gate: leave them out for this model")
     if isinstance(model, Detector):
         return audit_boxes(model, dataset, wish, listener)
     if isinstance(model, Segmenter):
         return audit_masks(model, dataset, wish, listener)
+    if not isinstance(model, Recognizer):
+        raise UsageError("an audit questions classifiers, detectors and segmenters; this model is none of these")
     wish.among(CHECKS, "a classifier")
     started = time.monotonic()
     answers = answer(model, dataset, lambda done, total: listener(Progress("judging", done, total)), embeddings=True)

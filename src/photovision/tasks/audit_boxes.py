@@ -158,9 +158,9 @@ def _conditions(case: BoxCase) -> Finding:
     first = case.pixels(range(min(4, len(case.f1))))
     most = conditions.affordable(case.found, first, case.seconds * _SHARE_OF_CONDITIONS, names)
     rows = spread(len(case.f1), min(most, MOST_PICTURES)).tolist()
-    if len(rows) < conditions.LEAST:
+    if len(rows) < conditions.FEWEST:
         return Finding(
-            (f"Conditions were not measured: that takes {conditions.LEAST} pictures, there are {len(rows)}.",)
+            (f"Conditions were not measured: that takes {conditions.FEWEST} pictures, there are {len(rows)}.",)
         )
     images, truth = case.pixels(rows), [case.truth(row) for row in rows]
     clean = case.found(list(images))

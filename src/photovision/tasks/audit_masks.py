@@ -151,9 +151,9 @@ def _conditions(case: MaskCase) -> Finding:
     first = [case.view(sample)[0] for sample in samples[:4]]
     most = conditions.affordable(case.answers, first, case.seconds * _SHARE_OF_CONDITIONS, names)
     rows = spread(len(samples), min(most, MOST_PICTURES)).tolist()
-    if len(rows) < conditions.LEAST:
+    if len(rows) < conditions.FEWEST:
         return Finding(
-            (f"Conditions were not measured: that takes {conditions.LEAST} pictures, there are {len(rows)}.",)
+            (f"Conditions were not measured: that takes {conditions.FEWEST} pictures, there are {len(rows)}.",)
         )
     views = [case.view(samples[row]) for row in rows]
     images, truth = [image for image, _ in views], [labels for _, labels in views]

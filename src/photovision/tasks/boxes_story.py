@@ -20,7 +20,7 @@ from photovision.trust.detection_errors import KINDS, MEANING, Breakdown, confus
 from photovision.trust.statistics import bootstrap_sums, wilson
 
 SHOWN = 9
-_SIDE = 420
+_SIDE, _GAP = 480, 8
 _CURVES = 6
 _PAIRS = 15
 _RANGES = {"small": "below 32 x 32 pixels", "medium": "32 x 32 to 96 x 96", "large": "above 96 x 96"}
@@ -28,12 +28,15 @@ _RANGES = {"small": "below 32 x 32 pixels", "medium": "32 x 32 to 96 x 96", "lar
 
 def summary(metrics: Mapping[str, Metric], broken: Breakdown, looked: Looked) -> tuple[str, ...]:
     """The result, its costliest error, its counts and its scores; most important first."""
-    worst = max(KINDS, key=lambda kind: broken.costs[kind])
+    dearest = max(KINDS, key=lambda kind: broken.costs[kind])
+    costs = (
+        f"The costliest kind of error is '{dearest}', {MEANING[dearest]}: without it, mAP at .5 would be"
+        f" {percent(broken.ap50 + broken.costs[dearest])}."
+    )
     told = [
         f"Mean average precision is {percent(metrics['map'].value)} over overlaps of .5 to .95, and"
         f" {percent(metrics['map50'].value)} at .5 ({count(len(looked.samples), 'picture')}).",
-        f"The costliest kind of error is '{worst}', {MEANING[worst]}: without it, mAP at .5 would be"
-        f" {percent(broken.ap50 + broken.costs[worst])}.",
+        costs if broken.costs[dearest] > 0 else "No kind of error costs any of the mAP at .5.",
         f"At its thresholds it finds {percent(metrics['recall_shown'].value)} of the objects, and"
         f" {percent(metrics['precision_shown'].value)} of its boxes are right; the number of boxes in a picture is off"
         f" by {percent(metrics['count_error'].value)} on average.",
@@ -147,9 +150,8 @@ def precision_curves(matches: Matches) -> Figure | None:
             series[matches.classes[label][:24]] = Line(recall, precision)
     if not series:
         return None
-    drawing = lines(
-        series, "Precision against recall", "share of objects found", "share of boxes right", x_form="{:.0%}".format
-    )
+    names = ("Precision against recall", "share of objects found", "share of boxes right")
+    drawing = lines(series, *names, x_form="{:.0%}".format, y_form="{:.0%}".format, x_range=(0.0, 1.0))
     few = f" Of the {len(order)} classes with most objects." if len(order) < (matches.objects > 0).sum() else ""
     note = f"Every point is a threshold: a lower one finds more and is less often right.{few}"
     return Figure("Precision against recall", svg=drawing, note=note)
@@ -177,25 +179,25 @@ def worst(looked: Looked, broken: Breakdown) -> Figure | None:
         elif looked.shown(mistake.picture)[mistake.row]:
             cost[mistake.picture] += mistake.score
     order = [int(row) for row in np.argsort(-cost, kind="stable")[:SHOWN] if cost[row] > 0]
-    pictures = [drawn for row in order for drawn in _drawn(looked, broken, row)]
+    pictures = [drawn for row in order if (drawn := _drawn(looked, broken, row)) is not None]
     if not pictures:
         return None
-    note = "Each picture twice: its truth, then the answer. Look for wrong or missing boxes in the truth first."
-    return Figure("Worst mistakes", pictures=tuple(pictures), note=note)
+    note = "Left the truth, right the answer. Look for wrong or missing boxes in the truth first."
+    return Figure("Worst mistakes", pictures=tuple(pictures), note=note, wide=True)
 
 
-def _drawn(looked: Looked, broken: Breakdown, row: int) -> list[tuple[bytes, str]]:
-    """The truth and the answer, each with its caption; nothing where the picture cannot be read any more."""
-    sample, pair = looked.samples[row], looked.pairs[row]
+def _drawn(looked: Looked, broken: Breakdown, row: int) -> tuple[bytes, str] | None:
+    """The truth beside the answer, with a caption; None where the picture cannot be read any more."""
+    sample, truth = looked.samples[row], looked.pairs[row].truth
     image = opened(sample)
     if image is None:
-        return []
+        return None
     shown = looked.shown(row)
     wrong = [m for m in broken.mistakes if m.picture == row and (m.kind == "missed" or shown[m.row])]
     told = ", ".join(f"{n} {kind}" for kind in KINDS if (n := sum(one.kind == kind for one in wrong)))
-    captions = (f"true: {count(len(pair.truth), 'object')}\n{sample.id}", f"said: {told}\n{sample.id}")
-    drawn = (jpeg(draw_regions(image, regions, _SIDE)) for regions in (pair.truth, looked.answer(row)))
-    return list(zip(drawn, captions, strict=True))
+    both = [draw_regions(image, regions, _SIDE) for regions in (truth, looked.answer(row))]
+    page = np.concatenate([both[0], np.full((len(both[0]), _GAP, 3), 255, np.uint8), both[1]], axis=1)
+    return jpeg(page), f"true: {count(len(truth), 'object')}; wrong in the answer: {told}\n{sample.id}"
 
 
 def warnings(looked: Looked, dataset: Dataset, matches: Matches) -> tuple[str, ...]:

@@ -151,11 +151,15 @@ def _factors(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     judged = [name for name in known if f" {name.casefold()} " in seen]
     rest = [name for name in known if name not in judged]
     columns = ",".join(rest) if all(map(str.isidentifier, rest)) else "COLUMN"
+    # An audit may bring attributes of its own: the rows of its tables are called "camera = old, site = north".
+    named = [str(row[0]) for one in evidence.tables("groups") if one.columns[0] == "group" for row in one.rows]
+    brought = dict.fromkeys(part.split(" = ")[0] for name in named for part in name.split(", ") if " = " in part)
+    judged += [name for name in brought if name not in known]
     lines = facts({"Groups measured": ", ".join(judged)})
     if rest:
         lines += facts({"Groups known from the training pictures, but not measured": ", ".join(rest)})
         lines += [f"`photovision audit MODEL DATA --by {columns}` measures them.", ""]
-    elif not known:
+    elif not judged:
         lines += [
             f"Groups: {NOT} The training pictures came without attributes, such as sex, age, site or camera; groups of"
             " which nothing is known cannot be compared. Columns of a table bring them: `photovision audit MODEL TABLE"

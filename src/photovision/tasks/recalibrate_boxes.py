@@ -8,6 +8,7 @@ but what is shown, and how far its scores can be trusted, does.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,18 @@ _CHECKED = 4  # pictures that the changed graph is held against
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """Slope and shift of every class's scores, C each, and its threshold, float32 (C,)."""
+    """What the scores of every class mean, and from which score on a box is shown.
+
+    Attributes:
+        slope, shift: C each.
+        thresholds: float32 (C,), of the scores as they are then.
+        kept: whether they show the same boxes as before.
+    """
 
     slope: list[float]
     shift: list[float]
     thresholds: Floats
+    kept: bool = False
 
     def scores(self, found: Detections) -> Floats:
         """What the scores of some boxes mean, float32 (M,)."""
@@ -88,8 +96,8 @@ def recalibrate_boxes(
             f"calibrating a detector needs at least {MIN_PICTURES} readable pictures with {MIN_OBJECTS} boxes, got"
             f" {len(looked.pairs)} with {objects}: add more"
         )
-    learned = _learn(looked, np.arange(len(looked.pairs)))
-    report = _report(looked, dataset, learned, seed)
+    learned, before, after = _proved(looked, seed)
+    report = _report(looked, dataset, learned, before, after, seed)
     _write(detector, looked, learned, report, target)
     return report
 
@@ -105,7 +113,11 @@ def _learn(looked: Looked, rows: np.ndarray) -> Learned:
     return Learned(slope, shift, best_thresholds(replace(matches, by={**matches.by, "all": truer})))
 
 
-def _report(looked: Looked, dataset: Dataset, learned: Learned, seed: int) -> Report:
+def _proved(looked: Looked, seed: int) -> tuple[Learned, dict[str, Metric], dict[str, Metric]]:
+    """What is learned from all pictures, and the figures before and after, each picture judged by what others taught.
+
+    Where thresholds that others taught serve worse than the old ones, the old ones stay: what is shown does not change.
+    """
     n = len(looked.pairs)
     fold = np.random.default_rng(seed).permutation(n) % _FOLDS
     pairs, tally = list(looked.pairs), np.zeros((n, 3), dtype=np.int64)
@@ -116,8 +128,19 @@ def _report(looked: Looked, dataset: Dataset, learned: Learned, seed: int) -> Re
             truth, found = looked.pairs[row]
             pairs[row] = Pair(truth, replace(found, scores=part.scores(found)))
         tally[own] = find_hits([pairs[row] for row in own], looked.classes).tally(part.thresholds)
-    before = _figures(looked.pairs, looked.classes, looked.hits.tally(looked.thresholds))
-    after = _figures(pairs, looked.classes, tally)
+    old = looked.hits.tally(looked.thresholds)
+    before, after = (_figures(*both, looked.classes) for both in ((looked.pairs, old), (pairs, tally)))
+    learned = _learn(looked, np.arange(n))
+    if after["f1"].value < before["f1"].value:
+        learned = replace(learned, thresholds=calibrated(looked.thresholds, learned.slope, learned.shift), kept=True)
+        after = _figures(pairs, old, looked.classes)
+    return learned, before, after
+
+
+def _report(
+    looked: Looked, dataset: Dataset, learned: Learned, before: dict[str, Metric], after: dict[str, Metric], seed: int
+) -> Report:
+    n = len(looked.pairs)
     rows = tuple((name, before[key], after[key]) for key, name in _NAMES.items() if key in after)
     note = f"After: cross-validation in {_FOLDS} parts. The model that was written has learned from all pictures."
     limits = tuple(zip(looked.classes, looked.thresholds.tolist(), learned.thresholds.tolist(), strict=True))
@@ -126,6 +149,8 @@ def _report(looked: Looked, dataset: Dataset, learned: Learned, seed: int) -> Re
         for key in ("d_ece", "f1")
         if key in after
     ]
+    if learned.kept:
+        told.append("New thresholds would serve worse on pictures that they were not learned from: the old ones stay.")
     return Report(
         kind="calibrate",
         title=f"Scores and thresholds learned anew on {n:,} pictures",
@@ -152,7 +177,7 @@ _NAMES = {
 }
 
 
-def _figures(pairs: list[Pair] | tuple[Pair, ...], classes: tuple[str, ...], tally: Whole) -> dict[str, Metric]:
+def _figures(pairs: Sequence[Pair], tally: Whole, classes: tuple[str, ...]) -> dict[str, Metric]:
     """Calibration error of these boxes, and the shares that the tally of what is shown gives, over pictures."""
 
     def share(part: Vector, whole: Vector) -> Vector:

@@ -21,7 +21,7 @@ from photovision.trust.disparity import Comparison, corrected
 from photovision.trust.groups import Attribute, Group, make_groups, read_attributes
 from photovision.trust.representation import representation
 from photovision.trust.shares import Share
-from photovision.trust.statistics import Estimate, Z
+from photovision.trust.statistics import Estimate, Z, difference
 
 SHOWN = 60
 """Rows of a table; the most conspicuous groups are kept."""
@@ -109,6 +109,9 @@ def audit_shares(
 def _compared(group: Group, share: Share) -> Comparison:
     others = group.known & ~group.member
     here, there, gap = share.of(group.member), share.of(others), share.gap(group.member, others)
+    if gap.low == gap.high:  # all pictures alike: the intervals of both sides know that this may be luck
+        apart = difference(there, here)
+        gap = Estimate(gap.value, min(apart.low, gap.value), max(apart.high, gap.value))
     return Comparison(group, share.name, "", here, there, gap, group.n, share.p(group.member, group.known))
 
 
@@ -169,7 +172,7 @@ def _power(audit: _Audit) -> str:
     told = []
     for one in dict.fromkeys((single[0], single[-1])):
         error = (one.gap.high - one.gap.low) / (2 * Z)
-        told.append(f"{100 * min(1.0, factor * error):.0f} points in the group of {one.n:,} ({one.group.name})")
+        told.append(f"{100 * min(1.0, factor * error):.1f} points in the group of {one.n:,} ({one.group.name})")
     return f" A difference in {first} of about {', of '.join(told)} would have been seen in 4 of 5 cases."
 
 

@@ -33,8 +33,9 @@ Figures = Mapping[str, Vector]
 Measure = Callable[[str, int, list[Any]], Figures]
 """From a corruption ("" for none), its severity and the answers to all N pictures to the figures, leading one first."""
 
-LEAST = 25
-"""Fewer pictures than this say nothing about a dozen conditions, also where each holds several objects."""
+FEWEST, LEAST = 10, 25
+"""Fewer pictures than the first say nothing about a dozen conditions, though each may hold many objects; as many as the
+second are looked at where there are so many, whatever the time."""
 UNITS = {"false_boxes": "a picture"}
 """Figures that are no shares."""
 _TITLE = "In other conditions"

@@ -26,6 +26,7 @@ def calibrate(
     Of a detector scores and thresholds are learned anew. The network stays as it is; a copy of the model is written.
     """
     from photovision.app.cli.output import print_report
+    from photovision.app.judged import judged_part
     from photovision.app.progress import counted, shown
     from photovision.core.errors import UsageError
     from photovision.data.read import read_dataset
@@ -43,7 +44,10 @@ def calibrate(
     with shown() as listener:
         progress = counted(listener, "calibrating")
         if isinstance(own, Detector):
-            report = recalibrate_boxes(own, dataset, output, seed=seed, progress=progress)
+            # Of the very data it was trained on, only pictures that it did not learn from tell what scores mean.
+            known = (own.info.get("data") or {}).get("fingerprint") == dataset.fingerprint
+            part = judged_part(dataset, own.info).dataset if known else dataset
+            report = recalibrate_boxes(own, part, output, seed=seed, progress=progress)
         else:
             report = recalibrate(own, dataset, output, seed=seed, progress=progress)
     print_report(report, None, as_json)
