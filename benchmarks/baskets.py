@@ -138,10 +138,14 @@ def clip(folder: Path, things: Sequence[tuple[str, Image]], persons: Sequence[Im
 
 
 def right(told: Sequence[Move], truth: Sequence[Happened], slack: float = 0.8) -> list[bool]:
-    """For every move that was told, whether it happened: kind, class and time, every true one once."""
+    """For every move that was told, whether it happened: kind, class and time, every true one once.
+
+    What is told as gone is right where it was taken.
+    """
     left, found = list(truth), []
     for move in told:
-        near = [t for t in left if (t.kind, t.label) == (move.kind, move.label)]
+        kind = "taken" if move.kind == "gone" else move.kind
+        near = [t for t in left if (t.kind, t.label) == (kind, move.label)]
         fits = [t for t in near if t.span[0] - slack <= move.time <= t.span[1] + slack]
         found.append(bool(fits))
         if fits:

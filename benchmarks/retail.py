@@ -97,18 +97,18 @@ def other_view(picture: Picture, rng: np.random.Generator, strength: float) -> t
     return np.clip(lit, 0, 255).astype(np.uint8), matrix
 
 
-def alignments(folder: Path) -> dict[str, Any]:
+def alignments(folder: Path, most: int) -> dict[str, Any]:
     """How many unrelated pairs are accepted, and how far off those of the same scene are."""
     pictures = [to_array(decode(sample.image)) for sample in samples(folder)]
     rng = np.random.default_rng(0)
     pairs = list(itertools.combinations(range(len(pictures)), 2))
-    some = [pairs[i] for i in rng.permutation(len(pairs))[:300]]
+    some = [pairs[i] for i in rng.permutation(len(pairs))[:most]]
     told: dict[str, Any] = {
         "unrelated accepted": share(sum(_aligned(pictures[a], pictures[b]) is not None for a, b in some), len(some))
     }
     for strength in (0.5, 1.0, 2.0):
         off = []
-        for picture in pictures:
+        for picture in pictures[:most]:
             moved, matrix = other_view(picture, rng, strength)
             found = _aligned(picture, moved)
             if found is not None:
@@ -117,7 +117,7 @@ def alignments(folder: Path) -> dict[str, Any]:
                 away = ProjectiveTransform(found.matrix)(points) - ProjectiveTransform(matrix)(points)
                 off.append(float(np.hypot(*away.T).max() / max(high, wide)))
         told[f"strength {strength}"] = {
-            "aligned": share(len(off), len(pictures)),
+            "aligned": share(len(off), min(most, len(pictures))),
             "off by, share of the longer side, median and worst": [round(float(np.median(off)), 5), round(max(off), 5)],
         }
     return told
@@ -166,7 +166,7 @@ def alone(looker: Looker, sample: Any) -> np.ndarray | None:
     return None
 
 
-def visits(folder: Path, strength: float = 0.5) -> dict[str, Any]:
+def visits(folder: Path, most: int, strength: float = 0.5) -> dict[str, Any]:
     """Changes and slots after an object was painted over, and where nothing changed."""
     looker, rng = Looker(ready()), np.random.default_rng(1)
     hits = {"vanished": 0, "appeared": 0, "empty": 0}
@@ -176,7 +176,7 @@ def visits(folder: Path, strength: float = 0.5) -> dict[str, Any]:
         old, new, same = Path(top) / "old.png", Path(top) / "new.png", Path(top) / "same.png"
         for sample in samples(folder):
             box = alone(looker, sample)
-            if box is None:
+            if box is None or n >= most:
                 continue
             picture = to_array(decode(sample.image))
             Pillow.fromarray(picture).save(old)
@@ -231,13 +231,14 @@ def main() -> None:
     parser.add_argument("part", choices=("counts", "align", "visits"))
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--tile", type=int)
+    parser.add_argument("--most", type=int, default=1000, help="pictures for `visits`, pairs for `align`")
     asked = parser.parse_args()
     if asked.part == "counts":
         found = counts(asked.paths[0], asked.paths[1], None if asked.tile is None else (asked.tile, asked.tile))
     elif asked.part == "align":
-        found = alignments(asked.paths[0])
+        found = alignments(asked.paths[0], asked.most)
     else:
-        found = visits(asked.paths[0])
+        found = visits(asked.paths[0], asked.most)
     print(json.dumps(found, indent=2))
 
 

@@ -6,6 +6,7 @@ An alignment that cannot be trusted is refused, for a slot at a wrong place is w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ LEAST_AGREEMENT = 0.35
 """Share of blocks that must look alike once they lie over each other; of unrelated pictures hardly any do."""
 _POINTS, _TRIALS, _TOLERANCE = 1200, 800, 4.0  # features a picture; draws of RANSAC; pixels at SIDE
 _BLOCK, _ALIKE = 32, 0.5  # side of a block at SIDE; correlation from which on two blocks look alike
+_DETAILS = 1.0, 6.0  # pixels at SIDE: what is finer is noise, what is coarser is shading
 _LARGER = 3.0  # an area that grows or shrinks by more than this is no other view of the same shelf
 
 
@@ -57,8 +59,20 @@ class Alignment:
     def unchanged(self, box: Floats) -> float:
         """How much a box float32 (4,) of the picture looks as it did: correlation, 0 (or less) to 1; 0 if not seen."""
         x1, y1, x2, y2 = np.rint(box * self.scale).astype(int).tolist()
-        rows, columns = slice(max(y1, 0), max(y2, y1 + 2, 0)), slice(max(x1, 0), max(x2, x1 + 2, 0))
-        return max(0.0, _correlation(self.before[rows, columns], self.now[rows, columns]))
+        area = slice(max(y1, 0), max(y2, y1 + 2, 0)), slice(max(x1, 0), max(x2, x1 + 2, 0))
+        before, now = self._details
+        return max(0.0, _correlation(before[area], now[area]))
+
+    @cached_property
+    def _details(self) -> tuple[Plane, Plane]:
+        """Both pictures without their shading, in which an object and the wall behind it may be alike."""
+        from scipy.ndimage import gaussian_filter
+
+        known = np.isfinite(self.before)
+        before = np.where(known, self.before, self.now)
+        fine, coarse = _DETAILS
+        parts = [gaussian_filter(plane, fine) - gaussian_filter(plane, coarse) for plane in (before, self.now)]
+        return np.where(known, parts[0], np.nan), parts[1]
 
 
 def align(reference: Image, picture: Image) -> Alignment:

@@ -67,7 +67,12 @@ class Move:
     doubts: tuple[str, ...] = ()
     views: tuple[bytes, ...] = ()
 
-    def to_json(self, review_below: float, evidence: Sequence[str] = ()) -> dict[str, Any]:
+    @property
+    def files(self) -> list[str]:
+        """Where its pictures lie in the folder of a report."""
+        return [f"evidence/{self.number:05d}-{view}.jpg" for view in range(1, len(self.views) + 1)]
+
+    def to_json(self, review_below: float) -> dict[str, Any]:
         """JSON-ready; `review` says whether a person should decide, `evidence` names pictures."""
         return {
             "event": self.kind,
@@ -85,7 +90,7 @@ class Move:
             "seen": round(self.seen, 3),
             "held": self.held,
             "doubts": list(self.doubts),
-            "evidence": list(evidence),
+            "evidence": self.files,
         }
 
 
@@ -184,14 +189,15 @@ class Moves:
     def _confidence(self, trail: Trail, seen: float, origin: str) -> tuple[float, tuple[str, ...]]:
         value, doubts = trail.certainty * (0.5 + 0.5 * seen) * trail.link, []
         if trail.certainty < 0.7:
-            doubts.append(f"seen in {trail.looks} frames with a mean score of {trail.scores / trail.looks:.2f}")
+            frames = f"{trail.looks} frame{'s' * (trail.looks > 1)}"
+            doubts.append(f"seen in {frames} with a mean score of {trail.scores / trail.looks:.2f}")
         if seen < 0.6:
-            doubts.append(f"hidden in {1 - seen:.0%} of its way")
+            doubts.append(f"hidden in {100 * (1 - seen):.0f} % of its way")
         if trail.link < 1:
             doubts.append(f"its track broke off, and {len(trail.tracks)} were joined")
         if not origin:
             value *= _FROM_NOWHERE
-            doubts.append("nobody knows where it came from")
+            doubts.append("where it came from was not seen")
         if self.persons and origin and not trail.held:
             value *= _UNHELD
             doubts.append("no person was near it")
@@ -228,7 +234,7 @@ class Moves:
                 0.0,
                 trail.held,
                 doubts,
-                _views(trail),
+                _views(trail)[-1:],
             )
             self.found.append(move)
 

@@ -15,7 +15,7 @@ from PIL import ImageDraw, ImageFont
 
 from photovision.core.files import write_bytes, write_text
 from photovision.core.page import to_html, write_report
-from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.report import Figure, Report, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
 from photovision.recipes.basket import Move, Outcome, Wanted
@@ -35,7 +35,7 @@ def report(outcome: Outcome, wanted: Wanted, model: str) -> Report:
         wanted: what was looked for.
         model: name of the detector.
     """
-    moves = [told(move, wanted) for move in outcome.moves]
+    moves = [move.to_json(wanted.review_below) for move in outcome.moves]
     baskets = [name for name in wanted.zones if is_basket(name)]
     receipt = Receipt(baskets)
     for move in moves:
@@ -46,7 +46,7 @@ def report(outcome: Outcome, wanted: Wanted, model: str) -> Report:
         "basket",
         "What was taken and returned",
         _summary(moves, receipt, waiting),
-        {"moves_sure": Metric(1 - waiting / len(moves), n=len(moves))} if moves else {},
+        {},
         [_receipt(receipt), _moves(moves), *_initial(outcome)],
         figures,
         _warnings(outcome),
@@ -69,23 +69,16 @@ def write_basket(outcome: Outcome, wanted: Wanted, model: str, folder: Path) -> 
     (folder / DECISIONS).unlink(missing_ok=True)
     shutil.rmtree(folder / "evidence", ignore_errors=True)
     for move in outcome.moves:
-        for name, view in zip(_files(move), move.views, strict=True):
+        for name, view in zip(move.files, move.views, strict=True):
             write_bytes(folder / name, view)
     made = report(outcome, wanted, model)
     write_report(made, folder)
     waiting = [move for move in outcome.moves if move.confidence < wanted.review_below]
-    write_text(folder / "review.jsonl", "".join(json.dumps(told(move, wanted)) + "\n" for move in waiting))
+    write_text(
+        folder / "review.jsonl", "".join(json.dumps(move.to_json(wanted.review_below)) + "\n" for move in waiting)
+    )
     write_text(folder / "review.html", to_html(_review(waiting, folder)))
     return made
-
-
-def told(move: Move, wanted: Wanted) -> dict[str, Any]:
-    """A move as JSON, with the names of its pictures in the report's folder."""
-    return move.to_json(wanted.review_below, _files(move))
-
-
-def _files(move: Move) -> list[str]:
-    return [f"evidence/{move.number:05d}-{number}.jpg" for number in range(1, len(move.views) + 1)]
 
 
 def _summary(moves: Sequence[Mapping[str, Any]], receipt: Receipt, waiting: int) -> tuple[str, ...]:
@@ -126,17 +119,14 @@ def _moves(moves: Sequence[Mapping[str, Any]]) -> Table:
         (
             move["number"],
             f"{move['time']:.1f} s",
-            move["event"],
             move["class"],
-            move["from"],
-            move["to"],
-            f"{move['confidence']:.0%}",
-            "review" if move["review"] else "",
+            f"{move['event']}: {move['from'] or 'unknown'} \N{RIGHTWARDS ARROW} {move['to'] or 'unknown'}",
+            f"{100 * move['confidence']:.0f} %" + (", review" if move["review"] else ""),
             "; ".join(move["doubts"]),
         )
         for move in moves
     ]
-    return Table("Moves", ("no.", "time", "what", "class", "from", "to", "confidence", "", "doubts"), tuple(rows))
+    return Table("Moves", ("no.", "time", "class", "what", "confidence", "doubts"), tuple(rows))
 
 
 def _initial(outcome: Outcome) -> list[Table]:
@@ -147,11 +137,10 @@ def _initial(outcome: Outcome) -> list[Table]:
 def _review(waiting: Sequence[Move], folder: Path) -> Report:
     figures = [
         Figure(
-            f"Move {move.number}: {move.label} {move.kind}, {move.confidence:.0%}",
-            pictures=tuple(
-                (view, caption)
-                for view, caption in zip(move.views, ("left", "arrived")[2 - len(move.views) :], strict=True)
-            ),
+            f"Move {move.number}: {move.label} {move.kind}, {100 * move.confidence:.0f} %",
+            pictures=tuple(zip(move.views, ("left", "arrived")[2 - len(move.views) :], strict=True))
+            if move.target
+            else tuple((view, "last seen") for view in move.views),
             note=f"At {move.time:.1f} s, from {move.origin or 'unknown'} to {move.target or 'unknown'}."
             f" {'; '.join(move.doubts).capitalize()}.",
         )
@@ -181,4 +170,6 @@ def _zones(frame: Image, zones: Mapping[str, tuple[Point, ...]]) -> Figure:
         colour = _BASKET if is_basket(name) else _SHELF
         pen.polygon(points, outline=colour, width=max(2, page.width // 240))
         pen.text((min(x for x, _ in points) + 6, min(y for _, y in points) + 4), name, font=letters, fill=colour)
-    return Figure("Zones", pictures=((jpeg(np.asarray(page, dtype=np.uint8)), "the first frame with its zones"),))
+    return Figure(
+        "Zones", pictures=((jpeg(np.asarray(page, dtype=np.uint8)), "the first frame with its zones"),), lead=True
+    )

@@ -88,7 +88,7 @@ def summary(visit: Visit) -> tuple[str, ...]:
 def metrics(visit: Visit) -> dict[str, Metric]:
     """Objects in all, and the shares of slots that are full and that raise an alarm."""
     every = list(visit.totals.values())
-    found = {"objects_expected": Metric(sum(one.expected for one in every), n=len(visit.shelves), unit="objects")}
+    found = {"objects_expected": Metric(sum(one.expected for one in every), n=len(visit.shelves), unit="")}
     judged = [s for shelf in visit.shelves for s in shelf.slots if s.state in ("full", "short", "empty", "unsure")]
     if judged:
         found["slots_full"] = Metric(sum(s.state == "full" for s in judged) / len(judged), n=len(judged))
@@ -136,16 +136,13 @@ def _slots(shelves: Sequence[Shelf]) -> list[Table]:
             one.slot.label,
             one.state + (f" ({one.other} there)" if one.other else ""),
             f"{one.expected:.1f} of {one.slot.count}",
-            f"{one.missing:.0%}",
-            None if one.unchanged is None else f"{one.unchanged:.0%}",
+            f"{100 * one.missing:.0f} %",
+            None if one.unchanged is None else f"{100 * one.unchanged:.0f} %",
         )
         for shelf, one in pairs
     )
     columns = ("picture", "slot", "class", "state", "expected", "probably too few", "looks as before")
-    note = (
-        "Unsure: between the limits, or the detector sees nothing there though the place looks as it did when it was"
-        " full."
-    )
+    note = "A slot is full where boxes say so, or it looks as it did when it was full; unsure where both leave it open."
     return [Table("Slots", columns, rows, note)]
 
 
@@ -154,7 +151,7 @@ def _changes(shelves: Sequence[Shelf]) -> list[Table]:
     if not compared:
         return []
     rows = tuple(
-        (shelf.view.name, one.kind, one.label, f"{one.confidence:.0%}")
+        (shelf.view.name, one.kind, one.label, f"{100 * one.confidence:.0f} %")
         for shelf in compared
         for one in shelf.changes or ()
         if one.sure
@@ -191,22 +188,23 @@ def draw(shelf: Shelf, side: int = SIDE) -> Image:
     page = Pillow.fromarray(shelf.view.image)
     page.thumbnail((side, side), Pillow.Resampling.LANCZOS)
     pen, scale = ImageDraw.Draw(page), page.width / shelf.view.size[1]
+    wide = max(1, min(page.size) // 300)
     letters = ImageFont.load_default(max(11, page.width // 60))
     for slot in shelf.slots:
         if slot.state in COLOURS:
             text = "" if slot.state == "full" else f"{slot.slot.name}: {slot.state}"
-            _box(pen, slot.box * scale, COLOURS[slot.state], text, letters, 2 if slot.state == "full" else 4)
+            _box(pen, slot.box * scale, COLOURS[slot.state], text, letters, wide * (1 + (slot.state != "full")))
     for change in shelf.changes or ():
         if change.sure:
             sides = [box * scale for box in (change.before, change.now) if box is not None]
             for box in sides:
-                _box(pen, box, COLOURS[change.kind], f"{change.label} {change.kind}", letters, 3)
+                _box(pen, box, COLOURS[change.kind], f"{change.label} {change.kind}", letters, 2 * wide)
             if len(sides) == 2:
                 ends = [((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in sides]
                 pen.line([(float(x), float(y)) for x, y in ends], fill=COLOURS["moved"], width=2)
     if not shelf.slots and shelf.changes is None:
         for row in np.flatnonzero(shelf.view.shown).tolist():
-            _box(pen, shelf.view.found.boxes[row] * scale, COLOURS["full"], "", letters, 2)
+            _box(pen, shelf.view.found.boxes[row] * scale, COLOURS["full"], "", letters, wide)
     return np.asarray(page, dtype=np.uint8)
 
 

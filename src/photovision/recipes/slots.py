@@ -25,8 +25,8 @@ from photovision.recipes.visits import View
 
 ALARM, CALM = 0.8, 0.6
 """A slot is called empty or short from this probability on, and full below that one; between them it is unsure."""
-UNCHANGED = 0.8
-"""Correlation from which on a slot looks as it did when it was full."""
+UNCHANGED, SIMILAR = 0.9, 0.6
+"""Correlation from which on a slot looks as it did when it was full, and below which it does not."""
 MOST_BYTES, MOST_SLOTS = 10_000_000, 20_000
 HIDERS = ("person",)
 """What stands before a shelf and does not belong to it."""
@@ -182,9 +182,11 @@ def judge(
 
 
 def _state(slot: Slot, there: np.ndarray, missing: float, unchanged: float | None) -> str:
-    if missing <= CALM:
+    """What boxes say, and where there is a picture of the full slot, also its pixels: detectors overlook things."""
+    likeness = 0.0 if unchanged is None else unchanged
+    if missing <= CALM or likeness >= UNCHANGED:
         return "full"
-    if missing < ALARM or (unchanged is not None and unchanged >= UNCHANGED):
+    if missing < ALARM or likeness >= SIMILAR:
         return "unsure"
     return "empty" if there[0] >= ALARM else "short"
 
