@@ -191,7 +191,7 @@ def test_data_with_boxes_are_seen_and_not_edited(visit: Visit, address: str, fol
     page = visit(f"{address}/#/browse?data=bolts")
     page.locator(".tile img.there").first.wait_for()
     assert page.locator(".tile .what").first.inner_text() == "1 bolt, 1 nut"
-    page.get_by_text("Boxes and masks are looked at here, not edited").wait_for()
+    page.get_by_text("Boxes and masks are shown here, not edited").wait_for()
     page.locator(".grid").focus()
     page.keyboard.press("2")
     page.keyboard.press("x")
@@ -303,7 +303,7 @@ def test_two_detectors_are_seen_side_by_side(visit: Visit, address: str, picture
     page.get_by_text("comparing on data is for classifiers").wait_for()
     assert page.get_by_role("button", name="Compare", exact=True).count() == 0
     page.locator(CHOOSE).set_input_files(pictures["three"])
-    sides = page.locator(".pairs figure")
+    sides = page.locator(".both figure")
     sides.nth(1).wait_for()
     assert sides.first.locator("rect.box").count() == 3
     assert sides.first.locator("figcaption").inner_text().split("\n")[-1] == "2 red, 1 green"
@@ -364,11 +364,11 @@ def spot(page: Page, x: float, y: float) -> dict[str, float]:
 
 def test_a_training_of_boxes_says_what_it_will_be(visit: Visit, address: str) -> None:
     page = visit(f"{address}/#/train?data=bolts")
-    page.get_by_text("Learned is a detector: what is where.").wait_for()
+    page.get_by_text("This becomes a detector: what is where.").wait_for()
     page.get_by_text("Options").click()
     assert not page.get_by_text("Bear bad conditions").is_visible()
     page.get_by_label("Pictures").select_option("scenes")
-    page.get_by_text("Learned is a segmenter: the class of every pixel.").wait_for()
+    page.get_by_text("This becomes a segmenter: the class of every pixel.").wait_for()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

@@ -6,7 +6,7 @@ import { drawStage, follow } from "./job.js";
 import { chooseClass } from "./typeahead.js";
 import { Viewer } from "./viewer.js";
 
-const EDITING = "Boxes and masks are looked at here, not edited: correct them in Label Studio or CVAT, whose files ‘photovision convert’ writes and reads. Labels are corrected here where the data give each picture a class.";
+const EDITING = "Boxes and masks are shown here, not edited: correct them in Label Studio or CVAT, whose files ‘photovision convert’ writes and reads.";
 const DECIDED = { label: "corrected", "leave out": "left out", right: "found right" };
 
 export async function show(root, state) {
@@ -57,6 +57,8 @@ class Browse {
       at: (index) => this.grid.reach(index),
       large: (row) => this.address("large", row),
       layer: (row) => this.address("layer", row),
+      task: this.summary.task,
+      classes: this.summary.classes.map(({ name }) => name),
       colours: this.editable ? null : Object.fromEntries(this.summary.classes.map(({ name }, place) => [name, this.summary.colours[place]])),
       total: () => this.grid.total,
       key: (event, index) => this.key(event, index),
@@ -76,6 +78,7 @@ class Browse {
 
   close() {
     this.stop?.();
+    this.viewer?.giveBack();
     if (this.viewer?.open) this.viewer.element.close();
     this.grid?.close();
   }

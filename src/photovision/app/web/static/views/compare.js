@@ -152,7 +152,7 @@ class View {
 
   /** Both detectors on each dropped picture. */
   async boxesDropped() {
-    const list = el("ul", { class: "pairs" });
+    const list = el("ul", { class: "both" });
     fill(this.found, el("p", { class: "letters note" }, el("b", { class: "letter a" }, "A"), kept.a, el("b", { class: "letter b" }, "B"), kept.b), list);
     const [a, b] = [kept.a, kept.b];
     for (const picture of kept.pictures) {

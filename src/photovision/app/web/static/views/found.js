@@ -111,8 +111,9 @@ export class Found {
     const all = visible(this.answer, this.kept, this.model), shown = this.shown();
     this.boxes.show(this.answer.size, shown, this.model.colours);
     this.naming.checked = this.boxes.names ?? shown.length <= 12;
-    this.output.textContent = this.kept.least === null || this.kept.least === undefined ? "own" : percent(this.kept.least, 0);
-    this.own.disabled = (this.kept.least ?? null) === null;
+    const own = new Set(this.model.thresholds ?? [0.25]);
+    this.output.textContent = this.kept.least === null ? (own.size > 1 ? "by class" : percent([...own][0], 0)) : percent(this.kept.least, 0);
+    this.own.disabled = this.kept.least === null;
     this.head.textContent = all.length ? count(all.length, "object") : "Nothing found";
     const colour = (label) => this.model.colours[this.model.classes.indexOf(label)];
     const button = ([label, many]) => el("button", { type: "button", class: "legend-class", "aria-pressed": String(!this.hidden.has(label)), title: this.hidden.has(label) ? `Show ${label}` : `Hide ${label}`, onclick: () => this.hide(label) }, swatch(colour(label)), el("span", {}, label), el("span", { class: "number" }, count(many)));

@@ -64,6 +64,8 @@ class Live {
       el("div", { class: "live-grid" }, el("div", { class: "live-left" }, this.stage, this.far, this.state_), el("div", { class: "live-right" }, this.counts, this.log, this.places.element, this.options)),
     );
     this.state.keys = { w: ["Watch, or stop", () => (this.number === null ? this.go() : this.stop())] };
+    // The last frame, which is drawn on, stays until somebody wants to draw anew.
+    for (const event of ["click", "focusin"]) this.places.element.addEventListener(event, () => this.frozen && this.look());
     this.drawKinds();
     this.modelChosen();
     this.places.drawList();
@@ -133,6 +135,7 @@ class Live {
   async look() {
     if (this.number !== null) return;
     const wish = this.wish;
+    this.frozen = false;
     this.fail(null);
     this.clear();
     this.empty.textContent = "Opening …";
@@ -154,7 +157,7 @@ class Live {
     this.frame.removeAttribute("src");
     this.frame.hidden = true;
     this.empty.hidden = false;
-    this.places.over.hidden = true;
+    this.places.over.classList.add("away");
     this.state_.textContent = "";
   }
 
@@ -164,7 +167,7 @@ class Live {
     this.frame.alt = "First frame";
     this.frame.hidden = false;
     this.empty.hidden = true;
-    this.places.over.hidden = false;
+    this.places.over.classList.remove("away");
   }
 
   async go() {
@@ -185,6 +188,7 @@ class Live {
     this.number = started.number;
     Object.assign(this, { events: [], told: null });
     this.running(true);
+    this.places.over.classList.add("away");
     this.empty.textContent = "Opening …";
     const query = new URLSearchParams({ number: started.number });
     this.frame.src = `/api/live/stream?${query}`;
@@ -202,7 +206,6 @@ class Live {
     this.end.hidden = !on;
     this.root.classList.toggle("running", on);
     for (const control of [this.model, ...this.kinds.querySelectorAll("button"), ...this.source.querySelectorAll("select, input, button"), ...this.places.element.querySelectorAll("button, input"), ...this.options.querySelectorAll("input")]) control.disabled = on;
-    this.places.over.classList.toggle("away", on);
     (on ? this.end : this.start).focus({ preventScroll: true });
   }
 
@@ -259,7 +262,7 @@ class Live {
     this.number = null;
     const last = this.told;
     this.running(false);
-    this.places.over.hidden = this.frame.hidden;
+    this.frozen = true;
     this.fail(last?.error ?? reason);
     if (this.frame.hidden) this.clear();
     if (last?.error || reason) return;

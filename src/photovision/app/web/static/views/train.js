@@ -84,7 +84,7 @@ class Train {
     this.name.oninput = () => (this.replacing.hidden = !taken.has(this.name.value));
     const asked = this.data.value;
     const task = this.state.overview.data.find(({ name }) => name === asked)?.task ?? "classify";
-    this.learned.textContent = `Learned is ${LEARNED[task].model}.`;
+    this.learned.textContent = `This becomes ${LEARNED[task].model}.`;
     for (const part of this.more.querySelectorAll(".only-classes")) part.hidden = task !== "classify";
     if (task !== "classify") return;
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: asked } }));

@@ -8,12 +8,12 @@ const UNITS = ["B", "kB", "MB", "GB"];
 
 /**
  * layer(row) -> address of its masks, colours: class -> "#rrggbb" of data with boxes or masks, else null;
- * at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
+ * task, classes: of the data; at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
  * controls() -> the buttons of all decisions, moved(index), jump(i, index) -> shows the picture at position i.
  */
 export class Viewer {
-  constructor({ data, state, at, large, layer, colours, total, key, controls, moved, closed }) {
-    Object.assign(this, { data, state, at, large, layer, colours, total, key, controls, moved, closed });
+  constructor({ data, task, classes, state, at, large, layer, colours, total, key, controls, moved, closed }) {
+    Object.assign(this, { data, task, classes, state, at, large, layer, colours, total, key, controls, moved, closed });
     this.image = el("img", { alt: "" });
     this.broken = el("p", { class: "note", hidden: true }, "This picture cannot be read.");
     this.place = el("p", { class: "note number" });
@@ -35,11 +35,17 @@ export class Viewer {
     this.image.addEventListener("load", () => this.loaded(false));
     this.element.addEventListener("keydown", (event) => this.keyed(event));
     this.element.addEventListener("close", () => {
-      document.body.append(...messages());
+      this.giveBack();
       this.closed(this.index);
     });
     this.index = 0;
     this.turn = 0;
+  }
+
+  /** The messages of the page go back to it, before the view is gone, too. */
+  giveBack() {
+    document.body.append(...(this.messages ?? []));
+    this.messages = null;
   }
 
   get open() {
@@ -69,7 +75,7 @@ export class Viewer {
     if (this.answer?.said) return this.overAnswer();
     if (!this.colours || !known?.height) return undefined;
     const names = Object.keys(this.colours), colours = Object.values(this.colours);
-    this.boxes.show([known.height, known.width], (known.boxes ?? []).map((box, index) => ({ ...box, index, class: names.indexOf(box.label) })), colours);
+    this.boxes.show([known.height, known.width], (known.masks ? [] : known.boxes ?? []).map((box, index) => ({ ...box, index, class: names.indexOf(box.label) })), colours);
     this.masks.element.hidden = !known.masks;
     if (known.masks) await this.masks.show(this.layer(this.row), colours, [names.indexOf("background")]).catch(() => (this.masks.element.hidden = true));
     if (mine !== this.turn) return undefined;
@@ -77,8 +83,12 @@ export class Viewer {
     return this.fit();
   }
 
+  /** The chosen model, or where it cannot know anything of these data, another one that can. */
   get model() {
-    return this.state.overview.models.find(({ name }) => name === this.state.model);
+    const { models } = this.state.overview, chosen = models.find(({ name }) => name === this.state.model);
+    if (this.task === "classify" && chosen?.task === "classify") return chosen;
+    const fits = ({ error, task, classes }) => !error && (task === "classify") === (this.task === "classify") && classes.some((name) => this.classes.includes(name));
+    return [chosen, ...models].find((model) => model && fits(model)) ?? null;
   }
 
   /** The boxes or masks of the model instead of those of the data. */
@@ -94,7 +104,7 @@ export class Viewer {
   /** A switch between what the data and what the model say is where. */
   sides() {
     const side = (said, text) => el("button", { type: "button", "aria-pressed": String(Boolean(this.answer.said) === said), onclick: () => this.turnTo(said) }, text);
-    return el("div", { class: "choices", role: "group", "aria-label": "Over the picture" }, side(false, "What the data say"), side(true, "What the model says"));
+    return el("div", { class: "choices", role: "group", "aria-label": "Over the picture" }, side(false, "Data"), side(true, "Model"));
   }
 
   turnTo(said) {
@@ -108,7 +118,8 @@ export class Viewer {
     const mine = ++this.turn;
     if (!this.open) {
       this.element.showModal();
-      this.element.append(...messages()); // what lies outside of an open dialog is neither seen nor read
+      this.messages = ["toasts", "live"].map((id) => document.getElementById(id));
+      this.element.append(...this.messages); // what lies outside of an open dialog is neither seen nor read
       this.element.focus();
     }
     this.moved(index);
@@ -137,8 +148,8 @@ export class Viewer {
     if (mine !== this.turn) return;
     this.draw();
     this.drawOver(this.known, mine);
-    if (!this.state.model) return;
-    this.answer = await api("/api/browse/answer", { query: { data: this.data, i: row.i, model: this.state.model } }).catch((error) => ({ error: error.message }));
+    if (!this.model) return;
+    this.answer = await api("/api/browse/answer", { query: { data: this.data, i: row.i, model: this.model.name } }).catch((error) => ({ error: error.message }));
     if (mine === this.turn) this.draw();
   }
 
@@ -186,9 +197,9 @@ export class Viewer {
   }
 
   said() {
-    if (!this.state.model) return null;
-    const answer = this.answer;
-    const head = el("h3", {}, `What ${this.state.model} says`);
+    const { answer, model } = this;
+    if (!model) return null;
+    const head = el("h3", {}, `What ${model.name} says`);
     if (!answer) return el("div", { class: "answered" }, head, el("p", { class: "note" }, "Looking …"));
     if (answer.error) return el("div", { class: "answered" }, head, el("p", { class: "note" }, answer.error));
     if (answer.task !== "classify") {
@@ -209,10 +220,6 @@ export class Viewer {
     else if (!this.key(event, this.index)) return;
     event.preventDefault();
   }
-}
-
-function messages() {
-  return ["toasts", "live"].map((id) => document.getElementById(id));
 }
 
 function size(bytes) {
