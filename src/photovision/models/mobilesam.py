@@ -200,8 +200,9 @@ def _joined(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         "no_mask": ["prompt_encoder.no_mask_embed"],
     }
     names = {key: [f"{name}.weight" for name in names] for key, names in parts.items()}
-    if missing := [name for key in names for name in names[key] if name not in state]:
-        raise ModelError(f"the weights lack {missing[0]}: get them again")
+    for name in (name for key in names for name in names[key]):
+        if name not in state or state[name].ndim != 2 or state[name].shape[1] != WIDTH:
+            raise ModelError(f"the weights should hold {name} as rows of {WIDTH} numbers: get them again")
     joined = {key: torch.cat([state[name] for name in names[key]]) for key in names}
     return {**joined, "no_mask": joined["no_mask"][0]}
 

@@ -11,10 +11,11 @@ from photovision.app.cli.recipe_basket import basket, review
 from photovision.app.cli.recipe_crop import crop
 from photovision.app.cli.recipe_road import road
 from photovision.app.cli.recipe_shelf import shelf
+from photovision.app.cli.recipe_weather import weather
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
 
-RECIPES: tuple[Callable[..., None], ...] = (shelf, basket, review, road, crop)
+RECIPES: tuple[Callable[..., None], ...] = (shelf, basket, review, road, crop, weather)
 
 for recipe in RECIPES:
     app.command()(recipe)
