@@ -119,28 +119,36 @@ class Moves:
         self.found: list[Move] = []
         self.initial: dict[tuple[str, str], int] = {}
         self.persons = False
-        self._trails, self._evidence = Trails(), evidence
-        self._clear: dict[int, float] = {}
+        self._trails, self._evidence, self._now = Trails(), evidence, 0.0
 
     def update(self, step: Step) -> list[Move]:
         """What moved in this frame; `step.found` has track numbers."""
         image, at, found = step.frame.image, (step.frame.time, step.frame.index), step.found
         people = found.boxes[[name == PERSON for name in found.names]] if len(found) else found.boxes
         self.persons |= len(people) > 0
-        tracks = _items(found)
+        tracks, self._now = _items(found), at[0]
         self._trails.only([track for _, track in tracks], at[0])
         for row, track in tracks:
             score = 1.0 if found.scores is None else float(found.scores[row])
             trail = self._trails.see(track, found.names[row], score, found.boxes[row], image, at)
-            trail.hidden = _touched(found.boxes[row], people)
-            trail.held |= trail.hidden
+            trail.hidden = _touches(found.boxes[row], people)
+            trail.touched = at[0] if trail.hidden else trail.touched
             if self._evidence:
                 trail.view = marked(image, found.boxes[row])
         before = len(self.found)
         for event in step.events:
             self._happened(event)
         for trail in self._trails.lost:
-            self._perhaps_gone(trail, people, at[0])
+            if _touches(trail.box, people):
+                trail.touched, trail.hidden = at[0], trail.hidden or at[0] - trail.time <= MEMORY
+            self._perhaps_gone(trail, at[0])
+        return self.found[before:]
+
+    def finish(self) -> list[Move]:
+        """The video has ended: what left a shelf and was not seen again is gone."""
+        before = len(self.found)
+        for trail in self._trails.lost:
+            self._perhaps_gone(trail, self._now, patience=0.0)
         return self.found[before:]
 
     def _happened(self, event: Event) -> None:
@@ -150,7 +158,6 @@ class Moves:
         if event.kind == "leave":
             if event.place == trail.place and event.track == trail.tracks[-1]:
                 trail.left, trail.leaving = (event.time, event.frame, trail.looks), trail.view
-                trail.held = trail.hidden
             return
         origin, trail.told = trail.place, False
         if not origin and trail.began <= SETTLED:
@@ -158,7 +165,7 @@ class Moves:
             self.initial[key] = self.initial.get(key, 0) + 1
         elif origin != event.place and (is_basket(event.place) or (origin and is_basket(origin))):
             self._moved(trail, event, origin)
-        trail.place, trail.left, trail.leaving, trail.held = event.place, None, None, False
+        trail.place, trail.left, trail.leaving = event.place, None, None
 
     def _moved(self, trail: Trail, event: Event, origin: str) -> None:
         kind = "moved" if origin and is_basket(origin) and is_basket(event.place) else ""
@@ -203,19 +210,12 @@ class Moves:
             doubts.append("no person was near it")
         return value, tuple(doubts)
 
-    def _perhaps_gone(self, trail: Trail, people: Floats, now: float) -> None:
+    def _perhaps_gone(self, trail: Trail, now: float, patience: float = MEMORY) -> None:
         """An item that left a shelf, or was hidden there by a person who is away now, and is not seen again."""
-        key, touched = trail.tracks[-1], _touched(trail.box, people)
-        if touched:
-            self._clear.pop(key, None)
-            if now - trail.time <= MEMORY:
-                trail.hidden = trail.held = True
-        if touched or trail.told or not trail.place or is_basket(trail.place) or trail.certainty < 0.5:
-            return
-        clear = now - self._clear.setdefault(key, now)
         carried = trail.left is not None and trail.left[0] < trail.time  # it was seen outside of its zone
-        if now - trail.time > MEMORY and clear > _CLEAR and (carried or trail.hidden):
-            del self._clear[key]
+        waited = now - trail.time > patience and now - trail.touched > _CLEAR
+        on_shelf = trail.place and not is_basket(trail.place)
+        if on_shelf and waited and (carried or trail.hidden) and trail.certainty >= 0.5 and not trail.told:
             trail.told = True
             began = trail.left[0] if trail.left else None
             number, certain = len(self.found) + 1, _GONE * trail.certainty
@@ -309,16 +309,22 @@ def watch_basket(
     moves = Moves(tuple(wanted.zones), wanted.evidence)
     interrupted, first, receipt = False, None, Receipt(filter(is_basket, wanted.zones))
     with Watch(source, detect, wanted.asked()) as watching, EventLog(watching.video.name, events) as log:
+
+        def tell(move: Move) -> None:
+            told = move.to_json(wanted.review_below)
+            log.write({**told, "content": receipt.add(told)})
+
         try:
             for step in watching:
                 first = step.frame.image if first is None and wanted.evidence else first
                 for move in moves.update(step):
-                    told = move.to_json(wanted.review_below)
-                    log.write({**told, "content": receipt.add(told)})
+                    tell(move)
                 if progress is not None and step.frame.index < (watching.video.frames or 0):
                     progress(step.frame.index + 1, watching.video.frames or 0)
         except KeyboardInterrupt:
             interrupted = True
+        for move in moves.finish():
+            tell(move)
         summary = {**watching.summary(), "interrupted": interrupted}
         log.end({**summary, "moves": len(moves.found), "receipt": receipt.to_json()})
         return Outcome(watching.video.name, tuple(moves.found), moves.initial, moves.persons, summary, first)
@@ -334,5 +340,5 @@ def _views(trail: Trail) -> tuple[bytes, ...]:
     return tuple(jpeg(view) for view in (trail.leaving, trail.view) if view is not None)
 
 
-def _touched(box: Floats, people: Floats) -> bool:
+def _touches(box: Floats, people: Floats) -> bool:
     return len(people) > 0 and bool((overlap(box[None], people, "first") >= _TOUCH).any())

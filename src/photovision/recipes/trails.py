@@ -36,8 +36,8 @@ class Trail:
         place: the zone that it last entered, "" for none; left: (time, frame, looks) when it left it, None while it is
             in it.
         link: how sure its tracks belong together, 0 to 1; 1 for a single one.
-        held: whether a person's box touched it since it left its place.
-        hidden: whether a person's box touched it when it was last seen.
+        touched: seconds when a person's box last touched it, or the place where it was last seen.
+        hidden: whether one did when it was last seen, or soon after.
         view, leaving: its surroundings when it was last seen, and when it left its place; None where nobody asked.
         told: whether it was told as gone.
     """
@@ -54,11 +54,16 @@ class Trail:
     place: str = ""
     left: tuple[float, int, int] | None = None
     link: float = 1.0
-    held: bool = False
+    touched: float = -np.inf
     hidden: bool = False
     view: Image | None = None
     leaving: Image | None = None
     told: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether a person touched it since it left its place, or since it was last seen."""
+        return self.touched >= (self.time if self.left is None else self.left[0])
 
     @property
     def certainty(self) -> float:
