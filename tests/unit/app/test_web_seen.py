@@ -21,6 +21,8 @@ from photovision.app.web.server import create_app
 from photovision.app.web.state import LEAST, State, find
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Polygons
+from photovision.core.types import Sample
+from photovision.data.dataset import Dataset
 from photovision.data.formats import coco, voc, yolo
 
 
@@ -146,9 +148,58 @@ def test_boxes_are_not_edited_here(tmp_path: Path) -> None:
     assert "classifiers only" in robust.json()["error"]
 
 
-def test_detectors_are_not_compared_on_data(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        spotter_bundle(tmp_path / name)
-    coco.write(dataset(tmp_path / "raw", [objects([(5, 5, 25, 25)], [1])] * 2), tmp_path / "parts")
-    refused = client_of(tmp_path).post("/api/compare/start", json={"a": "one", "b": "two", "data": "parts"})
-    assert "side by side" in refused.json()["error"]
+@pytest.mark.parametrize(("first", "second"), [("sure", "doubtful"), ("paint", "paint too")])
+def test_detectors_and_segmenters_are_compared_on_data(tmp_path: Path, first: str, second: str) -> None:
+    from photovision.app.web.comparing import Job, compared
+
+    spotter_bundle(tmp_path / "sure")
+    spotter_bundle(tmp_path / "doubtful", thresholds=[0.9999, 0.9999])
+    painter_bundle(tmp_path / "paint")
+    painter_bundle(tmp_path / "paint too")
+    if first == "sure":
+        data = spotted(tmp_path)
+    else:
+        data = painted(tmp_path / "painted")
+    job = Job()
+    told = compared(job, tmp_path / first, tmp_path / second, data)
+    assert (told["rows"], told["pictures"]) == ([], 4)
+    assert told["tables"]
+    assert job.done == job.total
+    assert all(one["picture"].startswith("data:image/jpeg;base64,/9j/") for one in told["apart"])
+
+
+def test_models_of_different_kinds_are_not_compared(tmp_path: Path) -> None:
+    from photovision.app.web.comparing import Job, compared
+    from photovision.core.errors import PhotovisionError
+
+    with pytest.raises(PhotovisionError):
+        compared(Job(), spotter_bundle(tmp_path / "a"), painter_bundle(tmp_path / "b"), tmp_path)
+
+
+def spotted(folder: Path) -> Path:
+    """Pictures of squares with their boxes."""
+    boxes = [(16, 32, 32, 48), (64, 64, 80, 80)]
+    samples = []
+    for number in range(4):
+        file = folder / "raw" / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(scene((128, 128), [("red", boxes[0]), ("green", boxes[1])], number)).save(file)
+        found = Detections(np.float32(boxes), np.array([0, 1]), ("red", "green"))
+        samples.append(Sample(file.name, file, ("red", "green"), {}, found))
+    coco.write(Dataset(tuple(samples), ("red", "green"), multilabel=True, task="detect"), folder / "squares")
+    return folder / "squares"
+
+
+def painted(folder: Path) -> Path:
+    """Pictures of red things with the class of every pixel."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(4):
+        inside = np.zeros((32, 32), bool)
+        inside[4 + number : 20, 6:20] = True
+        Image.fromarray(np.where(inside[..., None], np.uint8([255, 0, 0]), np.uint8(0))).save(
+            folder / "images" / f"{number}.png"
+        )
+        Image.fromarray(inside.astype(np.uint8)).save(folder / "masks" / f"{number}.png")
+    (folder / "classes.txt").write_text("background\nthing\n", encoding="utf-8")
+    return folder

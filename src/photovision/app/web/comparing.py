@@ -11,14 +11,15 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from photovision.app.web.seen import as_url
 from photovision.app.web.state import State
 from photovision.core.errors import DataError, PhotovisionError, UsageError
 from photovision.core.types import Sample
-from photovision.runtime.bundle import read_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from photovision.core.report import Report
     from photovision.data.dataset import Dataset
     from photovision.tasks.evaluate import Answers, Progress
     from photovision.tasks.recognizer import Recognizer, Responses
@@ -122,12 +123,6 @@ def routes(state: State) -> APIRouter:
         """Start to compare."""
         if wanted.a == wanted.b:
             raise UsageError("choose two different models")
-        for name in (wanted.a, wanted.b):
-            if read_bundle(state.path_of(name)).task != "classify":
-                raise UsageError(
-                    f"{name} is no classifier, and only these are compared on a data set: drop pictures to see two"
-                    " detectors side by side, and 'photovision evaluate' measures each"
-                )
         return {"job": jobs.start(state.path_of(wanted.a), state.path_of(wanted.b), state.data_of(wanted.data))}
 
     @router.get("/job")
@@ -176,36 +171,56 @@ def _work(job: Job, a: Path, b: Path, data: Path) -> None:
 
 
 def compared(job: Job, a: Path, b: Path, data: Path) -> dict[str, Any]:
-    """Compare two bundles on a data set: the report's JSON, and `rows` where their answers differ.
+    """Compare two bundles on a data set: the report's JSON; of classifiers `rows` where their answers differ, of others
+    `apart`, pictures with what both draw where they disagree most.
 
     Raises DataError or ModelError as `photovision compare` does.
     """
     from photovision.app.judged import judged_part
     from photovision.core.page import heading
     from photovision.data.read import read_dataset
-    from photovision.tasks.compare import compare
-    from photovision.tasks.evaluate import answer
-    from photovision.tasks.recognizer import load
+    from photovision.tasks.compare import check_kinds, compare
+    from photovision.tasks.load import load
 
     models = load(a), load(b)  # of its own, so that the page's other views need not wait for them
+    check_kinds(*models)
     dataset = read_dataset(data)
     fair = max(models, key=lambda model: (model.info.get("data") or {}).get("fingerprint") == dataset.fingerprint)
     part = judged_part(dataset, fair.info, progress=job.progress("checking pictures"))
-    kept = [
-        Kept(model, model.respond(part.dataset, job.progress(f"model {name} answers")))
-        for name, model in zip("AB", models, strict=True)
-    ]
-    report = compare(kept[0], kept[1], part.dataset)
-    job.samples, rows = differing(kept, [answer(one, part.dataset) for one in kept])
+    if models[0].bundle.task == "classify":
+        report, rows = classifiers(job, models, part.dataset)
+    else:
+        report, rows = compare(*models, part.dataset, progress=job.progress("both models answer")), []
     told = report.to_json()
     for table in told["tables"]:
         table["rows"] = [[heading(row[0].replace(" ", "_"))[0], *row[1:]] for row in table["rows"]]
     return {
-        **{name: told[name] for name in ("title", "metrics", "tables", "warnings", "verdict")},
+        **{name: told.get(name) for name in ("title", "metrics", "tables", "warnings", "verdict")},
         "summary": [*told["summary"], part.note],
         "pictures": len(part.dataset),
         "rows": rows,
+        "apart": [
+            {"picture": as_url(content, "jpeg"), "told": said}
+            for figure in report.figures
+            for content, said in figure.pictures
+        ],
     }
+
+
+def classifiers(
+    job: Job, models: tuple[Recognizer, Recognizer], dataset: Dataset
+) -> tuple[Report, list[dict[str, Any]]]:
+    """Which of two classifiers is better, and the pictures that they call by different names."""
+    from photovision.tasks.compare import compare
+    from photovision.tasks.evaluate import answer
+
+    kept = [
+        Kept(model, model.respond(dataset, job.progress(f"model {name} answers")))
+        for name, model in zip("AB", models, strict=True)
+    ]
+    report = compare(kept[0], kept[1], dataset)
+    job.samples, rows = differing(kept, [answer(one, dataset) for one in kept])
+    return report, rows
 
 
 def differing(models: list[Kept], answers: list[Answers]) -> tuple[list[Sample], list[dict[str, Any]]]:

@@ -6,7 +6,6 @@ them as server-sent events. Files are those of the page's folder only; addresses
 
 from __future__ import annotations
 
-import base64
 import io
 import itertools
 import json
@@ -25,6 +24,7 @@ from PIL import Image as Pillow
 from pydantic import BaseModel, Field
 
 from photovision.app.pictures import VIDEOS
+from photovision.app.web.seen import as_url
 from photovision.app.web.state import DEEPEST, MOST_FOLDERS, State
 from photovision.app.web.watcher import SIDE, Watcher
 from photovision.core.errors import DataError, UsageError
@@ -106,7 +106,7 @@ class Watchers:
 
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
-    watchers = Watchers()
+    watchers, one = Watchers(), threading.Lock()
     router = APIRouter(prefix="/api/live", on_shutdown=[watchers.end])
 
     @router.get("/sources")
@@ -119,7 +119,8 @@ def routes(state: State) -> APIRouter:
         """The first frame, to draw lines and zones on; `{"error": reason}` where there is none: cameras come and go."""
         place = opened(state, source)
         try:
-            return first_frame(place)
+            with one:  # a stream that does not answer takes seconds
+                return first_frame(place)
         except DataError as error:
             return {"error": str(error)}
 
@@ -222,8 +223,7 @@ def first_frame(source: str | Path | int) -> dict[str, Any]:
         buffer = io.BytesIO()
         page.save(buffer, "JPEG", quality=85)
         told = {"rate": video.rate, "frames": video.frames, "live": video.live}
-    shown = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return {"picture": shown, "size": size, **told}
+    return {"picture": as_url(buffer.getvalue(), "jpeg"), "size": size, **told}
 
 
 def videos(top: Path | None) -> list[dict[str, Any]]:

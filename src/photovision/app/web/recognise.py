@@ -5,7 +5,6 @@ Pictures come as the body of a request, are answered and forgotten: nothing is k
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -14,7 +13,7 @@ from fastapi.responses import Response
 
 from photovision.app.web import seen as shown
 from photovision.app.web.recall import Recall
-from photovision.app.web.state import State
+from photovision.app.web.state import TASKS, State
 from photovision.core.errors import DataError, PhotovisionError, UnreadableImage, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 LARGEST = 128 * 2**20
 """Bytes of a picture file at most."""
 PREVIEW, SHOWN, NAMED = 1024, 5, 6
-TASKS = ("classify", "detect", "segment")
 LEADS = ("accuracy", "map", "miou", "exact_match")
 """The figure that stands for a model: the first of these that was measured."""
 
@@ -218,7 +216,7 @@ def reasons(model: Recognizer, picture: bytes, target: str | None, tested: bool)
         "method": found.methods[0],
         "about": EXPLAINERS.load(found.methods[0]).about,
         "reason": found.reason,
-        "layer": "data:image/png;base64," + base64.b64encode(layer).decode("ascii"),
+        "layer": shown.as_url(layer),
         "verdict": None if trial is None else trial.verdict,
         "sentence": None if trial is None else trial.sentence,
         "nearest": [{"id": n.id, "label": n.label, "similarity": n.similarity} for n in one.neighbours],

@@ -146,6 +146,6 @@ def png(page: Image) -> bytes:
     return buffer.getvalue()
 
 
-def as_url(content: bytes) -> str:
-    """A PNG as an address that holds all of it."""
-    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+def as_url(content: bytes, kind: str = "png") -> str:
+    """A PNG or "jpeg" as an address that holds all of it."""
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode("ascii")

@@ -23,6 +23,8 @@ DEEPEST, MOST_FOLDERS = 4, 2000
 """How far below the folder models and data sets are looked for, and in how many folders at most."""
 LEAST = 0.05
 """Score from which on boxes are sent to the page, which hides those that the person does not want to see."""
+TASKS = ("classify", "detect", "segment")
+"""What the models do that answer pictures here."""
 BOXES = ("coco", "cvat", "labelstudio", "voc", "yolo")
 """Formats of boxes, as `photovision.data.formats` names them."""
 
@@ -88,10 +90,12 @@ class State:
             from photovision.core.errors import PhotovisionError
 
             for name in list(self.models)[:1]:
+                if name in self.ready:  # to make it takes seconds, and nobody has asked for it
+                    return
                 try:
                     with self.using(name) as model:
                         _ = model.session
-                except (PhotovisionError, AttributeError):  # the view that needs the model tells what is wrong with it
+                except PhotovisionError:  # the view that needs the model tells what is wrong with it
                     return
 
         # Not a daemon: a process that ends while a library is being loaded would crash.
@@ -254,13 +258,18 @@ def _opened(path: Path) -> Model:
     from photovision.runtime.bundle import read_bundle
     from photovision.tasks.load import load
 
-    opened: Model = load(path, threshold=LEAST) if read_bundle(path).task == "detect" else load(path)
+    task = read_bundle(path).task
+    if task not in TASKS:
+        raise ModelError(f"{path} is not for recognising: choose a classifier, a detector or a segmenter")
+    opened: Model = load(path, threshold=LEAST) if task == "detect" else load(path)
     return opened
 
 
 def _ready() -> dict[str, Path]:
-    """Ready detectors that can be used at once, or made from weights that are here: name -> folder."""
+    """Ready and published detectors that can be used at once, or made from weights that are here: name -> folder."""
     from photovision.core.errors import PhotovisionError
+    from photovision.models.adopted import kept
+    from photovision.models.checkpoints import CHECKPOINTS
     from photovision.models.ready import place_of
     from photovision.models.weights import DETECTORS, locate
 
@@ -272,7 +281,7 @@ def _ready() -> dict[str, Path]:
                 found[name] = place
         except PhotovisionError:  # weights that were altered are not offered
             continue
-    return found
+    return found | {name: kept(name) for name in CHECKPOINTS if (kept(name) / "bundle.json").is_file()}
 
 
 def named(paths: Sequence[Path]) -> dict[str, Path]:

@@ -10,8 +10,7 @@ const SHOW = { all: "All", a: "Only A right", b: "Only B right", neither: "Both 
 const kept = { a: null, b: null, data: null, job: null, result: null, only: "all", pictures: [] };
 
 export async function show(root, state) {
-  // Classifiers are held against each other on data, detectors side by side on pictures; the others not yet.
-  const models = state.overview.models.filter(({ error, task }) => !error && task !== "segment").map(({ name }) => name);
+  const models = state.overview.models.filter(({ error }) => !error).map(({ name }) => name);
   if (models.length < 2) return tooFew(root, state, models.length);
   const view = new View(root, state, models);
   view.draw();
@@ -34,17 +33,16 @@ class View {
   }
 
   draw() {
-    const data = this.state.overview.data.filter(({ task }) => task === "classify").map(({ name }) => name);
     const pair = this.models.find((name) => this.models.some((other) => other !== name && this.task(other) === this.task(name))) ?? this.models[0];
     if (!this.models.includes(kept.a)) kept.a = pair;
     if (!this.models.includes(kept.b) || kept.b === kept.a) kept.b = this.models.find((name) => name !== kept.a && this.task(name) === this.task(kept.a)) ?? this.models.find((name) => name !== kept.a);
-    if (kept.data === null || (kept.data && !data.includes(kept.data))) kept.data = data[0] ?? DROPPED;
     const choice = (name, text, options) => {
       const select = el("select", { onchange: () => this.choose(name, select.value) }, options.map(([value, told]) => el("option", { value, selected: value === kept[name] }, told)));
       return el("label", { class: "field" }, text, select);
     };
     const named = this.models.map((name) => [name, name]);
-    this.dataField = choice("data", "Pictures", [...data.map((name) => [name, name]), [DROPPED, "pictures that I drop here"]]);
+    this.dataSelect = el("select", { onchange: () => this.choose("data", this.dataSelect.value) });
+    this.dataField = el("label", { class: "field" }, "Pictures", this.dataSelect);
     this.button = el("button", { type: "button", class: "button primary", onclick: () => this.start() }, "Compare");
     const files = el("input", { type: "file", multiple: true, accept: "image/*", hidden: true, onchange: () => this.add([...files.files]) });
     this.pick = el("button", { type: "button", class: "button", onclick: () => files.click() }, "Choose pictures");
@@ -64,7 +62,7 @@ class View {
     this.listen();
     this.fit();
     if (kept.result && !this.boxes) this.drawResult();
-    else if (this.boxes && kept.pictures.length) this.answer();
+    else if (this.boxes && kept.pictures.length && !this.pick.hidden) this.answer();
   }
 
   listen() {
@@ -88,20 +86,32 @@ class View {
     return this.state.overview.models.find((model) => model.name === name)?.task;
   }
 
-  /** Detectors are shown side by side: nothing is measured. */
+  /** Detectors are shown side by side on dropped pictures, whose truth nobody knows. */
   get boxes() {
-    return this.task(kept.a) === "detect" && this.task(kept.b) === "detect";
+    return this.task(kept.a) === "detect" && kept.data === DROPPED;
+  }
+
+  /** The data that these models can be judged on, and where they can be held against each other without, dropped pictures. */
+  offer() {
+    const task = this.task(kept.a);
+    const fits = (one) => one.task === task || (task === "detect" && one.task === "segment");
+    const data = this.state.overview.data.filter(fits).map(({ name }) => [name, name]);
+    if (task !== "segment") data.push([DROPPED, "pictures that I drop here"]);
+    if (!data.some(([name]) => name === kept.data)) kept.data = data[0]?.[0] ?? null;
+    fill(this.dataSelect, data.map(([value, told]) => el("option", { value, selected: value === kept.data }, told)));
   }
 
   fit() {
     const mixed = this.task(kept.a) !== this.task(kept.b);
-    this.dataField.hidden = mixed || this.boxes;
-    this.button.hidden = mixed || this.boxes || kept.data === DROPPED;
-    this.pick.hidden = mixed || !(this.boxes || kept.data === DROPPED);
-    this.button.disabled = kept.a === kept.b;
-    if (mixed) return fill(this.found, el("p", { class: "drop-hint" }, "One of these tells classes and the other one tells what is where: choose two of a kind."));
-    if (this.boxes && !kept.pictures.length) return fill(this.found, el("p", { class: "drop-hint" }, "Drop pictures anywhere on this page to see both detectors side by side. Which one is better on data with boxes is measured by ", el("code", {}, "photovision evaluate"), ": comparing on data is for classifiers."));
-    if (kept.data === DROPPED && !kept.pictures.length) fill(this.found, el("p", { class: "drop-hint" }, "Drop pictures anywhere on this page. Both models answer them; nobody knows the truth of them but you."));
+    this.offer();
+    this.dataField.hidden = mixed;
+    this.button.hidden = mixed || kept.data === DROPPED;
+    this.pick.hidden = mixed || kept.data !== DROPPED;
+    this.button.disabled = kept.a === kept.b || kept.data === null;
+    const hint = (text) => fill(this.found, el("p", { class: "drop-hint" }, text));
+    if (mixed) return hint("These two are of different kinds: choose two classifiers, two detectors or two segmenters.");
+    if (kept.data === null) return hint("There are no pictures with masks here to judge two segmenters on.");
+    if (kept.data === DROPPED && !kept.pictures.length) return hint(`Drop pictures anywhere on this page. ${this.boxes ? "Both detectors draw what they find" : "Both models answer them"}; nobody knows the truth of them but you.`);
     return undefined;
   }
 
@@ -137,12 +147,11 @@ class View {
   }
 
   async add(files) {
-    if (!this.boxes) kept.data = DROPPED;
-    const select = this.root.querySelectorAll(".compare-bar select")[2];
-    select.value = kept.data;
+    if (this.task(kept.a) === "segment") return undefined;
+    kept.data = DROPPED;
     kept.pictures.push(...files.map((file) => ({ file, id: file.name, url: URL.createObjectURL(file) })));
     this.fit();
-    await this.answer();
+    return this.answer();
   }
 
   answer() {
@@ -208,7 +217,7 @@ class View {
   }
 
   drawResult() {
-    const { summary, warnings, tables, rows, dropped } = kept.result;
+    const { summary, warnings, tables, rows, dropped, apart = [] } = kept.result;
     this.cards = el("ul", { class: "cards" });
     this.more = el("button", { type: "button", class: "button", onclick: () => ((this.shown += PAGE), this.drawCards()) }, "Show more");
     this.choices = el("div", { class: "choices", role: "group", "aria-label": "Which disagreements" });
@@ -220,7 +229,9 @@ class View {
       warnings.map((sentence) => el("p", { class: "warning" }, spaced(sentence))),
       !dropped && el("p", { class: "letters note" }, el("b", { class: "letter a" }, "A"), kept.a, el("b", { class: "letter b" }, "B"), kept.b),
       tables.map(side),
-      el("div", { class: "bar" }, el("h2", {}, rows.length ? "Where they disagree" : "They disagree nowhere"), !dropped && rows.length > 0 && this.choices),
+      el("div", { class: "bar" }, el("h2", {}, rows.length || apart.length ? "Where they disagree" : "They disagree nowhere"), !dropped && rows.length > 0 && this.choices),
+      apart.length > 0 && el("p", { class: "note" }, "Each picture three times: the truth, then what A and what B shows."),
+      apart.map(({ picture, told }) => el("figure", { class: "apart" }, el("img", { src: picture, alt: "" }), el("figcaption", { class: "note" }, told.replace("\n", " · ")))),
       this.cards,
       el("p", {}, this.more),
     );
