@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from annotated import dataset as boxed_dataset
 from annotated import objects
+from boxed import boxed_set
 from clips import write
 from conftest import served
 from painter import painter_bundle
@@ -373,6 +374,27 @@ def test_a_training_of_boxes_says_what_it_will_be(visit: Visit, address: str) ->
     assert not page.get_by_text("Bear bad conditions").is_visible()
     page.get_by_label("Pictures").select_option("scenes")
     page.get_by_text("This becomes a segmenter: the class of every pixel.").wait_for()
+
+
+@pytest.mark.slow
+def test_boxes_train_a_detector_from_the_page(visit: Visit, cache: Path, tmp_path: Path) -> None:
+    coco.write(boxed_set(24, 8, 8), tmp_path / "shapes")
+    with served(tmp_path) as address:
+        page = visit(f"{address}/#/train?data=shapes")
+        page.get_by_text("This becomes a detector").wait_for()
+        page.get_by_label("Minutes").fill("0.3")
+        page.get_by_label("Name of the model").fill("first")
+        page.get_by_role("button", name="Start").click()
+        page.get_by_text(re.compile("^mAP on validation")).wait_for(timeout=120_000)
+        check_access(page)
+        page.get_by_role("link", name="Read the report").wait_for(timeout=240_000)
+        page.get_by_role("link", name="Read the report").click()
+        page.frame_locator("iframe").get_by_text("A detector of circle, square").first.wait_for()
+        page.go_back()
+        page.get_by_role("button", name="Try it on pictures").click()
+        page.locator(CHOOSE).set_input_files(str(next((tmp_path / "shapes").rglob("*.png"))))
+        page.locator(".found .label").wait_for()
+        assert "mAP" in page.locator(".facts").inner_text()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

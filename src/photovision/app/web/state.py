@@ -90,8 +90,8 @@ class State:
             from photovision.core.errors import PhotovisionError
 
             for name in list(self.models)[:1]:
-                if name in self.ready:  # to make it takes seconds, and nobody has asked for it
-                    return
+                if name in self.ready and not (self.ready[name] / "bundle.json").is_file():
+                    return  # to make it takes seconds, and nobody has asked for it
                 try:
                     with self.using(name) as model:
                         _ = model.session

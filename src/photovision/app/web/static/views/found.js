@@ -1,5 +1,6 @@
 // One picture large with what a detector found: boxes, a slider that filters them, counts by class, a table, downloads.
 import { count, el, fill, percent } from "../dom.js";
+import { Chosen, cutButton, rowOf, tableOf } from "./chosen.js";
 import { Boxes, drawn, makeStage, save, stem, swatch } from "./overlay.js";
 
 const MOST_ROWS = 300;
@@ -17,30 +18,11 @@ export function tally(boxes) {
   return [...counts].sort((a, b) => b[1] - a[1]);
 }
 
-export class Found {
+export class Found extends Chosen {
   /** changed() is called when the slider was moved, so that the list of pictures can follow. */
   constructor(kept, state, changed) {
-    Object.assign(this, { kept, state, changed, item: null, hidden: new Set() });
-    this.element = el("section", { class: "large found", "aria-label": "The chosen picture" });
-  }
-
-  get model() {
-    return this.state.overview.models.find(({ name }) => name === this.kept.model);
-  }
-
-  show(item) {
-    if (item && item === this.item && item.answer === this.answer && item.error === this.error) return;
-    const other = item !== this.item;
-    Object.assign(this, { item, answer: item?.answer, error: item?.error });
-    if (!item) return fill(this.element);
-    this.words = el("div", { class: "said" });
-    if (other || !this.stage) this.drawStage(item);
-    fill(this.element, el("div", { class: "seen" }, this.stage, this.controls), this.words);
-    this.controls.hidden = !item.answer;
-    if (item.error) return fill(this.words, el("p", { class: "kind" }, item.name), el("h2", { class: "label" }, "cannot be read"), el("p", { class: "reason" }, item.error));
-    if (!item.answer) return fill(this.words, el("p", { class: "kind" }, item.name), el("p", { class: "note" }, "Looking …"));
-    this.drawAnswer();
-    return undefined;
+    super(kept, state);
+    Object.assign(this, { changed, hidden: new Set() });
   }
 
   drawStage(item) {
@@ -52,7 +34,7 @@ export class Found {
     this.output = el("output", { for: "least", class: "number note" });
     this.own = el("button", { type: "button", class: "quiet small", onclick: () => this.filter(null) }, "As the model decides");
     this.naming = el("input", { type: "checkbox", onchange: () => this.name(this.naming.checked) });
-    this.controls = el(
+    this.control = el(
       "div",
       { class: "heat-control" },
       el("div", { class: "heat-slider" }, el("label", { for: "least" }, "Confidence"), this.slider, this.output),
@@ -88,8 +70,7 @@ export class Found {
     const shown = () => this.shown().map(({ label, score, xyxy }) => ({ label, score, xyxy }));
     const json = () => save(`${JSON.stringify({ file: this.item.name, size: this.answer.size, boxes: shown() })}\n`, `${file}.boxes.json`);
     const picture = async () => save(await drawn(this.item, this.answer.size, this.shown(), this.model.colours), `${file}.boxes.png`);
-    const heads = ["Class", "Score", "x", "y", "Width", "Height"].map((text, place) => el("th", { scope: "col", class: place ? "number" : null }, text));
-    this.sheet = el("div", { class: "table boxes-table" }, el("table", {}, el("caption", { class: "unseen" }, "Boxes, in pixels of the picture"), el("thead", {}, el("tr", {}, heads)), this.table));
+    this.sheet = tableOf("Boxes, in pixels of the picture", ["Class", "Score", "x", "y", "Width", "Height"], this.table);
     fill(
       this.words,
       el("p", { class: "kind" }, this.item.name),
@@ -126,13 +107,8 @@ export class Found {
 
   row({ label, score, xyxy: [x1, y1, x2, y2], index }, place, colour) {
     const number = (value) => el("td", { class: "number" }, count(Math.round(value)));
-    return el(
-      "tr",
-      { tabindex: place ? "-1" : "0", dataset: { index }, onpointerenter: () => this.light(index), onpointerleave: () => this.light(null), onfocus: () => this.light(index), onblur: () => this.light(null) },
-      el("th", { scope: "row" }, swatch(colour), label),
-      el("td", { class: "number" }, percent(score)),
-      [x1, y1, x2 - x1, y2 - y1].map(number),
-    );
+    const light = (on) => this.light(on ? index : null);
+    return rowOf(place, { index }, light, el("th", { scope: "row" }, swatch(colour), label), el("td", { class: "number" }, percent(score)), [x1, y1, x2 - x1, y2 - y1].map(number));
   }
 
   hide(label) {
@@ -151,23 +127,6 @@ export class Found {
     row?.scrollIntoView({ block: "nearest" });
     row?.focus({ preventScroll: true });
   }
-
-  /** Arrow keys go from box to box while the table has the focus. */
-  keyed(event) {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const rows = [...this.table.children], place = rows.indexOf(document.activeElement);
-    if (!by || place < 0) return;
-    event.preventDefault();
-    event.stopPropagation();
-    rows[Math.min(Math.max(place + by, 0), rows.length - 1)].focus();
-  }
-
-  leave() {}
-}
-
-/** To the view that cuts objects out of this picture. */
-export function cutButton(item, state) {
-  return el("button", { type: "button", class: "quiet", onclick: () => ((state.cutting = { file: item.file, name: item.name, url: item.url }), state.go("cutout")) }, "Cut out an object");
 }
 
 export function median(values) {

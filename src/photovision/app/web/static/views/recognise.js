@@ -86,6 +86,7 @@ class View {
       ArrowDown: ["Next picture", () => this.step(1)],
       ArrowUp: ["Picture before", () => this.step(-1)],
       h: ["Heatmap, boxes or masks on or off", () => this.large.toggle()],
+      s: ["Cut out an object of this picture", () => this.cut()],
       x: ["Remove this picture", () => this.remove(kept.selected)],
     };
     return el("div", {}, this.drop, this.cameraPlace);
@@ -294,6 +295,11 @@ class View {
     const cell = (value) => `"${String(value ?? "").replace(/^[=+@-]/, "'$&").replaceAll('"', '""')}"`;
     const rows = this.shown().flatMap((item) => this.kind.lines(item, kept, this.chosen)).map((line) => line.map(cell).join(","));
     save(new Blob([[this.kind.columns.join(","), ...rows].join("\n") + "\n"], { type: "text/csv" }), "answers.csv");
+  }
+
+  cut() {
+    this.state.cutting = kept.selected;
+    this.state.go("cutout");
   }
 
   async openCamera() {

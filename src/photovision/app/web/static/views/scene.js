@@ -1,36 +1,12 @@
 // One picture large with the class of every pixel: masks with an opacity slider, shares by class, objects, downloads.
 import { attempt, count, el, fill, percent } from "../dom.js";
-import { cutButton } from "./found.js";
+import { Chosen, cutButton, rowOf, tableOf } from "./chosen.js";
 import { drawn, Layer, makeStage, save, stem, swatch } from "./overlay.js";
 
 const MOST_ROWS = 300;
 const GROUND = "background"; // hidden until somebody asks for it
 
-export class Scene {
-  constructor(kept, state) {
-    Object.assign(this, { kept, state, item: null, hidden: null });
-    this.element = el("section", { class: "large found", "aria-label": "The chosen picture" });
-  }
-
-  get model() {
-    return this.state.overview.models.find(({ name }) => name === this.kept.model);
-  }
-
-  show(item) {
-    if (item && item === this.item && item.answer === this.answer && item.error === this.error) return;
-    const other = item !== this.item;
-    Object.assign(this, { item, answer: item?.answer, error: item?.error });
-    if (!item) return fill(this.element);
-    this.words = el("div", { class: "said" });
-    if (other || !this.stage) this.drawStage(item);
-    fill(this.element, el("div", { class: "seen" }, this.stage, this.control), this.words);
-    this.control.hidden = !item.answer;
-    if (item.error) return fill(this.words, el("p", { class: "kind" }, item.name), el("h2", { class: "label" }, "cannot be read"), el("p", { class: "reason" }, item.error));
-    if (!item.answer) return fill(this.words, el("p", { class: "kind" }, item.name), el("p", { class: "note" }, "Looking …"));
-    this.drawAnswer();
-    return undefined;
-  }
-
+export class Scene extends Chosen {
   drawStage(item) {
     this.layer = new Layer({ lit: (one) => this.light(one) });
     this.stage = makeStage(item, this.layer.element).stage;
@@ -60,7 +36,7 @@ export class Scene {
     const ground = model.classes.indexOf(GROUND);
     this.hidden ??= new Set(ground >= 0 ? [ground] : []);
     this.legend = el("ul", { class: "legend-list areas", "aria-label": "Classes" });
-    this.table = el("tbody", {});
+    this.table = el("tbody", { onkeydown: (event) => this.keyed(event) });
     const told = { file: item.name, size: answer.size, areas: Object.fromEntries(answer.areas.map((one) => [one.label, one.share])), ...(answer.objects && { objects: answer.count, boxes: answer.objects.map(({ label, score, xyxy, pixels }) => ({ label, score, xyxy, pixels })) }) };
     const button = (text, action) => el("button", { type: "button", class: "button", onclick: () => attempt(action) }, text);
     const shown = answer.areas.filter((one) => one.class !== ground);
@@ -112,35 +88,17 @@ export class Scene {
   objects(found) {
     const order = found.map((one, place) => ({ ...one, number: place + 1 })).sort((a, b) => b.pixels - a.pixels);
     fill(this.table, order.slice(0, MOST_ROWS).map((one, place) => this.row(one, place)));
-    this.table.onkeydown = (event) => this.keyed(event);
-    const heads = ["Class", "Score", "Pixels"].map((text, place) => el("th", { scope: "col", class: place ? "number" : null }, text));
-    return el("div", { class: "table boxes-table" }, el("table", {}, el("caption", { class: "unseen" }, "Objects, the largest first"), el("thead", {}, el("tr", {}, heads)), this.table));
+    return tableOf("Objects, the largest first", ["Class", "Score", "Pixels"], this.table);
   }
 
   row({ label, class: kind, score, pixels, number }, place) {
-    const light = () => this.light({ class: kind, number });
-    const off = () => this.light(null);
-    return el(
-      "tr",
-      { tabindex: place ? "-1" : "0", dataset: { number }, onpointerenter: light, onpointerleave: off, onfocus: light, onblur: off },
-      el("th", { scope: "row" }, swatch(this.model.colours[kind]), label),
-      el("td", { class: "number" }, percent(score)),
-      el("td", { class: "number" }, count(pixels)),
-    );
+    const light = (on) => this.light(on ? { class: kind, number } : null);
+    return rowOf(place, { number }, light, el("th", { scope: "row" }, swatch(this.model.colours[kind]), label), el("td", { class: "number" }, percent(score)), el("td", { class: "number" }, count(pixels)));
   }
 
   light(one) {
     this.layer.light(one);
     for (const row of this.table?.children ?? []) row.classList.toggle("lit", Boolean(one?.number) && Number(row.dataset.number) === one.number);
-  }
-
-  keyed(event) {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const rows = [...this.table.children], place = rows.indexOf(document.activeElement);
-    if (!by || place < 0) return;
-    event.preventDefault();
-    event.stopPropagation();
-    rows[Math.min(Math.max(place + by, 0), rows.length - 1)].focus();
   }
 
   /** The class of every pixel at the picture's full size. */
@@ -149,6 +107,4 @@ export class Scene {
     if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? "The mask could not be made.");
     save(await response.blob(), `${stem(item.name)}.png`);
   }
-
-  leave() {}
 }
