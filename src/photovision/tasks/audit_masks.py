@@ -13,13 +13,13 @@ from functools import cached_property
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.boxes import draw_regions
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
-from photovision.core.regions import LabelMap, Segmentation
+from photovision.core.regions import LabelMap
 from photovision.core.report import Finding, Report
+from photovision.core.segments import draw_segments
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image, Sample
 from photovision.data.augment import load_pixels
@@ -210,7 +210,8 @@ def _shown(
         dice = pooled(confusion_of(moved, said, len(classes))[None], background_of(classes))["dice"][0]
         words = f"{name}, severity {severity}" if name else "as it is"
         caption = f"{words}\nDice {percent(float(dice)) if np.isfinite(dice) else 'unknown'}"
-        drawn.append((jpeg(draw_regions(picture, Segmentation(said, classes), _SIDE)), caption))
+        page = draw_segments(picture, said, None, classes, side=_SIDE, background=background_of(classes))
+        drawn.append((jpeg(page[: round(_SIDE * image.shape[0] / image.shape[1])]), caption))  # without its legend
     return drawn
 
 

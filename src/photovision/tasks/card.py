@@ -214,7 +214,8 @@ def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> lis
             f"Audit: {of['pictures']:,} pictures." if isinstance(of.get("pictures"), int) else "Audit: see below."
         )
         if of.get("fingerprint"):
-            same = "the data of the training" if of["fingerprint"] == data.get("fingerprint") else "other data"
+            whole = of.get("drawn_from", of["fingerprint"])
+            same = "from the data of the training" if whole == data.get("fingerprint") else "other data"
             told[-1] += f" Fingerprint {of['fingerprint']}: {same}."
     told = [sentence for sentence in told if sentence]
     whether = f"Whether they are like the pictures that the model will meet: {NOT_RECORDED}"

@@ -129,7 +129,7 @@ def _proved(looked: Looked, seed: int) -> tuple[Learned, dict[str, Metric], dict
             pairs[row] = Pair(truth, replace(found, scores=part.scores(found)))
         tally[own] = find_hits([pairs[row] for row in own], looked.classes).tally(part.thresholds)
     old = looked.hits.tally(looked.thresholds)
-    before, after = (_figures(*both, looked.classes) for both in ((looked.pairs, old), (pairs, tally)))
+    before, after = _figures(looked.pairs, old, looked.classes), _figures(pairs, tally, looked.classes)
     learned = _learn(looked, np.arange(n))
     if after["f1"].value < before["f1"].value:
         learned = replace(learned, thresholds=calibrated(looked.thresholds, learned.slope, learned.shift), kept=True)

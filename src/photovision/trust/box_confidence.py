@@ -55,7 +55,7 @@ def fit_logistic(matches: Matches) -> tuple[list[float], list[float]]:
     return slopes, shifts
 
 
-def calibrated(scores: np.ndarray, slope: list[float], shift: list[float]) -> np.ndarray:
+def calibrated(scores: np.ndarray, slope: Sequence[float] | Vector, shift: Sequence[float] | Vector) -> Floats:
     """float32 (..., C): the probabilities that scores (..., C) mean.
 
     Example:

@@ -36,7 +36,7 @@ Measure = Callable[[str, int, list[Any]], Figures]
 FEWEST, LEAST = 10, 25
 """Fewer pictures than the first say nothing about a dozen conditions, though each may hold many objects; as many as the
 second are looked at where there are so many, whatever the time."""
-UNITS = {"false_boxes": "a picture"}
+NUMBERS = ("false_boxes",)
 """Figures that are no shares."""
 _TITLE = "In other conditions"
 _MARGIN = 0.8  # of the time given is planned for: figures take time, too
@@ -253,7 +253,7 @@ def _table(found: RegionRobustness) -> Table:
     column, level = found.middle, found.severities[found.middle]
     more = [name for name in found.figures if name != found.lead]
     columns = ["condition", *(f"severity {severity}" for severity in found.severities), f"lost at {level}"]
-    columns += [f"{heading(name)[0].lower()} at {level}" for name in more]
+    columns += [f"{heading(name)[0][0].lower()}{heading(name)[0][1:]}, at {level}" for name in more]
     rows = []
     for row, name in enumerate(found.names):
         values = found.figures[found.lead][row]
@@ -261,20 +261,21 @@ def _table(found: RegionRobustness) -> Table:
             Metric(*estimate(draws)) if place in (column, len(values) - 1) else Metric(float(draws[0]))
             for place, draws in enumerate(values)
         ]
-        further = [
-            Metric(float(found.figures[other][row, column, 0]), unit=UNITS.get(other, "share")) for other in more
-        ]
+        further = [_shown(other, found.figures[other][row, column]) for other in more]
         rows.append((name, *cells, Metric(*_cost(found, row, column), None, "points"), *further))
-    clean = [Metric(float(found.clean[other][0]), unit=UNITS.get(other, "share")) for other in more]
+    clean = [_shown(other, found.clean[other]) for other in more]
     own = Metric(*estimate(found.clean[found.lead]))
     rows.insert(0, ("as they are", *[own] * len(found.severities), None, *clean))
     note = (
         f"{heading(found.lead)[0]} over the same {found.n:,} pictures in every cell; its plain mean over all cells is"
         " the mean performance under corruption (mPC, Michaelis et al. 2019). Corruptions are this project's own: the"
-        " figures compare with other models judged here, not with published ones. What an occlusion hides still counts;"
-        " what is cut off by more than 0.6 of its area does not."
+        " figures compare with other models judged here, not with published ones. What an occlusion hides still counts."
     )
     return Table(_TITLE, tuple(columns), tuple(rows), note)
+
+
+def _shown(name: str, draws: Vector) -> Metric | float:
+    return float(draws[0]) if name in NUMBERS else Metric(float(draws[0]))
 
 
 def _curves(found: RegionRobustness) -> list[Figure]:

@@ -19,7 +19,7 @@ from photovision.trust.box_confidence import (
 from photovision.trust.detection import Matches, Pair, match
 from photovision.trust.hits import find_hits
 
-LIMITS = np.float32([0.5, 0.5])
+LIMITS = np.array([0.5, 0.5], np.float32)
 
 
 def planted(count: int, seed: int = 0) -> Matches:

@@ -47,7 +47,7 @@ def test_pictures_without_anything_are_no_mistakes() -> None:
     empty = Pair(truth(), said())
     wrong = Pair(truth(), said((0, 0.9, 0, 0, 9, 9)))
     found = find_hits([empty, wrong], CLASSES)
-    assert f1_of(found.tally(np.float32([0.5] * 3))).tolist() == [1, 0]
+    assert f1_of(found.tally(np.array([0.5] * 3, np.float32))).tolist() == [1, 0]
     assert np.isnan(found.ap50(np.ones((1, 2)))).all()
 
 

@@ -13,7 +13,7 @@ from photovision.trust.object_kinds import Scale, audit_kinds
 from photovision.trust.region_groups import audit_shares
 from photovision.trust.shares import compare_things, of_pictures, precision, recall
 
-LIMITS = np.float32([0.5] * 3)
+LIMITS = np.array([0.5] * 3, np.float32)
 
 
 def seen_by_chance(count: int, found: np.ndarray, seed: int = 0, unlike: float = 0.0) -> Hits:

@@ -68,7 +68,8 @@ def audit(  # noqa: PLR0913 - one parameter a flag
         part = judged_part(dataset, own.info, split, counted(listener, "checking pictures"))
         asked = with_attributes(part.dataset, attributes) if attributes else part.dataset
         report = audit(own, asked, **vars(wish), leaked=part.leaked, unknown=others, listener=listener)
-    report = replace(report, summary=(*report.summary, part.note))
+    told = {**report.provenance["data"], "drawn_from": dataset.fingerprint}
+    report = replace(report, summary=(*report.summary, part.note), provenance={**report.provenance, "data": told})
     print_report(report, output, as_json)
     if card:
         rewrite_card(own, report)
