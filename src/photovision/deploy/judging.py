@@ -65,7 +65,7 @@ class HeldBoxes:
     def figures(self) -> dict[str, Metric]:
         """See `Held`."""
         found = scores(self.matches)[0]
-        return {name: found[name] for name in ("map", "map50")}
+        return {name: found[name] for name in ("map", "map50", "map75")}
 
     def gain(self, after: HeldBoxes) -> dict[str, Metric]:
         """See `Held`."""

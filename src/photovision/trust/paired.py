@@ -33,7 +33,7 @@ def box_gains(a: Matches, b: Matches, *, n_boot: int = N_BOOT, seed: int = 0) ->
         n_boot, seed: of the bootstrap.
 
     Returns:
-        "map" and "map50"; and by class the average precision, with an interval where it has at least 10 objects.
+        "map", "map50" and "map75"; and by class the average precision, with an interval where it has at least 10 objects.
     """
     if a.pictures != b.pictures or set(a.classes) != set(b.classes):
         raise UsageError("two detectors are compared on the same pictures and classes")
@@ -45,7 +45,8 @@ def box_gains(a: Matches, b: Matches, *, n_boot: int = N_BOOT, seed: int = 0) ->
     there = [number for number, one in enumerate(a.by["all"]) if one.objects.any()]
     # (C, 1 + B, 10): the first resample is the data as they are.
     change = np.stack([b.by["all"][order[c]].precisions(weights) - a.by["all"][c].precisions(weights) for c in there])
-    figures = {"map": np.nanmean(change.mean(2), axis=0), "map50": np.nanmean(change[:, :, 0], axis=0)}
+    parts = {"map": change.mean(2), "map50": change[:, :, 0], "map75": change[:, :, 5]}
+    figures = {name: np.nanmean(values, axis=0) for name, values in parts.items()}
     by_class = {}
     for number, label in enumerate(there):
         objects = a.by["all"][label].objects

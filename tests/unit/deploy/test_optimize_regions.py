@@ -62,6 +62,7 @@ def convolving_bundle(folder: Path) -> Path:
     return bundle
 
 
+@pytest.mark.slow
 def test_a_detector_in_eight_bits_finds_what_it_found(tmp_path: Path) -> None:
     pytest.importorskip("nncf", reason="needs NNCF: pip install 'photovision[optimize]'")
     model, lines = load(convolving_bundle(tmp_path / "model")), list[str]()
