@@ -30,6 +30,18 @@ class Draw:
     sideways: bool = False
     upside_down: bool = False
 
+    def pixels(self, picture: Pillow.Image, size: tuple[int, int], preprocess: Preprocess) -> Image:
+        """The view, uint8 (h, w, 3), before its colours are varied.
+
+        Args:
+            picture: upright, RGB; it may have been decoded smaller than `size`.
+            size: (H, W) of the whole picture, whose pixels the boxes are given in.
+            preprocess: the size of the view.
+        """
+        image = shown(picture, size, self.window, preprocess)
+        image = image[:, ::-1] if self.sideways else image
+        return np.ascontiguousarray(image[::-1] if self.upside_down else image)
+
     def truth(self, found: Detections, preprocess: Preprocess) -> Floats:
         """The truth of the view, float32 (N, 5)."""
         height, width = preprocess.size
@@ -48,49 +60,31 @@ class BoxView:
     Attributes:
         augment: what is varied of the pixels; `scale`, `ratio` and `flip` move the boxes, too.
         turn: whether views are also turned upside down, where up and down mean nothing (microscopy, aerial pictures).
+        mosaic: share of the views that are put together from four pictures, see `photovision.data.mosaic`.
 
     Example:
         >>> found = Detections(np.float32([[0, 0, 20, 30]]), np.array([1]))
-        >>> view = BoxView(Augment(scale=1, ratio=1, flip=False))
-        >>> picture, rng = Pillow.new("RGB", (40, 30)), np.random.default_rng(0)
-        >>> image, truth = view(picture, (30, 40), found, Preprocess((60, 40)), rng)
-        >>> image.shape, truth.tolist()
+        >>> view, preprocess = BoxView(Augment(scale=1, ratio=1, flip=False)), Preprocess((60, 40))
+        >>> draw = view.draw((30, 40), np.random.default_rng(0))
+        >>> draw.pixels(Pillow.new("RGB", (40, 30)), (30, 40), preprocess).shape, draw.truth(found, preprocess).tolist()
         ((60, 40, 3), [[1.0, 0.0, 0.0, 20.0, 60.0]])
     """
 
     augment: Augment
     turn: bool = False
-
-    def __call__(
-        self,
-        picture: Pillow.Image,
-        size: tuple[int, int],
-        found: Detections,
-        preprocess: Preprocess,
-        rng: np.random.Generator,
-    ) -> tuple[Image, Floats]:
-        """One view: uint8 (h, w, 3), and its truth.
-
-        Args:
-            picture: upright, RGB; it may have been decoded smaller than `size`.
-            size: (H, W) of the whole picture, whose pixels the boxes are given in.
-            found: the truth of the picture.
-            preprocess: the size of the view.
-            rng: of this view.
-        """
-        draw = self.draw(size, rng)
-        image = _mirrored(shown(picture, size, draw.window, preprocess), draw)
-        return self.augment.disturb(self.augment.recolour(image, rng), rng), draw.truth(found, preprocess)
+    mosaic: float = 0.0
 
     def draw(self, size: tuple[int, int], rng: np.random.Generator) -> Draw:
         """What is shown of a picture of `size` (H, W), and how it is turned."""
-        window = self.augment.window((size[1], size[0]), rng)
+        return self.turned(self.augment.window((size[1], size[0]), rng), rng)
+
+    def turned(self, window: Box, rng: np.random.Generator) -> Draw:
+        """A window of a picture, mirrored or not."""
         return Draw(window, self.augment.flip and rng.random() < 0.5, self.turn and rng.random() < 0.5)
 
-
-def _mirrored(image: Image, draw: Draw) -> Image:
-    image = image[:, ::-1] if draw.sideways else image
-    return np.ascontiguousarray(image[::-1] if draw.upside_down else image)
+    def recolour(self, image: Image, rng: np.random.Generator) -> Image:
+        """A view in other colours, disturbed where that is asked for."""
+        return self.augment.disturb(self.augment.recolour(image, rng), rng)
 
 
 def shown(picture: Pillow.Image, size: tuple[int, int], window: Box, preprocess: Preprocess) -> Image:

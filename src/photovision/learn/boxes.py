@@ -19,7 +19,8 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment import load_pixels
-from photovision.data.box_views import BoxView, Draw, open_whole, truth_of
+from photovision.data.box_views import BoxView, open_whole, truth_of
+from photovision.data.mosaic import Piece, pieces, truth
 from photovision.models.assign import NOTHING
 from photovision.runtime.session import Session
 
@@ -63,12 +64,9 @@ class BoxFeed:
         """uint8 pictures (N, H, W, 3), or maps float32 (N, C, h, w) of the lower part."""
 
         def view(position: int) -> Image:
-            sample = self.samples[position]
             if epoch < 0:
-                return load_pixels(sample, self.preprocess)
-            picture, size = open_whole(sample, self.preprocess)
-            rng = np.random.default_rng((seed, epoch, position))
-            return self.view(picture, size, found_in(sample), self.preprocess, rng)[0]
+                return load_pixels(self.samples[position], self.preprocess)
+            return self._image(*self._pieces(position, epoch, seed))
 
         images = np.stack([image for _, image in in_order(map(int, positions), view, self.workers)])
         if self.lower is None:
@@ -82,13 +80,31 @@ class BoxFeed:
             return np.asarray(self.targets[positions], dtype=np.float32)
         rows = []
         for position in map(int, positions):
-            # The window and the mirroring are drawn first of all, so the pixels are not needed here.
-            draw: Draw = self.view.draw(self.sizes[position], np.random.default_rng((seed, epoch, position)))
-            rows.append(draw.truth(found_in(self.samples[position]), self.preprocess))
+            # What is shown is drawn first of all, so the pixels are not needed here.
+            shown, _ = self._pieces(position, epoch, seed)
+            rows.append(truth([(piece, self._rows(piece)) for piece in shown]))
         return self._filled(rows)
 
+    def _pieces(self, position: int, epoch: int, seed: int) -> tuple[list[Piece], np.random.Generator]:
+        rng = np.random.default_rng((seed, epoch, position))
+        return pieces(self.view, position, self.sizes, self.preprocess.size, rng), rng
+
+    def _image(self, shown: Sequence[Piece], rng: np.random.Generator) -> Image:
+        image = np.empty((*self.preprocess.size, 3), np.uint8)
+        for piece in shown:
+            picture, size = open_whole(self.samples[piece.position], self.preprocess)
+            left, top, right, bottom = piece.place
+            part = piece.draw.pixels(picture, size, piece.preprocess(self.preprocess))
+            image[top:bottom, left:right] = self.view.recolour(part, rng)
+        return image
+
+    def _rows(self, piece: Piece) -> Floats:
+        found = found_in(self.samples[piece.position])
+        return piece.draw.truth(found, piece.preprocess(self.preprocess))
+
     def _filled(self, rows: Sequence[Floats]) -> Floats:
-        filled = np.full((len(rows), self.most, 5), NOTHING, dtype=np.float32)
+        most = max([self.most, *(len(row) for row in rows)])  # views of several pictures may hold more
+        filled = np.full((len(rows), most, 5), NOTHING, dtype=np.float32)
         for target, row in zip(filled, rows, strict=True):
             target[: len(row)] = row
         return filled

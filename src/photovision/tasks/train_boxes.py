@@ -46,6 +46,8 @@ from photovision.tasks.work import Work
 _MOST_EPOCHS = 150
 _LEAST_SIDE, _MOST_SIDE = 320, 640
 _SEEN_SIDE = 24.0  # pixels of the input that an object of the smallest class should have
+_MOSAIC = 0.5  # share of the views that show parts of four pictures
+_REMEMBERED = 100, 500  # steps that the mean of the weights goes back to, a quarter of all between these
 _IOUS = (0.4, 0.5, 0.6, 0.7)
 _QUERY_IOUS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # queries learn not to repeat each other: 1.0 suppresses nothing
 
@@ -137,7 +139,7 @@ def lesson_of(course: Course) -> Lesson:
             "lower.onnx", lambda target: export_graph(whole, source.preprocess.size, ("maps",), target)
         )
         session, part = open_session(path), network.upper
-    view = BoxView(Augment(scale=0.3, ratio=1.25, flip=options.flip != "off"))
+    view = BoxView(Augment(scale=0.5, ratio=1.25, flip=options.flip != "off"), mosaic=_MOSAIC)
 
     def feed(data: Dataset) -> BoxFeed:
         return BoxFeed(data.samples, source.preprocess, view, cores(), session)
@@ -167,6 +169,7 @@ def planned(course: Course, lesson: Lesson) -> Plan:
     return replace(
         base,
         epochs=epochs,
+        ema=1 - 1 / float(np.clip(epochs * steps / 4, *_REMEMBERED)),
         precision=decided["precision"],
         validate_every=max(1, epochs // 12),
         shortened=tuple((a, b) for a, b in options.decisions.get("shortened", ())),

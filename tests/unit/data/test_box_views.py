@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from boxed import boxed
 from PIL import Image as Pillow
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.data.augment import Augment
-from photovision.data.box_views import UNJUDGED, BoxView, open_whole, truth_of
+from photovision.data.box_views import UNJUDGED, BoxView, truth_of
 
 PREPROCESS = Preprocess((160, 192))
 
@@ -29,7 +28,8 @@ def test_a_box_stays_on_its_pixels(seed: int) -> None:
     x, y = int(rng.integers(0, 120)), int(rng.integers(0, 60))
     picture, found = marked((x, y, x + int(rng.integers(30, 80)), y + int(rng.integers(30, 60))))
     view = BoxView(Augment(scale=0.3, jitter=0), turn=bool(seed % 2))
-    image, truth = view(picture, (120, 200), found, PREPROCESS, np.random.default_rng(seed))
+    draw = view.draw((120, 200), np.random.default_rng(seed))
+    image, truth = draw.pixels(picture, (120, 200), PREPROCESS), draw.truth(found, PREPROCESS)
     white = image[..., 0] > 127
     if not white.any():
         assert len(truth) == 0 or truth[0, 0] == UNJUDGED
@@ -38,16 +38,6 @@ def test_a_box_stays_on_its_pixels(seed: int) -> None:
     seen = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
     if len(truth):  # a scrap at the border is dropped
         assert np.abs(truth[0, 1:] - seen).max() <= 1.5
-
-
-def test_the_draw_alone_gives_the_truth_of_the_view() -> None:
-    sample, view = boxed(5), BoxView(Augment(scale=0.4), turn=True)
-    picture, size = open_whole(sample, PREPROCESS)
-    assert isinstance(sample.regions, Detections)
-    for seed in range(10):
-        _, truth = view(picture, size, sample.regions, PREPROCESS, np.random.default_rng(seed))
-        drawn = view.draw(size, np.random.default_rng(seed)).truth(sample.regions, PREPROCESS)
-        np.testing.assert_array_equal(truth, drawn)
 
 
 def test_what_is_cut_off_or_a_crowd_is_not_judged() -> None:
@@ -64,7 +54,7 @@ def test_a_smaller_decoded_picture_has_the_same_boxes() -> None:
     picture, found = marked((40, 20, 120, 80))
     half = picture.resize((100, 60))
     view = BoxView(Augment(scale=1, ratio=1, flip=False, jitter=0))
-    whole, truth = view(picture, (120, 200), found, PREPROCESS, np.random.default_rng(0))
-    small, same = view(half, (120, 200), found, PREPROCESS, np.random.default_rng(0))
-    np.testing.assert_array_equal(truth, same)
+    draw = view.draw((120, 200), np.random.default_rng(0))
+    whole, small = (draw.pixels(one, (120, 200), PREPROCESS) for one in (picture, half))
+    np.testing.assert_allclose(draw.truth(found, PREPROCESS)[0, 1:], [38.4, 26.67, 115.2, 106.67], atol=0.01)
     assert np.abs(whole.astype(int) - small).mean() < 6
