@@ -54,5 +54,5 @@ export function tableOf(caption, heads, body) {
 /** A row of such a table, which tells when it is looked at: light(on). */
 export function rowOf(place, dataset, light, ...cells) {
   const on = () => light(true), off = () => light(false);
-  return el("tr", { tabindex: place ? "-1" : "0", dataset, onpointerenter: on, onpointerleave: off, onfocus: on, onblur: off }, cells);
+  return el("tr", { tabindex: place ? "-1" : "0", dataset, onpointerenter: on, onpointerleave: off, onfocus: on, onblur: off }, ...cells);
 }
