@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -31,6 +32,10 @@ COLOURS = {
     "moved": (180, 80, 220),
 }
 """Colour of every state of a slot and kind of change, RGB."""
+_LEGEND = (
+    " Slots: green full, red empty, orange too few, yellow unsure, grey hidden. Changes: blue appeared, red vanished,"
+    " violet moved."
+)
 _ORDER = ("empty", "short", "unsure", "hidden", "full", "outside")
 
 
@@ -47,9 +52,9 @@ def report(visit: Visit, model: str) -> Report:
         tables.append(_by_picture(shelves))
     tables += [*_slots(shelves), *_changes(shelves)]
     first = sorted(shelves, key=lambda shelf: -_urgency(shelf))
-    pictures = tuple(found for shelf in first[:MOST_PICTURES] if (found := _drawn(shelf)) is not None)
-    note = "Green: full. Red: empty, or vanished. Orange: too few. Yellow: unsure. Grey: hidden. Blue: appeared."
-    figures = [Figure("The shelves", pictures=pictures, note=f"{note} Violet: moved.")] if pictures else []
+    figures = [found for shelf in first[:MOST_PICTURES] if (found := _figure(shelf)) is not None]
+    if figures and any(shelf.slots or shelf.changes is not None for shelf in shelves):
+        figures[0] = replace(figures[0], note=figures[0].note + _LEGEND)
     return Report(
         "shelf",
         "What stands on the shelves",
@@ -86,14 +91,12 @@ def summary(visit: Visit) -> tuple[str, ...]:
 
 
 def metrics(visit: Visit) -> dict[str, Metric]:
-    """Objects in all, and the shares of slots that are full and that raise an alarm."""
-    every = list(visit.totals.values())
-    found = {"objects_expected": Metric(sum(one.expected for one in every), n=len(visit.shelves), unit="")}
+    """The shares of slots that are full, and that somebody should fill, of those that can be seen."""
     judged = [s for shelf in visit.shelves for s in shelf.slots if s.state in ("full", "short", "empty", "unsure")]
-    if judged:
-        found["slots_full"] = Metric(sum(s.state == "full" for s in judged) / len(judged), n=len(judged))
-        found["slots_to_fill"] = Metric(sum(s.alarm for s in judged) / len(judged), n=len(judged))
-    return found
+    if not judged:
+        return {}
+    full, alarms = sum(s.state == "full" for s in judged), sum(s.alarm for s in judged)
+    return {"slots_full": Metric(full / len(judged)), "slots_to_fill": Metric(alarms / len(judged))}
 
 
 def warnings(visit: Visit) -> tuple[str, ...]:
@@ -134,7 +137,7 @@ def _slots(shelves: Sequence[Shelf]) -> list[Table]:
             shelf.view.name,
             one.slot.name,
             one.slot.label,
-            one.state + (f" ({one.other} there)" if one.other else ""),
+            one.state + (f" ({one.other} there)" if one.other and one.state != "full" else ""),
             f"{one.expected:.1f} of {one.slot.count}",
             f"{100 * one.missing:.0f} %",
             None if one.unchanged is None else f"{100 * one.unchanged:.0f} %",
@@ -169,14 +172,15 @@ def _urgency(shelf: Shelf) -> int:
     return sum(slot.alarm for slot in shelf.slots) + sum(change.sure for change in shelf.changes or ())
 
 
-def _drawn(shelf: Shelf) -> tuple[bytes, str] | None:
+def _figure(shelf: Shelf) -> Figure | None:
     try:
         picture = draw(shelf)
     except UnreadableImage:  # it went away meanwhile
         return None
     alarms, changed = sum(slot.alarm for slot in shelf.slots), sum(change.sure for change in shelf.changes or ())
-    told = [f"{alarms} to fill" if shelf.slots else "", f"{changed} changes" if shelf.changes is not None else ""]
-    return jpeg(picture, 85), ", ".join([shelf.view.name, *filter(None, told)])
+    told = [f"{alarms} to fill" if shelf.slots else "", f"{changed} changed" if shelf.changes is not None else ""]
+    caption = ", ".join([shelf.view.name, *filter(None, told)])
+    return Figure("The shelves", pictures=((jpeg(picture, 85), caption),), note=f"{caption}.", lead=True)
 
 
 def draw(shelf: Shelf, side: int = SIDE) -> Image:
@@ -188,7 +192,7 @@ def draw(shelf: Shelf, side: int = SIDE) -> Image:
     page = Pillow.fromarray(shelf.view.image)
     page.thumbnail((side, side), Pillow.Resampling.LANCZOS)
     pen, scale = ImageDraw.Draw(page), page.width / shelf.view.size[1]
-    wide = max(1, min(page.size) // 300)
+    wide = max(2, min(page.size) // 300)
     letters = ImageFont.load_default(max(11, page.width // 60))
     for slot in shelf.slots:
         if slot.state in COLOURS:
