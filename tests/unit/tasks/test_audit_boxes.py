@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from spotter import CELL, scene, spotter_bundle
 
+from photovision.app.cli import run
 from photovision.core.errors import DataError, UsageError
 from photovision.core.page import to_html
 from photovision.core.regions import Detections
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.data.formats import coco
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.detector import Detector
 from photovision.tasks.audit import audit, rewrite_card
@@ -146,6 +149,27 @@ def test_mistakes_are_told(detector: Detector) -> None:
         audit(detector, squares(3), by=("site",))
     with pytest.raises(UsageError, match="something else"):
         audit(detector, squares(3), unknown=squares(1))
+
+
+def test_the_command_audits_with_attributes_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fate(rng: np.random.Generator, camera: str, place: Place) -> str:
+        return "hidden" if camera == "old" and rng.random() < 0.5 else ""
+
+    data, model = squares(90, fate), spotter_bundle(tmp_path / "model")
+    plain = replace(data, samples=tuple(replace(sample, groups={}) for sample in data.samples))
+    coco.write(plain, tmp_path / "data")
+    rows = [f"{sample.id},{sample.groups['camera']}" for sample in data.samples]
+    (tmp_path / "cameras.csv").write_text("\n".join(["file_name,camera", *rows]))
+    words = ["audit", str(model), str(tmp_path / "data"), "--only", "groups", "--by", "camera", "--json", "--card"]
+    words += ["--attributes", str(tmp_path / "cameras.csv"), "-o", str(tmp_path / "report")]
+    assert run(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["fairness"]["found"] == ["camera = old"]
+    assert set(told["provenance"]["audit"]["seconds"]) == {"groups"}
+    assert "By camera" in (tmp_path / "report" / "report.html").read_text()
+    assert "**Groups measured:** camera" in (model / "README.md").read_text()
+    assert run([*words[:-4], "--attributes", str(tmp_path / "none.csv")]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()[-1:]) == 1
 
 
 def test_the_card_tells_what_the_audit_found(sound: Report, tmp_path: Path) -> None:

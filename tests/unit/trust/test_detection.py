@@ -18,11 +18,12 @@ from photovision.trust.detection import (
     _dataset,
     average_precision,
     best_thresholds,
+    curve_of,
     f1,
     match,
     scores,
 )
-from photovision.trust.detection_errors import KINDS, break_down
+from photovision.trust.detection_errors import KINDS, break_down, confusion
 
 CLASSES = ("cat", "dog", "hen")
 
@@ -209,3 +210,34 @@ def test_average_precision_by_hand() -> None:
     assert average_precision(np.array([True, True]), 2) == pytest.approx(1)
     # recall .5 at precision 1, recall 1 at precision 2/3
     assert average_precision(np.array([True, False, True]), 2) == pytest.approx((51 + 50 * 2 / 3) / 101)
+
+
+def test_what_was_called_what() -> None:
+    there = truth((0, 0, 0, 100, 100), (1, 200, 0, 300, 100), (2, 400, 0, 500, 100), (0, 600, 0, 700, 100))
+    found = said(
+        (0, 0.95, 0, 0, 100, 100),  # a cat
+        (2, 0.9, 2, 2, 100, 100),  # and something else on it
+        (0, 0.7, 402, 0, 500, 100),  # a hen that is called a cat
+        (1, 0.6, 800, 800, 900, 900),  # a dog that is not there
+        (0, 0.2, 600, 0, 700, 100),  # below its threshold
+    )
+    table = confusion([Pair(there, found)], np.array([0.5] * 3), 3)
+    assert table.tolist() == [[1, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 1, 0]]
+    assert confusion([Pair(truth(), said())], np.array([0.5] * 3), 3).sum() == 0
+    crowd = truth((0, 0, 0, 100, 100), crowd=[True])
+    assert confusion([Pair(crowd, said((0, 0.9, 0, 0, 50, 50)))], np.array([0.5] * 3), 3).sum() == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_curve_ends_at_the_recall_and_spans_the_average_precision(seed: int) -> None:
+    matches = match(some_pairs(30, seed), CLASSES)
+    for one in matches.by["all"]:
+        recall, precision = curve_of(one)
+        assert (np.diff(recall) > 0).all()
+        assert (np.diff(precision) <= 0).all()
+        area = np.sum(np.diff(np.concatenate([[0], recall])) * precision)
+        assert area == pytest.approx(one.precisions(np.ones((1, 30)))[0, 0], abs=0.02)
+    assert [len(part) for part in curve_of(match([Pair(truth((0, 0, 0, 9, 9)), said())], CLASSES).by["all"][1])] == [
+        0,
+        0,
+    ]
