@@ -262,7 +262,7 @@ def _area_table(told: _Told) -> Table | None:
         share = seen.ratios.of(latest).estimate(column)
         if share is not None:
             n = int(latest.sum())
-            square = Metric(*(ground * v for v in share), n, "m²") if ground else None
+            square = Metric(ground * share.value, ground * share.low, ground * share.high, n, "m²") if ground else None
             rows.append((name, Metric(*share, n), square))
     note = "Of the latest day."
     if ground:

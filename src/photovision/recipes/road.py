@@ -20,12 +20,13 @@ from photovision.data.dataset import Dataset
 from photovision.recipes.road_drawings import MEANING, Told, draw
 from photovision.recipes.road_gaps import (
     ALL,
-    CARE,
     DO_NOT,
     FEWEST,
     NONE,
     PICTURES,
     STRENGTHS,
+    UNSURE,
+    VERDICTS,
     WEATHER,
     Cost,
     corrected,
@@ -177,12 +178,11 @@ def _report(told: Told, dataset: Dataset) -> Report:
 def _worst(costs: Sequence[Cost]) -> Cost:
     """What decides about a condition: a forbidding cost before one that asks for care, found rather than right boxes,
     the mildest severity, the largest loss; of what is not sure, all classes together."""
-    order = (DO_NOT, CARE, NONE)
     figures = ("recall", "overlap", "precision")
 
     def key(cost: Cost) -> tuple[Any, ...]:
-        rank = order.index(cost.verdict)
-        if cost.verdict == NONE:
+        rank = VERDICTS.index(cost.verdict)
+        if cost.verdict in (NONE, UNSURE):
             return rank, figures.index(cost.figure), cost.subject != ALL, -(cost.severity or 0), cost.gap.gap.value
         return rank, figures.index(cost.figure), cost.severity or 0, cost.gap.gap.value
 
@@ -198,14 +198,15 @@ def _sentence(told: Told, condition: str, made: bool, cost: Cost) -> str:
     here, there, gap = cost.gap.here.value, cost.gap.there.value, cost.gap.gap
     what = f"{cost.figure} of {'all classes together' if cost.subject == ALL else cost.subject}"
     where = f" (simulated, severity {cost.severity})" if made else ""
-    low, high = (f"{100 * bound:.1f}" for bound in (gap.low, gap.high))
-    if cost.verdict == NONE:
+    if cost.verdict in (NONE, UNSURE):
+        say = "No loss was shown" if cost.verdict == NONE else "A loss is likely, but not sure,"
+        others = "as they are" if made else "elsewhere"
         return (
-            f"No loss was shown {_place(condition, made)}{where}: {what} is {percent(here)} against {percent(there)}"
-            f" {'as they are' if made else 'elsewhere'} (difference {low} to {high} points)."
+            f"{say} {_place(condition, made)}{where}: {what} is {percent(here)} against {percent(there)} {others}"
+            f" (difference {100 * gap.low:.1f} to {100 * gap.high:.1f} points, p = {cost.p:.2g} corrected)."
         )
     verb = "Do not use it" if cost.verdict == DO_NOT else "Use it with care"
-    others = sorted(
+    alike = sorted(
         {
             one.subject
             for one in told.conditions()[condition, made]
@@ -213,7 +214,7 @@ def _sentence(told: Told, condition: str, made: bool, cost: Cost) -> str:
         }
         - {cost.subject, ALL}
     )
-    more = f" So is that of {listed(others, 4)}." if others else ""
+    more = f" So {'does' if made else 'is'} that of {listed(alike, 4)}." if alike else ""
     fall = (
         f"falls from {percent(there)} to {percent(here)}" if made else f"is {percent(here)}, {percent(there)} elsewhere"
     )
@@ -225,8 +226,7 @@ def _sentence(told: Told, condition: str, made: bool, cost: Cost) -> str:
 
 
 def _summary(told: Told, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
-    order = (DO_NOT, CARE, NONE)
-    ranked = sorted(verdicts.items(), key=lambda item: (order.index(item[1].verdict), item[1].gap.gap.value))
+    ranked = sorted(verdicts.items(), key=lambda item: (VERDICTS.index(item[1].verdict), item[1].gap.gap.value))
     sentences = [_sentence(told, condition, made, cost) for (condition, made), cost in ranked]
     if told.views:
         sentences.append(
@@ -254,7 +254,7 @@ def _condition_table(told: Told) -> Table:
     rows = [_row(cost)[:1] + _row(cost)[2:] for cost in told.costs if cost.subject == told.whole]
     note = (
         "All classes that are judged together. Elsewhere: the other pictures, or the same ones as they are. p is"
-        " corrected for all tests of this page (Holm)."
+        " corrected for all questions of this page."
     )
     columns = ("condition", "figure", "pictures", "here", "elsewhere", "difference", "p", "verdict")
     return Table("By condition", columns, tuple(rows), note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from photovision.core.drawing import Bar, bars
 from photovision.core.regions import Detections, Regions
 from photovision.core.report import Figure
 from photovision.core.thumbnail import jpeg
+from photovision.core.types import Image
 from photovision.recipes.road_gaps import ALL, NONE, Cost
 from photovision.recipes.road_look import Figures, Scenes, Weather
 from photovision.tasks.story import count
@@ -105,52 +106,66 @@ def _curve(told: Told, subject: str, column: int, pooled: bool) -> Figure | None
     start = points.pop("", [])
     if not start or not points:
         return None
-    series = {
-        name: Line(*(np.array(axis, float) for axis in zip(*start, *own, strict=True))) for name, own in points.items()
-    }
+    drawn = {name: np.array([*start, *own], float) for name, own in points.items()}
+    series = {name: Line(values[:, 0], values[:, 1]) for name, values in drawn.items()}
     name = "all classes" if subject == ALL else subject
     title = f"{MEANING[told.main].capitalize()} by severity, simulated: {name}"
-    drawing = lines(series, title, "severity (0: as they are)", MEANING[told.main], y_form="{:.0%}".format)
+    drawing = lines(
+        series, title, "severity (0: as they are)", MEANING[told.main], x_form=_whole, y_form="{:.0%}".format
+    )
     return Figure(title, svg=drawing, note=f"The same {count(len(told.rows), 'picture')} at every point.")
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}" if value == round(value) else ""
 
 
 def _examples(told: Told, verdicts: Verdicts) -> list[Figure]:
     """For every condition that costs something, the picture that loses most: as it is, and in the condition."""
     pictures: list[tuple[bytes, str]] = []
+    shown: set[int] = set()
     costly = sorted((one for one in verdicts.items() if one[1].verdict != NONE), key=lambda item: item[1].gap.gap.value)
     for (_, made), cost in costly[:SHOWN]:
-        pictures += _made_example(told, cost) if made else _real_examples(told, cost)
+        pictures += _made_example(told, cost, shown) if made else _real_examples(told, cost, shown)
     if not pictures:
         return []
     note = "What was found, with its score; what was missed is named so." if told.main == "recall" else "What was said."
-    return [Figure("What is lost", pictures=tuple(pictures), note=note)]
+    return [Figure("What is lost", pictures=tuple(pictures), note=note, wide=True)]
 
 
-def _made_example(told: Told, cost: Cost) -> list[tuple[bytes, str]]:
+def _made_example(told: Told, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
+    """The picture that loses most beside itself."""
     assert cost.severity is not None
     view = Weather(cost.condition, cost.severity)
     clean, worse = (told.views[one][told.main] for one in (None, view))
     lost = (clean.part - worse.part * (clean.whole / np.maximum(worse.whole, 1))).sum(1)
-    row = told.rows[int(lost.argmax())]
-    name = told.scenes.samples[row].id
-    captions = (f"as it is\n{name}", f"{view.name}, severity {view.severity}, simulated\n{name}")
-    return [(_drawn(told, row, one), caption) for one, caption in zip((None, view), captions, strict=True)]
+    row = _next([told.rows[place] for place in np.argsort(-lost, kind="stable").tolist()], shown)
+    both = np.concatenate([_drawn(told, row, one) for one in (None, view)], axis=1)
+    place = f"left as it is, right {view.name}, severity {view.severity}, simulated"
+    return [(jpeg(both), f"{place}\n{told.scenes.samples[row].id}")]
 
 
-def _real_examples(told: Told, cost: Cost) -> list[tuple[bytes, str]]:
-    """Two pictures of the condition that miss most."""
+def _real_examples(told: Told, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
+    """The picture of the condition that misses most."""
     figure = told.figures[told.main]
     missed = (figure.whole - figure.part).sum(1)
-    rows = sorted(cost.rows, key=lambda row: -missed[row])[:2]
-    return [(_drawn(told, row, None), f"{cost.condition}\n{told.scenes.samples[row].id}") for row in rows]
+    row = _next(sorted(cost.rows, key=lambda row: -missed[row]), shown)
+    return [(jpeg(_drawn(told, row, None)), f"{cost.condition}\n{told.scenes.samples[row].id}")]
 
 
-def _drawn(told: Told, row: int, view: Weather | None) -> bytes:
+def _next(rows: Sequence[int], shown: set[int]) -> int:
+    """The first picture that was not shown yet."""
+    row = next((row for row in rows if row not in shown), rows[0])
+    shown.add(row)
+    return row
+
+
+def _drawn(told: Told, row: int, view: Weather | None) -> Image:
     image, truth = told.scenes.picture(row, view)
     said: Regions = told.scenes.answer(image)
     if isinstance(said, Detections) and isinstance(truth, Detections):
         said = _with_missed(said, truth)
-    return jpeg(draw_regions(image, said, _SIDE))
+    return draw_regions(image, said, _SIDE)
 
 
 def _with_missed(said: Detections, truth: Detections) -> Detections:

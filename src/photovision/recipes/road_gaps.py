@@ -25,7 +25,8 @@ NOTABLE = 0.10
 """A sure loss of so much, as a share, forbids the use; a smaller one asks for care."""
 FEWEST, PICTURES = 20, 10
 """Fewer objects, or pictures with any, are not judged."""
-DO_NOT, CARE, NONE = "do not use", "use with care", "no loss shown"
+DO_NOT, CARE, UNSURE, NONE = "do not use", "use with care", "loss likely, not sure", "no loss shown"
+VERDICTS = (DO_NOT, CARE, UNSURE, NONE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Cost:
         pictures: how many pictures it rests on.
         objects: what it counts: objects, boxes said, or pixels.
         rows: the pictures of a condition that they really have.
-        p: of the difference, corrected for the number of all tests of the report (Holm 1979).
+        p: of the difference, corrected for the number of all tests of the report, see `corrected`.
     """
 
     condition: str
@@ -56,9 +57,9 @@ class Cost:
 
     @property
     def verdict(self) -> str:
-        """DO_NOT, CARE or NONE."""
+        """One of VERDICTS: a loss is sure by the corrected test, and likely where its own interval tells of it."""
         if self.p >= LEVEL or self.gap.gap.value >= 0:
-            return NONE
+            return UNSURE if self.gap.gap.high < 0 else NONE
         return DO_NOT if self.gap.gap.value <= -NOTABLE else CARE
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +96,8 @@ def given(
         UsageError: an attribute does not exist.
     """
     n = len(next(iter(figures.values())).part)
-    costs, few = [], []
+    costs: list[Cost] = []
+    few: list[str] = []
     for group in make_groups(read_attributes(groups, by, n)):
         before = len(costs)
         for figure, subject, column, ratios in _subjects(figures, classes):
@@ -144,9 +146,25 @@ def simulated(
 
 
 def corrected(costs: Sequence[Cost]) -> list[Cost]:
-    """The same with every p corrected for the number of all of them."""
-    found = holm([cost.gap.p for cost in costs])
-    return [replace(cost, p=float(p)) for cost, p in zip(costs, found, strict=True)]
+    """The same with every p corrected for the number of tests.
+
+    What a condition costs in one figure of one class is one question; questions are corrected for their number (Holm
+    1979, Bonferroni where severities follow). The severities of a simulated condition are asked in a fixed order, the
+    strongest first: a milder one is sure only where all stronger ones are, and needs no further correction (Maurer,
+    Hothorn & Lehmacher 1995).
+    """
+    questions: dict[tuple[str, bool, str, str], list[int]] = {}
+    for place, cost in enumerate(costs):
+        questions.setdefault((cost.condition, cost.severity is None, cost.figure, cost.subject), []).append(place)
+    if len(questions) == len(costs):
+        return [replace(one, p=float(p)) for one, p in zip(costs, holm([c.gap.p for c in costs]), strict=True)]
+    found = list(costs)
+    for places in questions.values():
+        surest = 0.0
+        for place in sorted(places, key=lambda place: -(costs[place].severity or 0)):
+            surest = max(surest, min(1.0, costs[place].gap.p * len(questions)))
+            found[place] = replace(costs[place], p=surest)
+    return found
 
 
 def _subjects(figures: Figures, classes: Sequence[str]) -> list[tuple[str, str, int, Ratios]]:

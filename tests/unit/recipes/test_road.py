@@ -103,7 +103,7 @@ def test_weather_is_simulated_where_the_pictures_tell_of_none(detector: Detector
     assert "What is lost" in titles
     assert all("simulated" in title for title in titles if "severity" in title)
     captions = [caption for figure in report.figures for _, caption in figure.pictures]
-    assert any("night, severity" in caption and "simulated" in caption for caption in captions)
+    assert any("right night, severity" in caption and "simulated" in caption for caption in captions)
 
 
 def test_weather_is_the_same_scene_only_worse(detector: Detector) -> None:

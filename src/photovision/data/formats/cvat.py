@@ -100,8 +100,8 @@ def _image(found: Gathered, classes: dict[str, int], where: str, image: Element)
                 label = clean(item.get("label", ""))
                 if not label:
                     raise DataError("it has no label")
-                name = classes.setdefault(label, len(classes))
-                found.thing(position, name, box, shape, track=_track_of(item))
+                number_ = classes.setdefault(label, len(classes))
+                found.thing(position, number_, box, shape, track=_track_of(item))
             except DataError as error:
                 found.fault(position, at, error)
 
