@@ -22,7 +22,7 @@ from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
 from photovision.runtime.segmenter import Scene, Segmenter
 from photovision.tasks.story import count, listed
-from photovision.trust.panoptic import Scenery, panoptic_scores, segment_counts
+from photovision.trust.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 from photovision.trust.segmentation import (
     confusion_of,
     instance_scores,
@@ -279,7 +279,7 @@ def _worst(segmenter: Segmenter, judged: Judged) -> Figure | None:
         drawn.append((jpeg(_both(segmenter, sample, image), 88), f"{what} {percent(1 - badness[row])}\n{sample.id}"))
     note = "Left the truth, right the answer. Look for wrong or missing masks in the truth first."
     if segmenter.instances:
-        note = f"Every object has a colour of its own. {note}"
+        note = f"An object that was found has the colour of the true one. {note}"
     return Figure("Worst pictures", pictures=tuple(drawn), note=note, wide=True) if drawn else None
 
 
@@ -288,9 +288,10 @@ def _both(segmenter: Segmenter, sample: Sample, image: Image) -> Image:
     classes, background = segmenter.classes, background_of(segmenter.classes)
     labels, numbers = truth_of(sample, classes, image.shape[:2])
     said = _scenery(next(iter(segmenter.see([image]))))
+    own = said.numbers if said.numbers is None or numbers is None else renumbered(said.numbers, numbers)
     sides = [
         draw_segments(image, *pair, classes, side=_SIDE, title=title, background=background)
-        for pair, title in (((labels, numbers), "Truth"), ((said.labels, said.numbers), "Answer"))
+        for pair, title in (((labels, numbers), "Truth"), ((said.labels, own), "Answer"))
     ]
     page = np.full((max(side.shape[0] for side in sides), 2 * _SIDE + _GAP, 3), 255, dtype=np.uint8)
     for side, left in zip(sides, (0, _SIDE + _GAP), strict=True):

@@ -69,6 +69,30 @@ def segment_counts(truth: Scenery, said: Scenery, classes: int) -> np.ndarray:
     return np.stack([hits, spare, missed, overlap], axis=1).astype(np.float64)
 
 
+def renumbered(said: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Numbers of objects said, as those of the true ones that they overlap by more than half; others get new numbers.
+
+    Args:
+        said, truth: integers (H, W), 0 for none.
+
+    Example:
+        >>> renumbered(np.array([[7, 7, 0, 1]]), np.array([[3, 3, 0, 0]])).tolist()
+        [[3, 3, 0, 4]]
+    """
+    own, found = np.unique(said, return_inverse=True)
+    names, true = np.unique(truth, return_inverse=True)
+    table = sparse.coo_array((np.ones(true.size), (found.ravel(), true.ravel()))).tocsr()
+    areas, sizes, pairs = table.sum(1), table.sum(0), table.tocoo()
+    rows, columns = pairs.row, pairs.col
+    fits = pairs.data / (areas[rows] + sizes[columns] - pairs.data)
+    right = (fits > MATCH) & (own[rows] > 0) & (names[columns] > 0)
+    numbers = np.where(own > 0, np.cumsum(own > 0) + names.max(), 0)
+    numbers[rows[right]] = names[columns[right]]
+    fresh = numbers > names.max()
+    numbers[fresh] = names.max() + 1 + np.arange(int(fresh.sum()))
+    return numbers[found].reshape(said.shape)
+
+
 def panoptic_scores(counts: np.ndarray, classes: tuple[str, ...], background: int | None) -> dict[str, Metric]:
     """Panoptic quality, with intervals over pictures.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from photovision.core.errors import UsageError
-from photovision.trust.panoptic import Scenery, panoptic_scores, segment_counts
+from photovision.trust.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 
 GROUND, ROAD, CAR = 0, 1, 2
 NAMES = ("background", "road", "car")
@@ -84,3 +84,15 @@ def test_intervals_are_over_pictures() -> None:
 def test_pictures_of_two_sizes_are_refused() -> None:
     with pytest.raises(UsageError, match="one size"):
         segment_counts(_street(()), Scenery(np.zeros((3, 3), int)), 3)
+
+
+def test_objects_found_get_the_numbers_of_the_true_ones_and_no_two_the_same() -> None:
+    truth, said = _street(((0, 4), (6, 14), (20, 24))), _street(((30, 34), (0, 4), (8, 16)))
+    assert truth.numbers is not None
+    assert said.numbers is not None
+    numbers = renumbered(said.numbers, truth.numbers)
+    assert [int(numbers[2, column]) for column in (0, 9, 31)] == [1, 2, 4]
+    assert ((numbers > 0) == (said.numbers > 0)).all()
+    nothing = np.zeros_like(said.numbers)
+    assert len(np.unique(renumbered(said.numbers, nothing))) == 4
+    assert not renumbered(nothing, truth.numbers).any()
