@@ -125,7 +125,7 @@ class CutOut {
 
   drawSign() {
     const button = (negative, text) => el("button", { type: "button", "aria-pressed": String(kept.negative === negative), onclick: () => ((kept.negative = negative), this.drawSign()) }, text);
-    fill(this.sign, button(false, "+ is of it"), button(true, "− is not of it"));
+    fill(this.sign, button(false, "+ belongs to it"), button(true, "− does not"));
   }
 
   turnOver() {
