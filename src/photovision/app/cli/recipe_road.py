@@ -33,10 +33,17 @@ Classes = Annotated[
 ]
 
 
+Attributes = Annotated[
+    Path | None,
+    typer.Option(metavar="TABLE", help="A table with a column file_name and attributes of the pictures to add."),
+]
+
+
 def road(  # noqa: PLR0913 - one parameter a flag
     model: Model,
     data: Data,
     condition: Conditions = None,
+    attributes: Attributes = None,
     tags: Annotated[Path | None, typer.Option(help="A model whose tags tell the condition of every picture.")] = None,
     simulate: Simulate = None,
     weather: Weather = "night,rain,fog,snow,motion-blur",
@@ -52,6 +59,7 @@ def road(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import print_report
     from photovision.app.judged import judged_part
     from photovision.app.progress import counted, shown
+    from photovision.data.attributes import with_attributes
     from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.recipes.road import Asked
@@ -64,8 +72,9 @@ def road(  # noqa: PLR0913 - one parameter a flag
     dataset = read_dataset(data)
     with shown() as listener:
         part = judged_part(dataset, seer.info, split, counted(listener, "checking pictures"))
-        told = None if tags is None else tagged(tags, part.dataset.samples)
-        report = judge(seer, part.dataset, asked, tags=told, progress=counted(listener, "judging"))
+        judged = part.dataset if attributes is None else with_attributes(part.dataset, attributes)
+        told = None if tags is None else tagged(tags, judged.samples)
+        report = judge(seer, judged, asked, tags=told, progress=counted(listener, "judging"))
     print_report(replace(report, summary=(*report.summary, part.note)), output, as_json)
 
 
