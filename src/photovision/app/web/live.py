@@ -108,6 +108,7 @@ def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     watchers, one = Watchers(), threading.Lock()
     router = APIRouter(prefix="/api/live", on_shutdown=[watchers.end])
+    _follow(router, watchers)
 
     @router.get("/sources")
     def sources() -> dict[str, Any]:
@@ -130,6 +131,12 @@ def routes(state: State) -> APIRouter:
         asked = asked_for(state, wanted)
         return {"number": watchers.start(opened(state, wanted.source), detects(state, wanted), asked, wanted.quick)}
 
+    return router
+
+
+def _follow(router: APIRouter, watchers: Watchers) -> None:
+    """Addresses of what is watched now."""
+
     @router.get("/stream")
     async def stream(number: int, request: Request) -> StreamingResponse:
         """The annotated frames as MJPEG, until the end or until nobody looks."""
@@ -146,8 +153,6 @@ def routes(state: State) -> APIRouter:
         """End it."""
         watchers.of(number).stop()
         return {"stopped": True}
-
-    return router
 
 
 def opened(state: State, source: Source) -> str | Path | int:

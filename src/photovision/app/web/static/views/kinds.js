@@ -7,6 +7,7 @@ import { Scene } from "./scene.js";
 const BROKEN = { broken: "Unreadable" };
 
 const classify = {
+  over: "Heatmap",
   filters: { all: "All", sure: "Sure", unsure: "Unsure", unknown: "Unknown", ...BROKEN },
   orders: { given: "as given", unsure: "least sure first", answer: "by answer", name: "by file name" },
   kind: (item) => item.answer.sure,
@@ -29,6 +30,7 @@ const classify = {
 const listed = (pairs, most = 3) => [...pairs.slice(0, most).map(([name, many]) => `${count(many)} ${name}`), ...(pairs.length > most ? [`${pairs.length - most} more`] : [])].join(", ");
 
 const detect = {
+  over: "Boxes",
   filters: { all: "All", some: "With objects", none: "Nothing found", ...BROKEN },
   orders: { given: "as given", most: "most objects first", name: "by file name" },
   kind: (item, kept, model) => (visible(item.answer, kept, model).length ? "some" : "none"),
@@ -47,6 +49,7 @@ const detect = {
 };
 
 const segment = {
+  over: "Masks",
   filters: { all: "All", ...BROKEN },
   orders: { given: "as given", most: "most objects first", name: "by file name" },
   kind: () => "some",

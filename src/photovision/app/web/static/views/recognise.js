@@ -85,7 +85,6 @@ class View {
       k: ["Use the camera", this.photograph],
       ArrowDown: ["Next picture", () => this.step(1)],
       ArrowUp: ["Picture before", () => this.step(-1)],
-      h: ["Heatmap, boxes or masks on or off", () => this.large.toggle()],
       s: ["Cut out an object of this picture", () => this.cut()],
       x: ["Remove this picture", () => this.remove(kept.selected)],
     };
@@ -120,6 +119,7 @@ class View {
     fill(this.facts, ...described(model));
     this.chosen = model;
     this.kind = kindOf(model);
+    this.state.keys.h = [`${this.kind.over} on or off`, () => this.large.toggle()];
     this.large?.leave();
     this.large?.element.remove();
     this.large = this.kind.large(kept, this.state, () => this.refilter());
