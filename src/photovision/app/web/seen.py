@@ -66,7 +66,11 @@ def of_scene(scene: Scene) -> dict[str, Any]:
     assert scene.found is not None
     told = scene.to_json()
     areas = [{"label": name, "class": scene.found.classes.index(name), "share": s} for name, s in told["areas"].items()]
-    found = {"task": "segment", "size": list(scene.size), "areas": sorted(areas, key=lambda one: -one["share"])}
+    found: dict[str, Any] = {
+        "task": "segment",
+        "size": list(scene.size),
+        "areas": sorted(areas, key=lambda one: -one["share"]),
+    }
     if scene.objects is not None and scene.numbers is not None:
         pixels = np.bincount(scene.numbers.ravel(), minlength=len(scene.objects) + 1)[1:].tolist()
         first = scene.found.classes.index(scene.objects.classes[0]) if scene.objects.classes else 0
