@@ -70,16 +70,16 @@ def _at(looked: Looked, name: str) -> tuple[Metric | None, Metric | None]:
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> Metric | None:
-    """A share with a bootstrap over pictures; None where there is nothing to share."""
-    total = int(whole.sum())
+    """A share with a bootstrap over pictures, n being those that hold something; None where there is nothing."""
+    total, n = int(whole.sum()), int((whole > 0).sum())
     if not total:
         return None
     value = float(part.sum()) / total
     if value in (0.0, 1.0):
-        return Metric(value, *wilson(int(part.sum()), total), total)
+        return Metric(value, *wilson(int(part.sum()), total), n)
     finish = {"share": lambda sums: sums[:, 0] / np.maximum(sums[:, 1], 1)}
     found = bootstrap_sums(np.column_stack([part, whole]), finish, n_boot=400)["share"]
-    return Metric(value, found.low, found.high, total)
+    return Metric(value, found.low, found.high, n)
 
 
 def shown_shares(looked: Looked) -> dict[str, Metric]:

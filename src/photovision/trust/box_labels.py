@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from photovision.core.drawing import percent
+from photovision.core.regions import Detections
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats
 from photovision.trust.detection import Pair
@@ -25,13 +26,14 @@ SURE = 0.8
 FOUND = 0.9
 """From this share of objects found on, by a box of any score, a class counts as one that is nearly always found."""
 FEWEST = 20
-"""Objects of a class below which it is not known how often it is found."""
+"""Objects of a class and size below which it is not known how often they are found."""
+_AREAS = (32.0**2, 96.0**2)  # COCO's bounds of small and large: small objects are overlooked more often, rightly drawn
 LEVEL = 0.05
 WORDS = {
     "background": ("overlooked", "a sure box where nothing is annotated"),
     "classification": ("wrong class", "a sure box of another class on the annotation"),
     "localisation": ("badly drawn", "a sure box that the annotation overlaps by .1 to .5 only"),
-    "missed": ("nothing there", "no box of any score, though nearly all of its class are found"),
+    "missed": ("nothing there", "no box of any score, though nearly all of its class and size are found"),
 }
 """Kind of error -> what the annotation may be, and how one sees it."""
 
@@ -86,23 +88,26 @@ def find_suspects(pairs: Sequence[Pair], broken: Breakdown, classes: int) -> Sus
     scores: Floats = np.concatenate([_scores(pair) for pair in pairs] or [np.zeros(0, np.float32)])
     sure = scores[scores >= SURE]
     expected = float((1 - sure).sum())
-    objects = np.zeros(classes)
+    missed = [one for one in broken.mistakes if one.kind == "missed"]
+    count = np.zeros((classes, len(_AREAS) + 1))
+    lost = np.zeros_like(count)
     for pair in pairs:
         kept = np.ones(len(pair.truth), bool) if pair.truth.crowd is None else ~pair.truth.crowd
-        objects += np.bincount(pair.truth.labels[kept], minlength=classes)
-    missed = [one for one in broken.mistakes if one.kind == "missed"]
-    label_of = [int(pairs[one.picture].truth.labels[one.row]) for one in missed]
-    rate = 1 - np.bincount(np.array(label_of, int), minlength=classes) / np.maximum(objects, 1)
-    nearly_always = (rate >= FOUND) & (objects >= FEWEST)
+        np.add.at(count, _kinds(pair.truth, kept), 1)
+    kind_of = [_kinds(pairs[one.picture].truth, np.array([one.row])) for one in missed]
+    for kind in kind_of:
+        lost[kind] += 1
+    rate = 1 - lost / np.maximum(count, 1)
+    nearly_always = (rate >= FOUND) & (count >= FEWEST)
     found = [Suspect(one.picture, one.kind, one.row, one.score) for one in wrong]
     found += [
-        Suspect(one.picture, one.kind, one.row, float(rate[label]) * SURE)
-        for one, label in zip(missed, label_of, strict=True)
-        if nearly_always[label]
+        Suspect(one.picture, one.kind, one.row, float(rate[kind][0]) * SURE)
+        for one, kind in zip(missed, kind_of, strict=True)
+        if nearly_always[kind][0]
     ]
     found.sort(key=lambda one: -one.suspicion)
     p = float(pdtrc(len(wrong) - 1, expected)) if wrong and expected else float(not wrong)
-    return Suspects(tuple(found), len(sure), expected, int(objects.sum()), p)
+    return Suspects(tuple(found), len(sure), expected, int(count.sum()), p)
 
 
 def finding(found: Suspects, names: Sequence[str], pictures: Sequence[tuple[bytes, str]] = ()) -> Finding:
@@ -116,7 +121,7 @@ def finding(found: Suspects, names: Sequence[str], pictures: Sequence[tuple[byte
     n = found.objects
     if not found.found:
         told = f"No annotation of the {n:,} contradicts what the model is sure of ({found.sure:,} sure boxes)."
-        return Finding((told,), {"suspected_annotations": Metric(0.0, *wilson(0, n), n)})
+        return Finding((told,), {"suspected_annotations": Metric(0.0, *wilson(0, n), len(names))})
     count = {kind: sum(one.kind == kind for one in found.found) for kind in WORDS}
     wrong = sum(count.values()) - count["missed"]
     told = (
@@ -126,7 +131,7 @@ def finding(found: Suspects, names: Sequence[str], pictures: Sequence[tuple[byte
     )
     rows = tuple((*WORDS[kind], number) for kind, number in count.items() if number)
     share = min(1.0, len(found.found) / max(n, 1))
-    metric = Metric(share, *wilson(min(len(found.found), n), n), n)
+    metric = Metric(share, *wilson(min(len(found.found), n), n), len(names))
     note = "The most suspicious ones with their surroundings: the annotations, and the box in question with its score."
     grid = Figure("Suspicious annotations", pictures=tuple(pictures), note=note)
     suspects = [
@@ -149,6 +154,13 @@ def finding(found: Suspects, names: Sequence[str], pictures: Sequence[tuple[byte
 
 def _beyond(found: Suspects) -> str:
     return f" (p = {found.p:.2g})" if found.p < LEVEL else ", so chance may explain it"
+
+
+def _kinds(truth: Detections, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class and range of sizes of some objects, int (M,) each."""
+    boxes = truth.boxes[rows]
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return truth.labels[rows], np.digitize(areas, _AREAS)
 
 
 def _scores(pair: Pair) -> Floats:

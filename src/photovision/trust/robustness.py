@@ -156,11 +156,8 @@ def suite(
     cells = list(product(names, levels))
     hits, sure = np.empty((len(cells), n), np.bool_), np.empty((len(cells), n), np.float32)
 
-    def stacked(batch: Sequence[Image]) -> Sequence[Floats]:
-        return list(answer(np.stack(batch)))
-
-    for cell, rows in enumerate(answered(stacked, images, cells, seed, progress)):
-        probs = np.stack(rows)
+    rows = answered(lambda batch: list(answer(np.stack(batch))), images, cells, seed, progress)
+    for cell, probs in enumerate(map(np.stack, rows)):
         hits[cell] = right(probs)
         if confidence is not None:
             sure[cell] = confidence(probs)

@@ -62,7 +62,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
 @pytest.fixture(scope="module")
 def sound(detector: Detector) -> Report:
     """Everything about a detector that finds all there is."""
-    return audit(detector, squares(75), minutes=0.1)
+    return audit(detector, squares(60), minutes=0.1)
 
 
 def test_of_a_sound_detector_nothing_is_said_but_what_conditions_cost(sound: Report) -> None:
@@ -100,7 +100,7 @@ def test_a_group_that_is_served_worse_is_named(detector: Detector) -> None:
     def fate(rng: np.random.Generator, camera: str, place: Place) -> str:
         return "hidden" if camera == "old" and rng.random() < 0.4 else ""
 
-    report = audit(detector, squares(120, fate), by=("camera",), only=("groups", "objects"))
+    report = audit(detector, squares(90, fate), by=("camera",), only=("groups", "objects"))
     assert report.data["fairness"]["found"] == ["camera = old"]
     assert report.metrics["worst_group_recall"].value < 0.75
     assert not any(one["worse"] for one in report.data["kinds_of_objects"])
@@ -111,7 +111,7 @@ def test_objects_at_the_border_that_are_missed_are_named(detector: Detector) -> 
     def fate(rng: np.random.Generator, camera: str, place: Place) -> str:
         return "hidden" if min(*place[:2], 128 - place[2], 128 - place[3]) == 0 and rng.random() < 0.6 else ""
 
-    report = audit(detector, squares(120, fate), only=("groups", "objects"))
+    report = audit(detector, squares(90, fate), only=("groups", "objects"))
     worse = {(one["trait"], one["value"]) for one in report.data["kinds_of_objects"] if one["worse"]}
     assert ("border", "at the border") in worse
     assert report.data["fairness"]["found"] == []

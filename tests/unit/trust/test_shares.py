@@ -61,11 +61,11 @@ def test_a_group_in_which_objects_are_missed_is_named() -> None:
 
 def test_equal_groups_are_seldom_named_also_where_pictures_are_unlike() -> None:
     named = 0
-    for seed in range(20):
+    for seed in range(10):
         values = np.random.default_rng(seed).choice(["a", "b", "c"], 90).tolist()
         hits = seen_by_chance(90, np.full((90, 4), 0.75), seed, unlike=0.3)
         named += bool(groups_of(hits, values)["found"])
-    assert named <= 3
+    assert named <= 2
 
 
 def test_a_group_is_not_blamed_for_its_classes() -> None:
@@ -110,11 +110,11 @@ def test_small_objects_that_are_missed_are_named_and_others_are_not() -> None:
 
 def test_kinds_that_fare_alike_are_seldom_named() -> None:
     named = 0
-    for seed in range(20):
+    for seed in range(10):
         hits = seen_by_chance(80, np.full((80, 4), 0.75), seed, unlike=0.3)
         finding = audit_kinds(hits.there, hits.seen(LIMITS), np.tile([200, 300], (80, 1)))
         named += any(one["worse"] for one in finding.data["kinds_of_objects"])
-    assert named <= 3
+    assert named <= 2
     assert audit_kinds(hits.there, hits.seen(LIMITS), np.tile([200, 300], (80, 1))).figures
 
 

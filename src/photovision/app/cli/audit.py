@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,17 +21,27 @@ from photovision.app.cli.options import (
     Unknown,
 )
 
+if TYPE_CHECKING:
+    from photovision.core.report import Report
+    from photovision.runtime.detector import Detector
+    from photovision.runtime.segmenter import Segmenter
+    from photovision.tasks.recognizer import Recognizer
+
+
+By = Annotated[
+    str | None, typer.Option(help="Attributes to compare groups by, such as sex,age; default: all with few values.")
+]
+Attributes = Annotated[
+    Path | None,
+    typer.Option(metavar="TABLE", help="A table with a column file_name and attributes of the pictures to add."),
+]
+
 
 def audit(  # noqa: PLR0913 - one parameter a flag
     model: Model,
     data: Data,
-    by: Annotated[
-        str | None, typer.Option(help="Attributes to compare groups by, such as sex,age; default: all with few values.")
-    ] = None,
-    attributes: Annotated[
-        Path | None,
-        typer.Option(metavar="TABLE", help="A table with a column file_name and attributes of the pictures to add."),
-    ] = None,
+    by: By = None,
+    attributes: Attributes = None,
     output: ReportFolder = None,
     minutes: Annotated[float, typer.Option(help="Wall time for all checks; more pictures are looked at.")] = 3.0,
     only: Annotated[str | None, typer.Option(help="Checks to run, such as groups,shortcuts; default: all.")] = None,
@@ -49,31 +59,44 @@ def audit(  # noqa: PLR0913 - one parameter a flag
 
     Detectors and segmenters are questioned, too: groups, kinds of objects, failing slices, conditions, scores, labels.
     """
-    from photovision.app.cli.output import note, print_report
+    from photovision.app.cli.output import print_report
     from photovision.app.judged import judged_part
     from photovision.app.pictures import strangers
     from photovision.app.progress import counted, shown
     from photovision.data.attributes import with_attributes
     from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
-    from photovision.tasks.audit import audit, rewrite_card
+    from photovision.tasks.audit import audit
     from photovision.tasks.load import load
     from photovision.tasks.wish import Wish
 
     wish = Wish(_names(by), _names(only), minutes, seed)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
-    others = strangers(unknown) if unknown else None
     with shown() as listener:
         part = judged_part(dataset, own.info, split, counted(listener, "checking pictures"))
         asked = with_attributes(part.dataset, attributes) if attributes else part.dataset
+        others = strangers(unknown) if unknown else None
         report = audit(own, asked, **vars(wish), leaked=part.leaked, unknown=others, listener=listener)
-    told = {**report.provenance["data"], "drawn_from": dataset.fingerprint}
-    report = replace(report, summary=(*report.summary, part.note), provenance={**report.provenance, "data": told})
+    report = _noted(report, part.note, dataset.fingerprint)
     print_report(report, output, as_json)
     if card:
-        rewrite_card(own, report)
-        note(f"the card {own.bundle.path / 'README.md'} tells what was found")
+        _tell_card(own, report)
+
+
+def _tell_card(model: Recognizer | Detector | Segmenter, report: Report) -> None:
+    """Write what was found into the model's card."""
+    from photovision.app.cli.output import note
+    from photovision.tasks.audit import rewrite_card
+
+    rewrite_card(model, report)
+    note(f"the card {model.bundle.path / 'README.md'} tells what was found")
+
+
+def _noted(report: Report, note: str, fingerprint: str) -> Report:
+    """The report with how its pictures were chosen, and from which data."""
+    data = {**report.provenance["data"], "drawn_from": fingerprint}
+    return replace(report, summary=(*report.summary, note), provenance={**report.provenance, "data": data})
 
 
 def _names(text: str | None) -> tuple[str, ...]:
