@@ -22,6 +22,11 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return add_doubt(colour_bundle(folder)) if request.param == "classifier" else spotter_bundle(folder)
 
 
+boxes_slowly = pytest.mark.parametrize(
+    "model", ["classifier", pytest.param("detector", marks=pytest.mark.slow)], indirect=True, scope="module"
+)
+
+
 @pytest.fixture(scope="module")
 def service(model: Path) -> Iterator[Running]:
     """One service for all troubles but those that end it; each must leave it answering."""
@@ -56,6 +61,7 @@ def test_requests_that_are_hardly_http(service: Running) -> None:
     assert found["answers"]
 
 
+@boxes_slowly
 def test_slow_clients_are_closed_and_keep_nobody_waiting(service: Running) -> None:
     found = faults.slow_clients(service, 20, 15)
     assert sum(found["ends"].values()) == 20
@@ -79,6 +85,7 @@ def recovers(service: Running, clients: int, seconds: float) -> None:
     assert found["queue"] == 0
 
 
+@boxes_slowly
 def test_overload_is_refused_and_passes(service: Running) -> None:
     recovers(service, 300, 2)
 
@@ -88,6 +95,7 @@ def test_a_minute_of_overload(service: Running) -> None:
     recovers(service, 640, 60)
 
 
+@boxes_slowly
 def test_kill_9_loses_no_answered_prediction(model: Path, tmp_path: Path) -> None:
     found = faults.killed(model, tmp_path, 1)
     assert found["answered"] >= 100
@@ -96,6 +104,7 @@ def test_kill_9_loses_no_answered_prediction(model: Path, tmp_path: Path) -> Non
     assert found["answers"]
 
 
+@boxes_slowly
 @pytest.mark.parametrize("required", [False, True])
 def test_a_full_disk_is_told_and_spoils_nothing(model: Path, tmp_path: Path, required: bool) -> None:
     found = faults.full_disk(model, tmp_path, required=required)

@@ -26,7 +26,12 @@ MODELS = {
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"], ids=["requests that fit", "requests that do not fit"])
 @pytest.mark.parametrize(
     ("task", "manage"),
-    [("classify", False), ("classify", True), ("detect", False), ("segment", False)],
+    [
+        ("classify", False),
+        ("classify", True),
+        ("detect", False),
+        pytest.param("segment", False, marks=pytest.mark.slow),
+    ],
     ids=["closed", "manageable", "boxes", "masks"],
 )
 def test_it_keeps_its_description(tmp_path: Path, task: str, manage: bool, mode: str) -> None:
