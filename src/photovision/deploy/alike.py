@@ -15,6 +15,8 @@ TOLERANCE = 0.02
 """Largest allowed difference of a probability, which leaves room for weights in 16 bits."""
 LEAST_AGREEMENT = 0.995
 """Least share of pictures, or of places, with the same most probable class; one picture may differ."""
+BOX_TOLERANCE = 0.05
+"""The same for scores of boxes: their calibration is steep."""
 LEAST_BOXES = 0.97
 """Least share of shown boxes that both have; one box may differ."""
 SAME_BOX = 0.9
@@ -30,12 +32,14 @@ class Alike(NamedTuple):
         agreement: share of pictures, places or boxes that both answer the same.
         difference: largest difference of a probability; of segmenters that of all but one place in a thousand.
         of: what the share is of, for people: "pictures", "1,200 boxes".
-        enough: whether it is little enough to call them the same model.
+        allowed: the difference that is let pass.
+        enough: whether they are alike enough to be called the same model.
     """
 
     agreement: float
     difference: float
     of: str
+    allowed: float
     enough: bool
 
 
@@ -44,7 +48,8 @@ def answers_alike(expected: Sequence[Outputs], got: Sequence[Outputs], real: boo
     before, after = (np.concatenate([one["probs"] for one in each]) for each in (expected, got))
     same, gap = float((before.argmax(1) == after.argmax(1)).mean()), float(np.abs(before - after).max())
     allowed = max(1.0, (1 - LEAST_AGREEMENT) * len(before)) + _SLACK
-    return Alike(same, gap, "pictures", gap <= TOLERANCE and (not real or (1 - same) * len(before) <= allowed))
+    enough = gap <= TOLERANCE and (not real or (1 - same) * len(before) <= allowed)
+    return Alike(same, gap, "pictures", TOLERANCE, enough)
 
 
 def boxes_alike(detector: Detector, expected: Sequence[Outputs], got: Sequence[Outputs]) -> Alike:
@@ -62,8 +67,8 @@ def boxes_alike(detector: Detector, expected: Sequence[Outputs], got: Sequence[O
         sides = (np.sort(each["scores"].max(2), axis=1) for each in (before, after))
         gap = max(gap, float(np.abs(np.subtract(*sides)).max()))
     same = met / total if total else 1.0
-    enough = gap <= TOLERANCE and total - met <= max(2.0, (1 - LEAST_BOXES) * total) + _SLACK
-    return Alike(same, gap, f"{total // 2:,} boxes", enough)
+    enough = gap <= BOX_TOLERANCE and total - met <= max(2.0, (1 - LEAST_BOXES) * total) + _SLACK
+    return Alike(same, gap, f"{total // 2:,} boxes", BOX_TOLERANCE, enough)
 
 
 def places_alike(expected: Sequence[Outputs], got: Sequence[Outputs]) -> Alike:
@@ -73,7 +78,7 @@ def places_alike(expected: Sequence[Outputs], got: Sequence[Outputs]) -> Alike:
         same.append((before["classes"].argmax(1) == after["classes"].argmax(1)).ravel())
         gaps.append(np.abs(before["classes"] - after["classes"]).max(1).ravel())
     agreement, gap = float(np.concatenate(same).mean()), float(np.quantile(np.concatenate(gaps), 0.999))
-    return Alike(agreement, gap, "places", gap <= TOLERANCE and agreement >= LEAST_AGREEMENT)
+    return Alike(agreement, gap, "places", TOLERANCE, gap <= TOLERANCE and agreement >= LEAST_AGREEMENT)
 
 
 def _standing(detector: Detector, outputs: Outputs, row: int) -> Boxes:

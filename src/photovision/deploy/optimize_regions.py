@@ -175,7 +175,7 @@ def _engines(model: Places, graph: Path, images: Image) -> float:
     """The share of boxes, or places, that OpenVINO and ONNX Runtime agree on; their integer arithmetic differs."""
     said: list[list[Outputs]] = []
     for engine in ("openvino", "onnxruntime"):
-        session = open_session(graph, engine=engine, precision="f32", outputs=OUTPUTS[model.bundle.task])  # type: ignore[arg-type]
+        session = open_session(graph, engine=engine, precision="f32", outputs=OUTPUTS[model.bundle.task])
         said.append([session.run(images[start : start + 8]) for start in range(0, len(images), 8)])
     alike = boxes_alike(model, *said) if isinstance(model, Detector) else places_alike(*said)
     return alike.agreement

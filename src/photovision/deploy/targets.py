@@ -26,7 +26,7 @@ from photovision.core.errors import ExportError, ModelError, UsageError
 from photovision.core.files import explained, new_folder, write_text
 from photovision.core.registry import Registry
 from photovision.core.types import Image
-from photovision.deploy.alike import TOLERANCE, Alike, Outputs, answers_alike, boxes_alike, places_alike
+from photovision.deploy.alike import Alike, Outputs, answers_alike, boxes_alike, places_alike
 from photovision.deploy.describe import Model, description, readme
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
@@ -104,8 +104,8 @@ def export(
         if not found.enough:
             raise ExportError(
                 f"the model decides otherwise as {target}: a probability differs by {found.difference:.2g} (allowed:"
-                f" {TOLERANCE}), {100 * found.agreement:.1f} % of {found.of} on {len(shown):,} pictures get the same"
-                " answer; nothing was written"
+                f" {found.allowed}), {100 * found.agreement:.1f} % of {found.of} on {len(shown):,} pictures get the"
+                " same answer; nothing was written"
             )
         if not isinstance(model, Recognizer):
             write_text(work / "README.md", readme(model, target))

@@ -219,7 +219,7 @@ def _curves(trial: Trial, title: str) -> str:
 
 
 def _table(every: list[Shown]) -> Table:
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for one, number, place in every:
         trial, head = place.trial, (one.name, f"{number} {place.label}", "missed" if place.missed else place.score)
         where = (place.pointing.heat, place.pointing.area)

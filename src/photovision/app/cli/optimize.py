@@ -84,11 +84,12 @@ def _run(
         fitting = need_regions(dataset, model)
     with shown() as listener:
         material = gather(fitting, seed=seed, progress=counted(listener, "checking pictures"))
-    choices = {"max_drop": max_drop, "minutes": minutes, "say": note}
     if isinstance(model, Recognizer):
-        report = optimize(model, material, output, methods, backbone=backbone, **choices)
+        report = optimize(
+            model, material, output, methods, max_drop=max_drop, minutes=minutes, backbone=backbone, say=note
+        )
     else:
-        report = optimize_regions(model, material, output, methods, **choices)
+        report = optimize_regions(model, material, output, methods, max_drop=max_drop, minutes=minutes, say=note)
     print_report(report, None, as_json)
     if not as_json:
         print(f"\nModel: {output}\nReport: {output / 'report.html'}")

@@ -31,13 +31,12 @@ OUTPUTS = {"detect": ("boxes", "scores"), "segment": ("classes",)}
 
 
 class Aim(Protocol):
-    """One answer of a model, in pixels of the network's input.
+    """One answer of a model, in pixels of the network's input."""
 
-    Attributes:
-        label: the class.
-    """
-
-    label: int
+    @property
+    def label(self) -> int:
+        """The class."""
+        ...
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> Floats:
         """How much of this answer the graph's outputs for N views hold: float32 (N,), 0 to 1."""
