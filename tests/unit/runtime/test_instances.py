@@ -33,6 +33,18 @@ def test_an_object_without_a_core_is_one_all_the_same() -> None:
     assert np.array_equal(separate(true > 0, np.zeros(true.shape, np.uint8)) > 0, true > 0)
 
 
+def test_specks_of_depth_do_not_tear_a_large_object_apart_and_a_small_neighbour_stays() -> None:
+    rows, columns = np.mgrid[:60, :80]
+    large, small = (rows - 30) ** 2 + (columns - 30) ** 2 <= 24**2, (rows - 30) ** 2 + (columns - 63) ** 2 <= 9**2
+    inner = ((rows - 30) ** 2 + (columns - 30) ** 2 <= 16**2) | ((rows - 30) ** 2 + (columns - 63) ** 2 <= 6**2)
+    values = np.where(inner, 220, np.where(large | small, 60, 0)).astype(np.uint8)
+    for row, column in ((10, 30), (48, 35), (25, 9)):
+        values[row : row + 3, column : column + 3] = 180
+    found = separate(large | small, values)
+    assert found.max() == 2
+    assert found[10, 30] == found[30, 30] != found[30, 63]
+
+
 def test_objects_below_the_least_area_are_left_out() -> None:
     foreground = np.zeros((20, 20), bool)
     foreground[2:4, 2:4] = foreground[8:16, 8:16] = True
