@@ -65,13 +65,11 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.progress import counted, shown
     from photovision.data.attributes import with_attributes
     from photovision.data.read import read_dataset
-    from photovision.models.ready import bundle_at
     from photovision.tasks.audit import audit
-    from photovision.tasks.load import load
     from photovision.tasks.wish import Wish
 
     wish = Wish(_names(by), _names(only), minutes, seed)
-    own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    own = _opened(model, coverage, false_alarms)
     dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
     with shown() as listener:
         part = judged_part(dataset, own.info, split, counted(listener, "checking pictures"))
@@ -82,6 +80,15 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     print_report(report, output, as_json)
     if card:
         _tell_card(own, report)
+
+
+def _opened(model: Path, coverage: float | None, false_alarms: float | None) -> Recognizer | Detector | Segmenter:
+    """What answers with the model, or with a ready detector of that name."""
+    from photovision.models.ready import bundle_at
+    from photovision.tasks.load import load
+
+    own: Recognizer | Detector | Segmenter = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    return own
 
 
 def _tell_card(model: Recognizer | Detector | Segmenter, report: Report) -> None:
