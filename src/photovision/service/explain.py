@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from photovision.core.errors import PhotovisionError, UnreadableImage
+from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage
 from photovision.service.answering import answer, as_json, check_room, errors, reason
 from photovision.service.gate import visit_of
 from photovision.service.kinds.kind import Explained, Outcome, Why
@@ -93,4 +93,7 @@ def _explained(version: Version, content: bytes, outcome: Outcome, why: Why, lim
     # Explainers open the graph anew, which must be the one that answered.
     if content_name(version.kind.bundle.path) != version.name:
         raise Refusal(409, "this version's files were replaced, so that it cannot be explained any more", "replaced")
-    return version.kind.explain(content, outcome, why, limits)
+    try:
+        return version.kind.explain(content, outcome, why, limits)
+    except ModuleNotFoundError as error:  # images for serving are lean
+        raise MissingExtra(error.name or "scipy", "serve", "this explanation") from None

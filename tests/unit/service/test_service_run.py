@@ -206,6 +206,37 @@ assert "torch" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
+def test_a_lean_image_answers_and_says_what_explaining_needs(tmp_path: Path) -> None:
+    boxes, masks = spotter_bundle(tmp_path / "boxes"), painter_bundle(tmp_path / "masks")
+    objects = painter_bundle(tmp_path / "objects", instances=True)
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from served import colour_file, served  # the client of tests may load what the service must not need
+for name in ("scipy", "skimage"):
+    for loaded in [one for one in sys.modules if one.split(".")[0] == name]:
+        del sys.modules[loaded]
+    sys.modules[name] = None
+from photovision.core.errors import MissingExtra
+from photovision.service.settings import Settings
+with served(Settings({{"boxes": Path({str(boxes)!r}), "masks": Path({str(masks)!r})}})) as client:
+    def ask(route):
+        return client.post(route, content=colour_file("red"), headers={{"content-type": "image/jpeg"}})
+    for route in ("/predict", "/predict?tile=32", "/predict?model=masks&masks=png"):
+        assert ask(route).status_code == 200
+    answer = ask("/explain")
+    assert answer.status_code == 409 and "scipy" in answer.json()["error"], answer.text
+try:
+    with served(Settings({{"objects": Path({str(objects)!r})}})):
+        raise SystemExit("it started")
+except MissingExtra:
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_mistakes_are_told_in_one_line(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

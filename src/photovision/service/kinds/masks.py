@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -79,9 +79,8 @@ class Segmenting:
 
     def __init__(self, model: Segmenter) -> None:
         self.model, self.preprocess = model, model.preprocess
-        for library in ("scipy", "skimage") if model.instances else ():
-            if find_spec(library) is None:
-                raise MissingExtra(library, "serve", "telling objects apart")
+        if model.instances:
+            _check_libraries()
 
     @property
     def bundle(self) -> Bundle:
@@ -123,6 +122,14 @@ class Segmenting:
             found["objects"] = "INT64", np.array([one["objects"] for one in told], np.int64)
             found["object_mask"] = "BYTES", [one.objects for one in outcomes]
         return found
+
+
+def _check_libraries() -> None:
+    for library in ("scipy", "skimage"):
+        try:
+            import_module(library)
+        except ModuleNotFoundError:
+            raise MissingExtra(library, "serve", "telling objects apart") from None
 
 
 def _painted(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from PIL import Image as Pillow
 
-from photovision.core.errors import DataError, MissingExtra, UsageError
+from photovision.core.errors import DataError, UsageError
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.service.kinds.kind import Why, opened, through
@@ -49,8 +48,6 @@ class PlaceMaps:
 
 def explain_places(model: Detector | Segmenter, content: bytes, why: Why, limits: Limits) -> PlaceMaps:
     """The maps of what is found, of one class where that is asked for, by an explainer that needs no torch."""
-    if find_spec("scipy") is None:
-        raise MissingExtra("scipy", "serve", "explaining what is where")
     if why.method not in METHODS:
         raise UsageError(f"what is where is explained by {' or '.join(METHODS)} here, got {why.method}")
     if why.label is not None and why.label not in model.classes:
