@@ -28,7 +28,8 @@ def served(folder: Path) -> Iterator[str]:
     from photovision.app.web.state import State
 
     own = listen(0, exact=True)
-    server = uvicorn.Server(uvicorn.Config(create_app(State(folder)), log_level="error", ws="none"))
+    state = State(folder)
+    server = uvicorn.Server(uvicorn.Config(create_app(state), log_level="error", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [own]})
     thread.start()
     try:
@@ -36,6 +37,7 @@ def served(folder: Path) -> Iterator[str]:
             time.sleep(0.01)
         yield f"http://127.0.0.1:{own.getsockname()[1]}"
     finally:
+        state.end()
         server.should_exit = True
         thread.join(20)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from clips import blobs, moving, write
 from fastapi.testclient import TestClient
@@ -37,8 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(State(folder)), base_url="http://127.0.0.1") as client:
+    state = State(folder)
+    with TestClient(create_app(state), base_url="http://127.0.0.1") as client:
         yield client
+    state.end()
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +183,23 @@ def test_the_page_is_told_by_server_sent_events(client: TestClient) -> None:
     assert last.startswith("event: end")
     assert json.loads(last.partition("data: ")[2])["frame"] == 20
     assert client.get("/api/live/stream?number=99").status_code == 400
+
+
+def test_the_page_ends_at_once_while_a_video_is_watched(folder: Path, tmp_path: Path) -> None:
+    frames = [scene((64, 64), [("red", (0, 16, 16, 32))])] * 250  # ten seconds, which nobody wants to wait for
+    write(folder / "clips" / "long.mp4", frames)
+    command = [sys.executable, "-m", "photovision", "ui", str(folder), "--no-browser", "--port", "0"]
+    wish = {"source": {"kind": "file", "value": "clips/long.mp4"}, "model": "spotter"}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PHOTOVISION_CACHE": str(tmp_path)}
+    ) as process:
+        assert process.stderr
+        address = next(word for word in process.stderr.readline().split() if word.startswith("http://"))
+        with httpx.Client(base_url=address, timeout=60) as client:
+            number = client.post("/api/live/start", json=wish).json()["number"]
+            with client.stream("GET", f"/api/live/stream?number={number}") as stream:
+                assert len(next(stream.iter_bytes())) > 0
+                process.send_signal(signal.SIGINT)
+                assert process.wait(60) == 0
+        assert not process.stderr.read()
+    (folder / "clips" / "long.mp4").unlink()

@@ -116,7 +116,8 @@ class Jobs:
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     jobs = Jobs()
-    router = APIRouter(prefix="/api/compare", on_shutdown=[jobs.end])
+    router = APIRouter(prefix="/api/compare")
+    state.leaving.append(jobs.end)
 
     @router.post("/start")
     def start(wanted: Wanted) -> dict[str, int]:

@@ -44,6 +44,7 @@ MOST_VIDEOS = 500
 EVERY = 0.25
 """Seconds between two tellings of the counts."""
 HIGH = 0.4
+_PATIENCE = 10.0
 _BOUNDARY = "frame"
 Point = tuple[float, float]
 Share = Field(ge=0, le=1)
@@ -99,16 +100,18 @@ class Watchers:
         return kept[1]
 
     def end(self) -> None:
-        """Stop what is watched."""
+        """Stop what is watched, and wait until it has stopped."""
         if self._kept is not None:
             self._kept[1].stop()
+            self._kept[1].wait(_PATIENCE)
 
 
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     watchers, one = Watchers(), threading.Lock()
-    router = APIRouter(prefix="/api/live", on_shutdown=[watchers.end])
-    _follow(router, watchers)
+    router = APIRouter(prefix="/api/live")
+    state.leaving.append(watchers.end)
+    _follow(router, watchers, state.ending)
 
     @router.get("/sources")
     def sources() -> dict[str, Any]:
@@ -134,19 +137,19 @@ def routes(state: State) -> APIRouter:
     return router
 
 
-def _follow(router: APIRouter, watchers: Watchers) -> None:
+def _follow(router: APIRouter, watchers: Watchers, ending: threading.Event) -> None:
     """Addresses of what is watched now."""
 
     @router.get("/stream")
     async def stream(number: int, request: Request) -> StreamingResponse:
         """The annotated frames as MJPEG, until the end or until nobody looks."""
         kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
-        return StreamingResponse(_parts(watchers.of(number), request), media_type=kind)
+        return StreamingResponse(_parts(watchers.of(number), request, ending), media_type=kind)
 
     @router.get("/events")
     async def events(number: int, request: Request) -> StreamingResponse:
         """Counts and events as server-sent events; the last one is called "end"."""
-        return StreamingResponse(_events(watchers.of(number), request), media_type="text/event-stream")
+        return StreamingResponse(_events(watchers.of(number), request, ending), media_type="text/event-stream")
 
     @router.post("/stop")
     def stop(number: int) -> dict[str, bool]:
@@ -259,10 +262,10 @@ def cameras() -> list[str]:
     return [str(number) for number in found]
 
 
-async def _parts(watcher: Watcher, request: Request) -> AsyncIterator[bytes]:
+async def _parts(watcher: Watcher, request: Request, ending: threading.Event) -> AsyncIterator[bytes]:
     number = 0
     yield f"--{_BOUNDARY}\r\n".encode()
-    while not await request.is_disconnected():
+    while not ending.is_set() and not await request.is_disconnected():
         found = await run_sync(watcher.picture, number)
         if found is not None:
             number, jpeg = found
@@ -273,9 +276,9 @@ async def _parts(watcher: Watcher, request: Request) -> AsyncIterator[bytes]:
             return
 
 
-async def _events(watcher: Watcher, request: Request) -> AsyncIterator[str]:
+async def _events(watcher: Watcher, request: Request, ending: threading.Event) -> AsyncIterator[str]:
     last, ended = 0, False
-    while not ended and not await request.is_disconnected():
+    while not ended and not ending.is_set() and not await request.is_disconnected():
         told = watcher.told(last)
         last, ended = told["last"], told["ended"]
         yield f"event: {'end' if ended else 'told'}\ndata: {json.dumps(told)}\n\n"

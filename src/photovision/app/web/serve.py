@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import webbrowser
+from types import FrameType
 
 import uvicorn
 
@@ -48,5 +49,21 @@ def serve(state: State, own: socket.socket, browser: bool) -> None:
     if browser:
         address = f"http://{ADDRESS}:{own.getsockname()[1]}"
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how the page is meant to end
-        uvicorn.Server(config).run(sockets=[own])
+    try:
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how the page is meant to end
+            _Server(config, state).run(sockets=[own])
+    finally:
+        state.end()
+
+
+class _Server(uvicorn.Server):
+    """Lets answers that go on and on, of videos that are watched, end before it waits for the last one."""
+
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        super().__init__(config)
+        self._state = state
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ctrl-C, or the system ends."""
+        self._state.ending.set()
+        super().handle_exit(sig, frame)

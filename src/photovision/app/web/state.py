@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +41,10 @@ class State:
         models: name -> bundle, in addition to those in `folder`.
         ready: whether ready detectors that are on this machine are offered, too, after all others.
 
+    Attributes:
+        ending: set when the page is about to end, so that answers without an end of their own find one.
+        leaving: called when it ends.
+
     Example:
         >>> State(None, {}).models
         {}
@@ -48,6 +52,8 @@ class State:
 
     def __init__(self, folder: Path | None, models: Mapping[str, Path] | None = None, *, ready: bool = False) -> None:
         self.folder = None if folder is None else folder.resolve()
+        self.ending = threading.Event()
+        self.leaving: list[Callable[[], None]] = []
         self._given = dict(models or {})
         self.ready = _ready() if ready else {}
         self._found: tuple[dict[str, Path], dict[str, Path]] | None = None
@@ -82,6 +88,12 @@ class State:
         with self._guard:
             self._found = None
             self._tasks = {}
+
+    def end(self) -> None:
+        """Let go of what is at work in threads of its own."""
+        self.ending.set()
+        for leave in self.leaving:
+            leave()
 
     def warm(self) -> None:
         """Load the first model in a thread, so that the first picture need not wait for it."""
