@@ -86,18 +86,23 @@ def find(images: Sequence[Any]) -> list[Detections]:
 def _find(image: Any, least: float = 0.6) -> Detections:
     from skimage.feature import match_template, peak_local_max
 
-    grey = image.mean(-1) / 255
     boxes, labels, scores = [], [], []
     for label, name in enumerate(CLASSES):
-        thing = photographs()[1][name].mean(-1) / 255
-        near = match_template(grey, thing, pad_input=False)
-        for top, left in peak_local_max(near, min_distance=8, threshold_abs=least, exclude_border=False):
+        thing = photographs()[1][name]
+        near = np.mean([match_template(a, b) for a, b in zip(_half(image), _half(thing), strict=True)], axis=0)
+        for top, left in 2 * peak_local_max(near, min_distance=4, threshold_abs=least, exclude_border=False):
             boxes.append((left, top, left + thing.shape[1], top + thing.shape[0]))
             labels.append(label)
-            scores.append(min(1.0, near[top, left]))
+            scores.append(min(1.0, near[top // 2, left // 2]))
     return Detections(
         np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), CLASSES, np.array(scores, np.float32)
     )
+
+
+def _half(image: Any) -> Any:
+    """Red and blue, 0 to 1, (2, H / 2, W / 2): colours tell things apart, and half the size is less work."""
+    high, wide = image.shape[0] // 2, image.shape[1] // 2
+    return image.reshape(high, 2, wide, 2, 3).mean((1, 3))[..., ::2].transpose(2, 0, 1) / 255
 
 
 @dataclass(frozen=True)
