@@ -57,17 +57,17 @@ def _decoder() -> onnx.ModelProto:
     side = SIDE // CELL
     rows, columns = np.mgrid[:side, :side] * CELL + CELL / 2
     constants = {
-        "grid": np.float32(np.stack([columns, rows], axis=-1).reshape(1, side * side, 2)),
+        "grid": np.array(np.stack([columns, rows], axis=-1).reshape(1, side * side, 2), np.float32),
         "near": np.float32(-10),
-        "alike": np.float32([0.02, 0.01, 0.02, 5]).reshape(1, 4, 1),
-        "estimates": np.float32([SCORES]),
+        "alike": np.array([0.02, 0.01, 0.02, 5], np.float32).reshape(1, 4, 1),
+        "estimates": np.array([SCORES], np.float32),
         "nothing": np.float32(0),
-        "start": np.int64([0]),
-        "end": np.int64([1]),
-        "one": np.int64([1]),
-        "two": np.int64([2]),
-        "flat": np.int64([1, 3, side * side]),
-        "maps": np.int64([0, 4, side, side]),
+        "start": np.array([0], np.int64),
+        "end": np.array([1], np.int64),
+        "one": np.array([1], np.int64),
+        "two": np.array([2], np.int64),
+        "flat": np.array([1, 3, side * side], np.int64),
+        "maps": np.array([0, 4, side, side], np.int64),
     }
     nodes = [
         helper.make_node("Slice", ["points", "start", "end", "one"], ["first"]),

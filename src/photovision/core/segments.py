@@ -130,7 +130,8 @@ def _legend(entries: list[Entry], side: int, title: str) -> Image:
     size = max(11, side // 36)
     letters = ImageFont.load_default(size)
     row, gap = round(1.7 * size), round(0.6 * size)
-    places, x, y = [], gap, 0
+    places: list[tuple[int, int, str, tuple[Colour, ...] | None]] = []
+    x, y = gap, 0
     for text, colours in [*([(title, None)] if title else []), *entries]:
         wide = round(letters.getlength(text)) + (0 if colours is None else size + gap)
         if places and x + wide > side - gap:

@@ -132,8 +132,8 @@ def _make_cutter(carrier: Carrier, weights: Path, bundle: Path) -> None:
     preprocess = Preprocess(carrier.size, "squash", carrier.crop, carrier.interpolation, carrier.mean, carrier.std)
     whole, decoder = _from_pixels(encoder.eval(), preprocess), decoder.eval()
     images = _test_pictures(carrier.size)[:1]
-    points = np.float32([[[400, 360], [0, 0]], [[341, 256], [512, 512]]])
-    meaning = np.float32([[1, -1], [2, 3]])
+    points = np.array([[[400, 360], [0, 0]], [[341, 256], [512, 512]]], np.float32)
+    meaning = np.array([[1, -1], [2, 3]], np.float32)
     with torch.no_grad():
         embedding = whole(torch.from_numpy(images))
         prompt = {"embedding": embedding, "points": torch.from_numpy(points), "meaning": torch.from_numpy(meaning)}

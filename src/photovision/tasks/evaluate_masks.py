@@ -290,8 +290,8 @@ def _both(segmenter: Segmenter, sample: Sample, image: Image) -> Image:
     said = _scenery(next(iter(segmenter.see([image]))))
     own = said.numbers if said.numbers is None or numbers is None else renumbered(said.numbers, numbers)
     sides = [
-        draw_segments(image, *pair, classes, side=_SIDE, title=title, background=background)
-        for pair, title in (((labels, numbers), "Truth"), ((said.labels, own), "Answer"))
+        draw_segments(image, named, numbered, classes, side=_SIDE, title=title, background=background)
+        for named, numbered, title in ((labels, numbers, "Truth"), (said.labels, own, "Answer"))
     ]
     page = np.full((max(side.shape[0] for side in sides), 2 * _SIDE + _GAP, 3), 255, dtype=np.uint8)
     for side, left in zip(sides, (0, _SIDE + _GAP), strict=True):

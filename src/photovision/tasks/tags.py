@@ -53,9 +53,9 @@ def named(answer: Classes) -> Tags:
     """The tags of one answer.
 
     Example:
-        >>> named(Classes(np.float32([0.75, 0.5, 0.25]), ("road", "rain", "snow"), multilabel=True))
+        >>> named(Classes(np.array([0.75, 0.5, 0.25], np.float32), ("road", "rain", "snow"), multilabel=True))
         {'road': 0.75, 'rain': 0.5}
-        >>> named(Classes(np.float32([0.75, 0.25]), ("day", "night"), known=False))
+        >>> named(Classes(np.array([0.75, 0.25], np.float32), ("day", "night"), known=False))
         {'unknown': 1.0}
     """
     if answer.known is False:
@@ -72,10 +72,10 @@ class Smoothed:
 
     Example:
         >>> smoothed = Smoothed(0.5)
-        >>> smoothed.add(Classes(np.float32([1, 0]), ("day", "night")))
+        >>> smoothed.add(Classes(np.array([1, 0], np.float32), ("day", "night")))
         {'day': 1.0}
-        >>> smoothed.add(Classes(np.float32([0, 1]), ("day", "night"))), smoothed.add(
-        ...     Classes(np.float32([0, 1]), ("day", "night"))
+        >>> smoothed.add(Classes(np.array([0, 1], np.float32), ("day", "night"))), smoothed.add(
+        ...     Classes(np.array([0, 1], np.float32), ("day", "night"))
         ... )
         ({'day': 0.5}, {'night': 0.75})
     """
@@ -87,7 +87,7 @@ class Smoothed:
 
     def add(self, answer: Classes) -> Tags:
         """Take in one more look, and give the tags that hold now."""
-        self._strange = self._faded(self._strange, np.float32([answer.known is False]))
+        self._strange = self._faded(self._strange, np.array([answer.known is False], np.float32))
         if answer.known is not False:
             self._probs = self._faded(self._probs, answer.probs)
         share = float(self._strange[0])

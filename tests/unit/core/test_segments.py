@@ -10,9 +10,9 @@ from photovision.core.segments import SHARE, draw_segments
 NAMES = ("background", "road", "car")
 
 
-def _drawn(labels: np.ndarray, numbers: np.ndarray | None, side: int = 80, **more: int) -> np.ndarray:
+def _drawn(labels: np.ndarray, numbers: np.ndarray | None, background: int | None = None) -> np.ndarray:
     image = np.full((*labels.shape, 3), 100, np.uint8)
-    return draw_segments(image, labels, numbers, NAMES, side=side, **more)
+    return draw_segments(image, labels, numbers, NAMES, side=80, background=background)
 
 
 def _labels() -> np.ndarray:

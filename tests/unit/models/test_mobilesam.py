@@ -120,7 +120,7 @@ def test_the_ready_cutter_is_made_checked_and_kept(
     assert {entry["licence"] for entry in cutter.info["licences"]} >= {"apache-2.0"}
     embedding = cutter.embed(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
     assert embedding.values.shape == (1, 256, 64, 64)
-    found = cutter.cut(embedding, np.float32([[10, 20]]), np.array([True]))
+    found = cutter.cut(embedding, np.array([[10, 20]], np.float32), np.array([True]))
     assert found.mask.shape == (60, 90)
 
 
@@ -138,6 +138,6 @@ def test_a_click_on_a_real_photograph_finds_the_object(shared_data: Path) -> Non
         truth = np.asarray(mask) == 25
     truth[:, :300] = False  # another one lies there
     for points, box in (([[430, 200]], None), ([], (385.0, 69.0, 601.0, 358.0))):
-        found = cutter.cut(embedding, np.float32(points).reshape(-1, 2), np.ones(len(points), bool), box)
+        found = cutter.cut(embedding, np.array(points, np.float32).reshape(-1, 2), np.ones(len(points), bool), box)
         assert (found.mask & truth).sum() / (found.mask | truth).sum() > 0.85
         assert found.score > 0.9

@@ -39,7 +39,7 @@ def test_a_click_gives_the_object_at_the_size_of_the_picture(cutter: Cutter, hei
     red = picture[..., 0] > 0
     inside = (width / 6, height / 2) if width > 2 else (0.5, height / 2)
     # Clear prompts are for one mask; a click alone may also mean everything, which this model is surest of.
-    found = cutter.cut(cutter.embed(picture), np.float32([inside, inside]), np.array([True, True]))
+    found = cutter.cut(cutter.embed(picture), np.array([inside, inside], np.float32), np.array([True, True]))
     assert found.mask.shape == (height, width)
     wrong = (found.mask != (red if width > 2 else np.ones_like(red))).mean()
     assert wrong < 0.12  # half a cell at a border; cells are a sixteenth of the longer side
@@ -48,7 +48,7 @@ def test_a_click_gives_the_object_at_the_size_of_the_picture(cutter: Cutter, hei
 
 def test_a_click_alone_gives_the_surest_of_three_masks(cutter: Cutter) -> None:
     embedding = cutter.embed(_picture(60, 60))
-    found = cutter.cut(embedding, np.float32([[50, 30]]), np.array([True]))
+    found = cutter.cut(embedding, np.array([[50, 30]], np.float32), np.array([True]))
     assert found.score == pytest.approx(max(SCORES[1:]))
     assert found.mask[:, 30:].all()
     assert not found.mask[:, :15].any()
@@ -66,10 +66,10 @@ def test_what_cannot_be_meant_is_refused(cutter: Cutter) -> None:
     yes = np.array([True])
     for points, positive, box, message in (
         (NONE, np.zeros(0, bool), None, "nothing says where"),
-        (np.float32([[3, 3]]), ~yes, None, "nothing says where"),
-        (np.float32([[31, 3]]), yes, None, r"picture of 30 x 20 pixels, got \(31, 3\)"),
-        (np.float32([[np.nan, 3]]), yes, None, "a point should lie in the picture"),
-        (np.float32([[3, 3]]), np.array([True, False]), None, "1 points and 2 values"),
+        (np.array([[3, 3]], np.float32), ~yes, None, "nothing says where"),
+        (np.array([[31, 3]], np.float32), yes, None, r"picture of 30 x 20 pixels, got \(31, 3\)"),
+        (np.array([[np.nan, 3]], np.float32), yes, None, "a point should lie in the picture"),
+        (np.array([[3, 3]], np.float32), np.array([True, False]), None, "1 points and 2 values"),
         (NONE, np.zeros(0, bool), (5.0, 5.0, 5.0, 9.0), "x1 below x2"),
         (NONE, np.zeros(0, bool), (0.0, 0.0, 40.0, 9.0), "in the picture of 30 x 20"),
         (np.zeros((300, 2), np.float32), np.ones(300, bool), None, "at most 256 points"),
@@ -85,7 +85,7 @@ def test_the_mask_of_a_big_picture_is_made_band_by_band_without_seams(
 ) -> None:
     values = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
     embedding = Embedding(values, (700, 500))
-    prompt = embedding, np.float32([[250, 300]]), np.array([True])
+    prompt = embedding, np.array([[250, 300]], np.float32), np.array([True])
     whole = cutter.cut(*prompt).mask
     monkeypatch.setattr("photovision.runtime.cutter._BAND", 20_000)
     assert (cutter.cut(*prompt).mask == whole).mean() > 0.999
@@ -102,7 +102,7 @@ def test_other_bundles_and_missing_ones_are_refused(tmp_path: Path, monkeypatch:
     (half / "decoder.onnx").unlink()
     broken = Cutter.open(half)
     with pytest.raises(ModelError, match="incomplete"):
-        broken.cut(broken.embed(_picture(9, 9)), np.float32([[1, 1]]), np.array([True]))
+        broken.cut(broken.embed(_picture(9, 9)), np.array([[1, 1]], np.float32), np.array([True]))
     swapped = clicker_bundle(tmp_path / "swapped")
     (swapped / "model.onnx").write_bytes((spot_bundle(tmp_path / "spots") / "model.onnx").read_bytes())
     with pytest.raises(ModelError, match="make the bundle again"):
