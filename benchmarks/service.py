@@ -41,13 +41,13 @@ from photovision.service.settings import Limits
 class Api(litserve.LitAPI):
     def setup(self, device):
         self.kind = open_kind(Path(sys.argv[1]), "auto")
-        self.kind.session
+        self.kind.model.session
         self.way = self.kind.way({})
     def decode_request(self, request):
         return self.way.prepare(request["file"].file.read(), Limits())
     def predict(self, inputs):
         import numpy
-        outputs = self.kind.session.run(numpy.stack([image for image, _ in inputs]))
+        outputs = self.kind.model.session.run(numpy.stack([image for image, _ in inputs]))
         rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
         return [(row, size) for row, (_, size) in zip(rows, inputs)]
     def batch(self, inputs):
@@ -65,7 +65,7 @@ def bare_rate(model: Path, pictures: Sequence[bytes], seconds: float, batch_size
     from photovision.service.kinds import open_kind
 
     kind = open_kind(model, "auto")
-    read, session = loader(kind.preprocess), kind.session
+    read, session = loader(kind.model.preprocess), kind.model.session
     for _ in stream(pictures[: 2 * batch_size], read, session, batch_size=batch_size):
         pass
 
@@ -97,7 +97,7 @@ def bare_call(model: Path, pictures: Sequence[bytes], seconds: float) -> list[fl
         if began > until:
             return found[5:] or found
         image, size = way.prepare(picture, Limits())
-        outputs = kind.session.run(image[None])
+        outputs = kind.model.session.run(image[None])
         way.answer({name: values[0] for name, values in outputs.items()}, size).to_json(None)
         if number >= 5:
             found.append(1000 * (time.perf_counter() - began))

@@ -148,23 +148,23 @@ class Batcher:
         Args:
             given_up: whether its answers are no longer wanted; None: it fails when the version is no longer loaded.
         """
-        return Shared(self.kind.session, self._ready, given_up or (lambda: not self._thread.is_alive()))
+        return Shared(self.kind.model.session, self._ready, given_up or (lambda: not self._thread.is_alive()))
 
     def warm_up(self) -> None:
         """Let the engine prepare itself for every size of batch, so that no request waits for it.
 
         What the graph says is read, too: one that says something else must fail now.
         """
-        height, width = self.kind.preprocess.size
+        height, width = self.kind.model.preprocess.size
         blank = np.zeros((self._sizes[-1], height, width, 3), np.uint8)
         # Twice, since a session may prepare itself for large batches only after it has seen some.
         for size in (*reversed(self._sizes), *reversed(self._sizes)):
-            outputs = self.kind.session.run(blank[:size])
+            outputs = self.kind.model.session.run(blank[:size])
         way = self.kind.way({})
         if isinstance(way, OneCall):
             way.answer({name: values[0] for name, values in outputs.items()}, (height, width)).to_json(None)
         else:
-            way.look(blank[0], self._limits, self.kind.session).to_json(None)
+            way.look(blank[0], self._limits, self.kind.model.session).to_json(None)
 
     def close(self) -> None:
         """Take no new pictures; the thread ends when those under way are answered."""
@@ -199,7 +199,7 @@ class Batcher:
             inputs = self._gathered(first)
             began = time.monotonic()
             try:
-                outputs = self.kind.session.run(np.stack([one.image for one in inputs if one.image is not None]))
+                outputs = self.kind.model.session.run(np.stack([one.image for one in inputs if one.image is not None]))
                 rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
             except Exception as error:  # engines raise untyped errors; one failed call must not end the thread
                 self._fail(inputs, Refusal(503, _failure(error), "network", retry_after=1))

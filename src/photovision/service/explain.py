@@ -91,7 +91,7 @@ async def _queued(service: Service, work: Any) -> Any:
 
 def _explained(version: Version, content: bytes, outcome: Outcome, why: Why, limits: Limits) -> Explained:
     # Explainers open the graph anew, which must be the one that answered.
-    if content_name(version.kind.bundle.path) != version.name:
+    if content_name(version.kind.model.bundle.path) != version.name:
         raise Refusal(409, "this version's files were replaced, so that it cannot be explained any more", "replaced")
     try:
         return version.kind.explain(content, outcome, why, limits)

@@ -265,7 +265,7 @@ def _signature(folder: Path) -> Signature:
 
 def _opened(folder: Path, settings: Settings) -> Kind:
     kind = open_kind(folder, settings.engine)
-    _ = kind.session  # read now, since the files may be replaced later
+    _ = kind.model.session  # read now, since the files may be replaced later
     return kind
 
 

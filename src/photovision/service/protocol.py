@@ -185,7 +185,7 @@ def _check_manager(service: Service, request: Request) -> None:
 
 
 def _described(service: Service, version: Version) -> dict[str, Any]:
-    kind, bundle = version.kind, version.kind.bundle
+    kind, bundle = version.kind, version.kind.model.bundle
     outputs = [{"name": name, "datatype": form, "shape": shape} for name, (form, shape) in kind.outputs().items()]
     return {
         "name": version.model,
@@ -200,7 +200,7 @@ def _described(service: Service, version: Version) -> dict[str, Any]:
             "version": version.name,
             "task": bundle.task,
             "classes": list(bundle.classes),
-            "size": list(kind.preprocess.size),
+            "size": list(kind.model.preprocess.size),
             "options": list(kind.options),
         },
     }

@@ -12,7 +12,6 @@ import numpy as np
 from photovision.core.image import read_header
 from photovision.core.regions import Detections
 from photovision.core.types import Image
-from photovision.runtime.bundle import Bundle
 from photovision.runtime.detector import Detector, Seen
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
@@ -65,17 +64,7 @@ class Detecting:
     name, options = "a detector", ("threshold", "tile")
 
     def __init__(self, model: Detector) -> None:
-        self.model, self.preprocess = model, model.preprocess
-
-    @property
-    def bundle(self) -> Bundle:
-        """Where it lives."""
-        return self.model.bundle
-
-    @property
-    def session(self) -> Session:
-        """Its open graph."""
-        return self.model.session
+        self.model = model
 
     def way(self, options: Mapping[str, str]) -> Way:
         """Every picture is one input, but where tiles are asked for."""
@@ -123,9 +112,9 @@ class Detecting:
 
     def _prepare(self, source: Source, limits: Limits) -> tuple[Image, Size]:
         if isinstance(source, np.ndarray):
-            return self.preprocess.apply(source), (source.shape[0], source.shape[1])
+            return self.model.preprocess.apply(source), (source.shape[0], source.shape[1])
         size = read_header(source).size
-        return self.preprocess.load(source, limits.picture_pixels), size
+        return self.model.preprocess.load(source, limits.picture_pixels), size
 
 
 def _found(model: Detector, outputs: Outputs, size: Size) -> Found:

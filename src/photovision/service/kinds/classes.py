@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 
 from photovision.core.types import Classes, Image
-from photovision.runtime.bundle import Bundle
-from photovision.runtime.session import Session
 from photovision.service.kinds import options as asked
 from photovision.service.kinds.kind import Explained, OneCall, Outputs, Size, Source, Tensor, Why
 from photovision.service.settings import Limits
@@ -59,18 +57,8 @@ class Classifying:
     name, options = "a classifier", ("top",)
 
     def __init__(self, model: Recognizer) -> None:
-        self.model, self.preprocess = model, model.preprocess
+        self.model = model
         _ = model.references
-
-    @property
-    def bundle(self) -> Bundle:
-        """Where it lives."""
-        return self.model.bundle
-
-    @property
-    def session(self) -> Session:
-        """Its open graph."""
-        return self.model.session
 
     def way(self, options: Mapping[str, str]) -> OneCall:
         """Every picture is one input."""
@@ -104,8 +92,8 @@ class Classifying:
 
     def _prepare(self, source: Source, limits: Limits) -> tuple[Image, Size]:
         if isinstance(source, np.ndarray):
-            return self.preprocess.apply(source), _UNUSED
-        return self.preprocess.load(source, limits.picture_pixels), _UNUSED
+            return self.model.preprocess.apply(source), _UNUSED
+        return self.model.preprocess.load(source, limits.picture_pixels), _UNUSED
 
     def _answer(self, top: int, outputs: Outputs, _size: Size) -> Named:
         return Named(outputs, self.model.answer(outputs), top)

@@ -93,16 +93,8 @@ class Explained(Protocol):
         ...
 
 
-class Kind(Protocol):
-    """An opened model, as the service sees it.
-
-    Attributes:
-        name: such as "a detector".
-        options: names of options that a request may have.
-    """
-
-    name: str
-    options: tuple[str, ...]
+class Model(Protocol):
+    """What models of all tasks have."""
 
     @property
     def bundle(self) -> Bundle:
@@ -117,6 +109,23 @@ class Kind(Protocol):
     @property
     def session(self) -> Session:
         """Its open graph."""
+        ...
+
+
+class Kind(Protocol):
+    """An opened model, as the service sees it.
+
+    Attributes:
+        name: such as "a detector".
+        options: names of options that a request may have.
+    """
+
+    name: str
+    options: tuple[str, ...]
+
+    @property
+    def model(self) -> Model:
+        """What answers."""
         ...
 
     def way(self, options: Mapping[str, str]) -> Way:

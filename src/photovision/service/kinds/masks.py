@@ -16,7 +16,6 @@ from PIL import Image as Pillow
 from photovision.core.boxes import colour_of
 from photovision.core.errors import MissingExtra, UnreadableImage
 from photovision.core.shapes import Rle
-from photovision.runtime.bundle import Bundle
 from photovision.runtime.segmenter import OVERLAP, Scene, Segmenter
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
@@ -78,19 +77,9 @@ class Segmenting:
     name, options = "a segmenter", ("tile", "masks")
 
     def __init__(self, model: Segmenter) -> None:
-        self.model, self.preprocess = model, model.preprocess
+        self.model = model
         if model.instances:
             _check_libraries()
-
-    @property
-    def bundle(self) -> Bundle:
-        """Where it lives."""
-        return self.model.bundle
-
-    @property
-    def session(self) -> Session:
-        """Its open graph."""
-        return self.model.session
 
     def way(self, options: Mapping[str, str]) -> ManyCalls:
         """Every picture is seen through windows, as the model was trained or as the request says."""
