@@ -25,6 +25,7 @@ from photovision.app.cli import run
 from photovision.core.boxes import draw_regions
 from photovision.data.convert import convert
 from photovision.data.read import read_dataset
+from photovision.runtime import frames
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.runtime.video import open_video
@@ -253,6 +254,17 @@ def test_odd_videos_are_watched_to_their_end(kind: str, tmp_path: Path, detector
     json.dumps(found, allow_nan=False)
 
 
+def test_a_file_that_goes_on_in_nothing_ends_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty thousand million zeros behind a video without an index: a decoder would look through them for more."""
+    monkeypatch.setattr(frames, "PATIENCE", 2.0)
+    path = clip(tmp_path / "a.mkv", codec="ffv1")
+    with path.open("r+b") as file:
+        file.truncate(40 * GIGA)
+    with open_video(path) as video:
+        assert len(list(video)) == 12
+        assert video.corrupt == 1
+
+
 def test_memory_of_odd_videos_is_bounded(tmp_path: Path, spotter: str) -> None:
     _sparse(tmp_path / "a.mp4")
     assert peak("watch", str(tmp_path / "a.mp4"), "-m", spotter, "--json") < 0.8 * GIGA
@@ -411,8 +423,14 @@ def test_marks_of_byte_order_are_read_over(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_million_annotations_on_one_picture(tmp_path: Path, spotter: str) -> None:
     rows = (f'{{"id":{n},"image_id":1,"category_id":1,"bbox":[{n % 50},1,5,5],"iscrowd":0}}' for n in range(1_000_000))
-    head = '{"images":[{"id":1,"file_name":"a.jpg","height":40,"width":60}],"categories":[{"id":1,"name":"red"}],'
-    _coco(tmp_path / "data", head + '"annotations":[' + ",\n".join(rows) + "]}")
+    images = ",".join(
+        f'{{"id":{n},"file_name":"{name}.jpg","height":40,"width":60}}' for n, name in ((1, "a"), (2, "b"))
+    )
+    head = f'{{"images":[{images}],"categories":[{{"id":1,"name":"red"}}],"annotations":['
+    _coco(tmp_path / "data", head + ",\n".join(rows) + "]}")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)).save(
+        tmp_path / "data/images/b.jpg"
+    )
     data = tmp_path / "data"
     assert peak("convert", str(data), "--to", "yolo", "-o", str(tmp_path / "out")) < 2 * GIGA
     assert (tmp_path / "out" / "labels" / "a.txt").read_text().count("\n") == 1_000_000

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Pillow
 
 from photovision.core import svg
 from photovision.core.boxes import draw_regions
@@ -124,5 +125,8 @@ def most_striking(seen: Seen, model: object, rows: Sequence[int]) -> Figure | No
             continue
         found = model.predict(image)
         assert not isinstance(found, list)
-        drawn.append((jpeg(draw_regions(image, found, _SIDE)), caption))
-    return Figure(title, pictures=tuple(drawn), note="A colour for each class.") if drawn else None
+        watched = np.isin(found.labels, [seen.classes.index(name) for name in seen.watched])
+        page = Pillow.fromarray(np.where(watched[..., None], draw_regions(image, found), image))
+        page.thumbnail((_SIDE, _SIDE))
+        drawn.append((jpeg(np.asarray(page)), caption))
+    return Figure(title, pictures=tuple(drawn), note="Coloured is what is watched.") if drawn else None

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -197,10 +198,13 @@ class Stream:
                 return
             except av.error.ExitError:  # PATIENCE was over: nothing of use came for so long
                 self.corrupt += not self.live
-                return
+                break
             except (av.error.FFmpegError, OSError):  # the container itself is damaged here, or the line is broken
                 self.corrupt += not self.live
                 odd += 1
+        if not self.live:  # frames that the decoder holds back for the sake of those that do not come
+            with suppress(av.error.FFmpegError):
+                yield from stream.codec_context.decode(None)
 
     def _open(self) -> InputContainer:
         try:
