@@ -98,7 +98,8 @@ def la_ece(hits: Hits, seed: int = 0) -> Metric | None:
     rows = np.flatnonzero(said(hits))
     if len(rows) < MIN_BOXES:
         return None
-    which, owner = np.zeros(len(rows), dtype=int), []
+    which = np.zeros(len(rows), dtype=int)
+    owner: list[int] = []
     for number, label in enumerate(np.unique(hits.found.labels[rows])):
         own = hits.found.labels[rows] == label
         bins = _binned(hits.scores[rows][own])

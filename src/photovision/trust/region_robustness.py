@@ -254,7 +254,7 @@ def _table(found: RegionRobustness) -> Table:
     more = [name for name in found.figures if name != found.lead]
     columns = ["condition", *(f"severity {severity}" for severity in found.severities), f"lost at {level}"]
     columns += [f"{heading(name)[0][0].lower()}{heading(name)[0][1:]}, at {level}" for name in more]
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for row, name in enumerate(found.names):
         values = found.figures[found.lead][row]
         cells = [

@@ -126,11 +126,10 @@ def compare_things(things: Things, flags: np.ndarray, member: np.ndarray, pictur
 
 
 def _share(name: str, told: str, hits: Hits, things: Things, flags: np.ndarray) -> Share:
-    rates = _rates(things, flags)
-    part, whole, expected = (
-        np.bincount(things.picture, values, minlength=hits.pictures) for values in (flags, np.ones(len(flags)), rates)
-    )
-    return Share(name, told, part, whole, expected)
+    def by_picture(values: np.ndarray) -> Vector:
+        return np.bincount(things.picture, values, minlength=hits.pictures).astype(np.float64)
+
+    return Share(name, told, by_picture(flags), by_picture(np.ones(len(flags))), by_picture(_rates(things, flags)))
 
 
 def _rates(things: Things, flags: np.ndarray) -> Vector:

@@ -74,7 +74,10 @@ def test_the_whole_way_to_a_detector(tmp_path: Path) -> None:
     assert opened.info["rungs"][0]["test"]["value"] == opened.info["metrics"]["map"]["value"]
     assert tuple(opened.info["preprocess"]["size"]) == (96, 128)
     assert (output / "report.html").is_file()
-    assert (output / "README.md").is_file()
+    card = (output / "README.md").read_text()
+    assert "# A detector made with Photovision" in card
+    assert "### By class" in card
+    assert "to train and judge a detector of" in (output / "DATASHEET.md").read_text()
 
 
 def test_what_a_detector_cannot_learn_from_is_told(tmp_path: Path) -> None:

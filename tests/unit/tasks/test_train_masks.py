@@ -56,6 +56,7 @@ def test_objects_in_mask_files_become_a_model_that_tells_them_apart(tmp_path: Pa
         assert scene.found.labels.shape == scene.size
     names = {file.name for file in (tmp_path / "model").iterdir()}
     assert {"bundle.json", "model.onnx", "model.safetensors", "report.html", "report.json", "README.md"} <= names
+    assert "DATASHEET.md" in names
     assert not (tmp_path / ".model.work").exists()
 
 

@@ -93,7 +93,7 @@ def moved_labels(labels: LabelMap, classes: int, name: str, severity: int, seed:
         for part in planes.reshape(-1, 3, *labels.shape)
     ]
     best = np.concatenate(moved, axis=2)[..., : len(values)].argmax(2)
-    return np.array(values, dtype=np.int32)[best]
+    return np.asarray(np.array(values)[best], dtype=np.int32)
 
 
 def _mirrored(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
