@@ -39,8 +39,8 @@ from photovision.runtime.session import open_session
 from photovision.tasks.material import Material
 
 METHODS = ("int8", "bf16")
-LEAST = 20
-"""Validation and test pictures below which no loss can be told."""
+LEAST = 10
+"""Validation and test pictures below which no loss can be told; each holds many boxes or pixels."""
 CALIBRATING = 200
 """Training pictures that ranges are learned from."""
 SETTINGS = (

@@ -192,7 +192,7 @@ def _figures(one: ExplainedPlaces, pictures: int) -> Iterator[Figure]:
     for number, place in enumerate(one.places, 1):
         if place.trial:
             title = f"{number} {place.label}: how fast the answer comes and goes"
-            yield Figure(one.name, svg=_curves(place.trial, title), note=_sentence(place))
+            yield Figure(one.name, svg=_curves(place.trial, title), note=f"{number}: {_sentence(place)}")
 
 
 def _caption(number: int, place: Place) -> str:

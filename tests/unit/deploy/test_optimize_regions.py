@@ -163,5 +163,5 @@ def test_what_makes_no_sense_is_told_in_a_line(tmp_path: Path) -> None:
         check_method(model, [])
     with pytest.raises(UsageError, match="is the model itself"):
         optimize_regions(model, squares(), model.bundle.path, ["int8"])
-    with pytest.raises(DataError, match="at least 20 are needed"):
-        optimize_regions(model, squares(30), tmp_path / "small", ["int8"])
+    with pytest.raises(DataError, match="at least 10 are needed"):
+        optimize_regions(model, squares(24), tmp_path / "small", ["int8"])
