@@ -116,7 +116,7 @@ def clip(folder: Path, things: Sequence[tuple[str, Image]], persons: Sequence[Im
         start, at = now, stops[which][-1][1]
         to = 530.0 if at < 320 else 110.0
         stops[which] += [(start, at), (start + took, to)]
-        walks.append((start, start + took, at, to, bool(rng.random() < 0.5), persons[rng.integers(len(persons))]))
+        walks.append((start, start + took, at, to, bool(rng.random() < 0.5), persons[int(rng.integers(len(persons)))]))
         span = (start / RATE, (start + took) / RATE)
         truth.append(Happened("taken" if to > at else "returned", chosen[which][0], span))
         now += took + int(rng.integers(30, 50))

@@ -149,6 +149,8 @@ def alone(looker: Looker, sample: Any) -> np.ndarray | None:
     """The box of the surest object that is shown, is true, takes 0.3 to 15 % of the picture, and hides no other."""
     (view,), _ = looker.views([str(sample.image)])
     truth, found = sample.regions, view.found
+    if found.scores is None:
+        return None
     for row in np.argsort(-found.scores):
         box = found.boxes[row]
         area = float((box[2:] - box[:2]).prod()) / (view.size[0] * view.size[1])
@@ -195,7 +197,7 @@ def visits(folder: Path, most: int, strength: float = 0.5) -> dict[str, Any]:
                 continue
             n += 1
             for shelf, kind, place in ((forth, "vanished", truth), (back, "appeared", box)):
-                for change in shelf.changes:
+                for change in shelf.changes or ():
                     at = change.before if kind == "vanished" else change.now
                     right = change.kind == kind and at is not None and overlap(at[None], place[None])[0, 0] >= 0.4
                     seen.append((change.confidence, bool(right)))

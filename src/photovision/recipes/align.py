@@ -119,7 +119,7 @@ def _reduced(picture: Image) -> tuple[Plane, float]:
     scale = min(1.0, SIDE / max(picture.shape[:2]))
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     grey = Pillow.fromarray(picture).convert("L").resize(size, Pillow.Resampling.BOX)
-    return np.asarray(grey, dtype=np.float32) / 255, scale
+    return np.asarray(np.asarray(grey) / 255, dtype=np.float32), float(scale)
 
 
 def _homography(was: Plane, now: Plane) -> tuple[Matrix, int] | None:
@@ -156,7 +156,7 @@ def _laid_over(was: Plane, matrix: Matrix, shape: tuple[int, ...]) -> Plane:
     from scipy.ndimage import map_coordinates
 
     rows, columns = np.mgrid[: shape[0], : shape[1]]
-    back = np.linalg.pinv(matrix)
+    back: Matrix = np.asarray(np.linalg.pinv(matrix), dtype=np.float64)
     x, y = _moved(back, np.stack([columns.ravel(), rows.ravel()], 1).astype(np.float64)).T
     values = map_coordinates(was, [y.reshape(shape), x.reshape(shape)], order=1, cval=np.nan)
     return np.asarray(values, dtype=np.float32)

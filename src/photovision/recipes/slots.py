@@ -224,8 +224,7 @@ def _slot(row: Any, where: str) -> Slot:
     if not isinstance(row, Mapping):
         raise DataError(f"{where} should have a name, a class and a box, got {str(row)[:60]}")
     box, count, label = row.get("box"), row.get("count", 1), row.get("class")
-    numbers = isinstance(box, list) and len(box) == 4 and all(_number(value) for value in box)
-    if not numbers or not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
+    if not _is_box(box):
         raise DataError(
             f"{where} should have a box [x1, y1, x2, y2] in shares of the picture, 0 to 1 with x1 < x2 and y1 < y2, got"
             f" {str(box)[:60]}"
@@ -235,7 +234,13 @@ def _slot(row: Any, where: str) -> Slot:
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 10_000:
         raise DataError(f"{where} should have a count from 1 on, got {str(count)[:60]}")
     name, picture = row.get("name") or where.rpartition(", ")[2], row.get("picture") or ""
-    return Slot(str(name)[:80], (*map(float, box),), label, count, str(picture)[:200])  # type: ignore[arg-type]
+    x1, y1, x2, y2 = map(float, row["box"])
+    return Slot(str(name)[:80], (x1, y1, x2, y2), label, count, str(picture)[:200])
+
+
+def _is_box(box: Any) -> bool:
+    numbers = isinstance(box, list) and len(box) == 4 and all(_number(value) for value in box)
+    return numbers and 0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1
 
 
 def _number(value: Any) -> bool:

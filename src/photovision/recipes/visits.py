@@ -175,7 +175,7 @@ def _through(matrix: np.ndarray, point: Floats) -> np.ndarray:
 
 
 def _sides(box: Floats) -> np.ndarray:
-    return np.maximum(box[2:] - box[:2], 1)
+    return np.asarray(np.maximum(box[2:] - box[:2], 1))
 
 
 def _middle(box: Floats) -> np.ndarray:
