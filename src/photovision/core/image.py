@@ -51,6 +51,9 @@ COLOUR = 1 << 24
 _UNJUDGED = 0xE0E0C0
 MAX_PIXELS = 250_000_000
 """Pictures with more pixels are refused from their header alone, before memory is taken (decompression bombs)."""
+LARGE = 50_000_000
+"""Of larger pictures at most two are decoded at once, however many threads there are: each takes gigabytes."""
+_few_large = threading.BoundedSemaphore(2)
 
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
@@ -124,7 +127,9 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None, mos
     try:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         with _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
-            return _decode(picture, least, most)
+            large = picture.width * picture.height > LARGE
+            with _few_large if large else contextlib.nullcontext():
+                return _decode(picture, least, most)
     except UnreadableImage as error:
         raise UnreadableImage(f"{name}: {error}") from None
     except OSError as error:
