@@ -17,7 +17,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import DataError
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
-from photovision.core.regions import LabelMap
+from photovision.core.regions import Detections, LabelMap
 from photovision.core.report import Finding, Report
 from photovision.core.segments import draw_segments
 from photovision.core.thumbnail import jpeg
@@ -26,12 +26,14 @@ from photovision.data.augment import load_pixels
 from photovision.data.corruptions import CORRUPTIONS, corrupt
 from photovision.data.corruptions.truth import MOVING, moved_labels
 from photovision.data.dataset import Dataset
+from photovision.data.formats.colours import BACKGROUND
 from photovision.learn.log import Listener, Progress, silent
 from photovision.runtime.segmenter import Segmenter
 from photovision.tasks.evaluate_masks import Judged, background_of, judge, judged_report, truth_of
 from photovision.tasks.looked import opened
 from photovision.tasks.wish import Groups, Wish, run_checks
-from photovision.trust.detection import Vector, resamples
+from photovision.trust.detection import Pair, Vector, resamples
+from photovision.trust.hits import find_hits
 from photovision.trust.segmentation import confusion_of, pooled
 from photovision.trust.shares import Share
 
@@ -128,6 +130,29 @@ def _groups(case: MaskCase) -> Finding:
     return audit_shares(case.groups.values, case.groups.compared, _shares(case), train_counts=trained)
 
 
+def _objects(case: MaskCase) -> Finding | None:
+    """Kinds of objects, held against the truth by the boxes around their masks; None where they are not told apart."""
+    from photovision.trust.object_kinds import audit_kinds
+
+    names = tuple(name for name in case.segmenter.classes if name != BACKGROUND)
+    told = [sample for sample in case.judged.samples if isinstance(sample.regions, Detections)][:MOST_PICTURES]
+    if not case.segmenter.instances or not told:
+        return None
+    pairs, sizes = [], []
+    for sample, scene in zip(told, case.segmenter.see(sample.image for sample in told), strict=True):
+        if scene.objects is not None and isinstance(sample.regions, Detections):
+            both = (sample.regions, scene.objects)
+            pairs.append(Pair(*(replace(one, labels=_numbered(one, names), classes=names) for one in both)))
+            sizes.append(scene.size)
+    hits = find_hits(pairs, names)
+    thresholds = np.zeros(len(names), np.float32)  # every object that is said is shown
+    return audit_kinds(hits.there, hits.seen(thresholds), np.array(sizes), said=hits.found, right=hits.right)
+
+
+def _numbered(found: Detections, names: tuple[str, ...]) -> np.ndarray:
+    return np.array([names.index(name) for name in found.names], dtype=np.int64)
+
+
 def _slices(case: MaskCase) -> Finding:
     from photovision.trust.weak_pictures import weak_pictures
 
@@ -217,6 +242,7 @@ def _shown(
 
 CHECKS: Mapping[str, Callable[[MaskCase], Finding | None]] = {
     "groups": _groups,
+    "objects": _objects,
     "slices": _slices,
     "conditions": _conditions,
 }

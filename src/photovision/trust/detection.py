@@ -111,8 +111,9 @@ def match(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matches:
         DataError: there is no picture, or no object.
         MissingExtra: pycocotools is not installed.
     """
-    if not pairs or not sum(len(pair.truth) for pair in pairs):
-        raise DataError("the data has no objects: an evaluation of a detector needs boxes around them")
+    judged = (len(truth) - (0 if truth.crowd is None else int(truth.crowd.sum())) for truth, _ in pairs)
+    if not sum(judged):
+        raise DataError("the data has no objects to be judged: an evaluation of a detector needs boxes around them")
     try:
         coco, evaluation = import_module("pycocotools.coco"), import_module("pycocotools.cocoeval")
     except ImportError:

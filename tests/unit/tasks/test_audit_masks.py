@@ -8,7 +8,7 @@ from painter import painter_bundle
 
 from photovision.core.errors import UsageError
 from photovision.core.page import to_html
-from photovision.core.regions import Segmentation
+from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import read_bundle
@@ -33,6 +33,20 @@ def scenes(count: int, missed: float = 0.0) -> Dataset:
         picture = np.stack([230 * seen + 10, np.full((32, 32), 20), np.full((32, 32), 40)], 2).astype(np.uint8)
         samples.append(Sample(f"{number:03d}", picture, CLASSES, {"site": site}, Segmentation(labels, CLASSES)))
     return Dataset(tuple(samples), CLASSES, multilabel=True, task="segment")
+
+
+def pairs_of_objects(count: int, missed: bool = True) -> Dataset:
+    """Pictures of a large and a small square, of which every second small one cannot be seen where any is `missed`."""
+    samples = []
+    for number in range(count):
+        boxes = np.array([[2, 2, 14, 14], [20, 20, 25 + number % 2, 25 + number % 3]], np.float32)
+        red, deep = np.zeros((32, 32)), np.zeros((32, 32))
+        for x1, y1, x2, y2 in boxes[: 1 if missed and number % 2 else 2].astype(int).tolist():
+            red[y1:y2, x1:x2], deep[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1] = 255, 255
+        picture = np.stack([red, np.zeros((32, 32)), deep], 2).astype(np.uint8)
+        truth = Detections(boxes, np.zeros(2, np.int64), ("thing",))
+        samples.append(Sample(f"{number:03d}", picture, ("thing",), {}, truth))
+    return Dataset(tuple(samples), ("thing",), multilabel=True, task="detect", source="masks")
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +79,13 @@ def test_objects_are_judged_where_they_are_told_apart(tmp_path_factory: pytest.T
     report = audit(counting, scenes(60), only=("groups",))
     (table,) = (table for table in report.tables if table.title == "By group")
     assert {"dice", "recall", "precision"} <= set(table.columns)
+    report = audit(counting, pairs_of_objects(60), only=("objects",))
+    worse = {(one["trait"], one["what"]) for one in report.data["kinds_of_objects"] if one["worse"]}
+    assert ("size", "found") in worse
+    sound = audit(counting, pairs_of_objects(60, missed=False), only=("objects",))
+    assert not any(one["worse"] for one in sound.data["kinds_of_objects"])
 
 
 def test_mistakes_are_told(segmenter: Segmenter) -> None:
-    with pytest.raises(UsageError, match="no check 'labels' of a segmenter; its checks are groups, slices, conditions"):
+    with pytest.raises(UsageError, match="no check 'labels' of a segmenter; its checks are groups, objects, slices"):
         audit(segmenter, scenes(3), only=("labels",))

@@ -122,6 +122,8 @@ def test_perfect_and_silent_detectors() -> None:
     assert silent["map"].value == silent["recall"].value == 0
     with pytest.raises(DataError, match="no objects"):
         match([Pair(truth(), perfect)], CLASSES)
+    with pytest.raises(DataError, match="no objects"):
+        match([Pair(truth((0, 0, 0, 50, 50), crowd=[True]), perfect)], CLASSES)
     assert len(IOUS) == 10
     assert SIZES[0] == "all"
 
