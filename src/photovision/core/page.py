@@ -30,7 +30,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "precision_shown": ("Boxes right, at thresholds", "share of the boxes shown that are on an object of their class"),
     "d_ece": ("Calibration error of boxes", "gap between score and share of boxes right (D-ECE); lower is better"),
     "la_ece": (
-        "The same with localisation",
+        "Calibration error with overlap",
         "gap between score and share right times overlap (LaECE); lower is better",
     ),
     "corrupted_map50": ("mAP in bad conditions", "at overlap .5, mean over all conditions and severities (mPC)"),

@@ -21,8 +21,12 @@ from photovision.data.dataset import Dataset
 from photovision.data.formats import coco
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.detector import Detector
+from photovision.tasks.audit import CHECKS as CLASS_CHECKS
 from photovision.tasks.audit import audit, rewrite_card
 from photovision.tasks.audit_boxes import CHECKS
+from photovision.tasks.audit_masks import CHECKS as MASK_CHECKS
+from photovision.tasks.wish import NAMES as NAMES_OF_CHECKS
+from photovision.tasks.wish import Wish
 
 NAMES = ("red", "green")
 Place = tuple[int, int, int, int]
@@ -140,6 +144,12 @@ def test_scores_that_promise_too_much_are_named(detector: Detector) -> None:
     assert any("Scores of all boxes are higher" in warning for warning in report.warnings)
     assert report.metrics["d_ece"].value > 0.2
     assert report.metrics["d_ece"].low > 0.15  # type: ignore[operator]
+
+
+def test_every_check_can_be_asked_for() -> None:
+    every = {*CHECKS, *MASK_CHECKS, *CLASS_CHECKS}
+    assert every == set(NAMES_OF_CHECKS)
+    assert Wish(only=tuple(every)).only
 
 
 def test_mistakes_are_told(detector: Detector) -> None:
