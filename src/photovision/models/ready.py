@@ -82,7 +82,7 @@ def place_of(name: str) -> Path:
 
 
 def bundle_at(model: str | Path) -> Path:
-    """The folder of a model: what was given, or of a ready or published detector its own where its name was given.
+    """The folder of a model: what was given, or its own where a ready model or a published detector was named.
 
     Raises:
         ModelError: a published detector was not fetched yet.
@@ -90,7 +90,7 @@ def bundle_at(model: str | Path) -> Path:
     name = str(model)
     if Path(model).exists():
         return Path(model)
-    if name in DETECTORS:
+    if name in DETECTORS or name in CUTTERS:
         return ready(name)
     if not is_checkpoint(name):
         return Path(model)

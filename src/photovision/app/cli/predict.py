@@ -74,12 +74,11 @@ def predict(
     if bundle.task == "segment":
         if as_csv:
             raise UsageError("--csv is for classes of pictures: use --json for a model that tells classes of pixels")
-        segmenter = Segmenter(bundle, engine=engine, precision=precision)
-        tell_masks(segmenter, files, output, tags=tags, as_json=as_json, batch_size=batch_size)
-        return
-    for flag, given in (("--output", output), ("--tags", tags)):
-        if given is not None:
-            raise UsageError(f"{flag} is for models that tell classes of pixels: leave it out")
+        own = Segmenter(bundle, engine=engine, precision=precision)
+        return tell_masks(own, files, output, tags=tags, as_json=as_json, batch_size=batch_size)
+    if output or tags:
+        flag = "--output" if output else "--tags"
+        raise UsageError(f"{flag} is for models that tell classes of pixels: leave it out")
     recognizer = load(model, engine=engine, precision=precision, coverage=coverage, false_alarms=false_alarms)
     most = min(top_k or (5 if as_json or as_csv else 1), len(recognizer.classes))
     say = _json_lines(most) if as_json else _csv_lines(most, recognizer.multilabel) if as_csv else _text_lines(most)
