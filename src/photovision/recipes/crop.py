@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -123,8 +124,12 @@ class _Told:
 
     @property
     def alarms(self) -> list[Rise]:
-        """Sure rises up to the latest day of their plot, the surest first."""
-        return sorted((rise for rise in self.rises if rise.alarm), key=lambda rise: (-rise.day.toordinal(), rise.p))
+        """Sure rises, one for a plot and a day, the latest day and there the surest first."""
+        order = sorted((rise for rise in self.rises if rise.alarm), key=lambda rise: (-rise.day.toordinal(), rise.p))
+        first: dict[tuple[str, str, date], Rise] = {}
+        for rise in order:
+            first.setdefault((rise.subject, rise.plot, rise.day), rise)
+        return list(first.values())
 
 
 def _together(seen: Seen) -> str:
