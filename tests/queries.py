@@ -12,7 +12,8 @@ from photovision.models.checkpoint_folder import FAMILIES, Described, read_folde
 from photovision.models.query_detector import QueryDetector
 
 SIDE = 64
-_HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_layers": 2, "num_queries": 20}
+# As many queries as places: random weights find all places alike, and rounding would decide which ones are looked at.
+_HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_layers": 2, "num_queries": 84}
 _NARROW = {
     "encoder_in_channels": [24, 32, 48],
     "encoder_hidden_dim": 32,

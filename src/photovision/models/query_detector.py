@@ -8,7 +8,8 @@ calibration, thresholds, the graph, its comparison, and the runtime.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from photovision.models.checkpoints import CHECKPOINTS, checkpoint_ledger, descr
 from photovision.models.weights import LedgerEntry
 
 _AT_ONCE = 8  # pictures that are answered together
-_MOST_PARAMETERS = 400_000_000
+_MOST_PARAMETERS = 200_000_000  # the largest published one has 77 million
 _OF_CLASSES = ("class_embed", "score_head")  # parts of the names of weights that know of classes
 _FILTERS = {"bilinear": 2, "bicubic": 3}  # the numbers by which preprocessor_config.json names them
 
@@ -44,10 +45,11 @@ class QuerySource(Source):
 
     def origin(self) -> dict[str, str]:
         """Which weights exactly: SHA-256, and of published ones repository and commit."""
-        if self.found.folder is None:
+        found = self.found
+        if found.folder is None:
             return {}
-        published = {"repo": CHECKPOINTS[self.found.name].repo, "revision": self.found.revision}
-        return {"sha256": digest(self.found.folder), **(published if self.found.revision else {})}
+        which = {"sha256": digest(found.folder)}
+        return {**which, "repo": CHECKPOINTS[found.name].repo, "revision": found.revision} if found.revision else which
 
 
 def query_source(name: str, weights: str = "auto", allow_download: bool = False) -> QuerySource:
@@ -92,9 +94,10 @@ class QueryDetector(nn.Module):
         """Boxes and logits; or, given the truth float (N, M, 5) as `learn.boxes` has it, the scalar loss."""
         if truth is not None:
             return self.inner(pixel_values=inputs, labels=self._labels(truth)).loss
-        if len(inputs) > _AT_ONCE and not torch.compiler.is_exporting():  # pictures are large: memory stays small
+        if not torch.compiler.is_exporting() and len(inputs) > _AT_ONCE:  # pictures are large: memory stays small
             return torch.cat([self(part) for part in inputs.split(_AT_ONCE)])
-        found = self.inner(pixel_values=inputs)
+        with _exportable(self.inner):
+            found = self.inner(pixel_values=inputs)
         middle, half = found.pred_boxes[..., :2], found.pred_boxes[..., 2:] / 2
         boxes = torch.cat([middle - half, middle + half], dim=2) * self.scale
         logits = found.logits
@@ -198,7 +201,7 @@ def _understood(found: Described, build: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _quietly(transformers: Any) -> Any:
+def _quietly(transformers: Any) -> Iterator[None]:
     """Its notes on heads that are learned anew would alarm without need."""
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
@@ -207,6 +210,26 @@ def _quietly(transformers: Any) -> Any:
         yield
     finally:
         transformers.logging.set_verbosity(before)
+
+
+@contextmanager
+def _exportable(network: nn.Module) -> Iterator[None]:
+    """While a graph is made, transformers' module of this network leaves the number of pictures free, and asks nothing.
+
+    It takes that number by `len`, which must be a fixed one, and its checks of shapes are nothing that ONNX has.
+    """
+    if not torch.compiler.is_exporting():
+        yield
+        return
+    names = vars(sys.modules[type(network).__module__])
+    checks = names["torch_compilable_check"]
+    names["len"] = lambda value: value.shape[0] if isinstance(value, torch.Tensor) else len(value)
+    names["torch_compilable_check"] = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        names["torch_compilable_check"] = checks
+        del names["len"]
 
 
 @torch.no_grad()

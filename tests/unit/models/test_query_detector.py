@@ -23,6 +23,7 @@ from photovision.models.assign import NOTHING
 from photovision.models.backbones import choose
 from photovision.models.checkpoint_folder import FILES, read_folder
 from photovision.models.checkpoints import CHECKPOINTS, describe, is_checkpoint
+from photovision.models.export import Normalise
 from photovision.models.query_detector import QueryDetector, query_source
 from photovision.models.weights import require_commercial
 from photovision.runtime.session import open_session
@@ -50,7 +51,7 @@ def test_boxes_and_logits_of_every_query_and_a_loss_that_reaches_all_of_it(famil
     network = QueryDetector(tiny(family), SQUARE, ("a", "b", "c"))
     inputs = torch.rand(2, 3, *SQUARE)
     found = network.eval()(inputs)
-    assert found.shape == (2, 20, 7)
+    assert found.shape == (2, TINY[family]["num_queries"], 7)
     assert bool((found[..., 2:4] >= found[..., :2]).all())
     truth = torch.full((2, 3, 5), float(NOTHING))
     truth[0, 0], truth[0, 1] = torch.tensor([1.0, 5, 5, 30, 40]), torch.tensor([float(UNJUDGED), 0, 0, 9, 9])
@@ -74,7 +75,7 @@ def test_the_truth_reaches_the_loss_as_shares_of_the_input() -> None:
     torch.testing.assert_close(labels["boxes"], torch.tensor([[0.5, 0.5, 0.5, 0.5]]))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["rf_detr", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[:2])])
 def test_a_folder_becomes_a_model_that_finds_the_same_without_training(family: str, tmp_path: Path) -> None:
     folder = tiny_folder(tmp_path / "theirs", family, ("cat", "dog"))
     model = load(adopt(read_folder(folder), tmp_path / "model"), threshold=0.0)
@@ -82,14 +83,14 @@ def test_a_folder_becomes_a_model_that_finds_the_same_without_training(family: s
     assert {entry["licence"] for entry in model.info["licences"]} == {"apache-2.0", "unknown"}
     images = pictures(2)
     network = QueryDetector(read_folder(folder), SQUARE).eval()
-    from photovision.models.export import Normalise
-
     with torch.no_grad():
         expected = network(Normalise(model.preprocess)(torch.from_numpy(images))).numpy()
     for engine in ("openvino", "onnxruntime"):
         got = open_session(model.bundle.graph, engine=engine, precision="f32").run(images)
-        np.testing.assert_allclose(got["boxes"], expected[..., :4], atol=0.05)
-        np.testing.assert_allclose(got["scores"], 1 / (1 + np.exp(-expected[..., 4:])), atol=1e-3)
+        rows = np.concatenate([got["boxes"] / SIDE, got["scores"]], axis=2)
+        wanted = np.concatenate([expected[..., :4] / SIDE, 1 / (1 + np.exp(-expected[..., 4:]))], axis=2)
+        nearest = np.abs(wanted[:, :, None] - rows[:, None]).max(3).min(2)  # equal scores may change their order
+        assert nearest.max() < 1e-3
     assert len(model.predict(np.asarray(boxed_samples(1)[0].image))) > 0
 
 
