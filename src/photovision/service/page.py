@@ -20,14 +20,34 @@ code, pre { font: .9em ui-monospace, monospace; } pre { background: var(--soft);
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .2rem .75rem
   .2rem 0; border-bottom: 1px solid var(--line); }
 form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; } label { display: grid; gap: .2rem; }
-input, button, select { font: inherit; padding: .35rem .6rem; max-width: 100%; } img { max-width: 100%; }
+input, button, select { font: inherit; padding: .35rem .6rem; max-width: 100%; } img, canvas { max-width: 100%; }
 """
 _SCRIPT = """
 const form = document.querySelector('form'), out = document.querySelector('output');
+async function drawn(file, boxes) {
+  const picture = await createImageBitmap(file), canvas = document.createElement('canvas');
+  canvas.width = picture.width; canvas.height = picture.height;
+  canvas.role = 'img'; canvas.ariaLabel = `${file.name} with ${boxes.length} boxes`;
+  const pen = canvas.getContext('2d'), size = Math.max(12, Math.round(Math.max(picture.width, picture.height) / 50));
+  pen.drawImage(picture, 0, 0);
+  pen.font = `${size}px system-ui`; pen.lineWidth = size / 8; pen.textBaseline = 'bottom';
+  for (const { label, score, xyxy: [left, top, right, bottom] } of boxes) {
+    const said = `${label} ${score.toFixed(2)}`, above = Math.max(top, 1.3 * size);
+    pen.strokeStyle = pen.fillStyle = '#ffd60a';
+    pen.strokeRect(left, top, right - left, bottom - top);
+    pen.fillRect(left, above - 1.3 * size, pen.measureText(said).width + size / 2, 1.3 * size);
+    pen.fillStyle = '#000';
+    pen.fillText(said, left + size / 4, above);
+  }
+  return canvas;
+}
 form.addEventListener('submit', async event => {
   event.preventDefault();
-  const route = form.elements.route.value, key = form.elements.key.value, body = new FormData();
-  for (const file of form.elements.file.files) body.append('file', file);
+  const options = form.elements.options.value.trim(), key = form.elements.key.value, body = new FormData();
+  const files = [...form.elements.file.files];
+  let route = form.elements.route.value;
+  if (options) route += (route.includes('?') ? '&' : '?') + options;
+  for (const file of files) body.append('file', file);
   out.textContent = 'Waiting for the answer';
   try {
     const answer = await fetch(route, { method: 'POST', body, headers: key ? { 'X-API-Key': key } : {} });
@@ -37,9 +57,11 @@ form.addEventListener('submit', async event => {
       picture.alt = 'Heatmap over the picture';
       out.replaceChildren(picture);
     } else {
-      const text = document.createElement('pre');
-      text.textContent = answer.status + '\\n' + JSON.stringify(await answer.json(), null, 2);
+      const text = document.createElement('pre'), told = await answer.json();
+      text.textContent = answer.status + '\\n' + JSON.stringify(told, null, 2);
       out.replaceChildren(text);
+      const found = (told.predictions || []).map((one, place) => one.boxes && drawn(files[place], one.boxes));
+      out.prepend(...(await Promise.all(found)).filter(Boolean));
     }
   } catch (error) { out.textContent = 'No answer: ' + error.message; }
 });
@@ -63,6 +85,7 @@ def page(described: dict[str, Any]) -> HTMLResponse:
 <label>Pictures <input type="file" name="file" accept="image/*" multiple required></label>
 <label>Route <select name="route"><option value="predict">predict</option><option value="explain">explain</option>
 <option value="explain?format=png">explain, as a picture</option></select></label>
+<label>Options <input name="options" placeholder="model=NAME&amp;threshold=0.4" spellcheck="false"></label>
 <label>Key, where one is needed <input type="password" name="key" autocomplete="off"></label>
 <button>Send</button></form><output></output>
 <pre>curl -F file=@picture.jpg http://HOST/predict
