@@ -23,6 +23,7 @@ from photovision.trust.detection import MOST, Pair, Vector, average_precisions
 RIGHT = 0.5
 """The overlap from which on a box is on an object."""
 _NOTHING, _CROWD = -1, -2
+_CHUNK = 2_000_000  # boxes times resamples held at once: 16 MB
 Whole = npt.NDArray[np.int64]
 
 
@@ -109,7 +110,10 @@ class Hits:
         for label in np.flatnonzero(self.objects.any(0)):
             own = self.found.labels == label
             total = weights @ self.objects[:, label]
-            found = average_precisions(weights[:, self.found.picture[own]], self.right[own], total)
+            rows, right = self.found.picture[own], self.right[own]
+            size = max(1, _CHUNK // max(len(rows), 1))
+            parts = (slice(start, start + size) for start in range(0, len(weights), size))
+            found = np.concatenate([average_precisions(weights[part][:, rows], right, total[part]) for part in parts])
             values.append(np.where(total > 0, found, np.nan))
         if not values:
             return np.full(len(weights), np.nan)
