@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from photovision.app.cli.options import Coverage, FalseAlarms, Model, TagModel
+from photovision.app.cli.segment import tell_masks
 
 if TYPE_CHECKING:
     from photovision.core.errors import UnreadableImage
@@ -59,7 +60,6 @@ def predict(
     """Name what is in pictures; of a model that tells classes of pixels, how much of each there is."""
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from photovision.app.cli.segment import tell_masks
     from photovision.app.pictures import find_pictures
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle
@@ -75,7 +75,8 @@ def predict(
         if as_csv:
             raise UsageError("--csv is for classes of pictures: use --json for a model that tells classes of pixels")
         own = Segmenter(bundle, engine=engine, precision=precision)
-        return tell_masks(own, files, output, tags=tags, as_json=as_json, batch_size=batch_size)
+        tell_masks(own, files, output, tags=tags, as_json=as_json, batch_size=batch_size)
+        return
     if output or tags:
         flag = "--output" if output else "--tags"
         raise UsageError(f"{flag} is for models that tell classes of pixels: leave it out")
