@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from photovision.tasks.evaluate import evaluate as evaluate
     from photovision.tasks.explain import attribute as attribute
     from photovision.tasks.explain import explain as explain
+    from photovision.tasks.explain_boxes import explain_boxes as explain_boxes
     from photovision.tasks.load import load as load
     from photovision.tasks.recalibrate import recalibrate as recalibrate
     from photovision.tasks.recognizer import Recognizer as Recognizer
@@ -59,6 +60,7 @@ _HOME = {
     "check": "app.check",
     "audit": "tasks.audit",
     "explain": "tasks.explain",
+    "explain_boxes": "tasks.explain_boxes",
     "attribute": "tasks.explain",
     "features": "tasks.atlas",
     "recalibrate": "tasks.recalibrate",

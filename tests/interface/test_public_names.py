@@ -12,7 +12,7 @@ import photovision
 NAMES = {
     "train", "load", "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
-    "audit", "explain", "attribute", "features", "recalibrate", "Attribution", "export", "Detections", "Segmentation",
+    "audit", "explain", "explain_boxes", "attribute", "features", "recalibrate", "Attribution", "export", "Detections", "Segmentation",
     "RecordError",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip
