@@ -178,7 +178,7 @@ class BoxDecider(nn.Module):
     most probable places. Places are not yet objects: several may tell of one.
 
     Args:
-        network: trained.
+        network: trained, this one or one with queries.
         preprocess: what it expects.
         slope, shift: (C,) each; the probability of a class is the logistic function of slope * logit + shift.
     """
@@ -187,7 +187,7 @@ class BoxDecider(nn.Module):
     slope: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(self, network: Detector, preprocess: Preprocess, slope: list[float], shift: list[float]) -> None:
+    def __init__(self, network: nn.Module, preprocess: Preprocess, slope: list[float], shift: list[float]) -> None:
         super().__init__()
         self.normalise, self.network = Normalise(preprocess), network
         self.register_buffer("slope", torch.tensor(slope, dtype=torch.float32), persistent=False)

@@ -95,7 +95,7 @@ class QueryDetector(nn.Module):
         if truth is not None:
             return self.inner(pixel_values=inputs, labels=self._labels(truth)).loss
         if not torch.compiler.is_exporting() and len(inputs) > _AT_ONCE:  # pictures are large: memory stays small
-            return torch.cat([self(part) for part in inputs.split(_AT_ONCE)])
+            return torch.cat([self(part) for part in torch.split(inputs, _AT_ONCE)])
         with _exportable(self.inner):
             found = self.inner(pixel_values=inputs)
         middle, half = found.pred_boxes[..., :2], found.pred_boxes[..., 2:] / 2

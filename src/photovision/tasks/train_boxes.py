@@ -131,7 +131,8 @@ def lesson_of(course: Course) -> Lesson:
     torch.manual_seed(options.seed)
     network = _network(source, material.dataset.classes)
     device = course.work.accelerator.device
-    session, part = None, network
+    session = None
+    part: nn.Module = network
     frozen = isinstance(network, Detector) and device.type == "cpu" and source.weights != "none"
     if isinstance(network, Detector) and frozen:
         whole = Lower(network, source.preprocess)
