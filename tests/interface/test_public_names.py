@@ -12,8 +12,8 @@ import photovision
 NAMES = {
     "train", "load", "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
-    "audit", "explain", "explain_boxes", "attribute", "features", "recalibrate", "Attribution", "export", "Detections", "Segmentation",
-    "RecordError",
+    "audit", "explain", "attribute", "features", "recalibrate", "Attribution", "export", "Detections", "Segmentation",
+    "RecordError", "explain_boxes",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip
 
