@@ -209,6 +209,7 @@ def test_data_with_boxes_are_seen_and_not_edited(visit: Visit, address: str, fol
     until(page, "[...document.querySelectorAll('.tile img')].every(image => !image.src.includes('drawn'))")
 
 
+@pytest.mark.slow
 def test_faulty_boxes_are_found_and_come_first(visit: Visit, address: str) -> None:
     page = visit(f"{address}/#/browse?data=bolts")
     page.locator(".tile img.there").first.wait_for()
@@ -385,9 +386,9 @@ def test_boxes_train_a_detector_from_the_page(visit: Visit, cache: Path, tmp_pat
         page.get_by_label("Minutes").fill("0.3")
         page.get_by_label("Name of the model").fill("first")
         page.get_by_role("button", name="Start").click()
-        page.get_by_text(re.compile("^mAP on validation")).wait_for(timeout=120_000)
+        page.get_by_text(re.compile("^mAP on validation")).wait_for(timeout=240_000)
         check_access(page)
-        page.get_by_role("link", name="Read the report").wait_for(timeout=240_000)
+        page.get_by_role("link", name="Read the report").wait_for(timeout=400_000)
         page.get_by_role("link", name="Read the report").click()
         page.frame_locator("iframe").get_by_text("A detector of circle, square").first.wait_for()
         page.go_back()
@@ -397,7 +398,7 @@ def test_boxes_train_a_detector_from_the_page(visit: Visit, cache: Path, tmp_pat
         assert "mAP" in page.locator(".facts").inner_text()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [pytest.param(1280, "light", marks=pytest.mark.slow), (390, "dark")])
 def test_everybody_can_use_boxes_and_videos(
     visit: Visit, address: str, pictures: dict[str, str], width: int, scheme: str
 ) -> None:

@@ -16,9 +16,12 @@ from PIL import Image
 from scenes import write_scenes
 from spotter import scene, spotter_bundle
 
+from photovision.app.check import check
 from photovision.app.web import seen
+from photovision.app.web.examined import folder_of
 from photovision.app.web.server import create_app
 from photovision.app.web.state import LEAST, State, find
+from photovision.core.page import write_report
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Polygons
 from photovision.core.types import Sample
@@ -146,6 +149,23 @@ def test_boxes_are_not_edited_here(tmp_path: Path) -> None:
     assert "Label Studio or CVAT" in refused.json()["error"]
     robust = client.post("/api/training/start", json={"data": "parts", "name": "m", "robust": ["fog"]})
     assert "classifiers only" in robust.json()["error"]
+
+
+def test_faulty_boxes_are_marked_and_come_first(tmp_path: Path) -> None:
+    found = [objects([(5, 5, 25, 25)], [1]), objects([(50, 30, 75, 60)], [0]), objects([(9, 9, 9, 20)], [0])] * 2
+    coco.write(dataset(tmp_path / "raw", found), tmp_path / "home" / "parts")
+    source = tmp_path / "home" / "parts"
+    write_report(check(source), folder_of(source))
+    client = client_of(tmp_path / "home")
+    summary = client.get("/api/browse/summary?data=parts").json()
+    assert {kind: summary["examined"]["kinds"].get(kind) for kind in ("outside", "nothing")} == {
+        "outside": 2,
+        "nothing": 2,
+    }
+    rows = client.get("/api/browse/pictures?data=parts&worst=true").json()["rows"]
+    assert [row["marks"][:1] for row in rows[:4]] == [["outside"], ["outside"], ["nothing"], ["nothing"]]
+    told = client.get(f"/api/browse/facts?data=parts&i={rows[0]['i']}").json()["found"][0]["text"]
+    assert told.startswith("An object reaches outside the picture: bolt at")
 
 
 @pytest.mark.parametrize(("first", "second"), [("sure", "doubtful"), ("paint", "paint too")])
