@@ -29,6 +29,7 @@ SETTLED = 1.0
 """What is in a zone within the first seconds of a video was there before it began."""
 _TOUCH = 0.1  # share of an item's box that a person's box covers when they count as near
 _FROM_NOWHERE, _GONE, _UNHELD = 0.3, 0.3, 0.7  # what is left of the confidence of such moves
+_LOOKS = 10  # frames in which what came from nowhere must be seen, or it would be any flicker of the detector
 _CLEAR = 1.0  # seconds without a person before a shelf after which a hidden item must be seen again
 
 
@@ -126,7 +127,7 @@ class Moves:
         image, at, found = step.frame.image, (step.frame.time, step.frame.index), step.found
         people = found.boxes[[name == PERSON for name in found.names]] if len(found) else found.boxes
         self.persons |= len(people) > 0
-        tracks, self._now = _items(found), at[0]
+        tracks, self._now, before = _items(found), at[0], len(self.found)
         self._trails.only([track for _, track in tracks], at[0])
         for row, track in tracks:
             score = 1.0 if found.scores is None else float(found.scores[row])
@@ -135,7 +136,9 @@ class Moves:
             trail.touched = at[0] if trail.hidden else trail.touched
             if self._evidence:
                 trail.view = marked(image, found.boxes[row])
-        before = len(self.found)
+            if trail.entered is not None and trail.looks >= _LOOKS:
+                self._moved(trail, trail.entered, "")
+                trail.entered = None
         for event in step.events:
             self._happened(event)
         for trail in self._trails.lost:
@@ -158,13 +161,16 @@ class Moves:
         if event.kind == "leave":
             if event.place == trail.place and event.track == trail.tracks[-1]:
                 trail.left, trail.leaving = (event.time, event.frame, trail.looks), trail.view
+                trail.entered = None
             return
         origin, trail.told = trail.place, False
         if not origin and trail.began <= SETTLED:
             key = event.place, trail.label
             self.initial[key] = self.initial.get(key, 0) + 1
-        elif origin != event.place and (is_basket(event.place) or (origin and is_basket(origin))):
+        elif origin and origin != event.place and (is_basket(event.place) or is_basket(origin)):
             self._moved(trail, event, origin)
+        elif not origin and is_basket(event.place):
+            trail.entered = event
         trail.place, trail.left, trail.leaving = event.place, None, None
 
     def _moved(self, trail: Trail, event: Event, origin: str) -> None:

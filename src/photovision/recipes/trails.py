@@ -14,6 +14,7 @@ import numpy as np
 from photovision.core.overlap import overlap
 from photovision.core.types import Floats, Image
 from photovision.recipes.looks import Histogram, alike, colours, cut
+from photovision.runtime.counting import Event
 
 MEMORY = 4.0
 """Seconds after which a carried item that was not seen again counts as lost."""
@@ -35,6 +36,7 @@ class Trail:
         looks, scores: frames in which it was seen, and the sum of its scores in them.
         place: the zone that it last entered, "" for none; left: (time, frame, looks) when it left it, None while it is
             in it.
+        entered: what was seen when it came to be in a basket from nowhere, until it was seen long enough to tell of it.
         link: how sure its tracks belong together, 0 to 1; 1 for a single one.
         touched: seconds when a person's box last touched it, or the place where it was last seen.
         hidden: whether one did when it was last seen, or soon after.
@@ -53,6 +55,7 @@ class Trail:
     scores: float = 0.0
     place: str = ""
     left: tuple[float, int, int] | None = None
+    entered: Event | None = None
     link: float = 1.0
     touched: float = -np.inf
     hidden: bool = False

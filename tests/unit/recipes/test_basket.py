@@ -72,7 +72,7 @@ def test_what_a_person_only_stands_before_is_not_told(tmp_path: Path) -> None:
 
 
 def test_what_appears_in_a_basket_from_nowhere_waits_for_review(tmp_path: Path) -> None:
-    (move,) = told(tmp_path, [("cup", lambda i: (200, 40) if i > 40 else None)], 70).moves
+    (move,) = told(tmp_path, [("cup", lambda i: (200, 40) if i > 14 else None)], 40).moves
     assert (move.kind, move.origin, move.target) == ("taken", "", "basket")
     assert move.confidence < 0.5
     assert "where it came from was not seen" in move.doubts
@@ -91,7 +91,7 @@ def test_the_report_has_pictures_only_where_they_are_asked_for(doubtful: Outcome
     assert len(waiting["evidence"]) == 2
     assert all((tmp_path / name).read_bytes().startswith(b"\xff\xd8") for name in waiting["evidence"])
     assert (tmp_path / "review.html").read_text().count("data:image/jpeg") == 2
-    plain = told(tmp_path, [("cup", lambda i: (200, 40) if i > 20 else None)], 30)
+    plain = told(tmp_path, [("cup", lambda i: (200, 40) if i > 14 else None)], 36)
     assert [move.views for move in plain.moves] == [()]
     write_basket(plain, Wanted(ZONES, high=0.7), "finder", tmp_path)
     assert not (tmp_path / "evidence").exists()
