@@ -194,6 +194,8 @@ def compared(job: Job, a: Path, b: Path, data: Path) -> dict[str, Any]:
         report, rows = compare(*models, part.dataset, progress=job.progress("both models answer")), []
     told = report.to_json()
     for table in told["tables"]:
+        if table["columns"][0] == "class":  # names are shown as people wrote them
+            continue
         table["rows"] = [[heading(row[0].replace(" ", "_"))[0], *row[1:]] for row in table["rows"]]
     return {
         **{name: told.get(name) for name in ("title", "metrics", "tables", "warnings", "verdict")},
