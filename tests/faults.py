@@ -326,10 +326,12 @@ async def _press(service: Running, clients: int, seconds: float) -> tuple[Counte
         while time.monotonic() < until:
             try:
                 reader, writer = await asyncio.open_connection(*service.address)
-                while time.monotonic() < until:
-                    writer.write(whole)
-                    statuses[await _status(reader)] += 1
-                writer.close()
+                try:
+                    while time.monotonic() < until:
+                        writer.write(whole)
+                        statuses[await _status(reader)] += 1
+                finally:
+                    writer.close()
             except (OSError, asyncio.IncompleteReadError):  # more connections than are allowed are closed after a 503
                 statuses[0] += 1
                 await asyncio.sleep(0.01)

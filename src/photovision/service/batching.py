@@ -184,6 +184,9 @@ class Batcher:
                 return
             outcome = ticket.way.look(job.source, self._limits, self.shared(ticket.future.done))
         except (UnreadableImage, Refusal) as error:
+            # What it was raised by leads to the pixels of the picture, and back to this job: a circle that would keep
+            # hundreds of megabytes until the next collection.
+            error.__traceback__ = error.__context__ = None
             self._tell([job], error)
         except Exception as error:  # such as no memory; the thread goes on
             self._tell([job], Refusal(503, f"the picture could not be prepared ({type(error).__name__})", "decoding"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from colours import colour_bundle, colour_picture
+from served import file_of
 from spotter import scene, spotter_bundle
 
 from photovision.core.errors import UnreadableImage
@@ -109,6 +112,28 @@ def test_unreadable_pictures_have_their_place(recognizer: Recognizer) -> None:
             batches.close()
 
     asyncio.run(main())
+
+
+def test_unreadable_pictures_are_let_go_without_a_collection(recognizer: Recognizer) -> None:
+    slow(recognizer).leave.set()
+    whole = file_of(colour_picture("red", size=300), "PNG")
+
+    async def main() -> None:
+        with Decoders(1) as decoders:
+            batches = batcher(recognizer, decoders)
+            (said,) = await batches.answer("a", [whole[:-2000]])
+            kept = weakref.ref(said)
+            del said
+            await batches.answer("b", pictures("red"))
+            assert kept() is None
+            batches.close()
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(recognizer: Recognizer) -> None:
@@ -226,7 +251,7 @@ def detecting(tmp_path: Path) -> Detecting:
 
 
 def slow_of(kind: Detecting) -> Slow:
-    session = kind.session
+    session = kind.model.session
     assert isinstance(session, Slow)
     return session
 
