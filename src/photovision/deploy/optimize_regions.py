@@ -51,6 +51,8 @@ SETTINGS = (
     Setting("spared", "mixed", False, ("ends", "first", "squeeze", "normed", "depthwise")),
 )
 """From the fastest to the most careful."""
+ENGINES = 0.9
+"""Least share of boxes, or places, that both engines give alike."""
 _COMPARED = 32
 Say = Callable[[str], None]
 
@@ -151,14 +153,20 @@ def _int8(model: Places, material: Material, scratch: Path, max_drop: float, min
     nncf = compressor()
     images, shown = pictures_of(model, material.train, CALIBRATING), pictures_of(model, material.val, _COMPARED)
     before, began = hold(model, material.val), time.monotonic()
-    tried: list[tuple[float, Held, _Step]] = []
+    tried, refused = list[tuple[float, Held, _Step]](), list[ExportError]()
     for done, setting in enumerate(SETTINGS):
         if done and (time.monotonic() - began) * (1 + 1 / done) > 60 * minutes:
             break
         say(f"int8, setting '{setting.name}': ranges of {len(images)} pictures")
         graph = scratch / setting.name / "model.onnx"
-        quantize_graph(nncf, model.bundle.graph, images, setting, graph)
-        parity = {"precision": "f32", "pictures": len(shown), "engines_agree": _engines(model, graph, shown)}
+        try:
+            quantize_graph(nncf, model.bundle.graph, images, setting, graph)
+            agree = _engines(model, graph, shown)
+        except ExportError as error:
+            refused.append(error)
+            continue
+        # What is left in float is much here, and may be in bf16 where the original may: else bf16 alone were faster.
+        parity = {"precision": model.bundle.precision, "pictures": len(shown), "engines_agree": agree}
         changes = {"parity": parity, "quantized": {**vars(setting), "pictures": len(images)}}
         after = hold(type(model)(Bundle(graph.parent, {**model.info, **changes})), material.val)
         lost = -_lead(before.gain(after)).value
@@ -166,18 +174,29 @@ def _int8(model: Places, material: Material, scratch: Path, max_drop: float, min
         say(f"int8, setting '{setting.name}': {100 * lost:.1f} points lost on validation")
         if lost <= max_drop + 1e-9:
             break
+    if not tried:
+        raise refused[-1]
     _, after, step = min(tried, key=lambda one: one[0])
     _refuse("int8", before, after, max_drop, "validation")
     return step
 
 
 def _engines(model: Places, graph: Path, images: Image) -> float:
-    """The share of boxes, or places, that OpenVINO and ONNX Runtime agree on; their integer arithmetic differs."""
+    """The share of boxes, or places, that OpenVINO and ONNX Runtime agree on; their integer arithmetic differs.
+
+    Raises:
+        ExportError: it is below ENGINES.
+    """
     said: list[list[Outputs]] = []
     for engine in ("openvino", "onnxruntime"):
         session = open_session(graph, engine=engine, precision="f32", outputs=OUTPUTS[model.bundle.task])
         said.append([session.run(images[start : start + 8]) for start in range(0, len(images), 8)])
     alike = boxes_alike(model, *said) if isinstance(model, Detector) else places_alike(*said)
+    if alike.agreement < ENGINES:
+        raise ExportError(
+            f"OpenVINO and ONNX Runtime agree on only {100 * alike.agreement:.1f} % of {alike.of} in 8 bits, at least"
+            f" {100 * ENGINES:.0f} % are needed: leave out --int8"
+        )
     return alike.agreement
 
 
