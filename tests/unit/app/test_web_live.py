@@ -71,11 +71,15 @@ def test_files_elsewhere_are_out_of_reach(folder: Path, value: str) -> None:
         live.opened(State(folder), source("file", value))
 
 
-@pytest.mark.parametrize("value", ["file:///etc/passwd", "concat:a|b", "clips/a.mp4", "data://x", "ftp://x", "rtsp//x"])
+@pytest.mark.parametrize(
+    "value",
+    ["file:///etc/passwd", "concat:a|b", "clips/a.mp4", "data://x", "ftp://x", "rtsp//x", "http", "rtsp://a\nb"],
+)
 def test_addresses_of_other_schemes_are_refused(folder: Path, value: str) -> None:
     with pytest.raises(UsageError, match="should begin with"):
         live.opened(State(folder), source("address", value))
-    assert live.opened(State(folder), source("address", "rtsp://camera.local/1")) == "rtsp://camera.local/1"
+    for address in ("rtsp://camera.local/1", "RTSP://camera.local/1"):  # in capitals it would be taken for a path
+        assert live.opened(State(folder), source("address", address)) == "rtsp://camera.local/1"
     assert set(live.SCHEMES) <= set(_PROTOCOLS.split(",")), "the page allows what the decoder allows, and no more"
 
 

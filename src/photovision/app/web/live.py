@@ -166,9 +166,10 @@ def opened(state: State, source: Source) -> str | Path | int:
             raise UsageError(f"a camera is named by its number, such as 0, got {value!r}")
         return int(value)
     if source.kind == "address":
-        if value.partition("://")[0].lower() not in SCHEMES or not value.isprintable():
+        scheme, colon, rest = value.partition("://")
+        if scheme.lower() not in SCHEMES or not colon or not value.isprintable():
             raise UsageError(f"an address should begin with one of {', '.join(f'{one}://' for one in SCHEMES)}")
-        return value
+        return f"{scheme.lower()}://{rest}"  # in capitals it would be taken for a path
     path = state.inside(value)
     if path.suffix.lower() not in VIDEOS or not path.is_file():
         raise DataError(f"there is no video {value} in the folder of this page (any more): reload the page")
