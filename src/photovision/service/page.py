@@ -30,7 +30,7 @@ async function drawn(file, boxes) {
   canvas.role = 'img'; canvas.ariaLabel = `${file.name} with ${boxes.length} boxes`;
   const pen = canvas.getContext('2d'), size = Math.max(12, Math.round(Math.max(picture.width, picture.height) / 50));
   pen.drawImage(picture, 0, 0);
-  pen.font = `${size}px system-ui`; pen.lineWidth = size / 8; pen.textBaseline = 'bottom';
+  pen.font = `${size}px system-ui`; pen.lineWidth = Math.max(2, Math.round(size / 8)); pen.textBaseline = 'bottom';
   for (const { label, score, xyxy: [left, top, right, bottom] } of boxes) {
     const said = `${label} ${score.toFixed(2)}`, above = Math.max(top, 1.3 * size);
     pen.strokeStyle = pen.fillStyle = '#ffd60a';
