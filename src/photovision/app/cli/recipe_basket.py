@@ -20,27 +20,30 @@ Zones = Annotated[
 ]
 
 
+Only = Annotated[list[str] | None, typer.Option("--class", help="Items are of this class only. May be repeated.")]
+Threshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Score from which on an item is followed; default: the model's.")
+]
+ReviewBelow = Annotated[float, typer.Option(min=0, max=1, help="Moves with less confidence are left to a person.")]
+Evidence = Annotated[
+    bool, typer.Option("--evidence", help="Keep pictures of what moved, cut out around it; needs --output.")
+]
+MaxSeconds = Annotated[float | None, typer.Option(min=0, help="End after so many seconds of the video.")]
+Moves = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Add moves to this file as they happen, as JSON Lines.")
+]
+
+
 def basket(
     source: Source,
     zone: Zones,
     model: Model = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--class", help="Items are of this class only. May be repeated.")
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Score from which on an item is followed; default: the model's."),
-    ] = None,
-    review_below: Annotated[
-        float, typer.Option(min=0, max=1, help="Moves with less confidence are left to a person.")
-    ] = 0.5,
-    evidence: Annotated[
-        bool, typer.Option("--evidence", help="Keep pictures of what moved, cut out around it; needs --output.")
-    ] = False,
-    max_seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds of the video.")] = None,
-    events: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Add moves to this file as they happen, as JSON Lines.")
-    ] = None,
+    only: Only = None,
+    threshold: Threshold = None,
+    review_below: ReviewBelow = 0.5,
+    evidence: Evidence = False,
+    max_seconds: MaxSeconds = None,
+    events: Moves = None,
     output: ReportFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -84,7 +87,9 @@ def review(
         print_json(found)
         return
     print(f"{len(found['open']):,} wait, {len(found['accepted']):,} accepted, {len(found['rejected']):,} rejected")
-    print_rows([(f"no. {m['number']}", m["event"], m["class"], f"{100 * m['confidence']:.0f} %") for m in found["open"]])
+    print_rows(
+        [(f"no. {m['number']}", m["event"], m["class"], f"{100 * m['confidence']:.0f} %") for m in found["open"]]
+    )
     print_rows(_lines(found["receipt"]))
 
 

@@ -24,34 +24,39 @@ Planogram = Annotated[
 ]
 
 
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Pictures of full shelves: slots are learned from them, or those of the planogram are theirs.",
+    ),
+]
+Before = Annotated[str | None, typer.Option(metavar="FOLDER", help="Pictures of the visit before: tells what changed.")]
+FixedCamera = Annotated[
+    bool, typer.Option("--fixed-camera", help="The camera does not move: pictures are not aligned.")
+]
+Only = Annotated[list[str] | None, typer.Option("--class", help="Count this class only. May be repeated.")]
+Least = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Least score of a box that is shown; default: the model's.")
+]
+Windows = Annotated[
+    str | None,
+    typer.Option(metavar="H[xW]", help="Look through windows of this size, too: small objects on big shelves."),
+]
+FailOnAlarm = Annotated[bool, typer.Option("--fail-on-alarm", help="Exit with 1 where a slot is empty or short.")]
+
+
 def shelf(
     detector: DetectorFolder,
     files: VisitFiles,
     planogram: Planogram = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Pictures of full shelves: slots are learned from them, or those of the planogram are theirs.",
-        ),
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Pictures of the visit before: tells what changed.")
-    ] = None,
-    fixed_camera: Annotated[
-        bool, typer.Option("--fixed-camera", help="The camera does not move: pictures are not aligned.")
-    ] = False,
-    only: Annotated[list[str] | None, typer.Option("--class", help="Count this class only. May be repeated.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least score of a box that is shown; default: the model's.")
-    ] = None,
-    tile: Annotated[
-        str | None,
-        typer.Option(metavar="H[xW]", help="Look through windows of this size, too: small objects on big shelves."),
-    ] = None,
-    fail_on_alarm: Annotated[
-        bool, typer.Option("--fail-on-alarm", help="Exit with 1 where a slot is empty or short.")
-    ] = False,
+    reference: Reference = None,
+    before: Before = None,
+    fixed_camera: FixedCamera = False,
+    only: Only = None,
+    threshold: Least = None,
+    tile: Windows = None,
+    fail_on_alarm: FailOnAlarm = False,
     output: ReportFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -67,13 +72,14 @@ def shelf(
 
     slots = () if planogram is None else read_slots(planogram)
     looker = Looker(bundle_at(detector), tuple(only or ()), threshold, None if tile is None else size_of(tile))
+    full, old = (None if folder is None else find_pictures([folder]) for folder in (reference, before))
     with shown() as listener:
         found = visit(
             looker,
             find_pictures(files),
             planogram=slots,
-            reference=None if reference is None else find_pictures([reference]),
-            before=None if before is None else find_pictures([before]),
+            reference=full,
+            before=old,
             still=fixed_camera,
             progress=counted(listener, "looking"),
         )
