@@ -74,14 +74,10 @@ def shelf(
     looker = Looker(bundle_at(detector), tuple(only or ()), threshold, None if tile is None else size_of(tile))
     full, old = (None if folder is None else find_pictures([folder]) for folder in (reference, before))
     with shown() as listener:
+        progress = counted(listener, "looking")
+        pictures = find_pictures(files)
         found = visit(
-            looker,
-            find_pictures(files),
-            planogram=slots,
-            reference=full,
-            before=old,
-            still=fixed_camera,
-            progress=counted(listener, "looking"),
+            looker, pictures, planogram=slots, reference=full, before=old, still=fixed_camera, progress=progress
         )
     if output is not None and found.learned:
         write_slots(output / "slots.json", found.learned)
