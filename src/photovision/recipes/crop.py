@@ -187,12 +187,14 @@ def _summary(told: _Told, checked: dict[str, Metric]) -> list[str]:
         sentences.insert(0, f"{count(len(told.alarms), 'alarm')}: {_alarm(told, told.alarms[0])}")
     elif told.rises:
         sentences.append(f"No sure rise in {count(len(told.rises), 'comparison')} of days, corrected for their number.")
-    span = f" from {days[0]} to {days[-1]}" if len(days) > 1 else ""
+    span = f" of {count(len(days), 'day')}" if days else ""
+    span += f" from {days[0]} to {days[-1]}" if len(days) > 1 else ""
     where = f" in {count(len(plots), 'plot')}" if plots else ""
-    sentences.append(f"{count(len(seen.shots), 'picture')} of {count(len(days), 'day')}{span}{where}.")
+    sentences.append(f"{count(len(seen.shots), 'picture')}{span}{where}.")
     if checked.get("unknown_share") and checked["unknown_share"].value:
         unknown = int((~seen.known).sum())
-        sentences.append(f"{count(unknown, 'picture')} show something else (unknown) and count in no share.")
+        verbs = "shows something else and counts" if unknown == 1 else "show something else and count"
+        sentences.append(f"{count(unknown, 'picture')} {verbs} in no share (unknown).")
     if "accuracy" in checked:
         sentences.append(f"Of labelled pictures {checked['accuracy']} are named right; unknown counts as wrong.")
     if "detected_unknown" in checked:

@@ -105,7 +105,7 @@ def test_pictures_of_something_else_are_unknown_and_count_nowhere(tmp_path: Path
     assert detected.value > 0.9
     assert report.metrics["red"].value == pytest.approx(0.25, abs=0.02)
     assert report.metrics["unknown_share"].value == pytest.approx(12 / 32, abs=0.07)
-    assert "count in no share" in " ".join(report.summary)
+    assert "show something else and count in no share" in " ".join(report.summary)
 
 
 def test_labels_tell_how_good_the_model_is(model: object, tmp_path: Path) -> None:
