@@ -83,7 +83,7 @@ def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name
 
 @app.command("import")
 def import_weights(
-    folder: Annotated[Path, typer.Argument(help="A folder with config.json and model.safetensors.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With config.json and model.safetensors.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
 ) -> None:
     """Make a model of a D-FINE, RT-DETRv2 or RF-DETR in the format of Hugging Face, without training."""
