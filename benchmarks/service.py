@@ -148,7 +148,8 @@ def listening(command: Sequence[str], port: int) -> Iterator[None]:
 
 def environment() -> dict[str, str]:
     """Of all processes: the libraries of this one, also for the peer's Python, and one thread for NumPy."""
-    paths = os.pathsep.join(path for path in sys.path if path)
+    own = Path(__file__).resolve().parent  # names of other benchmarks must not hide libraries
+    paths = os.pathsep.join(path for path in sys.path if path and Path(path).resolve() != own)
     return {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
 
 
