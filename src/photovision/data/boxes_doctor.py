@@ -65,6 +65,7 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         "faulty" (picture, kind and message of the first of them) and "notes".
     """
     faults = [*_faults(dataset, scan), *_copies(dataset, scan)]
+    ids = _ids(dataset, faults[:MOST_FAULTS])
     counts, sizes = _counts(dataset)
     warnings = _warnings(dataset, faults) + _noted(dataset.notes) + _videos(dataset, splits)
     tables = [table for table in (_classes(dataset, counts, sizes), _table(dataset, faults), _notes(dataset)) if table]
@@ -73,12 +74,16 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         "objects_of_class": {name: counts[name] for name in dataset.classes},
         "faults": dict(Counter(fault.kind for fault in faults)),
         "faulty": [
-            {"id": dataset.samples[fault.picture].id, "kind": fault.kind, "message": fault.message}
-            for fault in faults[:MOST_FAULTS]
+            {"id": ids[fault.picture], "kind": fault.kind, "message": fault.message} for fault in faults[:MOST_FAULTS]
         ],
         "notes": [vars(note) for note in dataset.notes],
     }
     return Finding(_summary(dataset, counts), {}, tables, _figures(dataset, scan, faults), warnings, data)
+
+
+def _ids(dataset: Dataset, faults: Sequence[Fault]) -> dict[int, str]:
+    """Names of their pictures; each sample is made once, for it may hold very many objects."""
+    return {position: dataset.samples[position].id for position in {fault.picture for fault in faults}}
 
 
 def _objects(dataset: Dataset) -> Iterator[tuple[int, Detections]]:
@@ -157,9 +162,10 @@ def _warnings(dataset: Dataset, faults: Sequence[Fault]) -> list[str]:
     for kind, words in FAULTS.items():
         some = [fault for fault in faults if fault.kind == kind]
         if some:
-            pictures = list(dict.fromkeys(dataset.samples[fault.picture].id for fault in some))
+            pictures = list(dict.fromkeys(fault.picture for fault in some))
             more = f" and {len(pictures) - 3:,} more pictures" if len(pictures) > 3 else ""
-            found.append(f"Objects that {words}: {len(some):,}, in {', '.join(pictures[:3])}{more}.")
+            names = ", ".join(dataset.samples[position].id for position in pictures[:3])
+            found.append(f"Objects that {words}: {len(some):,}, in {names}{more}.")
     return found
 
 
@@ -229,12 +235,9 @@ def _classes(dataset: Dataset, counts: Counter[str], sizes: dict[str, list[float
 def _table(dataset: Dataset, faults: Sequence[Fault]) -> Table | None:
     if not faults:
         return None
-    by_kind = {kind: [fault for fault in faults if fault.kind == kind] for kind in FAULTS}
-    rows = tuple(
-        (dataset.samples[fault.picture].id, FAULTS[kind], fault.message)
-        for kind, some in by_kind.items()
-        for fault in some[:NAMED]
-    )
+    named = [fault for kind in FAULTS for fault in [one for one in faults if one.kind == kind][:NAMED]]
+    ids = _ids(dataset, named)
+    rows = tuple((ids[fault.picture], FAULTS[fault.kind], fault.message) for fault in named)
     return Table("Objects to look at", ("file", "objects that", "which"), rows, f"The first {NAMED} of each kind.")
 
 
