@@ -23,7 +23,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "map_small": ("mAP, small objects", "below 32 x 32 pixels"),
     "map_medium": ("mAP, medium objects", "32 x 32 to 96 x 96 pixels"),
     "map_large": ("mAP, large objects", "above 96 x 96 pixels"),
-    "recall": ("Objects found", "at most 100 boxes a picture and class"),
+    "recall": ("Objects found by any box", "at most 100 boxes a picture and class"),
     "f1": ("F1", "precision and recall combined, at the thresholds of the model"),
     "count_error": ("Error of counts", "how far the number of objects is off, mean over pictures; lower is better"),
     "recall_shown": ("Objects found, at thresholds", "share of the objects that a box which is shown is on"),
