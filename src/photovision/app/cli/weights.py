@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,19 +34,7 @@ def list_weights(as_json: Json = False) -> None:
             }
             for name, carrier in every.items()
         )
-        published = (
-            {
-                "name": name,
-                "backbone": one.family,
-                "licence": LICENCE,
-                "origin": f"https://huggingface.co/{one.repo}",
-                "package": None,
-                "sha256": None,
-                "available": available(name),
-            }
-            for name, one in CHECKPOINTS.items()
-        )
-        print_json([*entries, *published])
+        print_json([*entries, *_published()])
         return
     rows = [
         (name, carrier.backbone, carrier.licence, "here" if name in here else f"photovision weights get {name}")
@@ -57,6 +45,24 @@ def list_weights(as_json: Json = False) -> None:
         for name, one in CHECKPOINTS.items()
     ]
     print_rows([("name", "architecture", "licence", "available"), *rows])
+
+
+def _published() -> list[dict[str, Any]]:
+    """The detectors that are fetched from the Hub."""
+    from photovision.models.checkpoints import CHECKPOINTS, LICENCE, available
+
+    return [
+        {
+            "name": name,
+            "backbone": one.family,
+            "licence": LICENCE,
+            "origin": f"https://huggingface.co/{one.repo}",
+            "package": None,
+            "sha256": None,
+            "available": available(name),
+        }
+        for name, one in CHECKPOINTS.items()
+    ]
 
 
 @app.command("get")
