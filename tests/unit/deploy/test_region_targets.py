@@ -82,7 +82,7 @@ def test_what_is_written_is_what_is_compared(tmp_path: Path, monkeypatch: pytest
         bundle = spotter_bundle(folder / "x")
         graph = onnx.load(bundle / "model.onnx")
         (bias,) = [value for value in graph.graph.initializer if value.name == "bias"]
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) - np.float32(1), "bias"))
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) - np.float32(3), "bias"))
         onnx.save(graph, folder / "model.onnx")
         return open_session(folder / "model.onnx").run
 
