@@ -46,9 +46,9 @@ def learned(family: str, plan: Plan, setting: Setting, view: BoxView = STILL, co
 @pytest.mark.slow
 @pytest.mark.parametrize("family", TINY)
 def test_it_learns_eight_pictures_by_heart(family: str) -> None:
-    plan = Plan(400, 8, lr=2e-3, weight_decay=0.0, train_norm=True, clip=1.0, ema=0.9, validate_every=400)
+    plan = Plan(200, 8, lr=3e-3, weight_decay=0.0, train_norm=True, clip=1.0, ema=0.9, validate_every=200)
     done = learned(family, plan, Setting(Accelerator(cpu=True)))
-    assert done.score.value > 0.3
+    assert done.score.value > 0.3  # untrained: 0.0
 
 
 def test_the_loss_falls() -> None:
