@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from photovision.core.files import write_bytes, write_text
+from photovision.core.files import explained, write_bytes, write_text
 from photovision.core.page import to_html, write_report
 from photovision.core.report import Figure, Report, Table
 from photovision.core.thumbnail import jpeg
@@ -66,8 +65,9 @@ def write_basket(outcome: Outcome, wanted: Wanted, model: str, folder: Path) -> 
 
     Decisions on an earlier report in the folder are removed: their numbers mean other moves now.
     """
-    (folder / DECISIONS).unlink(missing_ok=True)
-    shutil.rmtree(folder / "evidence", ignore_errors=True)
+    with explained(folder):
+        (folder / DECISIONS).unlink(missing_ok=True)
+        _forget_evidence(folder / "evidence")
     for move in outcome.moves:
         for name, view in zip(move.files, move.views, strict=True):
             write_bytes(folder / name, view)
@@ -79,6 +79,14 @@ def write_basket(outcome: Outcome, wanted: Wanted, model: str, folder: Path) -> 
     )
     write_text(folder / "review.html", to_html(_review(waiting, folder)))
     return made
+
+
+def _forget_evidence(folder: Path) -> None:
+    """Remove the pictures of an earlier report, and the folder where nothing else is in it."""
+    for old in folder.glob("[0-9][0-9][0-9][0-9][0-9]-[12].jpg"):
+        old.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _summary(moves: Sequence[Mapping[str, Any]], receipt: Receipt, waiting: int) -> tuple[str, ...]:
