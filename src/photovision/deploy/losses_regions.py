@@ -57,11 +57,11 @@ def losses(first: Stage, last: Stage, max_drop: float) -> Finding:
 def _summary(first: Stage, last: Stage, gains: dict[str, Metric], speed: float, max_drop: float) -> tuple[str, ...]:
     name, change = next(iter(gains.items()))
     low, high = 100 * (change.low or 0), 100 * (change.high or 0)
-    needed = last.profile
+    needed, shown = last.profile, round(100 * change.value, 1) + 0.0  # no minus before nothing
     return (
         f"{last.name}: {speed:.1f} times as many pictures a second as the original ({needed.throughput.value:,.0f}),"
         f" and {needed.graph.value:.1f} MB instead of {first.profile.graph.value:.1f}.",
-        f"On {last.held.pictures:,} test pictures, which chose nothing, {round(100 * change.value, 1) + 0.0:+.1f} points of"
+        f"On {last.held.pictures:,} test pictures, which chose nothing, {shown:+.1f} points of"
         f" {FIGURES[name]} (95 % interval {low:+.1f} to {high:+.1f}); {100 * max_drop:g} may be lost.",
         "Confidence and thresholds were learned anew for the new graph.",
     )
