@@ -33,7 +33,7 @@ def box_gains(a: Matches, b: Matches, *, n_boot: int = N_BOOT, seed: int = 0) ->
         n_boot, seed: of the bootstrap.
 
     Returns:
-        "map", "map50" and "map75"; and by class the average precision, with an interval where it has at least 10 objects.
+        "map", "map50", "map75"; and by class the average precision, with an interval where it has at least 10 objects.
     """
     if a.pictures != b.pictures or set(a.classes) != set(b.classes):
         raise UsageError("two detectors are compared on the same pictures and classes")
