@@ -53,9 +53,9 @@ def counts(model: Path, folder: Path, tile: tuple[int, int] | None) -> dict[str,
     for sample in samples(folder):
         (view,), _ = looker.views([str(sample.image)])
         truth = sample.regions
-        for label, name in enumerate(looker.classes):
+        for name in looker.classes:
             true = sum(n == name for n in truth.names)
-            found = visit_counts(view, label)
+            found = visit_counts(view, view.found.classes.index(name))
             if true:
                 errors.append(abs(found.boxes - true) / true)
                 expected.append(abs(found.expected - true) / true)
