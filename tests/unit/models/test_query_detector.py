@@ -22,7 +22,7 @@ from photovision.models.adopted import adopt
 from photovision.models.assign import NOTHING
 from photovision.models.backbones import choose
 from photovision.models.checkpoint_folder import FILES, read_folder
-from photovision.models.checkpoints import CHECKPOINTS, describe, is_checkpoint
+from photovision.models.checkpoints import CHECKPOINTS, available, describe, is_checkpoint
 from photovision.models.export import Normalise
 from photovision.models.query_detector import QueryDetector, query_source
 from photovision.models.weights import require_commercial
@@ -75,7 +75,8 @@ def test_the_truth_reaches_the_loss_as_shares_of_the_input() -> None:
     torch.testing.assert_close(labels["boxes"], torch.tensor([[0.5, 0.5, 0.5, 0.5]]))
 
 
-@pytest.mark.parametrize("family", ["rf_detr", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[:2])])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_folder_becomes_a_model_that_finds_the_same_without_training(family: str, tmp_path: Path) -> None:
     folder = tiny_folder(tmp_path / "theirs", family, ("cat", "dog"))
     model = load(adopt(read_folder(folder), tmp_path / "model"), threshold=0.0)
@@ -134,6 +135,22 @@ def test_names_lead_to_published_weights_and_their_absence_is_explained(
     require_commercial(source.ledger())
     with pytest.raises(UsageError, match="should be auto, hub or none"):
         describe("dfine-s", "weights.pth")
+
+
+def test_the_cache_of_the_hub_serves_without_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo, commit = tmp_path / "models--ustc-community--dfine-nano-coco", "0" * 40
+    tiny_folder(repo / "snapshots" / commit, "d_fine", ("person", "car"))
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "socket", _refuse)
+    source = query_source("dfine-n")
+    assert (source.weights, source.backbone, source.found.classes) == ("hub", "dfine-n", ("person", "car"))
+    assert source.origin()["repo"] == "ustc-community/dfine-nano-coco"
+    assert source.origin()["revision"] == commit
+    require_commercial(source.ledger())
+    assert available("dfine-n")
+    assert not available("dfine-s")
 
 
 @pytest.mark.parametrize(
