@@ -1,7 +1,7 @@
 """Does the service hold the pace of the bare runtime, and is it ahead of LitServe serving the same graph?
 
     python benchmarks/service.py MODEL PICTURES [--seconds 10] [--rounds 5] [--concurrency 32] [--peer-python PATH]
-    python benchmarks/service.py yolov4-tiny ../shared/data/coco-sample/images --batches 8 16 32
+    python benchmarks/service.py yolov4-tiny FOLDER --batches 8 16 32
 
 MODEL is a classifier or a detector: a folder, or the name of a ready detector.
 

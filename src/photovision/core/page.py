@@ -26,6 +26,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "recall": ("Objects found by any box", "at most 100 boxes a picture and class"),
     "f1": ("F1", "precision and recall combined, at the thresholds of the model"),
     "count_error": ("Error of counts", "how far the number of objects is off, mean over pictures; lower is better"),
+    "count_ratio": ("Boxes for one object", "over all pictures, at the thresholds; 1 is right"),
     "recall_shown": ("Objects found, at thresholds", "share of the objects that a box which is shown is on"),
     "precision_shown": ("Boxes right, at thresholds", "share of the boxes shown that are on an object of their class"),
     "d_ece": ("Calibration error of boxes", "gap between score and share of boxes right (D-ECE); lower is better"),

@@ -39,13 +39,21 @@ def summary(metrics: Mapping[str, Metric], broken: Breakdown, looked: Looked) ->
         costs if broken.costs[dearest] > 0 else "No kind of error costs any of the mAP at .5.",
         f"At its thresholds it finds {percent(metrics['recall_shown'].value)} of the objects, and"
         f" {percent(metrics['precision_shown'].value)} of its boxes are right; the number of boxes in a picture is off"
-        f" by {percent(metrics['count_error'].value)} on average.",
+        f" by {percent(metrics['count_error'].value)} on average{_in_all(metrics)}.",
     ]
     if "d_ece" in metrics:
         told.append(
             f"Its scores are {percent(metrics['d_ece'].value)} from the share of boxes that is right, on average."
         )
     return tuple(told)
+
+
+def _in_all(metrics: Mapping[str, Metric]) -> str:
+    """Too many and too few may cancel out over all pictures."""
+    if "count_ratio" not in metrics:
+        return ""
+    off = metrics["count_ratio"].value - 1
+    return f", and over all pictures there are {percent(abs(off))} too {'many' if off > 0 else 'few'}"
 
 
 def class_table(matches: Matches, by_class: Mapping[str, Metric], looked: Looked) -> Table:

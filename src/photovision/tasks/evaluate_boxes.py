@@ -16,6 +16,7 @@ from photovision.tasks.story import count
 from photovision.trust.box_confidence import d_ece, la_ece
 from photovision.trust.detection import f1, match, scores
 from photovision.trust.detection_errors import break_down
+from photovision.trust.statistics import bootstrap_sums
 
 
 def evaluate_boxes(detector: Detector, dataset: Dataset, *, progress: Progress | None = None) -> Report:
@@ -28,7 +29,8 @@ def evaluate_boxes(detector: Detector, dataset: Dataset, *, progress: Progress |
 
     Returns:
         A report of kind "evaluate"; `metrics` are those of `trust.detection.scores`, "f1", "recall_shown" and
-        "precision_shown" at the thresholds, "count_error", and "d_ece" and "la_ece" where there are enough boxes.
+        "precision_shown" at the thresholds, "count_error" and "count_ratio" (boxes for one object), and "d_ece" and
+        "la_ece" where there are enough boxes.
 
     Raises:
         DataError: a class is unknown to the detector, there are no boxes, or nothing could be read.
@@ -41,7 +43,7 @@ def judge_boxes(detector: Detector, looked: Looked, dataset: Dataset) -> Report:
     matches = match(looked.pairs, looked.classes)
     figures, by_class = scores(matches)
     metrics = {**figures, "f1": f1(matches, looked.thresholds), **story.shown_shares(looked)}
-    metrics |= {"count_error": _count_error(looked), **_calibration(looked)}
+    metrics |= {**_counted(looked), **_calibration(looked)}
     broken = break_down(looked.pairs, len(looked.classes))
     errors = story.errors(broken, looked)
     confused, most_confused, matrix = story.confusions(looked)
@@ -77,15 +79,23 @@ def _calibration(looked: Looked) -> dict[str, Metric]:
     return {"d_ece": error, "la_ece": localised} if error is not None and localised is not None else {}
 
 
-def _count_error(looked: Looked) -> Metric:
-    """How far the number of boxes is from the number of objects, mean over pictures with objects, as a share."""
-    far = []
+def _counted(looked: Looked) -> dict[str, Metric]:
+    """How far the number of boxes is from the number of objects: picture by picture, and over all of them."""
+    rows = []
     for row, pair in enumerate(looked.pairs):
         there = len(pair.truth) - (0 if pair.truth.crowd is None else int(pair.truth.crowd.sum()))
         if there:
-            far.append(abs(int(looked.shown(row).sum()) - there) / there)
-    values = np.array(far or [0.0])
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(1000, len(values)))].mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Metric(float(values.mean()), float(low), float(high), len(values))
+            shown = int(looked.shown(row).sum())
+            rows.append((abs(shown - there) / there, shown, there, 1))
+    if not rows:
+        return {"count_error": Metric(0.0, n=0)}
+    finish = {
+        "count_error": lambda sums: sums[:, 0] / sums[:, 3],
+        "count_ratio": lambda sums: sums[:, 1] / sums[:, 2],
+    }
+    found = bootstrap_sums(np.array(rows, dtype=np.float64), finish)
+    share, ratio = found["count_error"], found["count_ratio"]
+    return {
+        "count_error": Metric(*share, len(rows)),
+        "count_ratio": Metric(*ratio, len(rows), unit=""),
+    }
