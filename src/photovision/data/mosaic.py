@@ -85,7 +85,7 @@ def truth(parts: Sequence[tuple[Piece, Floats]]) -> Floats:
     moved = []
     for piece, rows in parts:
         left, top = piece.place[:2]
-        moved.append(rows + np.float32([0, left, top, left, top]))
+        moved.append(rows + np.array([0, left, top, left, top], dtype=np.float32))
     return np.concatenate(moved)
 
 
