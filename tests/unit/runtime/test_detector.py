@@ -152,7 +152,7 @@ def test_the_answer_as_json(detector: Detector, tmp_path: Path) -> None:
         ({"thresholds": [0.5, "a"]}, "numbers from 0 to 1"),
         ({"iou": "much"}, "numbers from 0 to 1"),
         ({"classes": []}, "at least one class name"),
-        ({"task": "paint"}, "task of classify, detect, segment, got 'paint'"),
+        ({"task": "paint"}, "task of classify, detect, segment, cut, got 'paint'"),
         ({"task": ["detect"]}, "task of classify, detect, segment"),
         ({"task": "classify"}, "lacks temperature, multilabel"),
     ],
