@@ -85,6 +85,7 @@ def test_the_backbone_learns_more_slowly() -> None:
     assert len(told) == len(set(told)) == sum(p.requires_grad for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_the_whole_way_from_a_folder_to_a_detector_and_on_from_there(tmp_path: Path) -> None:
     data, output = boxed_set(8, 4, 4), tmp_path / "model"
     folder = tiny_folder(tmp_path / "theirs", "rt_detr_v2", ("cat", "dog", "cow"))
