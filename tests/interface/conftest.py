@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
     Visit = Callable[..., Page]
 
@@ -56,6 +56,10 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def _told(message: ConsoleMessage) -> str:
+    return f"{message.text} ({message.location.get('url')})"
+
+
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Visit]:
     """A function (address, width=1280, scheme="light", touch=False) -> Page.
@@ -72,7 +76,7 @@ def visit(chromium: Browser) -> Iterator[Visit]:
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: messages.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: messages.append(_told(message)) if message.type == "error" else None)
         page.on("pageerror", lambda error: messages.append(str(error)))
         homes.append(address.split("/#")[0].rstrip("/"))
         page.goto(address)

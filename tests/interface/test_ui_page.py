@@ -197,7 +197,7 @@ def test_two_models_are_compared_where_they_disagree(visit: Visit, address: str,
     page.get_by_role("combobox", name="Pictures").select_option("")
     page.locator(CHOOSE).set_input_files([pictures["red"], pictures["blue"]])
     page.locator(".verdict-words", has_text="disagree on 1 of 2 pictures").wait_for()
-    assert cards.locator(".said-words strong").all_inner_texts() == ["blue", "green"]
+    assert cards.locator(".said-words strong").all_text_contents() == ["blue", "green"]
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ def test_names_that_are_no_network_are_refused(small: Recognizer, tmp_path: Path
             find_candidates(job(small, tmp_path, backbone=name)[0], 2)
 
 
+@pytest.mark.slow
 def test_an_interrupted_step_leaves_no_bundle_and_goes_on_where_it_was(
     small: Recognizer, tmp_path: Path, quick: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

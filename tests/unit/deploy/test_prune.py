@@ -28,6 +28,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
     return teacher(tmp_path_factory.mktemp("small") / "model", "small_resnet", 24, steps=70)
 
 
+@pytest.mark.slow
 def test_a_pruned_model_is_smaller_and_still_recognises(
     small: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

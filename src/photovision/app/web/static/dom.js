@@ -47,7 +47,10 @@ export async function api(path, { query = {}, json, body, method, signal } = {})
     if (error.name === "AbortError") throw error;
     throw new Error("The program behind this page does not answer: was it stopped? Start 'photovision ui' again.");
   }
-  const told = await response.json().catch(() => ({}));
+  const told = await response.json().catch((error) => {
+    if (error.name === "AbortError") throw error; // given up while the answer was coming: it must not pass for an empty one
+    return {};
+  });
   if (!response.ok) throw new Error(told.error ?? `The program answered with status ${response.status}.`);
   return told;
 }
