@@ -12,7 +12,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from photovision.core.preprocess import Preprocess
-from photovision.core.types import Image
+from photovision.core.regions import Detections
+from photovision.core.types import Image, Sample
+from photovision.data.dataset import Dataset
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 40)}
 CELL = 16
@@ -96,3 +98,16 @@ def _graph(side: int) -> onnx.ModelProto:
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def squares(count: int = 30) -> Dataset:
+    """Coloured squares on the detector's cells."""
+    rng, names, samples = np.random.default_rng(0), tuple(COLOURS), []
+    for number in range(count):
+        cells = rng.permutation(64)[:3]
+        boxes = np.float32([(c % 8 * 16, c // 8 * 16, c % 8 * 16 + 16, c // 8 * 16 + 16) for c in cells])
+        labels = rng.integers(0, 2, 3)
+        drawn = [(names[c], tuple(box.astype(int).tolist())) for c, box in zip(labels, boxes, strict=True)]
+        regions = Detections(boxes, labels, names)
+        samples.append(Sample(f"{number}.png", scene((128, 128), drawn, number), regions.names, regions=regions))
+    return Dataset(tuple(samples), names, multilabel=True, task="detect")

@@ -56,6 +56,15 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the page keeps what it made, for one module."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("PHOTOVISION_CACHE", str(folder))
+        yield folder
+
+
 def _told(message: ConsoleMessage) -> str:
     return f"{message.text} ({message.location.get('url')})"
 

@@ -32,14 +32,6 @@ SHAPES = ".stage .boxes rect.box"
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("PHOTOVISION_CACHE", str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """Two detectors, a segmenter, pictures with boxes, pictures with masks, a video, and a file that is none."""
     home = tmp_path_factory.mktemp("boxes") / "work"

@@ -25,14 +25,6 @@ SHAPES = ("circle", "square", "stripes")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("PHOTOVISION_CACHE", str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """Shapes with splits in a table, many classes in folders, and a report."""
     home = tmp_path_factory.mktemp("browse")

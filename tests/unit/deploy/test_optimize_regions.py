@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 from painter import painter_bundle
-from spotter import COLOURS, scene, spotter_bundle
+from spotter import spotter_bundle, squares
 
 from photovision.core.errors import DataError, ExportError, UsageError
-from photovision.core.regions import Detections, Segmentation
+from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.deploy.confidence import set_constants
@@ -25,18 +26,11 @@ from photovision.tasks.load import load
 from photovision.tasks.material import Material, gather
 
 
-def squares(count: int = 90) -> Material:
-    rng, names, samples = np.random.default_rng(0), tuple(COLOURS), []
-    for number in range(count):
-        cells = rng.permutation(64)[:3]
-        boxes = np.float32([(c % 8 * 16, c // 8 * 16, c % 8 * 16 + 16, c // 8 * 16 + 16) for c in cells])
-        labels = rng.integers(0, 2, 3)
-        drawn = [(names[c], tuple(box.astype(int).tolist())) for c, box in zip(labels, boxes, strict=True)]
-        regions = Detections(boxes, labels, names)
-        samples.append(Sample(f"{number}.png", scene((128, 128), drawn, number), regions.names, regions=regions))
+def material(count: int = 90) -> Material:
+    """Such squares, a third of them in each part."""
     third = count // 3
     splits = {name: tuple(range(n * third, (n + 1) * third)) for n, name in enumerate(("train", "val", "test"))}
-    return gather(Dataset(tuple(samples), names, splits, multilabel=True, task="detect"), seed=0)
+    return gather(replace(squares(count), splits=splits), seed=0)
 
 
 def convolving_bundle(folder: Path) -> Path:
@@ -66,7 +60,7 @@ def convolving_bundle(folder: Path) -> Path:
 def test_a_detector_in_eight_bits_finds_what_it_found(tmp_path: Path) -> None:
     pytest.importorskip("nncf", reason="needs NNCF: pip install 'photovision[optimize]'")
     model, lines = load(convolving_bundle(tmp_path / "model")), list[str]()
-    report = optimize_regions(model, squares(), tmp_path / "small", ["int8"], max_drop=0.02, say=lines.append)
+    report = optimize_regions(model, material(), tmp_path / "small", ["int8"], max_drop=0.02, say=lines.append)
     small: Detector = load(tmp_path / "small")
     assert small.info["quantized"]["name"] in ("plain", "careful", "corrected", "backbone", "spared")
     assert small.info["calibration"]["slope"] != [1.0, 1.0]
@@ -81,11 +75,11 @@ def test_a_detector_in_eight_bits_finds_what_it_found(tmp_path: Path) -> None:
 
 def test_what_loses_too_much_is_refused_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(convolving_bundle(tmp_path / "model"))
-    lossless = optimize_regions(model, squares(), tmp_path / "fine", ["bf16"], max_drop=0.0)
+    lossless = optimize_regions(model, material(), tmp_path / "fine", ["bf16"], max_drop=0.0)
     assert lossless.metrics["map_change"].value == 0
     with pytest.raises(ExportError, match=r"would lose .* points of mAP on 30 validation pictures"):
         # A gain is demanded that bf16 cannot bring.
-        optimize_regions(model, squares(), tmp_path / "small", ["bf16"], max_drop=-0.5)
+        optimize_regions(model, material(), tmp_path / "small", ["bf16"], max_drop=-0.5)
     assert not (tmp_path / "small").exists()
 
 
@@ -162,6 +156,6 @@ def test_what_makes_no_sense_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="ask for one of --int8 and --bf16"):
         check_method(model, [])
     with pytest.raises(UsageError, match="is the model itself"):
-        optimize_regions(model, squares(), model.bundle.path, ["int8"])
+        optimize_regions(model, material(), model.bundle.path, ["int8"])
     with pytest.raises(DataError, match="at least 10 are needed"):
-        optimize_regions(model, squares(24), tmp_path / "small", ["int8"])
+        optimize_regions(model, material(24), tmp_path / "small", ["int8"])

@@ -12,30 +12,17 @@ import pytest
 from onnx import numpy_helper
 from painter import painter_bundle
 from spots import spot_bundle
-from spotter import COLOURS, scene, spotter_bundle
+from spotter import COLOURS, spotter_bundle, squares
 
 from photovision.app.cli import run
 from photovision.core.errors import DataError
 from photovision.core.page import to_html
-from photovision.core.regions import Detections, Segmentation
+from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.convert import convert
 from photovision.data.dataset import Dataset
 from photovision.tasks.compare import compare
 from photovision.tasks.load import load
-
-
-def squares(count: int = 30) -> Dataset:
-    """Coloured squares on the detector's cells."""
-    rng, names, samples = np.random.default_rng(0), tuple(COLOURS), []
-    for number in range(count):
-        cells = rng.permutation(64)[:3]
-        boxes = np.float32([(c % 8 * 16, c // 8 * 16, c % 8 * 16 + 16, c // 8 * 16 + 16) for c in cells])
-        labels = rng.integers(0, 2, 3)
-        drawn = [(names[c], tuple(box.astype(int).tolist())) for c, box in zip(labels, boxes, strict=True)]
-        regions = Detections(boxes, labels, names)
-        samples.append(Sample(f"{number}.png", scene((128, 128), drawn, number), regions.names, regions=regions))
-    return Dataset(tuple(samples), names, multilabel=True, task="detect")
 
 
 def colour_blind(folder: Path, **changes: Any) -> Path:
