@@ -23,8 +23,8 @@ ANSWER = ("probs", "logits", "embedding")
 BF16_TOLERANCE = 1e-3
 """How far probabilities of one picture may differ between two batches in bf16; in f32 they are equal to the last bit.
 
-Where the processor multiplies bf16 in tiles (AMX), the order of a sum depends on the size of the batch: 1e-7 was measured
-on a small network, 0 without AMX. A sum that falls on the other side of a rounding is off by one unit of bf16 (2**-8).
+Where the processor multiplies bf16 in tiles (AMX), the order of a sum depends on the size of the batch: 1e-7 was
+measured on a small network, 0 without AMX. A sum that falls on the other side of a rounding is off by one unit of bf16 (2**-8).
 """
 
 _PART = 200_000  # pixels that one core works on at a time, four pictures of 224: their maps stay in its own cache
@@ -107,7 +107,8 @@ class _OpenVino:
     """Small batches run picture by picture on all cores; in large ones every core works on pictures of its own.
 
     The second way is up to a third faster, for cores need not wait for each other after every layer, and gives the same
-    answers: bit-equal in f32, within `BF16_TOLERANCE` in bf16. It needs the graph compiled once more, for which short jobs are too short.
+    answers: bit-equal in f32, within `BF16_TOLERANCE` in bf16. It needs the graph compiled once more, for which short
+    jobs are too short.
     """
 
     engine = "openvino"
