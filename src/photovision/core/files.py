@@ -1,4 +1,4 @@
-"""Writing files and folders so that a reader sees the old one or the new one, never half of one."""
+"""Files: only regular ones are read, and a reader sees the old one or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,44 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from photovision.core.errors import UsageError
+from photovision.core.errors import DataError, UsageError
+
+_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_OTHERS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a file of the user's for reading in binary; nothing else is ever opened or waited for.
+
+    Links are followed. Raises DataError for a pipe, socket, device or folder, which could block for ever or act when
+    opened; OSError where the system refuses, as `open` does.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as top:
+        ...     open_regular(top)
+        Traceback (most recent call last):
+        photovision.core.errors.DataError: ...: is a folder, not a regular file
+    """
+    _check_regular(path, os.stat(path).st_mode)  # some devices act when they are opened
+    handle = os.open(path, _OPEN)
+    try:
+        _check_regular(path, os.fstat(handle).st_mode)  # it may have been exchanged meanwhile
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _check_regular(path: str | Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((name for test, name in _OTHERS if test(mode)), "a device")
+        raise DataError(f"{path}: is {kind}, not a regular file")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,8 @@ from PIL import (
 )
 from PIL import Image as Pillow
 
-from photovision.core.errors import UnreadableImage
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.files import open_regular
 from photovision.core.types import Image
 
 # Formats are named, so that a file can never reach a decoder that runs other programs (EPS starts Ghostscript).
@@ -125,13 +127,12 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None, mos
     """
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        with _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
+        with _opened(source) as stream, _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
             large = picture.width * picture.height > LARGE
             with _few_large if large else contextlib.nullcontext():
                 return _decode(picture, least, most)
-    except UnreadableImage as error:
-        raise UnreadableImage(f"{name}: {error}") from None
+    except DataError as error:
+        raise UnreadableImage(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
     except OSError as error:
         what = f"opened ({error.strerror})" if error.errno else f"decoded ({_reason(error)})"
         raise UnreadableImage(f"{name}: cannot be {what}") from None
@@ -153,7 +154,8 @@ def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
         colours: whether palette indices stand for the colours of their palette.
     """
     try:
-        with _quiet(), Pillow.open(source, formats=("PNG", "TIFF", "BMP", "GIF")) as picture:
+        formats = ("PNG", "TIFF", "BMP", "GIF")
+        with _opened(source) as stream, _quiet(), Pillow.open(stream, formats=formats) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadableImage(f"{source}: has more pixels than the limit of {MAX_PIXELS:,}")
             if picture.mode in ("RGB", "RGBA") or (colours and picture.mode == "P"):
@@ -163,10 +165,14 @@ def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
                     f"{source}: a mask should store numbers or RGB colours, this one is {picture.mode}"
                 )
             return np.asarray(picture).astype(np.int32)
-    except UnreadableImage:
-        raise
+    except DataError as error:
+        raise UnreadableImage(str(error)) from None
     except Exception as error:  # hostile files make decoders raise anything
         raise UnreadableImage(f"{source}: cannot be decoded ({_reason(error)})") from None
+
+
+def _opened(source: str | Path | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
 
 
 def _packed(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -183,7 +189,7 @@ def captured(source: Path) -> str | None:
     Exif 2.32, tags 0x9003 (original) and 0x9004 (digitised). Nothing is decoded, and nothing raised for damaged files.
     """
     try:
-        with _quiet(), Pillow.open(source, formats=FORMATS) as picture:
+        with _opened(source) as stream, _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
             # Asking a PNG without EXIF would decode it whole.
             if picture.format != "TIFF" and "exif" not in picture.info:
                 return None

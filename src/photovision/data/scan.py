@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from photovision.core.errors import UnreadableImage
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.files import open_regular
 from photovision.core.image import decode, read_header
 from photovision.core.parallel import batched, in_order
 from photovision.core.types import Ints, Sample
@@ -166,19 +166,18 @@ def _facts(sample: Sample) -> _Facts | UnreadableImage:
 
 def _content(path: Path) -> bytes:
     """The bytes of a file; raises UnreadableImage for what is not a file of sensible size."""
-    name = os.fspath(path)
     try:
-        facts = os.stat(name)
-        if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited on for ever
-            raise UnreadableImage("is not a regular file")
-        if facts.st_size > MAX_BYTES:
-            raise UnreadableImage(f"has {facts.st_size:,} bytes, more than the limit of {MAX_BYTES:,}")
-        if facts.st_size == 0:
-            raise UnreadableImage("is empty (0 bytes)")
-        with open(name, "rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise UnreadableImage(f"has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
+            if size == 0:
+                raise UnreadableImage("is empty (0 bytes)")
             return file.read()
     except OSError as error:
         raise UnreadableImage(f"cannot be opened ({error.strerror})") from None
+    except DataError as error:
+        raise UnreadableImage(str(error).removeprefix(f"{path}: ")) from None
 
 
 def _digest(content: bytes) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from photovision.core.errors import UsageError
-from photovision.core.files import new_folder, write_bytes, write_json
+from photovision.core.errors import DataError, UsageError
+from photovision.core.files import new_folder, open_regular, write_bytes, write_json
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +44,26 @@ def test_a_path_below_a_file_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match=r"cannot write .* choose another folder"):
         write_bytes(tmp_path / "file" / "below", b"x")
+
+
+def test_only_regular_files_are_opened_and_nothing_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "hidden").symlink_to(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    for name in ("file", "link"):
+        with open_regular(tmp_path / name) as file:
+            assert file.read() == b"content"
+    for path, kind in (
+        (tmp_path / "pipe", "a pipe"),
+        (tmp_path / "hidden", "a pipe"),
+        (tmp_path / "socket", "a socket"),
+        (tmp_path, "a folder"),
+        (Path(os.devnull), "a device"),
+    ):
+        with pytest.raises(DataError, match=f"is {kind}, not a regular file"):
+            open_regular(path)
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "nowhere")

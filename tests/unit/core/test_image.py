@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -15,7 +16,7 @@ from pictures import make_picture
 from PIL import Image
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import MAX_PIXELS, decode, read_header, to_array
+from photovision.core.image import MAX_PIXELS, captured, decode, decode_values, read_header, to_array
 
 PICTURE = make_picture(2, 64).resize((64, 48))
 
@@ -187,3 +188,11 @@ def test_threads_share_decoders_and_leave_the_warning_filters_alone() -> None:
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage, match=r"cannot be opened \(No such file"):
         decode(tmp_path / "nowhere.jpg")
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for read in (decode, decode_values):
+        with pytest.raises(UnreadableImage, match=r"pipe\.png: is a pipe, not a regular file$"):
+            read(tmp_path / "pipe.png")
+    assert captured(tmp_path / "pipe.png") is None
