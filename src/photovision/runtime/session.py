@@ -24,7 +24,8 @@ BF16_TOLERANCE = 1e-3
 """How far probabilities of one picture may differ between two batches in bf16; in f32 they are equal to the last bit.
 
 Where the processor multiplies bf16 in tiles (AMX), the order of a sum depends on the size of the batch: 1e-7 was
-measured on a small network, 0 without AMX. A sum that falls on the other side of a rounding is off by one unit of bf16 (2**-8).
+measured on a small network, 0 without AMX. A sum that falls on the other side of a rounding is off by one unit of bf16,
+which is 2**-8.
 """
 
 _PART = 200_000  # pixels that one core works on at a time, four pictures of 224: their maps stay in its own cache
