@@ -18,13 +18,7 @@ from typing import Protocol
 
 from photovision.core.registry import Registry
 from photovision.data.dataset import Dataset
-
-SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""What people call the splits, in lower case -> what they are called here."""
+from photovision.data.formats.split_names import SPLIT_WORDS as SPLIT_WORDS
 
 
 class Detects(Protocol):

@@ -22,6 +22,7 @@ from photovision.data.annotated import Gathered, Size, numbers, polygons, size_o
 from photovision.data.dataset import Dataset
 from photovision.data.formats import SPLIT_WORDS, Format
 from photovision.data.formats.placing import Placed, detections, place
+from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import json_items
 
 _PEEKED = 1 << 16
@@ -44,7 +45,7 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
     found = Gathered(root, path, "coco")
     classes: dict[str, int] = {}
     for file in files:
-        split = _split(file) if len(files) > 1 or file.parent.name.lower() in SPLIT_WORDS else None
+        split = _split(file) if len(files) > 1 or split_named(file.parent.name) else None
         _File(file, found, classes, split).read()
     return found.dataset(list(classes))
 
@@ -193,7 +194,7 @@ def _files(folder: Path) -> list[Path]:
     """COCO files of a folder: at its root, in annotations/, or in its split folders; the first place that has some."""
     if not folder.is_dir():
         return []
-    splits = [entry for entry in sorted(folder.iterdir()) if entry.name.lower() in SPLIT_WORDS and entry.is_dir()]
+    splits = [entry for entry in sorted(folder.iterdir()) if split_named(entry.name) and entry.is_dir()]
     for places in ([folder], [folder / "annotations"], splits):
         files = [file for place_ in places if place_.is_dir() for file in sorted(place_.glob("*.json"))]
         instances = [file for file in files if file.name.startswith("instances")] or files

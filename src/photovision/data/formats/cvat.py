@@ -27,9 +27,10 @@ from photovision.core.shapes import MAX_PIXELS, Polygons, Rle
 from photovision.core.types import Ints
 from photovision.data.annotated import Gathered, Size, number, polygons, size_of
 from photovision.data.dataset import Dataset
-from photovision.data.formats import SPLIT_WORDS, Format, clean
+from photovision.data.formats import Format, clean
 from photovision.data.formats.cvat_tracks import Place, ReadPlace, one_video, read_tracks, track_lines
 from photovision.data.formats.placing import Placed, detections, place, shown
+from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import Element, xml_elements
 
 _NAMES = ("annotations.xml", "annotations/annotations.xml")
@@ -86,7 +87,7 @@ def _image(found: Gathered, classes: dict[str, int], where: str, image: Element)
     name = image.get("name", "")
     name = next((base + name for base in _BASES if found.exists(base + name)), name)
     declared = size_of(image.get("height"), image.get("width"))
-    split = SPLIT_WORDS.get(image.get("subset", "").lower())
+    split = split_named(image.get("subset", ""))
     position = found.picture(name, declared, split=split)
     if position is None:
         return

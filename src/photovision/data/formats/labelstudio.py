@@ -27,9 +27,10 @@ from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Rle, Shape
 from photovision.data.annotated import Gathered, Size, leaves, numbers, polygons, size_of
 from photovision.data.dataset import Dataset
-from photovision.data.formats import SPLIT_WORDS, Format, clean
+from photovision.data.formats import Format, clean
 from photovision.data.formats.brush import read_brush, write_brush
 from photovision.data.formats.placing import Placed, detections, place
+from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import json_items
 
 _PEEKED = 1 << 16
@@ -87,7 +88,7 @@ class _Export:
         results = [one for one in _list(people[-1], "result") if isinstance(one, dict)]
         declared = next((size for one in results if (size := _declared(one)) is not None), None)
         groups = {k: v for k, v in data.items() if isinstance(v, str) and k not in (key, "split")}
-        split = SPLIT_WORDS.get(str(data.get("split", "")).lower())
+        split = split_named(str(data.get("split", "")))
         position = self.found.picture(name or where, declared, split=split, groups=groups, measured=True)
         if position is None:
             return

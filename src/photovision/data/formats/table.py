@@ -20,9 +20,10 @@ from typing import Any
 from photovision.core.errors import DataError
 from photovision.core.files import new_folder, write_text
 from photovision.data.dataset import Dataset, FileSamples, Problem
-from photovision.data.formats import SPLIT_WORDS, Format, clean, ordered
+from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import save_picture
 from photovision.data.formats.rows import SUFFIXES, Row, read_rows, write_lines
+from photovision.data.formats.split_names import split_named
 
 FILE_COLUMNS = ("file_name", "file", "path", "image", "filename", "image_path")
 LABEL_COLUMNS = ("label", "class", "category", "target")
@@ -194,9 +195,10 @@ def _split(roles: _Roles, row: Row, number: int) -> str | None:
     text = _text(row.get(roles.split or "")).strip().lower()
     if text in UNKNOWN:
         return None
-    if text not in SPLIT_WORDS:
+    split = split_named(text)
+    if split is None:
         raise DataError(f"{roles.table}, picture {number}: the split should be train, val or test, got '{text}'")
-    return SPLIT_WORDS[text]
+    return split
 
 
 def _dataset(found: _Found, root: Path, path: Path) -> Dataset:
@@ -225,12 +227,12 @@ def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:
     at_root = _table_at(folder)
     if at_root is not None:
         return [(at_root, None)]
-    inner = [(entry, SPLIT_WORDS[entry.name.lower()]) for entry in sorted(folder.iterdir()) if _is_split(entry)]
+    inner = [(entry, split_named(entry.name)) for entry in sorted(folder.iterdir()) if _is_split(entry)]
     return [(table, split) for entry, split in inner if (table := _table_at(entry)) is not None]
 
 
 def _is_split(entry: Path) -> bool:
-    return entry.name.lower() in SPLIT_WORDS and entry.is_dir()
+    return split_named(entry.name) is not None and entry.is_dir()
 
 
 def _table_at(folder: Path) -> Path | None:

@@ -22,9 +22,10 @@ from photovision.core.files import new_folder, write_text
 from photovision.core.regions import Detections
 from photovision.data.annotated import Gathered, leaves, number, size_of
 from photovision.data.dataset import Dataset
-from photovision.data.formats import SPLIT_WORDS, Format, clean, ordered
+from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import pictures_below
 from photovision.data.formats.placing import Placed, detections, place, shown
+from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import Element, xml_elements
 
 MARK = "pixels counted from 1"
@@ -67,7 +68,7 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
             name = pictures.of(file, element)
             size = element.find("size")
             declared = size_of(_text(size, "height"), _text(size, "width")) if size is not None else None
-            split = splits.get(file.stem) or SPLIT_WORDS.get(file.parent.name.lower())
+            split = splits.get(file.stem) or split_named(file.parent.name)
             position = found.picture(name, declared, split=split)
             if position is None:
                 continue
@@ -99,7 +100,7 @@ def _files(path: Path) -> list[Path]:
     """XML files in Annotations/ or annotations/, else beside pictures at the root or in split folders."""
     if not path.is_dir():
         return []
-    splits = [entry for entry in sorted(path.iterdir()) if entry.name.lower() in SPLIT_WORDS and entry.is_dir()]
+    splits = [entry for entry in sorted(path.iterdir()) if split_named(entry.name) and entry.is_dir()]
     for places in ([path / "Annotations"], [path / "annotations"], [path], splits):
         if files := [
             file for folder in places if folder.is_dir() for file in sorted(folder.glob("*.xml")) if file.is_file()
@@ -140,7 +141,7 @@ def _splits(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     folder = path / "ImageSets" / "Main"
     for file in sorted(folder.glob("*.txt")) if folder.is_dir() else []:
-        split = SPLIT_WORDS.get(file.stem.lower())
+        split = split_named(file.stem) if file.stem != "trainval" else None
         if split is not None:
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             found.update((line.split()[0], split) for line in lines if line.strip())
