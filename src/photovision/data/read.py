@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from photovision.core.errors import DataError
+from photovision.core.errors import DataError, UsageError
 from photovision.core.types import Image, Sample
 from photovision.data.corrections import Corrections, corrected
 from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS, Format, clean, ordered
+from photovision.data.read_options import ReadOptions
 
 Labels = Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | np.ndarray
 Pictures = Sequence[str | Path | np.ndarray] | np.ndarray
@@ -26,6 +27,11 @@ def read_dataset(
     format: str | None = None,
     multilabel: bool | None = None,
     label_column: str | None = None,
+    file_column: str | None = None,
+    root: str | Path | None = None,
+    uncertain: str | None = None,
+    label_separator: str | None = None,
+    label_from: str | None = None,
     corrections: bool = True,
 ) -> Dataset:
     """Read the names and labels of pictures, as people corrected them; no picture is opened.
@@ -35,11 +41,17 @@ def read_dataset(
         format: name of a format, one of `FORMATS.names()`; found out if None.
         multilabel: whether a picture may have several labels; found out if None.
         label_column: the table's column to take labels from; `label` or one of its other names if None.
+        file_column: the table's column to take file names from; found by its name, else by its values, if None.
+        root: the folder that the names of pictures start from; the folder of the table if None.
+        uncertain: what -1 means in a column of 0 and 1: "negative", "positive", or "ignore", which leaves out the
+            picture; such a table is refused if None.
+        label_separator: what separates several labels in one cell; found out if None.
+        label_from: how the name of a file tells its label, see `photovision.data.formats.names`.
         corrections: whether `photovision-labels.csv` beside the pictures counts, see `photovision.data.corrections`.
 
     Raises:
         DataError: it does not exist, has no pictures, or its labels cannot be understood.
-        UsageError: no format of that name.
+        UsageError: no format of that name, or an option that the format does not accept.
         MissingExtra: a Parquet table without pyarrow.
 
     Example:
@@ -47,6 +59,16 @@ def read_dataset(
         Traceback (most recent call last):
         photovision.core.errors.DataError: nowhere/at/all does not exist: check the path of the data
     """
+    options = ReadOptions(
+        format=format,
+        multilabel=multilabel,
+        label_column=label_column,
+        file_column=file_column,
+        root=None if root is None else Path(root),
+        uncertain=uncertain,
+        label_separator=label_separator,
+        label_from=label_from,
+    )
     path = Path(source)
     if not path.exists():
         raise DataError(f"{path} does not exist: check the path of the data")
@@ -54,7 +76,8 @@ def read_dataset(
     for name in names:
         known: Format = FORMATS.load(name)
         if format is not None or known.detects(path):
-            dataset = known.read(path, multilabel=multilabel, label_column=label_column)
+            _refuse_others(name, known, options)
+            dataset = known.read(path, options)
             if format is None and name == "folder":
                 _no_annotations(path, dataset)
             return corrected(dataset, Corrections(root_of(path))) if corrections else dataset
@@ -62,6 +85,17 @@ def read_dataset(
         f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet) nor a file of boxes"
         " (COCO, Label Studio, CVAT, data.yaml): give one of these"
     )
+
+
+def _refuse_others(name: str, known: Format, options: ReadOptions) -> None:
+    """Raise UsageError where an option was chosen that the format does not accept: none is ever ignored."""
+    others = [option for option in options.chosen() if option not in known.accepts]
+    if others:
+        takers = [other for other in FORMATS.names() if others[0] in FORMATS.load(other).accepts]
+        raise UsageError(
+            f"the format '{name}' does not accept {others[0]} (--{others[0].replace('_', '-')}); formats that do:"
+            f" {', '.join(takers) or 'none'}: leave it out, or choose another format"
+        )
 
 
 def _no_annotations(path: Path, dataset: Dataset) -> None:

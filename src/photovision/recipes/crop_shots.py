@@ -75,7 +75,7 @@ def read_shots(
         return _from_table(table, classes, date_column, plot_column)
     known = next((form for form in _annotated() if form.detects(source)), None)
     if known is not None:
-        dataset = known.read(source, multilabel=None, label_column=None)
+        dataset = known.read(source)
         columns = tuple(dict.fromkeys(name for sample in dataset.samples for name in sample.groups))
         day, plot = _column(columns, date_column, DATES), _column(columns, plot_column, PLOTS)
         rows = [

@@ -127,7 +127,7 @@ def test_any_boxes_come_back(name: str, tmp_path: Path, cells: list[tuple[float,
     root = tmp_path / str(len(list(tmp_path.iterdir())))
     data = dataset(root / "data", [found])
     FORMATS.load(name).write(data, root / "out")
-    assert matches(data, FORMATS.load(name).read(root / "out", multilabel=None, label_column=None))
+    assert matches(data, FORMATS.load(name).read(root / "out"))
 
 
 def test_pixels_with_classes_come_back(tmp_path: Path) -> None:

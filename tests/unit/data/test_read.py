@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from photovision.core.regions import Detections
 from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS, Format
 from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.data.read_options import ReadOptions
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
 
@@ -114,6 +115,36 @@ def test_every_format_keeps_its_promises(name: str, tmp_path: Path) -> None:
         data = boxed(data)
     known.write(data, tmp_path / "out")
     assert known.detects(tmp_path / "out")
-    again = known.read(tmp_path / "out", multilabel=None, label_column=None)
+    again = known.read(tmp_path / "out")
     assert again.classes == data.classes
     assert {split: len(positions) for split, positions in again.splits.items()} == {"train": 3, "test": 1}
+
+
+OPTIONS = {
+    "multilabel": True,
+    "label_column": "label",
+    "file_column": "file_name",
+    "root": ".",
+    "uncertain": "ignore",
+    "label_separator": ";",
+    "label_from": "name",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+def test_an_option_is_obeyed_or_refused(name: str, tmp_path: Path) -> None:
+    data = dataset_from_arrays(PIXELS, ["a", "b", "a", "b"])
+    known = FORMATS.load(name)
+    known.write(boxed(data) if "boxes" in known.holds else data, tmp_path / "out")
+    assert {field.name for field in fields(ReadOptions)} == {"format", *OPTIONS}
+    for option, value in OPTIONS.items():
+        if option not in known.accepts:
+            with pytest.raises(UsageError, match=rf"format '{name}' does not accept {option} \(--") as caught:
+                read_dataset(tmp_path / "out", format=name, **{option: value})  # type: ignore[arg-type]
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("option", "value"), [("uncertain", "maybe"), ("label_separator", "")])
+def test_values_of_options_are_checked(tmp_path: Path, option: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{option} should be"):
+        read_dataset(tmp_path, **{option: value})  # type: ignore[arg-type]

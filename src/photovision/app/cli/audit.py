@@ -13,13 +13,13 @@ from photovision.app.cli.options import (
     Data,
     FalseAlarms,
     Json,
-    LabelColumn,
     Model,
-    Multilabel,
     ReportFolder,
     Split,
     Unknown,
+    reads_data,
 )
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.core.report import Report
@@ -37,6 +37,7 @@ Attributes = Annotated[
 ]
 
 
+@reads_data
 def audit(  # noqa: PLR0913 - one parameter a flag
     model: Model,
     data: Data,
@@ -50,8 +51,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     split: Split = None,
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -70,7 +70,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
 
     wish = Wish(_names(by), _names(only), minutes, seed)
     own = _opened(model, coverage, false_alarms)
-    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    dataset = read_dataset(data, **vars(reading))
     with shown() as listener:
         part = judged_part(dataset, own.info, split, counted(listener, "checking pictures"))
         asked = with_attributes(part.dataset, attributes) if attributes else part.dataset

@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, LabelColumn, Model, Multilabel
+from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
+@reads_data
 def calibrate(
     model: Model,
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the recalibrated model.")],
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     seed: Annotated[int, typer.Option(min=0, help="Of the parts of the cross-validation.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +41,7 @@ def calibrate(
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     if not isinstance(own, Recognizer | Detector):
         raise UsageError(f"{model} has no scores to calibrate: classifiers and detectors have, segmenters have not")
-    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    dataset = read_dataset(data, **vars(reading))
     with shown() as listener:
         progress = counted(listener, "calibrating")
         if isinstance(own, Detector):

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json, LabelColumn, Multilabel, ReportFolder
+from photovision.app.cli.options import Data, Events, Json, ReportFolder, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
+@reads_data
 def check(
     data: Data,
     output: ReportFolder = None,
@@ -17,8 +19,7 @@ def check(
         typer.Option("--labels", help="Also look for wrong labels and outliers; with -o lists them in a CSV file."),
     ] = False,
     minutes: Annotated[float, typer.Option(min=0.01, help="About how long --labels may take.")] = 2.0,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     seed: Annotated[int, typer.Option(min=0, help="Of the split that would be drawn.")] = 0,
     events: Events = None,
     as_json: Json = False,
@@ -30,7 +31,7 @@ def check(
     from photovision.app.progress import counted, shown, told
     from photovision.data.read import read_dataset
 
-    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    dataset = read_dataset(data, **vars(reading))
     with shown() as people, told(people, events) as listener:
         report = examine(
             dataset,

@@ -8,17 +8,18 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Json, LabelColumn, Multilabel, ReportFolder, Split
+from photovision.app.cli.options import Data, Json, ReportFolder, Split, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
+@reads_data
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A model.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another model that knows the same classes.")],
     data: Data,
     output: ReportFolder = None,
     split: Split = None,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Tell whether model B is really better than model A on the same pictures."""
@@ -33,7 +34,7 @@ def compare(
 
     models = load(bundle_at(a)), load(bundle_at(b))
     check_kinds(*models)
-    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    dataset = read_dataset(data, **vars(reading))
     # The model that learnt from this very data decides which pictures are fair.
     fair = max(models, key=lambda model: (model.info.get("data") or {}).get("fingerprint") == dataset.fingerprint)
     with shown() as listener:

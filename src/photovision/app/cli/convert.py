@@ -7,17 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Json
+from photovision.app.cli.options import Json, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Target = Literal["coco", "yolo", "voc", "labelstudio", "cvat", "masks", "folder", "table"]
 
 
+@reads_data
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Pictures with labels, boxes or masks.")],
     to: Annotated[Target, typer.Option("--to", help="The format to write.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the pictures and their labels.")],
-    format: Annotated[str | None, typer.Option("--from", help="The format of SOURCE; found out by default.")] = None,
     lossy: Annotated[bool, typer.Option("--lossy", help="Go on where the format cannot hold everything.")] = False,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Write pictures with boxes, outlines or masks in another format; what it cannot hold is refused, or told."""
@@ -28,7 +30,7 @@ def convert(
     from photovision.data.convert import counted
     from photovision.data.read import read_dataset
 
-    dataset = read_dataset(source, format=format)
+    dataset = read_dataset(source, **vars(reading))
     done = rewrite(dataset, to, output, lossy=lossy)
     for odd in dataset.notes[:5]:
         note(f"{odd.id}: {odd.message}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photovision.app.cli.options import Json, Model, ReportFolder
+from photovision.app.cli.options import Json, Model, ReportFolder, needs_data, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
@@ -33,7 +34,8 @@ Until = Annotated[str | None, typer.Option(help="Before this moment (UTC).")]
 DRIFT = 1
 
 
-def drift(
+@reads_data
+def drift(  # noqa: PLR0913 - one parameter a flag
     model: Model,
     record: RecordArgument,
     since: Since = None,
@@ -49,6 +51,7 @@ def drift(
     fail_on_drift: Annotated[
         bool, typer.Option("--fail-on-drift", help="Exit with code 1 where a change was found, for scheduled jobs.")
     ] = False,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Tell whether pictures in use differ from those that a model was validated on.
@@ -62,12 +65,13 @@ def drift(
     from photovision.service.record import Record
     from photovision.tasks.recognizer import load
 
+    needs_data(against, reading, "--against")
     _check_task(model)
     recognizer = load(model)
     name, _, version = (served_as or "").partition("/")
     span = Span(moment("--since", since), moment("--until", until), last, name or None, version or None)
     with shown() as listener, Record.open(record, pictures=pictures, create=False) as opened:
-        other = None if against is None else _fair(against, recognizer, counted(listener, "checking pictures"))
+        other = None if against is None else _fair(against, reading, recognizer, counted(listener, "checking pictures"))
         answering = counted(listener, "answering")
         report = look(recognizer, opened, span, against=other, false_alarms=false_alarms, progress=answering)
     print_report(report, output, as_json)
@@ -102,15 +106,15 @@ def moment(flag: str, text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _fair(path: Path, model: Recognizer, progress: Any) -> Dataset:
+def _fair(path: Path, reading: ReadOptions, model: Recognizer, progress: Any) -> Dataset:
     """Pictures with or without labels; of the very data of the training, those that took no part in it."""
     from photovision.app.judged import judged_part
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table
     from photovision.data.read import read_dataset
 
-    if path.is_dir() and not table.detects(path):
+    if path.is_dir() and reading == DEFAULTS and not table.detects(path):
         tree = folder.pictures_below(path)
         if set(tree) == {()}:
             return Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
-    return judged_part(read_dataset(path), model.info, None, progress).dataset
+    return judged_part(read_dataset(path, **vars(reading)), model.info, None, progress).dataset

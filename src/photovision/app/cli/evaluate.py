@@ -12,13 +12,13 @@ from photovision.app.cli.options import (
     Data,
     FalseAlarms,
     Json,
-    LabelColumn,
     Model,
-    Multilabel,
     ReportFolder,
     Split,
     Unknown,
+    reads_data,
 )
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.app.judged import Judged
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Judge = Callable[[Judged, Callable[[int, int], None]], Report]
 
 
+@reads_data
 def evaluate(
     model: Model,
     data: Data,
@@ -36,8 +37,7 @@ def evaluate(
     unknown: Unknown = None,
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Judge a model on labelled pictures."""
@@ -52,7 +52,7 @@ def evaluate(
     judges = {"detect": _detector, "segment": _segmenter}
     own = judges.get(bundle.task)
     judge = _classifier(bundle, unknown, coverage, false_alarms) if own is None else own(bundle)
-    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    dataset = read_dataset(data, **vars(reading))
     with shown() as listener:
         part = judged_part(dataset, bundle.info, split, counted(listener, "checking pictures"))
         report = judge(part, counted(listener, "judging"))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, Model, ReportFolder
+from photovision.app.cli.options import Json, Model, ReportFolder, needs_data, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE|FOLDER|PATTERN|-...", help="Pictures to explain, up to 200.")]
 Methods = Annotated[
@@ -34,6 +35,7 @@ TrainingData = Annotated[
 Boxes = Annotated[int, typer.Option(min=1, max=50, help="Boxes or regions of a picture to explain.")]
 
 
+@reads_data
 def explain(
     model: Model,
     pictures: Files,
@@ -44,6 +46,7 @@ def explain(
     boxes: Boxes = 3,
     tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Whether each map is tested.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the random orders and shuffled weights of the tests.")] = 0,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Show why a model answers pictures as it does, and whether the explanation may be believed."""
@@ -55,20 +58,19 @@ def explain(
     from photovision.app.progress import counted, shown
     from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
-    from photovision.tasks.explain import AUTO, MOST
-    from photovision.tasks.explain import explain as find_out
+    from photovision.tasks import explain as explaining
     from photovision.tasks.load import load
 
+    needs_data(data, reading, "--data")
     opened = load(bundle_at(model))
-    dataset = None if data is None else read_dataset(data)
-    files = list(islice(find_pictures(pictures, sys.stdin), MOST + 1))
+    files = list(islice(find_pictures(pictures, sys.stdin), explaining.MOST + 1))
     with shown() as listener:
-        report = find_out(
+        report = explaining.explain(
             opened,
             files,
-            methods=method or (AUTO,),
+            methods=method or (explaining.AUTO,),
             target=target,
-            data=dataset,
+            data=None if data is None else read_dataset(data, **vars(reading)),
             boxes=boxes,
             tests=tests,
             seed=seed,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, LabelColumn, Model, Multilabel, ReportFolder
+from photovision.app.cli.options import Json, Model, ReportFolder, needs_data, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
@@ -21,6 +22,7 @@ Shown = Annotated[
 ]
 
 
+@reads_data
 def features(
     model: Model,
     data: Shown = None,
@@ -29,15 +31,15 @@ def features(
     pictures: Annotated[int, typer.Option(min=20, help="Pictures to show to the network at most.")] = 400,
     stages: Annotated[str, typer.Option(help="all, or numbers from 1 for the first layer, such as 1,3.")] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of pictures and of the optimisation.")] = 0,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Show what a network has learned: what excites its units, layer by layer, as one page to look at."""
     from photovision.tasks.recognizer import load
 
     recognizer, numbers = load(model), _numbers(stages)
-    dataset = None if data is None else _pictures(data, label_column, multilabel)
+    needs_data(data, reading, "DATA")
+    dataset = None if data is None else _pictures(data, reading)
 
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
@@ -67,15 +69,15 @@ def _numbers(stages: str) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def _pictures(path: Path, label_column: str | None, multilabel: bool | None) -> Dataset:
+def _pictures(path: Path, reading: ReadOptions) -> Dataset:
     """The dataset at a path; a folder whose pictures lie directly in it has no labels."""
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table
     from photovision.data.read import read_dataset
 
-    if path.is_dir() and not table.detects(path) and label_column is None and not multilabel:
+    if path.is_dir() and not table.detects(path) and reading == DEFAULTS:
         tree = folder.pictures_below(path)
         if set(tree) == {()}:
             names = tree[()]
             return Dataset(FileSamples(path, names, [None] * len(names)), ())
-    return read_dataset(path, label_column=label_column, multilabel=multilabel)
+    return read_dataset(path, **vars(reading))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, LabelColumn, Model, Multilabel
+from photovision.app.cli.options import Json, Model, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
@@ -25,6 +26,7 @@ MaxDrop = Annotated[
 DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Teach a smaller network by the model.")]
 
 
+@reads_data
 def optimize(
     model: Model,
     data: Data = None,
@@ -35,8 +37,7 @@ def optimize(
     distill_to: DistillTo = None,
     max_drop: MaxDrop = 0.5,
     minutes: Annotated[float, typer.Option(min=0, help="Wall time for everything.")] = 10.0,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Make a model smaller and faster, and measure what that loses; refuse where it loses more than allowed."""
@@ -54,7 +55,7 @@ def optimize(
     asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
     methods = [name for name, wanted in asked.items() if wanted]
     opened = load(bundle_at(model))
-    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    dataset = read_dataset(data, **vars(reading))
     _run(opened, dataset, output, methods, max_drop / 100, minutes, distill_to, as_json)
 
 

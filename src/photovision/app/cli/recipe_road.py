@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Json, ReportFolder, Split
+from photovision.app.cli.options import Data, Json, ReportFolder, Split, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A detector or a segmenter; yolov4-tiny is the ready detector.")
@@ -39,6 +40,7 @@ Attributes = Annotated[
 ]
 
 
+@reads_data
 def road(  # noqa: PLR0913 - one parameter a flag
     model: Model,
     data: Data,
@@ -53,6 +55,7 @@ def road(  # noqa: PLR0913 - one parameter a flag
     split: Split = None,
     output: ReportFolder = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated weather.")] = 0,
+    reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Judge a model on road scenes condition by condition: day and night, rain, fog, snow; with a verdict on each."""
@@ -69,7 +72,7 @@ def road(  # noqa: PLR0913 - one parameter a flag
     seer = seeing(bundle_at(model))
     severities = tuple(_severity(part) for part in severity.split(","))
     asked = Asked(_names(condition), simulate, _names(weather), severities, tuple(only or ()), pictures, seed)
-    dataset = read_dataset(data)
+    dataset = read_dataset(data, **vars(reading))
     with shown() as listener:
         part = judged_part(dataset, seer.info, split, counted(listener, "checking pictures"))
         judged = part.dataset if attributes is None else with_attributes(part.dataset, attributes)

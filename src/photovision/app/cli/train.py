@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json, LabelColumn, Multilabel
+from photovision.app.cli.options import Data, Events, Json, reads_data
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
@@ -46,6 +47,7 @@ Replay = Annotated[
 ]
 
 
+@reads_data
 def train(  # noqa: PLR0913 - one parameter a flag
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
@@ -62,8 +64,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     allow_download: Annotated[bool, typer.Option("--allow-download", help="Allow weights from the hub.")] = False,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
     replay: Replay = None,
-    label_column: LabelColumn = None,
-    multilabel: Multilabel = None,
+    reading: ReadOptions = DEFAULTS,
     events: Events = None,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +75,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     from photovision.data.read import read_dataset
 
     # Read before torch is imported, so that a mistyped path is told at once.
-    dataset = read_dataset(data, label_column=label_column, multilabel=multilabel)
+    dataset = read_dataset(data, **vars(reading))
 
     from photovision.runtime.bundle import read_bundle
     from photovision.tasks.climb import Options

@@ -19,6 +19,7 @@ from typing import Protocol
 from photovision.core.registry import Registry
 from photovision.data.dataset import Dataset
 from photovision.data.formats.split_names import SPLIT_WORDS as SPLIT_WORDS
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
 class Detects(Protocol):
@@ -28,9 +29,9 @@ class Detects(Protocol):
 
 
 class Read(Protocol):
-    """Read the dataset at `path`; `multilabel` and `label_column` are None where the user did not say."""
+    """Read the dataset at `path` as `options` say; those that the format does not accept are all None."""
 
-    def __call__(self, path: Path, *, multilabel: bool | None, label_column: str | None) -> Dataset: ...
+    def __call__(self, path: Path, options: ReadOptions = DEFAULTS) -> Dataset: ...
 
 
 class Write(Protocol):
@@ -46,12 +47,14 @@ class Format:
     Attributes:
         detects, read, write: see above.
         holds: what it can hold beside the classes of each picture, in the words of `photovision.data.convert`.
+        accepts: names of the `ReadOptions` that its `read` obeys.
     """
 
     detects: Detects
     read: Read
     write: Write
     holds: frozenset[str] = frozenset()
+    accepts: frozenset[str] = frozenset()
 
 
 FORMATS = Registry(

@@ -24,6 +24,7 @@ from photovision.data.formats import SPLIT_WORDS, Format
 from photovision.data.formats.placing import Placed, detections, place
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import json_items
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _PEEKED = 1 << 16
 _WORDS = re.compile(r"[a-z]+")
@@ -36,7 +37,7 @@ def detects(path: Path) -> bool:
     return _is_coco(path) if path.is_file() else bool(_files(path))
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read all files of a folder, or one; raises DataError with file and place where it is no COCO file."""
     files = [path] if path.is_file() else _files(path)
     if not files:

@@ -32,6 +32,7 @@ from photovision.data.formats.cvat_tracks import Place, ReadPlace, one_video, re
 from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import Element, xml_elements
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _NAMES = ("annotations.xml", "annotations/annotations.xml")
 _BASES = ("", "images/", "images/default/", "data/")
@@ -48,7 +49,7 @@ def detects(path: Path) -> bool:
         return b"<annotations" in stream.read(4096)
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read the XML file; raises DataError with the line where it is none."""
     file = _file_of(path)
     if file is None:

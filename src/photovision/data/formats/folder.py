@@ -23,6 +23,7 @@ from photovision.core.image import SUFFIXES
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import SPLIT_WORDS, Format, clean, ordered
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "@eaDir", "__pycache__"})
 
@@ -36,12 +37,12 @@ def detects(path: Path) -> bool:
     return path.is_dir()
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read class folders below `path`; raises DataError where there are no pictures or no classes."""
-    if multilabel or label_column is not None:
+    if options.multilabel:
         raise DataError(
-            f"{path} is a folder per class, which gives each picture one label: for several labels or another label"
-            " column add a metadata.csv with the columns file_name and labels"
+            f"{path} is a folder per class, which gives each picture one label: for several labels"
+            " add a metadata.csv with the columns file_name and labels"
         )
     tree = pictures_below(path)
     if not tree:
@@ -177,4 +178,4 @@ def _dataset(path: Path, tree: Tree, top: int, has_splits: bool) -> Dataset:
     return Dataset(samples, classes, kept, False, tuple(problems), "folder")
 
 
-FORMAT = Format(detects, read, write, frozenset(("splits", "plain")))
+FORMAT = Format(detects, read, write, frozenset(("splits", "plain")), frozenset(("multilabel",)))

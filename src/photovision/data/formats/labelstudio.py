@@ -32,6 +32,7 @@ from photovision.data.formats.brush import read_brush, write_brush
 from photovision.data.formats.placing import Placed, detections, place
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import json_items
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _PEEKED = 1 << 16
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")
@@ -43,7 +44,7 @@ def detects(path: Path) -> bool:
     return _file_of(path) is not None
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read the export; raises DataError with the place where it is none."""
     file = _file_of(path)
     if file is None:

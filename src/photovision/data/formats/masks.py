@@ -39,6 +39,7 @@ from photovision.data.dataset import Dataset, FileSamples
 from photovision.data.formats import SPLIT_WORDS, Format
 from photovision.data.formats.colours import BACKGROUND, colour_name, read_colours, value_names
 from photovision.data.formats.placing import Placed, detections, place, segmentation
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 OBJECT = "object"
 _PICTURES = ("JPEGImages", "images", "imgs")
@@ -59,7 +60,7 @@ def detects(path: Path) -> bool:
     return any(_mask_of(folder, file.stem) for folder in sides for file in sorted(pictures.iterdir())[:5])
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read pictures and masks of a folder; raises DataError where there are none, or a mask makes no sense."""
     if not path.is_dir():
         raise DataError(f"{path} should be a folder with images/ and masks/")

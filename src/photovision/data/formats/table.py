@@ -24,6 +24,7 @@ from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import save_picture
 from photovision.data.formats.rows import SUFFIXES, Row, read_rows, write_lines
 from photovision.data.formats.split_names import split_named
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 FILE_COLUMNS = ("file_name", "file", "path", "image", "filename", "image_path")
 LABEL_COLUMNS = ("label", "class", "category", "target")
@@ -37,7 +38,7 @@ def detects(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES if path.is_file() else bool(_tables_in(path))
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read the table; raises DataError where a needed column, or most of the pictures, are missing."""
     tables = [(path, None)] if path.is_file() else _tables_in(path)
     if not tables:
@@ -46,7 +47,7 @@ def read(path: Path, *, multilabel: bool | None = None, label_column: str | None
     found = _Found()
     for table, split in tables:
         rows = read_rows(table)
-        roles = _Roles.of(table, rows, multilabel, label_column)
+        roles = _Roles.of(table, rows, options.multilabel, options.label_column)
         below = table.parent.relative_to(root).as_posix()
         _collect(found, root, "" if below == "." else f"{below}/", roles, rows, split)
     return _dataset(found, root, path)
@@ -274,4 +275,10 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-FORMAT = Format(detects, read, write, frozenset(("attributes", "splits", "several", "plain", "unknown")))
+FORMAT = Format(
+    detects,
+    read,
+    write,
+    frozenset(("attributes", "splits", "several", "plain", "unknown")),
+    frozenset(("multilabel", "label_column")),
+)

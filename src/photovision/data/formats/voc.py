@@ -27,6 +27,7 @@ from photovision.data.formats.folder import pictures_below
 from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import Element, xml_elements
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 MARK = "pixels counted from 1"
 _FOLDERS = ("JPEGImages", "images", "")
@@ -53,7 +54,7 @@ def _begins(file: Path) -> bool:
         return False
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read all XML files of a folder; raises DataError where there are none, or one is no XML."""
     files = _files(path)
     if not files:

@@ -27,6 +27,7 @@ from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.formats import SPLIT_WORDS, Format
 from photovision.data.formats.folder import pictures_below
 from photovision.data.formats.placing import Placed, detections, place
+from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "names.yaml")
 _MAX_YAML = 1 << 18
@@ -46,7 +47,7 @@ def detects(path: Path) -> bool:
     return any(line.startswith(b"names:") for line in lines)
 
 
-def read(path: Path, *, multilabel: bool | None = None, label_column: str | None = None) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read data.yaml and the text files of its pictures; raises DataError with the place where they are none."""
     file = _yaml_of(path)
     if file is None:

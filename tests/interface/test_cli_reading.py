@@ -1,0 +1,58 @@
+"""Flags about reading data are the same on every command that reads data, and obeyed or refused."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer
+from pictures import make_folder
+
+from photovision.app.cli import run
+from photovision.app.cli.commands import app
+from photovision.data.read_options import ReadOptions
+
+READERS = (
+    "train",
+    "check",
+    "evaluate",
+    "compare",
+    "audit",
+    "explain",
+    "features",
+    "calibrate",
+    "optimize",
+    "convert",
+    "drift",
+)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_command_that_reads_data_has_the_flags(name: str) -> None:
+    flags = {parameter.name for parameter in typer.main.get_command(app).commands[name].params}  # type: ignore[attr-defined]
+    assert {field.name for field in fields(ReadOptions)} <= flags
+
+
+def test_a_flag_reaches_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_folder(tmp_path, per_class=4)
+    (tmp_path / "metadata.csv").write_text(
+        "file_name,label,kind\n"
+        + "".join(f"{k}/00{i}.png,{k},{'xy'[i % 2]}\n" for k in ("circle", "square") for i in range(4))
+    )
+    assert run(["check", str(tmp_path), "--label-column", "kind"]) == 0
+    assert "2 classes" in capsys.readouterr().out
+    assert run(["check", str(tmp_path), "--label-column", "size"]) == 2
+    assert "no column 'size'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [["--file-column", "x"], ["--label-column", "x"], ["--uncertain", "perhaps"]])
+def test_a_flag_that_cannot_be_obeyed_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    make_folder(tmp_path, per_class=4)
+    assert run(["check", str(tmp_path), *flags]) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    assert len(told.err.splitlines()) == 1
+    assert flags[0] in told.err or "uncertain should be" in told.err
