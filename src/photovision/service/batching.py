@@ -11,7 +11,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -22,12 +21,16 @@ from photovision.core.types import Image
 from photovision.service.decoding import Decoders
 from photovision.service.kinds.kind import Kind, OneCall, Outcome, Outputs, Size, Source, Way
 from photovision.service.metrics import Metrics
+from photovision.service.recording import Keep, Recording
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
 from photovision.service.windows import Shared, Window
 
 SIZES = (1, 2, 3, 4, 6, 12, 24, 48, 96)
 """Sizes of batches: few, and mostly multiples of what two cores take apart at once (six pictures of 224 pixels)."""
+
+PATIENCE = 0.5
+"""Share of a request's time limit after which its batch goes out as not recorded."""
 
 Said = Outcome | UnreadableImage
 
@@ -66,10 +69,6 @@ class Job:
     size: Size = (0, 0)
 
 
-Keep = Callable[[Sequence[Job], Sequence[Outcome]], None]
-"""Records the answers of a batch, in a thread, before they go out; raises Refusal where they may not."""
-
-
 class Batcher:
     """Answers the pictures of one loaded model.
 
@@ -83,7 +82,7 @@ class Batcher:
         max_wait: seconds that the first picture of a batch may wait for others.
         limits: of pictures, and how many may wait or be under way.
         metrics: where batches are counted.
-        keep: called with every batch before its answers go out.
+        keep: where the answers of every batch are kept before they go out.
     """
 
     def __init__(
@@ -101,7 +100,7 @@ class Batcher:
         keep: Keep | None = None,
     ) -> None:
         self.kind, self.pending, self._limits = kind, 0, limits
-        self._decoders, self._lookers, self._loop, self._keep = decoders, lookers, loop, keep
+        self._decoders, self._lookers, self._loop = decoders, lookers, loop
         self._sizes = [size for size in SIZES if size < batch_size] + [batch_size]
         self._max_wait = max_wait
         self._ready: SimpleQueue[Job | Window | None] = SimpleQueue()
@@ -109,7 +108,8 @@ class Batcher:
         self._unreadable = metrics.unreadable.labels(name)
         self._pace = 0.01  # seconds a picture, a running mean
         self._closed = False
-        self._recording = ThreadPoolExecutor(1, thread_name_prefix="recording") if keep else None
+        patience, most = limits.timeout * PATIENCE, 2 * limits.queue
+        self._recording = None if keep is None else Recording(keep, self._settle, loop, patience=patience, most=most)
         self._thread = threading.Thread(target=self._network, name=f"network-{name}", daemon=True)
         self._thread.start()
 
@@ -195,23 +195,27 @@ class Batcher:
             if self._recording is None:
                 self._call(self._settle, [job], [outcome])
             else:
-                self._recording.submit(self._record, [job], [outcome])
+                self._recording.put([job], lambda: [outcome])
 
     def _network(self) -> None:
         while (first := self._ready.get()) is not None:
-            inputs = self._gathered(first)
-            began = time.monotonic()
+            inputs: list[Job | Window] = [first]
             try:
-                outputs = self.kind.model.session.run(np.stack([one.image for one in inputs if one.image is not None]))
-                rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
+                inputs = self._gathered(first)
+                self._hand_on(inputs, self._called(inputs))
             except Exception as error:  # engines raise untyped errors; one failed call must not end the thread
                 self._fail(inputs, Refusal(503, _failure(error), "network", retry_after=1))
-                continue
-            self._batches.observe(len(inputs))
-            self._pace += 0.1 * ((time.monotonic() - began) / len(inputs) - self._pace)
-            self._hand_on(inputs, rows)
         if self._recording is not None:
-            self._recording.shutdown(wait=False)
+            self._recording.close()
+
+    def _called(self, inputs: Sequence[Job | Window]) -> list[Outputs]:
+        """The outputs of the network for each input."""
+        began = time.monotonic()
+        outputs = self.kind.model.session.run(np.stack([one.image for one in inputs if one.image is not None]))
+        rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
+        self._batches.observe(len(inputs))
+        self._pace += 0.1 * ((time.monotonic() - began) / len(inputs) - self._pace)
+        return rows
 
     def _gathered(self, first: Job | Window) -> list[Job | Window]:
         until = time.monotonic() + self._max_wait
@@ -245,7 +249,7 @@ class Batcher:
         if self._recording is None:
             self._call(self._deliver, jobs, own)
         else:
-            self._recording.submit(self._answer_and_record, jobs, own)
+            self._recording.put(jobs, lambda: _outcomes(jobs, own))
 
     def _fail(self, inputs: Sequence[Job | Window], refusal: Refusal) -> None:
         jobs = []
@@ -257,27 +261,7 @@ class Batcher:
         self._tell(jobs, refusal)
 
     def _deliver(self, jobs: list[Job], rows: list[Outputs]) -> None:
-        self._settle(jobs, [_outcome(job, row) for job, row in zip(jobs, rows, strict=True)])
-
-    def _answer_and_record(self, jobs: list[Job], rows: list[Outputs]) -> None:
-        kept, outcomes = [], []
-        for job, row in zip(jobs, rows, strict=True):
-            said = _outcome(job, row)
-            if isinstance(said, Refusal):
-                self._tell([job], said)
-            else:
-                kept.append(job)
-                outcomes.append(said)
-        self._record(kept, outcomes)
-
-    def _record(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
-        assert self._keep is not None
-        try:
-            self._keep(jobs, outcomes)
-        except Refusal as refusal:
-            self._tell(jobs, refusal)
-        else:
-            self._call(self._settle, jobs, outcomes)
+        self._settle(jobs, _outcomes(jobs, rows))
 
     def _tell(self, jobs: list[Job], said: UnreadableImage | Refusal) -> None:
         """From any thread: all these pictures have the same answer."""
@@ -303,6 +287,10 @@ class Batcher:
                 ticket.future.set_result(None)
         if self._closed and not self.pending:
             self._ready.put(None)
+
+
+def _outcomes(jobs: Sequence[Job], rows: Sequence[Outputs]) -> list[Outcome | Refusal]:
+    return [_outcome(job, row) for job, row in zip(jobs, rows, strict=True)]
 
 
 def _outcome(job: Job, outputs: Outputs) -> Outcome | Refusal:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -49,4 +51,7 @@ class Decoders:
     def _work(self) -> None:
         while (task := self._waiting.get()) is not None:
             work, item = task
-            work(item)
+            try:
+                work(item)
+            except Exception:  # a fault of ours; what comes next must find a thread
+                traceback.print_exc(file=sys.stderr)

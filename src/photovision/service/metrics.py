@@ -23,6 +23,7 @@ class Metrics:
         rejected: refused requests by reason.
         record_failures: batches whose predictions could not be recorded.
         loads: versions loaded by model and outcome.
+        task_failures: failures of background tasks, which start again, by task.
     """
 
     def __init__(self) -> None:
@@ -41,6 +42,9 @@ class Metrics:
         self.rejected = Counter("photovision_rejected", "Refused requests", ["reason"], registry=registry)
         self.record_failures = Counter("photovision_record_failures", "Batches not recorded", registry=registry)
         self.loads = Counter("photovision_model_loads", "Versions loaded", ["model", "outcome"], registry=registry)
+        self.task_failures = Counter(
+            "photovision_task_failures", "Background tasks that failed", ["task"], registry=registry
+        )
         self._queue = Gauge("photovision_queue_pictures", "Waiting or under way", ["model"], registry=registry)
         self._current = Gauge("photovision_model_info", "Loaded versions", ["model", "version"], registry=registry)
 

@@ -7,17 +7,17 @@ requests; the old one answers what it has begun and stays loaded, so that rollin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from photovision.core.errors import ModelError, PhotovisionError
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.doubt import GATE_FILE
 from photovision.runtime.references import REFERENCES_FILE
-from photovision.service.batching import Batcher, Keep
+from photovision.service.batching import Batcher
 from photovision.service.decoding import Decoders
 from photovision.service.keeping import Recorder
 from photovision.service.kinds import open_kind
@@ -136,10 +136,13 @@ class Models:
             shelf.seen = signature
             try:
                 version = await self._opened(model, shelf)
-            except PhotovisionError as error:
+            except Exception as error:  # of a stranger's bundle anything
                 self._metrics.loads.labels(model, "failed").inc()
-                self._journal.event("load failed", model=model, error=str(error))
-                raise
+                self._journal.event("load failed", model=model, error=str(error)[:500])
+                if isinstance(error, PhotovisionError):
+                    raise
+                what = f"{type(error).__name__}: {str(error)[:200]}"
+                raise ModelError(f"the model {shelf.path} is not understood ({what}): train or copy it again") from None
             self._answer_by(model, shelf, version)
             return version
 
@@ -159,10 +162,8 @@ class Models:
                 signature = await asyncio.to_thread(_signature, shelf.path)
                 settled, shelf.before = signature == shelf.before, signature
                 if signature and settled and signature != shelf.seen:
-                    try:
+                    with contextlib.suppress(PhotovisionError):  # it was logged and counted; the old version stays
                         await self.load(name)
-                    except PhotovisionError:  # it was told and counted, and the old version goes on
-                        continue
 
     def close(self) -> None:
         """End all threads once what is under way is answered."""
@@ -198,19 +199,16 @@ class Models:
             max_wait=self._settings.max_wait,
             limits=self._settings.limits,
             metrics=self._metrics,
-            keep=self._keeping(model, name),
+            keep=None if self.recorder is None else self.recorder.of(model, name),
         )
         try:
             await asyncio.to_thread(_warm, batcher, shelf.path)
             if await asyncio.to_thread(content_name, shelf.path) != name:
                 raise ModelError(f"{shelf.path} changed while it was read: load it again when it is complete")
-        except PhotovisionError:
+        except BaseException:
             batcher.close()
             raise
         return Version(model, name, kind, batcher, time.time())
-
-    def _keeping(self, model: str, version: str) -> Keep | None:
-        return None if self.recorder is None else partial(self.recorder.keep, model, version)
 
     def _answer_by(self, model: str, shelf: Shelf, version: Version) -> None:
         """Swap, in one step of the event loop, so that no request sees anything between."""

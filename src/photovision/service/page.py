@@ -7,7 +7,10 @@ from typing import Any
 
 from starlette.responses import HTMLResponse
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob:; connect-src 'self'"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob:; connect-src 'self';"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; --accent: light-dark(#0b57d0, #a8c7fa); }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
@@ -92,7 +95,14 @@ def page(described: dict[str, Any]) -> HTMLResponse:
 curl -H 'Content-Type: image/jpeg' --data-binary @picture.jpg http://HOST/predict</pre>
 <h2>Routes</h2>{operations}
 <h2>Answers</h2>{answers}</main><script>{_SCRIPT}</script></body></html>"""
-    return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})
+    return HTMLResponse(
+        body,
+        headers={
+            "Content-Security-Policy": _POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+        },
+    )
 
 
 def _operation(path: str, verb: str, operation: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ class Settings:
         record: URL of the database that keeps predictions; None keeps none.
         record_pictures: folder that keeps the pictures, too.
         record_required: whether an answer that could not be recorded is refused.
-        watch: seconds between two looks at the bundles' folders; 0 never looks.
+        watch: seconds between two looks at the bundles' folders; 0 never looks. Keys are looked at in any case.
         keep: versions of a model that stay loaded, the current one among them.
         drain: seconds after SIGTERM in which it says "not ready" and still answers.
         log_clients: whether the access log holds addresses and names of keys.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from photovision.core.errors import PhotovisionError
@@ -14,6 +16,11 @@ from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
 from photovision.service.models import Models
 from photovision.service.settings import Settings
+
+RESTART = 1.0
+"""Seconds after which a background task that failed starts again."""
+KEYS_EVERY = 2.0
+"""Seconds between two looks at the file of keys, where models are not watched."""
 
 
 class Service:
@@ -57,9 +64,9 @@ class Service:
         self.recorder = self.models.recorder = open_recorder(self.settings, self.metrics, self.journal)
         await self.models.start()
         if self.settings.watch:
-            self._watching = [asyncio.create_task(self.models.watch())]
-            if self.guard is not None:
-                self._watching.append(asyncio.create_task(self._watch_keys(self.guard)))
+            self._look_after("models", self.models.watch)
+        if self.guard is not None:  # always: a revoked key must not stay valid because models are not watched
+            self._look_after("keys", partial(self._watch_keys, self.guard))
 
     async def stop(self) -> None:
         """End what `start` began; nothing is under way any more."""
@@ -81,9 +88,23 @@ class Service:
             return None
         return self.rates.setdefault(rate, Rates(rate, self.limits.burst))
 
+    def _look_after(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Keep a background task running: its death is logged and counted, and it starts again."""
+
+        async def forever() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception as error:  # whatever it is, the next model or key must still be noticed
+                    self.metrics.task_failures.labels(name).inc()
+                    self.journal.event("task failed", task=name, error=f"{type(error).__name__}: {str(error)[:300]}")
+                await asyncio.sleep(RESTART)
+
+        self._watching.append(asyncio.create_task(forever(), name=name))
+
     async def _watch_keys(self, guard: Guard) -> None:
         while True:
-            await asyncio.sleep(self.settings.watch)
+            await asyncio.sleep(self.settings.watch or KEYS_EVERY)
             try:
                 guard.refresh()
             except PhotovisionError as error:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from photovision.core.errors import UnreadableImage
 from photovision.core.types import Image
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.detector import Detector
-from photovision.service.batching import Batcher, Job, Keep
+from photovision.service.batching import Batcher, Job
 from photovision.service.decoding import Decoders
 from photovision.service.kinds.boxes import Detecting, Found
 from photovision.service.kinds.classes import Classifying, Named
 from photovision.service.kinds.kind import Kind, Outcome
 from photovision.service.metrics import Metrics
+from photovision.service.recording import Keep
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
 from photovision.tasks.recognizer import Recognizer, load
@@ -68,9 +69,9 @@ def pictures(*names: str) -> list[Image]:
 
 
 def batcher(model: Recognizer | Kind, decoders: Decoders, *, queue: int = 64, keep: Keep | None = None,
-            max_wait: float = 0.0) -> Batcher:  # fmt: skip
+            max_wait: float = 0.0, timeout: float = 30.0) -> Batcher:  # fmt: skip
     kind = Classifying(model) if isinstance(model, Recognizer) else model
-    limits = Limits(queue=queue, files=min(queue, 64), picture_pixels=10**6)
+    limits = Limits(queue=queue, files=min(queue, 64), picture_pixels=10**6, timeout=timeout)
     return Batcher("m", kind, decoders, decoders, asyncio.get_running_loop(), batch_size=8, max_wait=max_wait,
                    limits=limits, metrics=Metrics(), keep=keep)  # fmt: skip
 
@@ -191,24 +192,90 @@ def test_pictures_of_a_request_that_was_given_up_are_not_decoded(recognizer: Rec
     asyncio.run(main())
 
 
+class Kept:
+    """A record that keeps labels, and does `fault` at each batch."""
+
+    def __init__(self, fault: Callable[[list[str]], None], refusal: Refusal | None = None) -> None:
+        self.labels: list[list[str]] = []
+        self.lates = 0
+        self._fault, self._refusal = fault, refusal
+
+    def write(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+        assert not any(job.ticket.future.done() for job in jobs)
+        self._fault(labels(outcomes))
+        self.labels.append(labels(outcomes))
+
+    def late(self) -> Refusal | None:
+        self.lates += 1
+        return self._refusal
+
+
 def test_answers_go_out_after_they_were_kept(recognizer: Recognizer) -> None:
     slow(recognizer).leave.set()
-    kept: list[list[str]] = []
 
-    def keep(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-        assert not any(job.ticket.future.done() for job in jobs)
-        if "blue" in labels(outcomes):
+    def fault(said: list[str]) -> None:
+        if "blue" in said:
             raise Refusal(503, "the prediction could not be recorded", "record")
-        kept.append(labels(outcomes))
 
     async def main() -> None:
         with Decoders(2) as decoders:
-            batches = batcher(recognizer, decoders, keep=keep)
+            kept = Kept(fault)
+            batches = batcher(recognizer, decoders, keep=kept)
             assert labels(await batches.answer("a", pictures("red"))) == ["red"]
-            assert kept == [["red"]]
+            assert kept.labels == [["red"]]
             with pytest.raises(Refusal, match="recorded"):
                 await batches.answer("b", pictures("blue"))
             assert labels(await batches.answer("c", pictures("green"))) == ["green"]
+            batches.close()
+
+    asyncio.run(main())
+
+
+def test_a_record_that_fails_in_an_unforeseen_way_gives_places_in_the_queue_back(recognizer: Recognizer) -> None:
+    slow(recognizer).leave.set()
+
+    def fault(said: list[str]) -> None:
+        if "blue" in said:
+            raise PermissionError(13, "not what was expected")
+
+    async def main() -> None:
+        with Decoders(2) as decoders:
+            batches = batcher(recognizer, decoders, keep=Kept(fault), queue=4)
+            for _ in range(6):
+                with pytest.raises(Refusal, match="recorded"):
+                    await batches.answer("b", pictures("blue"))
+            assert batches.pending == 0
+            assert labels(await batches.answer("c", pictures("green"))) == ["green"]
+            batches.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_record_that_stands_still_keeps_nobody_waiting(recognizer: Recognizer, required: bool) -> None:
+    slow(recognizer).leave.set()
+    still = threading.Event()
+
+    def fault(said: list[str]) -> None:
+        assert still.wait(10)
+
+    async def main() -> None:
+        with Decoders(2) as decoders:
+            kept = Kept(fault, Refusal(503, "must be recorded", "record") if required else None)
+            batches = batcher(recognizer, decoders, keep=kept, queue=4, timeout=0.2)
+            for _ in range(10):  # more than the queue holds
+                asked = batches.answer("a", pictures("red"))
+                if required:
+                    with pytest.raises(Refusal, match="must be recorded"):
+                        await asked
+                else:
+                    assert labels(await asked) == ["red"]
+            assert batches.pending == 0
+            assert kept.lates == 10
+            still.set()
+            await asyncio.sleep(0.1)
+            assert labels(await batches.answer("b", pictures("blue"))) == ["blue"]
+            assert kept.labels == [["red"], ["blue"]]  # what was under way is written late, the rest is not
             batches.close()
 
     asyncio.run(main())

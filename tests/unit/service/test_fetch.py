@@ -116,7 +116,34 @@ def test_the_service_takes_addresses_only_where_allowed(
 def test_public_addresses_are_told_from_others() -> None:
     assert is_public("1.1.1.1")
     assert is_public("2606:4700:4700::1111")
-    assert not is_public("2002:7f00:1::")  # 6to4 of 127.0.0.1
+    assert is_public("64:ff9b::808:808")  # NAT64 of 8.8.8.8
+    for address in (
+        "2002:7f00:1::", "2002:808:808::", "2001:0:808:808::1",  # 6to4, Teredo
+        "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "64:ff9b:1::808:808", "::127.0.0.1", "::ffff:10.0.0.1",
+        "::ffff:0:7f00:1", "fec0::1", "fe80::1%eth0", "100.64.0.1", "198.18.0.1", "192.0.2.1", "203.0.113.9",
+        "192.0.0.9", "192.88.99.1", "240.0.0.1", "255.255.255.255", "::", "ff0e::1", "2001:db8::1", "nonsense",
+    ):  # fmt: skip
+        assert not is_public(address), address
+
+
+@pytest.mark.parametrize(
+    "host", ["0177.0.0.1", "0x5db8d70e", "1572395790", "93.184.55054", "93.184.215.014", "0x5d.0xb8.0xd7.0xe", "1.1",
+             "[fe80::1%25eth0]", "93.184.215.14."],
+)  # fmt: skip
+def test_odd_spellings_of_addresses_are_refused(host: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        fetch(f"http://{host}/", 1000, 1)
+    assert refused.value.status == 400
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(10))
+    began = time.monotonic()
+    with pytest.raises(Refusal, match="not known"):
+        fetch("http://example.org/", 1000, 0.2)
+    assert time.monotonic() - began < 1
+    ended.set()
 
 
 def test_an_address_that_dribbles_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

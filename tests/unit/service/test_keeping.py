@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,9 @@ from starlette.testclient import TestClient
 
 from photovision.app.cli import run
 from photovision.core.errors import PhotovisionError, UsageError
-from photovision.service.record import Record
-from photovision.service.settings import Settings
+from photovision.service import keeping
+from photovision.service.record import Record, Row
+from photovision.service.settings import Limits, Settings
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -38,14 +43,14 @@ def rows(url: str) -> list[Any]:
         return list(record.read())
 
 
-def break_record(client: TestClient, broken: list[bool]) -> None:
+def break_record(client: TestClient, broken: list[bool], error: Exception | None = None) -> None:
     """Let writing fail for as long as `broken` is not empty, as on a full disk."""
     recorder = client.app.state.service.recorder  # type: ignore[attr-defined]
     write = recorder._writer.write
 
     def failing(rows: Sequence[Any]) -> None:
         if broken:
-            raise PhotovisionError("no space left")
+            raise error or PhotovisionError("no space left")
         write(rows)
 
     recorder._writer.write = failing
@@ -90,6 +95,61 @@ def test_answers_go_on_without_a_record_and_say_so(bundle: Path, url: str) -> No
         assert ask(client) == 200
         assert client.get("/v2/health/ready").json()["status"] == "ok"
     assert len(rows(url)) == 1
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_record_that_fails_in_an_unforeseen_way_is_counted_and_recovers(
+    bundle: Path, url: str, required: bool
+) -> None:
+    broken, limits = [True], Limits(queue=4, files=4)
+    with served(Settings({"colours": bundle}, record=url, record_required=required, limits=limits)) as client:
+        break_record(client, broken, OSError(116, "Stale file handle"))
+        assert [ask(client) for _ in range(6)] == [503 if required else 200] * 6
+        assert "photovision_record_failures_total 6.0" in client.get("/metrics").text
+        assert client.app.state.service.models.get().batcher.pending == 0  # type: ignore[attr-defined]
+        broken.clear()
+        assert ask(client) == 200
+        assert client.get("/v2/health/ready").json()["status"] == "ok"
+
+
+def test_a_service_that_must_record_becomes_ready_again_without_being_asked(
+    bundle: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "RETRY", 0.05)
+    broken = [True]
+    with served(Settings({"colours": bundle}, record=url, record_required=True)) as client:
+        check = client.app.state.service.recorder._writer.check  # type: ignore[attr-defined]
+
+        def checked() -> None:
+            if broken:
+                raise OSError(5, "Input/output error")
+            check()
+
+        client.app.state.service.recorder._writer.check = checked  # type: ignore[attr-defined]
+        break_record(client, broken)
+        assert ask(client) == 503
+        time.sleep(0.2)
+        assert client.get("/v2/health/ready").status_code == 503
+        broken.clear()
+        until = time.monotonic() + 5
+        while client.get("/v2/health/ready").status_code == 503:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_what_is_recorded_is_its_owners_alone(bundle: Path, tmp_path: Path, umask: int) -> None:
+    folder = tmp_path / "kept"
+    old = os.umask(umask)
+    try:
+        with Record.open(f"sqlite:///{tmp_path}/private.db", pictures=folder) as record:
+            record.write([Row("1", datetime.now(UTC), "m", "1", "a", "a", 0.5, picture=b"\xff\xd8\xffpicture")])
+            made = [tmp_path / f"private.db{suffix}" for suffix in ("", "-wal", "-shm")]
+            assert [stat.S_IMODE(file.stat().st_mode) for file in made] == [0o600] * 3
+    finally:
+        os.umask(old)
+    inside = sorted(folder.rglob("*"))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, *inside)] == [0o700, 0o700, 0o600]
 
 
 def test_answers_are_refused_where_the_record_is_required(bundle: Path, url: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import threading
 import time
@@ -16,6 +18,7 @@ from starlette.testclient import TestClient
 
 from photovision.core.errors import ModelError
 from photovision.core.files import new_folder
+from photovision.service import state
 from photovision.service.models import content_name
 from photovision.service.settings import Settings, named_models
 
@@ -100,6 +103,41 @@ def test_a_broken_version_is_refused_and_the_old_one_goes_on(tmp_path: Path, har
         put(tmp_path / "m", OTHER)
         assert client.post(LOAD).status_code == 200
         assert label(client) == "rot"
+
+
+ODD = [
+    {"parity": []}, {"parity": "x"}, {"classes": {"a": 1}}, {"classes": [["a"]]}, {"preprocess": []}, {"task": {}},
+    {"precision": []}, {"graph": ["model.onnx"]}, {"graph": 7}, {"doubt": [1]}, {"instances": {}}, {"temperature": "x"},
+]  # fmt: skip
+
+
+def test_odd_bundles_never_end_the_watch(tmp_path: Path) -> None:
+    put(tmp_path / "m")
+    with served(Settings({"m": tmp_path / "m"}, manage=True, watch=0.02)) as client:
+        for odd in ODD:
+            put(tmp_path / "m", OTHER)
+            file = tmp_path / "m" / "bundle.json"
+            file.write_text(json.dumps({**json.loads(file.read_text()), **odd}))
+            assert client.post(LOAD).status_code in (200, 422), odd  # some are harmless
+            time.sleep(0.06)
+        put(tmp_path / "m", ("last", "b", "c"))
+        assert eventually(lambda: label(client) == "last")
+
+
+def test_a_background_task_that_fails_is_logged_counted_and_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "RESTART", 0.02)
+    put(tmp_path / "m")
+    log = io.StringIO()
+    with served(Settings({"m": tmp_path / "m"}, watch=0.02), log) as client:
+        client.app.state.service.models._shelves["broken"] = None  # type: ignore[attr-defined]
+        put(tmp_path / "m", OTHER)
+        assert eventually(lambda: label(client) == "rot")
+        count = 'photovision_task_failures_total{task="models"}'
+        assert eventually(lambda: count in client.get("/metrics").text)
+        del client.app.state.service.models._shelves["broken"]  # type: ignore[attr-defined]
+    assert '"event": "task failed", "task": "models"' in log.getvalue()
 
 
 def test_no_request_is_lost_while_versions_change(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from colours import colour_bundle
 from served import colour_file, served
 
 from photovision.core.errors import UsageError
+from photovision.service import state
 from photovision.service.keys import Key, find, new_key, read_keys, write_keys
 from photovision.service.limits import MOST_CALLERS, Rates
 from photovision.service.settings import Limits, Settings
@@ -83,10 +84,14 @@ def test_loading_needs_an_administrators_key(tmp_path: Path, bundle: Path) -> No
         assert client.post(load, headers={"X-API-Key": admin}).status_code == 200
 
 
-def test_a_revoked_key_is_refused_within_a_look(tmp_path: Path, bundle: Path) -> None:
+@pytest.mark.parametrize("watch", [0, 0.05])
+def test_a_revoked_key_is_refused_within_a_look(
+    tmp_path: Path, bundle: Path, watch: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "KEYS_EVERY", 0.05)  # where models are not watched, keys are nevertheless
     text, key = new_key("anna")
     write(tmp_path / "keys.json", key)
-    with served(Settings({"m": bundle}, keys=tmp_path / "keys.json", watch=0.05)) as client:
+    with served(Settings({"m": bundle}, keys=tmp_path / "keys.json", watch=watch)) as client:
         assert client.get("/v2/models/m", headers={"X-API-Key": text}).status_code == 200
         write(tmp_path / "keys.json")
         until = time.monotonic() + 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -63,7 +64,8 @@ def _address(url: str) -> sql.URL:
     try:
         address = sql.make_url(url if "://" in url else f"sqlite:///{url}")
     except (ArgumentError, ValueError):  # the latter for a port that is no number
-        raise RecordError(f"'{url}' is not an address of a database: use {_EXAMPLES}") from None
+        # The address may hold a password, so that it is not repeated.
+        raise RecordError(f"--record is not an address of a database: use {_EXAMPLES}") from None
     if address.get_backend_name() not in ("sqlite", "postgresql"):
         raise RecordError(f"a record does not lie in '{address.drivername}': use {_EXAMPLES}")
     if address.drivername == "postgresql":
@@ -74,13 +76,26 @@ def _address(url: str) -> sql.URL:
 def _check_file(address: sql.URL, create: bool) -> None:
     if not address.database or address.database == ":memory:":
         raise RecordError("a record needs a file, or it would be lost with the process: sqlite:///record.db")
-    path = Path(address.database)
+    path = Path(address.database.removeprefix("file:").partition("?")[0])  # SQLite's own addresses begin so
     if not create and not path.is_file():
         raise RecordError(f"there is no record at {path}: give the file that 'photovision serve' writes")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RecordError(f"cannot make the folder of {path} ({error.strerror}): choose another place") from None
+    _make_private(path)
+
+
+def _make_private(path: Path) -> None:
+    """A new file is its owner's alone, whatever the umask; SQLite gives the files beside it the same permissions."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except OSError:  # it is there, or SQLite will say what is wrong
+        return
+    try:
+        os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
 
 
 def _set_up(connection: Any, _record: object) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from photovision.core.errors import RecordError
@@ -26,24 +27,24 @@ def keep(folder: Path, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()
     ending = next((ending for beginning, ending in _BEGINNINGS if content.startswith(beginning)), "picture")
     name = f"{digest[:2]}/{digest}.{ending}"
-    path = folder / name
-    if path.exists():
-        return name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+    with _explained(folder):
+        path = folder / name
+        if path.exists():
+            return name
+        _private_folder(folder)
+        _private_folder(path.parent)
+        with _unfinished(path.parent) as unfinished:
+            unfinished.write_bytes(content)
             os.replace(unfinished, path)
-        except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise RecordError(
-            f"cannot keep a picture in {folder} ({error.strerror}): check space and permissions"
-        ) from None
     return name
+
+
+def check(folder: Path) -> None:
+    """Raise RecordError where no picture could be kept now."""
+    with _explained(folder):
+        _private_folder(folder)
+        with _unfinished(folder) as unfinished:
+            unfinished.write_bytes(b"check")
 
 
 def find(folder: Path, name: str) -> bytes | None:
@@ -61,3 +62,33 @@ def remove(folder: Path, name: str) -> None:
     if _NAME.fullmatch(name):
         with contextlib.suppress(OSError):
             (folder / name).unlink()
+
+
+def _private_folder(folder: Path) -> None:
+    """Make a folder that its owner alone may look into, whatever the umask; one that is there is left as it is."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            folder.mkdir(mode=0o700)
+            folder.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".")
+    os.fchmod(handle, 0o600)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(
+            f"cannot keep a picture in {folder} ({error.strerror}): check space and permissions"
+        ) from None

@@ -96,6 +96,13 @@ class Record:
         with self._lock, self._telling(), self._writing.begin() as connection:
             connection.execute(prediction.insert(), values)
 
+    def check(self) -> None:
+        """Raise RecordError where nothing could be written now."""
+        with self._lock, self._telling(), self._writing.begin():
+            pass
+        if self._pictures is not None:
+            folder_of.check(self._pictures)
+
     def read(
         self,
         model: str | None = None,
