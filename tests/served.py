@@ -44,8 +44,10 @@ def colour_file(name: str, seed: int = 0) -> bytes:
 class Process:
     """`photovision serve` as a process; `address` is where it answers."""
 
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "photovision", "serve", *arguments, "--port", "0"]
+    def __init__(self, *arguments: str, before: str = "") -> None:
+        start = f"{before}\nimport runpy; runpy.run_module('photovision', run_name='__main__')"
+        run = ["-c", start] if before else ["-m", "photovision"]
+        command = [sys.executable, *run, "serve", *arguments, "--port", "0"]
         self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self._child.stderr is not None
         said = []
@@ -64,6 +66,11 @@ class Process:
     def port(self) -> int:
         """Where it listens."""
         return int(self.address.rsplit(":", 1)[1])
+
+    def memory(self) -> int:
+        """Bytes of memory that it holds."""
+        told = Path(f"/proc/{self._child.pid}/status").read_text()
+        return int(told.split("VmRSS:")[1].split()[0]) * 1024
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -91,9 +98,9 @@ class Process:
 
 
 @contextmanager
-def process(arguments: Sequence[str | Path]) -> Iterator[Process]:
-    """A service as a process, ended at the end of the test."""
-    service = Process(*map(str, arguments))
+def process(arguments: Sequence[str | Path], before: str = "") -> Iterator[Process]:
+    """A service as a process, ended at the end of the test; `before` is Python that runs first in it."""
+    service = Process(*map(str, arguments), before=before)
     try:
         yield service
     finally:

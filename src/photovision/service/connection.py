@@ -1,35 +1,121 @@
-"""Connection: HTTP by uvicorn, with time limits for clients that send a head, or take an answer, too slowly."""
+"""Connection: HTTP by uvicorn, with bounds on what a client may send before its request is there, and on its time."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from photovision.service.connections import Connections
 
-class Patient(HttpToolsProtocol):
+HEAD_BYTES = 65_536
+"""Bytes of one request's head: its first line and all header fields."""
+SURPLUS_PATIENCE = 1.0
+"""Seconds that a connection beyond the limit has to ask, before it is closed instead of answered with 503."""
+PIPELINE = 16
+"""Requests that a connection may send ahead of the answers to the earlier ones."""
+
+
+class BoundedHead(HttpToolsProtocol):
+    """A connection that is closed with 431 when what comes is neither a whole head nor a body within HEAD_BYTES.
+
+    Bytes are counted before the parser takes them, so that nothing is copied beyond the bound. They count from the
+    last piece of a body, or the last whole head, so that trailers and extensions of chunks have the same bound.
+    """
+
+    _loose = 0
+    _refusal = "400 Bad Request"
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what has arrived, in pieces that exceed no bound."""
+        while data and not self.transport.is_closing():
+            room = HEAD_BYTES - self._loose
+            if room <= 0:
+                self._refuse("431 Request Header Fields Too Large")
+                return
+            piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
+            self._loose += len(piece)
+            super().data_received(piece)
+
+    def on_headers_complete(self) -> None:
+        """A head is there."""
+        self._loose = 0
+        if len(self.pipeline) >= PIPELINE:
+            self._refusal = "429 Too Many Requests"
+            raise ValueError("more requests are sent ahead than are taken")
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body is there."""
+        self._loose = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is there; what follows is the next head."""
+        self._loose = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no request, or one of too many."""
+        self._refuse(self._refusal)
+
+    def _refuse(self, status: str) -> None:
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:  # else it would stand within another answer
+            head = f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            self.transport.write(head.encode())
+        self.transport.close()
+
+
+class Patient(BoundedHead):
     """A connection that is cut off when its client keeps it waiting; bodies have a limit of their own (`uploads`)."""
 
     patience = 10.0
+    connections_of_all: Connections | None = None
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Expect the head of a request."""
+        """Expect the head of a request, where there is room for one more connection."""
         super().connection_made(transport)
         self._wait()
+        if self.connections_of_all is not None:
+            place = self.connections_of_all.enter(self, self.client[0] if self.client else "")
+            if place == "surplus":
+                self.app, self.patience = _too_many, SURPLUS_PATIENCE
+                self._wait()
+            elif place == "refused":
+                transport.abort()
+
+    def give_way(self) -> None:
+        """Close, since another connection needs the place, and no request is under way here."""
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Once a next request begins, expect the rest of its head."""
         super().data_received(data)
-        idle = self.cycle is None or self.cycle.response_complete
-        if idle and self._waiting is None and self.timeout_keep_alive_task is None:
+        if self.idle and self._waiting is None and self.timeout_keep_alive_task is None:
             self._wait()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way: none has come yet, or only a part of its head."""
+        return self.cycle is None or bool(self.cycle.response_complete)
 
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._unwait()
         super().on_headers_complete()
+        if self.connections_of_all is not None:
+            self.connections_of_all.begin(self)
+
+    def on_response_complete(self) -> None:
+        """The answer is written; another request may follow."""
+        super().on_response_complete()
+        if self.connections_of_all is not None and self.idle:
+            self.connections_of_all.rest(self)
 
     def pause_writing(self) -> None:
         """Expect the client to take what was written."""
@@ -49,7 +135,13 @@ class Patient(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more is expected."""
         self._unwait()
+        if self.connections_of_all is not None:
+            self.connections_of_all.leave(self)
         super().connection_lost(exc)
+
+    def _refuse(self, status: str) -> None:
+        super()._refuse(status)
+        self._wait()  # closing waits until the client has taken what was written
 
     def _wait(self) -> None:
         self._unwait()
@@ -61,6 +153,18 @@ class Patient(HttpToolsProtocol):
             self._waiting = None
 
 
-def patient(seconds: float) -> type[Patient]:
-    """Connections of that patience."""
-    return type("Patient", (Patient,), {"patience": seconds})
+def patient(seconds: float, connections: Connections | None = None) -> type[Patient]:
+    """Connections of that patience, counted where `connections` is given."""
+    return type("Patient", (Patient,), {"patience": seconds, "connections_of_all": connections})
+
+
+async def _too_many(_scope: Any, _receive: Any, send: Callable[..., Any]) -> None:
+    body = b'{"error": "more connections are open than the service takes: try again"}'
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", b"1"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,11 +15,15 @@ import uvicorn
 from photovision.core.errors import UsageError
 from photovision.service.app import create_app
 from photovision.service.connection import patient
+from photovision.service.connections import SURPLUS, Connections
 from photovision.service.settings import Settings
 from photovision.service.state import Service
 
 GRACE = 5.0
 """Seconds beyond a request's own time limit that the end waits for those under way."""
+
+RESERVE = 128
+"""File descriptors for everything but connections: models, the record, fetched pictures, decoding processes."""
 
 
 def run(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
@@ -34,10 +40,11 @@ def run(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
         PhotovisionError: a model, the keys or the record cannot be used, or the port is taken.
     """
     app = create_app(settings)
+    connections = _connections(app.state.service)
     listening = _listening(settings)
     config = uvicorn.Config(
         app,
-        http=patient(settings.limits.read_timeout),
+        http=patient(settings.limits.read_timeout, connections),
         loop="auto",
         ws="none",
         lifespan="on",
@@ -46,7 +53,6 @@ def run(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.limits.connections,
         timeout_keep_alive=int(settings.limits.idle_timeout) or 1,
         timeout_graceful_shutdown=int(settings.limits.timeout + GRACE),
         backlog=2048,
@@ -94,6 +100,22 @@ class _Server(uvicorn.Server):
         self._service.journal.event("draining")
         wait = self._service.settings.drain if number == signal.SIGTERM else 0.0
         asyncio.get_running_loop().call_later(wait, setattr, self, "should_exit", True)
+
+
+def _connections(service: Service) -> Connections:
+    """As many as the settings say, and as file descriptors allow, of which the service takes all it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # some systems refuse what they say they allow
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    limits, room = service.limits, soft - RESERVE - SURPLUS
+    if soft != resource.RLIM_INFINITY and room < limits.connections:
+        if room < 1:
+            raise UsageError(f"{soft} open files are too few for a service: raise the limit (ulimit -n) to 1024")
+        service.journal.event("fewer connections", connections=room, open_files=soft)
+    most = limits.connections if soft == resource.RLIM_INFINITY else min(limits.connections, room)
+    refused = service.metrics.rejected.labels("connections").inc
+    return Connections(most, limits.connections_per_address, service.callers.shared, refused)
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -25,7 +25,10 @@ class Limits:
         files: pictures of one request.
         queue: pictures of one model that wait or are under way; beyond them 503.
         memory_bytes: bytes of all bodies held at once; beyond them 503.
-        connections: open connections; beyond them 503.
+        connections: open connections; beyond them those without a request give way, else 503. Fewer where the system
+            allows fewer open files.
+        connections_per_address: of one address, likewise; proxies of `trusted_proxies` and this machine itself, behind
+            whose addresses many clients may stand, have no limit of their own.
         explanations: explanations that wait or are under way; beyond them 503.
         rate: pictures a second of one key (without keys: of one address), None for no limit; beyond them 429.
         burst: pictures that a key may send at once before its rate counts.
@@ -41,6 +44,7 @@ class Limits:
     queue: int = 256
     memory_bytes: int = 512 * MB
     connections: int = 1024
+    connections_per_address: int = 256
     explanations: int = 4
     rate: float | None = None
     burst: int = 64
@@ -77,6 +81,7 @@ class Settings:
         watch: seconds between two looks at the bundles' folders; 0 never looks. Keys are looked at in any case.
         keep: versions of a model that stay loaded, the current one among them.
         drain: seconds after SIGTERM in which it says "not ready" and still answers.
+        trusted_proxies: addresses or networks of proxies; only their `X-Forwarded-For` says who a caller is.
         log_clients: whether the access log holds addresses and names of keys.
     """
 
@@ -96,6 +101,7 @@ class Settings:
     watch: float = 2.0
     keep: int = 2
     drain: float = 2.0
+    trusted_proxies: tuple[str, ...] = ()
     log_clients: bool = False
 
     def __post_init__(self) -> None:
@@ -150,6 +156,7 @@ def read_settings(file: Path, settings: Settings) -> Settings:
     for name in ("keys", "record_pictures"):
         if name in told:
             told[name] = Path(told[name])
+    told = {name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in told.items()}
     found: Settings = _changed(settings, {**told, "limits": _changed(settings.limits, limits, file)}, file)
     return found
 

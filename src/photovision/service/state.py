@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from photovision.core.errors import PhotovisionError
+from photovision.service.callers import Callers
 from photovision.service.keeping import Recorder, open_recorder
 from photovision.service.keys import Guard
 from photovision.service.limits import Budget, Rates
@@ -42,6 +43,7 @@ class Service:
         self.metrics = Metrics()
         self.models = Models(settings, self.metrics, self.journal)
         self.budget = Budget(settings.limits.memory_bytes)
+        self.callers = Callers(settings.trusted_proxies)
         self.guard = None if settings.keys is None else Guard(settings.keys)
         self.rates: dict[float, Rates] = {}
         self.recorder: Recorder | None = None
