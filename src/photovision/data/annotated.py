@@ -6,61 +6,33 @@ place, and what is odd is counted, with the first of each kind named, so that a 
 
 from __future__ import annotations
 
-import math
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.geometry import SIDEWAYS, upright_box, upright_shape
 from photovision.core.image import Header, read_header
-from photovision.core.shapes import MAX_SIDE, Polygons, Rle, Shape
+from photovision.core.shapes import Rle, Shape
 from photovision.core.types import Floats
 from photovision.data.columns import DetectionColumns, Objects
+from photovision.data.coordinates import Size
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import clean
+from photovision.data.formats.locate import SEARCHED, ImageLocator
 from photovision.data.frames import videos
 
-LARGEST = 1e7
-"""Coordinates beyond this many pixels are mistakes."""
 NAMED = 1000
+_NOT_THERE = ("missing", "outside", "ambiguous")
+_SHOWN = 200
 _HEAD = 1 << 16
 _BEGINNINGS = (b"\xff\xd8", b"\x89PNG")
 """JPEG and PNG say at their beginning what they are; other formats may say it at their end."""
 _TURNING = (b"Exif", b"eXIf", b"tiff:Orientation", b"Raw profile type exif")
-Size = tuple[int, int]
-
-
-def numbers(value: Any, least: int, most: int | None = None) -> list[float] | None:
-    """A list of `least` to `most` finite numbers of sensible size as floats; None for anything else."""
-    if not isinstance(value, list | tuple) or not least <= len(value) <= (least if most is None else most):
-        return None
-    for one in value:
-        if isinstance(one, bool) or not isinstance(one, int | float) or not -LARGEST < one < LARGEST:
-            return None  # NaN compares with nothing
-    return [float(one) for one in value]
-
-
-def number(text: Any) -> float:
-    """A cell of a text file as a number of sensible size; NaN for anything else."""
-    try:
-        value = float(text)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return value if -LARGEST < value < LARGEST else math.nan
-
-
-def size_of(height: Any, width: Any) -> Size | None:
-    """(H, W) that a file declares; None where it says nothing of use."""
-    sides = [number(side) for side in (height, width)]
-    if not all(1 <= side <= MAX_SIDE for side in sides):
-        return None
-    return round(sides[0]), round(sides[1])
 
 
 class Gathered:
@@ -80,8 +52,13 @@ class Gathered:
         self.splits: dict[str, list[int]] = {}
         self.objects = Objects()
         self.unknown: set[int] = set()
+        self.tags: dict[str, dict[int, tuple[str, ...]]] = {}
         self.bad = 0
+        self._split_of: list[str | None] = []
+        self._tallies: dict[str, tuple[int, str, str]] = {}
+        self.locator = ImageLocator(root)
         self._positions: dict[str, int] = {}
+        self._named: dict[str, str] = {}
         self._turns: dict[int, tuple[Size, int]] = {}
         self._told: dict[bool, list[Problem]] = {True: [], False: []}
         self._counts: Counter[tuple[bool, str]] = Counter()
@@ -94,33 +71,63 @@ class Gathered:
         split: str | None = None,
         groups: Mapping[str, str] | None = None,
         measured: bool = False,
+        below: str = "",
     ) -> int | None:
         """Add a picture; its position, or None where it cannot be used, which is told.
 
         Args:
-            name: path relative to the root, as the file gives it.
+            name: as the file gives it, see `photovision.data.formats.locate`.
             declared: (H, W) that the file gives.
             split: "train", "val" or "test".
             groups: attributes of the picture.
             measured: whether the size is needed, so that a header is read where none is declared.
+            below: folder of the annotation file, relative to the root.
         """
-        file, why = self._usable(name)
-        if why:
-            self.problem(clean(name) or "?", *why)
+        located = self.locator.find(name, below)
+        file = located.file
+        if file in self._positions:
+            again = "the annotations name this picture more than once; the first counts"
+            self.problem(file, "repeated", again)
             return None
+        if not file:
+            self.problem(clean(name)[:_SHOWN] or "?", located.kind, located.message)
+            return None
+        if located.how:
+            self.tally(f"found by {located.how}", file, f"this and other pictures are {SEARCHED[located.how]}")
         header = _header(self.root / file, measured and declared is None)
         if header is None and measured and declared is None:
             self.problem(file, "unreadable", "the size of this file cannot be read, so its boxes cannot be placed")
             return None
         position = len(self.files)
         self._positions[file] = position
+        self._named[file] = name if located.how else ""
         self.files.append(file)
         self.sizes.append(self._upright(position, file, declared, header))
         for key, value in (groups or {}).items():
             self.attributes.setdefault(clean(key), {})[position] = value
+        self._split_of.append(split)
         if split is not None:
             self.splits.setdefault(split, []).append(position)
         return position
+
+    def again(self, name: str, split: str | None) -> int | None:
+        """The position of a picture that was added before, for the same split; None where there is none."""
+        located = self.locator.find(name)
+        position = self._positions.get(located.file)
+        same = position is not None and self._named[located.file] == (name if located.how else "")
+        return position if position is not None and same and self._split_of[position] == split else None
+
+    def forget(self, count: int) -> None:
+        """Forget the pictures after the first `count`, which have no objects yet: their file turned out to be bad."""
+        for position in range(count, len(self.files)):
+            self._turns.pop(position, None)
+            for values in self.attributes.values():
+                values.pop(position, None)
+        for file in self.files[count:]:
+            self._positions.pop(file)
+            self._named.pop(file)
+        del self.files[count:], self.sizes[count:], self._split_of[count:]
+        self.splits = {name: [i for i in rows if i < count] for name, rows in self.splits.items()}
 
     def exists(self, name: str) -> bool:
         """Whether a file of that name lies below the root."""
@@ -140,6 +147,7 @@ class Gathered:
 
         Raises DataError where the box is none; the caller adds the place.
         """
+        self._fits(position, shape)
         edges: Floats = np.array(box if box is not None else shape.box if shape is not None else (), dtype=np.float32)
         if edges.shape != (4,) or not np.isfinite(edges).all():
             raise DataError("a box should be 4 finite numbers of pixels")
@@ -149,10 +157,25 @@ class Gathered:
             size, orientation = self._turns[position]
             edges = upright_box(edges, size, orientation)
             shape = upright_shape(shape, size, orientation) if shape is not None else None
-        size_known = self.sizes[position]
-        if isinstance(shape, Rle) and size_known is not None and shape.size != size_known:
-            raise DataError(f"a mask of {shape.size} pixels (H, W) does not fit its picture of {size_known}")
         self.objects.add(position, label, edges, shape, crowd, track)
+
+    def outline(self, position: int, where: str, read: Callable[[], Shape | None]) -> Shape | None:
+        """The outline of an object that has a box; None where `read` raises, which is counted: the box stays good."""
+        try:
+            shape = read()
+            self._fits(position, shape)
+            return shape
+        except DataError as error:
+            self.tally("bad outline", where, f"{error}; the outline is left out, its box is kept")
+            return None
+
+    def tag(self, position: int, question: str, names: Sequence[str]) -> None:
+        """What somebody said of a whole picture, as an answer to a question such as "weather".
+
+        Where no picture has an object, these are the classes; else they are attributes, see `data.tagged`.
+        """
+        known = self.tags.setdefault(question, {})
+        known[position] = tuple(dict.fromkeys((*known.get(position, ()), *(clean(name) for name in names))))
 
     def fault(self, position: int | None, place: str, error: DataError | str) -> None:
         """One object that cannot be used: its picture goes on without it."""
@@ -168,18 +191,33 @@ class Gathered:
         """Something odd about a file that is used all the same."""
         self._tell(False, Problem(id, kind, message))
 
+    def tally(self, kind: str, where: str, message: str) -> None:
+        """Something odd that may be so of many objects: one note for each kind, with its first place and the number."""
+        count, first, told = self._tallies.get(kind, (0, where, message))
+        self._tallies[kind] = (count + 1, first, told)
+
     def unlabelled(self, name: str) -> None:
         """A picture of which nobody has said what is in it: it is left out, unless to be looked at."""
         self.problem(name, "unlabelled", "no annotation tells what is in this picture")
 
     def dataset(self, classes: Sequence[str], task: str = "detect") -> Dataset:
         """All of it as a Dataset; raises DataError where there is next to nothing of use in it."""
+        self.check()
+        names = unique_classes(classes, self.path)
+        regions = DetectionColumns(self.objects, len(self.files), names, frozenset(self.unknown))
+        samples = FileSamples(self.root, self.files, regions.targets(), self.columns(), regions)
+        kept = {name: tuple(positions) for name, positions in self.splits.items()}
+        problems, notes = self.told(True), self.told(False)
+        return Dataset(samples, names, kept, True, problems, self.format, task=task, notes=notes)
+
+    def check(self) -> None:
+        """Raise DataError where there is no picture, or most of what the annotations name cannot be used."""
         if not self.files:
             first = next((f"; first: {p.id}: {p.message}" for p in self._told[True]), "")
             raise DataError(f"{self.path} names no picture that is there{first}")
-        missing = self._counts[(True, "missing")] + self._counts[(True, "outside")]
+        missing = sum(self._counts[(True, kind)] for kind in _NOT_THERE)
         if missing > len(self.files):
-            first = next(p.id for p in self._told[True] if p.kind in ("missing", "outside"))
+            first = next(p.id for p in self._told[True] if p.kind in _NOT_THERE)
             raise DataError(
                 f"{missing:,} of the pictures named in {self.path} are not below {self.root}, first '{first}':"
                 " keep the pictures beside their annotations"
@@ -187,12 +225,6 @@ class Gathered:
         if self.bad > len(self.objects):
             first = next(p.message for p in self._told[False] if p.kind == "bad annotation")
             raise DataError(f"{self.path}: {self.bad:,} annotations cannot be used, most of all; first: {first}")
-        names = unique_classes(classes, self.path)
-        regions = DetectionColumns(self.objects, len(self.files), names, frozenset(self.unknown))
-        samples = FileSamples(self.root, self.files, regions.targets(), self.columns(), regions)
-        kept = {name: tuple(positions) for name, positions in self.splits.items()}
-        problems, notes = self.told(True), self.told(False)
-        return Dataset(samples, names, kept, True, problems, self.format, task=task, notes=notes)
 
     def columns(self) -> dict[str, list[str]]:
         """Attributes of all pictures; `video` is found from names and folders where the file tells none."""
@@ -212,22 +244,24 @@ class Gathered:
             for (out, kind), count in self._counts.items()
             if out == left_out and count > NAMED
         ]
-        return (*self._told[left_out], *more)
+        return (*self._told[left_out], *more, *(() if left_out else self._tallied()))
+
+    def _tallied(self) -> list[Problem]:
+        return [
+            Problem(self.path.name, kind, f"{first}: {message}" + (f"; {count:,} such in all" if count > 1 else ""))
+            for kind, (count, first, message) in self._tallies.items()
+        ]
+
+    def _fits(self, position: int, shape: Shape | None) -> None:
+        """Raise DataError where a mask has another size than its picture, as it was drawn."""
+        size = self._turns[position][0] if position in self._turns else self.sizes[position]
+        if isinstance(shape, Rle) and size is not None and shape.size != size:
+            raise DataError(f"a mask of {shape.size} pixels (H, W) does not fit its picture of {size}")
 
     def _tell(self, left_out: bool, problem: Problem) -> None:
         self._counts[(left_out, problem.kind)] += 1
         if self._counts[(left_out, problem.kind)] <= NAMED:
             self._told[left_out].append(problem)
-
-    def _usable(self, name: str) -> tuple[str, tuple[str, str] | None]:
-        if leaves(name):
-            return "", ("outside", "the annotations name a file outside their own folder, which is never opened")
-        file = on_disk(self.root, name)
-        if not file:
-            return "", ("missing", "the annotations name this picture, but it is not there")
-        if file in self._positions:
-            return "", ("repeated", "the annotations name this picture more than once; the first counts")
-        return file, None
 
     def _upright(self, position: int, file: str, declared: Size | None, header: Header | None) -> Size | None:
         """The upright size, and what EXIF does to the boxes, told where it does or might do something."""
@@ -278,16 +312,6 @@ def unique_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:
         what = f"'{twice[0]}' is there twice" if twice else "one is empty"
         raise DataError(f"{path}: class names should be different and not empty, but {what}: rename it")
     return names
-
-
-def polygons(rings: Sequence[Sequence[float]]) -> Polygons:
-    """An outline from rings x1, y1, x2, y2, ...; raises DataError where one has fewer than 3 points."""
-    parts = []
-    for ring in rings:
-        if len(ring) < 6 or len(ring) % 2:
-            raise DataError(f"a polygon should be x and y of at least 3 points, got {len(ring)} numbers")
-        parts.append(np.array(ring, dtype=np.float32).reshape(-1, 2))
-    return Polygons(tuple(parts))
 
 
 def _header(path: Path, wanted: bool) -> Header | None:

@@ -55,13 +55,6 @@ def boxes(data: Dataset) -> int:
         ({"image_id": {"a": 1}}, "is no picture's id"),
         ({"category_id": 7}, "category_id 7 is no category's id"),
         ({"category_id": None}, "category_id None is no category's id"),
-        ({"segmentation": [[1, 2, 3]]}, "a polygon should be"),
-        ({"segmentation": [1, 2, 3, 4, 5, 6]}, "a list of polygons"),
-        ({"segmentation": "all"}, "a list of polygons"),
-        ({"segmentation": {"size": [40, 60], "counts": "~~"}}, "damaged"),
-        ({"segmentation": {"size": [40, 60], "counts": [1, 2]}}, "sum to 40 x 60"),
-        ({"segmentation": {"size": [10**9, 10**9], "counts": [1]}}, "run lengths should be"),
-        ({"segmentation": {"size": [20, 20], "counts": [400]}}, "does not fit its picture"),
         ({"id": 1}, "another annotation's"),
     ],
 )
@@ -72,6 +65,32 @@ def test_one_annotation_that_is_wrong_is_told_with_its_place(tmp_path: Path, wro
     assert [note.kind for note in data.notes] == ["bad annotation"]
     assert "annotations.json, annotations[1]" in data.notes[0].message
     assert says in data.notes[0].message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"segmentation": [[1, 2, 3]]}, "a polygon should be"),
+        ({"segmentation": [1, 2, 3, 4, 5]}, "a polygon should be"),
+        ({"segmentation": [[1, 1, 5, 5]]}, "a polygon should be"),
+        ({"segmentation": [[1, 1, 5, 5, float("nan"), 7]]}, "a polygon should be"),
+        ({"segmentation": {"size": None}}, "run lengths should be"),
+        ({"segmentation": "all"}, "a list of polygons"),
+        ({"segmentation": {"size": [40, 60], "counts": "~~"}}, "damaged"),
+        ({"segmentation": {"size": [40, 60], "counts": [1, 2]}}, "sum to 40 x 60"),
+        ({"segmentation": {"size": [10**9, 10**9], "counts": [1]}}, "run lengths should be"),
+        ({"segmentation": {"size": [20, 20], "counts": [400]}}, "does not fit its picture"),
+    ],
+)
+def test_a_bad_outline_does_not_cost_the_good_box(tmp_path: Path, wrong: dict[str, Any], says: str) -> None:
+    coco(tmp_path, [FINE, {**FINE, "id": 2, **wrong}, {**FINE, "id": 3, **wrong}])
+    data = read_dataset(tmp_path)
+    assert boxes(data) == 3
+    assert data.samples[0].regions.masks is None  # type: ignore[union-attr]
+    assert [note.kind for note in data.notes] == ["bad outline"]
+    assert "annotations.json, annotations[1]" in data.notes[0].message
+    assert says in data.notes[0].message
+    assert "2 such in all" in data.notes[0].message
 
 
 @pytest.mark.parametrize("entry", [None, 3, "x", [], {}])
@@ -135,8 +154,11 @@ def test_links_that_lead_in_a_circle(tmp_path: Path) -> None:
 
 def test_ids_and_files_that_are_there_twice(tmp_path: Path) -> None:
     known = [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}, {"id": 2, "file_name": "a.jpg"}]
-    data = read_dataset(coco(tmp_path, [FINE], known))
-    assert [problem.kind for problem in data.problems] == ["repeated", "repeated"]
+    more = [FINE, {**FINE, "id": 2, "image_id": 2, "bbox": [9, 9, 5, 5]}]
+    data = read_dataset(coco(tmp_path, more, known))
+    assert [problem.kind for problem in data.problems] == ["repeated"]
+    assert [note.kind for note in data.notes] == ["repeated"]  # a.jpg: the objects of both entries are used
+    assert boxes(data) == 2
 
 
 @pytest.mark.parametrize(

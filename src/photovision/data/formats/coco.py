@@ -9,6 +9,7 @@ the number of a tracked object under "track_id". Coordinates are written to 0.00
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -18,36 +19,48 @@ from photovision.core.errors import DataError
 from photovision.core.files import new_folder, write_text
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Rle, Shape
-from photovision.data.annotated import Gathered, Size, numbers, polygons, size_of
+from photovision.data.annotated import Gathered
+from photovision.data.coordinates import Size, number, numbers, polygons, rotated_box, size_of
 from photovision.data.dataset import Dataset
-from photovision.data.formats import SPLIT_WORDS, Format
+from photovision.data.formats import SPLIT_WORDS, Format, clean
+from photovision.data.formats.json_kinds import json_kind
+from photovision.data.formats.places import annotation_files, split_folder
 from photovision.data.formats.placing import Placed, detections, place
-from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import json_items
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
-_PEEKED = 1 << 16
 _WORDS = re.compile(r"[a-z]+")
 _LISTS = ("images", "annotations", "categories")
 _IMAGES = ("images", "JPEGImages", "data")
+_OTHERS = {"coco": "key points", "coco-captions": "captions", "coco-panoptic": "panoptic segments"}
 
 
 def detects(path: Path) -> bool:
-    """A JSON file that begins like COCO's, or a folder with one at its root, in annotations/ or in a split's folder."""
-    return _is_coco(path) if path.is_file() else bool(_files(path))
+    """A JSON file with COCO's lists, or a folder with one at its root, in annotations/ or in a split's folder."""
+    return bool(annotation_files(path, (".json",), lambda file: json_kind(file) in _OTHERS))
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read all files of a folder, or one; raises DataError with file and place where it is no COCO file."""
-    files = [path] if path.is_file() else _files(path)
+    files, others = _files(path)
     if not files:
-        raise DataError(f"{path} holds no COCO file: expected annotations/*.json with 'images' and 'annotations'")
-    root = _root(path, files)
-    found = Gathered(root, path, "coco")
+        why = f"{others[0]} holds {_OTHERS[json_kind(others[0])]}, no boxes" if others else "found none"
+        raise DataError(f"{path} holds no COCO file of boxes or outlines: expected annotations/*.json, {why}")
+    found = Gathered(_root(path, files), path, "coco")
     classes: dict[str, int] = {}
     for file in files:
-        split = _split(file) if len(files) > 1 or split_named(file.parent.name) else None
-        _File(file, found, classes, split).read()
+        split = _split(file, found.root) if len(files) > 1 or split_folder(file, found.root) else None
+        before, names = len(found.files), dict(classes)
+        try:
+            _File(file, found, classes, split).read()
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            found.forget(before)
+            classes = names
+            found.problem(file.relative_to(found.root).as_posix(), "bad file", f"{error}; it is left out")
+    for file in others:
+        found.note(file.relative_to(found.root).as_posix(), "not read", _OTHERS[json_kind(file)] + " are not read")
     return found.dataset(list(classes))
 
 
@@ -68,8 +81,8 @@ class _File:
     def __init__(self, file: Path, found: Gathered, classes: dict[str, int], split: str | None) -> None:
         self.file, self.found, self.classes, self.split = file, found, classes, split
         self.bases = _bases(file, found.root)
-        self.labels: dict[Any, int] = {}
-        self.pictures: dict[Any, int | None] = {}
+        self.labels: dict[str, int] = {}
+        self.pictures: dict[str, int | None] = {}
         self.seen: set[int] = set()
         self.keys: set[str] = set()
 
@@ -92,19 +105,25 @@ class _File:
 
     def _image(self, place_: str, value: Any) -> None:
         where = f"{self.file.name}, {place_}"
-        if not isinstance(value, dict) or not isinstance(value.get("file_name"), str) or not _is_id(value.get("id")):
+        id = _id(value.get("id")) if isinstance(value, dict) else None
+        if id is None or not isinstance(value.get("file_name"), str):
             self.found.problem(where, "bad entry", "a picture should be an object with 'id' and 'file_name'")
             return
-        if value["id"] in self.pictures:
-            self.found.problem(where, "repeated", f"the id {value['id']!r} is another picture's, too; the first counts")
+        if id in self.pictures:
+            self.found.problem(where, "repeated", f"the id {id!r:.60} is another picture's, too; the first counts")
             return
         name = self._below(value["file_name"])
         size = size_of(value.get("height"), value.get("width"))
         attributes = value.get("attributes")
         groups = {str(k): str(v) for k, v in attributes.items()} if isinstance(attributes, dict) else {}
-        if _is_id(value.get("video_id")):
-            groups.setdefault("video", str(value["video_id"]))
-        self.pictures[value["id"]] = self.found.picture(name, size, split=self.split, groups=groups)
+        if video := _id(value.get("video_id")):
+            groups.setdefault("video", video)
+        position = self.found.again(name, self.split)
+        if position is None:
+            position = self.found.picture(name, size, split=self.split, groups=groups)
+        else:
+            self.found.note(clean(name), "repeated", "this picture is named more than once; all its objects are used")
+        self.pictures[id] = position
 
     def _below(self, name: str) -> str:
         """The path below the root; the base that served last is tried first."""
@@ -116,40 +135,64 @@ class _File:
         return name
 
     def _category(self, place_: str, value: Any) -> None:
-        if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not _is_id(value.get("id")):
+        id = _id(value.get("id")) if isinstance(value, dict) else None
+        if id is None or not isinstance(value.get("name"), str):
             raise DataError(f"{self.file}, {place_}: a category should be an object with 'id' and 'name'")
-        if value["id"] in self.labels:
+        if id in self.labels:
             raise DataError(
-                f"{self.file}, {place_}: the id {value['id']!r} is another category's, too: number them anew"
+                f"{self.file}, {place_}: the id {id!r:.60} is another category's, too: give each category its own"
             )
-        self.labels[value["id"]] = self.classes.setdefault(value["name"], len(self.classes))
+        self.labels[id] = self.classes.setdefault(value["name"], len(self.classes))
 
     def _annotation(self, where: str, value: Any) -> None:
         position: int | None = None
         try:
             if not isinstance(value, dict):
                 raise DataError(f"an annotation should be an object, got {type(value).__name__}")
-            picture, category = value.get("image_id"), value.get("category_id")
-            if not _is_id(picture) or picture not in self.pictures:
-                raise DataError(f"image_id {picture!r:.40} is no picture's id")
+            picture, category = _id(value.get("image_id")), _id(value.get("category_id"))
+            if picture is None or picture not in self.pictures:
+                raise DataError(f"image_id {value.get('image_id')!r:.40} is no picture's id")
             position = self.pictures[picture]
-            if position is None:  # told already
+            if position is None:  # the picture is left out, which was noted
                 return
-            if not _is_id(category) or category not in self.labels:
-                raise DataError(f"category_id {category!r:.40} is no category's id")
+            if category is None or category not in self.labels:
+                raise DataError(f"category_id {value.get('category_id')!r:.40} is no category's id")
             self._once(value.get("id"))
-            shape = _shape(value.get("segmentation"))
-            track = value.get("track_id")
-            self.found.thing(
-                position,
-                self.labels[category],
-                _box(value.get("bbox"), shape),
-                shape,
-                crowd=value.get("iscrowd") in (1, True),
-                track=track if isinstance(track, int) and 0 <= track < 1 << 62 else -1,
-            )
+            self._object(position, self.labels[category], where, value)
         except DataError as error:
             self.found.fault(position, where, error)
+
+    def _object(self, position: int, label: int, where: str, value: dict[str, Any]) -> None:
+        drawn = value.get("segmentation")
+        outlined = drawn is not None and drawn != []
+        box = _box(value.get("bbox"))
+        if box is None and not outlined:
+            raise DataError(f"bbox should be 4 finite numbers x, y, width, height, got {value.get('bbox')!r:.60}")
+        shape: Shape | None
+        if box is None:
+            shape = self._outline(where, drawn)
+            self.found.tally("no box", where, "bbox is missing or is no box; it is taken from the outline")
+        elif outlined:
+            shape = self.found.outline(position, where, lambda: self._outline(where, drawn))
+        elif (shape := _rotated(value, box)) is not None:
+            box = None
+        if value.get("keypoints"):
+            self.found.tally("key points", where, "key points are left out; boxes and outlines are kept")
+        track = value.get("track_id")
+        self.found.thing(
+            position,
+            label,
+            box,
+            shape,
+            crowd=value.get("iscrowd") in (1, True),
+            track=track if isinstance(track, int) and 0 <= track < 1 << 62 else -1,
+        )
+
+    def _outline(self, where: str, drawn: Any) -> Shape:
+        shape, bad = _shape(drawn)
+        if bad:
+            self.found.tally("bad part", where, "a part of an outline is no polygon; the other parts are kept")
+        return shape
 
     def _once(self, number: Any) -> None:
         if isinstance(number, int):
@@ -159,63 +202,52 @@ class _File:
             self.seen.add(key)
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool)
+def _id(value: Any) -> str | None:
+    """An id as text, so that 1 and "1" are the same; None for what is no id."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
-def _box(value: Any, shape: Shape | None) -> list[float] | None:
-    if value is None and shape is not None:
-        return None
+def _box(value: Any) -> list[float] | None:
     sides = numbers(value, 4)
-    if sides is None:
-        raise DataError(f"bbox should be 4 finite numbers x, y, width, height, got {value!r:.60}")
-    x, y, width, height = sides
-    return [x, y, x + width, y + height]
+    return None if sides is None else [sides[0], sides[1], sides[0] + sides[2], sides[1] + sides[3]]
 
 
-def _shape(value: Any) -> Shape | None:
-    if value is None or value == []:
-        return None
+def _rotated(value: dict[str, Any], box: list[float]) -> Shape | None:
+    """The outline of a box that CVAT turned: bbox is the box before, attributes.rotation the degrees."""
+    attributes = value.get("attributes")
+    degrees = number(attributes.get("rotation")) if isinstance(attributes, dict) else math.nan
+    straight = math.isnan(degrees) or degrees % 360 == 0 or box[2] < box[0] or box[3] < box[1]
+    return None if straight else rotated_box(box, degrees)
+
+
+def _shape(value: Any) -> tuple[Shape, int]:
+    """An outline or a mask, and how many parts of it cannot be used; raises DataError where none can."""
     if isinstance(value, dict):
         sides = value.get("size")
         size: Size | None = size_of(*sides) if isinstance(sides, list) and len(sides) == 2 else None
         counts = value.get("counts")
         if size is None or not isinstance(counts, list | str):
             raise DataError("run lengths should be an object with 'size' [H, W] and 'counts'")
-        return Rle.read(size, counts)
-    if not isinstance(value, list) or not all(isinstance(ring, list) for ring in value):
+        return Rle.read(size, counts), 0
+    rings = [value] if isinstance(value, list) and value and not isinstance(value[0], list) else value  # VIA: one ring
+    if not isinstance(rings, list) or not all(isinstance(ring, list) for ring in rings):
         raise DataError("segmentation should be a list of polygons, or run lengths")
-    rings = [numbers(ring, 6, len(ring)) for ring in value]
-    if None in rings:
+    good = [part for ring in rings if (part := numbers(ring, 6, len(ring))) is not None and len(part) % 2 == 0]
+    if not good:
         raise DataError("a polygon should be a list of 6 or more finite numbers x1, y1, x2, y2, ...")
-    return polygons([ring for ring in rings if ring is not None])
+    return polygons(good), len(rings) - len(good)
 
 
-def _files(folder: Path) -> list[Path]:
-    """COCO files of a folder: at its root, in annotations/, or in its split folders; the first place that has some."""
-    if not folder.is_dir():
-        return []
-    splits = [entry for entry in sorted(folder.iterdir()) if split_named(entry.name) and entry.is_dir()]
-    for places in ([folder], [folder / "annotations"], splits):
-        files = [file for place_ in places if place_.is_dir() for file in sorted(place_.glob("*.json"))]
-        instances = [file for file in files if file.name.startswith("instances")] or files
-        if kept := [file for file in instances if file.is_file() and _is_coco(file)]:
-            return kept
-    return []
-
-
-def _is_coco(file: Path) -> bool:
-    if file.suffix.lower() != ".json":
-        return False
-    try:
-        with file.open("rb") as stream:
-            head, size = stream.read(_PEEKED), stream.seek(0, 2)
-            stream.seek(max(0, size - _PEEKED))
-            ends = head + stream.read(_PEEKED)
-    except OSError:
-        return False
-    named = sum(word in ends for word in (b'"images"', b'"annotations"', b'"categories"'))
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and named >= 2
+def _files(path: Path) -> tuple[list[Path], list[Path]]:
+    """COCO files with objects, and those with something else; beside instances_*.json all others are something else."""
+    files = annotation_files(path, (".json",), lambda file: json_kind(file) in _OTHERS)
+    if path.is_file() and not files:  # asked for by name
+        files = [path]
+    boxed = [file for file in files if json_kind(file) in ("coco", "")]
+    boxed = [file for file in boxed if file.name.startswith("instances")] or boxed
+    return boxed, [file for file in files if file not in boxed]
 
 
 def _root(path: Path, files: list[Path]) -> Path:
@@ -225,9 +257,9 @@ def _root(path: Path, files: list[Path]) -> Path:
     return folder.parent if folder.name == "annotations" else folder
 
 
-def _split(file: Path) -> str | None:
-    words = [*_WORDS.findall(file.stem.lower()), file.parent.name.lower()]
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
+def _split(file: Path, root: Path) -> str | None:
+    words = _WORDS.findall(file.stem.lower())
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None) or split_folder(file, root)
 
 
 def _bases(file: Path, root: Path) -> list[str]:
@@ -238,7 +270,7 @@ def _bases(file: Path, root: Path) -> list[str]:
     inside = [f"{base}/" for base in _IMAGES]
     likely = [own, *(own + base for base in inside), *inside, ""]
     named = [f"{part}/", *(f"{base}{part}/" for base in inside)] if part else []
-    split = _split(file)
+    split = _split(file, root)
     named += [f"{split}/", *(f"{base}{split}/" for base in inside)] if split else []
     return list(dict.fromkeys(named + likely))
 
@@ -248,17 +280,17 @@ def _document(classes: tuple[str, ...], pictures: list[Placed], base: Path) -> s
 
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, placed in enumerate(pictures, 1):
+    for place_, placed in enumerate(pictures, 1):
         height, width = placed.size
         name = placed.file.relative_to(base).as_posix()
-        image: dict[str, Any] = {"id": number, "file_name": name, "height": height, "width": width}
+        image: dict[str, Any] = {"id": place_, "file_name": name, "height": height, "width": width}
         images.append(image | ({"attributes": dict(placed.sample.groups)} if placed.sample.groups else {}))
         found = detections(placed.sample)
         if found is not None:
-            annotations += [_object(found, row, number, len(annotations) + row + 1) for row in range(len(found))]
+            annotations += [_object(found, row, place_, len(annotations) + row + 1) for row in range(len(found))]
     document = {
         "images": images,
-        "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
+        "categories": [{"id": place_, "name": name} for place_, name in enumerate(classes, 1)],
         "annotations": annotations,
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"

@@ -4,7 +4,8 @@
     data/annotations.xml            the XML file of an export, beside its pictures or above images/
     data/images/1.jpg
 
-Boxes that were turned become outlines. Points, lines, cuboids and skeletons are told and left out. Coordinates are
+Boxes that were turned, and ellipses, become outlines. Points, lines, cuboids and skeletons are left out. Tags of
+whole pictures make a classification data set where there are no objects; else they become attributes. Coordinates are
 written to 0.001 of a pixel. Pictures whose objects all are tracked, of one video and without splits, are written as its
 frames (`photovision.data.formats.cvat_tracks`); else the number of a track is the attribute "track_id" of its box.
 """
@@ -12,7 +13,7 @@ frames (`photovision.data.formats.cvat_tracks`); else the number of a track is t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,43 +26,46 @@ from photovision.core.files import new_folder, write_text
 from photovision.core.regions import Detections, Regions
 from photovision.core.shapes import MAX_PIXELS, Polygons, Rle
 from photovision.core.types import Ints
-from photovision.data.annotated import Gathered, Size, number, polygons, size_of
+from photovision.data.annotated import Gathered
+from photovision.data.coordinates import Size, ellipse, number, polygons, rotated_box, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.cvat_tracks import Place, ReadPlace, one_video, read_tracks, track_lines
+from photovision.data.formats.places import annotation_files
 from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import Element, xml_elements
 from photovision.data.read_options import DEFAULTS, ReadOptions
+from photovision.data.tagged import objects_or_tags
 
-_NAMES = ("annotations.xml", "annotations/annotations.xml")
 _BASES = ("", "images/", "images/default/", "data/")
 _TRACK = "track_id"
-_OTHER = ("points", "polyline", "cuboid", "skeleton", "ellipse")
+_OTHER = ("points", "polyline", "cuboid", "skeleton")
 
 
 def detects(path: Path) -> bool:
     """An XML file that begins like CVAT's, or a folder with one."""
-    file = _file_of(path)
-    if file is None:
-        return False
-    with file.open("rb") as stream:
-        return b"<annotations" in stream.read(4096)
+    return bool(_files(path))
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
-    """Read the XML file; raises DataError with the line where it is none."""
-    file = _file_of(path)
-    if file is None:
+    """Read the XML files; raises DataError with the line where one cannot be read."""
+    files = _files(path) or ([path] if path.is_file() else [])
+    if not files:
         raise DataError(f"{path} holds no annotations.xml: export as 'CVAT for images' with the pictures beside it")
-    root = path if path.is_dir() else file.parent
-    found = Gathered(root, path, "cvat")
-    labels = {clean(name): None for element in xml_elements(file, "label") if (name := element.findtext("name"))}
-    classes = {name: index for index, name in enumerate(labels)}
-    for place_, image in enumerate(xml_elements(file, "image")):
-        _image(found, classes, f"{file.name}, image {place_ + 1}", image)
-    read_tracks(found, file, _BASES, classes, _READERS.get)
-    return found.dataset(list(classes))
+    found = Gathered(path if path.is_dir() else path.parent, path, "cvat")
+    classes: dict[str, int] = {}
+    for file in files:
+        for element in xml_elements(file, "label"):
+            name = clean(element.findtext("name") or "")
+            if name and element.findtext("type") != "tag":
+                classes.setdefault(name, len(classes))
+        own = file.parent.relative_to(found.root).as_posix()
+        bases = _BASES if own in (".", "annotations") else [f"{own}/{base}" for base in _BASES]
+        for place_, image in enumerate(xml_elements(file, "image")):
+            _image(found, bases, classes, f"{file.name}, image {place_ + 1}", image)
+        read_tracks(found, file, bases, classes, _READERS.get)
+    return objects_or_tags(found, list(classes), options, empty_is_none=False)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -78,34 +82,48 @@ def write(dataset: Dataset, path: Path) -> None:
         write_text(folder / "annotations.xml", "\n".join([*lines, "</annotations>", ""]))
 
 
-def _file_of(path: Path) -> Path | None:
-    if path.is_file():
-        return path if path.suffix.lower() == ".xml" else None
-    return next((path / name for name in _NAMES if (path / name).is_file()), None)
+def _files(path: Path) -> list[Path]:
+    return annotation_files(path, (".xml",), _begins)
 
 
-def _image(found: Gathered, classes: dict[str, int], where: str, image: Element) -> None:
-    name = image.get("name", "")
-    name = next((base + name for base in _BASES if found.exists(base + name)), name)
+def _begins(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return b"<annotations" in stream.read(4096)
+    except OSError:
+        return False
+
+
+def _image(found: Gathered, bases: Sequence[str], classes: dict[str, int], where: str, image: Element) -> None:
+    name, subset = image.get("name", ""), image.get("subset", "")
+    inside = [f"{base}{subset}/" for base in bases] if subset else []
+    name = next((base + name for base in (*bases, *inside) if found.exists(base + name)), name)
     declared = size_of(image.get("height"), image.get("width"))
-    split = split_named(image.get("subset", ""))
-    position = found.picture(name, declared, split=split)
+    position = found.picture(name, declared, split=split_named(subset))
     if position is None:
         return
     for place_, item in enumerate(image):
         at = f"{where}, <{item.tag}> {place_ + 1}"
-        if item.tag in _OTHER:
+        if any(one.get("name") != _TRACK for one in item.iter("attribute")):
+            found.tally("attributes", at, "attributes of single objects and tags are left out")
+        if item.tag == "tag":
+            if label := clean(item.get("label", "")):
+                found.tag(position, "tag", [label])
+        elif item.tag in _OTHER:
             found.fault(position, at, f"a {item.tag} is neither box nor outline nor mask")
         elif item.tag in _READERS:
-            try:
-                box, shape = _READERS[item.tag](item, found.sizes[position] or declared)
-                label = clean(item.get("label", ""))
-                if not label:
-                    raise DataError("it has no label")
-                number_ = classes.setdefault(label, len(classes))
-                found.thing(position, number_, box, shape, track=_track_of(item))
-            except DataError as error:
-                found.fault(position, at, error)
+            _object(found, classes, position, at, item, found.sizes[position] or declared)
+
+
+def _object(found: Gathered, classes: dict[str, int], position: int, at: str, item: Element, size: Size | None) -> None:
+    try:
+        box, shape = _READERS[item.tag](item, size)
+        label = clean(item.get("label", ""))
+        if not label:
+            raise DataError("it has no label")
+        found.thing(position, classes.setdefault(label, len(classes)), box, shape, track=_track_of(item))
+    except DataError as error:
+        found.fault(position, at, error)
 
 
 def _track_of(item: Element) -> int:
@@ -119,12 +137,15 @@ def _box(item: Element, _: Size | None) -> Place:
     turned = number(item.get("rotation", "0"))
     if any(map(math.isnan, [*box, turned])):
         raise DataError("a box should have finite xtl, ytl, xbr and ybr")
-    if not turned:
-        return box, None
-    x, y, angle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, math.radians(turned)
-    corners = [(a - x, b - y) for a, b in ((box[0], box[1]), (box[2], box[1]), (box[2], box[3]), (box[0], box[3]))]
-    cos, sin = math.cos(angle), math.sin(angle)
-    return None, polygons([[v for a, b in corners for v in (x + a * cos - b * sin, y + a * sin + b * cos)]])
+    return (None, rotated_box(box, turned)) if turned else (box, None)
+
+
+def _ellipse(item: Element, _: Size | None) -> Place:
+    x, y, across, down = (number(item.get(name)) for name in ("cx", "cy", "rx", "ry"))
+    turned = number(item.get("rotation", "0"))
+    if any(map(math.isnan, (x, y, across, down, turned))):
+        raise DataError("an ellipse should have finite cx, cy, rx and ry")
+    return None, ellipse((x, y), (across, down), turned)
 
 
 def _polygon(item: Element, _: Size | None) -> Place:
@@ -151,7 +172,7 @@ def _mask(item: Element, size: Size | None) -> Place:
     return None, Rle.of(whole)
 
 
-_READERS: dict[str, ReadPlace] = {"box": _box, "polygon": _polygon, "mask": _mask}
+_READERS: dict[str, ReadPlace] = {"box": _box, "polygon": _polygon, "mask": _mask, "ellipse": _ellipse}
 
 
 def _meta(dataset: Dataset, video: bool) -> str:
@@ -217,5 +238,9 @@ def _runs(shape: Rle) -> str:
 
 
 FORMAT = Format(
-    detects, read, write, frozenset(("boxes", "outlines", "masks", "tracks", "several", "splits", "spare classes"))
+    detects,
+    read,
+    write,
+    frozenset(("boxes", "outlines", "masks", "tracks", "several", "splits", "spare classes")),
+    frozenset(("multilabel", "label_column")),
 )

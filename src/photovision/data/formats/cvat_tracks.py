@@ -24,7 +24,8 @@ from photovision.core.errors import DataError
 from photovision.core.image import SUFFIXES
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Shape
-from photovision.data.annotated import Gathered, Size, number
+from photovision.data.annotated import Gathered
+from photovision.data.coordinates import Size, number
 from photovision.data.dataset import Dataset
 from photovision.data.formats import clean
 from photovision.data.formats.streams import Element, xml_elements

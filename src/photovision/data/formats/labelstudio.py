@@ -1,22 +1,20 @@
-"""Label Studio: the JSON export, a list of tasks with rectangles, polygons and brush masks (labelstud.io, "Export").
+"""Label Studio: the JSON export, a list of tasks with regions and labels of whole pictures (labelstud.io, "Export").
 
-    data/export.json                the export, beside the pictures or above images/
+    data/export.json                the export, "JSON" or "JSON-MIN", beside the pictures or above images/
     data/images/1.jpg
 
 Pictures are found by the end of their path or address, with or without the 8 letters that Label Studio puts before an
 uploaded name. Its numbers are percent of the picture, written with 9 digits, nearer than 0.001 of a pixel. Of several
-people's annotations the last that was not cancelled counts. A split and attributes are fields of `data` beside the
-picture.
+people's annotations the ground truth counts, else the last one that was not cancelled; drafts and predictions never do.
+Without a region in any picture, choices and taxonomies make a classification data set; else they become attributes. A
+split and attributes are fields of `data` beside the picture.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
@@ -24,38 +22,42 @@ from photovision.core.errors import DataError
 from photovision.core.files import new_folder, write_text
 from photovision.core.image import SUFFIXES
 from photovision.core.regions import Detections
-from photovision.core.shapes import Polygons, Rle, Shape
-from photovision.data.annotated import Gathered, Size, leaves, numbers, polygons, size_of
+from photovision.core.shapes import Polygons, Rle
+from photovision.data.annotated import Gathered
+from photovision.data.coordinates import Size
 from photovision.data.dataset import Dataset
-from photovision.data.formats import Format, clean
-from photovision.data.formats.brush import read_brush, write_brush
+from photovision.data.formats import Format, ordered
+from photovision.data.formats.brush import write_brush
+from photovision.data.formats.json_kinds import json_kind
+from photovision.data.formats.labelstudio_min import whole_task
+from photovision.data.formats.labelstudio_results import Region, declared_size, parts_of, region_shape
+from photovision.data.formats.places import annotation_files
 from photovision.data.formats.placing import Placed, detections, place
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import json_items
 from photovision.data.read_options import DEFAULTS, ReadOptions
-
-_PEEKED = 1 << 16
-_UPLOADED = re.compile(r"^[0-9a-f]{8}-")
-_KINDS = {"rectanglelabels": "box", "polygonlabels": "polygon", "brushlabels": "brush"}
+from photovision.data.tagged import objects_or_tags
 
 
 def detects(path: Path) -> bool:
-    """A JSON list of tasks, or a folder with one at its root."""
-    return _file_of(path) is not None
+    """A JSON list of tasks, or a folder with one."""
+    return bool(_files(path))
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
-    """Read the export; raises DataError with the place where it is none."""
-    file = _file_of(path)
-    if file is None:
-        raise DataError(f"{path} holds no Label Studio export: choose 'JSON' when exporting (not 'JSON-MIN')")
-    export = _Export(file, Gathered(file.parent, path, "labelstudio"))
-    for key, place_, value in json_items(file):
-        if key or (place_ < 0 and value != []):
-            raise DataError(f"{file}: a Label Studio export should be a list of tasks: export it as 'JSON'")
-        if place_ >= 0:
-            export.task(f"{file.name}, task {place_ + 1}", value)
-    return export.dataset()
+    """Read the exports; raises DataError with the place where one cannot be read."""
+    files = _files(path) or ([path] if path.is_file() else [])
+    if not files:
+        raise DataError(f"{path} holds no Label Studio export: choose 'JSON' when exporting")
+    export = _Export(Gathered(path if path.is_dir() else path.parent, path, "labelstudio"))
+    for file in files:
+        small = json_kind(file) == "labelstudio-min"
+        for key, place_, value in json_items(file):
+            if key or (place_ < 0 and value != []):
+                raise DataError(f"{file}: a Label Studio export should be a list of tasks: export it as 'JSON'")
+            if place_ >= 0:
+                export.task(f"{file.name}, task {place_ + 1}", whole_task(value) if small else value)
+    return export.dataset(options)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -71,139 +73,90 @@ def write(dataset: Dataset, path: Path) -> None:
 class _Export:
     """Reads one task after the other; classes are numbered as they come, and put into order at the end."""
 
-    def __init__(self, file: Path, found: Gathered) -> None:
-        self.file, self.found = file, found
+    def __init__(self, found: Gathered) -> None:
+        self.found = found
         self.classes: dict[str, int] = {}
 
     def task(self, where: str, task: Any) -> None:
-        """One picture with what people drew."""
+        """One picture with what people drew on it and said of it."""
         data = task.get("data") if isinstance(task, dict) else None
         if not isinstance(data, dict):
             self.found.problem(where, "bad entry", "a task should be an object with 'data'")
             return
-        key, name = self._picture(data)
-        people = [one for one in _list(task, "annotations") if isinstance(one, dict) and not one.get("was_cancelled")]
+        key = _picture_field(data)
+        name = data[key] if key else ""
+        people = [one for one in _annotations(task) if isinstance(one, dict) and not one.get("was_cancelled")]
         if not people:
+            if _list(task, "predictions"):
+                self.found.tally("predictions", where, "only predictions, which nobody has confirmed; they never count")
             self.found.unlabelled(name or where)
             return
-        results = [one for one in _list(people[-1], "result") if isinstance(one, dict)]
-        declared = next((size for one in results if (size := _declared(one)) is not None), None)
+        chosen = next((one for one in people if one.get("ground_truth") is True), people[-1])
+        results = [one for one in _list(chosen, "result") if isinstance(one, dict)]
+        regions, answers, odd = parts_of(results)
+        declared = next((size for one in results if (size := declared_size(one)) is not None), None)
         groups = {k: v for k, v in data.items() if isinstance(v, str) and k not in (key, "split")}
         split = split_named(str(data.get("split", "")))
-        position = self.found.picture(name or where, declared, split=split, groups=groups, measured=True)
+        position = self.found.picture(name or where, declared, split=split, groups=groups, measured=bool(regions))
         if position is None:
             return
         if len(people) > 1:
-            self.found.note(name, "several people", f"{len(people)} annotated it; the last one counts")
-        for place_, one in enumerate(results):
-            self._result(position, f"{where}, result {place_ + 1}", one)
+            which = "the ground truth" if chosen.get("ground_truth") is True else "the last one"
+            self.found.note(self.found.files[position], "several people", f"{len(people)} annotated it; {which} counts")
+        for place_, why, bad in odd:
+            if bad:
+                self.found.fault(position, f"{where}, result {place_ + 1}", why)
+            else:
+                self.found.tally(why, f"{where}, result {place_ + 1}", f"{why} are left out")
+        for answer in answers:
+            self.found.tag(position, answer.question, answer.names)
+        for region in regions:
+            self._region(position, f"{where}, result {region.place + 1}", region)
 
-    def dataset(self) -> Dataset:
+    def dataset(self, options: ReadOptions) -> Dataset:
         """All of it, its classes in alphabetical order."""
-        from photovision.data.formats import ordered
-
         names = ordered(self.classes)
         number = {self.classes[name]: index for index, name in enumerate(names)}
         labels = self.found.objects.labels
         for place_, label in enumerate(labels):
             labels[place_] = number[label]
-        return self.found.dataset(names)
+        return objects_or_tags(self.found, names, options, empty_is_none=True)
 
-    def _picture(self, data: dict[str, Any]) -> tuple[str, str]:
-        """The field that holds the picture, and its path below the root."""
-        texts = {key: value for key, value in data.items() if isinstance(value, str)}
-        key = next((k for k in ("image", "img", "picture") if k in texts), "")
-        key = key or next((k for k, v in texts.items() if PurePosixPath(_path(v)).suffix.lower() in SUFFIXES), "")
-        if not key:
-            return "", ""
-        parts = PurePosixPath(_path(texts[key]).lstrip("/")).parts
-        for start in range(len(parts)):
-            tail = "/".join(parts[start:])
-            for name in (tail, f"images/{tail}", _UPLOADED.sub("", tail), f"images/{_UPLOADED.sub('', tail)}"):
-                if not leaves(name) and self.found.exists(name):
-                    return key, name
-        return key, "/".join(parts)
-
-    def _result(self, position: int, where: str, one: dict[str, Any]) -> None:
-        kind = str(one.get("type", ""))
-        if kind not in _KINDS:
-            if kind not in ("choices", "textarea", "rating", "labels"):
-                self.found.fault(position, where, f"'{kind:.40}' is neither rectangle nor polygon nor brush")
-            return
+    def _region(self, position: int, where: str, region: Region) -> None:
         try:
-            size = _declared(one) or self.found.sizes[position]
-            value = one.get("value")
-            names = value.get(kind) if isinstance(value, dict) else None
-            if size is None or not isinstance(value, dict) or not isinstance(names, list) or not names:
-                raise DataError(f"expected 'original_width', 'original_height' and a value with '{kind}'")
-            if one.get("image_rotation"):
+            size = declared_size(region.result) or self.found.sizes[position]
+            if not region.label:
+                raise DataError(f"expected a value with '{region.kind}labels', but it names no class")
+            if size is None:
+                raise DataError("expected 'original_width' and 'original_height'")
+            if region.result.get("image_rotation"):
                 self.found.note(
                     self.found.files[position], "maybe turned", f"{where}: drawn on a picture turned by hand"
                 )
-            label = clean(str(names[0]))
-            box, shape = _value(_KINDS[kind], value, size)
-            self.found.thing(position, self.classes.setdefault(label, len(self.classes)), box, shape)
+            box, shape = region_shape(region, size)
+            self.found.thing(position, self.classes.setdefault(region.label, len(self.classes)), box, shape)
         except DataError as error:
             self.found.fault(position, where, error)
 
 
-def _file_of(path: Path) -> Path | None:
-    files = [path] if path.is_file() else sorted(path.glob("*.json"))
-    return next((file for file in files if file.suffix.lower() == ".json" and _is_export(file)), None)
+def _files(path: Path) -> list[Path]:
+    return annotation_files(path, (".json",), lambda file: json_kind(file) in ("labelstudio", "labelstudio-min"))
 
 
-def _is_export(file: Path) -> bool:
-    if not file.is_file():  # a pipe would be waited on for ever
-        return False
-    try:
-        with file.open("rb") as stream:
-            head, size = stream.read(_PEEKED), stream.seek(0, 2)
-            stream.seek(max(0, size - _PEEKED))
-            ends = head + stream.read(_PEEKED)
-    except OSError:
-        return False
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") and b'"data"' in ends and b'"annotations"' in ends
+def _picture_field(data: dict[str, Any]) -> str:
+    """The name of the field that holds the picture, "" where there is none."""
+    texts = {key: value for key, value in data.items() if isinstance(value, str)}
+    named = next((key for key in ("image", "img", "picture") if key in texts), "")
+    return named or next((key for key, value in texts.items() if value.lower().endswith(tuple(SUFFIXES))), "")
+
+
+def _annotations(task: dict[str, Any]) -> list[Any]:
+    return _list(task, "annotations") or _list(task, "completions")  # as they were called until 2021
 
 
 def _list(value: Any, key: str) -> list[Any]:
     found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, list) else []
-
-
-def _path(text: str) -> str:
-    """The path in an address: /data/local-files/?d=a/b.jpg, https://..., s3://bucket/a.jpg or a plain path."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return text
-    inner = parse_qs(parts.query).get("d", [""])[0]
-    return inner or unquote(parts.path) if parts.query or parts.scheme else text
-
-
-def _declared(one: dict[str, Any]) -> Size | None:
-    return size_of(one.get("original_height"), one.get("original_width"))
-
-
-def _value(kind: str, value: dict[str, Any], size: Size) -> tuple[list[float] | None, Shape | None]:
-    height, width = size
-    if kind == "brush":
-        return None, read_brush(value.get("rle"), size)
-    if kind == "polygon":
-        points = value.get("points")
-        flat = [v for point in points for v in (numbers(point, 2) or [])] if isinstance(points, list) else []
-        if not flat or len(flat) != 2 * len(points or ()):
-            raise DataError("points should be a list of finite [x, y] in percent")
-        return None, polygons([[v * (height if i % 2 else width) / 100 for i, v in enumerate(flat)]])
-    sides = numbers([value.get(name) for name in ("x", "y", "width", "height")], 4)
-    turned = numbers([value.get("rotation", 0)], 1)
-    if sides is None or turned is None:
-        raise DataError("a rectangle should have finite x, y, width and height in percent")
-    x, y, w, h = sides[0] * width / 100, sides[1] * height / 100, sides[2] * width / 100, sides[3] * height / 100
-    if not turned[0]:
-        return [x, y, x + w, y + h], None
-    cos, sin = math.cos(math.radians(turned[0])), math.sin(math.radians(turned[0]))  # about its upper left corner
-    corners = ((0.0, 0.0), (w, 0.0), (w, h), (0.0, h))
-    return None, polygons([[v for a, b in corners for v in (x + a * cos - b * sin, y + a * sin + b * cos)]])
 
 
 def _task(number: int, placed: Placed) -> dict[str, Any]:
@@ -235,4 +188,10 @@ def _drawn(found: Detections, row: int, size: Size, id: str) -> dict[str, Any]:
     return {"id": id, "type": kind, "from_name": "label", "to_name": "image", **facts, "value": {**value, kind: label}}
 
 
-FORMAT = Format(detects, read, write, frozenset(("boxes", "outlines", "masks", "several", "splits", "attributes")))
+FORMAT = Format(
+    detects,
+    read,
+    write,
+    frozenset(("boxes", "outlines", "masks", "several", "splits", "attributes")),
+    frozenset(("multilabel", "label_column")),
+)

@@ -1,12 +1,15 @@
 """Reading JSON and XML of any length piece by piece, from strangers: memory stays flat, depth and size are limited.
 
 JSON: the elements of the arrays at the top, one after the other. XML: the elements of one name, one after the other;
-a document type or an entity ends the reading, so that nothing is expanded and nothing else is opened.
+a document type or an entity ends the reading, so that nothing is expanded and nothing else is opened. XML may be in the
+encodings of East Asia, too, which the parser itself does not know.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO
@@ -20,6 +23,15 @@ MAX_ELEMENT = 1 << 26
 """Characters that one element may have."""
 MAX_DEPTH = 50
 _BLANK = " \t\r\n"
+_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._\-]{1,40})["']""")
+_ENCODINGS = {
+    **dict.fromkeys(("gbk", "gb2312", "gb18030", "cp936", "gb_2312-80"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "cp949", "windows-949"), "cp949"),
+    **dict.fromkeys(("big5", "cp950", "big5-hkscs"), "cp950"),
+    "euc-jp": "euc_jp",
+}
+"""Encoding that a document declares, in lower case -> the codec that also reads what programs write under that name."""
 _DECODER = json.JSONDecoder()
 Element = ElementTree.Element
 
@@ -147,12 +159,21 @@ class _Reader:
 
 def xml_elements(path: Path, name: str, most: int = MAX_ELEMENT) -> Iterator[Element]:
     """The elements called `name`, each whole, at whatever depth; raises DataError with the line where it is no XML."""
-    reader = _Elements(path, name, most)
     try:
         with path.open("rb") as file:
-            while content := file.read(CHUNK):
-                yield from reader.feed(content, False)
-            yield from reader.feed(b"", True)
+            content = file.read(CHUNK)
+            declared = _ENCODING.match(content)
+            codec = _ENCODINGS.get(declared[1].decode().lower()) if declared else None
+            decoder = codecs.getincrementaldecoder(codec)() if codec else None
+            reader = _Elements(path, name, most, "utf-8" if codec else None)
+            while content:
+                yield from reader.feed(decoder.decode(content).encode() if decoder else content, False)
+                content = file.read(CHUNK)
+            yield from reader.feed(decoder.decode(b"", True).encode() if decoder else b"", True)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: not readable as XML (it is not {error.encoding}, as it declares): export it again"
+        ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be opened ({error.strerror})") from None
 
@@ -160,9 +181,9 @@ def xml_elements(path: Path, name: str, most: int = MAX_ELEMENT) -> Iterator[Ele
 class _Elements:
     """Builds the elements of one name and forgets the rest."""
 
-    def __init__(self, path: Path, name: str, most: int) -> None:
+    def __init__(self, path: Path, name: str, most: int, encoding: str | None) -> None:
         self.path, self.name, self.most = path, name, most
-        self.parser = expat.ParserCreate()
+        self.parser = expat.ParserCreate(encoding)
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end

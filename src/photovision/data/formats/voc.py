@@ -6,12 +6,14 @@
 
 VOC counts pixels from 1 and includes the last one: xmin 1 to xmax 640 is the whole width of 640 pixels, which is read
 as 0 to 640. Where a file of the folder has an xmin or ymin below 1, all count from 0 and are read as they are. Written
-are VOC's own coordinates, to 0.001 of a pixel. Objects called difficult are not judged.
+are VOC's own coordinates, to 0.001 of a pixel. Objects called difficult are not judged. A file that cannot be read is
+left out by itself.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -20,10 +22,12 @@ from xml.sax.saxutils import escape
 from photovision.core.errors import DataError
 from photovision.core.files import new_folder, write_text
 from photovision.core.regions import Detections
-from photovision.data.annotated import Gathered, leaves, number, size_of
+from photovision.data.annotated import Gathered, leaves
+from photovision.data.coordinates import number, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import pictures_below
+from photovision.data.formats.places import annotation_files, split_folder
 from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import Element, xml_elements
@@ -32,6 +36,7 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 MARK = "pixels counted from 1"
 _FOLDERS = ("JPEGImages", "images", "")
 _MAX_FILE = 1 << 24
+_ROOT = re.compile(rb"<annotation[\s>]")
 
 
 class _Object(NamedTuple):
@@ -43,44 +48,59 @@ class _Object(NamedTuple):
 
 def detects(path: Path) -> bool:
     """A folder with XML files in Annotations/ or beside its pictures that begin like VOC's."""
-    return any(_begins(file) for file in _files(path)[:3])
+    return path.is_dir() and bool(_files(path))
 
 
 def _begins(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
-            return b"<annotation>" in stream.read(2048)
+            return _ROOT.search(stream.read(2048)) is not None
     except OSError:
         return False
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
-    """Read all XML files of a folder; raises DataError where there are none, or one is no XML."""
-    files = _files(path)
+    """Read all XML files of a folder; raises DataError where there are none, or none can be used."""
+    files = _files(path) or (sorted(path.glob("*/*.xml")) if path.is_dir() else [])
     if not files:
         raise DataError(f"{path} holds no XML files: expected Annotations/*.xml beside JPEGImages/")
     found = Gathered(path, path, "voc")
     pictures = _Pictures(path)
-    splits = _splits(path)
+    splits: dict[Path, dict[str, str]] = {}
     things: dict[int, list[_Object]] = {}
     from_one = True
     for file in files:
-        for element in xml_elements(file, "annotation", _MAX_FILE):
-            name = pictures.of(file, element)
-            size = element.find("size")
-            declared = size_of(_text(size, "height"), _text(size, "width")) if size is not None else None
-            split = splits.get(file.stem) or split_named(file.parent.name)
-            position = found.picture(name, declared, split=split)
-            if position is None:
-                continue
-            marked = MARK in (_text(element.find("source"), "annotation") or "")
-            things[position] = _objects(found, position, file, element)
-            from_one &= marked or all(min(thing.box[:2]) >= 1 for thing in things[position])
+        above = file.parent.parent
+        named = splits.setdefault(above, _splits(above)) if above not in splits else splits[above]
+        split = named.get(file.stem) or split_folder(file, path)
+        try:
+            from_one &= _file(found, pictures, file, split, things)
+        except DataError as error:
+            found.problem(file.relative_to(path).as_posix(), "bad file", f"{error}; it is left out")
     classes = ordered(thing.name for some in things.values() for thing in some)
     _place(found, things, classes, 1.0 if from_one else 0.0)
     for name in pictures.without(found.files):
         found.unlabelled(name)
     return found.dataset(classes)
+
+
+def _file(
+    found: Gathered, pictures: _Pictures, file: Path, split: str | None, things: dict[int, list[_Object]]
+) -> bool:
+    """Read the picture of a file and its objects; whether they count pixels from 1."""
+    elements = list(xml_elements(file, "annotation", _MAX_FILE))
+    # The mark of `write` lies in <source>, in an element of the same name.
+    element = elements[0] if elements else None
+    if element is None:
+        raise DataError(f"{file}: expected <annotation> as VOC has it, found none")
+    size = element.find("size")
+    declared = size_of(_text(size, "height"), _text(size, "width")) if size is not None else None
+    position = found.picture(pictures.of(file, element), declared, split=split)
+    if position is None:
+        return True
+    marked = MARK in (_text(element.find("source"), "annotation") or "")
+    things[position] = _objects(found, position, file, element)
+    return marked or all(min(thing.box[:2]) >= 1 for thing in things[position])
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -98,16 +118,8 @@ def write(dataset: Dataset, path: Path) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    """XML files in Annotations/ or annotations/, else beside pictures at the root or in split folders."""
-    if not path.is_dir():
-        return []
-    splits = [entry for entry in sorted(path.iterdir()) if split_named(entry.name) and entry.is_dir()]
-    for places in ([path / "Annotations"], [path / "annotations"], [path], splits):
-        if files := [
-            file for folder in places if folder.is_dir() for file in sorted(folder.glob("*.xml")) if file.is_file()
-        ]:
-            return files
-    return []
+    """XML files in Annotations/, beside pictures, or in folders of splits; the first depth that has some of VOC's."""
+    return annotation_files(path, (".xml",), _begins, all_beside=True)
 
 
 class _Pictures:

@@ -22,7 +22,8 @@ from photovision.core.errors import DataError, MissingExtra
 from photovision.core.files import new_folder, write_text
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Shape
-from photovision.data.annotated import Gathered, leaves, number, polygons, unique_classes
+from photovision.data.annotated import Gathered, leaves, unique_classes
+from photovision.data.coordinates import number, polygons
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.formats import SPLIT_WORDS, Format
 from photovision.data.formats.folder import pictures_below

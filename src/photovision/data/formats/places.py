@@ -1,0 +1,74 @@
+"""Where the annotation files of a data set lie: at its root, else below it, in annotations/ or in folders of splits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from photovision.data.formats.folder import JUNK
+from photovision.data.formats.split_names import split_named
+
+DEPTH = 3
+"""Folders below the root that are looked into: VOCdevkit/VOC2012/Annotations."""
+MAX_FOLDERS = 500
+SAMPLED = 32
+"""Files of a folder that are looked at to find out what it holds."""
+
+
+def annotation_files(
+    path: Path, suffixes: tuple[str, ...], accept: Callable[[Path], bool], all_beside: bool = False
+) -> list[Path]:
+    """The files of one annotation format: `path` itself, or those below the folder `path` at the first depth with any.
+
+    Args:
+        path: a file or a folder.
+        suffixes: endings of the files, in lower case, with dots.
+        accept: whether a file is of the format. A folder where none of the first `SAMPLED` files is so is passed over.
+        all_beside: whether the other files of a folder with an accepted one are given, too: of formats with a file for
+            each picture, where one that is not accepted is damaged and has to be named.
+    """
+    if path.is_file():
+        return [path] if path.suffix.lower() in suffixes and accept(path) else []
+    seen: set[tuple[int, int]] = set()
+    level = [str(path)] if path.is_dir() else []
+    for _ in range(DEPTH + 1):
+        deeper: list[str] = []
+        found: list[Path] = []
+        for folder in level[:MAX_FOLDERS]:
+            files, folders = _entries(folder, suffixes, seen)
+            kept = [file for file in files[:SAMPLED] if accept(file)]
+            if kept:
+                found += files if all_beside else [*kept, *filter(accept, files[SAMPLED:])]
+            deeper += folders
+        if found:
+            return found
+        level = deeper
+    return []
+
+
+def split_folder(file: Path, root: Path) -> str | None:
+    """The split of the nearest folder above a file and below the root that is named like one."""
+    names = file.parent.relative_to(root).parts
+    return next((split for name in reversed(names) if (split := split_named(name))), None)
+
+
+def _entries(folder: str, suffixes: tuple[str, ...], seen: set[tuple[int, int]]) -> tuple[list[Path], list[str]]:
+    """Files of these endings and folders directly in a folder, sorted; none where it was seen before."""
+    files, folders = [], []
+    try:
+        facts = os.stat(folder)
+        if (facts.st_dev, facts.st_ino) in seen:  # a link that leads back
+            return [], []
+        seen.add((facts.st_dev, facts.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name in JUNK:
+                    continue
+                if entry.name.lower().endswith(suffixes) and entry.is_file():
+                    files.append(entry.path)
+                elif entry.is_dir():
+                    folders.append(entry.path)
+    except OSError:
+        return [], []
+    return [Path(file) for file in sorted(files)], sorted(folders)
