@@ -48,7 +48,7 @@ def find_pictures(sources: Iterable[str], lines: Iterable[str] = ()) -> Iterator
 
 def walk(folder: str | Path) -> Iterator[str]:
     """Picture files in a folder and the folders in it, sorted by name; hidden ones are left out, links followed."""
-    from photovision.data.formats.folder import JUNK  # here, because single files start faster without it
+    from photovision.data.formats.tree import JUNK  # here, because single files start faster without it
 
     yield from _walk(os.fspath(folder), JUNK, frozenset())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 import unicodedata
 from pathlib import Path
@@ -104,6 +105,8 @@ def test_junk_is_ignored(tmp_path: Path) -> None:
     data = read_dataset(tmp_path)
     assert [sample.id for sample in data.samples] == ["cat/1.jpg", "dog/1.jpg"]
     assert data.problems == ()
+    assert [(note.id, note.kind) for note in data.notes] == [("cat/notes.txt", "not used")]
+    assert "1 .txt, 1 .md" in data.notes[0].message
 
 
 def test_link_loops_end_and_no_folder_is_read_twice(tmp_path: Path) -> None:
@@ -114,12 +117,55 @@ def test_link_loops_end_and_no_folder_is_read_twice(tmp_path: Path) -> None:
     assert [sample.id for sample in read_dataset(tmp_path).samples] == ["cat/1.jpg", "dog/1.jpg"]
 
 
-def test_linked_class_folders_are_followed(tmp_path: Path) -> None:
+def test_links_are_followed_within_the_data_set_only(tmp_path: Path) -> None:
+    touch(tmp_path / "data", "store/a/1.jpg", "b/2.jpg")
+    touch(tmp_path / "other", "secret.jpg")
+    (tmp_path / "data" / "c").symlink_to(tmp_path / "data" / "store" / "a", target_is_directory=True)
+    (tmp_path / "data" / "b" / "3.jpg").symlink_to(tmp_path / "data" / "store" / "a" / "1.jpg")
+    (tmp_path / "data" / "b" / "4.jpg").symlink_to(tmp_path / "other" / "secret.jpg")
+    (tmp_path / "data" / "d").symlink_to(tmp_path / "other", target_is_directory=True)
+    (tmp_path / "data" / "b" / "5.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "data", target_is_directory=True)
+    for root in ("data", "link"):
+        data = read_dataset(tmp_path / root)
+        assert [sample.id for sample in data.samples] == ["b/2.jpg", "b/3.jpg", "store/a/1.jpg"]
+        kinds = {problem.id: problem.kind for problem in data.problems}
+        assert kinds == {"b/4.jpg": "link", "d": "link", "b/5.jpg": "broken link"}
+
+
+def test_a_folder_of_links_that_lead_out_says_so(tmp_path: Path) -> None:
     touch(tmp_path / "store", "a/1.jpg", "b/2.jpg")
     (tmp_path / "data").mkdir()
     for name in "ab":
         (tmp_path / "data" / name).symlink_to(tmp_path / "store" / name, target_is_directory=True)
-    assert read_dataset(tmp_path / "data").classes == ("a", "b")
+    with pytest.raises(DataError, match=r"links that lead out of it \(2\), which are never followed"):
+        read_dataset(tmp_path / "data")
+
+
+def test_pipes_are_never_opened(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "b/2.jpg")
+    os.mkfifo(tmp_path / "a" / "0.jpg")
+    os.mkfifo(tmp_path / "a" / "noname")
+    data = read_dataset(tmp_path)
+    assert [(problem.id, problem.kind) for problem in data.problems] == [
+        ("a/0.jpg", "no file"),
+        ("a/noname", "no file"),
+    ]
+
+
+def test_very_deep_folders_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "b/2.jpg")
+    here = os.open(tmp_path / "b", os.O_RDONLY)
+    for _ in range(60):  # longer than any path may be
+        os.mkdir("x" * 100, dir_fd=here)
+        there = os.open("x" * 100, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = there
+    os.close(here)
+    data = read_dataset(tmp_path)
+    assert [sample.id for sample in data.samples] == ["a/1.jpg", "b/2.jpg"]
+    assert [problem.kind for problem in data.problems] == ["unreadable"]
+    subprocess.run(["rm", "-rf", str(tmp_path / "b")], check=True)
 
 
 def test_class_names_in_any_script_and_one_unicode_form(tmp_path: Path) -> None:

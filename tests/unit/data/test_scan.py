@@ -21,9 +21,14 @@ def hostile(root: Path) -> Dataset:
     (root / "circle" / "empty.jpg").touch()
     (root / "circle" / "half.png").write_bytes(whole[: len(whole) // 2])
     (root / "square" / "text.jpg").write_text("not a picture")
-    (root / "square" / "gone.jpg").symlink_to(root / "nowhere.jpg")
-    os.mkfifo(root / "square" / "pipe.jpg")
-    return read_dataset(root)
+    late = [root / "square" / name for name in ("gone.jpg", "pipe.jpg")]
+    for file in late:
+        file.touch()
+    data = read_dataset(root)
+    for file in late:  # after the folder was listed, for reading leaves out what is no file
+        file.unlink()
+    os.mkfifo(late[1])
+    return data
 
 
 def test_bad_files_are_listed_and_good_ones_kept(tmp_path: Path) -> None:

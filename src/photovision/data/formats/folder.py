@@ -1,60 +1,61 @@
-"""A folder per class, with or without folders for train, val and test above them.
+"""A folder per class, with or without folders for train, val and test above, below or in their names.
 
-    data/cat/1.jpg              data/train/cat/1.jpg        data/train/Fruit/Apple/1.jpg
+    data/cat/1.jpg              data/train/cat/1.jpg        data/seg_train/seg_train/Fruit/Apple/1.jpg
     data/dog/2.jpg              data/test/dog/2.jpg         (the class is "Fruit/Apple")
 
-Hidden entries, junk of other programs and files that are no pictures are passed over. Symbolic links are followed, but
-no real folder is read twice, so a loop ends.
+layout.py tells what the folders mean. This is the last reading that is tried; where something speaks against it, see
+doubts.py, it is refused unless it is asked for. Files that are not used are counted by their suffix.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.errors import DataError
-from photovision.core.files import new_folder
-from photovision.core.image import SUFFIXES
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.files import new_folder, open_regular
+from photovision.core.image import read_header
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, FileSamples, Problem
-from photovision.data.formats import SPLIT_WORDS, Format, clean, ordered
+from photovision.data.formats import Format, clean, ordered
+from photovision.data.formats.doubts import refuse_doubtful
+from photovision.data.formats.layout import Layout, layout_of
+from photovision.data.formats.tree import JUNK, Listing, Tree, list_files
 from photovision.data.read_options import DEFAULTS, ReadOptions
-
-JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "@eaDir", "__pycache__"})
-
-Parts = tuple[str, ...]
-Tree = dict[Parts, list[str]]
-"""Folder, as its parts below the root -> names of the pictures that lie directly in it, sorted."""
 
 
 def detects(path: Path) -> bool:
-    """Any folder may be one of class folders; tables are asked first."""
+    """Any folder may be one of class folders; all other formats are asked first."""
     return path.is_dir()
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
-    """Read class folders below `path`; raises DataError where there are no pictures or no classes."""
+    """Read class folders below `path`; raises DataError where there are no pictures or no classes.
+
+    Where the format was not asked for, it is also raised where something speaks against this reading.
+    """
     if options.multilabel:
         raise DataError(
             f"{path} is a folder per class, which gives each picture one label: for several labels"
             " add a metadata.csv with the columns file_name and labels"
         )
-    tree = pictures_below(path)
-    if not tree:
-        raise DataError(f"no pictures were found in {path}: expected a folder per class, as in cat/1.jpg and dog/2.jpg")
-    top = _wrapper(tree)
-    loose = sum(len(names) for parts, names in tree.items() if len(parts) <= top)
-    if loose * 2 > sum(map(len, tree.values())):
+    listing = list_files(path)
+    if not listing.pictures:
+        raise DataError(_no_pictures(listing))
+    layout = layout_of(path, listing.pictures)
+    if options.format is None:
+        refuse_doubtful(listing, layout)
+    loose = sum(len(names) for parts, names in listing.pictures.items() if not layout.labels[parts])
+    if all(not label for label in layout.labels.values()) or (
+        not layout.splits and loose * 2 > sum(map(len, listing.pictures.values()))
+    ):
         raise DataError(
             f"{path} holds {loose:,} pictures that are in no class folder: put each class into a folder of its own,"
             " or add a metadata.csv with the columns file_name and label"
         )
-    return _dataset(path, tree, top, _has_splits(path, tree, top))
+    return _dataset(listing, layout)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -80,102 +81,83 @@ def save_picture(sample: Sample, folder: Path, stem: str) -> Path:
         return target
     target = folder / f"{stem}{sample.image.suffix.lower()}"
     try:
-        shutil.copyfile(sample.image, target)
+        with open_regular(sample.image) as source, target.open("wb") as copy:
+            content = source.read()
+            read_header(content)  # a file that only has the name of a picture may hold anything of its owner's
+            copy.write(content)
     except FileNotFoundError:
         raise DataError(f"cannot copy {sample.image}, which does not exist any more: read the data again") from None
+    except UnreadableImage as error:
+        raise DataError(f"cannot copy {sample.image}: {error}; remove it") from None
     return target
 
 
 def pictures_below(root: Path) -> Tree:
     """All folders below `root` that directly hold pictures, with their names; sorted, junk left out."""
-    tree: Tree = {}
-    seen = set()
-    waiting: list[tuple[str, Parts]] = [(str(root), ())]
-    links: list[tuple[str, Parts]] = []
-    while waiting or links:
-        # Real folders come before links to them, so that a picture's id does not depend on the links beside it.
-        folder, parts = (waiting or links).pop()
-        facts = os.stat(folder)
-        if (facts.st_dev, facts.st_ino) in seen:
-            continue
-        seen.add((facts.st_dev, facts.st_ino))
-        names = []
-        for entry in sorted(_entries(folder), key=lambda entry: entry.name, reverse=True):
-            if _is_folder(entry):
-                (links if entry.is_symlink() else waiting).append((entry.path, (*parts, entry.name)))
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                names.append(entry.name)
-        if names:
-            tree[parts] = names[::-1]
-    return dict(sorted(tree.items()))
+    return list_files(root).pictures
 
 
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            yield from (entry for entry in entries if not entry.name.startswith(".") and entry.name not in JUNK)
-    except PermissionError:
-        raise DataError(f"the folder {folder} may not be read: change its permissions or choose another") from None
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
-
-
-def _wrapper(tree: Tree) -> int:
-    """How many folders at the top merely wrap the rest, as archives often do (data/dataset/cat/1.jpg)."""
-    depth = 0
-    while True:
-        heads = {parts[: depth + 1] for parts in tree}
-        if len(heads) > 1:
-            return depth
-        head = next(iter(heads))
-        if head in tree or len(head) <= depth or head[-1].lower() in SPLIT_WORDS:
-            return depth
-        depth += 1
-
-
-def _has_splits(path: Path, tree: Tree, top: int) -> bool:
-    """Whether the first level of folders names splits; raises DataError where it names splits and classes at once."""
-    heads = {parts[top] for parts in tree if len(parts) > top}
-    # A folder named "train" that directly holds pictures may be a class of vehicles; one with folders in it is a split.
-    named = {head for head in heads if head.lower() in SPLIT_WORDS}
-    deeper = {parts[top] for parts in tree if len(parts) > top + 1 and parts[top] in named}
-    if not deeper:
-        return False
-    if others := sorted(heads - named):
-        raise DataError(
-            f"{path} mixes split folders ({', '.join(sorted(named))}) with other folders of pictures"
-            f" ({', '.join(others[:3])}): keep only split folders, or only class folders, at the top"
+def _no_pictures(listing: Listing) -> str:
+    """Why a folder without pictures is none of class folders."""
+    path = listing.root
+    if listing.refused["link"]:
+        return (
+            f"{path} holds links that lead out of it ({listing.refused['link']:,}), which are never followed:"
+            " give the folder that they lead to, or copy the pictures (cp -rL)"
         )
-    return True
+    others = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, (count, _) in listing.suffixes().items())
+    found = f" among its files ({others:.200})" if others else ""
+    return f"no pictures were found in {path}{found}: expected a folder per class, as in cat/1.jpg and dog/2.jpg"
 
 
-def _dataset(path: Path, tree: Tree, top: int, has_splits: bool) -> Dataset:
+def _dataset(listing: Listing, layout: Layout) -> Dataset:
     files: list[str] = []
     labels: list[str] = []
     splits: dict[str, list[int]] = {}
     problems = []
-    for parts, names in tree.items():
+    for parts, names in listing.pictures.items():
         inside = "".join(f"{part}/" for part in parts)
-        label = clean("/".join(clean(part) for part in parts[top + has_splits :]))
+        label = clean("/".join(clean(part) for part in layout.labels[parts]))
         if not label:
             message = "lies beside the class folders, not in one, so its label is unknown"
             problems += [Problem(inside + name, "unlabelled", message) for name in names]
             continue
-        if has_splits:
-            positions = splits.setdefault(SPLIT_WORDS[parts[top].lower()], [])
+        if parts in layout.splits:
+            positions = splits.setdefault(layout.splits[parts], [])
             positions.extend(range(len(files), len(files) + len(names)))
         files += [inside + name for name in names]
         labels += [label] * len(names)
     classes = ordered(labels)
     targets = {label: (label,) for label in classes}
-    samples = FileSamples(path, files, [targets[label] for label in labels])
+    samples = FileSamples(listing.root, files, [targets[label] for label in labels])
     kept = {name: tuple(positions) for name, positions in splits.items()}
-    return Dataset(samples, classes, kept, False, tuple(problems), "folder")
+    left_out = (*problems, *listing.left_out())
+    return Dataset(samples, classes, kept, False, left_out, "folder", notes=_notes(listing, classes))
+
+
+def _notes(listing: Listing, classes: tuple[str, ...]) -> tuple[Problem, ...]:
+    """What is odd about the folder: files that are not used, and classes that may be one."""
+    notes = unused(listing)
+    last: dict[str, list[str]] = {}
+    for name in classes:
+        last.setdefault(name.rsplit("/", 1)[-1].casefold(), []).append(name)
+    twice = [names for names in last.values() if len(names) > 1]
+    if len(twice) * 2 >= len(last):
+        shown = " and ".join(f"'{name}'" for name in twice[0][:2])
+        message = f"{shown} are taken as different classes: where they are one, merge the folders above them"
+        notes.append(Problem(listing.root.name, "equal class names", message))
+    return tuple(notes)
+
+
+def unused(listing: Listing) -> list[Problem]:
+    """A note on the files that are no pictures, counted by suffix, with the first of the commonest."""
+    kinds = listing.suffixes()
+    if not kinds:
+        return []
+    shown = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, (count, _) in list(kinds.items())[:8])
+    more = ", ..." if len(kinds) > 8 else ""
+    first = next(iter(kinds.values()))[1]
+    return [Problem(first, "not used", f"files that are no pictures are not used: {shown}{more}")]
 
 
 FORMAT = Format(detects, read, write, frozenset(("splits", "plain")), frozenset(("multilabel",)))

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from photovision.core.errors import DataError
 from photovision.core.image import SUFFIXES
 from photovision.data.formats import clean
-from photovision.data.formats.folder import JUNK
+from photovision.data.formats.tree import JUNK
 
 MAX_ENTRIES = 5_000_000
 """Files and folders that a search looks at, at most."""

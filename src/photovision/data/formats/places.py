@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from photovision.data.formats.folder import JUNK
 from photovision.data.formats.split_names import split_named
+from photovision.data.formats.tree import JUNK
 
 DEPTH = 3
 """Folders below the root that are looked into: VOCdevkit/VOC2012/Annotations."""
