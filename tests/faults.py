@@ -33,6 +33,8 @@ from tests.mutations import Upload, sound_files, uploads
 
 Figures = dict[str, Any]
 SOUND = sound_files()[0]
+POST = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
+SOUND_HEAD = POST + b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(SOUND)
 
 
 class Running:
@@ -214,12 +216,12 @@ def _broken(rng: random.Random) -> bytes:
         b'--x\r\nContent-Disposition: form-data; name="file"; filename=' + b"a" * 70_000,
     ]
     heads = [
-        b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + b"\r\nContent-Type: " + kind + b"\r\n\r\n",
-        b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\nFFFFF\r\n",
-        b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-        b"GET /" + b"a" * rng.choice([10, 100_000]) + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        POST + b"Content-Length: " + length + b"\r\nContent-Type: " + kind + b"\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\nFFFFF\r\n",
+        POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"GET /" + b"a" * rng.choice([10, 100_000]) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /v2/models/../../etc/passwd/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /v2/models/../../etc/passwd/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}",
         b"GET /%00%2e%2e/ HTTP/1.1\r\nHost: \r\n" + b"X: y\r\n" * rng.choice([1, 5000]) + b"\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         rng.randbytes(rng.randrange(1, 3000)),
@@ -233,8 +235,7 @@ def slow_clients(service: Running, count: int, seconds: float) -> Figures:
     patience = time.monotonic() + seconds
 
     def crawl(number: int) -> None:
-        head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: {len(SOUND)}\r\n\r\n"
-        content = (head.encode() + SOUND) if number % 2 else head.encode()[:20]
+        content = (SOUND_HEAD + SOUND) if number % 2 else SOUND_HEAD[:20]
         start = content.find(b"\r\n\r\n") + 4 if number % 2 else 1
         with contextlib.suppress(OSError), socket.create_connection(service.address, timeout=1) as connection:
             connection.sendall(content[:start])
@@ -265,8 +266,7 @@ def slow_clients(service: Running, count: int, seconds: float) -> Figures:
 def disconnections(service: Running, count: int, seed: int = 0) -> Figures:
     """Clients that leave in the middle of their upload, or before their answer."""
     rng = random.Random(seed)
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: {len(SOUND)}\r\n\r\n"
-    whole = head.encode() + SOUND
+    whole = SOUND_HEAD + SOUND
     files = service.files()
     for number in range(count):
         with socket.create_connection(service.address, timeout=10) as connection:
@@ -319,8 +319,7 @@ async def _press(service: Running, clients: int, seconds: float) -> tuple[Counte
     statuses: Counter[int] = Counter()
     until = time.monotonic() + seconds
     peak = 0
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: {len(SOUND)}\r\n\r\n"
-    whole = head.encode() + SOUND
+    whole = SOUND_HEAD + SOUND
 
     async def client() -> None:
         while time.monotonic() < until:

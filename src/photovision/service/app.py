@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 import photovision
 from photovision.core.errors import PhotovisionError
-from photovision.service import explain, plain, protocol
+from photovision.service import explain, plain, protocol, protocol_v1
 from photovision.service.answering import as_json
 from photovision.service.gate import OPEN, Gate
 from photovision.service.logs import Journal
@@ -77,8 +77,8 @@ def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
-    for router in (plain.router(service), explain.router(service), protocol.router(service)):
-        app.include_router(router)
+    for routes in (plain, explain, protocol, protocol_v1):
+        app.include_router(routes.router(service))
     _pages(app, service)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage
 from photovision.service.answering import answer, as_json, check_room, errors, reason
+from photovision.service.body import read_body
 from photovision.service.gate import visit_of
 from photovision.service.kinds.kind import Explained, Outcome, Why
 from photovision.service.models import Version, content_name
@@ -20,7 +21,7 @@ from photovision.service.refusal import Refusal
 from photovision.service.schemas import Explanation, PlaceExplanations
 from photovision.service.settings import Limits
 from photovision.service.state import Service
-from photovision.service.uploads import read_body
+from photovision.service.uploads import Form as Uploads
 
 Method = Annotated[
     Literal["auto", "cam", "eigencam", "occlusion", "rise", "drise"],
@@ -56,10 +57,7 @@ def router(service: Service) -> APIRouter:
         """
         check_room(service, model)
         async with read_body(request, service.limits, service.budget) as body:
-            pictures = await read_pictures(request, body, service)
-            if len(pictures) != 1:
-                raise Refusal(400, f"expected one picture to explain, got {len(pictures)}", "files")
-            content = pictures[0].content
+            content = _only_picture(await read_pictures(request, body, service))
             version, (outcome,) = await answer(service, request, [content], model)
             if isinstance(outcome, UnreadableImage):
                 raise Refusal(422, reason(outcome), "unreadable")
@@ -72,6 +70,14 @@ def router(service: Service) -> APIRouter:
         return as_json(head | told)
 
     return routes
+
+
+def _only_picture(form: Uploads) -> bytes:
+    if len(form.pictures) != 1:
+        raise Refusal(400, f"expected one picture to explain, got {len(form.pictures)}", "files")
+    if form.fields:
+        raise Refusal(400, f"give {next(iter(form.fields))[:64]!r} in the address, as ?name=value", "form")
+    return form.pictures[0].content
 
 
 async def _queued(service: Service, work: Any) -> Any:

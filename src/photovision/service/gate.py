@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photovision.service.keys import Key
 from photovision.service.limits import whole_seconds
+from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
 from photovision.service.refusal import Refusal
+from photovision.service.settings import Settings
 from photovision.service.state import Service
 
 OPEN = ("/", "/docs", "/openapi.json", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready")
@@ -67,6 +69,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
+        self._hosts = _hosts(service.settings)
         # A start of its own for every process and a number: unique, and cheaper than chance for every request.
         self._start, self._count = secrets.token_hex(4), itertools.count()
 
@@ -102,6 +105,7 @@ class Gate:
     def _admit(self, scope: Scope, headers: dict[bytes, bytes], visit: Visit) -> None:
         service = self._service
         visit.caller = scope["client"][0] if scope.get("client") else ""
+        self._check_origin(scope, headers)
         if scope["path"] in OPEN:
             return
         if service.guard is not None:
@@ -114,6 +118,25 @@ class Gate:
         if wait:
             raise Refusal(
                 429, "more pictures a second than allowed: slow down", "rate", retry_after=whole_seconds(wait)
+            )
+
+    def _check_origin(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Refuse what pages of strangers send; with keys the key decides, since no stranger's page knows one."""
+        if self._service.guard is not None:
+            return
+        if self._hosts and foreign_host(headers, self._hosts):
+            raise Refusal(
+                403,
+                "not a name of this service: list it in allow_hosts in the file of --config, or use --keys",
+                "host",
+            )
+        # A person may follow a link to a page here, which shows nothing to the site that the link is on.
+        visit = scope["method"] == "GET" and headers.get(b"sec-fetch-mode") == b"navigate"
+        if not visit and foreign_site(headers, self._service.settings.allow_hosts):
+            raise Refusal(
+                403,
+                "a page of another site asked for this: list its name in allow_hosts in the file of --config",
+                "origin",
             )
 
     async def _refuse(self, refusal: Refusal, visit: Visit, send: Send) -> None:
@@ -144,6 +167,14 @@ class Gate:
         if service.settings.log_clients:
             facts |= {"caller": visit.caller, "address": scope["client"][0] if scope.get("client") else ""}
         service.journal.request(**facts)
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    """The names under which the service may be asked; none where every name is right, as behind 0.0.0.0."""
+    own = f"[{settings.host}]" if ":" in settings.host else settings.host.lower()
+    local = own in LOOPBACK or own.startswith("127.")
+    named = frozenset(name.lower() for name in settings.allow_hosts)
+    return named | LOOPBACK | {own} if local or named else frozenset()
 
 
 def _shown(headers: dict[bytes, bytes]) -> str:

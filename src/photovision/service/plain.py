@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, Any, cast
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Query
 from fastapi.routing import APIRoute
@@ -15,15 +14,19 @@ from starlette.responses import Response
 from photovision.core.errors import UnreadableImage
 from photovision.service.answering import NO_OPTIONS, answer, as_json, check_room, errors, reason
 from photovision.service.batching import Said
+from photovision.service.body import Body, read_body
 from photovision.service.fetch import fetch
 from photovision.service.gate import visit_of
+from photovision.service.json_body import EXAMPLE, Address, parse_json, pictures_and_fields
 from photovision.service.kinds.options import OPTIONS
 from photovision.service.refusal import Refusal
 from photovision.service.schemas import Predictions
 from photovision.service.state import Service
-from photovision.service.uploads import Upload, read_body, uploads
+from photovision.service.uploads import Form, Upload, read_form
 
 FETCH_SECONDS = 10.0
+_QUICK = 65_536  # bytes that are parsed in less time than a change of threads takes
+T = TypeVar("T")
 ModelName = Annotated[str | None, Query(max_length=64, description="Name of the model; default: the first one.")]
 _PARAMETERS: list[dict[str, Any]] = [
     {
@@ -65,19 +68,25 @@ def router(service: Service) -> APIRouter:
         model, options = _asked(request)
         check_room(service, model, options=options)
         async with read_body(request, service.limits, service.budget) as body:
-            found = await read_pictures(request, body, service)
-            version, said = await answer(service, request, [one.content for one in found], model, options=options)
-        if all(isinstance(one, UnreadableImage) for one in said):
-            raise Refusal(
-                422,
-                "; ".join(_failure(one, upload) for one, upload in zip(said, found, strict=True))[:2000],
-                "unreadable",
-            )
-        predictions = [_prediction(one, upload) for one, upload in zip(said, found, strict=True)]
-        head = {"id": visit_of(request).id, "model": version.model, "version": version.name}
+            form = await read_pictures(request, body, service)
+            model, options, ignored = _joined(model, options, form)
+            contents = [one.content for one in form.pictures]
+            version, said = await answer(service, request, contents, model, options=options)
+        predictions = as_predictions(said, [one.file for one in form.pictures])
+        head: dict[str, Any] = {"id": visit_of(request).id, "model": version.model, "version": version.name}
+        if ignored:
+            head["ignored"] = ignored
         return as_json({**head, "predictions": predictions})
 
     return routes
+
+
+def as_predictions(said: Sequence[Said], files: Sequence[str | None]) -> list[dict[str, Any]]:
+    """An answer or an error for each picture, JSON-ready; raises Refusal (422) where no picture could be read."""
+    if all(isinstance(one, UnreadableImage) for one in said):
+        failures = (_failure(one, file) for one, file in zip(said, files, strict=True))
+        raise Refusal(422, "; ".join(failures)[:2000], "unreadable")
+    return [_prediction(one, file) for one, file in zip(said, files, strict=True)]
 
 
 def _asked(request: Request) -> tuple[str | None, Mapping[str, str]]:
@@ -85,27 +94,70 @@ def _asked(request: Request) -> tuple[str | None, Mapping[str, str]]:
     if not request.scope["query_string"]:
         return None, NO_OPTIONS
     told = request.query_params
-    model = told.get("model")
-    if model is not None and len(model) > 64:
+    return _model(told.get("model")), {name: told[name] for name in OPTIONS if name in told}
+
+
+def _model(name: str | None) -> str | None:
+    if name is not None and len(name) > 64:
         raise Refusal(422, "'model' should have 64 characters at most", "parameter")
-    return model, {name: told[name] for name in OPTIONS if name in told}
+    return name
 
 
-async def read_pictures(request: Request, body: bytes, service: Service) -> list[Upload]:
-    """The pictures of a body, or the one at the address that it holds; raises Refusal."""
+def _joined(
+    model: str | None, options: Mapping[str, str], form: Form
+) -> tuple[str | None, Mapping[str, str], list[str]]:
+    """The model's name and the options, of the address and of the body, and the fields that are neither."""
+    if not form.fields:
+        return model, options, []
+    asked = {**options, **({} if model is None else {"model": model})}
+    for name, value in form.fields.items():
+        if asked.get(name, value) != value:
+            raise Refusal(400, f"'{name}' stands in the address and in the body: give it once", "parameter")
+    named = {name: value for name, value in form.fields.items() if name in OPTIONS}
+    ignored = [name[:64] for name in form.fields if name not in OPTIONS and name != "model"]
+    return _model(form.fields.get("model", model)), {**options, **named}, ignored
+
+
+async def read_pictures(request: Request, body: Body, service: Service) -> Form:
+    """The pictures of a body: files, base64 in JSON, or the ones at the addresses that it holds; raises Refusal."""
     kind = request.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "application/json":
-        return uploads(kind, body, service.limits)
-    if not service.settings.allow_url:
+    plain = kind.partition(";")[0].strip().lower()
+    if plain != "application/json" and not plain.endswith("+json"):
+        return read_form(kind, body.content, service.limits)
+    found, fields = await in_thread(len(body.content), _pictures, body, service)
+    unknown = [name[:64] for name in fields if name not in OPTIONS and name != "model"]
+    if unknown:
+        raise Refusal(400, f"{unknown[0]!r} is not understood: expected JSON such as {EXAMPLE}", "json")
+    return Form(await as_uploads(found, body, service), fields)
+
+
+def _pictures(body: Body, service: Service) -> tuple[list[bytes | Address], dict[str, str]]:
+    return pictures_and_fields(parse_json(body.content, service.limits, body.hold))
+
+
+async def in_thread(size: int, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of `work`, in a thread where it has so many bytes to parse that others would wait for it."""
+    return work(*arguments) if size < _QUICK else await asyncio.to_thread(work, *arguments)
+
+
+async def as_uploads(found: Sequence[bytes | Address], body: Body, service: Service) -> list[Upload]:
+    """The pictures, fetched where they are addresses; raises Refusal."""
+    if not found:
+        raise Refusal(400, "expected at least one picture, got none: send it in 'image'", "empty")
+    if len(found) > service.limits.files:
+        raise Refusal(413, f"a request may hold {service.limits.files} pictures: send several requests", "files")
+    if any(isinstance(one, Address) for one in found) and not service.settings.allow_url:
         raise Refusal(403, "pictures by address are not allowed here: send the file itself", "url")
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or set(told) != {"url"} or not isinstance(told["url"], str):
-        raise Refusal(400, 'expected JSON such as {"url": "https://example.org/picture.jpg"}', "url")
-    loop, most = asyncio.get_running_loop(), service.limits.request_bytes
-    return [Upload(await loop.run_in_executor(service.fetchers, fetch, told["url"], most, FETCH_SECONDS))]
+    return [Upload(await _fetched(one.url, body, service) if isinstance(one, Address) else one) for one in found]
+
+
+async def _fetched(url: str, body: Body, service: Service) -> bytes:
+    most = service.limits.request_bytes
+    body.hold(most)
+    loop = asyncio.get_running_loop()
+    content = await loop.run_in_executor(service.fetchers, fetch, url, most, FETCH_SECONDS)
+    body.hold(len(content) - most)
+    return content
 
 
 def picture_body(service: Service, *, many: bool) -> dict[str, Any]:
@@ -119,20 +171,29 @@ def picture_body(service: Service, *, many: bool) -> dict[str, Any]:
         "image/png": {"schema": picture},
         "application/octet-stream": {"schema": picture},
     }
+    text = {"type": "string", "description": "A picture's file as base64 or data URL."}
+    one_of: list[dict[str, Any]] = [{"image": text}]
+    if many:
+        one_of.append({"images": {"type": "array", "items": text, "minItems": 1, "maxItems": service.limits.files}})
     if service.settings.allow_url:
-        url = {"type": "string", "format": "uri"}
-        content["application/json"] = {
-            "schema": {"type": "object", "properties": {"url": url}, "required": ["url"], "additionalProperties": False}
+        one_of.append({"url": {"type": "string", "format": "uri"}})
+    content["application/json"] = {
+        "schema": {
+            "oneOf": [
+                {"type": "object", "properties": each, "required": list(each), "additionalProperties": False}
+                for each in one_of
+            ]
         }
+    }
     return {"required": True, "content": content}
 
 
-def _prediction(said: Said, upload: Upload) -> dict[str, Any]:
+def _prediction(said: Said, file: str | None) -> dict[str, Any]:
     if isinstance(said, UnreadableImage):
-        return {"file": upload.file, "error": reason(said)}
-    return said.to_json(upload.file)
+        return {"file": file, "error": reason(said)}
+    return said.to_json(file)
 
 
-def _failure(said: Said, upload: Upload) -> str:
+def _failure(said: Said, file: str | None) -> str:
     text = reason(said) if isinstance(said, UnreadableImage) else ""
-    return f"{upload.file[:80]}: {text}" if upload.file else text
+    return f"{file[:80]}: {text}" if file else text

@@ -14,8 +14,10 @@ from starlette.responses import Response
 import photovision
 from photovision.core.errors import PhotovisionError, UnreadableImage
 from photovision.service.answering import answer, as_json, check_room, errors, reason
+from photovision.service.body import read_body
 from photovision.service.gate import visit_of
 from photovision.service.models import Version
+from photovision.service.plain import in_thread
 from photovision.service.refusal import Refusal
 from photovision.service.schemas import (
     IndexEntry,
@@ -29,7 +31,6 @@ from photovision.service.schemas import (
 )
 from photovision.service.state import Service
 from photovision.service.tensors import INPUTS, read_question, write_answer
-from photovision.service.uploads import read_body
 
 HEADER = "Inference-Header-Content-Length"
 Name = Annotated[str, Path(max_length=64, description="The model's name.")]
@@ -161,7 +162,8 @@ def _repository(routes: APIRouter, service: Service) -> None:
 async def _inferred(service: Service, request: Request, model: str, version: str | None) -> Response:
     check_room(service, model, version)
     async with read_body(request, service.limits, service.budget) as body:
-        question = read_question(body, request.headers.get(HEADER), service.limits)
+        length = request.headers.get(HEADER)
+        question = await in_thread(len(body.content), read_question, body.content, length, service.limits, body.hold)
         found, said = await answer(service, request, question.pictures, model, version, question.options)
     outcomes = [one for one in said if not isinstance(one, UnreadableImage)]
     if len(outcomes) < len(said):

@@ -100,6 +100,21 @@ class Predictions(Told):
     model: str
     version: str
     predictions: list[Prediction | Boxes | Areas | Unreadable]
+    ignored: list[str] | None = Field(
+        default=None, description="Fields of the body that are neither a picture nor an option; absent without any."
+    )
+
+
+class PredictionsV1(Told):
+    """Answers in the order of the instances."""
+
+    predictions: list[Prediction | Boxes | Areas | Unreadable]
+
+
+class ModelNames(Told):
+    """All models."""
+
+    models: list[str]
 
 
 class Neighbour(Told):

@@ -75,6 +75,8 @@ class Settings:
         keys: file of API keys; None answers everybody.
         manage: whether callers without keys may load and roll back models; with keys, those of administrators may.
         allow_url: whether pictures may be given by address.
+        allow_hosts: names by which the service is asked beside its own address, and whose pages may ask it, where it
+            has no keys; on a loopback address every other name is refused.
         record: URL of the database that keeps predictions; None keeps none.
         record_pictures: folder that keeps the pictures, too.
         record_required: whether an answer that could not be recorded is refused.
@@ -95,6 +97,7 @@ class Settings:
     keys: Path | None = None
     manage: bool = False
     allow_url: bool = False
+    allow_hosts: tuple[str, ...] = ()
     record: str | None = None
     record_pictures: Path | None = None
     record_required: bool = False

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from photovision.core.types import Image
+from photovision.service.json_body import from_base64, parse_json
 from photovision.service.kinds.kind import Tensor
 from photovision.service.kinds.options import OPTIONS
 from photovision.service.refusal import Refusal
-from photovision.service.settings import MB, Limits
+from photovision.service.settings import Limits
 
 INPUTS = ("images", "pictures")
 _TYPES = {"FP32": "<f4", "INT64": "<i8", "BOOL": "?"}
-MOST_JSON = 4 * MB
-"""Bytes of JSON in a request; tensors that are larger come in binary form, which takes a fifth of the work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,24 +43,20 @@ class Question:
     options: Mapping[str, str]
 
 
-def read_question(body: bytes, header_length: str | None, limits: Limits) -> Question:
+def read_question(body: bytes, header_length: str | None, limits: Limits, hold: Callable[[int], None]) -> Question:
     """Read the body of an inference request.
 
     Args:
         body: JSON, followed by binary data where `header_length` says so.
         header_length: the header `Inference-Header-Content-Length`, the bytes of JSON.
         limits: of files and pixels.
+        hold: counts what parsing takes against the budget of all requests.
 
     Raises:
         Refusal: it is not such a request (400), or holds too much (413).
     """
     size = len(body) if header_length is None else _length(header_length, len(body))
-    if size > MOST_JSON:
-        raise Refusal(413, f"JSON may have {MOST_JSON:,} bytes: send tensors in the binary form", "bytes")
-    try:
-        told = json.loads(body[:size])
-    except (ValueError, RecursionError):
-        raise _wrong("the body is not JSON") from None
+    told = parse_json(body[:size], limits, hold)
     inputs = _list_of_objects(told, "inputs") if isinstance(told, dict) else None
     if inputs is None or len(inputs) != 1:
         raise _wrong("expected an object with one entry in 'inputs', named 'images' or 'pictures'")
@@ -110,15 +105,14 @@ def _pictures(given: Mapping[str, Any], rest: bytes, limits: Limits) -> list[byt
 
 
 def _files(shape: Sequence[int], data: list[Any] | None, rest: bytes) -> list[bytes | Image]:
-    if len(shape) != 1:
-        raise _wrong(f"'pictures' should have the shape [N], got {len(shape)} sides")
+    if any(side != 1 for side in shape[1:]):
+        raise _wrong(f"'pictures' should have the shape [N], got {shape}")
     found: list[bytes | Image] = []
     if data is not None:
-        for text in data:
-            try:
-                found.append(base64.b64decode(text, validate=True))
-            except (ValueError, TypeError, binascii.Error):
-                raise _wrong("each of 'pictures' should be a picture's file in base64") from None
+        for text in chain.from_iterable(one if isinstance(one, list) else [one] for one in data):
+            if not isinstance(text, str):
+                raise _wrong("each of 'pictures' should be a picture's file in base64")
+            found.append(from_base64(text))
     else:
         found.extend(_prefixed(rest, shape[0]))
     if len(found) != shape[0]:
@@ -150,14 +144,23 @@ def _arrays(shape: Sequence[int], data: list[Any] | None, rest: bytes, limits: L
         if len(rest) != count:
             raise _wrong(f"'images' of this shape have {count:,} bytes, but {len(rest):,} follow the JSON")
         return list(np.frombuffer(rest, np.uint8).reshape(shape))
-    try:
-        values = np.asarray(data)
-    except ValueError:
-        raise _wrong("'data' should be whole numbers 0 to 255, flat or nested as 'shape' says") from None
-    fits = values.size == count and (values.ndim == 1 or list(values.shape) == list(shape))
-    if not fits or values.dtype.kind != "i" or int(values.min()) < 0 or int(values.max()) > 255:
-        raise _wrong(f"'data' should be {count:,} whole numbers 0 to 255, flat or nested as 'shape' says")
-    return list(values.astype(np.uint8).reshape(shape))
+    return list(as_bytes(data, shape).reshape(shape))
+
+
+def as_bytes(data: list[Any], shape: Sequence[int]) -> np.ndarray:
+    """uint8 (n,): whole numbers 0 to 255 of JSON, flat or nested as `shape` says; raises Refusal (400).
+
+    No array is made of what is no number: of a list of texts NumPy would make one as wide as the longest of them.
+    """
+    flat = data
+    if any(isinstance(one, list) for one in data[:1]):
+        for count in shape[1:]:
+            if not all(isinstance(row, list) and len(row) == count for row in flat):
+                break
+            flat = list(chain.from_iterable(flat))
+    if len(flat) == math.prod(shape) and set(map(type, flat)) == {int} and min(flat) >= 0 and max(flat) <= 255:
+        return np.frombuffer(bytes(flat), np.uint8)
+    raise _wrong(f"'data' should be {math.prod(shape):,} whole numbers 0 to 255, flat or nested as 'shape' says")
 
 
 def _wanted(told: Mapping[str, Any], binary: bool) -> dict[str, bool] | None:

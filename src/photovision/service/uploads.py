@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from starlette.requests import ClientDisconnect, Request
-
-from photovision.service.limits import Budget
+from photovision.service.json_body import PICTURE_KEYS, from_base64
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
 
@@ -19,13 +14,14 @@ _BOUNDARY = re.compile(
     r';\s*boundary=(?:"(?P<quoted>[^"]{1,70})"|(?P<plain>[^\s;"]{1,70}))(?=\s*(?:;|$))', re.IGNORECASE
 )
 _DISPOSITION = re.compile(rb"\ncontent-disposition:([^\r\n]*)", re.IGNORECASE)
-_FIELD = re.compile(rb';\s*name="?file"?\s*(?:;|$)', re.IGNORECASE)
+_FIELD = re.compile(rb""";\s*name=(?:"(?P<quoted>[^"]{0,200})"|(?P<plain>[^\s;"]{0,200}))\s*(?:;|$)""", re.IGNORECASE)
 _FILE_NAME = re.compile(
     rb""";\s*filename(?:\*=utf-8'[^';]*'(?P<coded>[^\s;]+)|="(?P<quoted>[^"]*)"|=(?P<plain>[^\s;"]*))""", re.IGNORECASE
 )
-RAW = ("image/", "application/octet-stream")
+RAW = ("image/", "application/octet-stream", "binary/octet-stream")
 _MOST_HEADER, _MOST_PADDING = 4096, 256
-_MOST_NAME = 255
+_MOST_NAME, _MOST_TEXT = 255, 256
+_PORTABLE = (b"P1", b"P2", b"P3")  # PNM in letters is text, too
 
 
 @dataclass(frozen=True)
@@ -36,71 +32,45 @@ class Upload:
     file: str | None = None
 
 
-@asynccontextmanager
-async def read_body(request: Request, limits: Limits, budget: Budget) -> AsyncIterator[bytes]:
-    """The whole body, counted against the budget of all requests for as long as it is used.
+@dataclass(frozen=True)
+class Form:
+    """What a body holds: its pictures, and the texts of the form's other fields by their names."""
 
-    Raises:
-        Refusal: it is too large (413), too slow (408), was broken off (400), or all bodies are too large together
-            (503).
-    """
-    with budget.share() as hold:
-        told = request.headers.get("content-length", "0")
-        if told.isdigit() and int(told) > limits.request_bytes:
-            raise _too_large(limits)
-        try:
-            async with asyncio.timeout(limits.read_timeout):
-                body = await _whole(request, limits, hold)
-        except TimeoutError:
-            raise Refusal(
-                408, f"the request did not arrive within {limits.read_timeout:g} s", "slow", close=True
-            ) from None
-        except ClientDisconnect:
-            raise Refusal(400, "the request broke off before its end", "disconnected", close=True) from None
-        yield body
+    pictures: list[Upload]
+    fields: dict[str, str]
 
 
-async def _whole(request: Request, limits: Limits, hold: Callable[[int], None]) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limits.request_bytes:
-            raise _too_large(limits)
-        hold(len(chunk))
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(
-        413, f"a request may have {limits.request_bytes:,} bytes: send fewer or smaller pictures", "bytes", close=True
-    )
-
-
-def uploads(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
+def read_form(content_type: str, body: bytes, limits: Limits) -> Form:
     """The pictures of a body: one that is a picture's file itself, or all files of a multipart form.
 
+    In a form every field with a file counts, whatever its name; inputs that a browser sends empty do not. A field
+    without a file is a picture, too, where it has the name of one (`file`, `image`, `images[]` ...); it may be base64.
+
     Raises:
-        Refusal: another type (415), a form that is not one or has no file (400), too many files (413).
+        Refusal: another type (415), a form that is not one or has no file (400), too many files or fields (413).
 
     Example:
-        >>> uploads("image/jpeg", b"...", Limits())
+        >>> read_form("image/jpeg", b"...", Limits()).pictures
         [Upload(content=b'...', file=None)]
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        found = _parts(content_type, body, limits)
-    elif kind.startswith(RAW):
-        found = [Upload(body)]
+        form = _parts(content_type, body, limits)
+    elif not kind or kind.startswith(RAW):
+        form = Form([Upload(body)] if body else [], {})
+    elif kind == "application/x-www-form-urlencoded":
+        raise Refusal(415, "say what the body is, as 'Content-Type: image/jpeg', or send multipart/form-data", "type")
     else:
-        raise Refusal(415, "send a picture as image/..., or files as multipart/form-data", "type")
-    if not found or (len(found) == 1 and not found[0].content):
-        raise Refusal(400, "expected at least one picture, got none: send files in the field 'file'", "empty")
-    return found
+        raise Refusal(415, "send a picture as image/..., files as multipart/form-data, or base64 as JSON", "type")
+    if not form.pictures:
+        named = ", ".join(repr(name[:40]) for name in list(form.fields)[:5])
+        fields = f" but the fields {named}" if named else ""
+        raise Refusal(400, f"expected at least one picture, got none{fields}: send files in the field 'file'", "empty")
+    return form
 
 
-def _parts(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
-    """The files of a multipart form (RFC 7578), cut out of the body where its delimiters are found.
+def _parts(content_type: str, body: bytes, limits: Limits) -> Form:
+    """The parts of a multipart form (RFC 7578), cut out of the body where its delimiters are found.
 
     The whole body is in memory already, within its limit, so that a search takes a tenth of the time that a parser for
     streams takes.
@@ -109,7 +79,7 @@ def _parts(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
     if boundary is None:
         raise Refusal(400, "a multipart form needs a boundary of 1 to 70 characters in its content type", "form")
     delimiter = b"\r\n--" + (boundary["quoted"] or boundary["plain"]).encode("latin-1")
-    found: list[Upload] = []
+    form, parts = Form([], {}), 0
     start = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)
     while body[start : start + 2] != b"--":
         line, head = (
@@ -118,14 +88,37 @@ def _parts(content_type: str, body: bytes, limits: Limits) -> list[Upload]:
         )
         if line < 0 or head < 0 or body[start:line].strip(b" \t"):
             raise _damaged()
+        parts += 1
+        if parts > 2 * limits.files + 16:
+            raise Refusal(413, "the form has more fields than any request needs: send several requests", "fields")
         following = _after(body, delimiter, head + 4)
-        said = _DISPOSITION.search(body, line, head)
-        if said is not None and (b"filename" in said[1] or _FIELD.search(said[1])):
-            if len(found) == limits.files:
-                raise Refusal(413, f"a request may hold {limits.files} pictures: send several requests", "files")
-            found.append(Upload(body[head + 4 : following - len(delimiter)], _file_name(said[1])))
+        disposition = _DISPOSITION.search(body, line, head)
+        if disposition is not None:
+            _add(form, disposition[1], body[head + 4 : following - len(delimiter)])
+        if len(form.pictures) > limits.files:
+            raise Refusal(413, f"a request may hold {limits.files} pictures: send several requests", "files")
         start = following
-    return found
+    return form
+
+
+def _add(form: Form, disposition: bytes, content: bytes) -> None:
+    """Add a part to the form: a file, a picture in a text field, or another text."""
+    if b"filename" in disposition:
+        file = _file_name(disposition)
+        if content or file:  # browsers send inputs without a choice as an empty file without a name
+            form.pictures.append(Upload(content, file))
+        return
+    found = _FIELD.search(disposition)
+    name = (found["quoted"] or found["plain"] or b"").decode("utf-8", "replace") if found else ""
+    if name.removesuffix("[]").lower() in PICTURE_KEYS:
+        if content:
+            form.pictures.append(Upload(from_base64(content.decode()) if _is_text(content) else content))
+    elif name:
+        form.fields[name] = content[:_MOST_TEXT].decode("utf-8", "replace")
+
+
+def _is_text(content: bytes) -> bool:
+    return content.isascii() and content[:1].isalnum() and b"\0" not in content and content[:2] not in _PORTABLE
 
 
 def _after(body: bytes, delimiter: bytes, start: int) -> int:

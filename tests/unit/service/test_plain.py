@@ -92,9 +92,9 @@ def test_what_is_no_picture_is_refused_with_a_reason(client: TestClient, content
     ("content", "kind", "status"),
     [
         (b"", "image/jpeg", 400),
-        (b"{}", "application/json", 403),
+        (b"{}", "application/json", 400),
         (b"text", "text/plain", 415),
-        (b"text", "", 415),
+        (b"text", "", 422),
         (b"--x\r\n", "multipart/form-data; boundary=x", 400),
         (b"junk", "multipart/form-data; boundary=x", 400),
         (b"junk", "multipart/form-data", 400),

@@ -113,7 +113,7 @@ def test_what_is_under_way_is_answered_after_sigterm(bundle: Path, tmp_path: Pat
 
 def test_a_client_that_sends_its_head_slowly_is_cut_off(service: Process) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\n")
         began = time.monotonic()
         assert until_closed(connection) == b""
         assert time.monotonic() - began < 3
@@ -124,13 +124,13 @@ def test_a_client_that_sends_its_head_slowly_is_cut_off(service: Process) -> Non
 
 def test_a_client_that_sends_its_picture_slowly_is_told(service: Process) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
         connection.sendall(head + b"\xff\xd8")
         assert until_closed(connection).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_client_that_breaks_off_harms_nobody(service: Process) -> None:
-    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
     for _ in range(10):
         with socket.create_connection(("127.0.0.1", service.port)) as connection:
             connection.sendall(head + colour_file("red")[:100])
@@ -246,7 +246,7 @@ def test_too_large_a_body_is_refused_before_it_is_read(service: Process) -> None
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         length = 10**12
         connection.sendall(
-            f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode()
+            b"POST /predict HTTP/1.1\r\nHost: [::1]\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n" % length
         )
         assert until_closed(connection).startswith(b"HTTP/1.1 413 ")
 
@@ -256,8 +256,8 @@ def test_too_large_a_body_is_refused_before_it_is_read(service: Process) -> None
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
     ids=["tls", "version", "negative", "smuggling"],
 )

@@ -17,11 +17,11 @@ from fastapi.staticfiles import StaticFiles
 
 from photovision.app.web.state import State
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage
+from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
 
 ROUTERS = ("recognise", "live", "cutting", "comparing", "browse", "training", "reports")
 """Modules of this package, each with a function `routes(state) -> APIRouter`; their addresses start with /api/."""
 
-HOSTS = frozenset(("127.0.0.1", "localhost", "[::1]"))
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self';"
     " frame-ancestors 'self'"
@@ -67,16 +67,15 @@ async def _guarded(request: Request, call_next: Next) -> Response:
 
 def refusal(request: Request) -> str | None:
     """Why a request is not answered; None for one of this page, or a person's first visit."""
-    host = request.headers.get("host", "")
-    if host.rpartition(":")[0] not in HOSTS and host not in HOSTS:
+    headers = dict(request.scope["headers"])
+    if b"host" not in headers or foreign_host(headers, LOOPBACK):
         return "this page is served on this machine only: open it at 127.0.0.1"
-    origin = request.headers.get("origin")
-    if origin is not None and origin != f"http://{host}":
-        return "another site asked for this: only the page itself may"
-    visit = request.method == "GET" and request.url.path == "/"
-    if not visit and request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return "another site asked for this: only the page itself may"
-    return None
+    visit = request.method == "GET" and request.url.path == "/" and "origin" not in request.headers
+    return (
+        "another site asked for this: only the page itself may"
+        if not visit and foreign_site(headers, schemes=("http",))
+        else None
+    )
 
 
 async def _explained(request: Request, error: Exception) -> Response:
