@@ -152,7 +152,7 @@ def test_connections_that_are_only_held_open_shut_nobody_out(service: Process) -
 
 
 def test_more_requests_at_once_than_connections_are_refused_and_later_ones_taken(service: Process) -> None:
-    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: [::1]\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n"
     busy = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(20)]
     for one in busy:
         one.sendall(head)
@@ -168,19 +168,19 @@ def test_more_requests_at_once_than_connections_are_refused_and_later_ones_taken
 
 ENDLESS = {
     "first line": (b"GET /", b"a" * 60_000),
-    "fields": (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X: " + b"y" * 997 + b"\r\n"),
-    "tiny fields": (b"GET / HTTP/1.1\r\nHost: x\r\n", b"a:b\r\n" * 10_000),
+    "fields": (b"GET / HTTP/1.1\r\nHost: [::1]\r\n", b"X: " + b"y" * 997 + b"\r\n"),
+    "tiny fields": (b"GET / HTTP/1.1\r\nHost: [::1]\r\n", b"a:b\r\n" * 10_000),
     "one value": (b"GET / HTTP/1.1\r\nX: ", b"y" * 60_000),
     "trailers": (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: [::1]\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"3\r\nabc\r\n0\r\n",
         b"X: " + b"y" * 997 + b"\r\n",
     ),
     "extension of a chunk": (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n3;",
+        b"POST /predict HTTP/1.1\r\nHost: [::1]\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n3;",
         b"y" * 60_000,
     ),
-    "requests ahead": (b"", b"GET /v2/models/colours HTTP/1.1\r\nHost: x\r\n\r\n" * 1000),
+    "requests ahead": (b"", b"GET /v2/models/colours HTTP/1.1\r\nHost: [::1]\r\n\r\n" * 1000),
     "blank lines": (b"", b"\r\n" * 30_000),
 }
 
@@ -203,10 +203,10 @@ def test_a_head_has_a_bound(service: Process, start: bytes, more: bytes) -> None
 
 def test_a_large_head_is_refused_with_its_status(service: Process) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 65_600)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: [::1]\r\nX: " + b"y" * 65_600)
         assert until_closed(connection).startswith(b"HTTP/1.1 431 ")
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 60_000 + b"\r\n\r\n")
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: [::1]\r\nX: " + b"y" * 60_000 + b"\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
@@ -214,7 +214,7 @@ def test_bodies_are_no_heads(service: Process) -> None:
     """A body arrives in many pieces of any size, and another request follows on the same connection."""
     content = file_of(colour_picture("red", size=200), "BMP")
     assert len(content) > 100_000
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/bmp\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\nHost: [::1]\r\nContent-Type: image/bmp\r\nContent-Length: {len(content)}\r\n\r\n"
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
     for chunked in (False, True, False):
         body = (content[at : at + 999] for at in range(0, len(content), 999)) if chunked else content
