@@ -1,12 +1,12 @@
-"""Decoding: any picture file in, an upright RGB picture out, or UnreadableImage.
+"""Decoding: any picture file in, an upright sRGB picture out, or UnreadableImage.
 
-This is the only place where Photovision opens pictures, so training, prediction and serving see the same pixels.
+This is the only place where Photovision opens pictures, so training, prediction and serving see the same pixels. Where
+there is a model, `Preprocess.decode` is the way here, because it knows the range of values that the model learned from.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,49 +16,31 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
 from PIL import Image as Pillow
 
+from photovision.core.budget import Budget
+from photovision.core.colour import to_srgb
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.files import open_regular
+from photovision.core.image_cost import DecodeCost, cost_of
+from photovision.core.image_formats import FORMATS, SUFFIXES, format_of, opened
+from photovision.core.orientation import SIDEWAYS, orientation_of, upright
 from photovision.core.types import Image
+from photovision.core.value_range import ValueRanges, Values
+from photovision.core.wide import open_wide
 
-# Formats are named, so that a file can never reach a decoder that runs other programs (EPS starts Ghostscript).
-# They are imported above, because Pillow would else import all of its 40 at the first picture. The JPEG one also opens
-# MPO, which is not registered under a name of its own.
-_DECODERS = (
-    JpegImagePlugin.JpegImageFile,
-    PngImagePlugin.PngImageFile,
-    WebPImagePlugin.WebPImageFile,
-    TiffImagePlugin.TiffImageFile,
-    BmpImagePlugin.BmpImageFile,
-    GifImagePlugin.GifImageFile,
-    PpmImagePlugin.PpmImageFile,
-)
-FORMATS = tuple(decoder.format for decoder in _DECODERS)
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
-)
+__all__ = ["FORMATS", "SUFFIXES"]
 COLOUR = 1 << 24
 """Values of masks from here on are colours."""
 _UNJUDGED = 0xE0E0C0
 MAX_PIXELS = 250_000_000
 """Pictures with more pixels are refused from their header alone, before memory is taken (decompression bombs)."""
-LARGE = 50_000_000
-"""Of larger pictures at most two are decoded at once, however many threads there are: each takes gigabytes."""
-_few_large = threading.BoundedSemaphore(2)
-
-_ORIENTATION = 0x0112
-_SIDEWAYS = (5, 6, 7, 8)
+MAX_MEMORY = 1 << 30
+"""Bytes that all decoding together may take, however many threads there are; one larger picture is decoded alone."""
+_SMALL = 1 << 24
+"""Bytes of pictures that nobody has to wait for."""
+_LARGE = 50_000_000
+"""Pixels of pictures that are shrunk by whole numbers before they become RGB, where less is enough."""
+_BAND = 1 << 20
 _EXIF, _TAKEN, _DIGITISED = 0x8769, 0x9003, 0x9004
 
 Pillow.MAX_IMAGE_PIXELS = None  # the limit above is checked here, once, with our own error
@@ -69,11 +51,13 @@ class Header:
     """What a picture file says about itself before its pixels are decoded.
 
     Attributes:
-        format: Pillow's name, one of FORMATS, or "MPO" (several JPEGs in one file).
-        mode: Pillow's pixel mode as stored, such as "RGB", "L", "P", "CMYK" or "I;16".
+        format: one of FORMATS, or "MPO" (several JPEGs in one file).
+        mode: Pillow's pixel mode as stored, such as "RGB", "L", "P", "CMYK" or "I;16"; of pictures that Pillow has no
+            mode for, the number type and the bands, such as "float32 x 3".
         size: (H, W) in pixels of the whole upright picture.
-        rotated: whether the EXIF orientation turns or mirrors the stored pixels.
-        orientation: the EXIF orientation, 1 to 8 (Exif 2.32, tag 0x0112); 1 where there is none.
+        rotated: whether the orientation turns or mirrors the stored pixels.
+        orientation: 1 to 8 (Exif 2.32, tag 0x0112); 1 where there is none.
+        wide: whether its values have more than 8 bits, so that a range decides what is black and what is white.
     """
 
     format: str
@@ -81,65 +65,80 @@ class Header:
     size: tuple[int, int]
     rotated: bool
     orientation: int = 1
+    wide: bool = False
 
 
 def read_header(content: bytes) -> Header:
     """Read the header from the bytes of a picture file; raises UnreadableImage where it is none of a known format.
 
     Example:
+        >>> import io
         >>> buffer = io.BytesIO(); Pillow.new("L", (4, 2)).save(buffer, "PNG"); read_header(buffer.getvalue())
-        Header(format='PNG', mode='L', size=(2, 4), rotated=False, orientation=1)
+        Header(format='PNG', mode='L', size=(2, 4), rotated=False, orientation=1, wide=False)
     """
-    try:
-        with _quiet(), Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
-            width, height = picture.size
-            # Asking a PNG without EXIF for its orientation would decode it whole.
-            told = picture.format == "TIFF" or not {"exif", "xmp", "Raw profile type exif"}.isdisjoint(picture.info)
-            orientation = picture.getexif().get(_ORIENTATION, 1) if told else 1
-            # Of a TIFF Pillow gives the size upright already.
-            sideways = orientation in _SIDEWAYS and picture.format != "TIFF"
-            size = (width, height) if sideways else (height, width)
-            turned = orientation in range(2, 9)
-            return Header(str(picture.format), picture.mode, size, turned, orientation if turned else 1)
-    except Exception as error:  # hostile files make decoders raise anything
-        raise UnreadableImage(f"the picture: cannot be decoded ({_reason(error)})") from None
+    with _named("the picture"), opened(content) as stream:
+        name = cost_of(stream).format
+        if (wide := open_wide(stream, name)) is not None:
+            orientation, (height, width), mode = wide.orientation, wide.size, wide.mode
+            kind = name
+        else:
+            with _quiet(), Pillow.open(stream, formats=(name,)) as picture:
+                orientation = orientation_of(picture, stream)
+                (width, height), mode, kind = picture.size, picture.mode, str(picture.format)
+        # Of a TIFF Pillow gives the size upright already.
+        sideways = orientation in SIDEWAYS and (kind != "TIFF" or wide is not None)
+        size = (width, height) if sideways else (height, width)
+        return Header(kind, mode, size, orientation > 1, orientation, wide is not None and wide.deep)
 
 
-def decode(source: str | Path | bytes, least: tuple[int, int] | None = None, most: int = MAX_PIXELS) -> Pillow.Image:
-    """Decode one picture, upright and in RGB.
+def decode(
+    source: str | Path | bytes,
+    least: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    ranges: ValueRanges = (),
+) -> Pillow.Image:
+    """Decode one picture, upright and in sRGB.
 
-    Transparent pictures are laid on white; 16-bit ones keep their full range scaled to 8 bits; of animated ones the
-    first frame is taken. EXIF orientation (Exif 2.32, tag 0x0112) is applied.
+    Transparent pictures are laid on white; colour profiles are converted to sRGB; of animated ones the first frame is
+    taken, of more than four bands the first three. Orientation (Exif 2.32, tag 0x0112, or XMP) is applied. Values of
+    more than 8 bits become 8 by `ranges`, or by what the file says of itself: see `core.value_range`.
 
     Args:
         source: path of a file, or the bytes of one.
         least: (H, W) of the upright picture that is enough for the caller; large JPEGs are then decoded at 1/2, 1/4
             or 1/8 in the DCT domain, never below this size, which is several times faster.
-        most: pixels that the file may have; more are refused from its header alone.
+        max_pixels: pixels that the file may have; more are refused from its header alone.
+        ranges: what is black and what is white in pictures of more than 8 bits, once for a whole data set.
+
+    Returns:
+        a picture of mode "RGB"; its `info["notes"]` is a tuple of sentences about what could not be obeyed.
 
     Raises:
-        UnreadableImage: not a picture of a known format, truncated, damaged, or with more than `most` pixels.
+        UnreadableImage: not a picture of a known format, truncated, damaged, or with more than `max_pixels` pixels.
 
     Example:
+        >>> import io
         >>> buffer = io.BytesIO(); Pillow.new("L", (4, 2)).save(buffer, "PNG")
         >>> decode(buffer.getvalue()).size
         (4, 2)
     """
-    name = "the picture" if isinstance(source, bytes) else str(source)
-    try:
-        with _opened(source) as stream, _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
-            large = picture.width * picture.height > LARGE
-            with _few_large if large else contextlib.nullcontext():
-                return _decode(picture, least, most)
-    except DataError as error:
-        raise UnreadableImage(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
-    except OSError as error:
-        what = f"opened ({error.strerror})" if error.errno else f"decoded ({_reason(error)})"
-        raise UnreadableImage(f"{name}: cannot be {what}") from None
-    except MemoryError:
-        raise UnreadableImage(f"{name}: not enough memory to decode it") from None
-    except Exception as error:  # hostile files make decoders raise anything, from struct.error to IndexError
-        raise UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})") from None
+    with _named(source), opened(source) as stream:
+        cost = _affordable(stream, max_pixels)
+        with _memory.taken(cost.bytes), _quiet():
+            if (wide := open_wide(stream, cost.format)) is not None:
+                picture = upright(wide.picture(ranges), wide.orientation)
+                return _finished(picture, wide.profile, least, wide.notes)
+            with Pillow.open(stream, formats=(cost.format,)) as picture:
+                return _decode(picture, stream, cost, least)
+
+
+def measure(source: str | Path | bytes) -> Values | None:
+    """The smallest and the largest value of a picture of more than 8 bits; None for others. Raises UnreadableImage."""
+    with _named(source), opened(source) as stream:
+        cost = _affordable(stream, MAX_PIXELS)
+        with _memory.taken(cost.bytes), _quiet():
+            wide = open_wide(stream, cost.format)
+            return wide.measured() if wide is not None and wide.deep else None
 
 
 def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
@@ -153,26 +152,16 @@ def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
         source: a PNG, TIFF, BMP or GIF file.
         colours: whether palette indices stand for the colours of their palette.
     """
-    try:
-        formats = ("PNG", "TIFF", "BMP", "GIF")
-        with _opened(source) as stream, _quiet(), Pillow.open(stream, formats=formats) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise UnreadableImage(f"{source}: has more pixels than the limit of {MAX_PIXELS:,}")
+    with _named(source), opened(source) as stream:
+        cost = _affordable(stream, MAX_PIXELS)
+        if cost.format not in ("PNG", "TIFF", "BMP", "GIF"):
+            raise UnreadableImage(f"a mask should be a PNG, TIFF, BMP or GIF file, this one is {cost.format}")
+        with _memory.taken(cost.bytes), _quiet(), Pillow.open(stream, formats=(cost.format,)) as picture:
             if picture.mode in ("RGB", "RGBA") or (colours and picture.mode == "P"):
                 return _packed(np.asarray(picture.convert("RGBA")))
             if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"):
-                raise UnreadableImage(
-                    f"{source}: a mask should store numbers or RGB colours, this one is {picture.mode}"
-                )
+                raise UnreadableImage(f"a mask should store numbers or RGB colours, this one is {picture.mode}")
             return np.asarray(picture).astype(np.int32)
-    except DataError as error:
-        raise UnreadableImage(str(error)) from None
-    except Exception as error:  # hostile files make decoders raise anything
-        raise UnreadableImage(f"{source}: cannot be decoded ({_reason(error)})") from None
-
-
-def _opened(source: str | Path | bytes) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
 
 
 def _packed(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -184,18 +173,20 @@ def _packed(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 
 
 def captured(source: Path) -> str | None:
-    """When the camera took the picture, as it wrote it ("2024:06:01 10:15:00"); None where the file does not tell.
+    """When the camera took the picture, as it wrote it ("2024:06:01 10:15:00"); None where the file does not say.
 
     Exif 2.32, tags 0x9003 (original) and 0x9004 (digitised). Nothing is decoded, and nothing raised for damaged files.
     """
     try:
-        with _opened(source) as stream, _quiet(), Pillow.open(stream, formats=FORMATS) as picture:
-            # Asking a PNG without EXIF would decode it whole.
-            if picture.format != "TIFF" and "exif" not in picture.info:
-                return None
-            facts = picture.getexif().get_ifd(_EXIF)
-            told = facts.get(_TAKEN) or facts.get(_DIGITISED)
-            return told if isinstance(told, str) else None
+        with opened(source) as stream:
+            name = format_of(stream)
+            with _quiet(), Pillow.open(stream, formats=(name,)) as picture:
+                # Asking a PNG without EXIF would decode it whole.
+                if picture.format != "TIFF" and "exif" not in picture.info:
+                    return None
+                facts = picture.getexif().get_ifd(_EXIF)
+                taken = facts.get(_TAKEN) or facts.get(_DIGITISED)
+                return taken if isinstance(taken, str) else None
     except Exception:  # hostile files make decoders raise anything
         return None
 
@@ -235,42 +226,86 @@ def _quiet() -> Iterator[None]:
                 _quietness.filters.__exit__(None, None, None)
 
 
-def _decode(picture: Pillow.Image, least: tuple[int, int] | None, most: int) -> Pillow.Image:
-    width, height = picture.size
-    if width * height > most:
-        raise UnreadableImage(f"has {width} x {height} pixels, more than the limit of {most:,}")
-    orientation = picture.getexif().get(_ORIENTATION, 1)
+@contextlib.contextmanager
+def _named(source: str | Path | bytes) -> Iterator[None]:
+    """Turn whatever a decoder raises into one line that begins with the name of the file."""
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    try:
+        yield
+    except DataError as error:
+        raise UnreadableImage(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
+    except OSError as error:
+        what = f"opened ({error.strerror})" if error.errno else f"decoded ({_reason(error)})"
+        raise UnreadableImage(f"{name}: cannot be {what}") from None
+    except MemoryError:
+        raise UnreadableImage(f"{name}: not enough memory to decode it") from None
+    except Exception as error:  # hostile files make decoders raise anything, from struct.error to IndexError
+        raise UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})") from None
+
+
+_memory = Budget(MAX_MEMORY, _SMALL)
+
+
+def _affordable(stream: BinaryIO, max_pixels: int) -> DecodeCost:
+    cost = cost_of(stream)
+    if cost.pixels > max_pixels:
+        height, width = cost.size
+        raise UnreadableImage(f"has {width} x {height} pixels, more than the limit of {max_pixels:,}")
+    return cost
+
+
+def _decode(picture: Pillow.Image, stream: BinaryIO, cost: DecodeCost, least: tuple[int, int] | None) -> Pillow.Image:
+    """Decode a picture of 8 bits that was opened."""
+    if picture.width * picture.height > cost.pixels:
+        raise UnreadableImage("cannot be decoded: its header contradicts itself about its size")
+    orientation = orientation_of(picture, stream)
+    profile = picture.info.get("icc_profile")
     if least is not None and picture.format == "JPEG":
         rows, columns = least
-        picture.draft(None, (rows, columns) if orientation in _SIDEWAYS else (columns, rows))
+        picture.draft(None, (rows, columns) if orientation in SIDEWAYS else (columns, rows))
     picture.load()
-    upright = ImageOps.exif_transpose(picture) if orientation in range(2, 9) else picture
-    return _to_rgb(upright)
+    # A TIFF is turned by Pillow itself.
+    turned = picture if picture.format == "TIFF" else upright(picture, orientation)
+    return _finished(turned, profile, least)
 
 
-def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if picture.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
-        return Pillow.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
+def _finished(
+    picture: Pillow.Image, profile: bytes | None, least: tuple[int, int] | None, notes: tuple[str, ...] = ()
+) -> Pillow.Image:
+    """An upright picture of any mode of 8 bits as sRGB."""
+    if least is not None and picture.width * picture.height > _LARGE:
+        picture = _shrunk(picture, least)
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        layered = picture.convert("RGBA")
-        white = Pillow.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Pillow.alpha_composite(white, layered).convert("RGB")
-    return picture.convert("RGB")
+        picture = _on_white(picture)
+    elif picture.mode not in ("RGB", "L", "CMYK", "LAB"):
+        picture = picture.convert("RGB")
+    picture, note = to_srgb(picture, profile if isinstance(profile, bytes) and profile else None)
+    picture.info = {"notes": (*notes, note) if note else notes}
+    return picture
 
 
-def _to_8_bits(values: np.ndarray) -> Image:
-    """16-bit and 32-bit integers are read as 0 to 65535, floating point as 0 to 1 (or 0 to 255 where larger)."""
-    if values.dtype.kind == "f":
-        finite = np.nan_to_num(values)
-        values = np.clip(finite * (255 if finite.max() <= 1 else 1), 0, 255)
-        return np.asarray(values, dtype=np.uint8)
-    return (np.clip(values.astype(np.int64), 0, 65535) >> 8).astype(np.uint8)
+def _shrunk(picture: Pillow.Image, least: tuple[int, int]) -> Pillow.Image:
+    """A large picture made smaller by a whole number, not below `least`, before more copies of it are made."""
+    factor = min(picture.height // max(1, least[0]), picture.width // max(1, least[1]))
+    if factor < 2 or picture.mode not in ("L", "RGB", "RGBA", "CMYK"):
+        return picture
+    return picture.reduce(factor)
+
+
+def _on_white(picture: Pillow.Image) -> Pillow.Image:
+    """Lay a transparent picture on white, in bands of rows, so that only it and the outcome are held whole."""
+    width, height = picture.size
+    whole = Pillow.new("RGB", picture.size)
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        band = picture.crop((0, top, width, min(height, top + rows))).convert("RGBA")
+        white = Pillow.new("RGBA", band.size, (255, 255, 255, 255))
+        whole.paste(Pillow.alpha_composite(white, band).convert("RGB"), (0, top))
+    return whole
 
 
 def _reason(error: Exception) -> str:
     text = str(error).strip().splitlines()
-    if not text or "cannot identify image file" in text[0]:
-        return "not a picture of a known format" if text else type(error).__name__
-    return text[0][:200]
+    if text and "cannot identify image file" in text[0]:
+        return "its header is damaged"
+    return text[0][:200] if text else type(error).__name__

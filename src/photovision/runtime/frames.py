@@ -117,7 +117,7 @@ class Folder:
         """See `Source`."""
         for number, file in enumerate(self._files):
             try:
-                image = to_array(decode(file, most=MOST_PIXELS))
+                image = to_array(decode(file, max_pixels=MOST_PIXELS))
             except UnreadableImage:
                 self.corrupt += 1
                 continue

@@ -85,7 +85,7 @@ def test_what_is_no_picture_is_refused_with_a_reason(client: TestClient, content
     answer = client.post("/predict", content=content, headers=JPEG)
     assert answer.status_code == 422
     assert set(answer.json()) == {"error"}
-    assert answer.json()["error"].startswith(("cannot be", "has 1001 x 1001 pixels"))
+    assert answer.json()["error"].startswith(("cannot be", "is a ", "has "))
 
 
 @pytest.mark.parametrize(

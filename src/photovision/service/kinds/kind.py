@@ -162,7 +162,7 @@ def through(model: M, session: Session) -> M:
 
 def opened(source: Source, limits: Limits) -> Image:
     """The upright picture, uint8 RGB (H, W, 3); raises UnreadableImage."""
-    return source if isinstance(source, np.ndarray) else to_array(decode(source, most=limits.picture_pixels))
+    return source if isinstance(source, np.ndarray) else to_array(decode(source, max_pixels=limits.picture_pixels))
 
 
 def check_windows(count: int, limits: Limits) -> None:
