@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from photovision.app.judged import judged_part
+
 from photovision.core.report import Metric
 from photovision.core.types import Image, Ints
 from photovision.data.read import read_dataset

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from photovision.app.judged import judged_part
 from photovision.core.page import write_report
 from photovision.core.parallel import in_order
 from photovision.core.report import Report
 from photovision.core.types import Floats, Image
 from photovision.data.augment import load_pixels
 from photovision.data.read import read_dataset
+from photovision.tasks.holdout import hold_out
 from photovision.tasks.recognizer import load
 from photovision.trust.conditions import finding
 from photovision.trust.robustness import Robustness, affordable, spread, suite
@@ -31,7 +31,7 @@ from photovision.trust.robustness import Robustness, affordable, spread, suite
 def measure(model: str, data: str, split: str | None, seconds: float) -> tuple[Robustness, Image]:
     """The suite on as many labelled pictures as fit into the time, and these pictures at the model's size."""
     recognizer, dataset = load(model), read_dataset(data)
-    chosen = judged_part(dataset, recognizer.info, split).dataset
+    chosen = hold_out(dataset, [recognizer], split).dataset
     samples = [sample for sample in chosen.samples if sample.target is not None]
     place = {name: number for number, name in enumerate(recognizer.classes)}
 

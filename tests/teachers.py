@@ -14,7 +14,7 @@ from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
-from photovision.deploy.optimize import Job
+from photovision.deploy.optimize_classes import Job
 from photovision.deploy.renew import renew
 from photovision.models.backbones import Source, create
 from photovision.models.export import Decider, Normalise, export_graph

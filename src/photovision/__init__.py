@@ -38,9 +38,12 @@ if TYPE_CHECKING:
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
+    from photovision.deploy.optimize import optimize as optimize
     from photovision.deploy.targets import export as export
     from photovision.tasks.atlas import features as features
     from photovision.tasks.audit import audit as audit
+    from photovision.tasks.calibrate import calibrate as calibrate
+    from photovision.tasks.calibrate import recalibrate as recalibrate
     from photovision.tasks.compare import compare as compare
     from photovision.tasks.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.evaluate import evaluate as evaluate
@@ -48,7 +51,6 @@ if TYPE_CHECKING:
     from photovision.tasks.explain import explain as explain
     from photovision.tasks.explain_boxes import explain_boxes as explain_boxes
     from photovision.tasks.load import load as load
-    from photovision.tasks.recalibrate import recalibrate as recalibrate
     from photovision.tasks.recognizer import Recognizer as Recognizer
     from photovision.tasks.train import train as train
 
@@ -63,7 +65,9 @@ _HOME = {
     "explain_boxes": "tasks.explain_boxes",
     "attribute": "tasks.explain",
     "features": "tasks.atlas",
-    "recalibrate": "tasks.recalibrate",
+    "calibrate": "tasks.calibrate",
+    "recalibrate": "tasks.calibrate",
+    "optimize": "deploy.optimize",
     "export": "deploy.targets",
     "read_dataset": "data.read",
     "dataset_from_arrays": "data.read",

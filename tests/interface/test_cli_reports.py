@@ -12,9 +12,11 @@ from painter import painter_bundle
 from spotter import spotter_bundle
 
 from photovision.app.cli import run
-from photovision.app.judged import judged_part
 from photovision.core.errors import UsageError
 from photovision.data.read import read_dataset
+from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.tasks.holdout import hold_out
+from photovision.tasks.recognizer import Recognizer, load
 
 
 @pytest.fixture
@@ -53,23 +55,27 @@ def test_a_published_test_split_is_judged_unless_told_otherwise(
 ) -> None:
     colour_folder(tmp_path / "data" / "train", per_class=2)
     colour_folder(tmp_path / "data" / "test", per_class=1)
-    part = judged_part(read_dataset(tmp_path / "data"), {}, split)
+    model = load(colour_bundle(tmp_path / "model"))
+    part = hold_out(read_dataset(tmp_path / "data"), [model], split)
     assert len(part.dataset) == expected
 
 
 def test_a_model_is_not_judged_on_what_it_learnt_by_heart(tmp_path: Path) -> None:
     dataset = read_dataset(colour_folder(tmp_path / "data", per_class=20))
-    own = {"data": {"fingerprint": dataset.fingerprint}, "training": {"seed": 3}}
-    judged, learnt = judged_part(dataset, own), judged_part(dataset, own, "train")
+    made = read_bundle(colour_bundle(tmp_path / "model"))
+    facts = {"data": {"fingerprint": dataset.fingerprint}, "training": {"seed": 3}}
+    own = [Recognizer(Bundle(made.path, {**made.info, **facts}))]
+    judged, learnt = hold_out(dataset, own), hold_out(dataset, own, "train")
     assert 0 < len(judged.dataset) < len(learnt.dataset)
     assert {s.id for s in judged.dataset.samples}.isdisjoint(s.id for s in learnt.dataset.samples)
-    assert "the figures flatter it" in judged_part(dataset, own, "all").note
-    assert len(judged_part(dataset, {"data": {"fingerprint": "another"}}).dataset) == 60
+    assert "the figures flatter it" in hold_out(dataset, own, "all").note
+    assert len(hold_out(dataset, [Recognizer(made)]).dataset) == 60
 
 
 def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
+    model = load(colour_bundle(tmp_path / "model"))
     with pytest.raises(UsageError, match="all, train, val or test, got 'tset'"):
-        judged_part(read_dataset(colour_folder(tmp_path / "data")), {}, "tset")
+        hold_out(read_dataset(colour_folder(tmp_path / "data")), [model], "tset")
 
 
 def test_compare_finds_the_better_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

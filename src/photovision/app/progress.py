@@ -12,6 +12,7 @@ from typing import TextIO
 
 from photovision.core.files import explained
 from photovision.learn.log import Listener, Progress
+from photovision.learn.log import counted as counted
 
 EVERY = 5.0
 """Seconds between two lines of a log."""
@@ -28,11 +29,6 @@ def shown(stream: TextIO | None = None) -> Iterator[Listener]:
             yield listener
     else:
         yield Lines(stream)
-
-
-def counted(listener: Listener, stage: str) -> Callable[[int, int], None]:
-    """A callback (done, total) that reports to a listener."""
-    return lambda done, total: listener(Progress(stage, done, total))
 
 
 @contextmanager

@@ -177,3 +177,31 @@ def _name(index: int, classes: Sequence[str] | None) -> str:
     if not 0 <= index < len(classes):
         raise DataError(f"labels should be 0 to {len(classes) - 1}, one for each class name, got {index}")
     return clean(classes[index])
+
+
+def as_dataset(
+    data: Dataset | str | Path | Pictures, labels: Labels | None = None, classes: Sequence[str] | None = None
+) -> Dataset:
+    """Labelled pictures as people give them: a data set, its path, or pictures with labels beside them.
+
+    Args:
+        data: a `Dataset`, what `read_dataset` reads, or with `labels` what `dataset_from_arrays` takes.
+        labels: as `dataset_from_arrays` takes them; None for a data set and for a path.
+        classes: names that whole numbers among the labels stand for.
+
+    Raises:
+        DataError: as `read_dataset` and `dataset_from_arrays` do.
+        UsageError: pictures without labels, or labels beside a data set that has its own.
+    """
+    if labels is None and isinstance(data, str | Path):
+        return read_dataset(data)
+    if labels is None and isinstance(data, Dataset):
+        return data
+    if labels is None:
+        raise UsageError(
+            f"pictures need their labels beside them: give both, a data set, or its path; got {type(data).__name__}"
+        )
+    if isinstance(data, Dataset | str | Path):
+        raise UsageError("a data set has its own labels: give labels beside pictures only")
+    numbers = len(labels) > 0 and isinstance(labels[0], int | np.integer)
+    return dataset_from_arrays(data, labels, classes if numbers else None)

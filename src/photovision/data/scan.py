@@ -70,11 +70,15 @@ class Scan:
         """float64 (N,): width / height, 0 for unreadable pictures."""
         return self.width / np.maximum(self.height, 1)
 
+    @property
+    def looks(self) -> Looks:
+        """What tells pictures apart; all zeros for unreadable ones."""
+        return Looks(self.digest, self.hash, self.colour, self.detail, self.contrast, self.stretch)
+
     @cached_property
     def duplicates(self) -> Ints:
         """int64 (N,): position of the first picture of each group of near-duplicates, see `near_duplicates`."""
-        looks = Looks(self.digest, self.hash, self.colour, self.detail, self.contrast, self.stretch)
-        return near_duplicates(looks, np.flatnonzero(self.readable))
+        return near_duplicates(self.looks, np.flatnonzero(self.readable))
 
 
 class _Facts(NamedTuple):

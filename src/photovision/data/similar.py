@@ -39,6 +39,7 @@ _WAVES = (np.cos(_ANGLES) * _NORMS[:, None]).astype(np.float32)
 _AUDIBLE = 1.0  # grey levels (orthonormal DCT); rounding alone gives about 0.3
 _BANDS, _BAND_BITS = 12, 21
 _NEIGHBOURS = 24
+_MET = 256  # pictures of a crowded band that another picture is compared with
 _POPCOUNT = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
 
 
@@ -148,9 +149,7 @@ def _candidates(hashes: Words) -> tuple[Ints, Ints]:
     found = np.empty(0, np.int64)
     octets = hashes.view(np.uint8).reshape(count, 32)
     for band in range(_BANDS):
-        keys = np.zeros(count, dtype=np.uint32)
-        for bit in range(band, _BANDS * _BAND_BITS, _BANDS):  # every twelfth: each band has low and high frequencies
-            keys = (keys << 1 | (octets[:, bit // 8] >> (7 - bit % 8)) & 1).astype(np.uint32)
+        keys = _keys(octets, band)
         order = np.argsort(keys, kind="stable").astype(np.int64)
         ranked = keys[order]
         pairs = [found]
@@ -165,6 +164,41 @@ def _candidates(hashes: Words) -> tuple[Ints, Ints]:
         found = np.unique(np.concatenate(pairs))
     left, right = np.divmod(found, max(count, 1))
     return left, right
+
+
+def _keys(octets: npt.NDArray[np.uint8], band: int) -> npt.NDArray[np.uint32]:
+    """uint32 (N,): the bits of one band of N hashes, uint8 (N, 32)."""
+    keys = np.zeros(len(octets), dtype=np.uint32)
+    for bit in range(band, _BANDS * _BAND_BITS, _BANDS):  # every twelfth: each band has low and high frequencies
+        keys = (keys << 1 | (octets[:, bit // 8] >> (7 - bit % 8)) & 1).astype(np.uint32)
+    return keys
+
+
+def resembling(looks: Looks, others: Looks) -> npt.NDArray[np.bool_]:
+    """bool (N,): which of N pictures are exact copies or near-duplicates of any of M other pictures.
+
+    Plain pictures (below MIN_DETAIL) only resemble their exact copies.
+    """
+    found = np.isin(looks.digest, others.digest)
+    own = np.flatnonzero(~found & (looks.detail >= MIN_DETAIL))
+    known = np.flatnonzero(others.detail >= MIN_DETAIL)
+    if not len(own) or not len(known):
+        return found
+    parts = (np.concatenate([getattr(looks, name)[own], getattr(others, name)[known]]) for name in Looks._fields)
+    both = Looks(*parts)
+    octets, same = both.hash.view(np.uint8).reshape(-1, 32), np.zeros(len(own), dtype=bool)
+    for band in range(_BANDS):
+        keys = _keys(octets, band)
+        order = np.argsort(keys[len(own) :], kind="stable").astype(np.int64) + len(own)
+        start = np.searchsorted(keys[order], keys[: len(own)])
+        stop = np.searchsorted(keys[order], keys[: len(own)], side="right")
+        for step in range(_MET):
+            rows = np.flatnonzero(~same & (start + step < stop)).astype(np.int64)
+            if not len(rows):
+                break
+            same[rows] = _alike(both, rows, order[start[rows] + step])
+    found[own] = same
+    return found
 
 
 def _packed(one: Ints, other: Ints, count: int) -> Ints:

@@ -13,7 +13,7 @@ import numpy as np
 
 from photovision.core.errors import ModelError, PhotovisionError, UsageError
 from photovision.core.types import Image
-from photovision.deploy.optimize import Job
+from photovision.deploy.optimize_classes import Job
 from photovision.models.backbones import Source, choose, count_macs, create
 from photovision.models.export import Decider, export_graph
 from photovision.models.small import SMALL

@@ -19,7 +19,7 @@ from photovision.core.report import Metric
 from photovision.data.dataset import Dataset
 from photovision.deploy.candidates import Candidate, find_candidates
 from photovision.deploy.lesson import FASTER, Lesson, answers_of, open_lesson, teach_whole, write_student
-from photovision.deploy.optimize import Job
+from photovision.deploy.optimize_classes import Job
 from photovision.learn.distill import HEAT, SHARE, StoredViews, recalled
 from photovision.learn.feed import FeatureFeed
 from photovision.learn.plan import Plan

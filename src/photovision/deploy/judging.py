@@ -15,12 +15,13 @@ from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.tasks.evaluate_boxes import Looked, evaluate_boxes, look
 from photovision.tasks.evaluate_masks import background_of, evaluate_masks, judge
+from photovision.tasks.load import NOUNS
+from photovision.tasks.material import Material
 from photovision.trust.detection import Matches, match, scores
 from photovision.trust.paired import box_gains, mask_gains
 from photovision.trust.segmentation import overlap
 
 Places = Detector | Segmenter
-MADE = {"detect": "detector", "segment": "segmenter"}
 FIGURES = {"map": "mAP", "map50": "mAP at .5", "miou": "mean IoU", "dice": "Dice"}
 """Figure -> what people call it."""
 
@@ -101,17 +102,18 @@ def hold(model: Places, dataset: Dataset) -> Held:
     return HeldMasks(judge(model, dataset).confusions, model.classes)
 
 
-def proof(model: Places, dataset: Dataset) -> Report:
-    """The evaluation of a model."""
+def proof(model: Places, material: Material) -> Report:
+    """The evaluation of a model on the test pictures."""
+    leaked = material.leaked.tolist()
     if isinstance(model, Detector):
-        return evaluate_boxes(model, dataset)
-    return evaluate_masks(model, dataset)
+        return evaluate_boxes(model, material.test, leaked=leaked)
+    return evaluate_masks(model, material.test, leaked=leaked)
 
 
 def need_regions(dataset: Dataset, model: Places) -> Dataset:
     """The data as they are; raises DataError where they lack what such a model is judged by."""
     if not any(sample.regions is not None for sample in dataset.samples):
-        kind = MADE[model.bundle.task]
+        kind = NOUNS[model.bundle.task]
         needed = "boxes" if kind == "detector" else "masks"
         raise DataError(f"a {kind} is judged by {needed}, but the data has none: give pictures with {needed}")
     return dataset

@@ -20,7 +20,8 @@ from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
 from photovision.data.split import Splits
-from photovision.deploy.optimize import Job
+from photovision.deploy.kept import keep
+from photovision.deploy.optimize_classes import Job
 from photovision.deploy.renew import renew
 from photovision.learn.distill import Distilled, Teacher, beside
 from photovision.learn.log import Progress
@@ -32,7 +33,6 @@ from photovision.models.export import Decider, Normalise, check_parity, export_g
 from photovision.models.trained import trained_network
 from photovision.models.weights import LedgerEntry, ledger
 from photovision.models.widths import widths_of
-from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Session
 from photovision.runtime.stream import stream
 from photovision.tasks.card import model_card
@@ -242,7 +242,7 @@ def write_student(lesson: Lesson, network: nn.Module, source: Source, told: Mapp
         info = renew(folder, info, lesson.climb.material.train, lesson.climb.material.val)
         write_json(folder / "bundle.json", info)
         write_text(folder / "README.md", model_card(info))
-        _keep(before.bundle, folder)
+        keep(before.bundle.path, folder, weights=False)
         load(folder)
     lesson.climb.work.close()
     return job.folder
@@ -262,10 +262,3 @@ def _licences(source: Source, before: Mapping[str, Any]) -> list[LedgerEntry]:
     entries = [LedgerEntry(**entry) for entry in before["licences"]]
     own = [] if source.backbone == before["backbone"]["name"] else ledger(source.backbone, source.weights)
     return [*entries, *(entry for entry in own if entry not in entries)]
-
-
-def _keep(bundle: Bundle, folder: Path) -> None:
-    """The data sheet is about the pictures, which stay the same."""
-    sheet = bundle.path / "DATASHEET.md"
-    if sheet.is_file():
-        write_text(folder / sheet.name, sheet.read_text(encoding="utf-8"))

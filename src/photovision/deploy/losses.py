@@ -10,7 +10,7 @@ import numpy as np
 from photovision.core.curves import Point, points
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.deploy.profile import Profile
-from photovision.tasks.evaluate import Answers
+from photovision.tasks.evaluate_classes import Answers
 from photovision.trust.groups import read_attribute
 from photovision.trust.served import LEAST, Served
 from photovision.trust.statistics import Estimate, paired_proportions, proportion

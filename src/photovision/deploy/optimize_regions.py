@@ -27,7 +27,7 @@ from photovision.core.types import Image
 from photovision.data.dataset import Dataset
 from photovision.deploy.alike import Outputs, boxes_alike, places_alike
 from photovision.deploy.confidence import learned_anew
-from photovision.deploy.judging import FIGURES, MADE, Held, Places, hold, need_regions, proof
+from photovision.deploy.judging import FIGURES, Held, Places, hold, need_regions, proof
 from photovision.deploy.losses_regions import Stage, losses
 from photovision.deploy.profile import OUTPUTS, profile
 from photovision.deploy.quantize import Setting, compressor, quantize_graph
@@ -36,6 +36,7 @@ from photovision.runtime.bundle import Bundle
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.runtime.session import open_session
+from photovision.tasks.load import NOUNS
 from photovision.tasks.material import Material
 
 METHODS = ("int8", "bf16")
@@ -117,14 +118,14 @@ def optimize_regions(
         _refuse(method, before, after, max_drop, "test")
         profiles = profile([one.bundle for one in (model, changed)])
         stages = Stage("original", before, profiles[0]), Stage(method, after, profiles[1])
-        report = _report(method, losses(*stages, max_drop), proof(changed, material.test), material, max_drop)
-        _finish(changed, model, report, target, method, max_drop)
+        report = _report(method, losses(*stages, max_drop), proof(changed, material), material, max_drop)
+        _finish(changed, model, report, material, target)
     return report
 
 
 def check_method(model: Places, methods: Collection[str]) -> str:
     """The one method that is asked for; raises UsageError where such models do not have it."""
-    kind = MADE[model.bundle.task]
+    kind = NOUNS[model.bundle.task]
     for name in methods:
         if name not in METHODS:
             flag = "--distill-to" if name == "distill" else f"--{name}"
@@ -258,7 +259,7 @@ def _report(method: str, losses_: Finding, proved: Report, material: Material, m
     return report.including(losses_, rest)
 
 
-def _finish(changed: Places, model: Places, report: Report, target: Path, method: str, max_drop: float) -> None:
+def _finish(changed: Places, model: Places, report: Report, material: Material, target: Path) -> None:
     document = report.to_json()
     before: Sequence[str] = (model.info.get("optimized") or {}).get("methods", ())
     info = {
@@ -266,11 +267,11 @@ def _finish(changed: Places, model: Places, report: Report, target: Path, method
         "metrics": document["evaluation"],
         "warnings": [*(changed.info.get("warnings") or ()), *report.warnings],
         "optimized": {
-            "methods": [*before, method],
-            "max_drop": max_drop,
+            "methods": [*before, *document["methods"]],
+            "max_drop": document["max_drop"],
             "data": document["provenance"]["data"],
             "stages": document["stages"],
         },
     }
     weights = (changed.bundle.path / "model.safetensors").is_file()
-    write_changed(changed.bundle, changed.bundle.graph, info, target, weights=weights, report=report)
+    write_changed(changed.bundle, changed.bundle.graph, info, target, weights=weights, report=report, material=material)

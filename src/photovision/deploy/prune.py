@@ -18,7 +18,7 @@ from torch import nn
 from photovision.core.errors import MissingExtra, ModelError, UsageError
 from photovision.deploy.candidates import MARGIN, speedup
 from photovision.deploy.lesson import FASTER, open_lesson, teach_whole, write_student
-from photovision.deploy.optimize import Job
+from photovision.deploy.optimize_classes import Job
 from photovision.learn.distill import HEAT, SHARE
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Source, count_parameters

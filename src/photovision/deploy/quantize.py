@@ -24,12 +24,12 @@ import numpy as np
 from photovision.core.errors import DataError, ExportError, MissingExtra, UnreadableImage
 from photovision.data.dataset import Dataset
 from photovision.deploy.layers import layers, straighten
-from photovision.deploy.optimize import Job
+from photovision.deploy.optimize_classes import Job
 from photovision.deploy.renew import write_copy
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Engine, without_telemetry
 from photovision.runtime.stream import loader
-from photovision.tasks.evaluate import Answers, answer
+from photovision.tasks.evaluate_classes import Answers, answer
 from photovision.tasks.recognizer import Recognizer
 
 CALIBRATING = 300

@@ -17,16 +17,14 @@ from photovision.core.errors import DataError, ModelError
 from photovision.core.files import new_folder, write_json, write_text
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
-from photovision.deploy.optimize import Job
+from photovision.deploy.kept import keep
+from photovision.deploy.optimize_classes import Job
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.card import model_card
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.remember import remember
 from photovision.trust.calibrate import fit_temperature
 from photovision.trust.scores import choose_thresholds
-
-_WEIGHTS = ("model.safetensors", "config.json")
-_KEPT = ("DATASHEET.md",)
 
 
 def write_copy(job: Job, graph: Path, changes: Mapping[str, Any], *, weights: bool) -> Path:
@@ -43,9 +41,7 @@ def write_copy(job: Job, graph: Path, changes: Mapping[str, Any], *, weights: bo
     """
     source = job.model.bundle
     with new_folder(job.folder) as folder:
-        for name in (*_KEPT, *(_WEIGHTS if weights else ())):
-            if (source.path / name).is_file():
-                shutil.copy2(source.path / name, folder / name)
+        keep(source.path, folder, weights=weights)
         shutil.copyfile(graph, folder / "model.onnx")
         info = renew(folder, {**source.info, **changes}, job.training, job.validation)
         write_json(folder / "bundle.json", info)

@@ -10,15 +10,21 @@ from typing import Any
 from photovision.core.files import new_folder, write_json, write_text
 from photovision.core.page import write_report
 from photovision.core.report import Report
+from photovision.deploy.kept import keep, keep_more
 from photovision.runtime.bundle import Bundle, read_bundle
-
-_KEPT = ("DATASHEET.md",)
-_WEIGHTS = ("model.safetensors", "config.json")
-_PIPELINES = {"detect": "object-detection", "segment": "image-segmentation"}
+from photovision.tasks.card import model_card
+from photovision.tasks.material import Material
 
 
 def write_changed(
-    source: Bundle, graph: Path, info: Mapping[str, Any], folder: Path, *, weights: bool, report: Report | None = None
+    source: Bundle,
+    graph: Path,
+    info: Mapping[str, Any],
+    folder: Path,
+    *,
+    weights: bool,
+    report: Report | None = None,
+    material: Material | None = None,
 ) -> None:
     """Write a bundle like another one.
 
@@ -28,16 +34,16 @@ def write_changed(
         info: what its bundle.json says.
         folder: where; a bundle that is there is replaced, whole.
         weights: whether the network's weights for torch come along; not where the graph has others.
-        report: its proof, which also makes the card.
+        report: its proof, which the card tells of, too; None for a step in between, which has no card.
+        material: pictures that it was changed with.
     """
     with new_folder(folder) as work:
-        for name in (*_KEPT, *(_WEIGHTS if weights else ())):
-            if (source.path / name).is_file():
-                shutil.copy2(source.path / name, work / name)
+        keep(source.path, work, weights=weights)
         shutil.copyfile(graph, work / "model.onnx")
         write_json(work / "bundle.json", dict(info))
         if report is not None:
             write_report(report, work)
-            head = f"---\nlibrary_name: photovision\npipeline_tag: {_PIPELINES[source.task]}\n---\n\n"
-            write_text(work / "README.md", head + report.to_markdown())
+            write_text(work / "README.md", model_card(info, report.to_json()))
+        if material is not None:
+            keep_more(work, info, material)
         read_bundle(work)  # refuses what it cannot read, before an older model is replaced

@@ -36,6 +36,11 @@ def silent(progress: Progress) -> None:
     """A listener that says nothing."""
 
 
+def counted(listener: Listener, stage: str) -> Callable[[int, int], None]:
+    """A callback (done, total) that reports to a listener."""
+    return lambda done, total: listener(Progress(stage, done, total))
+
+
 class Tracker(Protocol):
     """Where figures go beside the terminal."""
 

@@ -6,24 +6,29 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from photovision.core.drawing import percent
-from photovision.core.errors import UsageError
 from photovision.core.files import write_json, write_text
 from photovision.core.parallel import in_order
 from photovision.core.report import Finding, Metric, Report, Table
 from photovision.core.types import Floats, Image
+from photovision.data.attributes import with_attributes
 from photovision.data.augment import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.learn.log import Listener, Progress, silent
+from photovision.data.read import as_dataset
+from photovision.learn.log import Listener, Progress, counted, silent
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.tasks.audit_boxes import audit_boxes
 from photovision.tasks.audit_masks import audit_masks
 from photovision.tasks.card import model_card
-from photovision.tasks.evaluate import Answers, answer, judge
+from photovision.tasks.evaluate import Model, check_unknown
+from photovision.tasks.evaluate_classes import Answers, answer, judge
+from photovision.tasks.holdout import hold_out
+from photovision.tasks.load import opened
 from photovision.tasks.recognizer import Recognizer
 from photovision.tasks.wish import Groups, run_checks
 from photovision.tasks.wish import Wish as Wish
@@ -278,29 +283,31 @@ CHECKS: Mapping[str, Callable[[Case], Finding | None]] = {
 
 
 def audit(
-    model: Recognizer | Detector | Segmenter,
-    dataset: Dataset,
+    model: Model | str | Path,
+    data: Dataset | str | Path,
     *,
     by: Sequence[str] = (),
     only: Sequence[str] = (),
     minutes: float = 3.0,
     seed: int = 0,
-    leaked: Collection[int] = (),
+    split: str | None = None,
+    attributes: str | Path | None = None,
     unknown: Dataset | None = None,
     listener: Listener = silent,
 ) -> Report:
     """Question a model.
 
     Args:
-        model: the model; that of a detector or a segmenter is questioned by `CHECKS` of its own, see `audit_boxes` and
-            `audit_masks`.
-        dataset: labelled pictures that it did not learn from, with attributes where groups are to be compared.
+        model: the model, or its folder; a detector or a segmenter is questioned by `CHECKS` of its own, see
+            `audit_boxes` and `audit_masks`.
+        data: labelled pictures, or their path, with attributes where groups are to be compared.
         by: attributes to compare groups by; empty takes all that have few values.
         only: names of `CHECKS` to run; empty runs all.
         minutes: wall time for all of them; the costly ones look at as many pictures as fit.
         seed: of everything random.
-        leaked: positions in `dataset` of pictures that resemble or belong with training pictures; of classifiers.
-        unknown: pictures of something else; of classifiers.
+        split: as for `evaluate`; None takes the pictures that the model did not learn from.
+        attributes: a table with a column file_name and attributes of the pictures to add.
+        unknown: pictures of something else, for classifiers with a gate.
         listener: told what goes on.
 
     Returns:
@@ -308,20 +315,35 @@ def audit(
 
     Raises:
         DataError: as for `evaluate`, or no picture has an attribute that was asked for.
-        UsageError: no check of that name.
+        UsageError: no check of that name, or a model that cannot be audited.
     """
     wish = Wish(tuple(by), tuple(only), minutes, seed)
-    if unknown is not None and not isinstance(model, Recognizer):
-        raise UsageError("pictures of something else are for classifiers with a gate: leave them out for this model")
-    if isinstance(model, Detector):
-        return audit_boxes(model, dataset, wish, listener)
-    if isinstance(model, Segmenter):
-        return audit_masks(model, dataset, wish, listener)
-    if not isinstance(model, Recognizer):
-        raise UsageError("an audit questions classifiers, detectors and segmenters; this model is none of these")
+    own: Model = opened(model, "audit")
+    check_unknown(own, unknown)
+    dataset = as_dataset(data)
+    held = hold_out(dataset, [own], split, counted(listener, "checking pictures"))
+    chosen = with_attributes(held.dataset, Path(attributes)) if attributes is not None else held.dataset
+    if isinstance(own, Detector):
+        report = audit_boxes(own, chosen, wish, listener, held.leaked)
+    elif isinstance(own, Segmenter):
+        report = audit_masks(own, chosen, wish, listener, held.leaked)
+    else:
+        report = _audit_classes(own, chosen, wish, listener, held.leaked, unknown)
+    drawn = {**report.provenance["data"], "drawn_from": dataset.fingerprint}
+    return replace(report, summary=(*report.summary, held.note), provenance={**report.provenance, "data": drawn})
+
+
+def _audit_classes(
+    model: Recognizer,
+    dataset: Dataset,
+    wish: Wish,
+    listener: Listener,
+    leaked: Collection[int],
+    unknown: Dataset | None,
+) -> Report:
     wish.among(CHECKS, "a classifier")
     started = time.monotonic()
-    answers = answer(model, dataset, lambda done, total: listener(Progress("judging", done, total)), embeddings=True)
+    answers = answer(model, dataset, counted(listener, "judging"), embeddings=True)
     base = judge(model, answers, dataset, leaked=leaked, unknown=unknown)
     case = Case(model, answers, wish.by, wish.minutes * 60 - (time.monotonic() - started), wish.seed, listener)
     _ = case.attributes  # a mistaken name is told before the work
@@ -335,7 +357,7 @@ def audit(
     )
 
 
-def rewrite_card(model: Recognizer | Detector | Segmenter, report: Report) -> None:
+def rewrite_card(model: Model, report: Report) -> None:
     """Write what an audit found into a model's folder: audit.json, and a card that tells of it.
 
     Args:

@@ -6,7 +6,7 @@ One pass over the pictures and the evaluation, then one check after the other, e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
@@ -284,7 +284,9 @@ CHECKS: Mapping[str, Callable[[BoxCase], Finding | None]] = {
 """Name -> check of a detector, in the order of the report."""
 
 
-def audit_boxes(detector: Detector, dataset: Dataset, wish: Wish, listener: Listener = silent) -> Report:
+def audit_boxes(
+    detector: Detector, dataset: Dataset, wish: Wish, listener: Listener = silent, leaked: Collection[int] = ()
+) -> Report:
     """Question a detector.
 
     Args:
@@ -292,6 +294,7 @@ def audit_boxes(detector: Detector, dataset: Dataset, wish: Wish, listener: List
         dataset: pictures with boxes that it did not learn from, with attributes where groups are to be compared.
         wish: what is asked for; its checks are among `CHECKS`.
         listener: told what goes on.
+        leaked: as for `evaluate_boxes`.
 
     Returns:
         A report of kind "audit": the evaluation, and what every check found.
@@ -304,7 +307,7 @@ def audit_boxes(detector: Detector, dataset: Dataset, wish: Wish, listener: List
     started = time.monotonic()
     looked = look(detector, dataset, lambda done, total: listener(Progress("judging", done, total)))
     groups = Groups.of(looked.samples, wish.by)
-    base = judge_boxes(detector, looked, dataset)
+    base = judge_boxes(detector, looked, dataset, leaked)
     seconds = max(1.0, wish.minutes * 60 - (time.monotonic() - started))
     found, took = run_checks(
         CHECKS, BoxCase(detector, looked, groups, seconds, wish.seed, listener), wish.only, listener

@@ -6,7 +6,7 @@ As `photovision.tasks.audit_boxes`, with Dice, mean IoU and, where objects are t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
@@ -249,7 +249,9 @@ CHECKS: Mapping[str, Callable[[MaskCase], Finding | None]] = {
 """Name -> check of a segmenter, in the order of the report."""
 
 
-def audit_masks(segmenter: Segmenter, dataset: Dataset, wish: Wish, listener: Listener = silent) -> Report:
+def audit_masks(
+    segmenter: Segmenter, dataset: Dataset, wish: Wish, listener: Listener = silent, leaked: Collection[int] = ()
+) -> Report:
     """Question a segmenter.
 
     Args:
@@ -257,6 +259,7 @@ def audit_masks(segmenter: Segmenter, dataset: Dataset, wish: Wish, listener: Li
         dataset: pictures with masks that it did not learn from, with attributes where groups are to be compared.
         wish: what is asked for; its checks are among `CHECKS`.
         listener: told what goes on.
+        leaked: as for `evaluate_masks`.
 
     Returns:
         A report of kind "audit": the evaluation, and what every check found.
@@ -269,7 +272,7 @@ def audit_masks(segmenter: Segmenter, dataset: Dataset, wish: Wish, listener: Li
     started = time.monotonic()
     judged = judge(segmenter, dataset, lambda done, total: listener(Progress("judging", done, total)))
     groups = Groups.of(judged.samples, wish.by)
-    base = judged_report(segmenter, judged, dataset)
+    base = judged_report(segmenter, judged, dataset, leaked)
     seconds = max(1.0, wish.minutes * 60 - (time.monotonic() - started))
     case = MaskCase(segmenter, judged, groups, seconds, wish.seed, listener)
     found, took = run_checks(CHECKS, case, wish.only, listener)

@@ -23,6 +23,7 @@ NOT = "Not measured."
 NOT_RECORDED = "Not recorded."
 
 _SHOWN = 40  # class names in the text
+_STAGE_FIGURES = ("accuracy", "exact_match", "accuracy_change", "ece", "map", "map_change", "miou", "miou_change")
 _WEAKEST = 10  # rows of tables of classes
 
 
@@ -210,8 +211,9 @@ def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> lis
     ]
     if audit is not None and audit.get("kind") != "train":
         of = (audit.get("provenance") or {}).get("data") or {}
+        name = "Audit" if audit.get("kind") != "optimize" else "Made smaller with"
         told.append(
-            f"Audit: {of['pictures']:,} pictures." if isinstance(of.get("pictures"), int) else "Audit: see below."
+            f"{name}: {of['pictures']:,} pictures." if isinstance(of.get("pictures"), int) else f"{name}: see below."
         )
         if of.get("fingerprint"):
             whole = of.get("drawn_from", of["fingerprint"])
@@ -342,7 +344,7 @@ def _smaller(info: Mapping[str, Any]) -> list[str]:
     stages = (info.get("optimized") or {}).get("stages")
     if not stages:
         return []
-    columns = ("accuracy", "exact_match", "accuracy_change", "ece", "graph_size", "latency_p50", "throughput")
+    columns = (*_STAGE_FIGURES, "graph_size", "latency_p50", "throughput")
     used = [name for name in columns if any(stage.get(name) for stage in stages)]
     rows = [(stage["name"], *(stage.get(name) for name in used)) for stage in stages]
     headings = ("stage", *(name.replace("_", " ") for name in used))

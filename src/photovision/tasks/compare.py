@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -11,11 +13,15 @@ from photovision.core.report import Figure, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.thumbnail import picture_grid
 from photovision.data.dataset import Dataset
+from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.learn.log import Listener, counted, silent
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.tasks import compare_story, story
 from photovision.tasks.compare_regions import compare_boxes, compare_masks, facts
-from photovision.tasks.evaluate import Answering, Answers, Progress, answer, said_names, true_names
+from photovision.tasks.evaluate_classes import Answering, Answers, Progress, answer, said_names, true_names
+from photovision.tasks.holdout import HasBundle, Holdout, hold_out
+from photovision.tasks.load import NOUNS, opened
 from photovision.trust.statistics import (
     Estimate,
     Z,
@@ -30,21 +36,30 @@ SHOWN = 12
 _LEVEL = 0.05
 _LEAST_PROB = float(np.finfo(np.float32).eps)
 Model = Answering | Detector | Segmenter
-_KINDS = {"classify": "classifier", "detect": "detector", "segment": "segmenter"}
 
 
-def compare(a: Model, b: Model, dataset: Dataset, *, progress: Progress | None = None) -> Report:
-    """Hold two models' answers on the same pictures against each other.
+def compare(
+    a: Model | str | Path,
+    b: Model | str | Path,
+    data: Dataset | str | Path | Pictures,
+    labels: Labels | None = None,
+    *,
+    split: str | None = None,
+    listener: Listener = silent,
+) -> Report:
+    """Compare two models on the same pictures.
 
     Accuracy (every label right, for multi-label models) is compared by McNemar's exact test and the interval of Bonett
     and Price, log-loss by a paired bootstrap, mean average precision by the influence of each picture on both models;
     detectors by mean average precision and segmenters by mean IoU, with a paired bootstrap over pictures.
 
     Args:
-        a, b: two models of one kind. Classifiers must know all classes of the data, in any order; detectors and
-            segmenters the same ones as each other.
-        dataset: labelled pictures that neither model learned from.
-        progress: called with (pictures done, pictures to do), over both models.
+        a, b: two models of one kind, or their folders. Classifiers must know all classes of the data, in any order;
+            detectors and segmenters the same ones as each other.
+        data, labels: labelled pictures, as for `evaluate`.
+        split: "all", "train", "val" or "test"; None takes the pictures that neither model learned from, see
+            `tasks.holdout`, without those that resemble training pictures.
+        listener: told what goes on.
 
     Returns:
         A report of kind "compare"; `metrics` hold accuracy_a, accuracy_b, accuracy_difference (B minus A), mcnemar_p
@@ -54,7 +69,26 @@ def compare(a: Model, b: Model, dataset: Dataset, *, progress: Progress | None =
     Raises:
         DataError: as for `evaluate`, or the models are not of one kind: a classifier and a detector, one multi-label
             and one that gives one class.
+        UsageError: a model that cannot be compared.
     """
+    first, second = opened(a, "compare"), opened(b, "compare")
+    check_kinds(first, second)
+    dataset = as_dataset(data, labels, first.classes)
+    held = fair_part(dataset, (first, second), split, counted(listener, "checking pictures"))
+    report = weigh(first, second, held.dataset, progress=counted(listener, "judging"))
+    return replace(report, summary=(*report.summary, held.note))
+
+
+def fair_part(
+    dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: Progress | None = None
+) -> Holdout:
+    """The pictures to compare models on: see `tasks.holdout`; unless a split is asked for, none that leaked."""
+    held = hold_out(dataset, models, split, progress)
+    return held.unseen("to compare models") if split is None else held
+
+
+def weigh(a: Model, b: Model, dataset: Dataset, *, progress: Progress | None = None) -> Report:
+    """`compare` on pictures that are chosen already; `progress` is called with (done, to do), over both models."""
     if isinstance(a, Detector) and isinstance(b, Detector):
         return compare_boxes(a, b, dataset, (_half(progress, 0), _half(progress, 1)))
     if isinstance(a, Segmenter) and isinstance(b, Segmenter):
@@ -67,7 +101,7 @@ def compare(a: Model, b: Model, dataset: Dataset, *, progress: Progress | None =
 
 def check_kinds(a: Model, b: Model) -> None:
     """Raise DataError where one is, say, a detector and the other a classifier."""
-    kinds = [_KINDS[str(one.info.get("task", "classify"))] for one in (a, b)]
+    kinds = [NOUNS[str(one.info.get("task", "classify"))] for one in (a, b)]
     if kinds[0] != kinds[1]:
         raise DataError(f"A is a {kinds[0]} and B a {kinds[1]}: only models of one kind can be compared")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from photovision.core.report import Metric, Report
 from photovision.core.system import provenance
+from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
 from photovision.runtime.detector import Detector
 from photovision.tasks import boxes_story as story
+from photovision.tasks.holdout import leak_free
 from photovision.tasks.looked import Looked as Looked
 from photovision.tasks.looked import Progress
 from photovision.tasks.looked import look as look
@@ -19,12 +23,16 @@ from photovision.trust.detection_errors import break_down
 from photovision.trust.statistics import bootstrap_sums
 
 
-def evaluate_boxes(detector: Detector, dataset: Dataset, *, progress: Progress | None = None) -> Report:
-    """Hold a detector's boxes against the truth.
+def evaluate_boxes(
+    detector: Detector, dataset: Dataset, *, leaked: Collection[int] = (), progress: Progress | None = None
+) -> Report:
+    """Compare a detector's boxes with the truth.
 
     Args:
         detector: the model; its thresholds decide what is shown and counted as an error, not the average precision.
         dataset: pictures with boxes; their classes must be among the detector's, in any order.
+        leaked: positions in `dataset` of pictures that are, resemble or belong with training pictures; mean average
+            precision without them is given, too.
         progress: called with (pictures done, N).
 
     Returns:
@@ -35,15 +43,16 @@ def evaluate_boxes(detector: Detector, dataset: Dataset, *, progress: Progress |
     Raises:
         DataError: a class is unknown to the detector, there are no boxes, or nothing could be read.
     """
-    return judge_boxes(detector, look(detector, dataset, progress), dataset)
+    return judge_boxes(detector, look(detector, dataset, progress), dataset, leaked)
 
 
-def judge_boxes(detector: Detector, looked: Looked, dataset: Dataset) -> Report:
+def judge_boxes(detector: Detector, looked: Looked, dataset: Dataset, leaked: Collection[int] = ()) -> Report:
     """The report of `evaluate_boxes` on pictures that the detector was asked about already."""
     matches = match(looked.pairs, looked.classes)
     figures, by_class = scores(matches)
     metrics = {**figures, "f1": f1(matches, looked.thresholds), **story.shown_shares(looked)}
     metrics |= {**_counted(looked), **_calibration(looked)}
+    leaks = leak_free(looked.samples, dataset, leaked, metrics, lambda rows: _precision(looked, rows))
     broken = break_down(looked.pairs, len(looked.classes))
     errors = story.errors(broken, looked)
     confused, most_confused, matrix = story.confusions(looked)
@@ -54,10 +63,10 @@ def judge_boxes(detector: Detector, looked: Looked, dataset: Dataset) -> Report:
         kind="evaluate",
         title=f"How well the detector does on {count(len(looked.samples), 'picture')}",
         summary=story.summary(metrics, broken, looked),
-        metrics=metrics,
+        metrics={**metrics, **leaks.metrics},
         tables=tables,
         figures=[figure for figure in drawn if figure is not None],
-        warnings=story.warnings(looked, dataset, matches),
+        warnings=[*leaks.warnings, *story.warnings(looked, dataset, matches)],
         provenance={
             "model": {"backbone": (detector.info.get("backbone") or {}).get("name")},
             "data": {"fingerprint": dataset.fingerprint, "pictures": len(dataset), "source": dataset.source},
@@ -72,6 +81,11 @@ def judge_boxes(detector: Detector, looked: Looked, dataset: Dataset) -> Report:
             "unreadable": [{"id": problem.id, "message": problem.message} for problem in looked.problems],
         },
     )
+
+
+def _precision(looked: Looked, rows: Ints) -> dict[str, Metric]:
+    """Average precision of some of the pictures."""
+    return scores(match([looked.pairs[int(row)] for row in rows], looked.classes))[0]
 
 
 def _calibration(looked: Looked) -> dict[str, Metric]:

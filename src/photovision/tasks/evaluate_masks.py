@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
 from photovision.runtime.segmenter import Scene, Segmenter
+from photovision.tasks.holdout import leak_free
 from photovision.tasks.story import count, listed
 from photovision.trust.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 from photovision.trust.segmentation import (
@@ -68,13 +69,17 @@ class Judged:
         return np.asarray(1 - (right / np.maximum(union, 1)).sum(1) / np.maximum((union > 0).sum(1), 1))
 
 
-def evaluate_masks(segmenter: Segmenter, dataset: Dataset, *, progress: Progress | None = None) -> Report:
-    """Hold a segmenter's masks against the truth.
+def evaluate_masks(
+    segmenter: Segmenter, dataset: Dataset, *, leaked: Collection[int] = (), progress: Progress | None = None
+) -> Report:
+    """Compare a segmenter's masks with the truth.
 
     Args:
         segmenter: the model.
         dataset: pictures with a class for every pixel, or with a mask for every object; their classes must be among
             the model's, in any order.
+        leaked: positions in `dataset` of pictures that are, resemble or belong with training pictures; mean IoU without
+            them is given, too.
         progress: called with (pictures done, N).
 
     Returns:
@@ -85,10 +90,10 @@ def evaluate_masks(segmenter: Segmenter, dataset: Dataset, *, progress: Progress
     Raises:
         DataError: a class is unknown to the model, no picture has masks, or nothing could be read.
     """
-    return judged_report(segmenter, judge(segmenter, dataset, progress), dataset)
+    return judged_report(segmenter, judge(segmenter, dataset, progress), dataset, leaked)
 
 
-def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset) -> Report:
+def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset, leaked: Collection[int] = ()) -> Report:
     """The report of `evaluate_masks` on pictures that the segmenter was asked about already."""
     background = background_of(segmenter.classes)
     figures = overlap(judged.confusions, segmenter.classes, background)
@@ -97,16 +102,23 @@ def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset) -> Rep
         quality = panoptic_scores(judged.segments, segmenter.classes, background)
         metrics |= instance_scores(judged.counts) | {name: quality[name] for name in ("pq", "sq", "rq") if quality}
         figures |= quality
+    leaks = leak_free(
+        judged.samples,
+        dataset,
+        leaked,
+        metrics,
+        lambda rows: overlap(judged.confusions[rows], segmenter.classes, background),
+    )
     by_class = _by_class(figures, segmenter.classes, judged)
     worst = _worst(segmenter, judged)
     return Report(
         kind="evaluate",
         title=f"How well the segmenter does on {count(len(judged.samples), 'picture')}",
         summary=_story(metrics, judged),
-        metrics=metrics,
+        metrics={**metrics, **leaks.metrics},
         tables=(_class_table(by_class, segmenter.classes, judged),),
         figures=() if worst is None else (worst,),
-        warnings=tuple(_warnings(judged)),
+        warnings=(*leaks.warnings, *_warnings(judged)),
         provenance={
             "model": {"backbone": (segmenter.info.get("backbone") or {}).get("name")},
             "data": {"fingerprint": dataset.fingerprint, "pictures": len(dataset), "source": dataset.source},

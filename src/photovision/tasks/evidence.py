@@ -6,8 +6,10 @@ being known here; what fits nowhere is shown with the overall figures.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from photovision.core.markdown import harmless, table
@@ -39,6 +41,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
 }
 """Topic -> words of the names of its figures and of the titles of its tables; the first that fits counts."""
 
+_LARGEST_REPORT = 64 * 2**20
 _NAMING = ("picture", "file", "id", "example")
 _ELSEWHERE = ("The ladder", "Licences", "Files left out of the training")
 
@@ -72,7 +75,10 @@ class Evidence:
         own = {name: Metric.from_json(value) for name, value in (info.get("metrics") or {}).items()}
         warnings = (*(info.get("warnings") or ()), *brought.warnings)
         training = Source("training", brought.summary, {**own, **brought.metrics}, brought.tables, warnings)
-        return cls([training] if audit is None else [training, _audit(audit)])
+        again = info.get("recalibrated") or {}
+        figures = {name: Metric.from_json(value) for name, value in (again.get("metrics") or {}).items()}
+        renewed = [Source("calibration elsewhere", (), figures, (), ())] if figures else []
+        return cls([training, *renewed, *([] if audit is None else [_audit(audit)])])
 
     def metrics(self, topic: str) -> list[tuple[str, Metric, str]]:
         """(name, figure, source) of a topic; "" is what belongs to none."""
@@ -98,6 +104,24 @@ class Evidence:
         for one in self.tables(topic):
             lines += ["", f"**{harmless(one.title)}**", "", *table(one.columns, one.rows)]
         return lines
+
+
+def report_of(folder: Path) -> Mapping[str, Any] | None:
+    """The JSON of the report that the card in a bundle's folder was made of: an audit's, else that of its making.
+
+    None where there is none, or none that can be read: a bundle may come from a stranger.
+    """
+    for name in ("audit.json", "report.json"):
+        file = folder / name
+        if not file.is_file() or file.stat().st_size > _LARGEST_REPORT:
+            continue
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            _audit(found)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        return found  # type: ignore[no-any-return]
+    return None
 
 
 def topic_of(words: str) -> str:

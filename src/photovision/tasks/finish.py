@@ -26,7 +26,7 @@ from photovision.runtime.bundle import VERSION, Bundle
 from photovision.tasks.card import model_card
 from photovision.tasks.climb import Climb, Reached
 from photovision.tasks.datasheet import datasheet
-from photovision.tasks.evaluate import evaluate
+from photovision.tasks.evaluate_classes import evaluate_classes
 from photovision.tasks.recognizer import Recognizer
 from photovision.tasks.remember import remember
 from photovision.tasks.story import training_report
@@ -64,6 +64,7 @@ def write_bundle(
     climb.tell("export", 0, 4, "writing the graph")
     with new_folder(output) as folder:
         write_network(network, source, material.dataset.classes, folder)
+        material.remember(folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         climb.tell("export", 1, 4, "comparing it with the network")
         parity = check_parity(decider, folder / "model.onnx", parity_pictures(material.val, source))
@@ -87,7 +88,7 @@ def _prove(
 ) -> Report:
     """Judge on test, and put the figures into the bundle's description."""
     info, test = model.info, climb.material.test
-    proof = evaluate(model, test, leaked=climb.material.leaked.tolist())
+    proof = evaluate_classes(model, test, leaked=climb.material.leaked.tolist())
     info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
     milliseconds = _milliseconds(model)
     for reached, probs, entry in zip(rungs, judged, info["rungs"], strict=True):

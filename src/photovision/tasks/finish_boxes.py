@@ -73,6 +73,7 @@ def write_detector(course: Course, learned: Learned, output: Path) -> None:
     course.tell("export", 0, 3, "writing the graph")
     with new_folder(output) as folder:
         _save(learned.network, source, folder)
+        course.material.remember(folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         course.tell("export", 1, 3, "comparing it with the network")
         ranked = isinstance(learned.network, QueryDetector)
@@ -82,7 +83,8 @@ def write_detector(course: Course, learned: Learned, output: Path) -> None:
         info = {**_info(course, learned, rung, parity), "thresholds": best_thresholds(matches).tolist()}
         info |= {"calibration": calibration, "iou": learned.task.iou}
         course.tell("export", 2, 3, "judging on test")
-        report = _proved(course, evaluate_boxes(runtime.Detector(Bundle(folder, info)), test), rung)
+        leaked = course.material.leaked.tolist()
+        report = _proved(course, evaluate_boxes(runtime.Detector(Bundle(folder, info)), test, leaked=leaked), rung)
         info["metrics"] = {name: metric.to_json() for name, metric in report.metrics.items()}
         info["rungs"] = [{**rung.to_json(), "test": report.metrics["map"].to_json()}]
         info |= {"energy": course.meter.read().to_json(), "warnings": list(report.warnings)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from photovision.core.errors import UsageError
-from photovision.runtime.bundle import read_bundle
+from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.session import Engine, Precision
 
 KINDS = {
@@ -51,3 +52,30 @@ def load(
         if choice not in known:
             raise UsageError(f"a {name.lower()} has no '{choice}': choose among {', '.join(known)}")
     return made(bundle, engine=engine, precision=precision, **choices)
+
+
+NOUNS = {"classify": "classifier", "detect": "detector", "segment": "segmenter", "cut": "cutter"}
+"""Task -> what a model of it is called."""
+
+
+def opened(model: Any, verb: str, tasks: Sequence[str] = ("classify", "detect", "segment")) -> Any:
+    """A model for a verb: one that is opened already, or the one in a folder, or a ready one by its name.
+
+    Args:
+        model: an opened model, or where it is.
+        verb: such as "evaluate", for the message.
+        tasks: of the models that the verb is for.
+
+    Raises:
+        ModelError: there is no model at the path.
+        UsageError: the verb is not for such a model.
+    """
+    if isinstance(model, str | Path):
+        from photovision.models.ready import bundle_at
+
+        model = load(bundle_at(model))
+    bundle = getattr(model, "bundle", None)
+    if isinstance(bundle, Bundle) and bundle.task in tasks:
+        return model
+    made = f"a {NOUNS[bundle.task]}" if isinstance(bundle, Bundle) else type(model).__name__
+    raise UsageError(f"'{verb}' is for a model that is a {' or a '.join(NOUNS[task] for task in tasks)}, got {made}")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from photovision.data.corrections import LABEL, NAME
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.scan import Scan, scan
 from photovision.data.split import Splits, make_splits
+from photovision.runtime.training_images import TrainingImages, write_training_images
 
 MOST_VALUES = 200
 """Attributes with more values than this (file numbers, patients) are no groups to compare."""
@@ -30,12 +32,14 @@ class Material:
         splits: positions of train, val and test.
         problems: files that are used by nobody, with the reason.
         sides: int32 (N,), the shorter side of every picture in pixels; 0 where unreadable.
+        record: by which the finished model recognises these pictures; None where nothing is to be recognised.
     """
 
     dataset: Dataset
     splits: Splits
     problems: tuple[Problem, ...]
     sides: np.ndarray
+    record: TrainingImages | None = None
 
     @cached_property
     def train(self) -> Dataset:
@@ -71,6 +75,11 @@ class Material:
     def unseen(self) -> Dataset:
         """The pictures of `test` that have no look-alike in train or val."""
         return self.test.subset(np.delete(np.arange(len(self.test)), self.leaked))
+
+    def remember(self, folder: Path) -> None:
+        """Let a bundle in the making keep by which it recognises its training pictures."""
+        if self.record is not None:
+            write_training_images(self.record, folder)
 
     def describe(self) -> dict[str, Any]:
         """What the bundle says of the data, JSON-ready."""
@@ -119,4 +128,4 @@ def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] 
             broken = f" ({len(problems)} files could not be used, the first: {problems[0].message})" if problems else ""
             raise DataError(f"the {name} split has {have} readable pictures, at least {least} needed{broken}; add more")
     sides = np.minimum(found.height, found.width).astype(np.int32)
-    return Material(dataset, splits, problems, sides)
+    return Material(dataset, splits, problems, sides, TrainingImages.of(found, splits))

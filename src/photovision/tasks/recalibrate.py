@@ -1,4 +1,4 @@
-"""Recalibrate: confidence, prediction sets and gate learned anew on labelled pictures from the place of use.
+"""Recalibrate a classifier: confidence, sets and gate learned on labelled pictures from the place of use.
 
 What a model knows of its own limits holds for pictures like those that it was calibrated on. A hundred labelled
 pictures of another clinic, shop or camera are enough to learn it for these; the network itself stays as it is.
@@ -24,6 +24,8 @@ from photovision.data.dataset import Dataset
 from photovision.runtime.doubt import Doubt, Gate, Sets, write_doubt
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.tasks.card import model_card
+from photovision.tasks.evidence import report_of
+from photovision.tasks.holdout import add_recalibration
 from photovision.tasks.recognizer import Recognizer, Responses, load
 from photovision.trust.calibrate import confidences, ece, fit_temperature
 from photovision.trust.conformal import fit_sets
@@ -37,10 +39,10 @@ _FOLDS = 5
 Progress = Callable[[int, int], None]
 
 
-def recalibrate(
+def recalibrate_classes(
     model: Recognizer, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: Progress | None = None
 ) -> Report:
-    """Write a copy of a model whose confidence, sets and gate are calibrated on these pictures.
+    """Write a copy of a classifier whose confidence, sets and gate are calibrated on these pictures.
 
     How well that works is measured by cross-validation: each picture is judged by what the others taught.
 
@@ -69,7 +71,7 @@ def recalibrate(
     case = _ask(model, dataset, progress)
     learned = _learn(case, model.doubt, np.arange(len(case.truth)))
     report = _report(case, model.doubt, learned, seed)
-    _write(model, learned, case, report, target)
+    _write(model, learned, case, dataset, report, target)
     return report
 
 
@@ -180,7 +182,7 @@ def _true(case: _Case) -> np.ndarray:
     return np.asarray(np.arange(case.said.probs.shape[1]) == case.truth[:, None])
 
 
-def _write(model: Recognizer, learned: _Learned, case: _Case, report: Report, target: Path) -> None:
+def _write(model: Recognizer, learned: _Learned, case: _Case, dataset: Dataset, report: Report, target: Path) -> None:
     with new_folder(target) as folder:
         shutil.copytree(model.bundle.path, folder, dirs_exist_ok=True)
         _set_temperature(folder / "model.onnx", learned.temperature)
@@ -188,6 +190,7 @@ def _write(model: Recognizer, learned: _Learned, case: _Case, report: Report, ta
         probs = case.probs(learned.temperature, np.arange(len(case.truth)))
         novelty = learned.gate.novelty(case.unit, case.said.logits)
         write_held_out(HeldOut.of(probs, novelty, case.unit), folder)
+        add_recalibration(folder, dataset)
         info: dict[str, Any] = {
             **model.info,
             "temperature": learned.temperature,
@@ -204,7 +207,7 @@ def _write(model: Recognizer, learned: _Learned, case: _Case, report: Report, ta
             " figures were measured.",
         ]
         write_json(folder / "bundle.json", info)
-        write_text(folder / "README.md", model_card(info))
+        write_text(folder / "README.md", model_card(info, report_of(folder)))
         load(folder)  # refuses what it cannot read, before an older model is replaced
 
 

@@ -28,6 +28,8 @@ from photovision.runtime.bundle import read_bundle
 from photovision.runtime.detector import OUTPUTS, Detector
 from photovision.runtime.session import open_session
 from photovision.tasks.card import model_card
+from photovision.tasks.evidence import report_of
+from photovision.tasks.holdout import add_recalibration
 from photovision.tasks.looked import Looked, Progress, look
 from photovision.trust.box_confidence import calibrated, d_ece, fit_logistic
 from photovision.trust.detection import Pair, Vector, best_thresholds, match
@@ -98,7 +100,7 @@ def recalibrate_boxes(
         )
     learned, before, after = _proved(looked, seed)
     report = _report(looked, dataset, learned, before, after, seed)
-    _write(detector, looked, learned, report, target)
+    _write(detector, looked, dataset, learned, report, target)
     return report
 
 
@@ -194,13 +196,16 @@ def _figures(pairs: Sequence[Pair], tally: Whole, classes: tuple[str, ...]) -> d
     return own | {name: Metric(*estimate, len(pairs)) for name, estimate in found.items()}
 
 
-def _write(detector: Detector, looked: Looked, learned: Learned, report: Report, target: Path) -> None:
+def _write(
+    detector: Detector, looked: Looked, dataset: Dataset, learned: Learned, report: Report, target: Path
+) -> None:
     samples = looked.samples[:_CHECKED]
     images = np.stack([load_pixels(sample, detector.preprocess) for sample in samples])
     with new_folder(target) as folder:
         shutil.copytree(detector.bundle.path, folder, dirs_exist_ok=True)
         _set_scores(folder / "model.onnx", learned)
         _verify(detector, folder / "model.onnx", learned, images)
+        add_recalibration(folder, dataset)
         own = detector.info.get("calibration") or {}
         slope, shift = own.get("slope") or [1.0] * len(learned.slope), own.get("shift") or [0.0] * len(learned.shift)
         whole = {
@@ -223,7 +228,7 @@ def _write(detector: Detector, looked: Looked, learned: Learned, report: Report,
             " measured.",
         ]
         write_json(folder / "bundle.json", info)
-        write_text(folder / "README.md", model_card(info))
+        write_text(folder / "README.md", model_card(info, report_of(folder)))
         read_bundle(folder)  # refuses what it cannot read, before an older model is replaced
 
 

@@ -228,12 +228,14 @@ def _write(
         with explained(folder):
             state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
             save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        lesson.material.remember(folder)
         export_graph(decider, size, decider.outputs, folder / "model.onnx")
         few = np.arange(min(_PARITY_PICTURES, len(val.samples)))
         parity = check_pixels(decider, folder / "model.onnx", val.take(few, -1, 0).numpy())
         info = _info(lesson, network, learned, training)
         info |= {"parity": parity.to_json(), "temperature": float(decider.temperature)}
-        proof = evaluate_masks(runtime.Segmenter(Bundle(folder, info)), lesson.material.test)
+        judged, leaked = runtime.Segmenter(Bundle(folder, info)), lesson.material.leaked.tolist()
+        proof = evaluate_masks(judged, lesson.material.test, leaked=leaked)
         info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
         info["rungs"][0]["test"] = info["metrics"]["miou"]
         info |= {"energy": meter.read().to_json(), "warnings": list(proof.warnings)}

@@ -12,11 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from photovision.core.errors import ModelError
 from photovision.deploy.layers import layers, straighten
-from photovision.deploy.optimize import Job
+from photovision.deploy.optimize_classes import Job
 from photovision.deploy.quantize import bf16, int8
 from photovision.deploy.renew import set_temperature
 from photovision.runtime.session import Engine, open_session
-from photovision.tasks.evaluate import answer
+from photovision.tasks.evaluate_classes import answer
 from photovision.tasks.recognizer import load
 
 

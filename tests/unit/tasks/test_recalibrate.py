@@ -11,7 +11,7 @@ from pictures import make_folder, make_picture
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays, read_dataset
-from photovision.tasks.recalibrate import recalibrate
+from photovision.tasks.calibrate import calibrate as recalibrate
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.train import train
 

@@ -11,7 +11,7 @@ from stand_in import answering, labelled
 
 from photovision.core.page import to_html
 from photovision.core.report import Metric, Report
-from photovision.tasks.evaluate import evaluate
+from photovision.tasks.evaluate_classes import evaluate_classes as evaluate
 from photovision.tasks.story import training_report
 from photovision.trust.statistics import proportion
 

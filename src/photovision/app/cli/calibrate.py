@@ -27,28 +27,15 @@ def calibrate(
     Of a detector scores and thresholds are learned anew. The network stays as it is; a copy of the model is written.
     """
     from photovision.app.cli.output import print_report
-    from photovision.app.judged import judged_part
-    from photovision.app.progress import counted, shown
-    from photovision.core.errors import UsageError
+    from photovision.app.progress import shown
     from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
-    from photovision.runtime.detector import Detector
-    from photovision.tasks.load import load
-    from photovision.tasks.recalibrate import recalibrate
-    from photovision.tasks.recalibrate_boxes import recalibrate_boxes
-    from photovision.tasks.recognizer import Recognizer
+    from photovision.tasks.calibrate import calibrate as learn
+    from photovision.tasks.load import load, opened
 
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
-    if not isinstance(own, Recognizer | Detector):
-        raise UsageError(f"{model} has no scores to calibrate: classifiers and detectors have, segmenters have not")
+    opened(own, "calibrate", ("classify", "detect"))
     dataset = read_dataset(data, **vars(reading))
     with shown() as listener:
-        progress = counted(listener, "calibrating")
-        if isinstance(own, Detector):
-            # Of the very data it was trained on, only pictures that it did not learn from tell what scores mean.
-            known = (own.info.get("data") or {}).get("fingerprint") == dataset.fingerprint
-            part = judged_part(dataset, own.info).dataset if known else dataset
-            report = recalibrate_boxes(own, part, output, seed=seed, progress=progress)
-        else:
-            report = recalibrate(own, dataset, output, seed=seed, progress=progress)
+        report = learn(own, dataset, output, seed=seed, listener=listener)
     print_report(report, None, as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,20 +23,15 @@ def compare(
 ) -> None:
     """Tell whether model B is really better than model A on the same pictures."""
     from photovision.app.cli.output import print_report
-    from photovision.app.judged import judged_part
-    from photovision.app.progress import counted, shown
+    from photovision.app.progress import shown
     from photovision.data.read import read_dataset
-    from photovision.models.ready import bundle_at
     from photovision.tasks.compare import check_kinds
     from photovision.tasks.compare import compare as weigh
-    from photovision.tasks.load import load
+    from photovision.tasks.load import opened
 
-    models = load(bundle_at(a)), load(bundle_at(b))
+    models = opened(a, "compare"), opened(b, "compare")
     check_kinds(*models)
     dataset = read_dataset(data, **vars(reading))
-    # The model that learnt from this very data decides which pictures are fair.
-    fair = max(models, key=lambda model: (model.info.get("data") or {}).get("fingerprint") == dataset.fingerprint)
     with shown() as listener:
-        part = judged_part(dataset, fair.info, split, counted(listener, "checking pictures"))
-        report = weigh(*models, part.dataset, progress=counted(listener, "judging"))
-    print_report(replace(report, summary=(*report.summary, part.note)), output, as_json)
+        report = weigh(*models, dataset, split=split, listener=listener)
+    print_report(report, output, as_json)

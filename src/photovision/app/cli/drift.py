@@ -108,13 +108,16 @@ def moment(flag: str, text: str | None) -> datetime | None:
 
 def _fair(path: Path, reading: ReadOptions, model: Recognizer, progress: Any) -> Dataset:
     """Pictures with or without labels; of the very data of the training, those that took no part in it."""
-    from photovision.app.judged import judged_part
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table
     from photovision.data.read import read_dataset
+    from photovision.tasks.holdout import unseen_part
 
-    if path.is_dir() and reading == DEFAULTS and not table.detects(path):
+    dataset = None
+    if path.is_dir() and not table.detects(path):
         tree = folder.pictures_below(path)
         if set(tree) == {()}:
-            return Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
-    return judged_part(read_dataset(path, **vars(reading)), model.info, None, progress).dataset
+            dataset = Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
+    return unseen_part(
+        read_dataset(path) if dataset is None else dataset, model, "to compare pictures in use with", progress
+    ).dataset

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from photovision.app.cli.options import Json, Model, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
-
-if TYPE_CHECKING:
-    from photovision.data.dataset import Dataset
-    from photovision.runtime.detector import Detector
-    from photovision.runtime.segmenter import Segmenter
-    from photovision.tasks.recognizer import Recognizer
 
 Data = Annotated[
     Path | None,
@@ -23,6 +17,7 @@ Data = Annotated[
 MaxDrop = Annotated[
     float, typer.Option(min=0, help="Points of accuracy, mAP or mean IoU that may be lost; else nothing is written.")
 ]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the smaller model.")]
 DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Teach a smaller network by the model.")]
 
 
@@ -30,7 +25,7 @@ DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Teach a
 def optimize(
     model: Model,
     data: Data = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the smaller model.")] = None,
+    output: Output = None,
     int8: Annotated[bool, typer.Option("--int8", help="Compute in 8 bits, calibrated on your pictures.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bf16 where the processor can.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Take out channels, and fine-tune.")] = False,
@@ -41,10 +36,35 @@ def optimize(
     as_json: Json = False,
 ) -> None:
     """Make a model smaller and faster, and measure what that loses; refuse where it loses more than allowed."""
-    from photovision.core.errors import UsageError
+    from photovision.app.cli.output import note, print_report
+    from photovision.app.progress import shown
     from photovision.data.read import read_dataset
-    from photovision.models.ready import bundle_at
-    from photovision.tasks.load import load
+    from photovision.deploy.optimize import optimize as make_smaller
+
+    source, target = _given(data, output)
+    asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
+    methods = [name for name, wanted in asked.items() if wanted]
+    dataset = read_dataset(source, **vars(reading))
+    with shown() as listener:
+        report = make_smaller(
+            model,
+            dataset,
+            target,
+            methods,
+            max_drop=max_drop / 100,
+            minutes=minutes,
+            backbone=distill_to,
+            say=note,
+            listener=listener,
+        )
+    print_report(report, None, as_json)
+    if not as_json:
+        print(f"\nModel: {target}\nReport: {target / 'report.html'}")
+
+
+def _given(data: Path | None, output: Path | None) -> tuple[Path, Path]:
+    """Both paths; raises UsageError where one is missing."""
+    from photovision.core.errors import UsageError
 
     if data is None:
         raise UsageError(
@@ -52,45 +72,4 @@ def optimize(
         )
     if output is None:
         raise UsageError("where should the smaller model go? give a folder with --output")
-    asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
-    methods = [name for name, wanted in asked.items() if wanted]
-    opened = load(bundle_at(model))
-    dataset = read_dataset(data, **vars(reading))
-    _run(opened, dataset, output, methods, max_drop / 100, minutes, distill_to, as_json)
-
-
-def _run(
-    model: Recognizer | Detector | Segmenter,
-    dataset: Dataset,
-    output: Path,
-    methods: list[str],
-    max_drop: float,
-    minutes: float,
-    backbone: str | None,
-    as_json: bool,
-) -> None:
-    from photovision.app.cli.output import note, print_report
-    from photovision.app.progress import counted, shown
-    from photovision.deploy.judging import need_regions
-    from photovision.deploy.optimize import aligned, optimize
-    from photovision.deploy.optimize_regions import check_method, optimize_regions
-    from photovision.tasks.material import gather
-    from photovision.tasks.recognizer import Recognizer
-
-    seed = int((model.info.get("training") or {}).get("seed", 0))
-    if isinstance(model, Recognizer):
-        fitting = aligned(dataset, model)
-    else:
-        check_method(model, methods)
-        fitting = need_regions(dataset, model)
-    with shown() as listener:
-        material = gather(fitting, seed=seed, progress=counted(listener, "checking pictures"))
-    if isinstance(model, Recognizer):
-        report = optimize(
-            model, material, output, methods, max_drop=max_drop, minutes=minutes, backbone=backbone, say=note
-        )
-    else:
-        report = optimize_regions(model, material, output, methods, max_drop=max_drop, minutes=minutes, say=note)
-    print_report(report, None, as_json)
-    if not as_json:
-        print(f"\nModel: {output}\nReport: {output / 'report.html'}")
+    return data, output

@@ -60,7 +60,6 @@ def road(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Judge a model on road scenes condition by condition: day and night, rain, fog, snow; with a verdict on each."""
     from photovision.app.cli.output import print_report
-    from photovision.app.judged import judged_part
     from photovision.app.progress import counted, shown
     from photovision.data.attributes import with_attributes
     from photovision.data.read import read_dataset
@@ -68,13 +67,14 @@ def road(  # noqa: PLR0913 - one parameter a flag
     from photovision.recipes.road import Asked
     from photovision.recipes.road import road as judge
     from photovision.recipes.road_look import seeing, tagged
+    from photovision.tasks.holdout import hold_out
 
     seer = seeing(bundle_at(model))
     severities = tuple(_severity(part) for part in severity.split(","))
     asked = Asked(_names(condition), simulate, _names(weather), severities, tuple(only or ()), pictures, seed)
     dataset = read_dataset(data, **vars(reading))
     with shown() as listener:
-        part = judged_part(dataset, seer.info, split, counted(listener, "checking pictures"))
+        part = hold_out(dataset, [seer], split, counted(listener, "checking pictures"))
         judged = part.dataset if attributes is None else with_attributes(part.dataset, attributes)
         told = None if tags is None else tagged(tags, judged.samples)
         report = judge(seer, judged, asked, tags=told, progress=counted(listener, "judging"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from photovision.core.report import Report
     from photovision.data.dataset import Dataset
-    from photovision.tasks.evaluate import Answers, Progress
+    from photovision.tasks.evaluate_classes import Answers, Progress
     from photovision.tasks.recognizer import Recognizer, Responses
 
 MOST = 2000
@@ -177,21 +177,18 @@ def compared(job: Job, a: Path, b: Path, data: Path) -> dict[str, Any]:
 
     Raises DataError or ModelError as `photovision compare` does.
     """
-    from photovision.app.judged import judged_part
     from photovision.core.page import heading
     from photovision.data.read import read_dataset
-    from photovision.tasks.compare import check_kinds, compare
+    from photovision.tasks.compare import check_kinds, fair_part, weigh
     from photovision.tasks.load import load
 
     models = load(a), load(b)  # of its own, so that the page's other views need not wait for them
     check_kinds(*models)
-    dataset = read_dataset(data)
-    fair = max(models, key=lambda model: (model.info.get("data") or {}).get("fingerprint") == dataset.fingerprint)
-    part = judged_part(dataset, fair.info, progress=job.progress("checking pictures"))
+    part = fair_part(read_dataset(data), models, progress=job.progress("checking pictures"))
     if models[0].bundle.task == "classify":
         report, rows = classifiers(job, models, part.dataset)
     else:
-        report, rows = compare(*models, part.dataset, progress=job.progress("both models answer")), []
+        report, rows = weigh(*models, part.dataset, progress=job.progress("both models answer")), []
     told = report.to_json()
     for table in told["tables"]:
         if table["columns"][0] == "class":  # names are shown as people wrote them
@@ -214,21 +211,21 @@ def classifiers(
     job: Job, models: tuple[Recognizer, Recognizer], dataset: Dataset
 ) -> tuple[Report, list[dict[str, Any]]]:
     """Which of two classifiers is better, and the pictures that they call by different names."""
-    from photovision.tasks.compare import compare
-    from photovision.tasks.evaluate import answer
+    from photovision.tasks.compare import weigh
+    from photovision.tasks.evaluate_classes import answer
 
     kept = [
         Kept(model, model.respond(dataset, job.progress(f"model {name} answers")))
         for name, model in zip("AB", models, strict=True)
     ]
-    report = compare(kept[0], kept[1], dataset)
+    report = weigh(kept[0], kept[1], dataset)
     job.samples, rows = differing(kept, [answer(one, dataset) for one in kept])
     return report, rows
 
 
 def differing(models: list[Kept], answers: list[Answers]) -> tuple[list[Sample], list[dict[str, Any]]]:
     """The pictures that two models call by different names, those first of which both are surest."""
-    from photovision.tasks.evaluate import true_names
+    from photovision.tasks.evaluate_classes import true_names
 
     both = np.intersect1d(answers[0].positions, answers[1].positions)
     a, b = (one.at(np.searchsorted(one.positions, both)) for one in answers)

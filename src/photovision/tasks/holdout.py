@@ -1,0 +1,279 @@
+"""Holdout: which pictures a model may be judged on, and learn its confidence from: those that it did not learn from.
+
+Every verb obeys this one rule. A bundle keeps a record of its training pictures (`runtime.training_images`), so that
+they are recognised under other names, in other folders and formats, and among new pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from photovision.core.errors import DataError, UsageError
+from photovision.core.report import Finding, Metric
+from photovision.core.types import Ints, Sample
+from photovision.data.dataset import SPLITS, Dataset
+from photovision.data.scan import Bools, Scan, scan
+from photovision.data.similar import resembling
+from photovision.data.split import make_splits, units_of
+from photovision.runtime.bundle import Bundle
+from photovision.runtime.training_images import (
+    RECALIBRATION,
+    ROLES,
+    TEST,
+    TRAIN,
+    VAL,
+    TrainingImages,
+    pixels_of,
+    read_training_images,
+    roles_of,
+    write_training_images,
+)
+from photovision.tasks.story import count, spoken
+
+Progress = Callable[[int, int], None]
+_LEADS = {"accuracy": "accuracy", "map": "mean average precision", "miou": "mean IoU"}
+NO_RECORD = " The model keeps no record of its training pictures: whether some of them are among these is not known."
+
+
+class HasBundle(Protocol):
+    """An opened model of any task."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """Where it lives."""
+
+
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """Pictures to judge a model on.
+
+    Attributes:
+        dataset: these pictures, without splits.
+        leaked: positions in it of pictures that are training pictures, resemble them, or share a group with them.
+        note: sentences on how they were chosen.
+    """
+
+    dataset: Dataset
+    leaked: tuple[int, ...]
+    note: str
+
+    def unseen(self, purpose: str) -> Holdout:
+        """Without the leaked ones; raises DataError where none are left for a purpose such as "to compare models"."""
+        if not self.leaked:
+            return self
+        rest = np.setdiff1d(np.arange(len(self.dataset)), self.leaked)
+        if not len(rest):
+            raise DataError(
+                f"all {len(self.dataset):,} pictures are or resemble training pictures: {purpose}, give others"
+            )
+        left = count(len(self.leaked), "picture")
+        note = f" {left} that the training pictures include or resemble {_were(len(self.leaked))} left out."
+        return Holdout(self.dataset.subset(rest), (), self.note + note)
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """What a model knows of the N pictures of a data set.
+
+    Attributes:
+        learned: bool (N,), which it learned from.
+        related: bool (N,), which resemble those, or share a group with them.
+        recalibrated: bool (N,), which its confidence was learned from after the training.
+        roles: uint8 (N,) of `runtime.training_images`, for the very data of its training; None for other data.
+        recorded: whether it is known at all.
+    """
+
+    learned: Bools
+    related: Bools
+    recalibrated: Bools
+    roles: np.ndarray | None = None
+    recorded: bool = True
+
+
+def hold_out(
+    dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: Progress | None = None
+) -> Holdout:
+    """Choose the pictures to judge one or more models on.
+
+    Without `split`: of the very data that a model was trained on, the test pictures of that training; of other data its
+    published test split, else its published val split, else all of it; each without the pictures that a model learned
+    from. A split that is asked for is taken whole; what leaked is known.
+
+    Args:
+        dataset: labelled pictures.
+        models: all that are to be judged.
+        split: "all", "train", "val", "test", or None.
+        progress: called with (pictures read, pictures to read) where pictures have to be recognised.
+
+    Raises:
+        UsageError: no split of that name.
+        DataError: the data has no such split, or no picture that the models did not learn from.
+    """
+    if split is not None and split not in ("all", *SPLITS):
+        raise UsageError(f"the split should be all, {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got '{split}'")
+    known = exposures(dataset, models, progress)
+    learned, related, recalibrated = (
+        np.any([getattr(one, name) for one in known], axis=0) for name in ("learned", "related", "recalibrated")
+    )
+    rows, note = _chosen(dataset, next((one.roles for one in known if one.roles is not None), None), split)
+    past = int(learned[rows].sum())
+    if past and split is None:
+        if past == len(rows):
+            raise DataError(
+                f"the model learned from all {past:,} of these pictures: give others, or choose the split 'all' to"
+                " judge on them anyway"
+            )
+        rows = rows[~learned[rows]]
+        note += f" {count(past, 'picture')} that the model learned from {_were(past)} left out."
+    elif past:
+        note += f" The model learned from {past:,} of them, so the figures flatter it."
+    if not all(one.recorded for one in known):
+        note += NO_RECORD
+    if taught := int(recalibrated[rows].sum()):
+        note += f" The model's confidence was learned from {taught:,} of them, so figures of confidence flatter it."
+    leaked = np.flatnonzero((learned | related)[rows])
+    whole = len(rows) == len(dataset) and not dataset.splits
+    return Holdout(dataset if whole else dataset.subset(rows), tuple(leaked.tolist()), note)
+
+
+def unseen_part(dataset: Dataset, model: HasBundle, purpose: str, progress: Progress | None = None) -> Holdout:
+    """All pictures of a data set that a model neither learned from nor can know from others that resemble them.
+
+    Of the very data that it was trained on, these are the test pictures of that training.
+
+    Args:
+        dataset: labelled pictures; its published splits do not matter here.
+        model: that is to learn something from them.
+        purpose: such as "to calibrate a model", for the message where none are left.
+        progress: as for `hold_out`.
+
+    Raises:
+        DataError: there is no such picture.
+    """
+    (known,) = exposures(dataset, [model], progress)
+    seen = known.learned | known.related
+    rest = np.flatnonzero(~seen if known.roles is None else (known.roles == TEST) & ~seen)
+    if not len(rest):
+        raise DataError(
+            f"the model learned from these {len(dataset):,} pictures, or from pictures that resemble them: {purpose},"
+            " give others"
+        )
+    left = len(dataset) - len(rest)
+    note = f"{count(len(rest), 'picture')} that took no part in the training."
+    note += f" {count(left, 'picture')} that did, or that resemble those, {_were(left)} left out." if left else ""
+    part = dataset.subset(rest) if left or dataset.splits else dataset
+    return Holdout(part, (), note if known.recorded else NO_RECORD.strip())
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None) -> tuple[Ints, str]:
+    """Positions, and a sentence on them."""
+    if roles is not None and split != "all":
+        name = split or "test"
+        return np.flatnonzero(roles == ROLES[name]), f"Judged on the {name} pictures of the model's own training."
+    chosen = split or next((name for name in ("test", "val") if dataset.splits.get(name)), "all")
+    if chosen == "all":
+        return np.arange(len(dataset)), "Judged on all pictures of the data."
+    if chosen not in dataset.splits:
+        raise DataError(f"the data has no split '{chosen}', only {', '.join(dataset.splits) or 'none'}")
+    return np.array(dataset.splits[chosen], np.int64), f"Judged on the published {chosen} split."
+
+
+def exposures(dataset: Dataset, models: Sequence[HasBundle], progress: Progress | None = None) -> list[Exposure]:
+    """What each model knows of the pictures, which are read once, and only where that is needed."""
+    found: list[Scan] = []
+
+    def looks() -> Scan:
+        if not found:
+            found.append(scan(dataset, progress=progress))
+        return found[0]
+
+    return [_exposure(dataset, model.bundle, looks) for model in models]
+
+
+def _exposure(dataset: Dataset, bundle: Bundle, looks: Callable[[], Scan]) -> Exposure:
+    record, n = read_training_images(bundle.path), len(dataset)
+    none = np.zeros(n, bool)
+    own = (bundle.info.get("data") or {}).get("fingerprint") == dataset.fingerprint
+    if own and (record is None or len(record) < n):  # an older bundle: the split is drawn again
+        seed = int((bundle.info.get("training") or {}).get("seed", 0))
+        splits = make_splits(dataset, looks(), seed=seed)
+        roles = roles_of(splits, n)
+        return Exposure(np.isin(roles, (TRAIN, VAL)), np.isin(np.arange(n), splits.leaked), none, roles)
+    if record is None:
+        again = (bundle.info.get("recalibrated") or {}).get("data") == dataset.fingerprint
+        return Exposure(none, none, np.full(n, again), recorded=False)
+    if own and len(record) == n:
+        return Exposure(np.isin(record.role, (TRAIN, VAL)), record.leaked, none, record.role)
+    return _recognised(dataset, record, looks(), own)
+
+
+def _recognised(dataset: Dataset, record: TrainingImages, seen: Scan, own: bool) -> Exposure:
+    """By their content: pictures of other data, or, where a later step brought more, of the model's own data."""
+    pixels = pixels_of(seen)
+
+    def among(part: TrainingImages) -> Bools:
+        return seen.readable & (np.isin(seen.digest, part.digest) | np.isin(pixels, part.pixels))
+
+    roles = record.role[: len(dataset)] if own else None
+    past, tests = record.at(np.isin(record.role, (TRAIN, VAL))), record.at(record.role == TEST)
+    if roles is None:
+        # A copy of a training picture that the training's own test split holds, too, is judged, as one that leaked.
+        learned = among(past) & ~among(tests)
+    else:
+        later = record.at(np.arange(len(roles), len(record)))
+        learned = np.isin(roles, (TRAIN, VAL)) | among(later.at(np.isin(later.role, (TRAIN, VAL))))
+    alike = seen.readable & (among(past) | resembling(seen.looks, past.looks))
+    units = units_of(dataset, seen, np.flatnonzero(seen.readable))
+    related = np.isin(units, units[learned | alike]) & seen.readable
+    return Exposure(learned, related, among(record.at(record.role == RECALIBRATION)), roles)
+
+
+def add_recalibration(folder: Path, dataset: Dataset) -> None:
+    """Let a bundle in the making keep that its confidence was learned from these pictures, too."""
+    record = read_training_images(folder)
+    if record is not None:
+        more = TrainingImages.of(scan(dataset), RECALIBRATION)
+        write_training_images(record.joined(more), folder)
+
+
+def leak_free(
+    samples: Sequence[Sample],
+    dataset: Dataset,
+    leaked: Collection[int],
+    metrics: Mapping[str, Metric],
+    rescored: Callable[[Ints], Mapping[str, Metric]],
+) -> Finding:
+    """The leading figure without pictures that leaked, beside the one with them.
+
+    Args:
+        samples: the N judged pictures.
+        dataset: that they are from.
+        leaked: positions in `dataset` of pictures that are, resemble or belong with training pictures.
+        metrics: of all N.
+        rescored: the same figures of the pictures at some rows.
+    """
+    names = {dataset.samples[int(position)].id for position in leaked}
+    shared = np.array([sample.id in names for sample in samples], dtype=bool)
+    lead = next((name for name in _LEADS if name in metrics), None)
+    if not shared.any() or lead is None:
+        return Finding()
+    if shared.all():
+        return Finding(
+            warnings=("All these pictures are or resemble training pictures: the figures say nothing about new ones.",)
+        )
+    n = int(shared.sum())
+    clean, naive = rescored(np.flatnonzero(~shared)).get(lead), metrics[lead]
+    found = f"{n:,} of these pictures {'is' if n == 1 else 'are'}, or resemble, or belong with training pictures"
+    if clean is None:
+        return Finding(warnings=(f"{found}; without them there is no {_LEADS[lead]}.",))
+    warning = f"{found}: without them the {_LEADS[lead]} is {spoken(clean)} rather than {spoken(naive)}."
+    return Finding((), {f"{lead}_leak_free": clean}, warnings=(warning,))

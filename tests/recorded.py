@@ -1,0 +1,19 @@
+"""Tiny models that keep a record of a training on some data, as a real training leaves it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from photovision.data.dataset import Dataset
+from photovision.tasks.material import Material, gather
+
+
+def recorded(bundle: Path, dataset: Dataset, seed: int = 0) -> Material:
+    """Let a bundle say that it was trained on a data set, split by a seed; gives who learned, chose and judged."""
+    material = gather(dataset, seed=seed)
+    material.remember(bundle)
+    info = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    info |= {"data": material.describe(), "training": {**info.get("training", {}), "seed": seed}}
+    (bundle / "bundle.json").write_text(json.dumps(info), encoding="utf-8")
+    return material
