@@ -113,11 +113,11 @@ def _fair(path: Path, reading: ReadOptions, model: Recognizer, progress: Any) ->
     from photovision.data.read import read_dataset
     from photovision.tasks.holdout import unseen_part
 
-    dataset = None
-    if path.is_dir() and not table.detects(path):
+    tree = {}
+    if path.is_dir() and reading == DEFAULTS and not table.detects(path):
         tree = folder.pictures_below(path)
-        if set(tree) == {()}:
-            dataset = Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
-    return unseen_part(
-        read_dataset(path) if dataset is None else dataset, model, "to compare pictures in use with", progress
-    ).dataset
+    if set(tree) == {()}:
+        dataset = Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
+    else:
+        dataset = read_dataset(path, **vars(reading))
+    return unseen_part(dataset, model, "to compare pictures in use with", progress).dataset
