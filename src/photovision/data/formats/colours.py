@@ -13,9 +13,10 @@ from pathlib import Path
 
 from photovision.core.errors import DataError
 from photovision.core.image import COLOUR
+from photovision.core.regions import IGNORE
 
 FILES = ("labelmap.txt", "class_dict.csv", "label_colors.txt", "colours.txt", "colors.txt")
-BACKGROUND = "background"
+BACKGROUND, OBJECT = "background", "object"
 _COLOURS = 64  # found colours without a table: more are edges that were smoothed
 _LARGEST = 1_000_000  # bytes; a table of 254 classes has a hundredth of that
 _NUMBERS = r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})"
@@ -63,6 +64,9 @@ def value_names(
     Raises:
         DataError: a value has no name; or the masks hold more colours than classes can have.
     """
+    if colours is None and (two := _two(present, names)):
+        return two
+    present = [value for value in present if value != IGNORE or not _unjudged(present, names)]
     coloured = [value for value in present if value >= COLOUR]
     if coloured and any(0 < value < COLOUR for value in present):
         raise DataError(f"{path}: some masks hold numbers, others RGB colours: make them of one kind")
@@ -82,6 +86,26 @@ def value_names(
             f"{path}: a mask holds the value {present[-1]}, but classes.txt names only 0 to {len(names) - 1}"
         )
     return dict(enumerate(names)) if names is not None else {value: str(value) for value in present}
+
+
+def _two(present: list[int], names: list[str] | None) -> dict[int, str]:
+    """The names where masks hold an object and its background only; empty where they may hold more."""
+    if not present or len(present) > 2 or (len(present) == 2 and present[0] != 0):
+        return {}
+    value = present[-1] or IGNORE
+    if names is None:
+        return {0: BACKGROUND, value: OBJECT if value < COLOUR else colour_name(value)} if 0 in present else {}
+    if value == IGNORE and len(names) <= 2:
+        return dict(zip((0, IGNORE), names if len(names) == 2 else (BACKGROUND, *names), strict=False))
+    return {}
+
+
+def _unjudged(present: list[int], names: list[str] | None) -> bool:
+    """Whether 255 is for pixels that nobody judges: beside numbers of classes, not beside steps of grey."""
+    numbers = [value for value in present if 0 < value < IGNORE]
+    if names is not None:
+        return len(names) <= IGNORE
+    return any(value >= COLOUR for value in present) or max(numbers, default=0) < max(100, 2 * len(numbers))
 
 
 def _entry(line: str) -> tuple[int, str] | None:

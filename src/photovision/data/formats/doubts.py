@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from photovision.core.errors import DataError
 from photovision.data.formats.layout import Layout, is_container
+from photovision.data.formats.mask_names import place_of
 from photovision.data.formats.tree import Listing, Parts
 
 DATA = frozenset(
@@ -69,7 +70,7 @@ def _beside(listing: Listing) -> str:
 def _no_class(listing: Listing, layout: Layout) -> str:
     """Folders whose names say only that pictures are inside."""
     labels = {label for label in layout.labels.values() if label}
-    if not labels or not all(is_container(label[-1]) for label in labels):
+    if not labels or not all(_says_nothing(label) for label in labels):
         return ""
     named = ", ".join(sorted("/".join(label) + "/" for label in labels)[:3])
     unknown = _unknown(next(_data_files(listing), ""))
@@ -77,6 +78,11 @@ def _no_class(listing: Listing, layout: Layout) -> str:
         f"the pictures lie in {named}, which names no class, so where are their labels? {unknown}Expected a folder per"
         f" class, or a table or annotations that are known here{_INSIST}"
     )
+
+
+def _says_nothing(label: Parts) -> bool:
+    place = place_of(label[-1:])
+    return is_container(label[-1]) or bool(place.role and not place.rest)
 
 
 def _among(listing: Listing, layout: Layout) -> str:

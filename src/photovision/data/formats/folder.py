@@ -9,6 +9,7 @@ doubts.py, it is refused unless it is asked for. Files that are not used are cou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.doubts import refuse_doubtful
 from photovision.data.formats.layout import Layout, layout_of
+from photovision.data.formats.mask_files import without_masks
 from photovision.data.formats.tree import JUNK, Listing, Tree, list_files
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -44,6 +46,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     listing = list_files(path)
     if not listing.pictures:
         raise DataError(_no_pictures(listing))
+    listing, notes = without_masks(listing)
     layout = layout_of(path, listing.pictures)
     if options.format is None:
         refuse_doubtful(listing, layout)
@@ -55,7 +58,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
             f"{path} holds {loose:,} pictures that are in no class folder: put each class into a folder of its own,"
             " or add a metadata.csv with the columns file_name and label"
         )
-    return _dataset(listing, layout)
+    return _dataset(listing, layout, notes)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -110,7 +113,7 @@ def _no_pictures(listing: Listing) -> str:
     return f"no pictures were found in {path}{found}: expected a folder per class, as in cat/1.jpg and dog/2.jpg"
 
 
-def _dataset(listing: Listing, layout: Layout) -> Dataset:
+def _dataset(listing: Listing, layout: Layout, notes: Sequence[Problem]) -> Dataset:
     files: list[str] = []
     labels: list[str] = []
     splits: dict[str, list[int]] = {}
@@ -132,7 +135,7 @@ def _dataset(listing: Listing, layout: Layout) -> Dataset:
     samples = FileSamples(listing.root, files, [targets[label] for label in labels])
     kept = {name: tuple(positions) for name, positions in splits.items()}
     left_out = (*problems, *listing.left_out())
-    return Dataset(samples, classes, kept, False, left_out, "folder", notes=_notes(listing, classes))
+    return Dataset(samples, classes, kept, False, left_out, "folder", notes=(*notes, *_notes(listing, classes)))
 
 
 def _notes(listing: Listing, classes: tuple[str, ...]) -> tuple[Problem, ...]:

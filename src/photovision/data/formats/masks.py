@@ -1,6 +1,6 @@
 """Masks: pictures whose pixels are classes or objects, beside the photographs.
 
-    data/JPEGImages/1.jpg                           or images/
+    data/JPEGImages/1.jpg                           or images/, and all that mask_names.py knows
     data/SegmentationClass/1.png                    or masks/, labels/, annotations/: a class for every pixel
     data/SegmentationObject/1.png                   or instances/: a number for every object, 0 for none, 8 or 16 bits
     data/masks/1/a.png, data/masks/1/b.png          or 1/images/1.png, 1/masks/*.png: a file for every object
@@ -9,16 +9,14 @@
                                                     colours found are names, and black is background
     data/ImageSets/Segmentation/train.txt           names of the pictures of each split
 
-255 is for pixels that nobody judges. Where objects are told apart the data are for detection, with a mask for every
-object, else for segmentation. Written is Pascal VOC's layout. Masks are read at once, for they are the labels; pictures
-are not.
+255 is for pixels that nobody judges, but where only 0 is beside it, or values that are no numbers of classes. Where
+objects are told apart the data are for detection, with a mask for every object, else for segmentation. Written is
+Pascal VOC's layout. Masks are read at once, for they are the labels; pictures are not.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,56 +24,76 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.errors import DataError
 from photovision.core.files import new_folder, write_text
 from photovision.core.geometry import upright_values
-from photovision.core.image import COLOUR, SUFFIXES, decode_values, read_header
 from photovision.core.parallel import in_order
-from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
+from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Rle
-from photovision.core.types import Ints
 from photovision.data.annotated import Gathered, unique_classes
 from photovision.data.dataset import Dataset, FileSamples
-from photovision.data.formats import SPLIT_WORDS, Format
-from photovision.data.formats.colours import BACKGROUND, colour_name, read_colours, value_names
+from photovision.data.formats import Format
+from photovision.data.formats.colours import BACKGROUND, FILES, OBJECT, colour_name, read_colours, value_names
+from photovision.data.formats.mask_files import (
+    LOSSY,
+    MaskFile,
+    Survey,
+    are_masks,
+    black_and_white,
+    objects_of,
+    read_values,
+    survey,
+    turn,
+)
+from photovision.data.formats.mask_names import MaskName, Paired, pair
 from photovision.data.formats.placing import Placed, detections, place, segmentation
+from photovision.data.formats.split_names import split_named
+from photovision.data.formats.tree import Listing, list_files
 from photovision.data.read_options import DEFAULTS, ReadOptions
-
-OBJECT = "object"
-_PICTURES = ("JPEGImages", "images", "imgs")
-_CLASSES = ("SegmentationClass", "masks", "labels", "annotations")
-_OBJECTS = ("SegmentationObject", "instances")
-_MASKS = (".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
 def detects(path: Path) -> bool:
-    """A folder of pictures beside a folder of masks of the same names, or folders each with images/ and masks/."""
+    """A folder of pictures with masks of the same names, where the folders of the pictures are not classes."""
     if not path.is_dir():
         return False
-    pictures = _folder(path, _PICTURES)
-    if pictures is None:
-        inner = [entry for entry in sorted(path.iterdir())[:20] if entry.is_dir()]
-        return bool(inner) and any((e / "images").is_dir() and (e / "masks").is_dir() for e in inner)
-    sides = [folder for folder in (_folder(path, _OBJECTS), _folder(path, _CLASSES)) if folder is not None]
-    return any(_mask_of(folder, file.stem) for folder in sides for file in sorted(pictures.iterdir())[:5])
+    paired = pair(list_files(path))
+    return not _of_classes(paired) and are_masks(path, paired)
+
+
+def _of_classes(paired: Paired) -> bool:
+    """Whether the folders of the pictures are their classes: masks are then more that is known of them."""
+    places = [paired.places[name] for name in paired.pictures]
+    heads = {place.rest[:1] for place in places}
+    return (
+        len(heads) > 1
+        and () not in heads
+        and len(places) >= 2 * len(heads)
+        and not any(place.role == "image" for place in places)
+    )
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read pictures and masks of a folder; raises DataError where there are none, or a mask makes no sense."""
     if not path.is_dir():
         raise DataError(f"{path} should be a folder with images/ and masks/")
-    pairs = _pairs(path)
-    if not any(pair.masks for pair in pairs):
+    listing = list_files(path)
+    paired = pair(listing)
+    home = _home(listing)
+    pairs = _pairs(listing, paired, _splits(home))
+    kept = [pair_ for pair_ in pairs if pair_.masks]
+    if not kept:
         raise DataError(f"{path} holds no masks that go with its pictures: expected images/1.jpg and masks/1.png")
     found = Gathered(path, path, "masks")
-    names, colours = _names(path), read_colours(path)
-    for name in _spare(path, {pair.file.stem for pair in pairs}):
+    for problem in listing.left_out():
+        found.problem(problem.id, problem.kind, problem.message)
+    for name in paired.spare:
         found.problem(name, "no picture", "a mask without its picture")
-    kept = [pair for pair in pairs if pair.masks]
-    for pair in pairs:
-        if not pair.masks:
-            found.unlabelled(pair.name)
-    if any(pair.objects for pair in kept):
+    for pair_ in pairs:
+        if not pair_.masks:
+            found.unlabelled(pair_.name)
+    _note_files(found, kept, paired)
+    names, colours = _names(home), read_colours(home)
+    if any(pair_.objects for pair_ in kept):
         return _objects(found, kept, names, colours)
     return _semantic(found, kept, names, colours)
 
@@ -99,105 +117,77 @@ def write(dataset: Dataset, path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A picture and its masks: whether they tell objects apart, and the mask of classes beside them, if any."""
+    """A picture and its masks.
+
+    Attributes:
+        file, name: the picture, and its path below the root.
+        masks: the files.
+        objects: whether they tell objects apart.
+        apart: whether every file is one object.
+        classes: the mask of classes beside them, if any.
+        split: "train", "val" or "test".
+    """
 
     file: Path
     name: str
     masks: tuple[Path, ...]
     objects: bool = False
+    apart: bool = False
     classes: Path | None = None
     split: str | None = None
 
 
-@dataclass(frozen=True)
-class MaskFile:
-    """A LabelSource: the classes of a picture's pixels in a mask file.
-
-    Attributes:
-        path: the file.
-        values: the value that stands for each class.
-        orientation: how the picture is turned by EXIF where the mask lies on stored pixels; else 1.
-        colours: whether palette indices stand for colours.
-    """
-
-    path: Path
-    values: tuple[int, ...]
-    orientation: int = 1
-    colours: bool = False
-
-    def load(self) -> LabelMap:
-        """int32 (H, W); raises DataError where the file cannot be read."""
-        stored = upright_values(decode_values(self.path, self.colours), self.orientation).astype(np.int32)
-        if max(self.values, default=0) >= COLOUR:
-            return self._of_colours(stored)
-        table = np.full(max(int(stored.max()), *self.values, IGNORE) + 1, -1, dtype=np.int32)
-        table[IGNORE] = IGNORE
-        table[list(self.values)] = np.arange(len(self.values))
-        if stored.min() < 0:
-            raise DataError(f"{self.path} should hold values of 0 or more, got {stored.min()}")
-        return table[stored]
-
-    def _of_colours(self, stored: LabelMap) -> LabelMap:
-        """As with numbers, without a table of 16 million colours."""
-        order = np.argsort(self.values)
-        ordered = np.asarray(self.values, dtype=np.int32)[order]
-        places = np.minimum(np.searchsorted(ordered, stored), len(ordered) - 1)
-        found = np.where(ordered[places] == stored, order[places], np.where(stored == IGNORE, IGNORE, -1))
-        return found.astype(np.int32)
-
-    def digest(self) -> bytes:
-        """Changes when the file's content changes."""
-        return hashlib.sha256(self.path.read_bytes()).digest() + repr((self.values, self.orientation)).encode()
+def _pairs(listing: Listing, paired: Paired, splits: dict[str, str]) -> list[_Pair]:
+    root = listing.root
+    found = []
+    for name in paired.pictures:
+        objects, classes = (_chosen(some.get(name, [])) for some in (paired.objects, paired.masks))
+        files = tuple(root / mask.file for mask in objects or classes)
+        apart = name in paired.apart
+        beside = root / classes[0].file if objects and classes else None
+        split = splits.get(Path(name).stem) or paired.places[name].split
+        found.append(_Pair(root / name, name, files, bool(objects), apart, beside, split))
+    return found
 
 
-def _folder(path: Path, names: Iterable[str]) -> Path | None:
-    return next((path / name for name in names if (path / name).is_dir()), None)
+def _chosen(masks: list[MaskName]) -> list[MaskName]:
+    """The masks of one kind: of those by several people, or in several forms, the first."""
+    if not masks:
+        return []
+    first = min({mask.kind for mask in masks}, key=lambda kind: ("labelids" not in kind, kind))
+    return sorted(mask for mask in masks if mask.kind == first)
 
 
-def _mask_of(folder: Path | None, stem: str) -> tuple[Path, ...]:
-    """The mask file of that name, or all in the folder of that name."""
-    if folder is None:
-        return ()
-    if (folder / stem).is_dir():
-        return tuple(file for file in sorted((folder / stem).iterdir()) if file.suffix.lower() in _MASKS)
-    return tuple(file for suffix in _MASKS if (file := folder / f"{stem}{suffix}").is_file())[:1]
+def _note_files(found: Gathered, pairs: list[_Pair], paired: Paired) -> None:
+    """Say which of several masks are used, and that JPEG is lossy."""
+    used = {file for pair_ in pairs for file in (*pair_.masks, pair_.classes)}
+    for some in (paired.objects, paired.masks):
+        for masks in some.values():
+            for mask in masks:
+                if found.path / mask.file not in used:
+                    found.note(mask.file, "other mask", "another mask of the same picture is used")
+    for pair_ in pairs:
+        if len(pair_.masks) > 1 and not pair_.apart:
+            found.note(pair_.name, "several masks", f"its {len(pair_.masks)} masks are laid together")
+    if lossy := [pair_.masks[0] for pair_ in pairs if pair_.masks[0].suffix.lower() in LOSSY]:
+        name = lossy[0].relative_to(found.path).as_posix()
+        found.note(
+            name, "JPEG", f"{len(lossy):,} masks are JPEG, which is lossy: what is brighter than 127 is the object"
+        )
 
 
-def _pairs(path: Path) -> list[_Pair]:
-    splits = _splits(path)
-    pictures = _folder(path, _PICTURES)
-    if pictures is None:
-        return [
-            _Pair(file, file.relative_to(path).as_posix(), tuple(sorted((entry / "masks").glob("*.png"))), True)
-            for entry in sorted(path.iterdir())
-            if (entry / "images").is_dir()
-            for file in sorted((entry / "images").iterdir())
-            if file.suffix.lower() in SUFFIXES
-        ]
-    objects, classes = _folder(path, _OBJECTS), _folder(path, _CLASSES)
-    pairs = []
-    for file in sorted(pictures.iterdir()):
-        if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
-            continue
-        numbered, by_class = _mask_of(objects, file.stem), _mask_of(classes, file.stem)
-        apart = bool(numbered) or (classes is not None and (classes / file.stem).is_dir())
-        beside = by_class[0] if numbered and by_class else None
-        name = file.relative_to(path).as_posix()
-        pairs.append(_Pair(file, name, numbered or by_class, apart, beside, splits.get(file.stem)))
-    return pairs
-
-
-def _spare(path: Path, stems: set[str]) -> list[str]:
-    folders = [folder for folder in (_folder(path, _OBJECTS), _folder(path, _CLASSES)) if folder is not None]
-    files = (file for folder in folders for file in sorted(folder.iterdir()))
-    return [f.relative_to(path).as_posix() for f in files if f.suffix.lower() in _MASKS and f.stem not in stems]
+def _home(listing: Listing) -> Path:
+    """The folder of the tables of names and splits: the uppermost that holds one, else the root."""
+    known = {"classes.txt", *FILES}
+    homes = [parts for parts, names in listing.others.items() if known.intersection(names)]
+    homes += [parts[:-2] for parts in listing.others if parts[-2:] == ("ImageSets", "Segmentation")]
+    return listing.root.joinpath(*min(homes, key=len, default=()))
 
 
 def _splits(path: Path) -> dict[str, str]:
     folder = path / "ImageSets" / "Segmentation"
-    lists = (
-        {file: SPLIT_WORDS.get(file.stem.lower()) for file in sorted(folder.glob("*.txt"))} if folder.is_dir() else {}
-    )
+    files = [file for file in sorted(folder.glob("*.txt")) if file.is_file()] if folder.is_dir() else []
+    lists = {file: split_named(file.stem) for file in files if file.stem != "trainval"}
     return {
         line.strip(): split
         for file, split in lists.items()
@@ -216,52 +206,43 @@ def _names(path: Path) -> list[str] | None:
 
 def _semantic(found: Gathered, pairs: list[_Pair], names: list[str] | None, colours: dict[int, str] | None) -> Dataset:
     """Masks are decoded once for the classes that occur; the labels themselves are loaded when asked for."""
-    seen: list[tuple[_Pair, Ints, int]] = []
-    for pair, values in in_order(pairs, partial(_values, colours=colours is not None)):
-        if isinstance(values, DataError):
-            found.problem(pair.name, "bad mask", str(values))
-        elif found.picture(pair.name, split=pair.split) is not None:
-            seen.append((pair, *values))
-    present = sorted({value for _, values, _ in seen for value in values.tolist()} - {IGNORE})
+    seen: list[tuple[_Pair, Survey]] = []
+    errors = []
+    for pair_, known in in_order(pairs, partial(_survey, colours=colours is not None)):
+        if isinstance(known, DataError):
+            errors.append(f"{pair_.name}: {known}")
+            found.problem(pair_.name, "bad mask", str(known))
+        elif found.picture(pair_.name, split=pair_.split) is not None:
+            seen.append((pair_, known))
+    if not seen:
+        first = f": {len(errors):,} cannot be used, first {errors[0]}" if errors else ""
+        raise DataError(f"{found.path}: no mask can be read{first}")
+    snap = colours is None and black_and_white([known for _, known in seen])
+    present = [0, IGNORE] if snap else sorted({value for _, known in seen for value in known.values.tolist()})
+    if snap:
+        found.note(seen[0][0].name, "black and white", "masks are smoothed or of several kinds: the nearer counts")
     named_values = value_names(found.path, present, names, colours)
+    if IGNORE in named_values and len(named_values) > 2:
+        found.note(found.path.name, "255", f"255 is taken as the class '{named_values[IGNORE]}'")
     values_of = tuple(named_values)
     classes = unique_classes(list(named_values.values()), found.path)
     index = {value: number for number, value in enumerate(values_of)}
     targets, regions = [], []
-    for pair, shown, orientation in seen:
-        named = (classes[number] for number in sorted(index[value] for value in shown.tolist() if value != IGNORE))
+    for pair_, known in seen:
+        shown = [0, IGNORE] if snap else known.values.tolist()
+        named = (classes[number] for number in sorted(index[value] for value in shown if value in index))
         targets.append(tuple(name for name in named if name != BACKGROUND))
-        mask = MaskFile(pair.masks[0], values_of, orientation, colours is not None)
-        regions.append(Segmentation(mask, classes))
-    if not seen:
-        raise DataError(f"{found.path}: no mask can be read")
+        regions.append(
+            Segmentation(MaskFile(pair_.masks, values_of, known.orientation, colours is not None, snap), classes)
+        )
     samples = FileSamples(found.root, found.files, targets, found.columns(), regions)
     splits = {name: tuple(positions) for name, positions in found.splits.items()}
     problems = found.told(True)
     return Dataset(samples, classes, splits, True, problems, "masks", task="segment", notes=found.told(False))
 
 
-def _values(pair: _Pair, colours: bool) -> tuple[Ints, int] | DataError:
-    """The values that occur in a mask, and how it is to be turned."""
-    try:
-        stored = decode_values(pair.masks[0], colours)
-        orientation = _turn(pair.file, stored.shape)
-        return np.unique(stored).astype(np.int64), orientation
-    except DataError as error:
-        return error
-
-
-def _turn(file: Path, size: tuple[int, ...]) -> int:
-    """The EXIF orientation to turn a mask by: 1 where it is as large as the upright picture."""
-    try:
-        header = read_header(file.read_bytes())
-    except (OSError, UnreadableImage):
-        return 1  # the scan will tell that the picture cannot be read
-    if header.size == size:
-        return 1
-    if header.orientation in (5, 6, 7, 8) and header.size == size[::-1]:
-        return header.orientation
-    raise DataError(f"the mask has {size[0]} x {size[1]} pixels, the picture {header.size[0]} x {header.size[1]}")
+def _survey(pair_: _Pair, colours: bool) -> Survey | DataError:
+    return survey(pair_.file, pair_.masks, colours)
 
 
 def _objects(found: Gathered, pairs: list[_Pair], names: list[str] | None, colours: dict[int, str] | None) -> Dataset:
@@ -271,40 +252,35 @@ def _objects(found: Gathered, pairs: list[_Pair], names: list[str] | None, colou
     labels = {first + label: label for label in range(len(things))}
     if colours:
         labels = {value: things.index(name) for value, name in colours.items() if name != BACKGROUND}
-    for pair, masks in in_order(pairs, partial(_instances, colours=colours is not None)):
+    for pair_, masks in in_order(pairs, partial(_instances, colours=colours is not None)):
         if isinstance(masks, DataError):
-            found.problem(pair.name, "bad mask", str(masks))
+            found.problem(pair_.name, "bad mask", str(masks))
             continue
-        position = found.picture(pair.name, split=pair.split)
+        position = found.picture(pair_.name, split=pair_.split)
         for shape, value in masks if position is not None else ():
-            label = labels.get(value) if pair.classes is not None else 0
+            label = labels.get(value) if pair_.classes is not None else 0
             if label is not None:
                 found.thing(position, label, None, shape)  # type: ignore[arg-type]
             else:
                 fault = f"an object of the class {colour_name(value)}, which no table names"
-                found.fault(position, pair.masks[0].name, fault)
+                found.fault(position, pair_.masks[0].name, fault)
     return found.dataset(things)
 
 
 def _instances(pair: _Pair, colours: bool) -> list[tuple[Rle, int]] | DataError:
     """The mask of every object with the value of its class (0 where only one class is known)."""
     try:
-        turned = {mask: decode_values(mask) for mask in pair.masks}
-        by_class = decode_values(pair.classes, colours) if pair.classes else None
-        orientation = _turn(pair.file, next(iter(turned.values())).shape)
+        turned = {mask: read_values(mask) for mask in pair.masks}
+        by_class = read_values(pair.classes, colours) if pair.classes else None
+        orientation = turn(pair.file, next(iter(turned.values())).shape)
         classes = upright_values(by_class, orientation) if by_class is not None else None
         found = []
         for stored in turned.values():
-            values = upright_values(stored if len(turned) == 1 and not _single(pair) else stored > 0, orientation)
+            values = upright_values(stored > 0 if pair.apart else stored, orientation)
             found += [(shape, _majority(classes, shape)) for shape in objects_of(values.astype(np.int32))]
         return found
     except DataError as error:
         return error
-
-
-def _single(pair: _Pair) -> bool:
-    """Whether every file is one object."""
-    return pair.masks[0].parent.name not in _OBJECTS
 
 
 def _majority(classes: np.ndarray | None, shape: Rle) -> int:
@@ -312,29 +288,6 @@ def _majority(classes: np.ndarray | None, shape: Rle) -> int:
         return 0
     values, counts = np.unique(classes[shape.bitmap(classes.shape)], return_counts=True)
     return int(values[counts.argmax()])
-
-
-def objects_of(numbers: LabelMap) -> list[Rle]:
-    """The mask of every object of an int32 (H, W) picture in which each has its own number above 0.
-
-    Example:
-        >>> [shape.box for shape in objects_of(np.int32([[0, 2], [0, 2]]))]
-        [(1.0, 0.0, 2.0, 2.0)]
-    """
-    height, width = numbers.shape
-    flat = numbers.T.ravel()
-    order = np.argsort(flat, kind="stable")
-    values, starts = np.unique(flat[order], return_index=True)
-    found = []
-    for value, places in zip(values.tolist(), np.split(order, starts[1:]), strict=True):
-        if value <= 0:
-            continue
-        breaks = np.flatnonzero(np.diff(places) > 1)
-        first, last = places[np.append(0, breaks + 1)], places[np.append(breaks, len(places) - 1)] + 1
-        edges = np.concatenate([[0], np.stack([first, last], axis=1).ravel(), [height * width]])
-        counts = np.diff(edges)
-        found.append(Rle((height, width), (counts if counts[-1] else counts[:-1]).astype(np.int64)))
-    return found
 
 
 def _write_masks(folder: Path, placed: Placed) -> None:

@@ -26,7 +26,7 @@ file files folder folders dir split part sample samples x y seg new final full r
 cropped crops aug augmented clean small mini large rgb gray grey jpg jpeg png hr lr px input inputs
 """
 _PLAIN = frozenset(_PLAIN_WORDS.split())
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
 _GLUED = re.compile(rf"({'|'.join(sorted(SPLIT_WORDS, key=len, reverse=True))})(sets?|data|images?|imgs?|pics?|dir)")
 
 
@@ -71,7 +71,7 @@ def split_folders(names: Iterable[str]) -> dict[str, SplitName]:
 
 def _parsed(name: str) -> SplitName | None:
     splits, rest, plain = set(), [], 0
-    for word in _WORD.findall(name):
+    for word in WORD.findall(name):
         lower = word.lower()
         glued = _GLUED.fullmatch(lower)
         split = SPLIT_WORDS.get(glued[1] if glued else lower) or (_SHORT.get(lower) if plain else None)

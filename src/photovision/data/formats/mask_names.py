@@ -1,0 +1,247 @@
+"""Which picture files are masks, by their names and folders, and of which pictures.
+
+images/1.jpg        masks/1.png, Masks/1_mask.png, labels/1.png, annotations/train/1.png, SegmentationClass/1.png
+train/images/1.jpg  train/masks/1.png           train/1.jpg     train_masks/1_mask.gif, trainannot/1.png
+benign/1.png        benign/1_mask.png, benign/1_mask_1.png (several of one picture)
+images/1.jpg        masks/1/a.png, masks/1/b.png (a file for every object)
+7/images/7.png      7/masks/a.png, 7/masks/b.png (the same, a folder for every picture)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from photovision.data.formats.split_names import WORD, split_named
+from photovision.data.formats.tree import Listing, Parts
+
+_MASK_WORDS = """
+mask masks segmentation segmentations segm segmap segmaps gt groundtruth truth label labels labelmap labelmaps
+annotation annotations annot annots matte mattes trimap trimaps manual gtfine gtcoarse
+"""
+_MASK = frozenset(_MASK_WORDS.split())
+_OBJECT = frozenset(("object", "objects", "instance", "instances"))
+_IMAGE = frozenset(("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "jpegimages", "rgb"))
+_SILENT = frozenset(("jpeg", "jpg", "png", "class", "ground", "fine", "coarse", "left", "bit", "raw", "seg", "stage"))
+_GLUED = re.compile(r"(train|val|valid|test)(annot|annotations?|labels?|masks?|gt|images?|imgs?)", re.IGNORECASE)
+_WORDS = (
+    r"(?:seg(?:mentation)?|masks?|labels?|gt(?:fine)?|ground_?truth|annot(?:ation)?s?|matte|trimap|manual"
+    r"|label(?:train)?ids)"
+)
+_LAST = re.compile(rf"(.+?)(?:[ _\-.(\[]+|(?<=\d))({_WORDS}(?:[ _\-.]*{_WORDS})*)(?:[ _\-.(\[]*(\d+))?[)\]]?")
+_FIRST = re.compile(rf"({_WORDS})(?:[ _\-.]+|(?=\d))(.+)")
+_PICTURE = re.compile(r"(.+?)[ _\-.]+(?:img|image|rgb|sat|photo|orig|original|input|leftimg8bit|0000)")
+_PICTURE_FIRST = re.compile(r"(?:img|image|photo|pic|picture|sat)(?:[ _\-.]+|(?=\d))(.+)")
+
+
+class Place(NamedTuple):
+    """What the folders of a file tell: its role ("mask", "objects", "image" or ""), its split, and all other words."""
+
+    role: str
+    split: str | None
+    rest: Parts
+
+
+class MaskName(NamedTuple):
+    """A file that may be a mask: what distinguishes it from other masks of its picture, with its number."""
+
+    file: str
+    kind: str
+    number: str
+
+
+@dataclass
+class Paired:
+    """Pictures with their masks.
+
+    Attributes:
+        masks: picture -> its masks with a class for every pixel; paths below the root.
+        objects: picture -> its masks that tell objects apart, one file with numbers or a file for every object.
+        pictures: all pictures that are no masks.
+        places: picture -> what its folders tell.
+        spare: masks that belong to no picture.
+        apart: pictures whose masks are a file for every object.
+    """
+
+    masks: dict[str, list[MaskName]] = field(default_factory=dict)
+    objects: dict[str, list[MaskName]] = field(default_factory=dict)
+    pictures: list[str] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    spare: list[str] = field(default_factory=list)
+    apart: set[str] = field(default_factory=set)
+
+
+def place_of(parts: Parts) -> Place:
+    """What the folders above a file tell.
+
+    Example:
+        >>> place_of(("train_masks",)), place_of(("images", "val", "aachen"))
+        (Place(role='mask', split='train', rest=()), Place(role='image', split='val', rest=('aachen',)))
+    """
+    role, split, rest = "", None, []
+    for part in parts:
+        words = WORD.findall(_GLUED.sub(r"\1 \2", part))
+        lower = [word.lower() for word in words]
+        own = " ".join(w for w in words if w.lower() not in _MASK | _OBJECT | _IMAGE | _SILENT)
+        split = split or split_named(own)
+        marked = any(word in _MASK for word in lower)
+        if any(word in _OBJECT for word in lower) and (marked or len(words) == 1):
+            role = "objects"
+        elif marked:
+            role = role if role == "objects" else "mask"
+        elif not role and any(word in _IMAGE for word in lower):
+            role = "image"
+        if own and not split_named(own) and not own.isdecimal():
+            rest.append(part.casefold() if len(own.split()) == len(words) else own.casefold())
+        elif own.isdecimal() and len(words) == 1:
+            rest.append(part.casefold())
+    return Place(role, split, tuple(rest))
+
+
+def pair(listing: Listing) -> Paired:
+    """Tell masks from pictures, and put together what belongs together; nothing is opened."""
+    found = Paired()
+    masks: list[tuple[str, Place, str]] = []
+    beside: list[tuple[str, Place, str]] = []
+    for parts, names in listing.pictures.items():
+        place = place_of(parts)
+        stems = {stem for name in names if _bare(stem := os.path.splitext(name)[0].casefold()) is None}
+        stems |= set(map(_picture_stem, stems))
+        for name in names:
+            file, stem = "/".join((*parts, name)), os.path.splitext(name)[0].casefold()
+            bare = _bare(stem)
+            if place.role in ("mask", "objects"):
+                masks.append((file, place, stem))
+            elif bare is not None and (
+                bare[0] in stems or _picture_stem(bare[0]) in map(_picture_stem, stems - {stem})
+            ):
+                beside.append((file, place, stem))
+            else:
+                found.pictures.append(file)
+                found.places[file] = place
+    if not masks and not beside:
+        beside = _graded(listing, found)
+    _Pairing(found).run([*masks, *beside])
+    return found
+
+
+def _graded(listing: Listing, found: Paired) -> list[tuple[str, Place, str]]:
+    """Files beside pictures whose names go on in the same few ways: 1.jpg, 1_1stHO.png, 1_2ndHO.png, 2.jpg, ..."""
+    taken: list[tuple[str, Place, str]] = []
+    for parts, names in listing.pictures.items():
+        stems = {os.path.splitext(name)[0].casefold(): name for name in names}
+        ways: dict[str, list[str]] = defaultdict(list)
+        for stem in stems:
+            base = next((key for key in _beginnings(stem) if key in stems), None)
+            if base is not None:
+                ways[stem[len(base) :]].append(stem)
+        bases = len(stems) - sum(map(len, ways.values()))
+        if bases < 2 or any(len(some) < 0.9 * bases for some in ways.values()):
+            continue
+        place = place_of(parts)
+        taken += [("/".join((*parts, stems[stem])), place, stem) for some in ways.values() for stem in some]
+    others = {file for file, _, _ in taken}
+    found.pictures = [file for file in found.pictures if file not in others]
+    return taken
+
+
+class _Pairing:
+    """Masks looked up by split, folders and stem, then by less where that leaves no doubt."""
+
+    def __init__(self, found: Paired) -> None:
+        self.found = found
+        self.exact: dict[tuple[str | None, Parts, str], str] = {}
+        self.loose: dict[tuple[Parts, str], set[str]] = defaultdict(set)
+        self.stems: dict[str, set[str]] = defaultdict(set)
+        self.folders: dict[tuple[str | None, Parts], list[str]] = defaultdict(list)
+        for file in found.pictures:
+            place = found.places[file]
+            stem = _stem(file)
+            self.folders[place.split, place.rest].append(file)
+            for key in (stem, _picture_stem(stem)):
+                self.exact.setdefault((place.split, place.rest, key), file)
+                self.loose[place.rest, key].add(file)
+                self.stems[key].add(file)
+
+    def run(self, masks: Sequence[tuple[str, Place, str]]) -> None:
+        for file, place, stem in masks:
+            name, picture, apart = self._picture(file, place, stem)
+            if picture is None:
+                self.found.spare.append(file)
+                continue
+            if apart:
+                self.found.apart.add(picture)
+            kind = self.found.objects if apart or place.role == "objects" else self.found.masks
+            kind.setdefault(picture, []).append(name)
+
+    def _picture(self, file: str, place: Place, stem: str) -> tuple[MaskName, str | None, bool]:
+        folder = os.path.dirname(file)
+        for key, kind, number in _keys(stem):
+            if (picture := self._lookup(place, key)) is not None:
+                return MaskName(file, f"{folder if place.role else ''}|{kind}", number), picture, False
+        alone = [one for one in self.folders[place.split, place.rest] if self.found.places[one].role == "image"]
+        own = alone[0] if place.rest and place.role and len(alone) == 1 else None  # 7/masks/a.png, 7/images/7.png
+        if place.rest and own is None:  # masks/1/a.png, images/1.jpg
+            own = self._lookup(Place("", place.split, place.rest[:-1]), place.rest[-1])
+        for key in _beginnings(stem):
+            if (picture := self.exact.get((place.split, place.rest, key))) is not None:
+                rest = stem[len(key) :].strip(" _-.")
+                number = rest if rest.isdecimal() else ""
+                return MaskName(file, f"{folder}|{rest if not number else ''}", number), picture, bool(own and number)
+        return MaskName(file, folder, stem), own, own is not None
+
+    def _lookup(self, place: Place, key: str) -> str | None:
+        exact = self.exact.get((place.split, place.rest, key))
+        if exact is not None:
+            return exact
+        for several in (self.loose.get((place.rest, key), set()), self.stems.get(key, set())):
+            if len(several) == 1:
+                (only,) = several
+                known = self.found.places[only]
+                if place.split in (None, known.split) or known.split is None:
+                    return only
+        return None
+
+
+def _keys(stem: str) -> Iterator[tuple[str, str, str]]:
+    """Stems that the picture of a mask may have, with the words and the number that the mask has beside it."""
+    yield stem, "", ""
+    bare = _bare(stem)
+    if bare is not None:
+        yield bare
+        yield _picture_stem(bare[0]), bare[1], bare[2]
+    yield _picture_stem(stem), "", ""
+
+
+def _bare(stem: str) -> tuple[str, str, str] | None:
+    """A stem without the words that mark masks, these words, and a number after them; None where there are none.
+
+    Example:
+        >>> _bare("x_seg_mask"), _bare("benign (1)_mask_1"), _bare("mask_7"), _bare("masked")
+        (('x', 'seg_mask', ''), ('benign (1)', 'mask', '1'), ('7', 'mask', ''), None)
+    """
+    if (last := _LAST.fullmatch(stem)) is not None:
+        return last[1], last[2], last[3] or ""
+    first = _FIRST.fullmatch(stem)
+    return (first[2], first[1], "") if first is not None else None
+
+
+def _picture_stem(stem: str) -> str:
+    """A stem without the words that mark pictures: x_img, x_leftImg8bit, image12."""
+    found = _PICTURE.fullmatch(stem) or _PICTURE_FIRST.fullmatch(stem)
+    return found[1] if found is not None else stem
+
+
+def _beginnings(stem: str) -> Iterator[str]:
+    """What precedes each separator of a stem, the longest first."""
+    for position in range(len(stem) - 1, 0, -1):
+        if stem[position] in " _-.":
+            yield stem[:position]
+
+
+def _stem(file: str) -> str:
+    return os.path.splitext(os.path.basename(file))[0].casefold()
