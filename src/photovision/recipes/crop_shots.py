@@ -16,12 +16,12 @@ from pathlib import Path
 from photovision.core.errors import DataError, UsageError
 from photovision.core.image import captured
 from photovision.core.types import Sample
-from photovision.data.annotated import leaves, on_disk
 from photovision.data.dataset import Problem
 from photovision.data.formats import FORMATS, SPLIT_WORDS, Format, clean
 from photovision.data.formats.folder import pictures_below
-from photovision.data.formats.rows import SUFFIXES, Row, read_rows
-from photovision.data.formats.table import FILE_COLUMNS, LABEL_COLUMNS
+from photovision.data.formats.locate import ImageLocator, shown
+from photovision.data.formats.rows import SUFFIXES, Row, columns_of, read_rows, text_of
+from photovision.data.formats.table_columns import FILE_NAMES, LABEL_NAMES, squeezed
 
 DATES = ("date", "day", "captured", "captured_at", "capture_date", "datetime", "timestamp", "time")
 PLOTS = ("plot", "field", "parcel", "block", "bed", "row", "site", "zone")
@@ -123,23 +123,28 @@ def _annotated() -> Iterator[Format]:
 
 def _from_table(table: Path, classes: Sequence[str], date_column: str | None, plot_column: str | None) -> Shots:
     rows = read_rows(table)
-    columns = tuple(dict.fromkeys(name for row in rows for name in row))
-    file = _column(columns, None, FILE_COLUMNS)
+    columns = columns_of(rows)
+    file = _column(columns, None, FILE_NAMES)
     if file is None:
         raise DataError(f"{table} needs a column 'file_name' with the pictures' paths, got: {', '.join(columns)}")
-    label = _column(columns, None, LABEL_COLUMNS)
+    label = _column(columns, None, LABEL_NAMES)
     day, plot = _column(columns, date_column, DATES), _column(columns, plot_column, PLOTS)
     shots, problems = [], []
     seen: set[str] = set()
+    located = ImageLocator(table.parent).find_all(text_of(row.get(file)) for row in rows)
     for row in rows:
-        name = _text(row, file)
-        found = "" if leaves(name) else on_disk(table.parent, name)
+        name = text_of(row.get(file))
+        found = located[name].file
         if not found or found in seen:
-            kind = "repeated" if found else "missing"
-            problems.append(Problem(clean(name) or "?", kind, "the table names it more than once, or it is not there"))
+            why = (
+                ("repeated", "the table names it more than once")
+                if found
+                else (located[name].kind, located[name].message)
+            )
+            problems.append(Problem(shown(name) or "?", *why))
             continue
         seen.add(found)
-        target = (clean(_text(row, label)),) if label and _text(row, label) else None
+        target = (clean(_text(row, label)),) if _text(row, label) else None
         shots.append(_shot(Sample(found, table.parent / found, target), _text(row, day), _text(row, plot), classes))
     if not shots:
         raise DataError(f"{table} names no picture that is there: paths should be relative to its folder")
@@ -147,8 +152,7 @@ def _from_table(table: Path, classes: Sequence[str], date_column: str | None, pl
 
 
 def _text(row: Row, column: str | None) -> str:
-    value = row.get(column or "")
-    return "" if value is None else str(value).strip()
+    return text_of(row.get(column or ""))
 
 
 def _column(columns: Sequence[str], asked: str | None, usual: Sequence[str]) -> str | None:
@@ -156,8 +160,8 @@ def _column(columns: Sequence[str], asked: str | None, usual: Sequence[str]) -> 
         if asked not in columns:
             raise UsageError(f"there is no column '{asked}': there are {', '.join(columns) or 'none'}")
         return asked
-    by_name = {name.strip().lower(): name for name in reversed(columns)}
-    return next((by_name[name] for name in usual if name in by_name), None)
+    by_name = {squeezed(name): name for name in reversed(columns)}
+    return next((by_name[squeezed(name)] for name in usual if squeezed(name) in by_name), None)
 
 
 def _shot(sample: Sample, day: str, plot: str, classes: Sequence[str] = ()) -> Shot:

@@ -111,7 +111,7 @@ def test_columns_of_0_and_1_are_labels_only_when_asked(tmp_path: Path) -> None:
     assert data.classes == ("red", "round")
     assert data.label_matrix.tolist() == [[1, 0], [1, 1]]
     assert data.samples[0].groups == {"age": "7"}
-    with pytest.raises(DataError, match=r"needs a column 'label'.* its columns are: file_name, red, round, age"):
+    with pytest.raises(DataError, match=r"red, round are columns of 0 and 1, but 1 of 2 rows .*: --multilabel"):
         read_dataset(tmp_path)
 
 
@@ -159,7 +159,7 @@ def test_files_that_are_not_there_are_problems(tmp_path: Path) -> None:
 
 def test_mostly_missing_files_are_an_error_that_names_the_first(tmp_path: Path) -> None:
     put(tmp_path, ROWS, files=False)
-    with pytest.raises(DataError, match=r"4 of the 4 files named in .* do not exist, first 'images/1.jpg'"):
+    with pytest.raises(DataError, match=r"4 of the 4 pictures that .* names are not found, first 'images/1.jpg'"):
         read_dataset(tmp_path)
 
 
@@ -177,14 +177,12 @@ def test_a_table_cannot_name_files_outside_its_folder(tmp_path: Path, name: str)
     assert [problem.kind for problem in data.problems] == ["outside"]
 
 
-def test_rows_without_label_or_named_twice_are_problems(tmp_path: Path) -> None:
-    put(tmp_path, [*ROWS, {"file_name": "5.jpg", "label": ""}, {"file_name": "images/1.jpg", "label": "dog"}])
+def test_rows_without_label_are_problems_and_rows_given_twice_count_once(tmp_path: Path) -> None:
+    put(tmp_path, [*ROWS, {"file_name": "5.jpg", "label": ""}, {"file_name": "images/1.jpg", "label": "cat"}])
     data = read_dataset(tmp_path)
-    assert {problem.kind: problem.id for problem in data.problems} == {
-        "unlabelled": "5.jpg",
-        "repeated": "images/1.jpg",
-    }
-    assert data.samples[0].label == "cat"
+    assert {problem.kind: problem.id for problem in data.problems} == {"unlabelled": "5.jpg"}
+    assert [note.message for note in data.notes] == ["1 row repeats a picture and its label; each counts once"]
+    assert (data.samples[0].label, len(data)) == ("cat", 4)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +190,8 @@ def test_rows_without_label_or_named_twice_are_problems(tmp_path: Path) -> None:
     [
         ("", "has no rows"),
         ("file_name,label\n", "has no rows"),
-        ("name,label\n1.jpg,a\n", "needs a column 'file_name'.*its columns are: name, label"),
-        ("file_name,kind\n1.jpg,a\n", "needs a column 'label'.*--label-column"),
+        ("what,label\nx,a\n", "needs a column 'file_name'.*its columns are: what, label.*--file-column"),
+        ("file_name,kind,size\n1.jpg,a,b\n", "needs a column 'label'.*--label-column"),
         ("file_name,label,label\n1.jpg,a,b\n", "two columns of one name"),
         ("file_name,label\n1.jpg,a,b\n", "line 2: 3 cells, but the header names 2 columns"),
         ('file_name,label\n"1.jpg,a\n', "not readable as CSV"),
@@ -215,7 +213,9 @@ def test_files_that_are_no_tables_give_one_line(tmp_path: Path) -> None:
         ("a.jsonl", b'{"file_name": "1.jpg"\n', "line 1: expected a JSON object|line 1: expected one JSON object"),
         ("b.jsonl", b"[1]\n", "line 1: expected"),
         ("a.parquet", b"no parquet", "not a readable Parquet file"),
-        ("a.txt", b"x", "neither a folder nor a table"),
+        ("a.txt", b"x", "has no rows"),
+        ("a.xlsx", b"PK", "is a spreadsheet.*save it as CSV"),
+        ("a.pdf", b"x", "neither a folder nor a table"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=message) as caught:

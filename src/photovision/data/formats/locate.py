@@ -89,7 +89,7 @@ class ImageLocator:
         """Where the picture of that name lies; `below` is the folder of the table, relative to the root."""
         text = name.strip()
         if not text or "\0" in text or len(text) > MAX_NAME:
-            return Located(kind="missing", message="no file can have this name")
+            return Located(kind="missing", message="no file can have this name" if text else "no file is named")
         paths, foreign = [text], False
         found = self._as_written(paths, below)
         if found is None:
@@ -231,6 +231,11 @@ class _Index:
             if same is None or (foreign and (same or self.unique)):
                 ranked[min(len(folders), len(own)) if same is None else same].append(file)
         return ranked[max(ranked)] if ranked else []
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a name has the suffix of a picture."""
+    return bool(_split(name)[1])
 
 
 def shown(name: str) -> str:

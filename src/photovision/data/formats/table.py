@@ -1,41 +1,44 @@
 """A table beside the pictures: CSV, TSV, JSON Lines or Parquet, as in the Hugging Face imagefolder convention.
 
-    file_name,label,split,group,camera          file_name: path of the picture, relative to the table
-    images/1.jpg,cat,train,patient 7,B          label, or labels ("a|b", "a;b" or a list) for several at once
-    images/2.jpg,dog,test,patient 9,A           split, group and all other columns are optional attributes
+    file_name,label,split,group,camera          file_name: name of the picture, see `locate`, or any of `FILE_NAMES`
+    images/1.jpg,cat,train,patient 7,B          label, or labels ("a|b", "a;b" or a list) for several at once,
+    images/2.jpg,dog,test,patient 9,A           or a column of 0 and 1 for each class
+                                                split, group and all other columns are optional attributes
 
-The table is named itself, or is called metadata.* and lies at the root of a folder or in each of its split folders.
+Several rows of a picture with different labels are several labels. The table is named itself, or is called metadata.*
+(Roboflow: _classes.csv) and lies at the root of a folder or in each of its split folders. A folder of Parquet files
+named like splits, as on the Hugging Face Hub, is a table, too; pictures inside of Parquet are unpacked, see `parquet`.
 """
 
 from __future__ import annotations
 
-import os
+import posixpath
 import sys
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from photovision.core.errors import DataError
+from photovision.core.errors import DataError, UsageError
 from photovision.core.files import new_folder, write_text
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import save_picture
-from photovision.data.formats.rows import SUFFIXES, Row, read_rows, write_lines
+from photovision.data.formats.locate import SEARCHED, ImageLocator, Located, is_picture_name, shown
+from photovision.data.formats.parquet import picture_column, shards_in, unpack
+from photovision.data.formats.rows import NAMED_SUFFIXES, SUFFIXES, Row, columns_of, read_rows, text_of, write_lines
 from photovision.data.formats.split_names import split_named
+from photovision.data.formats.table_columns import Columns, choose
+from photovision.data.formats.table_labels import Target, Unusable
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
-FILE_COLUMNS = ("file_name", "file", "path", "image", "filename", "image_path")
-LABEL_COLUMNS = ("label", "class", "category", "target")
-LABELS_COLUMN = "labels"
-SPLIT_COLUMN = "split"
-UNKNOWN = frozenset({"", "nan", "none", "null"})
+NO_SPLIT = frozenset({"", "nan", "none", "null", "na"})
+CONFLICTS = 0.05
+"""Share of pictures with different labels in different rows from which on these are several labels, not mistakes."""
 
 
 def detects(path: Path) -> bool:
     """A table file, or a folder with metadata.* at its root or in its split folders."""
-    return path.suffix.lower() in SUFFIXES if path.is_file() else bool(_tables_in(path))
+    return path.suffix.lower() in NAMED_SUFFIXES if path.is_file() else bool(_tables_in(path))
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
@@ -43,14 +46,16 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     tables = [(path, None)] if path.is_file() else _tables_in(path)
     if not tables:
         raise DataError(f"{path} holds no metadata.csv, .jsonl or .parquet: name the table itself, or add one")
-    root = path.parent if path.is_file() else path
-    found = _Found()
-    for table, split in tables:
-        rows = read_rows(table)
-        roles = _Roles.of(table, rows, options.multilabel, options.label_column)
-        below = table.parent.relative_to(root).as_posix()
-        _collect(found, root, "" if below == "." else f"{below}/", roles, rows, split)
-    return _dataset(found, root, path)
+    inside = _inside(path, [table for table, _ in tables], options)
+    if inside is not None:
+        lines, locator = _unpacked(path, tables, inside)
+        note = f"the pictures are inside the table, in the column '{shown(inside)}'; unpacked into {locator.root}"
+        return _Reading(path, lines, locator, replace(options, file_column=inside), [note]).dataset()
+    root = options.root or (path.parent if path.is_file() else path)
+    locator = ImageLocator(root)
+    notes: list[str] = []
+    lines = [line for table, split in tables for line in _lines(table, locator, split, notes)]
+    return _Reading(path, lines, locator, options, notes).dataset()
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -62,163 +67,196 @@ def write(dataset: Dataset, path: Path) -> None:
             file = save_picture(sample, folder / "images", f"{position:06d}")
             row: Row = {"file_name": file.relative_to(folder).as_posix()}
             if sample.target is not None:
-                row |= {LABELS_COLUMN: list(sample.target)} if dataset.multilabel else {"label": sample.label}
-            row |= {SPLIT_COLUMN: split_of[position]} if position in split_of else {}
+                row |= {"labels": list(sample.target)} if dataset.multilabel else {"label": sample.label}
+            row |= {"split": split_of[position]} if position in split_of else {}
             rows.append(row | dict(sample.groups))
         write_text(folder / "metadata.jsonl", write_lines(rows))
 
 
-@dataclass
-class _Found:
-    """What the rows gave so far."""
-
-    files: dict[str, int] = field(default_factory=dict)
-    targets: list[tuple[str, ...]] = field(default_factory=list)
-    attributes: dict[str, list[str]] = field(default_factory=dict)
-    splits: dict[str, list[int]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    known_targets: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
-    multilabel: bool = False
-    rows: int = 0
-
-
 @dataclass(frozen=True)
-class _Roles:
-    """Which column plays which part."""
+class _Line:
+    """A row, with the folder of its table relative to the root, the split that this folder is, and its place."""
 
-    table: Path
-    file: str
-    label: str | None
-    labels: str | None
-    indicators: tuple[str, ...]
+    row: Row
+    below: str
     split: str | None
-    attributes: tuple[str, ...]
-
-    @property
-    def multilabel(self) -> bool:
-        return self.label is None
-
-    @classmethod
-    def of(cls, table: Path, rows: Sequence[Row], multilabel: bool | None, label_column: str | None) -> _Roles:
-        columns = tuple(dict.fromkeys(name for row in rows for name in row))
-        by_name = {name.strip().lower(): name for name in reversed(columns)}
-        file = next((by_name[name] for name in FILE_COLUMNS if name in by_name), None)
-        shown = ", ".join(columns) or "none"
-        if file is None:
-            raise DataError(
-                f"{table} needs a column 'file_name' with the pictures' paths, but its columns are: {shown}"
-            )
-        if label_column is not None and label_column not in columns:
-            raise DataError(f"{table} has no column '{label_column}' to take labels from; its columns are: {shown}")
-        label = label_column or next((by_name[name] for name in LABEL_COLUMNS if name in by_name), None)
-        labels = by_name.get(LABELS_COLUMN)
-        split = by_name.get(SPLIT_COLUMN)
-        if label is not None and (multilabel or isinstance(_first(rows, label), list)):
-            # Asked for several labels: a list in the label column will do where there is no column of that name.
-            label, labels = None, labels if labels and label_column is None else label
-        elif label is not None:
-            labels = None
-        rest = tuple(name for name in columns if name not in (file, label, labels, split))
-        indicators: tuple[str, ...] = ()
-        if label is None and labels is None:
-            indicators = tuple(name for name in rest if _is_indicator(rows, name)) if multilabel else ()
-            if len(indicators) < 2:
-                raise DataError(
-                    f"{table} needs a column 'label' (or 'labels', or several columns of 0 and 1 together with"
-                    f" --multilabel), but its columns are: {shown}; name another one with --label-column"
-                )
-        attributes = tuple(name for name in rest if name not in indicators)
-        return cls(table, file, label, labels, indicators, split, attributes)
-
-    def target(self, row: Row) -> tuple[str, ...] | None:
-        """The row's true classes; None where it does not say."""
-        if self.indicators:
-            return tuple(clean(name) for name in self.indicators if _text(row.get(name)) in ("1", "true"))
-        if self.label is not None:
-            label = clean(_text(row.get(self.label)))
-            return None if label.lower() in UNKNOWN else (label,)
-        value = row.get(self.labels or "")
-        if value is None:
-            return None
-        parts = value if isinstance(value, list) else str(value).replace(";", "|").split("|")
-        return tuple(sorted({clean(_text(part)) for part in parts} - {""}))
+    place: str
 
 
-def _collect(
-    found: _Found, root: Path, below: str, roles: _Roles, rows: Sequence[Row], folder_split: str | None
-) -> None:
-    if found.rows and roles.multilabel != found.multilabel:
-        raise DataError(
-            f"{roles.table} and the table before it disagree about single labels: give all the same columns"
-        )
-    found.multilabel = roles.multilabel
-    found.rows += len(rows)
-    for number, row in enumerate(rows, 1):
-        name = _text(row.get(roles.file)).strip()
-        target = roles.target(row)
-        problem = _problem(found, root, below, name, target)
-        if problem is not None:
-            found.problems.append(problem)
-            continue
-        position = len(found.files)
-        found.files[sys.intern(_on_disk(root, _posix(below + name)))] = position
-        found.targets.append(found.known_targets.setdefault(target, target) if target is not None else ())
-        _attributes(found, roles, row, position)
-        split = _split(roles, row, number) if roles.split is not None else folder_split
-        if split is not None:
-            found.splits.setdefault(split, []).append(position)
+def _lines(table: Path, locator: ImageLocator, split: str | None, notes: list[str]) -> list[_Line]:
+    rows, below = read_rows(table), _below(locator.root, table)
+    columns = columns_of(rows)
+    first = next((name for name in columns if is_picture_name(name) and locator.find(name, below).file), None)
+    if first is not None:
+        names = [f"column {i + 1}" if len(columns) > 2 else "label" for i in range(len(columns))]
+        names[columns.index(first)] = "file_name"
+        rows = read_rows(table, names)
+        notes.append(f"the first line of {table.name} is a row, not a header; its columns are {', '.join(names)}")
+    return [_Line(row, below, split, f"{table}, picture {number}") for number, row in enumerate(rows, 1)]
 
 
-def _problem(found: _Found, root: Path, below: str, name: str, target: tuple[str, ...] | None) -> Problem | None:
-    """Why this row cannot be used, if so."""
-    shown = clean(below + name)
-    posix = _posix(name)
-    # Tables come from strangers: one must not make us open files outside its own folder.
-    if posix.startswith("/") or PureWindowsPath(name).drive or ".." in PurePosixPath(posix).parts or "\0" in name:
-        return Problem(shown, "outside", "the table names a file outside its own folder, which is never opened")
-    file = _on_disk(root, _posix(below + name)) if name else ""
-    if not file:
-        return Problem(shown, "missing", "the table names this file, but it is not there")
-    if file in found.files:
-        return Problem(shown, "repeated", "the table names this file more than once; the first row counts")
-    return Problem(shown, "unlabelled", "the table gives no label for this file") if target is None else None
-
-
-def _attributes(found: _Found, roles: _Roles, row: Row, position: int) -> None:
-    for name in roles.attributes:
-        column = found.attributes.setdefault(clean(name), [])
-        column.extend([""] * (position - len(column)))
-        text = _text(row.get(name))
-        column.append("" if text.lower() in UNKNOWN else sys.intern(text))
-
-
-def _split(roles: _Roles, row: Row, number: int) -> str | None:
-    text = _text(row.get(roles.split or "")).strip().lower()
-    if text in UNKNOWN:
+def _inside(path: Path, tables: Sequence[Path], options: ReadOptions) -> str | None:
+    """The column that holds the pictures themselves; None where they are files."""
+    if any(table.suffix.lower() != ".parquet" for table in tables):
         return None
-    split = split_named(text)
-    if split is None:
-        raise DataError(f"{roles.table}, picture {number}: the split should be train, val or test, got '{text}'")
-    return split
+    column = picture_column(tables[0])
+    if column is None or options.file_column not in (None, column):
+        return None
+    if options.root is not None:
+        raise UsageError(f"{path} holds its pictures itself, in the column '{shown(column)}': leave --root out")
+    return column
 
 
-def _dataset(found: _Found, root: Path, path: Path) -> Dataset:
-    for kind, what in (("missing", "do not exist"), ("outside", "lie outside its folder")):
-        bad = [problem.id for problem in found.problems if problem.kind == kind]
-        if len(bad) * 2 > found.rows:
+def _unpacked(path: Path, tables: Sequence[tuple[Path, str | None]], column: str) -> tuple[list[_Line], ImageLocator]:
+    top = path.parent if path.is_file() else path
+    names = [table.relative_to(top).with_suffix("").as_posix() for table, _ in tables]
+    folder, files = unpack([table for table, _ in tables], column, names)
+    lines = [
+        _Line({**row, column: file}, "", split, f"{table}, picture {number}")
+        for (table, split), own in zip(tables, files, strict=True)
+        for number, (row, file) in enumerate(zip(read_rows(table), own, strict=True), 1)
+    ]
+    return lines, ImageLocator(folder)
+
+
+def _below(root: Path, table: Path) -> str:
+    """The folder of the table relative to the root; "" where it lies elsewhere, so that names start from the root."""
+    folder, top = table.parent.resolve(), root.resolve()
+    return folder.relative_to(top).as_posix().removeprefix(".") if folder.is_relative_to(top) else ""
+
+
+class _Reading:
+    """One pass over the rows of all tables."""
+
+    def __init__(
+        self, path: Path, lines: Sequence[_Line], locator: ImageLocator, options: ReadOptions, notes: Sequence[str]
+    ) -> None:
+        self.path, self.lines, self.options, self.locator = path, lines, options, locator
+        self.rows = [line.row for line in lines]
+        self.columns: Columns = choose(str(path), self.rows, options, self._finds)
+        self.names = [text_of(row.get(self.columns.file)) for row in self.rows]
+        self.problems: list[Problem] = []
+        self.notes = [Problem(path.name, "reading", note) for note in (*notes, *self.columns.notes)]
+        self.multilabel = self.columns.labelling.multilabel
+
+    def dataset(self) -> Dataset:
+        """All of it; raises DataError where most pictures are missing."""
+        rows_of = self._rows_of_files()
+        targets = self._targets(rows_of)
+        if not targets:
             raise DataError(
-                f"{len(bad):,} of the {found.rows:,} files named in {path} {what}, first '{bad[0]}':"
-                f" paths should be relative to the table's folder, {root}"
+                f"{self.path} names no labelled pictures: expected one row per picture with file_name and label"
             )
-    if not found.files:
-        raise DataError(f"{path} names no labelled pictures: expected one row per picture with file_name and label")
-    attributes: Mapping[str, list[str]] = {
-        name: column + [""] * (len(found.files) - len(column)) for name, column in found.attributes.items()
-    }
-    classes = ordered(label for target in found.known_targets for label in target)
-    splits = {name: tuple(positions) for name, positions in found.splits.items()}
-    samples = FileSamples(root, list(found.files), found.targets, attributes)
-    return Dataset(samples, classes, splits, found.multilabel, tuple(found.problems), "table")
+        files = list(targets)
+        first = [rows_of[file][0] for file in files]
+        splits: dict[str, list[int]] = {}
+        for position, row in enumerate(first):
+            split = self._split(row)
+            if split is not None:
+                splits.setdefault(split, []).append(position)
+        classes = ordered({*self.columns.labelling.classes, *(label for found in targets.values() for label in found)})
+        samples = FileSamples(self.locator.root, files, list(targets.values()), self._attributes(first))
+        kept = {name: tuple(positions) for name, positions in splits.items()}
+        problems, notes = tuple(self.problems), tuple(self.notes)
+        return Dataset(samples, classes, kept, self.multilabel, problems, "table", notes=notes)
+
+    def _finds(self, row: int, name: str) -> bool:
+        return bool(self.locator.find(name, self.lines[row].below).file)
+
+    def _rows_of_files(self) -> dict[str, list[int]]:
+        """File -> numbers of its rows; those of no file are problems."""
+        located: dict[tuple[str, str], Located] = {}
+        for below in dict.fromkeys(line.below for line in self.lines):
+            names = (name for name, line in zip(self.names, self.lines, strict=True) if line.below == below)
+            located |= {(below, name): found for name, found in self.locator.find_all(names, below).items()}
+        self._missing_most(located)
+        rows_of: dict[str, list[int]] = {}
+        for number, (name, line) in enumerate(zip(self.names, self.lines, strict=True)):
+            found = located[line.below, name]
+            if found.file:
+                rows_of.setdefault(sys.intern(found.file), []).append(number)
+        for (below, name), found in located.items():
+            if not found.file and name:
+                self.problems.append(Problem(shown(posixpath.join(below, name)), found.kind, found.message))
+        nameless = [line.place for name, line in zip(self.names, self.lines, strict=True) if not name]
+        self.problems += [Problem(place, "missing", "the row names no picture") for place in nameless]
+        self._searched(located)
+        return rows_of
+
+    def _missing_most(self, located: dict[tuple[str, str], Located]) -> None:
+        """Raise DataError, with the true cause of the first, where most of the pictures are not found."""
+        bad = [(name, found) for (_, name), found in located.items() if not found.file]
+        if len(bad) * 2 > len(located):
+            name, found = bad[0]
+            advice = (
+                "" if self.options.root or "--root" in found.message else "; --root names the folder of the pictures"
+            )
+            raise DataError(
+                f"{len(bad):,} of the {len(located):,} pictures that the column '{shown(self.columns.file)}' of"
+                f" {self.path} names are not found, first '{shown(name)}': {found.message}{advice}"
+            )
+
+    def _searched(self, located: dict[tuple[str, str], Located]) -> None:
+        """Say which pictures do not lie where their names say."""
+        for how, words in SEARCHED.items():
+            names = [(name, found.file) for (_, name), found in located.items() if found.how == how]
+            if names:
+                first = f"'{shown(names[0][0])}' is '{shown(names[0][1])}'"
+                what = "1 picture is" if len(names) == 1 else f"{len(names):,} pictures are"
+                self.notes.append(Problem(self.path.name, "reading", f"{what} {words}; first: {first}"))
+
+    def _targets(self, rows_of: dict[str, list[int]]) -> dict[str, tuple[str, ...]]:
+        """File -> its classes; files without a target that can be used are problems."""
+        found: dict[str, list[tuple[str, ...]]] = {}
+        same: dict[tuple[str, ...], tuple[str, ...]] = {}
+        repeated = 0
+        for file, rows in rows_of.items():
+            targets: list[Target] = [self.columns.labelling.target(self.rows[row]) for row in rows]
+            usable = [target for target in targets if not isinstance(target, Unusable)]
+            if usable:
+                found[file] = list(dict.fromkeys(same.setdefault(target, target) for target in usable))
+                repeated += len(usable) - len(found[file])
+            else:
+                self.problems.append(Problem(file, *next(t for t in targets if isinstance(t, Unusable))))
+        if repeated:
+            what = "1 row repeats" if repeated == 1 else f"{repeated:,} rows repeat"
+            self.notes.append(Problem(self.path.name, "reading", f"{what} a picture and its label; each counts once"))
+        return self._united(found)
+
+    def _united(self, found: dict[str, list[tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+        """The labels of several rows of a picture taken together, or its contradictory rows left out."""
+        several = [file for file, targets in found.items() if len(targets) > 1]
+        if not several:
+            return {file: targets[0] for file, targets in found.items()}
+        counted = f"{len(several):,} of {len(found):,} pictures have rows with different labels"
+        unite = self.options.multilabel or len(several) >= CONFLICTS * len(found)
+        if unite and self.options.multilabel is not False:
+            self.multilabel = True
+            note = f"{counted}: read as several labels of one picture (--single-label leaves these pictures out)"
+            self.notes.append(Problem(self.path.name, "reading", note))
+            return {file: tuple(sorted({label for one in targets for label in one})) for file, targets in found.items()}
+        for file in several:
+            named = " and ".join(f"'{shown('|'.join(target))}'" for target in found[file][:2])
+            self.problems.append(Problem(file, "contradictory", f"the table gives it different labels: {named}"))
+        return {file: targets[0] for file, targets in found.items() if len(targets) == 1}
+
+    def _attributes(self, rows: Sequence[int]) -> dict[str, list[str]]:
+        return {
+            clean(name): [sys.intern(text_of(self.rows[row].get(name))) for row in rows]
+            for name in self.columns.attributes
+        }
+
+    def _split(self, row: int) -> str | None:
+        column = self.columns.split
+        if column is None:
+            return self.lines[row].split
+        text = text_of(self.rows[row].get(column))
+        if text.lower() in NO_SPLIT:
+            return None
+        if (split := split_named(text)) is None:
+            place = self.lines[row].place
+            raise DataError(f"{place}: the split should be train, val or test, got '{shown(text)}'")
+        return split
 
 
 def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:
@@ -228,51 +266,17 @@ def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:
     at_root = _table_at(folder)
     if at_root is not None:
         return [(at_root, None)]
-    inner = [(entry, split_named(entry.name)) for entry in sorted(folder.iterdir()) if _is_split(entry)]
-    return [(table, split) for entry, split in inner if (table := _table_at(entry)) is not None]
-
-
-def _is_split(entry: Path) -> bool:
-    return split_named(entry.name) is not None and entry.is_dir()
+    inner = [(entry, split_named(entry.name)) for entry in sorted(folder.iterdir()) if entry.is_dir()]
+    found = [(table, split) for entry, split in inner if split is not None and (table := _table_at(entry)) is not None]
+    return [*found] or shards_in(folder)
 
 
 def _table_at(folder: Path) -> Path | None:
-    tables = [folder / f"metadata{suffix}" for suffix in SUFFIXES if (folder / f"metadata{suffix}").is_file()]
+    names = (*(f"metadata{suffix}" for suffix in SUFFIXES), "_classes.csv")
+    tables = [folder / name for name in names if (folder / name).is_file()]
     if len(tables) > 1:
         raise DataError(f"{folder} holds {' and '.join(table.name for table in tables)}: keep one, or name it itself")
     return tables[0] if tables else None
-
-
-def _posix(name: str) -> str:
-    """Tables made on Windows name files with backslashes."""
-    return name if "/" in name or "\\" not in name else name.replace("\\", "/")
-
-
-def _on_disk(root: Path, name: str) -> str:
-    """The name under which the file exists, which may differ in Unicode form (macOS decomposes); "" if none does."""
-    for form in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
-        if os.path.isfile(os.path.join(root, form)):
-            return form
-    return ""
-
-
-def _first(rows: Sequence[Row], column: str) -> Any:
-    return next((row[column] for row in rows if row.get(column) is not None), None)
-
-
-def _is_indicator(rows: Sequence[Row], column: str) -> bool:
-    return {_text(row.get(column)) for row in rows} <= {"0", "1", "true", "false"}
-
-
-def _text(value: Any) -> str:
-    """A cell as text: 1.0 and True as a spreadsheet shows them, so that CSV and Parquet give the same classes."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 FORMAT = Format(
@@ -280,5 +284,5 @@ FORMAT = Format(
     read,
     write,
     frozenset(("attributes", "splits", "several", "plain", "unknown")),
-    frozenset(("multilabel", "label_column")),
+    frozenset(("multilabel", "label_column", "file_column", "root", "uncertain", "label_separator")),
 )

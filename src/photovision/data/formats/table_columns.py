@@ -1,0 +1,205 @@
+"""Which column of a table names the pictures, which ones hold their labels and their split; the rest are attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from photovision.core.errors import DataError
+from photovision.data.formats.locate import shown
+from photovision.data.formats.rows import Row, columns_of, text_of
+from photovision.data.formats.split_names import split_named
+from photovision.data.formats.table_labels import Labelling, indicators, is_indicator, one_column
+from photovision.data.read_options import ReadOptions
+
+_FILE = """
+filename filepath file path imagepath imagefile imagefilename imagefilepath imagename image images img imgpath imgname
+imgfile imgfilename picture picturename photo photoname fname relativepath relpath imageindex imageid imgid pictureid
+photoid idcode isicid imageuid fileid uid uuid id key name url imageurl uri
+"""
+FILE_NAMES = tuple(_FILE.split())
+"""Names of the column that names the pictures, the most telling first; letter case, blanks and - _ do not count."""
+_LABEL = """
+label class category target labelname classname categoryname classlabel imagelabel species breed diagnosis dx choice
+groundtruth labelid classid categoryid
+"""
+LABEL_NAMES = tuple(_LABEL.split())
+_PLURAL = "labels tags classes categories targets findinglabels labelnames classnames keywords"
+PLURAL_NAMES = tuple(_PLURAL.split())
+"""Names of columns that may hold several labels in a cell."""
+SPLIT_NAMES = ("split", "set", "subset", "partition", "phase", "dataset", "datasplit", "usage")
+_MOST_SHOWN = 30
+_TRIED = 60
+"""So many pictures of a column are looked for, to see whether it names pictures at all."""
+Finds = Callable[[int, str], bool]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table are for.
+
+    Attributes:
+        file: names the pictures.
+        labelling: how a row tells what is true of its picture.
+        split: text -> "train", "val", "test" or None, by the column of that name; None where there is no such column.
+        attributes: all others.
+        notes: lines on what was recognised.
+    """
+
+    file: str
+    labelling: Labelling
+    split: str | None
+    attributes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def choose(table: str, rows: Sequence[Row], options: ReadOptions, finds: Finds) -> Columns:
+    """Give every column its part.
+
+    Args:
+        table: what the table is called in messages.
+        rows: all rows.
+        options: file_column, label_column, multilabel, label_separator, uncertain.
+        finds: whether the picture that a cell of the row of that number names is found.
+
+    Raises:
+        DataError: a column that was chosen is not there, or none fits.
+    """
+    columns = columns_of(rows)
+    if not columns:
+        raise DataError(f"{table} has no columns: expected file_name and label")
+    file, notes = _file(table, rows, columns, options.file_column, finds)
+    split = _split(rows, [column for column in columns if column != file])
+    rest = [column for column in columns if column not in (file, split)]
+    used, labelling, more = _labels(table, rows, rest, options)
+    attributes = tuple(column for column in rest if column not in used and not _is_nested(rows, column))
+    return Columns(file, labelling, split, attributes, (*notes, *more, *labelling.notes))
+
+
+def squeezed(name: str) -> str:
+    """A column's name without blanks, signs and letter case: "Image Index" is "imageindex"."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Columns for a message."""
+    more = f" and {len(columns) - _MOST_SHOWN} more" if len(columns) > _MOST_SHOWN else ""
+    return ", ".join(shown(column) for column in columns[:_MOST_SHOWN]) + more or "none"
+
+
+def _file(
+    table: str, rows: Sequence[Row], columns: Sequence[str], chosen: str | None, finds: Finds
+) -> tuple[str, tuple[str, ...]]:
+    if chosen is not None:
+        return _existing(table, columns, chosen, "to take file names from"), ()
+    named = sorted((c for c in columns if squeezed(c) in FILE_NAMES), key=lambda c: FILE_NAMES.index(squeezed(c)))
+    for column in named:
+        if _names_pictures(rows, column, finds):
+            return column, ()
+    for column in columns:
+        if column not in named and _names_pictures(rows, column, finds, distinct=True):
+            note = f"the column '{shown(column)}' names the pictures, for its cells are files (--file-column chooses)"
+            return column, (note,)
+    if not named:
+        raise DataError(
+            f"{table} needs a column 'file_name' with the pictures' paths, but its columns are: {listed(columns)}, and"
+            " none of them names pictures that are there; name it with --file-column, and their folder with --root"
+        )
+    return named[0], ()
+
+
+def _names_pictures(rows: Sequence[Row], column: str, finds: Finds, distinct: bool = False) -> bool:
+    """Whether most cells of a sample lead to pictures; `distinct`: and are as different as names of files are."""
+    step = max(1, len(rows) // _TRIED)
+    tried = [(i, text_of(rows[i].get(column))) for i in range(0, len(rows), step)]
+    filled = [(i, text) for i, text in tried if text]
+    if not filled or (distinct and len({text for _, text in filled}) * 2 <= len(filled)):
+        return False
+    return sum(finds(i, text) for i, text in filled) * 2 > len(filled)
+
+
+def _split(rows: Sequence[Row], columns: Sequence[str]) -> str | None:
+    """The column called split, or another one that holds nothing but names of splits."""
+    by_name = {squeezed(column): column for column in reversed(columns)}
+    for name in SPLIT_NAMES:
+        column = by_name.get(name)
+        if column is not None and (name == "split" or _all_splits(rows, column)):
+            return column
+    return None
+
+
+def _all_splits(rows: Sequence[Row], column: str) -> bool:
+    texts = {text_of(row.get(column)) for row in rows}
+    return texts != {""} and all(not text or split_named(text) for text in texts)
+
+
+def _labels(
+    table: str, rows: Sequence[Row], rest: Sequence[str], options: ReadOptions
+) -> tuple[tuple[str, ...], Labelling, tuple[str, ...]]:
+    """The columns of labels, how they are read, and lines on that."""
+    flags = _chosen(table, rows, rest, options.label_column)
+    column = flags[0] if len(flags) == 1 else None if flags else _by_name(rows, rest, options)
+    notes: tuple[str, ...] = ()
+    if column is None:
+        flags = flags or tuple(name for name in rest if is_indicator(rows, name))
+        if len(flags) > 1:
+            _no_separator(table, options)
+            return flags, indicators(rows, flags, options), ()
+        others = [name for name in rest if squeezed(name) not in FILE_NAMES] or list(rest)
+        if len(others) != 1:
+            raise DataError(
+                f"{table} needs a column 'label' (or 'labels', or several columns of 0 and 1), but its columns are:"
+                f" {listed(columns_of(rows))}; name the one to use with --label-column"
+            )
+        column = others[0]
+        notes = (f"the column '{shown(column)}' holds the labels, as it is the only other one",)
+    if options.uncertain is not None:
+        raise DataError(
+            f"{table}: --uncertain is about several columns of 0 and 1, but the column '{shown(column)}' holds the"
+            " labels: leave it out"
+        )
+    plural = bool(options.multilabel) or squeezed(column) in PLURAL_NAMES
+    return (column,), one_column(rows, column, plural, options), notes
+
+
+def _no_separator(table: str, options: ReadOptions) -> None:
+    if options.label_separator is not None:
+        raise DataError(f"{table} has columns of 0 and 1, no cells with several labels: leave --label-separator out")
+
+
+def _chosen(table: str, rows: Sequence[Row], rest: Sequence[str], chosen: str | None) -> tuple[str, ...]:
+    """The column that the user chose, or several columns of 0 and 1 with commas between them."""
+    if chosen is None:
+        return ()
+    parts = [part.strip() for part in chosen.split(",")]
+    if chosen not in rest and len(parts) > 1 and all(part in rest for part in parts):
+        for part in parts:
+            if not is_indicator(rows, part):
+                raise DataError(f"{table}: several label columns should hold 0 and 1, but '{shown(part)}' does not")
+        return tuple(dict.fromkeys(parts))
+    return (_existing(table, rest, chosen, "to take labels from"),)
+
+
+def _existing(table: str, columns: Sequence[str], chosen: str, purpose: str) -> str:
+    if chosen in columns:
+        return chosen
+    near = [column for column in columns if squeezed(column) == squeezed(chosen)]
+    if len(near) == 1:
+        return near[0]
+    raise DataError(f"{table} has no column '{shown(chosen)}' {purpose}; its columns are: {listed(columns)}")
+
+
+def _by_name(rows: Sequence[Row], rest: Sequence[str], options: ReadOptions) -> str | None:
+    by_name = {squeezed(column): column for column in reversed(rest)}
+    single = next((by_name[name] for name in LABEL_NAMES if name in by_name), None)
+    plural = next((by_name[name] for name in PLURAL_NAMES if name in by_name), None)
+    wants_several = options.multilabel or (
+        single is not None and any(isinstance(row.get(single), list) for row in rows)
+    )
+    return plural or single if wants_several else single or plural
+
+
+def _is_nested(rows: Sequence[Row], column: str) -> bool:
+    """Whether cells hold lists or objects, which are no attribute."""
+    return any(isinstance(row.get(column), list | dict | bytes) for row in rows)
