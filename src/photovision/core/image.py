@@ -7,6 +7,7 @@ there is a model, `Preprocess.decode` is the way here, because it knows the rang
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 import warnings
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from photovision.core.image_formats import FORMATS, SUFFIXES, format_of, opened
 from photovision.core.orientation import SIDEWAYS, orientation_of, upright
 from photovision.core.types import Image
 from photovision.core.value_range import ValueRanges, Values
-from photovision.core.wide import open_wide
+from photovision.core.wide import WIDE_MODES, open_wide
 
 __all__ = ["FORMATS", "SUFFIXES"]
 COLOUR = 1 << 24
@@ -189,6 +190,28 @@ def captured(source: Path) -> str | None:
                 return taken if isinstance(taken, str) else None
     except Exception:  # hostile files make decoders raise anything
         return None
+
+
+def from_pillow(picture: Pillow.Image, name: str = "the picture") -> Image | bytes:
+    """The pixels of an opened picture as `decode` gives them, uint8 RGB (H, W, 3); raises UnreadableImage.
+
+    Of more than 8 bits it is the content of a file: what is black and white in it depends on the model.
+    """
+    if picture.width * picture.height > MAX_PIXELS:
+        raise UnreadableImage(f"{name}: has more pixels than the limit of {MAX_PIXELS:,}")
+    try:
+        with _quiet():
+            own = picture.copy()  # it is the caller's; a TIFF is turned by being read
+            turned = own if picture.format == "TIFF" else upright(own, orientation_of(picture, io.BytesIO()))
+            if picture.mode in WIDE_MODES:
+                file = io.BytesIO()
+                turned.save(file, "TIFF")
+                return file.getvalue()
+            return to_array(_finished(turned, picture.info.get("icc_profile"), None))
+    except MemoryError:
+        raise UnreadableImage(f"{name}: not enough memory to decode it") from None
+    except Exception as error:  # of a file that was opened, but not yet read
+        raise UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})") from None
 
 
 def to_array(picture: Pillow.Image) -> Image:

@@ -24,6 +24,8 @@ from photovision.core.value_range import (
     to_8_bits,
 )
 
+WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+"""Pillow's modes of more than 8 bits."""
 _ROWS = 1 << 20
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _PILLOW = {"uint8": "L", "uint16": "I;16", "int32": "I", "float32": "F"}
@@ -179,7 +181,7 @@ def _by_pillow(stream: BinaryIO, name: str, bits: int = 16) -> Wide | None:
     stream.seek(0)
     with Pillow.open(stream, formats=(name,)) as picture:
         mode, size, profile = picture.mode, (picture.height, picture.width), picture.info.get("icc_profile")
-        if mode not in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
+        if mode not in WIDE_MODES:
             return None
         orientation = orientation_of(picture, stream)
         if name == "TIFF":  # Pillow gives its size upright, and turns it itself

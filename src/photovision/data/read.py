@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from photovision.core.errors import DataError, UsageError
+from photovision.core.errors import DataError, UnreadableImage, UsageError
+from photovision.core.inputs import Given, Source, as_pixels, as_sources
 from photovision.core.types import Image, Sample
 from photovision.data.corrections import Corrections, corrected
 from photovision.data.dataset import Dataset
@@ -15,7 +17,7 @@ from photovision.data.formats import FORMATS, Format, clean, ordered
 from photovision.data.read_options import ReadOptions
 
 Labels = Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | np.ndarray
-Pictures = Sequence[str | Path | np.ndarray] | np.ndarray
+Pictures = Given | Iterable[Given]
 
 _PICTURES = frozenset(("images", "jpegimages", "image", "pictures", "img"))
 _BESIDE, _ANNOTATIONS = ("", "annotations", "Annotations"), ("*.json", "*.xml", "*.yaml", "*.yml")
@@ -123,29 +125,33 @@ def dataset_from_arrays(
     """A dataset from pictures in memory, or from their paths.
 
     Args:
-        images: uint8 RGB (N, H, W, 3) or grey (N, H, W), or a list of such pictures or of paths.
+        images: N pictures, as `photovision.core.inputs.as_source` takes them, or an array (N, H, W, 3), or (N, H, W)
+            of grey ones. Paths stay paths; all others are decoded here.
         labels: N class names, class indices, or lists of class names (multi-label).
         classes: names in their order; found from the labels if None.
         splits: published split as "train", "val" or "test" -> positions.
 
     Raises:
         DataError: lengths differ, or a label is not among the classes.
+        UsageError: something is not a picture.
+        UnreadableImage: a picture that is no path cannot be decoded.
 
     Example:
         >>> data = dataset_from_arrays(np.zeros((4, 8, 8), np.uint8), ["a", "b", "a", "b"])
         >>> len(data), data.classes, data.samples[0].image.shape
         (4, ('a', 'b'), (8, 8, 3))
     """
-    if len(images) != len(labels):
-        raise DataError(f"each picture needs its label, got {len(images):,} pictures and {len(labels):,} labels")
-    if not len(images):
+    sources, labels = list(as_sources(images, stacks=True)[0]), _listed(labels)
+    if len(sources) != len(labels):
+        raise DataError(f"each picture needs its label, got {len(sources):,} pictures and {len(labels):,} labels")
+    if not sources:
         raise DataError("expected at least one picture with its label, got none")
     targets, multilabel = _targets(labels, classes)
     names = tuple(clean(name) for name in classes) if classes is not None else ordered(n for t in targets for n in t)
-    width = len(str(len(images) - 1))
+    width = len(str(len(sources) - 1))
     samples = tuple(
-        Sample(*_picture(image, f"{position:0{width}d}"), target)
-        for position, (image, target) in enumerate(zip(images, targets, strict=True))
+        Sample(*_picture(source, f"{position:0{width}d}"), target)
+        for position, (source, target) in enumerate(zip(sources, targets, strict=True))
     )
     if len({sample.id for sample in samples}) != len(samples):
         raise DataError("each picture should be given once, but a path is given more than once: remove the repetitions")
@@ -153,21 +159,28 @@ def dataset_from_arrays(
     return Dataset(samples, names, kept, multilabel)
 
 
-def _picture(image: str | Path | np.ndarray, number: str) -> tuple[str, Path | Image]:
-    if isinstance(image, str | Path):
-        return Path(image).as_posix(), Path(image)
-    # Grey pictures are shown three times through a view, without copying their pixels.
-    return number, np.broadcast_to(image[..., None], (*image.shape, 3)) if image.ndim == 2 else image
+def _picture(source: Source | UnreadableImage, number: str) -> tuple[str, Path | Image]:
+    if isinstance(source, UnreadableImage):
+        raise source
+    if isinstance(source, str | Path):
+        return Path(source).as_posix(), Path(source)
+    return number, as_pixels(source, f"picture {int(number) + 1}")
 
 
-def _targets(labels: Labels, classes: Sequence[str] | None) -> tuple[list[tuple[str, ...]], bool]:
+def _listed(labels: Labels | Iterable[Any]) -> list[Any]:
+    """Labels as a list of Python's own values, of whatever library their column is."""
+    column = getattr(labels, "tolist", None)
+    return list(labels if column is None else column())
+
+
+def _targets(labels: list[Any], classes: Sequence[str] | None) -> tuple[list[tuple[str, ...]], bool]:
     first = labels[0]
     if isinstance(first, str):
         return [(clean(str(label)),) for label in labels], False
     if isinstance(first, int | np.integer):
-        return [(_name(int(label), classes),) for label in labels], False  # type: ignore[arg-type]
+        return [(_name(int(label), classes),) for label in labels], False
     if isinstance(first, Sequence):
-        return [tuple(dict.fromkeys(clean(str(name)) for name in label)) for label in labels], True  # type: ignore[union-attr]
+        return [tuple(dict.fromkeys(clean(str(name)) for name in label)) for label in labels], True
     raise DataError(f"labels should be names, whole numbers or lists of names, got {type(first).__name__}")
 
 

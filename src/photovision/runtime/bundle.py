@@ -16,13 +16,21 @@ There is no pickle in it. Everything read from it is checked before use: a bundl
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from photovision.core.errors import ModelError
+from photovision.core.files import open_regular
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats
 
@@ -50,10 +58,38 @@ class Bundle:
     Attributes:
         path: its folder.
         info: the whole of bundle.json.
+        temporary: whether its folder goes when the last reference to it does; see `unpacked`.
     """
 
     path: Path
     info: dict[str, Any]
+    temporary: bool = False
+
+    def files(self) -> dict[str, bytes]:
+        """The content of all its files, by their paths inside it."""
+        found = sorted(file for file in self.path.rglob("*") if file.is_file())
+        return {file.relative_to(self.path).as_posix(): file.read_bytes() for file in found}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the description and the graphs: what decides about answers."""
+        digest = sha256()
+        for file in (self.path / "bundle.json", *sorted(self.path.glob("*.onnx"))):
+            with open_regular(file) as content:
+                while part := content.read(2**20):
+                    digest.update(part)
+        return digest.hexdigest()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Into a pickle goes where it is, of a temporary one all that is in it."""
+        if self.temporary:
+            return unpacked, (self.files(),)
+        if read_bundle(self.path).info != self.info:
+            raise ModelError(f"{self.path} has changed since it was opened: load it again")
+        return _reopened, (str(self.path.resolve()), self.fingerprint)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Bundle:
+        return self  # nothing in it is ever changed
 
     @property
     def task(self) -> str:
@@ -120,6 +156,46 @@ def read_bundle(path: str | Path) -> Bundle:
         raise ModelError(f"{file} is damaged ({error}); copy the model again or train it again") from None
     _check(info, folder)
     return Bundle(folder, info)
+
+
+def unpacked(files: Mapping[str, bytes]) -> Bundle:
+    """A bundle of its own in a temporary folder, from what `Bundle.files` gave; raises ModelError as `read_bundle`."""
+    top = Path(tempfile.mkdtemp(prefix="photovision-"))
+    try:
+        for name, content in files.items():
+            file = top / "model" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        bundle = replace(read_bundle(top / "model"), temporary=True)
+    except BaseException:
+        shutil.rmtree(top, ignore_errors=True)
+        raise
+    weakref.finalize(bundle, _removed, top, os.getpid())
+    return bundle
+
+
+def _removed(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked process must not take its parent's files away
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reopened(path: str, fingerprint: str) -> Bundle:
+    try:
+        bundle = read_bundle(path)
+    except ModelError as error:
+        raise ModelError(f"a pickled model stays where its files are, but {error}") from None
+    if bundle.fingerprint != fingerprint:
+        raise ModelError(f"{path} is another model than the one that was pickled: load it again")
+    return bundle
+
+
+def lasting(model: object) -> dict[str, Any]:
+    """The state of a model without what is opened at first use: no engine can be pickled or used by two copies.
+
+    To be assigned as `__getstate__`, so that models can be pickled and copied whether or not they have been used.
+    """
+    opened = {name for name, value in vars(type(model)).items() if isinstance(value, cached_property)}
+    return {name: value for name, value in vars(model).items() if name not in opened}
 
 
 def _check(info: Any, folder: Path) -> None:

@@ -18,10 +18,11 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UsageError
+from photovision.core.inputs import Given, as_pixels
 from photovision.core.regions import Bools
 from photovision.core.system import cache_folder
-from photovision.core.types import Floats, Image, check_image
-from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.core.types import Floats, Image
+from photovision.runtime.bundle import Bundle, lasting, read_bundle
 from photovision.runtime.segmenter import enlarged
 from photovision.runtime.session import Engine, Precision, Prompted, open_session
 
@@ -124,17 +125,18 @@ class Cutter:
         """The graph that answers a prompt; small, so always in float32."""
         return open_session(self.bundle.path / "decoder.onnx", engine=self._engine, precision="f32")
 
-    def embed(self, image: Image) -> Embedding:
+    def embed(self, image: Given) -> Embedding:
         """Look at a picture, once for any number of cuts.
 
         Args:
-            image: uint8 RGB (H, W, 3), upright.
+            image: one picture, as `photovision.core.inputs.as_source` takes it.
 
         Raises:
-            UsageError: not such an array.
+            UsageError: not a picture.
+            UnreadableImage: it cannot be decoded.
             ModelError: the graph is damaged.
         """
-        check_image(image, "embed")
+        image = as_pixels(image)
         outputs = self.encoder.run(self._framed(image)[None])
         values = outputs.get("embedding")
         if values is None or values.ndim != 4:
@@ -216,6 +218,8 @@ class Cutter:
             end = min(start + rows, size[0])
             mask[start:end] = enlarged(logits, window, (0, start, size[1], end)) > 0
         return mask
+
+    __getstate__ = lasting
 
     def __repr__(self) -> str:
         return f"Cutter({str(self.bundle.path)!r})"

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from photovision.core.errors import ModelError, UnreadableImage, UsageError
+from photovision.core.errors import DataError, ModelError, UnreadableImage, UsageError
+from photovision.core.files import open_regular
 from photovision.core.image import read_header
+from photovision.core.inputs import Given, Source, as_sources, name_of, placed
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image
-from photovision.runtime.bundle import Bundle
+from photovision.runtime.bundle import Bundle, lasting
 from photovision.runtime.nms import MOST, Boxes, candidates, suppress
 from photovision.runtime.session import Engine, Precision, Session, open_session
-from photovision.runtime.stream import Source, as_sources, stream
+from photovision.runtime.stream import stream
 from photovision.runtime.tiles import Tiling, seen_in_tiles
 
 OUTPUTS = ("boxes", "scores")
@@ -107,19 +108,19 @@ class Detector:
     def at(self, threshold: float) -> Detector:
         """The same detector with another least score of a box, 0 to 1; the loaded graph is shared."""
         _check_share("threshold", threshold)
-        _ = self.session
         other = copy(self)
+        other.session = self.session
         other.thresholds = np.full_like(self.thresholds, threshold)
         return other
 
     def predict(
-        self, images: Source | Sequence[Source], *, tile: Size | None = None, overlap: float = 0.2
+        self, images: Given | Iterable[Given], *, tile: Size | None = None, overlap: float = 0.2
     ) -> Detections | list[Detections]:
         """What is where in one picture, or in each of a list of pictures, in pixels of the upright picture.
 
         Args:
-            images: a path, the bytes of a picture file, a uint8 RGB array (H, W, 3), or a list of such; an array
-                (N, H, W, 3) counts as a list.
+            images: one picture, or any iterable of pictures, as `photovision.core.inputs.as_source` takes them; an
+                array (N, H, W, 3) counts as a list.
             tile, overlap: as for `see`.
 
         Raises:
@@ -127,26 +128,27 @@ class Detector:
         """
         sources, single = as_sources(images)
         found: list[Detections] = []
-        for answer in self.stream(sources, tile=tile, overlap=overlap):
-            if isinstance(answer, UnreadableImage):
-                raise answer
-            found.append(answer)
+        for number, seen in enumerate(self._answers(sources, tile=tile, overlap=overlap), 1):
+            if seen.found is None:
+                error = cast("UnreadableImage", seen.error)
+                raise error if single else placed(error, f"picture {number}")
+            found.append(seen.found)
         return found[0] if single else found
 
     def stream(
-        self, sources: Iterable[Source], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
+        self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
     ) -> Iterator[Detections | UnreadableImage]:
         """`see` without the sizes: objects, or why a picture could not be read."""
         for seen in self.see(sources, batch_size=batch_size, tile=tile, overlap=overlap):
             yield seen.found if seen.found is not None else cast("UnreadableImage", seen.error)
 
     def see(
-        self, sources: Iterable[Source], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
+        self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
     ) -> Iterator[Seen]:
         """Answer any number of pictures in order, with flat memory.
 
         Args:
-            sources: paths, contents of picture files, or uint8 RGB arrays (H, W, 3).
+            sources: as for `predict`.
             batch_size: pictures, or tiles, a call of the network.
             tile: (H, W) in pixels: looks at overlapping windows of this size as well as at the whole picture, for
                 small objects in big pictures (sliced inference, Akyon et al. 2022). It takes as much longer as there
@@ -157,6 +159,16 @@ class Detector:
             UsageError: tile or overlap are out of range.
             ModelError: the graph is damaged or not a detector's.
         """
+        return self._answers(as_sources(sources)[0], batch_size=batch_size, tile=tile, overlap=overlap)
+
+    def _answers(
+        self,
+        sources: Iterable[Source | UnreadableImage],
+        *,
+        batch_size: int = 8,
+        tile: Size | None = None,
+        overlap: float = 0.2,
+    ) -> Iterator[Seen]:
         if tile is not None:
             tiling = Tiling(tile, overlap)
             for source, size, answer in seen_in_tiles(sources, tiling, self, batch_size=batch_size):
@@ -200,22 +212,29 @@ class Detector:
     def _named(self, boxes: Boxes) -> Detections:
         return Detections(boxes.xyxy, boxes.labels, self.classes, boxes.scores)
 
-    def _seen(self, source: Source, size: Size, answer: Boxes | UnreadableImage) -> Seen:
-        file = str(source) if isinstance(source, (str, Path)) else None
+    def _seen(self, source: Source | UnreadableImage, size: Size, answer: Boxes | UnreadableImage) -> Seen:
+        file = name_of(source)
         if isinstance(answer, UnreadableImage):
             return Seen(file, (0, 0), None, answer)
         return Seen(file, size, self._named(answer))
 
     def _load(self, item: _Item) -> Image:
+        if isinstance(item.source, UnreadableImage):
+            raise item.source
         if isinstance(item.source, np.ndarray):
             item.size = (item.source.shape[0], item.source.shape[1])
             return self.preprocess.apply(item.source)
         try:
-            content = item.source if isinstance(item.source, bytes) else Path(item.source).read_bytes()
+            content = item.source
+            if not isinstance(content, bytes):
+                with open_regular(content) as file:
+                    content = file.read()
             item.size = read_header(content).size
             return self.preprocess.load(content)
-        except (OSError, UnreadableImage):
+        except (OSError, DataError):
             return self.preprocess.load(item.source)  # raises again, with the name of the file
+
+    __getstate__ = lasting
 
     def __repr__(self) -> str:
         return f"Detector({str(self.bundle.path)!r}, {len(self.classes)} classes)"
@@ -230,7 +249,7 @@ def _check_share(name: str, value: float | None) -> None:
 class _Item:
     """A picture on its way through the network; its size is known once it is decoded."""
 
-    source: Source
+    source: Source | UnreadableImage
     size: Size = (0, 0)
 
 

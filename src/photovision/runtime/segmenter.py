@@ -6,21 +6,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
-from photovision.core.image import decode
+from photovision.core.inputs import Given, Source, as_sources, name_of, placed
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Box
 from photovision.core.regions import Detections, LabelMap, Segmentation
-from photovision.runtime.bundle import Bundle
+from photovision.runtime.bundle import Bundle, lasting
 from photovision.runtime.instances import detections, separate
 from photovision.runtime.session import Engine, Precision, Session, open_session
-from photovision.runtime.stream import Source, as_sources
+from photovision.runtime.stream import opened
 from photovision.runtime.tiles import Tiling
 
 OUTPUTS = ("classes", "depth")
@@ -105,25 +104,26 @@ class Segmenter:
         precision = self._precision or cast("Precision | None", self.bundle.precision)
         return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS)
 
-    def predict(self, images: Source | Sequence[Source]) -> Segmentation | list[Segmentation]:
+    def predict(self, images: Given | Iterable[Given]) -> Segmentation | list[Segmentation]:
         """The class of every pixel of one picture, or of each of a list, at the size of the upright picture.
 
         Args:
-            images: a path, the bytes of a picture file, a uint8 RGB array (H, W, 3), or a list of such; an array
-                (N, H, W, 3) counts as a list.
+            images: one picture, or any iterable of pictures, as `photovision.core.inputs.as_source` takes them; an
+                array (N, H, W, 3) counts as a list.
 
         Raises:
             UnreadableImage: a picture cannot be decoded; use `see` to go on over such files.
         """
         sources, single = as_sources(images)
         answers = []
-        for scene in self.see(sources):
+        for number, scene in enumerate(self._scenes(sources), 1):
             if scene.found is None:
-                raise cast("UnreadableImage", scene.error)
+                error = cast("UnreadableImage", scene.error)
+                raise error if single else placed(error, f"picture {number}")
             answers.append(scene.found)
         return answers[0] if single else answers
 
-    def objects(self, image: Source) -> Detections:
+    def objects(self, image: Given) -> Detections:
         """The objects of one picture with their masks; raises UsageError for a model that does not tell them apart."""
         if not self.instances:
             raise UsageError(f"{self.bundle.path} tells classes of pixels, not objects: train it on masks of objects")
@@ -132,11 +132,13 @@ class Segmenter:
             raise cast("UnreadableImage", scene.error)
         return scene.objects
 
-    def see(self, sources: Iterable[Source], *, batch_size: int = 8, tile: Size | None = None) -> Iterator[Scene]:
+    def see(
+        self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None
+    ) -> Iterator[Scene]:
         """Answer any number of pictures in order, a few of them in memory at a time, whole.
 
         Args:
-            sources: paths, contents of picture files, or uint8 RGB arrays (H, W, 3).
+            sources: as for `predict`.
             batch_size: windows a call of the network.
             tile: (H, W) of the windows that a picture is seen through, in its pixels; None: as the model was trained.
 
@@ -144,10 +146,15 @@ class Segmenter:
             UsageError: tile is below 16 pixels.
             ModelError: the graph is damaged or not a segmenter's.
         """
+        return self._scenes(as_sources(sources)[0], batch_size, tile)
+
+    def _scenes(
+        self, sources: Iterable[Source | UnreadableImage], batch_size: int = 8, tile: Size | None = None
+    ) -> Iterator[Scene]:
         chosen = tile or self.tile
         tiling = None if chosen is None else Tiling(chosen, OVERLAP)
-        for source, picture in in_order(sources, _opened, ahead=2):
-            file = str(source) if isinstance(source, (str, Path)) else None
+        for source, picture in in_order(sources, opened, ahead=2):
+            file = name_of(source)
             if isinstance(picture, UnreadableImage):
                 yield Scene(file, (0, 0), None, error=picture)
                 continue
@@ -192,6 +199,8 @@ class Segmenter:
                 " train the bundle again"
             )
         return outputs
+
+    __getstate__ = lasting
 
     def __repr__(self) -> str:
         return f"Segmenter({str(self.bundle.path)!r}, {len(self.classes)} classes)"
@@ -261,12 +270,3 @@ def _tile_of(bundle: Bundle) -> Size | None:
             f"{bundle.path}: the tile of a segmenter should be two sides of 16 to 8192 pixels, got {tile!r}"
         )
     return tile[0], tile[1]
-
-
-def _opened(source: Source) -> Pillow.Image | UnreadableImage:
-    if isinstance(source, np.ndarray):
-        return Pillow.fromarray(source)
-    try:
-        return decode(source)
-    except UnreadableImage as error:
-        return error

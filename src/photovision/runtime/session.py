@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -135,18 +136,21 @@ class _OpenVino:
         self._model: Any = model if self._streams > 1 else None
         self._large = 0
         self._parallel: list[Any] = []
+        self._alone = threading.Lock()  # a request answers one caller at a time
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
         images = np.ascontiguousarray(images)
         part = max(1, _PART // (images.shape[1] * images.shape[2]))
-        if self._parallel_for(len(images), part):
-            return self._apart(images, part)
-        self._request.infer({0: images}, share_inputs=True)
-        return self._copied(self._request)
+        with self._alone:
+            if self._parallel_for(len(images), part):
+                return self._apart(images, part)
+            self._request.infer({0: images}, share_inputs=True)
+            return self._copied(self._request)
 
     def feed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self._request.infer({name: np.ascontiguousarray(value) for name, value in inputs.items()})
-        return self._copied(self._request)
+        with self._alone:
+            self._request.infer({name: np.ascontiguousarray(value) for name, value in inputs.items()})
+            return self._copied(self._request)
 
     def _parallel_for(self, count: int, part: int) -> bool:
         """Whether cores should work apart on a batch; compiles the graph for it when enough large ones have come."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import numpy as np
+from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
+from photovision.core.image import decode
+from photovision.core.inputs import Source
 from photovision.core.parallel import batched, in_order
 from photovision.core.preprocess import Preprocess
-from photovision.core.types import Image, check_image
+from photovision.core.types import Image
 from photovision.runtime.session import Session
 
-Source = str | Path | bytes | Image
 T = TypeVar("T")
 
 
@@ -35,27 +36,25 @@ class Answer(Generic[T]):
     error: UnreadableImage | None = None
 
 
-def as_sources(images: Source | Sequence[Source]) -> tuple[list[Source], bool]:
-    """The pictures that were given to `predict` as a list, and whether it was one picture alone.
+def loader(preprocess: Preprocess) -> Callable[[Source | UnreadableImage], Image]:
+    """From a picture of `as_sources` to the pixels that the network sees; raises UnreadableImage."""
 
-    Args:
-        images: a path, the bytes of a picture file, a uint8 RGB array (H, W, 3), or a list of such; an array
-            (N, H, W, 3) counts as a list.
+    def load(source: Source | UnreadableImage) -> Image:
+        if isinstance(source, UnreadableImage):
+            raise source
+        return preprocess.apply(source) if isinstance(source, np.ndarray) else preprocess.load(source)
 
-    Raises:
-        UsageError: an array is no picture.
-    """
-    single = isinstance(images, (str, Path, bytes)) or (isinstance(images, np.ndarray) and images.ndim == 3)
-    sources = cast("list[Source]", [images] if single else list(cast("Sequence[Source]", images)))
-    for source in sources:
-        if not isinstance(source, (str, Path, bytes)):
-            check_image(source, "predict")
-    return sources, single
+    return load
 
 
-def loader(preprocess: Preprocess) -> Callable[[Source], Image]:
-    """From a path, a file's content or an array to the pixels that the network sees."""
-    return lambda source: preprocess.apply(source) if isinstance(source, np.ndarray) else preprocess.load(source)
+def opened(source: Source | UnreadableImage) -> Pillow.Image | UnreadableImage:
+    """A picture of `as_sources`, whole, upright and in RGB, or why it cannot be read."""
+    if isinstance(source, UnreadableImage):
+        return source
+    try:
+        return Pillow.fromarray(source) if isinstance(source, np.ndarray) else decode(source)
+    except UnreadableImage as error:
+        return error
 
 
 def stream(

@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage, UsageError
-from photovision.core.image import decode
+from photovision.core.inputs import Source
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.types import Floats, Image
 from photovision.runtime.nms import Boxes, merge
 from photovision.runtime.session import Session
-from photovision.runtime.stream import Source, stream
+from photovision.runtime.stream import opened, stream
 
 LEAST_TILE = 16
 _BORDER = 0.01  # share of a window's side: boxes that end so near to a border inside the picture are cut by it
@@ -90,7 +90,7 @@ class Tiling:
 
 @dataclass(frozen=True, eq=False)
 class _Tile:
-    source: Source
+    source: Source | UnreadableImage
     picture: Pillow.Image | UnreadableImage
     window: Box
     size: Size
@@ -98,8 +98,8 @@ class _Tile:
 
 
 def seen_in_tiles(
-    sources: Iterable[Source], tiling: Tiling, detector: Beholder, *, batch_size: int = 8
-) -> Iterator[tuple[Source, Size, Boxes | UnreadableImage]]:
+    sources: Iterable[Source | UnreadableImage], tiling: Tiling, detector: Beholder, *, batch_size: int = 8
+) -> Iterator[tuple[Source | UnreadableImage, Size, Boxes | UnreadableImage]]:
     """(source, size, merged boxes in pixels of the picture or why it is unreadable) for every picture, in order.
 
     A few pictures are in memory at a time, whole.
@@ -137,8 +137,8 @@ def cut_by(boxes: Floats, window: Box, size: Size) -> np.ndarray:
     )
 
 
-def _tiles(sources: Iterable[Source], tiling: Tiling, preprocess: Preprocess) -> Iterator[_Tile]:
-    for source, picture in in_order(sources, _opened, ahead=2):
+def _tiles(sources: Iterable[Source | UnreadableImage], tiling: Tiling, preprocess: Preprocess) -> Iterator[_Tile]:
+    for source, picture in in_order(sources, opened, ahead=2):
         if isinstance(picture, UnreadableImage):
             yield _Tile(source, picture, (0, 0, 0, 0), (0, 0), True)
             continue
@@ -146,15 +146,6 @@ def _tiles(sources: Iterable[Source], tiling: Tiling, preprocess: Preprocess) ->
         windows = [*tiling.windows(size), preprocess.window(*picture.size)]
         for number, window in enumerate(windows, 1):
             yield _Tile(source, picture, window, size, number == len(windows))
-
-
-def _opened(source: Source) -> Pillow.Image | UnreadableImage:
-    if isinstance(source, np.ndarray):
-        return Pillow.fromarray(source)
-    try:
-        return decode(source)
-    except UnreadableImage as error:
-        return error
 
 
 def _joined(parts: list[Boxes]) -> Boxes:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.image import decode
+from photovision.core.inputs import Given, Source, as_source, name_of
 from photovision.core.report import Report
-from photovision.core.types import Attribution, Classes, Floats, Image, Ints, check_image
+from photovision.core.types import Attribution, Classes, Floats, Image, Ints
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.detector import Detector
 from photovision.runtime.references import Neighbour
 from photovision.runtime.segmenter import Segmenter
 from photovision.tasks import explain_story
-from photovision.tasks.explain_boxes import BOXES, explain_found
+from photovision.tasks.explain_boxes import BOXES, chosen_pictures, explain_found
 from photovision.tasks.recognizer import Recognizer
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.choice import choose
@@ -29,11 +29,8 @@ from photovision.trust.explain.subject import Explainer, Subject
 from photovision.trust.explain.trial import TWINS, Trial, likeness, trials
 
 Progress = Callable[[int, int], None]
-Picture = str | Path | Image
 
 AUTO = "auto"
-MOST = 200
-"""Pictures that one report explains at most: a page of more is read by nobody."""
 NEAREST = 5
 SIDE = 320
 """Longer side in pixels of the pictures that are kept to be shown."""
@@ -44,7 +41,7 @@ class Explained:
     """One picture with all that was found out about the model's answer.
 
     Attributes:
-        name: path of the file, or "picture N" for an array.
+        name: path of the file, or "picture N" of what came from none.
         upright: uint8 RGB (H, W, 3), the whole upright picture, SIDE pixels long.
         seen: uint8 RGB (H, W, 3), the pixels that the network sees.
         answer: what the model says.
@@ -81,7 +78,7 @@ class Explanations:
 
 def explain(
     model: Recognizer | Detector | Segmenter,
-    pictures: Sequence[Picture],
+    pictures: Given | Iterable[Given],
     *,
     methods: Sequence[str] = (AUTO,),
     target: str | None = None,
@@ -95,7 +92,8 @@ def explain(
 
     Args:
         model: a classifier; a detector or a segmenter, whose boxes or regions are explained.
-        pictures: paths, or upright uint8 RGB arrays (H, W, 3), at most 200; unreadable ones are named and left out.
+        pictures: one picture or at most 200, as `photovision.core.inputs.as_source` takes them; unreadable ones are
+            named and left out.
         methods: names from `EXPLAINERS.names()`, or "auto" for the one that suits the model; those of the default need
             no torch.
         target: the class to explain; None takes each picture's most probable class.
@@ -129,7 +127,7 @@ def explain(
 
 def explanations(
     model: Recognizer,
-    pictures: Sequence[Picture],
+    pictures: Given | Iterable[Given],
     *,
     methods: Sequence[str] = (AUTO,),
     target: str | None = None,
@@ -138,34 +136,31 @@ def explanations(
     progress: Progress | None = None,
 ) -> Explanations:
     """What `explain` reports, as values; arguments and errors are the same."""
-    if not 0 < len(pictures) <= MOST:
-        raise DataError(f"expected 1 to {MOST} pictures to explain, got {len(pictures):,}: choose some of them")
+    sources = chosen_pictures(pictures)
     subject = subject_of(model)
     explainers, reason = _chosen(subject, methods)
     index = None if target is None else _class_index(model.classes, target)
     twins = [subject.shuffled(seed + 1 + number) for number in range(TWINS)] if tests else []
     found = Explanations(tuple(explainer.name for explainer in explainers), reason)
-    for number, picture in enumerate(pictures):
-        name = f"picture {number + 1}" if isinstance(picture, np.ndarray) else str(picture)
+    for number, source in enumerate(sources):
+        name = name_of(source) or f"picture {number + 1}"
         try:
-            found.pictures.append(_explained(model, subject, explainers, twins, picture, name, index, seed))
+            found.pictures.append(_explained(model, subject, explainers, twins, source, name, index, seed))
         except UnreadableImage as error:
             found.unreadable.append(str(error))
         if progress:
-            progress(number + 1, len(pictures))
+            progress(number + 1, len(sources))
     if not found.pictures:
-        raise DataError(
-            f"none of the {len(pictures):,} pictures could be read ({found.unreadable[0]}): check the files"
-        )
+        raise DataError(f"none of the {len(sources):,} pictures could be read ({found.unreadable[0]}): check the files")
     return found
 
 
-def attribute(model: Recognizer, picture: Picture, method: str = AUTO, target: str | None = None) -> Attribution:
+def attribute(model: Recognizer, picture: Given, method: str = AUTO, target: str | None = None) -> Attribution:
     """One heatmap of one picture, untested; `explain` shows it with its test.
 
     Args:
         model: a classifier.
-        picture: a path, or an upright uint8 RGB array (H, W, 3).
+        picture: as `photovision.core.inputs.as_source` takes it.
         method: a name from `EXPLAINERS.names()`, or "auto".
         target: the class to explain; None takes the most probable one.
 
@@ -175,7 +170,7 @@ def attribute(model: Recognizer, picture: Picture, method: str = AUTO, target: s
     """
     subject = subject_of(model)
     (explainer,), _ = _chosen(subject, [method])
-    _, seen = _pixels(model, picture)
+    _, seen = _pixels(model, as_source(picture))
     index = int(subject.probs(seen[None])[0].argmax()) if target is None else _class_index(model.classes, target)
     return _map(explainer, subject, seen, index, model.classes)
 
@@ -224,7 +219,7 @@ def _explained(
     subject: Subject,
     explainers: Sequence[Explainer],
     twins: Sequence[Subject],
-    picture: Picture,
+    picture: Source | UnreadableImage,
     name: str,
     index: int | None,
     seed: int,
@@ -252,10 +247,11 @@ def _map(explainer: Explainer, subject: Subject, seen: Image, index: int, classe
     return Attribution(heat[0], classes[index], explainer.name)
 
 
-def _pixels(model: Recognizer, picture: Picture) -> tuple[Image, Image]:
+def _pixels(model: Recognizer, picture: Source | UnreadableImage) -> tuple[Image, Image]:
     """The upright picture in a size to be shown, and the pixels that the network sees; raises UnreadableImage."""
+    if isinstance(picture, UnreadableImage):
+        raise picture
     if isinstance(picture, np.ndarray):
-        check_image(picture, "explain")
         whole, seen = Pillow.fromarray(picture), model.preprocess.apply(picture)
     else:
         whole, seen = decode(picture, least=(SIDE, SIDE)), model.preprocess.load(picture)

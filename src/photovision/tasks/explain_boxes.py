@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
-from photovision.core.image import decode, to_array
+from photovision.core.image import to_array
+from photovision.core.inputs import Given, Source, as_pixels, as_source, as_sources, name_of
 from photovision.core.overlap import overlap
 from photovision.core.preprocess import Box
 from photovision.core.regions import Bools, Detections
 from photovision.core.report import Report
 from photovision.core.shapes import Rle
-from photovision.core.types import Attribution, Floats, Image, check_image
+from photovision.core.types import Attribution, Floats, Image
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.detector import Detector
@@ -28,13 +30,12 @@ from photovision.trust.explain.pointing import Pointing, pointing
 from photovision.trust.explain.trial import Trial, correlation, trials
 
 Progress = Callable[[int, int], None]
-Picture = str | Path | Image
 Places = Detector | Segmenter
 """A model that tells what is where."""
 
 AUTO, DEFAULT = "auto", "drise"
 MOST = 200
-"""Pictures that one report explains at most."""
+"""Pictures that one report explains at most: a page of more is read by nobody."""
 BOXES = 3
 """Boxes or regions of a picture that are explained unless more are asked for."""
 SIDE = 480
@@ -106,7 +107,7 @@ class PlaceExplanations:
 
 def explain_boxes(
     model: Places,
-    picture: Picture,
+    picture: Given,
     *,
     boxes: int | Sequence[int] = BOXES,
     target: str | None = None,
@@ -119,7 +120,7 @@ def explain_boxes(
 
     Args:
         model: a detector or a segmenter; one that tells no objects apart is explained class by class.
-        picture: a path, or an upright uint8 RGB array (H, W, 3).
+        picture: as `photovision.core.inputs.as_source` takes it.
         boxes: how many, the most probable ones; or positions in the model's answer, from 0.
         target: only boxes of this class.
         truth: what is there; of a detector the objects that it missed are explained, too, as many as `boxes` are.
@@ -135,10 +136,8 @@ def explain_boxes(
     explainer = _explainer(model, method)
     if target is not None and target not in model.classes:
         raise UsageError(f"the model knows no class '{target}': it knows {', '.join(model.classes[:8])}")
-    if isinstance(picture, np.ndarray):
-        check_image(picture, "explain")
-    whole = Pillow.fromarray(picture) if isinstance(picture, np.ndarray) else decode(picture)
-    name = "picture" if isinstance(picture, np.ndarray) else str(picture)
+    source = as_source(picture)
+    whole, name = Pillow.fromarray(as_pixels(source)), name_of(source) or "picture"
     size = whole.height, whole.width
     found = _found(model, to_array(whole))
     rows = _chosen(found, boxes, target)
@@ -153,7 +152,7 @@ def explain_boxes(
 
 def explain_found(
     model: Places,
-    pictures: Sequence[Picture],
+    pictures: Given | Iterable[Given],
     *,
     boxes: int = BOXES,
     target: str | None = None,
@@ -167,7 +166,7 @@ def explain_found(
 
     Args:
         model, target, method, tests, seed: as for `explain_boxes`.
-        pictures: paths or arrays; unreadable ones are named and left out.
+        pictures: as for `explain`; unreadable ones are named and left out.
         boxes: how many of each picture.
         data: labelled pictures: where one of `pictures` is among them, what was missed is explained, too.
         progress: called with (pictures done, N).
@@ -178,27 +177,33 @@ def explain_found(
     """
     from photovision.tasks import explain_boxes_story
 
-    if not 0 < len(pictures) <= MOST:
-        raise DataError(f"expected 1 to {MOST} pictures to explain, got {len(pictures):,}: choose some of them")
+    sources = chosen_pictures(pictures)
     known = {} if data is None else truths(data)
     found = PlaceExplanations(_explainer(model, method).name)
-    for number, picture in enumerate(pictures):
-        truth = None if isinstance(picture, np.ndarray) else known.get(Path(picture).resolve())
+    for number, source in enumerate(sources):
+        file = name_of(source)
+        truth = None if file is None else known.get(Path(file).resolve())
         try:
             one = explain_boxes(
-                model, picture, boxes=boxes, target=target, truth=truth, method=method, tests=tests, seed=seed
+                model, source, boxes=boxes, target=target, truth=truth, method=method, tests=tests, seed=seed
             )
-            named = replace(one, name=f"picture {number + 1}") if isinstance(picture, np.ndarray) else one
-            found.pictures.append(named)
+            found.pictures.append(one if file else replace(one, name=f"picture {number + 1}"))
         except UnreadableImage as error:
             found.unreadable.append(str(error))
         if progress:
-            progress(number + 1, len(pictures))
+            progress(number + 1, len(sources))
     if not found.pictures:
-        raise DataError(
-            f"none of the {len(pictures):,} pictures could be read ({found.unreadable[0]}): check the files"
-        )
+        raise DataError(f"none of the {len(sources):,} pictures could be read ({found.unreadable[0]}): check the files")
     return explain_boxes_story.report(model, found)
+
+
+def chosen_pictures(pictures: Given | Iterable[Given]) -> list[Source | UnreadableImage]:
+    """The pictures of one report; raises DataError where there are none or too many, UsageError as `as_sources`."""
+    sources = list(islice(as_sources(pictures)[0], MOST + 1))
+    if not 0 < len(sources) <= MOST:
+        got = f"more than {MOST}" if sources else "none"
+        raise DataError(f"expected 1 to {MOST} pictures to explain, got {got}: choose some of them")
+    return sources
 
 
 def truths(data: Dataset) -> dict[Path, Detections]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,14 @@ import numpy as np
 
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.files import new_folder
+from photovision.core.inputs import Given, Source, as_sources, name_of, placed
 from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset, Problem
-from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.runtime.bundle import Bundle, lasting, read_bundle
 from photovision.runtime.doubt import Doubting, read_doubt
 from photovision.runtime.references import References, read_references
 from photovision.runtime.session import ANSWER, Engine, Precision, Session, open_session
-from photovision.runtime.stream import Source, as_sources, loader, stream
+from photovision.runtime.stream import loader, stream
 
 Progress = Callable[[int, int], None]
 
@@ -111,32 +112,36 @@ class Recognizer:
         """Training pictures that the bundle remembers; None for bundles that were made without."""
         return read_references(self.bundle.path)
 
-    def predict(self, images: Source | Sequence[Source]) -> Classes | list[Classes]:
+    def predict(self, images: Given | Iterable[Given]) -> Classes | list[Classes]:
         """Answer one picture, or a list of pictures in order.
 
         Args:
-            images: a path, the bytes of a picture file, a uint8 RGB array (H, W, 3), or a list of such; an array
-                (N, H, W, 3) counts as a list.
+            images: one picture, or any iterable of pictures, as `photovision.core.inputs.as_source` takes them; an
+                array (N, H, W, 3) counts as a list.
 
         Raises:
             UnreadableImage: a picture cannot be decoded; use `stream` to go on over such files.
         """
         sources, single = as_sources(images)
-        answers = list(self.stream(sources))
-        for answer in answers:
+        found: list[Classes] = []
+        for number, answer in enumerate(self._answers(sources), 1):
             if isinstance(answer, UnreadableImage):
-                raise answer
-        found = cast("list[Classes]", answers)
+                raise answer if single else placed(answer, f"picture {number}")
+            found.append(answer)
         return found[0] if single else found
 
-    def stream(self, sources: Iterable[Source], *, batch_size: int = 32) -> Iterator[Classes | UnreadableImage]:
+    def stream(self, sources: Given | Iterable[Given], *, batch_size: int = 32) -> Iterator[Classes | UnreadableImage]:
         """Answer any number of pictures in order with flat memory; unreadable ones come as UnreadableImage values."""
+        return self._answers(as_sources(sources)[0], batch_size)
+
+    def _answers(
+        self, sources: Iterable[Source | UnreadableImage], batch_size: int = 32
+    ) -> Iterator[Classes | UnreadableImage]:
         for answer in stream(sources, loader(self.preprocess), self.session, batch_size=batch_size):
             if answer.error is not None:
                 yield answer.error
                 continue
-            file = str(answer.item) if isinstance(answer.item, (str, Path)) else None
-            yield self.answer(answer.outputs, file)
+            yield self.answer(answer.outputs, name_of(answer.item))
 
     def answer(self, outputs: dict[str, np.ndarray], file: str | None = None) -> Classes:
         """What the graph's outputs for one picture mean: `probs` float (C,), and `novelty` where there is a gate."""
@@ -175,6 +180,8 @@ class Recognizer:
             raise UsageError(f"{target} is where this model already is; choose another folder")
         with new_folder(target) as folder:
             shutil.copytree(self.bundle.path, folder, dirs_exist_ok=True)
+
+    __getstate__ = lasting
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.bundle.path)!r}, {len(self.classes)} classes)"

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
+from photovision.core.inputs import Given
 from photovision.core.types import UNKNOWN, Classes, Floats, Image
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.stream import Source
 from photovision.tasks.recognizer import Recognizer
 
 Tags = dict[str, float]
@@ -29,13 +29,13 @@ EVERY = 5
 
 
 def tags_of(
-    model: Recognizer | str | Path, sources: Iterable[Source], *, batch_size: int = 32
+    model: Recognizer | str | Path, sources: Given | Iterable[Given], *, batch_size: int = 32
 ) -> Iterator[Tags | UnreadableImage]:
     """The tags of any number of pictures, in order, with flat memory.
 
     Args:
         model: a classifier, or its folder.
-        sources: paths, contents of picture files, or uint8 RGB arrays (H, W, 3).
+        sources: pictures, as `photovision.core.inputs.as_source` takes them.
         batch_size: pictures a call of the network.
 
     Returns:
@@ -118,7 +118,7 @@ class Tagger:
         self._every = every
         self._smoothed, self._last, self._frames = Smoothed(), Tags(), 0
 
-    def picture(self, image: Source) -> Tags:
+    def picture(self, image: Given) -> Tags:
         """The tags of a picture: a path, the bytes of a file, or uint8 RGB (H, W, 3); raises UnreadableImage."""
         return named(self._seen(image))
 
@@ -133,7 +133,7 @@ class Tagger:
         self._frames += 1
         return self._last
 
-    def _seen(self, image: Source) -> Classes:
+    def _seen(self, image: Given) -> Classes:
         answer = self.recognizer.predict(image)
         assert isinstance(answer, Classes)
         return answer

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pytest
+from colours import colour_bundle, colour_picture
 from pictures import make_picture
+from PIL import Image
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from photovision.core.errors import UsageError
+from photovision.core.errors import UnreadableImage, UsageError
+from photovision.runtime.bundle import read_bundle, unpacked
 from photovision.tasks.estimator import PhotoClassifier
-from photovision.tasks.recognizer import load
+from photovision.tasks.recognizer import Recognizer, load
 
 
 def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,11 +54,82 @@ def test_unfitted_estimators_say_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "dtype"), [([1, 2], "uint8"), (["1", " 1", "2", "2"], "uint8"), ([1, 2, 1, 2], "float32")]
+    ("labels", "pictures"),
+    [
+        ([1, 2], np.zeros((4, 8, 8), np.uint8)),
+        (["1", " 1", "2", "2"], np.zeros((4, 8, 8), np.uint8)),
+        ([1, 2, 1, 2], np.full((4, 8, 8), 200, np.float32)),
+        ([1, 2, 1, 2], np.zeros((4, 8, 8), np.int32)),
+        ([1, 2, 1, 2], [None] * 4),
+        ([1, 2, 1, 2], None),
+    ],
 )
-def test_wrong_input_is_refused(labels: list[object], dtype: str) -> None:
+def test_wrong_input_is_refused(labels: list[object], pictures: Any) -> None:
     with pytest.raises(UsageError):
-        PhotoClassifier().fit(np.zeros((4, 8, 8), dtype), labels)
+        PhotoClassifier().fit(pictures, labels)
+
+
+@pytest.fixture
+def fitted(tmp_path: Path) -> PhotoClassifier:
+    """As after `fit`, without the minutes: it tells red (7), green (8) and blue (9) apart."""
+    estimator = PhotoClassifier()
+    estimator.model_ = Recognizer(unpacked(read_bundle(colour_bundle(tmp_path / "model")).files()))
+    estimator.classes_ = np.array([7, 8, 9])
+    shutil.rmtree(tmp_path / "model")
+    return estimator
+
+
+def test_one_picture_gets_one_answer_and_many_get_many(fitted: PhotoClassifier, tmp_path: Path) -> None:
+    file = tmp_path / "one.png"
+    colour_picture("green").save(file)
+    for one in (str(file), file, file.read_bytes(), colour_picture("green"), np.asarray(colour_picture("green")) / 255):
+        assert fitted.predict(one) == 8
+        assert fitted.predict_proba(one).shape == (3,)
+        assert fitted.predict([one, one]).tolist() == [8, 8]
+    paths = (path for path in [file, file])
+    assert fitted.predict(paths).tolist() == [8, 8]
+    assert fitted.score(iter([file, colour_picture("red")]), [8, 7]) == 1
+    assert fitted.predict_proba([]).shape == (0, 3)
+    assert fitted.predict(np.zeros((3, 8, 8), np.uint8)).shape == (3,)  # grey ones in a stack
+    with pytest.raises(UsageError, match="is a folder"):
+        fitted.predict(tmp_path)
+    with pytest.raises(UnreadableImage, match="picture 2"):
+        fitted.predict([file, b"no picture"])
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_fitted_estimator_travels_whole(fitted: PhotoClassifier, tmp_path: Path, used: bool) -> None:
+    picture = np.asarray(colour_picture("blue"))
+    if used:
+        fitted.predict(picture)
+    joblib.dump(fitted, tmp_path / "kept.joblib")
+    twin = copy.deepcopy(fitted)
+    assert twin.predict(picture) == 9
+    code = "import joblib, sys, PIL.Image; print(joblib.load(sys.argv[1]).predict(PIL.Image.open(sys.argv[2])))"
+    colour_picture("blue").save(tmp_path / "blue.png")
+    command = [sys.executable, "-c", code, str(tmp_path / "kept.joblib"), str(tmp_path / "blue.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "9", done.stderr
+
+
+def test_the_model_outlives_its_estimator(fitted: PhotoClassifier) -> None:
+    model = fitted.model_
+    del fitted
+    gc.collect()
+    assert model.predict(colour_picture("red")).label == "red"
+
+
+@pytest.mark.slow
+def test_it_works_inside_searches_and_pipelines(tmp_path: Path) -> None:
+    images, labels = pictures(12)
+    files = []
+    for number, image in enumerate(images):
+        files.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(image).save(files[-1])
+    whole = make_pipeline(FunctionTransformer(), PhotoClassifier(minutes=0.05, weights="none"))
+    search = GridSearchCV(whole, {"photoclassifier__seed": [3]}, cv=2).fit(files, labels)
+    assert search.best_estimator_.predict(files[:3]).shape == (3,)
+    assert 0 <= search.best_score_ <= 1
 
 
 @pytest.mark.slow

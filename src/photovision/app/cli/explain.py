@@ -59,11 +59,12 @@ def explain(
     from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.tasks import explain as explaining
+    from photovision.tasks.explain_boxes import MOST
     from photovision.tasks.load import load
 
     needs_data(data, reading, "--data")
     opened = load(bundle_at(model))
-    files = list(islice(find_pictures(pictures, sys.stdin), explaining.MOST + 1))
+    files = list(islice(find_pictures(pictures, sys.stdin), MOST + 1))
     with shown() as listener:
         report = explaining.explain(
             opened,
