@@ -77,7 +77,7 @@ def test_what_cannot_be_meant_is_refused(cutter: Cutter) -> None:
         with pytest.raises(UsageError, match=message):
             cutter.cut(embedding, points, positive, box)
     with pytest.raises(UsageError, match="uint8"):
-        cutter.embed(np.zeros((4, 4), np.uint8))
+        cutter.embed(np.zeros((4, 4), np.int64))
 
 
 def test_the_mask_of_a_big_picture_is_made_band_by_band_without_seams(

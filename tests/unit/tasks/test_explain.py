@@ -17,7 +17,8 @@ from photovision.core.page import to_html
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.runtime.references import References, write_references
-from photovision.tasks.explain import MOST, attribute, explain, explanations, heatmaps
+from photovision.tasks.explain import attribute, explain, explanations, heatmaps
+from photovision.tasks.explain_boxes import MOST
 from photovision.tasks.recognizer import Recognizer, load
 
 

@@ -51,7 +51,6 @@ def explain(
 ) -> None:
     """Show why a model answers pictures as it does, and whether the explanation may be believed."""
     import sys
-    from itertools import islice
 
     from photovision.app.cli.output import print_report
     from photovision.app.pictures import find_pictures
@@ -59,16 +58,14 @@ def explain(
     from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.tasks import explain as explaining
-    from photovision.tasks.explain_boxes import MOST
     from photovision.tasks.load import load
 
     needs_data(data, reading, "--data")
     opened = load(bundle_at(model))
-    files = list(islice(find_pictures(pictures, sys.stdin), MOST + 1))
     with shown() as listener:
         report = explaining.explain(
             opened,
-            files,
+            find_pictures(pictures, sys.stdin),
             methods=method or (explaining.AUTO,),
             target=target,
             data=None if data is None else read_dataset(data, **vars(reading)),
