@@ -358,6 +358,7 @@ def test_yolo_lists_of_pictures(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("./images/a.jpg\nimages/b.jpg\n\n")
     (tmp_path / "val.txt").write_text("images/c.jpg\n../d.jpg\n")
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: [val.txt]\nnames: {0: a}\n")
+    (tmp_path / "images" / "a.txt").write_text("0 .5 .5 .1 .1\n")
     data = read_dataset(tmp_path)
     assert {name: len(positions) for name, positions in data.splits.items()} == {"train": 2, "val": 1}
     assert [problem.kind for problem in data.problems] == ["outside"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.tree import JUNK
+from photovision.data.formats.tree import JUNK, entry_kind
 
 DEPTH = 3
 """Folders below the root that are looked into: VOCdevkit/VOC2012/Annotations."""
@@ -32,11 +32,12 @@ def annotation_files(
         return [path] if path.suffix.lower() in suffixes and accept(path) else []
     seen: set[tuple[int, int]] = set()
     level = [str(path)] if path.is_dir() else []
+    top = os.path.realpath(path)
     for _ in range(DEPTH + 1):
         deeper: list[str] = []
         found: list[Path] = []
         for folder in level[:MAX_FOLDERS]:
-            files, folders = _entries(folder, suffixes, seen)
+            files, folders = _entries(folder, suffixes, seen, top)
             kept = [file for file in files[:SAMPLED] if accept(file)]
             if kept:
                 found += files if all_beside else [*kept, *filter(accept, files[SAMPLED:])]
@@ -53,22 +54,27 @@ def split_folder(file: Path, root: Path) -> str | None:
     return next((split for name in reversed(names) if (split := split_named(name))), None)
 
 
-def _entries(folder: str, suffixes: tuple[str, ...], seen: set[tuple[int, int]]) -> tuple[list[Path], list[str]]:
-    """Files of these endings and folders directly in a folder, sorted; none where it was seen before."""
+def _entries(
+    folder: str, suffixes: tuple[str, ...], seen: set[tuple[int, int]], top: str
+) -> tuple[list[Path], list[str]]:
+    """Files of these endings and folders directly in a folder, sorted; none where it was seen before.
+
+    Links that lead out of the folder `top` are passed over, as they are everywhere.
+    """
     files, folders = [], []
     try:
         facts = os.stat(folder)
-        if (facts.st_dev, facts.st_ino) in seen:  # a link that leads back
+        if (facts.st_dev, facts.st_ino) in seen:
             return [], []
         seen.add((facts.st_dev, facts.st_ino))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name in JUNK:
                     continue
-                if entry.name.lower().endswith(suffixes) and entry.is_file():
-                    files.append(entry.path)
-                elif entry.is_dir():
-                    folders.append(entry.path)
+                if entry.name.lower().endswith(suffixes):
+                    files += [entry.path] if entry_kind(entry, top) in ("other", "picture") else []
+                elif "." not in entry.name or entry.is_dir():
+                    folders += [entry.path] if entry_kind(entry, top) == "folder" else []
     except OSError:
         return [], []
     return [Path(file) for file in sorted(files)], sorted(folders)

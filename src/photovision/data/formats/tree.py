@@ -93,7 +93,7 @@ def list_files(root: Path) -> Listing:
         seen.add((facts.st_dev, facts.st_ino))
         kept: defaultdict[str, list[str]] = defaultdict(list)
         for entry in entries:
-            kind = _kind(entry, top)
+            kind = entry_kind(entry, top)
             if kind == "folder":
                 (links if entry.is_symlink() else waiting).append((entry.path, (*parts, entry.name)))
             elif kind in ("picture", "other"):
@@ -124,8 +124,8 @@ def _passed_over(name: str) -> bool:
     return name.startswith(".") or name in JUNK or name == CORRECTIONS
 
 
-def _kind(entry: os.DirEntry[str], top: str) -> str:
-    """What an entry is: "folder", "picture", "other", or a kind of _WHY."""
+def entry_kind(entry: os.DirEntry[str], top: str) -> str:
+    """What an entry below the real folder `top` is: "folder", "picture", "other", or a kind of _WHY."""
     try:
         if entry.is_symlink():
             target = os.path.realpath(entry.path)
