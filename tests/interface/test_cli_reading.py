@@ -56,3 +56,20 @@ def test_a_flag_that_cannot_be_obeyed_is_refused_in_one_line(
     assert not told.out
     assert len(told.err.splitlines()) == 1
     assert flags[0] in told.err or "uncertain should be" in told.err
+
+
+@pytest.mark.parametrize("command", [["check"], ["check", "--json"]])
+def test_how_it_was_read_is_said_once_on_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    make_folder(tmp_path / "images", per_class=6)
+    rows = (f"{kind}{i},{kind}" for kind in ("circle", "square") for i in range(6))
+    for kind in ("circle", "square"):
+        for i in range(6):
+            (tmp_path / f"images/{kind}/00{i}.png").rename(tmp_path / f"images/{kind}{i}.png")
+    (tmp_path / "train.csv").write_text("id,shape\n" + "\n".join(rows))
+    assert run([*command, str(tmp_path / "train.csv")]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("12 pictures are named without their suffix") == 1
+    assert told.err.count("the column 'shape' holds the labels") == 1
+    assert "without their suffix" not in told.out

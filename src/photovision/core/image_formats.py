@@ -76,7 +76,11 @@ _OTHERS = (
     (rb"DDS |\xabKTX|icns|gimp xcf|SIMPLE  =", "a picture of a format that is not read", ""),
     (rb"\x89HDF|.{344}n[i+]1\0|CDF[\x01\x02]", "a file of scientific data", "export its planes as PNG or TIFF"),
     (rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf|BZh|\xfd7zXZ|.{257}ustar", "an archive", "unpack it"),
-    (rb".{4}(?:ftyp|moov|mdat|wide)|RIFF.{4}AVI |\x1aE\xdf\xa3|OggS", "a video, not a picture", "take single frames of it"),
+    (
+        rb".{4}(?:ftyp|moov|mdat|wide)|RIFF.{4}AVI |\x1aE\xdf\xa3|OggS",
+        "a video, not a picture",
+        "take single frames of it",
+    ),
     (rb"version https://git-lfs", "a pointer of Git LFS, not the picture itself", "fetch it with: git lfs pull"),
     (rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml.*)?(?:<!--.*)?<svg|.{0,200}<!DOCTYPE svg", "a drawing (SVG)", "export it as PNG"),
     (rb"(?i)(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head)", "a web page, not a picture", "download it again"),

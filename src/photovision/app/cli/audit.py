@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import (
-    Coverage,
-    Data,
-    FalseAlarms,
-    Json,
-    Model,
-    ReportFolder,
-    Split,
-    Unknown,
-    reads_data,
-)
+from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model, ReportFolder, Split, Unknown
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 By = Annotated[
@@ -54,7 +45,6 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import note, print_report
     from photovision.app.pictures import strangers
     from photovision.app.progress import shown
-    from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.tasks.audit import audit, rewrite_card
     from photovision.tasks.load import load
@@ -63,7 +53,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     wish = Wish(_names(by), _names(only), minutes, seed)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     others = None if unknown is None else strangers(unknown)
-    dataset = read_dataset(data, **vars(reading))
+    dataset = read_data(data, reading)
     with shown() as listener:
         report = audit(
             own, dataset, **vars(wish), split=split, attributes=attributes, unknown=others, listener=listener

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model, reads_data
+from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
@@ -28,14 +29,13 @@ def calibrate(
     """
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
-    from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.tasks.calibrate import calibrate as learn
     from photovision.tasks.load import load, opened
 
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     opened(own, "calibrate", ("classify", "detect"))
-    dataset = read_dataset(data, **vars(reading))
+    dataset = read_data(data, reading)
     with shown() as listener:
         report = learn(own, dataset, output, seed=seed, listener=listener)
     print_report(report, None, as_json)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json, ReportFolder, reads_data
+from photovision.app.cli.options import Data, Events, Json, ReportFolder
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
@@ -29,9 +30,8 @@ def check(
     from photovision.app.check import check as examine
     from photovision.app.cli.output import note, print_report
     from photovision.app.progress import counted, shown, told
-    from photovision.data.read import read_dataset
 
-    dataset = read_dataset(data, **vars(reading))
+    dataset = read_data(data, reading)
     with shown() as people, told(people, events) as listener:
         report = examine(
             dataset,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Json, ReportFolder, Split, reads_data
+from photovision.app.cli.options import Data, Json, ReportFolder, Split
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
@@ -24,14 +25,13 @@ def compare(
     """Tell whether model B is really better than model A on the same pictures."""
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
-    from photovision.data.read import read_dataset
     from photovision.tasks.compare import check_kinds
     from photovision.tasks.compare import compare as weigh
     from photovision.tasks.load import opened
 
     models = opened(a, "compare"), opened(b, "compare")
     check_kinds(*models)
-    dataset = read_dataset(data, **vars(reading))
+    dataset = read_data(data, reading)
     with shown() as listener:
         report = weigh(*models, dataset, split=split, listener=listener)
     print_report(report, output, as_json)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Json, reads_data
+from photovision.app.cli.options import Json
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Target = Literal["coco", "yolo", "voc", "labelstudio", "cvat", "masks", "folder", "table"]
@@ -28,14 +29,14 @@ def convert(
     from photovision.app.cli.output import note, print_json, printable
     from photovision.data.convert import convert as rewrite
     from photovision.data.convert import counted
-    from photovision.data.read import read_dataset
 
-    dataset = read_dataset(source, **vars(reading))
+    dataset = read_data(source, reading)
     done = rewrite(dataset, to, output, lossy=lossy)
-    for odd in dataset.notes[:5]:
-        note(f"{odd.id}: {odd.message}")
-    if len(dataset.notes) > 5:
-        note(f"and {len(dataset.notes) - 5:,} more remarks; photovision check {source} names them")
+    odd = [one for one in dataset.notes if one.kind != "reading"]
+    for one in odd[:5]:
+        note(f"{one.id}: {one.message}")
+    if len(odd) > 5:
+        note(f"and {len(odd) - 5:,} more remarks; photovision check {source} names them")
     if as_json:
         print_json({"kind": "convert", "output": str(output), **asdict(done)})
         return

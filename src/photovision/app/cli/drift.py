@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photovision.app.cli.options import Json, Model, ReportFolder, needs_data, reads_data
+from photovision.app.cli.options import Json, Model, ReportFolder
+from photovision.app.cli.reading import needs_data, read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
@@ -110,7 +111,6 @@ def _fair(path: Path, reading: ReadOptions, model: Recognizer, progress: Any) ->
     """Pictures with or without labels; of the very data of the training, those that took no part in it."""
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table
-    from photovision.data.read import read_dataset
     from photovision.tasks.holdout import unseen_part
 
     tree = {}
@@ -119,5 +119,5 @@ def _fair(path: Path, reading: ReadOptions, model: Recognizer, progress: Any) ->
     if set(tree) == {()}:
         dataset = Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
     else:
-        dataset = read_dataset(path, **vars(reading))
+        dataset = read_data(path, reading)
     return unseen_part(dataset, model, "to compare pictures in use with", progress).dataset

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from photovision.app.cli.options import (
-    Coverage,
-    Data,
-    FalseAlarms,
-    Json,
-    Model,
-    ReportFolder,
-    Split,
-    Unknown,
-    reads_data,
-)
+from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model, ReportFolder, Split, Unknown
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
@@ -32,7 +23,6 @@ def evaluate(
     from photovision.app.cli.output import print_report
     from photovision.app.pictures import strangers
     from photovision.app.progress import shown
-    from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.tasks.evaluate import check_unknown
     from photovision.tasks.evaluate import evaluate as judge
@@ -41,7 +31,7 @@ def evaluate(
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     others = None if unknown is None else strangers(unknown)
     check_unknown(own, others)
-    dataset = read_dataset(data, **vars(reading))
+    dataset = read_data(data, reading)
     with shown() as listener:
         report = judge(own, dataset, split=split, unknown=others, listener=listener)
     print_report(report, output, as_json)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, Model, ReportFolder, needs_data, reads_data
+from photovision.app.cli.options import Json, Model, ReportFolder
+from photovision.app.cli.reading import needs_data, read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE|FOLDER|PATTERN|-...", help="Pictures to explain, up to 200.")]
@@ -55,7 +56,6 @@ def explain(
     from photovision.app.cli.output import print_report
     from photovision.app.pictures import find_pictures
     from photovision.app.progress import counted, shown
-    from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.tasks import explain as explaining
     from photovision.tasks.load import load
@@ -68,7 +68,7 @@ def explain(
             find_pictures(pictures, sys.stdin),
             methods=method or (explaining.AUTO,),
             target=target,
-            data=None if data is None else read_dataset(data, **vars(reading)),
+            data=None if data is None else read_data(data, reading),
             boxes=boxes,
             tests=tests,
             seed=seed,

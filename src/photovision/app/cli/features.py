@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, Model, ReportFolder, needs_data, reads_data
+from photovision.app.cli.options import Json, Model, ReportFolder
+from photovision.app.cli.reading import needs_data, read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
@@ -73,11 +74,10 @@ def _pictures(path: Path, reading: ReadOptions) -> Dataset:
     """The dataset at a path; a folder whose pictures lie directly in it has no labels."""
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table
-    from photovision.data.read import read_dataset
 
     if path.is_dir() and not table.detects(path) and reading == DEFAULTS:
         tree = folder.pictures_below(path)
         if set(tree) == {()}:
             names = tree[()]
             return Dataset(FileSamples(path, names, [None] * len(names)), ())
-    return read_dataset(path, **vars(reading))
+    return read_data(path, reading)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, Model, reads_data
+from photovision.app.cli.options import Json, Model
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Data = Annotated[
@@ -38,13 +39,12 @@ def optimize(
     """Make a model smaller and faster, and measure what that loses; refuse where it loses more than allowed."""
     from photovision.app.cli.output import note, print_report
     from photovision.app.progress import shown
-    from photovision.data.read import read_dataset
     from photovision.deploy.optimize import optimize as make_smaller
 
     source, target = _given(data, output)
     asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
     methods = [name for name, wanted in asked.items() if wanted]
-    dataset = read_dataset(source, **vars(reading))
+    dataset = read_data(source, reading)
     with shown() as listener:
         report = make_smaller(
             model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,11 @@ def width(text: str) -> int:
 def pad(text: str, wide: int) -> str:
     """The text followed by blanks up to `wide` columns."""
     return text + " " * (wide - width(text))
+
+
+def first_process() -> bool:
+    """Whether this process is the one that speaks, of those that torchrun or accelerate started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def note(message: str) -> None:

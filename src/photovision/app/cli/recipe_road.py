@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Json, ReportFolder, Split, reads_data
+from photovision.app.cli.options import Data, Json, ReportFolder, Split
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Model = Annotated[
@@ -62,7 +63,6 @@ def road(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
     from photovision.data.attributes import with_attributes
-    from photovision.data.read import read_dataset
     from photovision.models.ready import bundle_at
     from photovision.recipes.road import Asked
     from photovision.recipes.road import road as judge
@@ -72,7 +72,7 @@ def road(  # noqa: PLR0913 - one parameter a flag
     seer = seeing(bundle_at(model))
     severities = tuple(_severity(part) for part in severity.split(","))
     asked = Asked(_names(condition), simulate, _names(weather), severities, tuple(only or ()), pictures, seed)
-    dataset = read_dataset(data, **vars(reading))
+    dataset = read_data(data, reading)
     with shown() as listener:
         part = hold_out(dataset, [seer], split, counted(listener, "checking pictures"))
         judged = part.dataset if attributes is None else with_attributes(part.dataset, attributes)

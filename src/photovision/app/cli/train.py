@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json, reads_data
+from photovision.app.cli.options import Data, Events, Json
+from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
@@ -72,10 +72,9 @@ def train(  # noqa: PLR0913 - one parameter a flag
 
     Interrupted or killed, the same command goes on where it stopped.
     """
-    from photovision.data.read import read_dataset
 
     # Read before torch is imported, so that a mistyped path is told at once.
-    dataset = read_dataset(data, **vars(reading))
+    dataset = read_data(data, reading)
 
     from photovision.runtime.bundle import read_bundle
     from photovision.tasks.climb import Options
@@ -91,25 +90,20 @@ def train(  # noqa: PLR0913 - one parameter a flag
 
 
 def _run(dataset: Dataset, output: Path, options: Options, events: Path | None, as_json: bool) -> None:
-    from photovision.app.cli.output import note
+    from photovision.app.cli.output import first_process, note
     from photovision.app.progress import shown, told
     from photovision.learn.log import silent
 
-    if _first_process():
+    if first_process():
         note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {options.minutes:g} min")
 
     from photovision.tasks.train import run
 
-    first = _first_process()
+    first = first_process()
     with shown() as people, told(people, events if first else None) as listener:
         model = run(dataset, output, options, listener if first else silent)
-    if _first_process():
+    if first_process():
         _print(model, output, as_json)
-
-
-def _first_process() -> bool:
-    """Whether this process is the one that speaks, of those that torchrun or accelerate started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _print(model: Recognizer | Detector | Segmenter, output: Path, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from photovision.core.errors import DataError
 from photovision.data.formats.layout import Layout, is_container
 from photovision.data.formats.mask_names import place_of
+from photovision.data.formats.names import suggested
 from photovision.data.formats.tree import Listing, Parts
 
 DATA = frozenset(
@@ -46,7 +47,7 @@ def _splits_only(listing: Listing, layout: Layout) -> str:
     return (
         f"{named} {'is a split' if one else 'are splits'} that {'holds' if one else 'hold'} pictures only, so where"
         f" are their labels? {unknown}Expected a folder per class inside, or a table or annotations that are known"
-        f" here{_INSIST}"
+        f" here{_INSIST}{suggested(listing.root, listing.names())}"
     )
 
 

@@ -24,6 +24,7 @@ from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.doubts import refuse_doubtful
 from photovision.data.formats.layout import Layout, layout_of
 from photovision.data.formats.mask_files import without_masks
+from photovision.data.formats.names import read_names, suggested
 from photovision.data.formats.tree import JUNK, Listing, Tree, list_files
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -46,6 +47,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     listing = list_files(path)
     if not listing.pictures:
         raise DataError(_no_pictures(listing))
+    if options.label_from is not None:
+        return read_names(path, listing.pictures, options.label_from)
     listing, notes = without_masks(listing)
     layout = layout_of(path, listing.pictures)
     if options.format is None:
@@ -56,7 +59,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     ):
         raise DataError(
             f"{path} holds {loose:,} pictures that are in no class folder: put each class into a folder of its own,"
-            " or add a metadata.csv with the columns file_name and label"
+            f" or add a metadata.csv with the columns file_name and label{suggested(path, listing.names())}"
         )
     return _dataset(listing, layout, notes)
 
@@ -163,4 +166,4 @@ def unused(listing: Listing) -> list[Problem]:
     return [Problem(first, "not used", f"files that are no pictures are not used: {shown}{more}")]
 
 
-FORMAT = Format(detects, read, write, frozenset(("splits", "plain")), frozenset(("multilabel",)))
+FORMAT = Format(detects, read, write, frozenset(("splits", "plain")), frozenset(("multilabel", "label_from")))

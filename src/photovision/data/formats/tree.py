@@ -46,6 +46,10 @@ class Listing:
     problems: list[Problem] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
+    def names(self) -> list[str]:
+        """Names of all pictures, without their folders."""
+        return [name for names in self.pictures.values() for name in names]
+
     def left_out(self) -> tuple[Problem, ...]:
         """The problems, with a line for those of a kind that are too many to be named."""
         more = {kind: count - NAMED for kind, count in self.refused.items() if count > NAMED}

@@ -1,0 +1,96 @@
+"""The flags about reading data, the same on every command that reads some, and what is said about the reading."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from photovision.core.errors import UsageError
+from photovision.data.read_options import DEFAULTS, ReadOptions
+
+if TYPE_CHECKING:
+    from photovision.data.dataset import Dataset
+
+_READING: dict[str, Any] = {
+    "format": Annotated[
+        str | None,
+        typer.Option("--format", "--from", help="Format of the data; default: recognised."),
+    ],
+    "multilabel": Annotated[
+        bool | None,
+        typer.Option("--multilabel/--single-label", help="Whether pictures have several labels."),
+    ],
+    "label_column": Annotated[str | None, typer.Option(help="Column of the table that holds the labels.")],
+    "file_column": Annotated[str | None, typer.Option(help="Column of the table that names the pictures.")],
+    "root": Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the pictures; default: that of the table."),
+    ],
+    "uncertain": Annotated[
+        str | None,
+        typer.Option(
+            metavar="negative|positive|ignore",
+            help="Meaning of -1 in columns of 0 and 1; ignore leaves the picture out.",
+        ),
+    ],
+    "label_separator": Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What separates several labels in one cell."),
+    ],
+    "label_from": Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Labels from file names: 'name' for what precedes the number, or a pattern such as '{label}_*'.",
+        ),
+    ],
+}
+"""The flags of `ReadOptions`, by the names of its fields."""
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the flags of `ReadOptions` in place of its parameter `reading`, which gets them as one value.
+
+    Typer asks a function's signature for its flags, so the signature is what is changed.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name != "reading":
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        for name, flag in _READING.items():
+            parameters.append(inspect.Parameter(name, parameter.kind, default=None, annotation=flag))
+
+    @functools.wraps(command)
+    def told(*arguments: Any, **values: Any) -> None:
+        options = ReadOptions(**{name: values.pop(name, None) for name in _READING})
+        command(*arguments, **values, reading=options)
+
+    told.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    told.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return told
+
+
+def needs_data(data: Path | None, reading: ReadOptions, wanted: str) -> None:
+    """Raise UsageError where flags about reading were given, but no data that they could be about."""
+    if data is None and reading != DEFAULTS:
+        flag = next(iter(reading.chosen()), "format").replace("_", "-")
+        raise UsageError(f"--{flag} is about reading labelled pictures: give them with {wanted}")
+
+
+def read_data(path: Path, reading: ReadOptions) -> Dataset:
+    """The data set at a path; how it was read, where that is not the plainest way, goes to standard error."""
+    from photovision.app.cli.output import first_process, note
+    from photovision.data.read import read_dataset
+
+    dataset = read_dataset(path, **vars(reading))
+    for line in dataset.notes:
+        if line.kind == "reading" and first_process():
+            note(f"{line.id}: {line.message}")
+    return dataset
