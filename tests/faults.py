@@ -71,7 +71,13 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(model: Path, *flags: str, settings: str = "", largest_file: int | None = None) -> Iterator[Running]:
+def running(
+    model: Path,
+    *flags: str,
+    settings: str = "",
+    largest_file: int | None = None,
+    before: Callable[[], None] | None = None,
+) -> Iterator[Running]:
     """Start `photovision serve` on a free port, and stop it at the end.
 
     Args:
@@ -79,12 +85,13 @@ def running(model: Path, *flags: str, settings: str = "", largest_file: int | No
         flags: of the command.
         settings: TOML of --config.
         largest_file: bytes after which the operating system refuses to let a file grow, as a full disk does.
+        before: called in the new process before the command runs.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write("drain = 0.1\n" + settings)
         file.flush()
         command = [sys.executable, "-m", "photovision", "serve", str(model), "--port", "0", "--config", file.name]
-        limit: Callable[[], None] | None = None
+        limit = before
         if largest_file is not None:
 
             def limit() -> None:

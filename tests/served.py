@@ -22,10 +22,10 @@ from photovision.service.settings import Settings
 
 
 @contextmanager
-def served(settings: Settings, log: io.StringIO | None = None) -> Iterator[TestClient]:
+def served(settings: Settings, log: io.StringIO | None = None, peer: str = "testclient") -> Iterator[TestClient]:
     """A client of a started application; `client.app.state.service` is its state."""
     app = create_app(settings, Journal(log or io.StringIO()))
-    with TestClient(app, "http://127.0.0.1", raise_server_exceptions=True) as client:
+    with TestClient(app, "http://127.0.0.1", raise_server_exceptions=True, client=(peer, 50000)) as client:
         yield client
 
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
+from photovision.core.image_cost import DecodeCost, estimate_cost
 from photovision.core.types import Image
+from photovision.service.costly import beside, is_costly, opened
+from photovision.service.decode_pool import DecodePool
 from photovision.service.decoding import Decoders
-from photovision.service.kinds.kind import Kind, OneCall, Outcome, Outputs, Size, Source, Way
+from photovision.service.kinds.kind import Kind, ManyCalls, OneCall, Outcome, Outputs, Size, Source, Way
 from photovision.service.metrics import Metrics
 from photovision.service.recording import Keep, Recording
 from photovision.service.refusal import Refusal
@@ -82,6 +87,7 @@ class Batcher:
         max_wait: seconds that the first picture of a batch may wait for others.
         limits: of pictures, and how many may wait or be under way.
         metrics: where batches are counted.
+        pool: processes for pictures that are costly to decode; None decodes all in threads.
         keep: where the answers of every batch are kept before they go out.
     """
 
@@ -97,10 +103,11 @@ class Batcher:
         max_wait: float,
         limits: Limits,
         metrics: Metrics,
+        pool: DecodePool | None = None,
         keep: Keep | None = None,
     ) -> None:
         self.kind, self.pending, self._limits = kind, 0, limits
-        self._decoders, self._lookers, self._loop = decoders, lookers, loop
+        self._decoders, self._lookers, self._loop, self._pool = decoders, lookers, loop, pool
         self._sizes = [size for size in SIZES if size < batch_size] + [batch_size]
         self._max_wait = max_wait
         self._ready: SimpleQueue[Job | Window | None] = SimpleQueue()
@@ -108,6 +115,7 @@ class Batcher:
         self._unreadable = metrics.unreadable.labels(name)
         self._pace = 0.01  # seconds a picture, a running mean
         self._closed = False
+        self._began: float | None = None
         patience, most = limits.timeout * PATIENCE, 2 * limits.queue
         self._recording = None if keep is None else Recording(keep, self._settle, loop, patience=patience, most=most)
         self._thread = threading.Thread(target=self._network, name=f"network-{name}", daemon=True)
@@ -150,6 +158,13 @@ class Batcher:
         """
         return Shared(self.kind.model.session, self._ready, given_up or (lambda: not self._thread.is_alive()))
 
+    @property
+    def calling(self) -> float:
+        """Seconds that the call of the network under way has taken; endless where its thread is gone, 0 between."""
+        if not (self._thread.is_alive() or self._closed):
+            return math.inf
+        return 0.0 if (began := self._began) is None else time.monotonic() - began
+
     def warm_up(self) -> None:
         """Let the engine prepare itself for every size of batch, so that no request waits for it.
 
@@ -172,17 +187,19 @@ class Batcher:
         if not self.pending:
             self._ready.put(None)
 
+    async def opened(self, content: bytes) -> Source:
+        """The picture as other threads may take it: decoded already where that is costly; see `costly.opened`."""
+        return content if self._pool is None else await opened(content, self._pool, self._limits.picture_pixels)
+
     def _begin(self, job: Job) -> None:
-        """In a thread: prepare a picture for the network, or look at it through windows to the end."""
-        ticket = job.ticket
+        """In a thread: a picture is prepared or looked at here, or in a process of its own where that is costly."""
+        self._tried(job, self._in_thread)
+
+    def _tried(self, job: Job, work: Callable[[Job], None]) -> None:
         try:
-            if ticket.future.done():  # nobody waits any more: the request ran out of time
+            if job.ticket.future.done():  # nobody waits any more: the request ran out of time
                 raise Refusal(503, "given up", "timeout")
-            if isinstance(ticket.way, OneCall):
-                job.image, job.size = ticket.way.prepare(job.source, self._limits)
-                self._ready.put(job)
-                return
-            outcome = ticket.way.look(job.source, self._limits, self.shared(ticket.future.done))
+            work(job)
         except (UnreadableImage, Refusal) as error:
             # What it was raised by leads to the pixels of the picture, and back to this job: a circle that would keep
             # hundreds of megabytes until the next collection.
@@ -190,12 +207,43 @@ class Batcher:
             self._tell([job], error)
         except Exception as error:  # such as no memory; the thread goes on
             self._tell([job], Refusal(503, f"the picture could not be prepared ({type(error).__name__})", "decoding"))
+
+    def _in_thread(self, job: Job) -> None:
+        way, source, pool = job.ticket.way, job.source, self._pool
+        cost = estimate_cost(source) if pool is not None and isinstance(source, bytes) else None
+        if pool is not None and cost is not None and is_costly(cost, self._limits.picture_pixels):
+            pool.check(cost, beside(way, cost.pixels, decoded=True))
+            pool.submit(partial(self._tried, work=partial(self._in_process, pool, cost)), job, cost)
+        elif isinstance(way, OneCall):
+            job.image, job.size = way.prepare(source, self._limits)
+            self._ready.put(job)
         else:
-            self._pictures.inc()
-            if self._recording is None:
-                self._call(self._settle, [job], [outcome])
-            else:
-                self._recording.put([job], lambda: [outcome])
+            pixels = cost.pixels if cost is not None else source.shape[0] * source.shape[1]  # type: ignore[union-attr]
+            self._look(job, way, source, beside(way, pixels))
+
+    def _in_process(self, pool: DecodePool, cost: DecodeCost, job: Job) -> None:
+        way, source, most, done = job.ticket.way, job.source, self._limits.picture_pixels, job.ticket.future.done
+        assert isinstance(source, bytes)
+        if isinstance(way, OneCall):
+            with pool.room.taken(cost.bytes, done):
+                job.image, job.size = pool.decoded(source, way.preprocess, cost, most, done)
+            self._ready.put(job)
+            return
+        with pool.room.taken(cost.bytes + beside(way, cost.pixels, decoded=True), done):
+            image, _ = pool.decoded(source, None, cost, most, done)
+            self._look(job, way, image, 0)
+
+    def _look(self, job: Job, way: ManyCalls, source: Source, room: int) -> None:
+        """See a picture through windows to the end; it holds `room` bytes meanwhile."""
+        done = job.ticket.future.done
+        holding = self._pool.room.taken(room, done) if self._pool is not None and room else contextlib.nullcontext()
+        with holding:
+            outcome = way.look(source, self._limits, self.shared(done))
+        self._pictures.inc()
+        if self._recording is None:
+            self._call(self._settle, [job], [outcome])
+        else:
+            self._recording.put([job], lambda: [outcome])
 
     def _network(self) -> None:
         while (first := self._ready.get()) is not None:
@@ -210,8 +258,11 @@ class Batcher:
 
     def _called(self, inputs: Sequence[Job | Window]) -> list[Outputs]:
         """The outputs of the network for each input."""
-        began = time.monotonic()
-        outputs = self.kind.model.session.run(np.stack([one.image for one in inputs if one.image is not None]))
+        self._began = began = time.monotonic()
+        try:
+            outputs = self.kind.model.session.run(np.stack([one.image for one in inputs if one.image is not None]))
+        finally:
+            self._began = None
         rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
         self._batches.observe(len(inputs))
         self._pace += 0.1 * ((time.monotonic() - began) / len(inputs) - self._pace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -27,9 +28,24 @@ class Decoders:
 
     def __init__(self, count: int, name: str = "decoding") -> None:
         self._waiting: SimpleQueue[tuple[Callable[[Any], object], Any] | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(count)]
+        self._began: list[float | None] = [None] * count
+        self._moved = time.monotonic()
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), name=name, daemon=True) for number in range(count)
+        ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the longest piece of work under way has taken; 0 where there is none."""
+        now = time.monotonic()
+        return max((now - began for began in self._began if began is not None), default=0.0)
+
+    @property
+    def stalled(self) -> float:
+        """Seconds for which nothing was begun or done while something waits; 0 where nothing waits."""
+        return time.monotonic() - self._moved if self._waiting.qsize() else 0.0
 
     def submit(self, work: Callable[[Any], object], item: Any) -> None:
         """Call `work(item)` in a thread, after what was submitted before."""
@@ -48,10 +64,14 @@ class Decoders:
         for thread in self._threads:
             thread.join()
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
         while (task := self._waiting.get()) is not None:
             work, item = task
+            self._began[number] = self._moved = time.monotonic()
             try:
                 work(item)
             except Exception:  # a fault of ours; what comes next must find a thread
                 traceback.print_exc(file=sys.stderr)
+            del task, work, item
+            self._began[number] = None
+            self._moved = time.monotonic()

@@ -14,7 +14,7 @@ from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableIm
 from photovision.service.answering import answer, as_json, check_room, errors, reason
 from photovision.service.body import read_body
 from photovision.service.gate import visit_of
-from photovision.service.kinds.kind import Explained, Outcome, Why
+from photovision.service.kinds.kind import Explained, Outcome, Source, Why
 from photovision.service.models import Version, content_name
 from photovision.service.plain import ModelName, picture_body, read_pictures
 from photovision.service.refusal import Refusal
@@ -62,7 +62,8 @@ def router(service: Service) -> APIRouter:
             if isinstance(outcome, UnreadableImage):
                 raise Refusal(422, reason(outcome), "unreadable")
             why = Why(label, method, version.batcher.shared())
-            found = await _queued(service, partial(_explained, version, content, outcome, why, service.limits))
+            source = await _opened(version, content)
+            found = await _queued(service, partial(_explained, version, source, outcome, why, service.limits))
             if form == "png":
                 return Response(await _queued(service, found.png), media_type="image/png")
             told = await _queued(service, found.to_json)
@@ -80,6 +81,14 @@ def _only_picture(form: Uploads) -> bytes:
     return form.pictures[0].content
 
 
+async def _opened(version: Version, content: bytes) -> Source:
+    """The picture, decoded already where that is costly, so that the thread that explains is not held up."""
+    try:
+        return await version.batcher.opened(content)
+    except UnreadableImage as error:
+        raise Refusal(422, reason(error), "unreadable") from None
+
+
 async def _queued(service: Service, work: Any) -> Any:
     """Run in the one thread that explains; raises Refusal (503) where too much waits for it."""
     if service.explaining >= service.limits.explanations:
@@ -95,11 +104,11 @@ async def _queued(service: Service, work: Any) -> Any:
         service.explaining -= 1
 
 
-def _explained(version: Version, content: bytes, outcome: Outcome, why: Why, limits: Limits) -> Explained:
+def _explained(version: Version, source: Source, outcome: Outcome, why: Why, limits: Limits) -> Explained:
     # Explainers open the graph anew, which must be the one that answered.
     if content_name(version.kind.model.bundle.path) != version.name:
         raise Refusal(409, "this version's files were replaced, so that it cannot be explained any more", "replaced")
     try:
-        return version.kind.explain(content, outcome, why, limits)
+        return version.kind.explain(source, outcome, why, limits)
     except ModuleNotFoundError as error:  # images for serving are lean
         raise MissingExtra(error.name or "scipy", "serve", "this explanation") from None

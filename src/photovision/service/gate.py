@@ -25,6 +25,8 @@ from photovision.service.state import Service
 
 OPEN = ("/", "/docs", "/openapi.json", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready")
 """Paths that need no key: nothing in them tells of pictures, callers or models' answers."""
+OPEN_GUARDED = tuple(path for path in OPEN if path != "/metrics")
+"""The same with `guard_metrics`."""
 _NAME = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _PLACE = "photovision"
 
@@ -35,6 +37,7 @@ class Visit:
 
     Attributes:
         id: its name, unique.
+        address: where it comes from, behind proxies that are trusted.
         caller: the name of its key, or its address.
         key: its key, where the service has keys.
         status: of its answer; 0 before there is one.
@@ -44,6 +47,7 @@ class Visit:
     """
 
     id: str
+    address: str = ""
     caller: str = ""
     key: Key | None = None
     status: int = 0
@@ -70,6 +74,7 @@ class Gate:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
         self._hosts = _hosts(service.settings)
+        self._open = OPEN_GUARDED if service.settings.guard_metrics else OPEN
         # A start of its own for every process and a number: unique, and cheaper than chance for every request.
         self._start, self._count = secrets.token_hex(4), itertools.count()
 
@@ -104,14 +109,17 @@ class Gate:
 
     def _admit(self, scope: Scope, headers: dict[bytes, bytes], visit: Visit) -> None:
         service = self._service
-        visit.caller = scope["client"][0] if scope.get("client") else ""
+        peer = scope["client"][0] if scope.get("client") else ""
+        forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        visit.caller = visit.address = service.callers.address(peer, forwarded)
         self._check_origin(scope, headers)
-        if scope["path"] in OPEN:
-            return
         if service.guard is not None:
             visit.key = service.guard.known(_shown(headers))
+        if scope["path"] in self._open:
+            return
+        if service.guard is not None:
             if visit.key is None:
-                raise Refusal(401, "expected a valid key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", "key")
+                raise _no_key(service.wrong_keys.take(visit.address))
             visit.caller = visit.key.name
         rates = service.rate_for(visit.key.rate if visit.key else None)
         wait = rates.take(visit.caller) if rates else 0.0
@@ -165,7 +173,7 @@ class Gate:
         if visit.reason:
             facts["reason"] = visit.reason
         if service.settings.log_clients:
-            facts |= {"caller": visit.caller, "address": scope["client"][0] if scope.get("client") else ""}
+            facts |= {"caller": visit.caller, "address": visit.address}
         service.journal.request(**facts)
 
 
@@ -175,6 +183,13 @@ def _hosts(settings: Settings) -> frozenset[str]:
     local = own in LOOPBACK or own.startswith("127.")
     named = frozenset(name.lower() for name in settings.allow_hosts)
     return named | LOOPBACK | {own} if local or named else frozenset()
+
+
+def _no_key(wait: float) -> Refusal:
+    """A wrong key, or none; addresses that send many are told to wait, others behind the same address are not."""
+    if wait:
+        return Refusal(429, "too many wrong keys", "key", retry_after=whole_seconds(wait), close=True)
+    return Refusal(401, "expected a valid key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", "key")
 
 
 def _shown(headers: dict[bytes, bytes]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -67,25 +68,73 @@ class Budget:
 
     def __init__(self, most: int) -> None:
         self.most, self.held = most, 0
+        self._lock = threading.Lock()
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
-        """What one request holds, given back at its end; the callable takes bytes or raises a Refusal (503)."""
+        """What one request holds, given back at its end; the callable, of any thread, takes bytes or raises Refusal."""
         mine = 0
 
         def hold(count: int) -> None:
             nonlocal mine
-            if self.held + count > self.most:
-                raise Refusal(
-                    503, "the service holds as many uploads as it may: try again", "memory", retry_after=1, close=True
-                )
-            self.held += count
-            mine += count
+            with self._lock:
+                if self.held + count > self.most:
+                    raise Refusal(
+                        503,
+                        "the service holds as many uploads as it may: try again",
+                        "memory",
+                        retry_after=1,
+                        close=True,
+                    )
+                self.held += count
+                mine += count
 
         try:
             yield hold
         finally:
-            self.held -= mine
+            with self._lock:
+                self.held -= mine
+
+
+class Room:
+    """Bytes that pictures may hold while they are worked on; who finds too few waits for his turn, in a thread.
+
+    Args:
+        most: bytes.
+
+    Example:
+        >>> room = Room(10)
+        >>> with room.taken(8):
+        ...     room.held
+        8
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held = most, 0
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+
+    @contextmanager
+    def taken(self, count: int, given_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Hold `count` bytes, at most all there are; raises Refusal (503) once `given_up`."""
+        count, turn = min(count, self.most), object()
+        with self._changed:
+            self._waiting.append(turn)
+            try:
+                while self._waiting[0] is not turn or self.held + count > self.most:
+                    if given_up():
+                        raise Refusal(503, "given up: try again", "timeout", retry_after=1)
+                    self._changed.wait(0.5)
+                self.held += count
+            finally:
+                self._waiting.remove(turn)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.held -= count
+                self._changed.notify_all()
 
 
 def whole_seconds(wait: float) -> int:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from photovision.service.decoding import Decoders
+
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 PICTURES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+
+
+class Decoding(Protocol):
+    """What decodes; `models.Models` is one."""
+
+    @property
+    def restarts(self) -> int:
+        """Processes that had to be replaced."""
+        ...
+
+    def threads(self) -> Mapping[str, Decoders]:
+        """Threads by what they do."""
+        ...
 
 
 class Metrics:
@@ -61,6 +77,21 @@ class Metrics:
         """Read the length of a model's queue whenever the metrics are asked for."""
         self._queue.labels(model).set_function(length)
 
+    def watch_decoding(self, models: Decoding) -> None:
+        """Read how threads and processes that decode do whenever the metrics are asked for."""
+        stalled = Gauge(
+            "photovision_stalled_seconds",
+            "Seconds for which the longest work of these threads has been under way, or nothing moved",
+            ["threads"],
+            registry=self.registry,
+        )
+        for name in ("decoding", "windows", "costly"):
+            stalled.labels(name).set_function(partial(_stalled, models, name))
+        restarts = Gauge(
+            "photovision_decoder_restarts", "Decoding processes ended and replaced", registry=self.registry
+        )
+        restarts.set_function(lambda: models.restarts)
+
     def show_versions(self, model: str, old: tuple[str, ...], versions: tuple[str, ...], current: str) -> None:
         """Say which versions of a model are loaded (0) and which of them answers (1)."""
         for version in old:
@@ -72,3 +103,8 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
         return bytes(generate_latest(self.registry))
+
+
+def _stalled(models: Decoding, name: str) -> float:
+    threads = models.threads().get(name)
+    return 0.0 if threads is None else max(threads.longest, threads.stalled)

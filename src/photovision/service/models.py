@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from photovision.runtime.bundle import read_bundle
 from photovision.runtime.doubt import GATE_FILE
 from photovision.runtime.references import REFERENCES_FILE
 from photovision.service.batching import Batcher
+from photovision.service.capacity import processors
+from photovision.service.decode_pool import DecodePool
 from photovision.service.decoding import Decoders
 from photovision.service.keeping import Recorder
 from photovision.service.kinds import open_kind
 from photovision.service.kinds.kind import Kind
+from photovision.service.limits import Room
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
 from photovision.service.refusal import Refusal
@@ -87,6 +91,7 @@ class Models:
         self._shelves = {name: Shelf(path) for name, path in settings.models.items()}
         self._decoders: Decoders | None = None
         self._lookers: Decoders | None = None
+        self._pool: DecodePool | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,11 +120,13 @@ class Models:
 
     async def start(self) -> None:
         """Load every model; raises ModelError for one that cannot be."""
-        from photovision.core.system import cores
-
-        self._decoders = Decoders(cores())
+        limits, count = self._settings.limits, processors()
+        self._decoders = Decoders(count)
         # One more than there are cores, so that the network has work while they put together what it said.
-        self._lookers = Decoders(cores() + 1, "looking")
+        self._lookers = Decoders(count + 1, "looking")
+        self._pool = DecodePool(
+            count, Room(limits.decode_room), seconds=limits.decode_seconds, patience=limits.timeout / 2
+        )
         for name in self.names:
             await self.load(name)
 
@@ -165,13 +172,31 @@ class Models:
                     with contextlib.suppress(PhotovisionError):  # it was logged and counted; the old version stays
                         await self.load(name)
 
+    def threads(self) -> dict[str, Decoders]:
+        """The threads that work for all models, by what they do."""
+        found = {"decoding": self._decoders, "windows": self._lookers}
+        if self._pool is not None:
+            found["costly"] = self._pool.threads
+        return {name: threads for name, threads in found.items() if threads is not None}
+
+    def networks(self) -> Iterator[Batcher]:
+        """What runs the networks of all loaded versions."""
+        for shelf in tuple(self._shelves.values()):
+            for version in tuple(shelf.versions.values()):
+                yield version.batcher
+
+    @property
+    def restarts(self) -> int:
+        """How often a decoding process had to be ended and started again."""
+        return 0 if self._pool is None else self._pool.restarts
+
     def close(self) -> None:
         """End all threads once what is under way is answered."""
         for shelf in self._shelves.values():
             for version in shelf.versions.values():
                 version.batcher.close()
         self._shelves = {name: Shelf(shelf.path) for name, shelf in self._shelves.items()}
-        for threads in (self._decoders, self._lookers):
+        for threads in (self._decoders, self._lookers, self._pool):
             if threads is not None:
                 threads.close()
 
@@ -199,6 +224,7 @@ class Models:
             max_wait=self._settings.max_wait,
             limits=self._settings.limits,
             metrics=self._metrics,
+            pool=self._pool,
             keep=None if self.recorder is None else self.recorder.of(model, name),
         )
         try:

@@ -16,6 +16,7 @@ from photovision.core.errors import PhotovisionError, UnreadableImage
 from photovision.service.answering import answer, as_json, check_room, errors, reason
 from photovision.service.body import read_body
 from photovision.service.gate import visit_of
+from photovision.service.health import health_of
 from photovision.service.models import Version
 from photovision.service.plain import in_thread
 from photovision.service.refusal import Refusal
@@ -53,22 +54,29 @@ def _health(routes: APIRouter, service: Service) -> None:
         extensions = ["model_repository", "binary_tensor_data"]
         return as_json({"name": "photovision", "version": photovision.__version__, "extensions": extensions})
 
-    @routes.get("/health/live", summary="Does it live?", response_model=Live)
+    @routes.get(
+        "/health/live",
+        summary="Does it live?",
+        response_model=Live,
+        responses={503: {"model": Live, "description": "No: what answers has hung for long; only a restart helps."}},
+    )
     async def live() -> Response:
-        return as_json({"live": True})
+        alive = health_of(service).live
+        return as_json({"live": alive}, 200 if alive else 503)
 
     @routes.get(
         "/health/ready",
         summary="Should requests be sent here?",
         response_model=Ready,
-        responses={503: {"model": Ready, "description": "No: it is about to end, or must record and cannot."}},
+        responses={
+            503: {"model": Ready, "description": "No: it is about to end, or must record and cannot, or has stalled."}
+        },
     )
-    async def ready() -> Response:
-        failing = service.recorder is not None and service.recorder.failing
-        refused = service.draining or (failing and service.settings.record_required)
-        status = "draining" if service.draining else "degraded" if failing else "ok"
-        told = {"ready": not refused, "status": status, "models": list(service.models.names)}
-        return as_json(told, 503 if refused else 200)
+    async def ready(request: Request) -> Response:
+        health = health_of(service)
+        hidden = service.settings.guard_metrics and visit_of(request).key is None
+        names = [] if hidden else list(service.models.names)
+        return as_json({"ready": health.ready, "status": health.status, "models": names}, 200 if health.ready else 503)
 
 
 def _metadata(routes: APIRouter, service: Service) -> None:

@@ -169,7 +169,9 @@ class Ready(Told):
     """Whether requests should be sent here."""
 
     ready: bool
-    status: str = Field(description='"ok", "degraded" (answers are not recorded) or "draining" (it is about to end).')
+    status: str = Field(
+        description='"ok", "degraded" (answers are not recorded), "stalled" (nothing moves) or "draining" (it ends).'
+    )
     models: list[str]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from photovision.core.errors import UsageError
 from photovision.runtime.session import Engine
+from photovision.service.capacity import memory_limit
 
 MB = 2**20
 
@@ -24,7 +25,11 @@ class Limits:
         windows: calls of the network for one picture, where a model looks through windows; more are refused.
         files: pictures of one request.
         queue: pictures of one model that wait or are under way; beyond them 503.
-        memory_bytes: bytes of all bodies held at once; beyond them 503.
+        memory_bytes: bytes of all bodies held at once; beyond them 503. None: an eighth of the memory that there is,
+            of the container's where it has a limit, up to 512 MB.
+        decode_bytes: bytes that pictures which are costly to decode may take at once; one that needs more is refused,
+            others wait. None: a quarter of the memory that there is.
+        decode_seconds: that decoding one picture may take before it is ended and refused.
         connections: open connections; beyond them those without a request give way, else 503. Fewer where the system
             allows fewer open files.
         connections_per_address: of one address, likewise; proxies of `trusted_proxies` and this machine itself, behind
@@ -42,7 +47,9 @@ class Limits:
     windows: int = 256
     files: int = 64
     queue: int = 256
-    memory_bytes: int = 512 * MB
+    memory_bytes: int | None = None
+    decode_bytes: int | None = None
+    decode_seconds: float = 10.0
     connections: int = 1024
     connections_per_address: int = 256
     explanations: int = 4
@@ -59,6 +66,16 @@ class Limits:
                 raise UsageError(f"{each.name.replace('_', '-')} should be above 0, got {value}")
         if self.files > self.queue:
             raise UsageError(f"one request may hold {self.files} files, more than the queue of {self.queue}: raise it")
+
+    @property
+    def body_room(self) -> int:
+        """Bytes that all bodies may hold."""
+        return self.memory_bytes or min(512 * MB, memory_limit() // 8)
+
+    @property
+    def decode_room(self) -> int:
+        """Bytes that all costly pictures may hold."""
+        return self.decode_bytes or memory_limit() // 4
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,7 @@ class Settings:
         watch: seconds between two looks at the bundles' folders; 0 never looks. Keys are looked at in any case.
         keep: versions of a model that stay loaded, the current one among them.
         drain: seconds after SIGTERM in which it says "not ready" and still answers.
+        guard_metrics: whether /metrics, and the models' names in /v2/health/ready, need a key, too.
         trusted_proxies: addresses or networks of proxies; only their `X-Forwarded-For` says who a caller is.
         log_clients: whether the access log holds addresses and names of keys.
     """
@@ -104,6 +122,7 @@ class Settings:
     watch: float = 2.0
     keep: int = 2
     drain: float = 2.0
+    guard_metrics: bool = False
     trusted_proxies: tuple[str, ...] = ()
     log_clients: bool = False
 
@@ -114,6 +133,8 @@ class Settings:
             raise UsageError(f"a port is 0 to 65535, got {self.port}")
         if self.batch_size < 1 or self.keep < 1 or min(self.max_wait, self.watch, self.drain) < 0:
             raise UsageError("batch-size and keep should be at least 1, and max-wait, watch and drain at least 0")
+        if self.guard_metrics and self.keys is None:
+            raise UsageError("guard_metrics needs keys: --keys FILE")
         if self.record is None and (self.record_pictures or self.record_required):
             raise UsageError("--record-pictures and --record-required need --record, the database's URL")
 

@@ -18,6 +18,8 @@ from photovision.service.metrics import Metrics
 from photovision.service.models import Models
 from photovision.service.settings import Settings
 
+WRONG_KEYS = 32
+"""Requests without a valid key that an address may send at once; one more each second."""
 RESTART = 1.0
 """Seconds after which a background task that failed starts again."""
 KEYS_EVERY = 2.0
@@ -42,9 +44,11 @@ class Service:
         self.journal = journal or Journal()
         self.metrics = Metrics()
         self.models = Models(settings, self.metrics, self.journal)
-        self.budget = Budget(settings.limits.memory_bytes)
+        self.metrics.watch_decoding(self.models)
+        self.budget = Budget(settings.limits.body_room)
         self.callers = Callers(settings.trusted_proxies)
         self.guard = None if settings.keys is None else Guard(settings.keys)
+        self.wrong_keys = Rates(1.0, WRONG_KEYS)
         self.rates: dict[float, Rates] = {}
         self.recorder: Recorder | None = None
         self.explainers: ThreadPoolExecutor | None = None

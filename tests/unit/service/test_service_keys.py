@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,50 @@ def test_a_revoked_key_is_refused_within_a_look(
         (tmp_path / "keys.json").write_text("damaged")
         time.sleep(0.2)
         assert client.get("/v2/models/m", headers={"X-API-Key": text}).status_code == 401
+
+
+def test_wrong_keys_are_slowed_down_and_right_ones_are_not(tmp_path: Path, bundle: Path) -> None:
+    text, key = new_key("anna")
+    write(tmp_path / "keys.json", key)
+    with served(Settings({"m": bundle}, keys=tmp_path / "keys.json")) as client:
+
+        def ask(shown: str) -> int:
+            return client.get("/v2/models/m", headers={"X-API-Key": shown}).status_code
+
+        statuses = [ask(f"pv_{number:08x}_guess") for number in range(state.WRONG_KEYS + 5)]
+        assert statuses[: state.WRONG_KEYS] == [401] * state.WRONG_KEYS
+        assert set(statuses[state.WRONG_KEYS :]) <= {401, 429}
+        assert 429 in statuses
+        assert ask(text) == 200
+
+
+def test_metrics_and_names_may_need_a_key(tmp_path: Path, bundle: Path) -> None:
+    text, key = new_key("anna")
+    write(tmp_path / "keys.json", key)
+    with pytest.raises(UsageError, match="keys"):
+        Settings({"m": bundle}, guard_metrics=True)
+    with served(Settings({"m": bundle}, keys=tmp_path / "keys.json", guard_metrics=True)) as client:
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/v2/health/ready").json() == {"ready": True, "status": "ok", "models": []}
+        own = {"X-API-Key": text}
+        assert client.get("/metrics", headers=own).status_code == 200
+        assert client.get("/v2/health/ready", headers=own).json()["models"] == ["m"]
+
+
+def test_callers_behind_a_proxy_have_their_own_rates(tmp_path: Path, bundle: Path) -> None:
+    settings = Settings({"m": bundle}, limits=Limits(rate=0.01, burst=1))
+
+    def statuses(settings: Settings) -> list[int]:
+        with served(settings, peer="10.0.0.1") as client:
+
+            def ask(sender: str) -> int:
+                headers = {**JPEG, "X-Forwarded-For": sender}
+                return client.post("/predict", content=colour_file("red"), headers=headers).status_code
+
+            return [ask(sender) for sender in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
+
+    assert statuses(settings) == [200, 429, 429]
+    assert statuses(replace(settings, trusted_proxies=("10.0.0.0/8",))) == [200, 200, 429]
 
 
 def test_each_key_has_its_own_rate(tmp_path: Path, bundle: Path) -> None:

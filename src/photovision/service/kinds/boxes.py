@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from photovision.core.image import read_header
 from photovision.core.regions import Detections
-from photovision.core.types import Image
 from photovision.runtime.detector import Detector, Seen
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
@@ -72,13 +70,13 @@ class Detecting:
         model = self.model if threshold is None else self.model.at(threshold)
         if tile is not None:
             return ManyCalls(partial(_in_tiles, model, Tiling(tile)))
-        return OneCall(self._prepare, partial(_found, model))
+        return OneCall(model.preprocess, partial(_found, model))
 
-    def explain(self, content: bytes, outcome: Found, why: Why, limits: Limits) -> Explained:
+    def explain(self, source: Source, outcome: Found, why: Why, limits: Limits) -> Explained:
         """The maps of what is found."""
         from photovision.service.kinds.place_maps import explain_places
 
-        return explain_places(self.model, content, why, limits)
+        return explain_places(self.model, source, why, limits)
 
     def outputs(self) -> dict[str, tuple[str, list[int]]]:
         """Boxes in pixels of the upright picture; rows after a picture's `count` are padding."""
@@ -109,12 +107,6 @@ class Detecting:
             "classes": ("INT64", classes),
             "labels": ("BYTES", names),
         }
-
-    def _prepare(self, source: Source, limits: Limits) -> tuple[Image, Size]:
-        if isinstance(source, np.ndarray):
-            return self.model.preprocess.apply(source), (source.shape[0], source.shape[1])
-        size = read_header(source).size
-        return self.model.preprocess.load(source, limits.picture_pixels), size
 
 
 def _found(model: Detector, outputs: Outputs, size: Size) -> Found:

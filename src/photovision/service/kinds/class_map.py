@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from photovision.core.image import decode, read_header
 from photovision.core.types import Floats
 from photovision.service.kinds.classes import Named
-from photovision.service.kinds.kind import Why
+from photovision.service.kinds.kind import Source, Why
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
 from photovision.tasks.recognizer import Recognizer
@@ -26,7 +26,7 @@ class ClassMap:
 
     Attributes:
         model: who answered.
-        content: the picture's file.
+        source: the picture.
         outcome: the answer.
         index: the class that is explained.
         heat: float32 over the pixels that the network sees.
@@ -34,7 +34,7 @@ class ClassMap:
     """
 
     model: Recognizer
-    content: bytes
+    source: Source
     outcome: Named
     index: int
     heat: Floats
@@ -45,7 +45,8 @@ class ClassMap:
         from photovision.trust.explain.overlay import scaled
         from photovision.trust.explain.subject import resized
 
-        height, width = read_header(self.content).size
+        source = self.source
+        height, width = source.shape[:2] if isinstance(source, np.ndarray) else read_header(source).size
         left, top, right, bottom = self.model.preprocess.window(width, height)
         known = self.model.references
         near = known.nearest(self.outcome.outputs["embedding"], NEAREST) if known else []
@@ -65,7 +66,11 @@ class ClassMap:
         """The map over the whole picture, of up to 640 pixels a side."""
         from photovision.trust.explain.overlay import overlay
 
-        whole = decode(self.content, (SIDE, SIDE), self.most)
+        source = self.source
+        if isinstance(source, np.ndarray):
+            whole = Pillow.fromarray(source)
+        else:
+            whole = decode(source, (SIDE, SIDE), self.most)
         whole.thumbnail((SIDE, SIDE))
         stream = io.BytesIO()
         drawn = overlay(np.asarray(whole, np.uint8), self.heat, self.model.preprocess)
@@ -73,7 +78,7 @@ class ClassMap:
         return stream.getvalue()
 
 
-def explain_class(model: Recognizer, content: bytes, outcome: Named, why: Why, limits: Limits) -> ClassMap:
+def explain_class(model: Recognizer, source: Source, outcome: Named, why: Why, limits: Limits) -> ClassMap:
     """The map of the class that is asked for, by explainers that need no torch."""
     from photovision.tasks.explain import heatmaps
 
@@ -83,6 +88,9 @@ def explain_class(model: Recognizer, content: bytes, outcome: Named, why: Why, l
         index = model.classes.index(why.label)
     else:
         raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
-    seen = model.preprocess.load(content, limits.picture_pixels)
+    if isinstance(source, np.ndarray):
+        seen = model.preprocess.apply(source)
+    else:
+        seen = model.preprocess.load(source, limits.picture_pixels)
     heat: Floats = heatmaps(model, seen[None], np.array([index]), why.method)[0]
-    return ClassMap(model, content, outcome, index, heat, limits.picture_pixels)
+    return ClassMap(model, source, outcome, index, heat, limits.picture_pixels)

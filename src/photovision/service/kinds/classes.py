@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from photovision.core.types import Classes, Image
+from photovision.core.types import Classes
 from photovision.service.kinds import options as asked
 from photovision.service.kinds.kind import Explained, OneCall, Outputs, Size, Source, Tensor, Why
 from photovision.service.settings import Limits
 from photovision.tasks.recognizer import Recognizer
 
-_UNUSED = (0, 0)  # the size of a picture says nothing about its class
 _RAW = ("probs", "logits", "embedding")
 
 
@@ -62,13 +61,14 @@ class Classifying:
 
     def way(self, options: Mapping[str, str]) -> OneCall:
         """Every picture is one input."""
-        return OneCall(self._prepare, partial(self._answer, asked.top(options)))
+        # The size of a picture says nothing about its class.
+        return OneCall(self.model.preprocess, partial(self._answer, asked.top(options)), sized=False)
 
-    def explain(self, content: bytes, outcome: Named, why: Why, limits: Limits) -> Explained:
+    def explain(self, source: Source, outcome: Named, why: Why, limits: Limits) -> Explained:
         """The map of a class."""
         from photovision.service.kinds.class_map import explain_class
 
-        return explain_class(self.model, content, outcome, why, limits)
+        return explain_class(self.model, source, outcome, why, limits)
 
     def outputs(self) -> dict[str, tuple[str, list[int]]]:
         """The class, what it was decided by, and whether the picture is like those it learned from."""
@@ -89,11 +89,6 @@ class Classifying:
             found["novelty"] = "FP32", np.array([one.answer.novelty for one in outcomes])
             found["known"] = "BOOL", np.array([bool(one.answer.known) for one in outcomes])
         return found
-
-    def _prepare(self, source: Source, limits: Limits) -> tuple[Image, Size]:
-        if isinstance(source, np.ndarray):
-            return self.model.preprocess.apply(source), _UNUSED
-        return self.model.preprocess.load(source, limits.picture_pixels), _UNUSED
 
     def _answer(self, top: int, outputs: Outputs, _size: Size) -> Named:
         return Named(outputs, self.model.answer(outputs), top)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode, to_array
+from photovision.core.image import decode, read_header, to_array
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.runtime.bundle import Bundle
@@ -42,13 +42,21 @@ class OneCall:
     """Each picture is one input of the network.
 
     Attributes:
-        prepare: (source, limits) -> the input, uint8 RGB, and the size (H, W) of the upright picture; in a thread that
-            decodes; raises UnreadableImage.
+        preprocess: how a picture becomes that input.
         answer: (outputs of the graph for one picture, its size) -> Outcome.
+        sized: whether `answer` needs the size (H, W) of the upright picture; else it is (0, 0).
     """
 
-    prepare: Callable[[Source, Limits], tuple[Image, Size]]
+    preprocess: Preprocess
     answer: Callable[[Outputs, Size], Outcome]
+    sized: bool = True
+
+    def prepare(self, source: Source, limits: Limits) -> tuple[Image, Size]:
+        """The input, uint8 RGB, and the picture's size; in a thread that decodes; raises UnreadableImage."""
+        if isinstance(source, np.ndarray):
+            return self.preprocess.apply(source), (source.shape[0], source.shape[1])
+        size = read_header(source).size if self.sized else (0, 0)
+        return self.preprocess.load(source, limits.picture_pixels), size
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,11 @@ class ManyCalls:
     Attributes:
         look: (source, limits, session) -> Outcome, in a thread of its own; the calls of the session share batches with
             those for other pictures; raises UnreadableImage.
+        per_pixel: bytes of memory that this takes for each pixel of the picture, besides decoding it.
     """
 
     look: Callable[[Source, Limits, Session], Outcome]
+    per_pixel: int = 3
 
 
 Way = OneCall | ManyCalls
@@ -132,8 +142,8 @@ class Kind(Protocol):
         """How the pictures of one request are answered; raises Refusal (422) for an option out of its range."""
         ...
 
-    def explain(self, content: bytes, outcome: Any, why: Why, limits: Limits) -> Explained:
-        """Explain its own outcome for a picture's file, in a thread; seconds.
+    def explain(self, source: Source, outcome: Any, why: Why, limits: Limits) -> Explained:
+        """Explain its own outcome for a picture, in a thread; seconds.
 
         Raises:
             Refusal: there is no class of that name (404).

@@ -33,6 +33,8 @@ from photovision.service.kinds.kind import (
 )
 from photovision.service.settings import Limits
 
+CLASSES_PER_PIXEL, OBJECTS_PER_PIXEL = 16, 64
+"""Bytes for each pixel of a picture while its classes, or its objects, are made out."""
 _MOST_OBJECTS = int(np.iinfo(np.uint16).max)
 
 
@@ -83,13 +85,14 @@ class Segmenting:
 
     def way(self, options: Mapping[str, str]) -> ManyCalls:
         """Every picture is seen through windows, as the model was trained or as the request says."""
-        return ManyCalls(partial(_painted, self.model, asked.tile(options), asked.masks(options)))
+        look = partial(_painted, self.model, asked.tile(options), asked.masks(options))
+        return ManyCalls(look, OBJECTS_PER_PIXEL if self.model.instances else CLASSES_PER_PIXEL)
 
-    def explain(self, content: bytes, outcome: Painted, why: Why, limits: Limits) -> Explained:
+    def explain(self, source: Source, outcome: Painted, why: Why, limits: Limits) -> Explained:
         """The maps of what is found."""
         from photovision.service.kinds.place_maps import explain_places
 
-        return explain_places(self.model, content, why, limits)
+        return explain_places(self.model, source, why, limits)
 
     def outputs(self) -> dict[str, tuple[str, list[int]]]:
         """Shares of the picture and masks as PNG files, since the pictures of a request differ in size."""

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from photovision.core.errors import DataError, UsageError
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
-from photovision.service.kinds.kind import Why, opened, through
+from photovision.service.kinds.kind import Source, Why, opened, through
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
 from photovision.tasks.explain_boxes import ExplainedPlaces, explain_boxes
@@ -46,13 +46,13 @@ class PlaceMaps:
         return stream.getvalue()
 
 
-def explain_places(model: Detector | Segmenter, content: bytes, why: Why, limits: Limits) -> PlaceMaps:
+def explain_places(model: Detector | Segmenter, source: Source, why: Why, limits: Limits) -> PlaceMaps:
     """The maps of what is found, of one class where that is asked for, by an explainer that needs no torch."""
     if why.method not in METHODS:
         raise UsageError(f"what is where is explained by {' or '.join(METHODS)} here, got {why.method}")
     if why.label is not None and why.label not in model.classes:
         raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
     count = BOXES if isinstance(model, Detector) else REGIONS
-    picture = opened(content, limits)
+    picture = opened(source, limits)
     own = through(model, why.session)
     return PlaceMaps(explain_boxes(own, picture, boxes=count, target=why.label, method=why.method, tests=False))

@@ -1,0 +1,57 @@
+"""Costly pictures: which ones are decoded by processes instead of threads, and what memory they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import Future, InvalidStateError
+
+from photovision.core.image_cost import DecodeCost, estimate_cost
+from photovision.core.types import Image
+from photovision.service.decode_pool import DecodePool
+from photovision.service.kinds.kind import OneCall, Source, Way
+from photovision.service.refusal import Refusal
+
+QUICK_SECONDS, QUICK_BYTES = 0.05, 64 << 20
+"""What a picture may cost to be decoded in a thread, by its estimate: 4 megapixels of JPEG, 3 of PNG."""
+_SHARE = 8
+"""A picture that is kept decoded may take this part of the memory for costly pictures."""
+
+
+def is_costly(cost: DecodeCost, max_pixels: int) -> bool:
+    """Whether a picture is worth a process; one with more pixels than allowed is refused anywhere, from its header."""
+    return (cost.seconds > QUICK_SECONDS or cost.bytes > QUICK_BYTES) and cost.pixels <= max_pixels
+
+
+def beside(way: Way, pixels: int, *, decoded: bool = False) -> int:
+    """Bytes beside those of decoding: of what a way does with the pixels, and of copies on their way from a process."""
+    if isinstance(way, OneCall):
+        return 0
+    return pixels * (way.per_pixel + (6 if decoded else 0))
+
+
+async def opened(content: bytes, pool: DecodePool, max_pixels: int) -> Source:
+    """The picture as other threads may take it: decoded already where that is costly.
+
+    Raises:
+        UnreadableImage: it cannot be decoded.
+        Refusal: it is too large to be kept beside others (413), or too many are waiting (503).
+    """
+    cost = await asyncio.to_thread(estimate_cost, content)
+    if not is_costly(cost, max_pixels):
+        return content
+    if 3 * cost.pixels > pool.room.most // _SHARE:
+        raise Refusal(413, "the picture is too large for this: send a smaller one", "pixels")
+    pool.check(cost)
+    found: Future[Image] = Future()
+
+    def work(cost: DecodeCost) -> None:
+        with contextlib.suppress(InvalidStateError):  # nobody waits any more
+            try:
+                with pool.room.taken(cost.bytes, found.cancelled):
+                    found.set_result(pool.decoded(content, None, cost, max_pixels, found.cancelled)[0])
+            except Exception as error:
+                found.set_exception(error)
+
+    pool.submit(work, cost, cost)
+    return await asyncio.wrap_future(found)
