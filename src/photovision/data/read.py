@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,15 @@ import numpy as np
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.inputs import Given, Source, as_pixels, as_sources
 from photovision.core.types import Image, Sample
+from photovision.data.archive_members import is_archive
+from photovision.data.archives import left_out, unpacked
 from photovision.data.corrections import Corrections, corrected
-from photovision.data.dataset import Dataset
+from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats import FORMATS, Format, clean, ordered
 from photovision.data.read_options import ReadOptions
 
 Labels = Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | np.ndarray
 Pictures = Given | Iterable[Given]
-
-_PICTURES = frozenset(("images", "jpegimages", "image", "pictures", "img"))
-_BESIDE, _ANNOTATIONS = ("", "annotations", "Annotations"), ("*.json", "*.xml", "*.yaml", "*.yml")
 
 
 def read_dataset(
@@ -39,7 +39,7 @@ def read_dataset(
     """Read the names and labels of pictures, as people corrected them; no picture is opened.
 
     Args:
-        source: a folder, or the path of a table.
+        source: a folder, a zip or tar archive of one, or the path of a table or of a file of annotations.
         format: name of a format, one of `FORMATS.names()`; found out if None.
         multilabel: whether a picture may have several labels; found out if None.
         label_column: the table's column to take labels from; `label` or one of its other names if None.
@@ -74,18 +74,23 @@ def read_dataset(
     path = Path(source)
     if not path.exists():
         raise DataError(f"{path} does not exist: check the path of the data")
-    names = FORMATS.names() if format is None else (format,)
-    for name in names:
+    packed = not path.is_dir() and is_archive(path)
+    dataset = _read(unpacked(path) if packed else path, options)
+    if packed and (others := left_out(unpacked(path))):
+        lines = (Problem(first, "left out of the archive", f"{n:,} {kind}") for kind, (n, first) in others.items())
+        dataset = replace(dataset, problems=(*dataset.problems, *lines))
+    return corrected(dataset, Corrections(root_of(path))) if corrections else dataset
+
+
+def _read(path: Path, options: ReadOptions) -> Dataset:
+    for name in FORMATS.names() if options.format is None else (options.format,):
         known: Format = FORMATS.load(name)
-        if format is not None or known.detects(path):
+        if options.format is not None or known.detects(path):
             _refuse_others(name, known, options)
-            dataset = known.read(path, options)
-            if format is None and name == "folder":
-                _no_annotations(path, dataset)
-            return corrected(dataset, Corrections(root_of(path))) if corrections else dataset
+            return known.read(path, options)
     raise DataError(
         f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet) nor a file of boxes"
-        " (COCO, Label Studio, CVAT, data.yaml): give one of these"
+        " (COCO, Label Studio, CVAT, data.yaml) nor a zip or tar archive: give one of these"
     )
 
 
@@ -98,17 +103,6 @@ def _refuse_others(name: str, known: Format, options: ReadOptions) -> None:
             f"the format '{name}' does not accept {others[0]} (--{others[0].replace('_', '-')}); formats that do:"
             f" {', '.join(takers) or 'none'}: leave it out, or choose another format"
         )
-
-
-def _no_annotations(path: Path, dataset: Dataset) -> None:
-    """Raise DataError where the only "classes" are folders such as images/ beside annotations that nothing can read."""
-    if {name.lower() for name in dataset.classes} <= _PICTURES:
-        names = [file for place in _BESIDE for ending in _ANNOTATIONS for file in sorted((path / place).glob(ending))]
-        if names:
-            raise DataError(
-                f"{names[0]} is damaged, or of no known format (COCO, Label Studio, CVAT, Pascal VOC, YOLO):"
-                " export it again"
-            )
 
 
 def root_of(source: Path) -> Path:

@@ -19,6 +19,7 @@ from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import new_folder, open_regular
 from photovision.core.image import read_header
 from photovision.core.types import Sample
+from photovision.data.archive_members import SUFFIXES as ARCHIVES
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.doubts import refuse_doubtful
@@ -113,6 +114,9 @@ def _no_pictures(listing: Listing) -> str:
         )
     others = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, (count, _) in listing.suffixes().items())
     found = f" among its files ({others:.200})" if others else ""
+    packed = next((first for _, first in listing.suffixes().values() if first.lower().endswith(ARCHIVES)), None)
+    if packed is not None:
+        return f"no pictures were found in {path}{found}: give the archive itself, such as {path / packed}"
     return f"no pictures were found in {path}{found}: expected a folder per class, as in cat/1.jpg and dog/2.jpg"
 
 
