@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.files import new_folder
+from photovision.core.folder import new_folder
 from photovision.core.preprocess import Preprocess
 
 BUILD = Path("build")
@@ -58,7 +58,7 @@ def pictures() -> Path:
 def fashion(source: Path, folder: Path) -> Path:
     """Fashion-MNIST (Xiao et al. 2017) as PNG files in `folder`/split/class; returns `folder`."""
     if not folder.is_dir():
-        with new_folder(folder) as fresh:
+        with new_folder(folder, "data set") as fresh:
             for split, prefix, count in (("train", "train", TRAIN_PER_CLASS), ("test", "t10k", TEST_PER_CLASS)):
                 images = _idx(source / f"{prefix}-images-idx3-ubyte.gz")
                 labels = _idx(source / f"{prefix}-labels-idx1-ubyte.gz")
@@ -74,7 +74,7 @@ def digits(folder: Path) -> Path:
     if not folder.is_dir():
         found = load_digits()
         images = np.asarray(found.images * (255 / 16)).astype(np.uint8)
-        with new_folder(folder) as fresh:
+        with new_folder(folder, "data set") as fresh:
             for number in range(10):
                 _write(fresh / str(number), images[found.target == number])
     return folder

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from photovision.core.files import explained
+from photovision.core.output import check_lines
 from photovision.learn.log import Listener, Progress
 from photovision.learn.log import counted as counted
 
@@ -38,6 +39,7 @@ def told(listener: Listener, events: Path | None) -> Iterator[Listener]:
         yield listener
         return
     with explained(events):
+        check_lines(events, ("time", "stage"))
         events.parent.mkdir(parents=True, exist_ok=True)
         file = events.open("w", encoding="utf-8")
     with file:
@@ -73,7 +75,8 @@ class Events:
         due = progress.done >= progress.total or now - self._told >= EVENTS_EVERY
         if progress.stage != self._stage or due or "rung" in progress.facts:
             self._stage, self._told = progress.stage, now
-            print(json.dumps({"time": now, **vars(progress)}, default=str), file=self._stream, flush=True)
+            with explained(Path(getattr(self._stream, "name", "events"))):
+                print(json.dumps({"time": now, **vars(progress)}, default=str), file=self._stream, flush=True)
 
 
 class Lines:

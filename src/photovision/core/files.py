@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from photovision.core.errors import DataError, UsageError
+from photovision.core.errors import DataError, PhotovisionError, UsageError
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_LONGEST = 180  # bytes of a name: what is written beside it has a longer one, and 255 is the limit
+_FULL = ("No space left", "disk is full", "os error 28")  # how libraries say it that hide the system's number
+_ADVICE = {
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "check the disk, or choose another one with --output",
+    errno.EBUSY: "it is in use, or a mount point; name a folder in it with --output",
+    errno.EMFILE: "allow more open files with 'ulimit -n'",
+    errno.ELOOP: "links lead in a circle; choose another folder with --output",
+}
 _OTHERS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
@@ -47,18 +56,41 @@ def _check_regular(path: str | Path, mode: int) -> None:
         raise DataError(f"{path}: is {kind}, not a regular file")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically; raises UsageError where the disk or the permissions do not allow it."""
+def beside(path: Path, suffix: str) -> Path:
+    """A hidden name in the same folder for what belongs to `path`; long names are shortened to a digest.
+
+    Example:
+        >>> beside(Path("models/cats"), "work").as_posix()
+        'models/.cats.work'
+    """
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return path.parent / f".{name}.{suffix}"
+
+
+def write_bytes(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Write a file whole and lasting, or not at all.
+
+    Args:
+        path: an older file there is replaced.
+        content: all of it.
+        mode: its permissions from the first moment on; None leaves them to the umask.
+
+    Raises:
+        UsageError: the disk or the permissions do not allow it.
+    """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        start = beside(path, "")
+        handle, name = tempfile.mkstemp(dir=start.parent, prefix=start.name)
         try:
             with os.fdopen(handle, "wb") as file:
+                os.fchmod(file.fileno(), 0o666 & ~umask() if mode is None else mode)  # mkstemp makes files private
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o666 & ~_umask())  # mkstemp makes files private; a model is to be shared
-            os.replace(name, path)
+            put(Path(name), path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -69,53 +101,84 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, mode: int | None = None) -> None:
     """Write an indented JSON file atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    document = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes(path, document.encode("utf-8"), mode)
 
 
-@contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Fill a folder beside `path`, then put it in its place at once; an older folder there is replaced whole.
+def put(part: Path, path: Path) -> None:
+    """Move a finished file to its place; an older one there is replaced, and the move survives a power cut."""
+    os.replace(part, path)
+    sync(path.parent)
 
-    Example:
-        >>> with tempfile.TemporaryDirectory() as top, new_folder(Path(top) / "model") as folder:
-        ...     _ = (folder / "a.txt").write_text("whole or not at all")
-    """
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.chmod(folder, 0o777 & ~_umask())
-        with explained(path):
-            yield folder
-            for file in folder.rglob("*.safetensors"):  # their library makes them private; a model is to be shared
-                os.chmod(file, 0o666 & ~_umask())
-            old = folder.with_name(folder.name + ".old")
-            if path.exists():
-                os.replace(path, old)
-            os.replace(folder, path)
-            shutil.rmtree(old, ignore_errors=True)
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):  # no way to do it for folders there
+            raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into one line that says what to do."""
+    """Turn what goes wrong in writing `path` into one line that says what to do: a UsageError."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UsageError(
-                f"no space left on the disk of {path}: free some space and run the same command again"
-            ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise UsageError(f"cannot write {path} ({error.strerror}): choose another folder with --output") from None
+    except BrokenPipeError:
         raise
+    except OSError as error:
+        if error.errno is None and not _is_full(error):  # of a library that calls other things so, such as a network
+            raise
+        raise UsageError(in_words(error, path)) from None
+    except Exception as error:
+        if isinstance(error, PhotovisionError) or not _is_full(error):
+            raise
+        raise UsageError(in_words(error, path)) from None
 
 
-def _umask() -> int:
+def in_words(error: Exception, path: str | Path) -> str:
+    """What the system refused, in one line that says what to do.
+
+    Args:
+        error: an OSError, or what a library raised because of one.
+        path: what was being written.
+
+    Example:
+        >>> in_words(OSError(errno.EIO, "Input/output error"), "model")
+        'cannot write model (Input/output error): check the disk, or choose another one with --output'
+    """
+    number = getattr(error, "errno", None)
+    if _is_full(error):
+        return f"no space left on the disk of {path}: free some space and run the same command again"
+    reason, other = getattr(error, "strerror", None) or str(error), getattr(error, "filename", None)
+    if isinstance(other, bytes | str) and not _related(os.fsdecode(other), path):
+        return f"cannot use {os.fsdecode(other)} ({reason}): check that it is there and may be read and written"
+    advice = _ADVICE.get(number or 0, "choose another folder with --output")
+    return f"cannot write {path} ({reason}): {advice}"
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk or a quota is full; libraries in C report a short write without the system's number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    text = str(error)
+    short = type(error) is OSError and ("written" in text or "writing" in text)
+    return short or any(words in text for words in _FULL)
+
+
+def _related(name: str, path: str | Path) -> bool:
+    above, full = os.path.abspath(Path(path).parent), os.path.abspath(name)
+    return full.startswith(above) or above.startswith(full)
+
+
+def umask() -> int:
+    """The permissions that new files of this process lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

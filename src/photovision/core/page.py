@@ -15,6 +15,7 @@ from typing import Any
 
 from photovision.core.errors import UsageError
 from photovision.core.files import write_json, write_text
+from photovision.core.output import check_report
 from photovision.core.report import Metric, Report, cell_text
 
 GLOSSARY: Mapping[str, tuple[str, str]] = {
@@ -178,7 +179,8 @@ def to_html(report: Report) -> str:
 def write_report(report: Report, folder: Path) -> None:
     """Write report.html, report.json and report.md into a folder, each atomically; it is made where it is missing.
 
-    Raises UsageError where the folder cannot be written, or the report holds a number that is not finite.
+    Raises UsageError where the folder cannot be written or holds other files of these names, or the report holds a
+    number that is not finite.
     """
     try:
         document = json.dumps(report.to_json(), allow_nan=False)
@@ -186,6 +188,7 @@ def write_report(report: Report, folder: Path) -> None:
         raise UsageError(
             f"the report '{report.title}' should hold only finite numbers and plain values: {error}"
         ) from None
+    check_report(folder, report.kind)
     write_json(folder / "report.json", json.loads(document))
     write_text(folder / "report.md", report.to_markdown())
     write_text(folder / "report.html", to_html(report))

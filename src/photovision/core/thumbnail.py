@@ -39,8 +39,8 @@ def thumbnail(sample: Sample, side: int = THUMBNAIL) -> bytes | None:
     return jpeg(np.asarray(picture))  # a fresh picture carries no EXIF
 
 
-def jpeg(image: Image, quality: int = 80) -> bytes:
-    """An uint8 RGB picture (H, W, 3) as a JPEG file without metadata."""
+def jpeg(image: Image, quality: int = 80, comment: bytes = b"") -> bytes:
+    """An uint8 RGB picture (H, W, 3) as a JPEG file without metadata but for the comment."""
     buffer = io.BytesIO()
-    Pillow.fromarray(np.ascontiguousarray(image)).save(buffer, "JPEG", quality=quality)
+    Pillow.fromarray(np.ascontiguousarray(image)).save(buffer, "JPEG", quality=quality, comment=comment)
     return buffer.getvalue()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.errors import UsageError
+from photovision.core.output import check_folder
 from photovision.core.regions import IGNORE, Detections, Regions, Segmentation
 from photovision.core.shapes import Polygons, Rle, Shape
 from photovision.core.types import Sample
@@ -78,8 +79,7 @@ def convert(dataset: Dataset, target: str, path: Path, *, lossy: bool = False) -
         DataError: a picture is gone, or a class name is none for the format.
     """
     form: Format = FORMATS.load(target)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"{path} is there already: name a new folder with --output")
+    check_folder(path, "data set")
     lost = missing(dataset, form)
     if lost and not lossy:
         raise UsageError(f"{target} cannot hold {'; '.join(lost)}: choose another format, or add --lossy")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_json, write_text
+from photovision.core.files import write_json, write_text
+from photovision.core.folder import new_folder
 from photovision.core.report import Metric
 from photovision.core.system import keep_memory, provenance
 from photovision.core.types import Floats, Image, Sample
@@ -220,7 +221,7 @@ def write_student(lesson: Lesson, network: nn.Module, source: Source, told: Mapp
     job, before = lesson.job, lesson.job.model
     decider = Decider(network, source.preprocess, _ANY, before.multilabel)
     job.say("writing the graph, and comparing it with the network")
-    with new_folder(job.folder) as folder:
+    with new_folder(job.folder, "model") as folder:
         write_network(network, source, before.classes, folder)
         if pruned:
             (folder / "config.json").unlink(missing_ok=True)

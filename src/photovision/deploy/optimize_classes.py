@@ -21,7 +21,9 @@ from typing import Any
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ExportError, UsageError
-from photovision.core.files import new_folder, write_json, write_text
+from photovision.core.files import beside, write_json, write_text
+from photovision.core.folder import new_folder, reserved
+from photovision.core.output import check_folder
 from photovision.core.page import write_report
 from photovision.core.registry import Registry
 from photovision.core.report import Finding, Report
@@ -49,7 +51,7 @@ class Job:
         training: labelled pictures to calibrate and to fine-tune with.
         validation: labelled pictures that choose settings and learn confidence; never those that judge at the end.
             Both data sets have the model's classes, in its order.
-        folder: where to write the new bundle, through `core.files.new_folder`.
+        folder: where to write the new bundle, through `core.folder.new_folder`.
         work: folder for unfinished work; it exists.
         minutes: wall time that the step may take.
         backbone: architecture of the smaller network, for methods that need one.
@@ -117,7 +119,7 @@ def optimize_classes(
     _check(model, material, target, names, methods)
     key = _key(model, material, names, max_drop, backbone)
     deadline = time.monotonic() + 60 * minutes
-    with _unfinished(target, key) as work:
+    with reserved(target, "model", [model.bundle.path]) as place, _unfinished(beside(place, "optimize"), key) as work:
         made, held = [model], [answer(model, material.val)]
         for number, name in enumerate(names):
             lost = -gain(held[0], held[-1]).value
@@ -145,8 +147,7 @@ def aligned(dataset: Dataset, model: Recognizer) -> Dataset:
 
 def _check(model: Recognizer, material: Material, target: Path, names: Sequence[str], methods: Collection[str]) -> None:
     check_methods(methods)
-    if target.resolve() == model.bundle.path.resolve():
-        raise UsageError(f"{target} is the model itself; choose another folder with --output")
+    check_folder(target, "model", [model.bundle.path])
     for part, pictures in (("validation", material.val), ("test", material.test)):
         if len(pictures) < LEAST:
             raise DataError(
@@ -239,7 +240,7 @@ def _write(made: Sequence[Recognizer], report: Report, material: Material, targe
             "stages": document["stages"],
         },
     }
-    with new_folder(target) as folder:
+    with new_folder(target, "model", [made[0].bundle.path]) as folder:
         shutil.copytree(last.bundle.path, folder, dirs_exist_ok=True)
         remember_unseen(last, material.unseen, folder, int((last.info.get("training") or {}).get("seed", 0)))
         keep_more(folder, info, material)
@@ -263,16 +264,15 @@ def _key(
 
 
 @contextmanager
-def _unfinished(target: Path, key: dict[str, Any]) -> Iterator[Path]:
-    """A folder beside the target that outlives an interruption, and serves the same command only."""
-    work = target.with_name(f".{target.name}.optimize")
+def _unfinished(work: Path, key: dict[str, Any]) -> Iterator[Path]:
+    """A folder that outlives an interruption or a full disk, and serves the same command only."""
     note = work / "key.json"
     if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != key:
         shutil.rmtree(work, ignore_errors=True)
         write_json(note, key)
     try:
         yield work
-    except Exception:  # not an interruption
+    except ExportError:  # refused; after anything else, such as a full disk, what is done is used again
         shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(work, ignore_errors=True)

@@ -20,6 +20,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, ExportError, UnreadableImage, UsageError
 from photovision.core.image import decode
+from photovision.core.output import check_folder
 from photovision.core.preprocess import Box
 from photovision.core.report import Finding, Metric, Report
 from photovision.core.system import provenance
@@ -99,8 +100,7 @@ def optimize_regions(
         UsageError: a method that such models do not have, none or both, or `output` is the model's own folder.
     """
     target, method = Path(output), check_method(model, methods)
-    if target.resolve() == model.bundle.path.resolve():
-        raise UsageError(f"{target} is the model itself; choose another folder with --output")
+    check_folder(target, "model", [model.bundle.path])
     need_regions(material.dataset, model)
     for part, pictures in (("validation", material.val), ("test", material.test)):
         if len(pictures) < LEAST:

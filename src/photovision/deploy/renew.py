@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError, ModelError
-from photovision.core.files import new_folder, write_json, write_text
+from photovision.core.files import write_json, write_text
+from photovision.core.folder import new_folder
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.deploy.kept import keep
@@ -40,7 +41,7 @@ def write_copy(job: Job, graph: Path, changes: Mapping[str, Any], *, weights: bo
         `job.folder`.
     """
     source = job.model.bundle
-    with new_folder(job.folder) as folder:
+    with new_folder(job.folder, "model") as folder:
         keep(source.path, folder, weights=weights)
         shutil.copyfile(graph, folder / "model.onnx")
         info = renew(folder, {**source.info, **changes}, job.training, job.validation)

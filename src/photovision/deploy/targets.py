@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import ExportError, ModelError, UsageError
-from photovision.core.files import explained, new_folder, write_text
+from photovision.core.files import explained, write_text
+from photovision.core.folder import new_folder
+from photovision.core.output import check_folder
 from photovision.core.registry import Registry
 from photovision.core.types import Image
 from photovision.deploy.alike import Alike, Outputs, answers_alike, boxes_alike, places_alike
@@ -94,12 +96,11 @@ def export(
         UsageError: no such target, or `output` is the model's own folder.
     """
     write, folder = TARGETS.load(target), Path(output)
-    if folder.resolve() == model.bundle.path.resolve():
-        raise UsageError(f"{folder} is the model itself; choose another folder with --output")
+    check_folder(folder, "export", [model.bundle.path])
     shown = _generated(model.preprocess.size) if images is None else images
     exact = open_session(model.bundle.graph, precision="f32", outputs=OUTPUTS[model.bundle.task])
     expected = _batched(exact.run, shown)
-    with new_folder(folder) as work:
+    with new_folder(folder, "export", [model.bundle.path]) as work:
         found = _compared(model, expected, _batched(write(model, work, compress), shown), images is not None)
         if not found.enough:
             raise ExportError(

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from photovision.core.files import new_folder, write_json, write_text
+from photovision.core.files import write_json, write_text
+from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.report import Report
 from photovision.deploy.kept import keep, keep_more
@@ -37,7 +38,7 @@ def write_changed(
         report: its proof, which the card tells of, too; None for a step in between, which has no card.
         material: pictures that it was changed with.
     """
-    with new_folder(folder) as work:
+    with new_folder(folder, "model", [source.path]) as work:
         keep(source.path, work, weights=weights)
         shutil.copyfile(graph, work / "model.onnx")
         write_json(work / "bundle.json", dict(info))

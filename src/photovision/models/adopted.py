@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photovision.core.files import new_folder, write_json
+from photovision.core.files import write_json
+from photovision.core.folder import new_folder
 from photovision.core.system import cache_folder, provenance
 from photovision.core.types import Image
 from photovision.models.checkpoint_folder import Described, digest
@@ -62,7 +63,7 @@ def adopt(found: Described, output: Path) -> Path:
     network = QueryDetector(found, size).eval()
     count = len(found.classes)
     decider = BoxDecider(network, found.preprocess, [1.0] * count, [0.0] * count)
-    with new_folder(output) as folder:
+    with new_folder(output, "model", [] if found.folder is None else [found.folder]) as folder:
         export_graph(decider, size, decider.outputs, folder / "model.onnx")
         parity = check_boxes(decider, folder / "model.onnx", _drawn(size), ranked=True)
         facts = {"params": count_parameters(network), "macs": count_macs(network, size)}

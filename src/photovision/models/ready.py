@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photovision.core.errors import ExportError, ModelError, UsageError
-from photovision.core.files import new_folder, write_json
+from photovision.core.files import write_json
+from photovision.core.folder import new_folder
 from photovision.core.preprocess import Preprocess
 from photovision.core.system import cache_folder
 from photovision.core.types import Image
@@ -109,7 +110,7 @@ def _make(carrier: Carrier, weights: Path, bundle: Path) -> None:
     load_darknet(network, weights.read_bytes())
     preprocess = Preprocess(carrier.size, "squash", carrier.crop, carrier.interpolation, carrier.mean, carrier.std)
     whole = _from_pixels(network.eval(), preprocess)
-    with new_folder(bundle) as folder:
+    with new_folder(bundle, "model") as folder:
         export_graph(whole, carrier.size, ("boxes", "scores"), folder / "model.onnx")
         images = _test_pictures(carrier.size)
         with torch.no_grad():
@@ -139,7 +140,7 @@ def _make_cutter(carrier: Carrier, weights: Path, bundle: Path) -> None:
         prompt = {"embedding": embedding, "points": torch.from_numpy(points), "meaning": torch.from_numpy(meaning)}
         expected = [embedding.numpy(), *(values.numpy() for values in decoder(*prompt.values()))]
     free = {"points": ("prompts", "places"), "meaning": ("prompts", "places")}
-    with new_folder(bundle) as folder:
+    with new_folder(bundle, "model") as folder:
         export_graph(whole, carrier.size, ("embedding",), folder / "model.onnx")
         write_graph(decoder, prompt, free, ("masks", "scores"), folder / "decoder.onnx")
         parity = _cutter_parity(folder, images, {"points": points, "meaning": meaning}, expected)

@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from photovision.core.errors import UsageError
 from photovision.core.files import explained, write_bytes, write_text
+from photovision.core.output import check_report
 from photovision.core.page import to_html, write_report
 from photovision.core.report import Figure, Report, Table
 from photovision.core.thumbnail import jpeg
@@ -63,22 +65,32 @@ def report(outcome: Outcome, wanted: Wanted, model: str) -> Report:
 def write_basket(outcome: Outcome, wanted: Wanted, model: str, folder: Path) -> Report:
     """Write the report, review.jsonl and review.html, and evidence/ with pictures where they were asked for.
 
-    Decisions on an earlier report in the folder are removed: their numbers mean other moves now.
+    Raises UsageError as `check_basket` does.
     """
+    check_basket(folder)
+    made = report(outcome, wanted, model)
     with explained(folder):
-        (folder / DECISIONS).unlink(missing_ok=True)
-        _forget_evidence(folder / "evidence")
+        if (folder / "report.json").is_file():
+            _forget_evidence(folder / "evidence")
+    write_report(made, folder)
     for move in outcome.moves:
         for name, view in zip(move.files, move.views, strict=True):
             write_bytes(folder / name, view)
-    made = report(outcome, wanted, model)
-    write_report(made, folder)
     waiting = [move for move in outcome.moves if move.confidence < wanted.review_below]
     write_text(
         folder / "review.jsonl", "".join(json.dumps(move.to_json(wanted.review_below)) + "\n" for move in waiting)
     )
     write_text(folder / "review.html", to_html(_review(waiting, folder)))
     return made
+
+
+def check_basket(folder: Path) -> None:
+    """Refuse a folder with files of the user's, or with a person's decisions: their numbers would mean other moves."""
+    check_report(folder, "basket", ("review.jsonl", "review.html", DECISIONS))
+    if (folder / DECISIONS).exists():
+        raise UsageError(
+            f"{folder} holds decisions on an earlier report: choose another folder with --output, or remove {DECISIONS}"
+        )
 
 
 def _forget_evidence(folder: Path) -> None:

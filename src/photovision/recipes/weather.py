@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.image import decode, to_array
+from photovision.core.output import check_folder
 from photovision.core.parallel import in_order
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
@@ -70,13 +72,12 @@ def weather(
         UsageError: the folder is not empty, or a condition is no corruption.
         DataError: no picture can be read.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} is not empty: choose a new folder with --output")
+    check_folder(output, "data set")
     if not conditions:
         raise UsageError("no condition is asked for: name one, such as fog")
     rows: list[tuple[str, ...]] = []
     unreadable = []
-    with new_folder(output) as folder:
+    with new_folder(output, "data set") as folder:
         read = in_order(enumerate(files), lambda item: _versions(item[1], conditions, side, (seed, item[0])))
         (folder / "images").mkdir()
         for (number, _), versions in read:

@@ -7,6 +7,7 @@ leaves a file beside the target that can still be played. H.264 would need x264,
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,8 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import MissingExtra, UsageError
-from photovision.core.files import explained
+from photovision.core.files import beside, explained, put, sync
+from photovision.core.output import SIGNATURE, check_file
 from photovision.core.types import Image
 
 _CODECS = {"libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "qmax": "44"}, "mpeg4": {}}
@@ -28,20 +30,24 @@ class Film:
     """An MP4 file in the making: a context manager that puts the file in its place at the end, also after an error.
 
     Args:
-        path: a name that ends in .mp4; an older file there is replaced at the end. Nothing is written without a frame.
+        path: a name that ends in .mp4; an earlier film there is replaced at the end. Nothing is written without a
+            frame.
         rate: frames a second, to share out bits; every frame carries its own time.
+        inputs: videos that are read, none of which is ever replaced.
 
     Raises:
-        UsageError: another ending, or the place cannot be written.
+        UsageError: another ending, an input or a file that Photovision did not write is there, or the place cannot be
+            written.
         MissingExtra: PyAV is not installed.
     """
 
-    def __init__(self, path: Path, rate: float | None = None) -> None:
+    def __init__(self, path: Path, rate: float | None = None, inputs: Iterable[str | Path] = ()) -> None:
         if path.suffix.lower() != ".mp4":
             raise UsageError(f"videos are written as MP4: give a name that ends in .mp4, not {path.name}")
-        self.path, self.frames = path, 0
+        self.path, self.frames, self._inputs = path, 0, tuple(inputs)
+        check_file(path, self._inputs)
         self._rate = min(max(rate or 25.0, 1.0), 120.0)
-        self._part = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
+        self._part = beside(path.with_suffix(""), f"{os.getpid()}.part.mp4")
         self._container: Any = None
         self._stream: Any = None
         self._last = -1
@@ -80,7 +86,9 @@ class Film:
         finally:
             container.close()
         with explained(self.path):
-            os.replace(self._part, self.path)
+            check_file(self.path, self._inputs)
+            sync(self._part)
+            put(self._part, self.path)
 
     def __enter__(self) -> Film:
         return self
@@ -100,6 +108,7 @@ class Film:
             self._container = av.open(
                 str(self._part), "w", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}
             )
+        self._container.metadata["comment"] = SIGNATURE.decode()
         stream = self._container.add_stream(codec, rate=round(self._rate), options={**_CODECS[codec], "g": "50"})
         stream.width, stream.height = max(2, width - width % 2), max(2, height - height % 2)
         stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, _TICKS)

@@ -10,14 +10,17 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from photovision.core.errors import UsageError
-from photovision.core.files import write_json
+from photovision.core.files import beside, explained, write_json
+from photovision.core.lock import Lock
 
 PREFIX = "pv_"
 _NOBODY = ("0" * 32, "0" * 64)
@@ -86,8 +89,33 @@ def read_keys(file: Path) -> dict[str, Key]:
 
 def write_keys(file: Path, keys: Mapping[str, Key]) -> None:
     """Write them whole or not at all; only their owner may read the file."""
-    write_json(file, {"keys": [asdict(key) for key in keys.values()]})
-    file.chmod(0o600)
+    write_json(_real(file), {"keys": [asdict(key) for key in keys.values()]}, mode=0o600)
+
+
+@contextmanager
+def changing(file: Path, *, new: bool = False) -> Iterator[dict[str, Key]]:
+    """The keys of a file, to be changed in place; they are written at the end, and nobody changes them meanwhile.
+
+    Args:
+        file: of keys.
+        new: whether it may be missing.
+
+    Raises:
+        UsageError: it is missing or damaged, or cannot be written.
+    """
+    place = _real(file)
+    with ExitStack() as stack:
+        with explained(file):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(Lock(beside(place, "lock")))
+        keys = {} if new and not file.exists() else read_keys(file)
+        yield keys
+        write_keys(file, keys)
+
+
+def _real(file: Path) -> Path:
+    """Where the file is that a link leads to: it is replaced, not the link."""
+    return Path(os.path.realpath(file))
 
 
 class Guard:

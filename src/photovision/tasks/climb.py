@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -75,6 +76,11 @@ class Options:
         """JSON-ready."""
         lists = {"track": list(self.track), "robust": list(self.robust)}
         return {**asdict(self), **lists, "decisions": dict(self.decisions)}
+
+    def files(self) -> list[Path]:
+        """Weights and networks of the user's that the training reads."""
+        named = [Path(name) for name in (self.weights, self.backbone) if name]
+        return [path for path in named if path.exists()]
 
     @classmethod
     def replaying(cls, info: Mapping[str, Any]) -> Options:

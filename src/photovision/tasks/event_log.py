@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from photovision.core.errors import RecordError
 from photovision.core.files import explained
+from photovision.core.output import check_lines
 from photovision.runtime.counting import Event
 
 _TABLES = """
@@ -50,6 +51,7 @@ class EventLog:
         began = time.time()
         if lines is not None:
             with explained(lines):
+                check_lines(lines, ("event",))
                 lines.parent.mkdir(parents=True, exist_ok=True)
                 self._lines = lines.open("a", encoding="utf-8")
         if record is not None:
@@ -57,11 +59,18 @@ class EventLog:
                 record.parent.mkdir(parents=True, exist_ok=True)
             with self._told():
                 self._base = sqlite3.connect(record, timeout=30)
+                self._check_own(self._base)
                 self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _TABLES)
                 cursor = self._base.execute("INSERT INTO runs (source, began) VALUES (?, ?)", (source, began))
                 self._run = cursor.lastrowid
                 self._base.commit()
         self.write({"event": "start", "source": source, "at": round(began, 3)})
+
+    def _check_own(self, base: sqlite3.Connection) -> None:
+        tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and not {"runs", "events"} <= tables:
+            base.close()
+            raise RecordError(f"{self._record} is a database of something else: name a new SQLite file")
 
     def add(self, events: Sequence[Event]) -> None:
         """Write what happened."""
@@ -108,8 +117,9 @@ class EventLog:
     def write(self, value: dict[str, Any]) -> None:
         """Add a line of one's own to the JSON Lines."""
         if self._lines is not None:
-            self._lines.write(json.dumps(value) + "\n")
-            self._lines.flush()
+            with explained(Path(self._lines.name)):
+                self._lines.write(json.dumps(value) + "\n")
+                self._lines.flush()
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -12,7 +12,8 @@ import timm
 from safetensors.torch import save_file
 from torch import nn
 
-from photovision.core.files import explained, new_folder, write_json, write_text
+from photovision.core.files import explained, write_json, write_text
+from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.report import Report
 from photovision.core.system import provenance
@@ -62,7 +63,7 @@ def write_bundle(
     temperature = fit_temperature(chosen.val_logits, truth, multilabel=climb.task.multilabel)
     decider = Decider(network, source.preprocess, temperature, climb.task.multilabel)
     climb.tell("export", 0, 4, "writing the graph")
-    with new_folder(output) as folder:
+    with new_folder(output, "model") as folder:
         write_network(network, source, material.dataset.classes, folder)
         material.remember(folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")

@@ -11,7 +11,8 @@ import numpy as np
 from safetensors.torch import save_file
 
 from photovision.core.errors import MissingExtra
-from photovision.core.files import explained, new_folder, write_json, write_text
+from photovision.core.files import explained, write_json, write_text
+from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.report import Metric, Report
 from photovision.core.system import provenance
@@ -71,7 +72,7 @@ def write_detector(course: Course, learned: Learned, output: Path) -> None:
     source, test = course.source, course.material.test
     decider = BoxDecider(learned.network, source.preprocess, slope, shift)
     course.tell("export", 0, 3, "writing the graph")
-    with new_folder(output) as folder:
+    with new_folder(output, "model") as folder:
         _save(learned.network, source, folder)
         course.material.remember(folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")

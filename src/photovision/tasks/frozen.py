@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from photovision.core.files import explained
+from photovision.core.files import explained, put, sync
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
@@ -65,26 +65,29 @@ class Features:
         """Pooled features float32 (N, D) and feature maps float16 (N, C, H, W) of one view of all pictures."""
         work = self.climb.work
         paths = {kind: work.folder / f"{name}-{view}-{kind}.npy" for kind in ("features", "maps")}
-        if work.accelerator.is_main_process and not paths["maps"].is_file():
-            self._run(dataset, name, augment, view, paths)
+        if work.missing(paths["maps"]):
+            with explained(paths["maps"]):
+                self._run(dataset, name, augment, view, paths)
         work.accelerator.wait_for_everyone()
         return np.load(paths["features"]), np.load(paths["maps"], mmap_mode="r")
 
     def _run(self, dataset: Dataset, name: str, augment: Augment | None, view: int, paths: dict[str, Path]) -> None:
-        # Written straight to disk: the feature maps of many pictures do not fit into memory.
+        # The maps of many pictures do not fit into memory. They are written one after the other, not into a memory map:
+        # a disk that fills up kills the process there, without a word.
         parts = {kind: path.with_suffix(".part.npy") for kind, path in paths.items()}
         shape = (len(dataset), *self.cut.shape) if self.cut else (0,)
         features: list[np.ndarray] = []
-        with explained(paths["maps"]):
-            maps = np.lib.format.open_memmap(parts["maps"], "w+", np.float16, shape)
-            for row, outputs in enumerate(self._answers(dataset, name, augment, view)):
+        with parts["maps"].open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+            for outputs in self._answers(dataset, name, augment, view):
                 features.append(outputs["features"].astype(np.float32))
                 if self.cut:
-                    maps[row] = outputs["maps"]
-            maps.flush()
-            np.save(parts["features"], np.stack(features), allow_pickle=False)
-            for kind in ("features", "maps"):
-                parts[kind].replace(paths[kind])
+                    file.write(outputs["maps"].astype("<f2").tobytes())
+        with parts["features"].open("wb") as file:
+            np.save(file, np.stack(features), allow_pickle=False)
+        for kind in ("features", "maps"):
+            sync(parts[kind])
+            put(parts[kind], paths[kind])
 
     def _answers(
         self, dataset: Dataset, name: str, augment: Augment | None, view: int

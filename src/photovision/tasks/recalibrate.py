@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from photovision.core.drawing import percent
-from photovision.core.errors import DataError, ModelError, UsageError
-from photovision.core.files import new_folder, write_json, write_text
+from photovision.core.errors import DataError, ModelError
+from photovision.core.files import write_json, write_text
+from photovision.core.folder import new_folder, reserved
 from photovision.core.report import Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Floats
@@ -61,9 +62,11 @@ def recalibrate_classes(
         ModelError: the bundle was made without doubt, or by an older version.
         UsageError: `output` is the model's own folder.
     """
-    target = Path(output)
-    if target.resolve() == model.bundle.path.resolve():
-        raise UsageError(f"{target} is the model itself; choose another folder for the recalibrated one")
+    with reserved(output, "model", [model.bundle.path]):
+        return _recalibrated(model, dataset, Path(output), seed, progress)
+
+
+def _recalibrated(model: Recognizer, dataset: Dataset, target: Path, seed: int, progress: Progress | None) -> Report:
     if model.doubt is None:
         raise ModelError(
             f"{model.bundle.path} was made without prediction sets and a gate: train it again to have them"
@@ -183,7 +186,7 @@ def _true(case: _Case) -> np.ndarray:
 
 
 def _write(model: Recognizer, learned: _Learned, case: _Case, dataset: Dataset, report: Report, target: Path) -> None:
-    with new_folder(target) as folder:
+    with new_folder(target, "model", [model.bundle.path]) as folder:
         shutil.copytree(model.bundle.path, folder, dirs_exist_ok=True)
         _set_temperature(folder / "model.onnx", learned.temperature)
         doubt = write_doubt(learned.sets, learned.gate, folder)

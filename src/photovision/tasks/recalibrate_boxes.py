@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from photovision.core.drawing import percent
-from photovision.core.errors import DataError, ExportError, UsageError
-from photovision.core.files import new_folder, write_json, write_text
+from photovision.core.errors import DataError, ExportError
+from photovision.core.files import write_json, write_text
+from photovision.core.folder import new_folder, reserved
 from photovision.core.regions import Detections
 from photovision.core.report import Metric, Report, Table
 from photovision.core.system import provenance
@@ -88,9 +89,11 @@ def recalibrate_boxes(
         ExportError: the changed graph does not give the scores that it should.
         UsageError: `output` is the model's own folder.
     """
-    target = Path(output)
-    if target.resolve() == detector.bundle.path.resolve():
-        raise UsageError(f"{target} is the model itself; choose another folder for the recalibrated one")
+    with reserved(output, "model", [detector.bundle.path]):
+        return _recalibrated(detector, dataset, Path(output), seed, progress)
+
+
+def _recalibrated(detector: Detector, dataset: Dataset, target: Path, seed: int, progress: Progress | None) -> Report:
     looked = look(detector, dataset, progress)
     objects = int(looked.hits.objects.sum())
     if len(looked.pairs) < MIN_PICTURES or objects < MIN_OBJECTS:
@@ -201,7 +204,7 @@ def _write(
 ) -> None:
     samples = looked.samples[:_CHECKED]
     images = np.stack([load_pixels(sample, detector.preprocess) for sample in samples])
-    with new_folder(target) as folder:
+    with new_folder(target, "model", [detector.bundle.path]) as folder:
         shutil.copytree(detector.bundle.path, folder, dirs_exist_ok=True)
         _set_scores(folder / "model.onnx", learned)
         _verify(detector, folder / "model.onnx", learned, images)

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from photovision.core.errors import UnreadableImage, UsageError
-from photovision.core.files import new_folder
+from photovision.core.errors import UnreadableImage
+from photovision.core.folder import new_folder
 from photovision.core.inputs import Given, Source, as_sources, name_of, placed
 from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset, Problem
@@ -175,10 +175,7 @@ class Recognizer:
 
     def save(self, path: str | Path) -> None:
         """Copy the bundle to another folder, atomically."""
-        target = Path(path)
-        if target.resolve() == self.bundle.path.resolve():
-            raise UsageError(f"{target} is where this model already is; choose another folder")
-        with new_folder(target) as folder:
+        with new_folder(Path(path), "model", [self.bundle.path]) as folder:
             shutil.copytree(self.bundle.path, folder, dirs_exist_ok=True)
 
     __getstate__ = lasting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from accelerate import Accelerator
 
 from photovision.core.energy import Meter
 from photovision.core.errors import DataError
+from photovision.core.folder import reserved
+from photovision.core.output import placed
 from photovision.data.augment import Augment
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
@@ -104,11 +107,13 @@ def run(
     dataset: Dataset, output: Path, options: Options, listener: Listener = silent
 ) -> Recognizer | Detector | Segmenter:
     """`train` with all options, also those that only the command line offers."""
-    if dataset.task != "classify":
-        learn = train_masks if learns_masks(dataset) else run_boxes
-        with _tracking(options, output) as trackers:
-            return learn(dataset, output, options, listener, trackers)
-    return _run(dataset, output, options, listener)
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
+    with reserved(output, "model", options.files(), alone=first):
+        if dataset.task != "classify":
+            learn = train_masks if learns_masks(dataset) else run_boxes
+            with _tracking(options, output) as trackers:
+                return learn(dataset, output, options, listener, trackers)
+        return _run(dataset, output, options, listener)
 
 
 def _run(dataset: Dataset, output: Path, options: Options, listener: Listener) -> Recognizer:
@@ -231,7 +236,8 @@ def _affordable(features: Features, share: float) -> Dataset:
 
 @contextmanager
 def _tracking(options: Options, output: Path) -> Iterator[tuple[Tracker, ...]]:
-    folder = output.with_name(f"{output.name}-tracking")
+    place = placed(output)
+    folder = place.with_name(f"{place.name}-tracking")
     if options.track:
         folder.mkdir(parents=True, exist_ok=True)
     trackers = tuple(open_trackers(options.track, folder))

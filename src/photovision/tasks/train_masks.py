@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from photovision.core.drawing import learning_curve, percent
 from photovision.core.energy import Meter
 from photovision.core.errors import DataError, UsageError
-from photovision.core.files import explained, new_folder, write_json, write_text
+from photovision.core.files import explained, write_json, write_text
+from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.regions import IGNORE, Detections
 from photovision.core.report import Figure, Report
@@ -224,7 +225,7 @@ def _write(
     """Calibrate, export, compare, judge on test, and write the bundle at once."""
     size = lesson.source.preprocess.size
     decider = PixelDecider(network, lesson.source.preprocess, _temperature(network, lesson.task, val, Accelerator()))
-    with new_folder(output) as folder:
+    with new_folder(output, "model") as folder:
         with explained(folder):
             state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
             save_file(state, folder / "model.safetensors", metadata={"format": "pt"})

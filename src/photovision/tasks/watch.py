@@ -227,7 +227,7 @@ def watch(
     with Watch(source, detect, asked, tagger) as watching, EventLog(watching.video.name, events, record) as log:
         drawing, interrupted = Drawing(watching.counting), False
         rate = (watching.video.rate or 25.0) / watching.asked.every
-        film = None if output is None else Film(output, rate)
+        film = None if output is None else Film(output, rate, [str(source)])
         try:
             for step in watching:
                 log.add(step.events)

@@ -1,7 +1,8 @@
 """Work: the unfinished state of a training, on disk beside its output, so that nothing done is done twice.
 
 Killed at any moment and started again with the same arguments and pictures, a training continues where it was. Every
-result is written atomically under a name; asking for the same name again gives the stored one.
+result is written atomically under a name; asking for the same name again gives the stored one. That no other training
+uses the folder meanwhile is ensured by `photovision.core.folder.reserved`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from accelerate import Accelerator
 
 from photovision.core.errors import UsageError
-from photovision.core.files import explained, write_json
+from photovision.core.files import beside, explained, put, sync, write_json
+from photovision.core.output import placed
 
 
 class Work:
@@ -33,59 +35,76 @@ class Work:
     def __init__(
         self, output: Path, arguments: dict[str, Any], accelerator: Accelerator, decisions: dict[str, Any] | None = None
     ) -> None:
-        self.folder = output.with_name(f".{output.name}.work")
+        self.folder = beside(placed(output), "work")
         self.accelerator = accelerator
         self.resumed = False
         self._given = decisions or {}
         self.decisions: dict[str, Any] = {}
-        key = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest()
+        self._key = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest()
         if accelerator.is_main_process:
-            self._open(output, key)
+            self._open()
         accelerator.wait_for_everyone()
 
-    def _open(self, output: Path, key: str) -> None:
-        foreign = output.exists() and not (output / "bundle.json").is_file()
-        if foreign and (not output.is_dir() or any(output.iterdir())):
-            raise UsageError(f"{output} exists and is not a Photovision model: choose another --output")
-        mark = self.folder / "arguments.json"
-        self.resumed = mark.is_file() and json.loads(mark.read_text()) == key
+    def _open(self) -> None:
+        self.resumed = self._is_own()
         if not self.resumed:
             with explained(self.folder):
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
-            write_json(mark, key)
+            write_json(self._mark, self._key)
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / "arguments.json"
+
+    def _is_own(self) -> bool:
+        try:
+            return bool(json.loads(self._mark.read_text(encoding="utf-8")) == self._key)
+        except (OSError, ValueError):
+            return False
 
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
         """A decision, JSON-ready, computed once; it goes into the bundle, so that the training can be repeated."""
         path = self.folder / f"{name}.json"
-        if self.accelerator.is_main_process and not path.is_file():
-            write_json(path, self._given[name] if name in self._given else compute())
+        if self.missing(path):
+            value = self._given[name] if name in self._given else compute()
+            write_json(path, value)
         self.accelerator.wait_for_everyone()
         self.decisions[name] = json.loads(path.read_text(encoding="utf-8"))
         return self.decisions[name]
 
     def array(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         """An array, computed once; read as a memory map, so that large ones need no memory."""
-        path = self.folder / f"{name}.npy"
-        if self.accelerator.is_main_process and not path.is_file():
-            part = path.with_suffix(".part.npy")
-            with explained(path):
-                np.save(part, compute(), allow_pickle=False)
-                part.replace(path)
-        self.accelerator.wait_for_everyone()
-        stored: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+
+        def write(path: Path) -> None:
+            with path.open("wb") as file:
+                np.save(file, compute(), allow_pickle=False)
+
+        stored: np.ndarray = np.load(self.file(f"{name}.npy", write), mmap_mode="r", allow_pickle=False)
         return stored
 
     def file(self, name: str, write: Callable[[Path], None]) -> Path:
         """A file written by `write(path)`, once."""
         path = self.folder / name
-        if self.accelerator.is_main_process and not path.is_file():
+        if self.missing(path):
             part = path.with_name(f"part-{name}")
             with explained(path):
                 write(part)
-                part.replace(path)
+                sync(part)
+                put(part, path)
         self.accelerator.wait_for_everyone()
         return path
+
+    def missing(self, path: Path) -> bool:
+        """Whether this process is to write a file of the folder.
+
+        Raises UsageError where another training has taken the folder, on a file system that cannot lock.
+        """
+        if not self.accelerator.is_main_process:
+            return False
+        if not self._is_own():
+            raise UsageError(f"another training has taken {self.folder}: start this one again, with another --output")
+        return not path.is_file()
 
     def close(self) -> None:
         """Remove everything: the bundle is written."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from photovision.core.errors import DataError, UsageError
-from photovision.core.files import new_folder, open_regular, write_bytes, write_json
+from photovision.core.files import explained, open_regular, write_bytes
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,19 +24,6 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UsageError, match="no space left on the disk"):
         write_bytes(target, b"new")
     assert target.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
-    target = tmp_path / "model"
-    with new_folder(target) as folder:
-        write_json(folder / "a.json", 1)
-    with new_folder(target) as folder:
-        write_json(folder / "b.json", 2)
-    assert [file.name for file in target.iterdir()] == ["b.json"]
-    with pytest.raises(UsageError, match="cannot write"), new_folder(target) as folder:
-        write_json(folder / "c.json" / "below" / "a.json", write_json(folder / "c.json", 3))
-    assert [file.name for file in target.iterdir()] == ["b.json"]
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -67,3 +54,54 @@ def test_only_regular_files_are_opened_and_nothing_is_waited_for(tmp_path: Path)
             open_regular(path)
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_every_refusal_of_the_system_is_one_line(number: int) -> None:
+    if number in (errno.EPIPE, errno.ESHUTDOWN):
+        pytest.skip("the end of a pipe is the command line's business")
+    with pytest.raises(UsageError, match="model") as caught, explained(Path("model")):
+        raise OSError(number, os.strerror(number), "model")
+    assert "\n" not in str(caught.value)
+    assert ("no space left" in str(caught.value)) == (number in (errno.ENOSPC, errno.EDQUOT))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("567000 requested and 260064 written"),  # numpy.save
+        OSError("encoder error -2 when writing image file"),  # Pillow
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),  # safetensors
+    ],
+    ids=["numpy", "pillow", "safetensors"],
+)
+def test_a_library_that_hides_a_full_disk_does_not_hide_it(error: Exception) -> None:
+    with pytest.raises(UsageError, match="no space left"), explained(Path("model")):
+        raise error
+
+
+def test_other_errors_of_libraries_are_left_as_they_are() -> None:
+    class NetworkDown(OSError):
+        """As of requests, whose errors are OSErrors without a number."""
+
+    for error in (NetworkDown("name resolution"), ValueError("shape"), BrokenPipeError(errno.EPIPE, "pipe")):
+        with pytest.raises(type(error)), explained(Path("model")):
+            raise error
+
+
+@pytest.mark.parametrize("length", [1, 180, 181, 250, 255])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, length: int) -> None:
+    for name in ("a" * length, "é" * (length // 2) + "a" * (length % 2)):
+        write_bytes(tmp_path / name, b"x")
+        assert (tmp_path / name).read_bytes() == b"x"
+    with pytest.raises(UsageError, match="choose a shorter name"):
+        write_bytes(tmp_path / ("a" * 256), b"x")
+
+
+def test_permissions_are_right_from_the_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(os.fstat(handle).st_mode & 0o777), fsync(handle)))
+    write_bytes(tmp_path / "keys.json", b"secret", mode=0o600)
+    assert seen[0] == 0o600
+    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600

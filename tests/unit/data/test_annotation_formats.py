@@ -301,7 +301,7 @@ def test_what_a_format_cannot_hold_is_refused_and_told(tmp_path: Path) -> None:
     done = convert(data, "voc", tmp_path / "out", lossy=True)
     assert any("polygons" in sentence for sentence in done.lost)
     assert same(objects([box], [0]), read_dataset(tmp_path / "out").samples[0].regions)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="is not empty, and data sets are never replaced"):
         convert(data, "coco", tmp_path / "out")
 
 

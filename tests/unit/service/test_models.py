@@ -17,7 +17,7 @@ from spotter import spotter_bundle
 from starlette.testclient import TestClient
 
 from photovision.core.errors import ModelError
-from photovision.core.files import new_folder
+from photovision.core.folder import new_folder
 from photovision.service import state
 from photovision.service.models import content_name
 from photovision.service.settings import Settings, named_models
@@ -29,7 +29,7 @@ OTHER = ("rot", "grün", "blau")
 
 def put(folder: Path, called: Sequence[str] = ()) -> str:
     """Write a bundle in place of what is there, as a training does; returns its version."""
-    with new_folder(folder) as fresh:
+    with new_folder(folder, "model") as fresh:
         colour_bundle(fresh / "x", called=called)
         for file in (fresh / "x").iterdir():
             shutil.move(file, fresh)
@@ -100,6 +100,7 @@ def test_a_broken_version_is_refused_and_the_old_one_goes_on(tmp_path: Path, har
         assert len(answer.json()["error"]) > 20
         assert label(client) == "red"
         assert 'photovision_model_loads_total{model="m",outcome="failed"} 1.0' in client.get("/metrics").text
+        shutil.rmtree(tmp_path / "m", ignore_errors=True)  # a damaged folder is not replaced: it could be anybody's
         put(tmp_path / "m", OTHER)
         assert client.post(LOAD).status_code == 200
         assert label(client) == "rot"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model
+from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model, output_option
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -16,7 +16,7 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 def calibrate(
     model: Model,
     data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the recalibrated model.")],
+    output: Annotated[Path, output_option("model", "Folder of the recalibrated model.")],
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
     reading: ReadOptions = DEFAULTS,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Json
+from photovision.app.cli.options import Json, output_option
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -18,7 +18,7 @@ Target = Literal["coco", "yolo", "voc", "labelstudio", "cvat", "masks", "folder"
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Pictures with labels, boxes or masks.")],
     to: Annotated[Target, typer.Option("--to", help="The format to write.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the pictures and their labels.")],
+    output: Annotated[Path, output_option("data set", "A new folder for the pictures and their labels.")],
     lossy: Annotated[bool, typer.Option("--lossy", help="Go on where the format cannot hold everything.")] = False,
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,

@@ -51,7 +51,7 @@ def cut(
     positive = np.arange(len(points)) < len(inside)
     corners = None if around is None else (around[0], around[1], around[2], around[3])
     found = cutter.cut(cutter.embed(image), points, positive, corners)
-    files = {} if output is None else _write(image, found, output, picture.stem)
+    files = {} if output is None else _write(image, found, output, picture)
     share = float(found.mask.mean())
     if as_json:
         size, score = list(found.mask.shape), round(found.score, 4)
@@ -90,27 +90,23 @@ def _numbers(text: str, count: int, flag: str) -> list[float]:
     return values
 
 
-def _write(image: Image, found: Cut, folder: Path, stem: str) -> dict[str, str]:
+def _write(image: Image, found: Cut, folder: Path, picture: Path) -> dict[str, str]:
     """The mask as large as the picture, and the object cut out; nothing is cut out of an empty mask."""
     import numpy as np
 
     mask = found.mask.astype(np.uint8) * 255
-    files = {"mask": _save(mask, folder / f"{stem}.mask.png")}
+    files = {"mask": _save(mask, folder / f"{picture.stem}.mask.png", picture)}
     if found.box is not None:
         x1, y1, x2, y2 = found.box
         part = np.dstack([image[y1:y2, x1:x2], mask[y1:y2, x1:x2]])
-        files["cut"] = _save(part, folder / f"{stem}.cut.png")
+        files["cut"] = _save(part, folder / f"{picture.stem}.cut.png", picture)
     return files
 
 
-def _save(values: Image, path: Path) -> str:
-    import io
-
+def _save(values: Image, path: Path, source: Path) -> str:
     from PIL import Image as Pillow
 
-    from photovision.core.files import write_bytes
+    from photovision.app.cli.output import write_png
 
-    buffer = io.BytesIO()
-    Pillow.fromarray(values).save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+    write_png(Pillow.fromarray(values), path, source)
     return str(path)

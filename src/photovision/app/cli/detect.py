@@ -219,25 +219,25 @@ class _Drawn:
         from photovision.runtime.film import Film
 
         self._folder, self._make = folder, Film
-        self._names: Counter[str] = Counter()
+        self._taken: set[str] = set()
         self._film: Film | None = None
 
     def __call__(self, seen: Seen, frame: Frame | None) -> None:
         """Draw one picture or frame."""
         from photovision.core.boxes import draw_regions
-        from photovision.core.files import write_bytes
         from photovision.core.image import decode, to_array
+        from photovision.core.output import SIGNATURE, write_output
         from photovision.core.thumbnail import jpeg
 
         assert seen.file is not None
         assert seen.found is not None
         if frame is None:
             picture = draw_regions(to_array(decode(seen.file)), seen.found)
-            write_bytes(self._place(seen.file, "jpg"), jpeg(picture, 90))
+            write_output(self._place(seen.file, "jpg"), jpeg(picture, 90, SIGNATURE), [seen.file])
             return
         if frame.index == 0 or self._film is None:
             self.close()
-            self._film = self._make(self._place(seen.file, "mp4"))
+            self._film = self._make(self._place(seen.file, "mp4"), inputs=[seen.file])
         self._film.add(draw_regions(frame.image, seen.found), frame.time)
 
     def close(self) -> None:
@@ -247,7 +247,6 @@ class _Drawn:
         self._film = None
 
     def _place(self, file: str, ending: str) -> Path:
-        stem = Path(file).stem
-        self._names[stem] += 1
-        number = "" if self._names[stem] == 1 else f".{self._names[stem]}"
-        return self._folder / f"{stem}{number}.boxes.{ending}"
+        from photovision.app.cli.output import free_name
+
+        return self._folder / f"{free_name(Path(file).stem, self._taken, '.')}.boxes.{ending}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Json, Model
+from photovision.app.cli.options import Json, Model, output_option
 
 if TYPE_CHECKING:
     from photovision.core.preprocess import Preprocess
@@ -21,7 +21,7 @@ Target = Literal["onnx", "openvino", "torchscript", "exported-program", "timm"]
 def export(
     model: Model,
     to: Annotated[Target, typer.Option("--to", help="Who is to run it.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the exported files.")],
+    output: Annotated[Path, output_option("export", "A folder for the exported files.")],
     data: Annotated[Path | None, typer.Option(help="Real pictures to compare on; without, generated ones.")] = None,
     compress: Annotated[bool, typer.Option(help="Keep OpenVINO's weights in 16 bits.")] = True,
     as_json: Json = False,

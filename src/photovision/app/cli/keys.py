@@ -27,13 +27,13 @@ def add_key(
     """Make a key and print it, the only time that it can be seen."""
     from photovision.app.cli.output import note, print_json
     from photovision.core.errors import UsageError
-    from photovision.service.keys import new_key, read_keys, write_keys
+    from photovision.service.keys import changing, new_key
 
-    keys = read_keys(file) if file.exists() else {}
-    if any(key.name == name for key in keys.values()):
-        raise UsageError(f"{file} has a key named '{name}' already: revoke it first, or take another name")
-    text, key = new_key(name, admin=admin, rate=rate)
-    write_keys(file, {**keys, key.id: key})
+    with changing(file, new=True) as keys:
+        if any(key.name == name for key in keys.values()):
+            raise UsageError(f"{file} has a key named '{name}' already: revoke it first, or take another name")
+        text, key = new_key(name, admin=admin, rate=rate)
+        keys[key.id] = key
     if as_json:
         print_json({"name": name, "id": key.id, "key": text})
     else:
@@ -61,12 +61,13 @@ def revoke_key(name: Name, file: File = DEFAULT) -> None:
     """Take a key back; a running service knows within seconds."""
     from photovision.app.cli.output import note
     from photovision.core.errors import UsageError
-    from photovision.service.keys import read_keys, write_keys
+    from photovision.service.keys import changing
 
-    keys = read_keys(file)
-    left = {identity: key for identity, key in keys.items() if key.name != name}
-    if len(left) == len(keys):
-        names = ", ".join(sorted(key.name for key in keys.values())) or "none"
-        raise UsageError(f"{file} has no key named '{name}'; it has: {names}")
-    write_keys(file, left)
+    with changing(file) as keys:
+        gone = [identity for identity, key in keys.items() if key.name == name]
+        if not gone:
+            names = ", ".join(sorted(key.name for key in keys.values())) or "none"
+            raise UsageError(f"{file} has no key named '{name}'; it has: {names}")
+        for identity in gone:
+            del keys[identity]
     note(f"the key of '{name}' is revoked")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, Model
+from photovision.app.cli.options import Json, Model, output_option
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -18,7 +18,7 @@ Data = Annotated[
 MaxDrop = Annotated[
     float, typer.Option(min=0, help="Points of accuracy, mAP or mean IoU that may be lost; else nothing is written.")
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the smaller model.")]
+Output = Annotated[Path | None, output_option("model", "Folder of the smaller model.")]
 DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Teach a smaller network by the model.")]
 
 

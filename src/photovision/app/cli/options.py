@@ -7,6 +7,34 @@ from typing import Annotated, Literal
 
 import typer
 
+from photovision.core.output import Kind, check_folder, check_report
+
+REPORT_FILES = {
+    "check": ("suspects.csv",),
+    "shelf": ("slots.json",),
+    "basket": ("review.jsonl", "review.html", "decisions.json"),
+}
+"""Command -> what it writes beside report.html, report.json and report.md."""
+
+
+def output_option(kind: Kind, text: str) -> Any:
+    """The option --output of a command that writes a folder; what is in the way is told before anything is read."""
+
+    def check(value: Path | None) -> Path | None:
+        if value is not None:
+            check_folder(value, kind)
+        return value
+
+    return typer.Option("--output", "-o", help=text, callback=check)
+
+
+def _report_option(context: typer.Context, value: Path | None) -> Path | None:
+    name = context.command.name or ""
+    if value is not None:
+        check_report(value, name, REPORT_FILES.get(name, ()))
+    return value
+
+
 Data = Annotated[
     Path,
     typer.Argument(
@@ -16,7 +44,8 @@ Data = Annotated[
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'photovision train' wrote.")]
 ReportFolder = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Folder for report.html, report.json and report.md.")
+    Path | None,
+    typer.Option("--output", "-o", help="Folder for report.html, report.json and report.md.", callback=_report_option),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 Events = Annotated[

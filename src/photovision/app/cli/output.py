@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
 from photovision.core.report import Report, cell_text
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+
+def free_name(stem: str, taken: set[str], joint: str) -> str:
+    """A name that no other file of the run has, also where letter case does not count: `stem`, or one with a number.
+
+    Example:
+        >>> taken: set[str] = set()
+        >>> [free_name(stem, taken, ".") for stem in ("a", "A", "a.2")]
+        ['a', 'A.2', 'a.2.2']
+    """
+    name, number = stem, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{stem}{joint}{number}"
+    taken.add(name.casefold())
+    return name
+
+
+def write_png(picture: Pillow.Image, path: Path, source: str | Path | None) -> None:
+    """Write a PNG file that says whose it is; the picture it was made from, and files of the user's, are refused."""
+    from PIL.PngImagePlugin import PngInfo
+
+    from photovision.core.output import SIGNATURE, write_output
+
+    buffer, facts = io.BytesIO(), PngInfo()
+    facts.add_text("Software", SIGNATURE.decode())
+    picture.save(buffer, "PNG", pnginfo=facts)
+    write_output(path, buffer.getvalue(), [] if source is None else [source])
 
 
 def print_json(value: Any) -> None:

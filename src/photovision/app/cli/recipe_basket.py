@@ -53,10 +53,12 @@ def basket(
     from photovision.app.progress import counted, shown
     from photovision.core.errors import UsageError
     from photovision.recipes.basket import Wanted, watch_basket
-    from photovision.recipes.basket_page import report, write_basket
+    from photovision.recipes.basket_page import check_basket, report, write_basket
 
     if evidence and output is None:
         raise UsageError("--evidence keeps pictures in the report's folder: name one with --output")
+    if output is not None:
+        check_basket(output)
     zones = dict(map(zone_of, zone))
     detector, high = opened(model, threshold)
     wanted = Wanted(zones, known(detector, tuple(only or ())), high, review_below, evidence, max_seconds)

@@ -79,8 +79,8 @@ def shelf(
         found = visit(
             looker, pictures, planogram=slots, reference=full, before=old, still=fixed_camera, progress=progress
         )
+    print_report(report(found, str(detector)), output, as_json)
     if output is not None and found.learned:
         write_slots(output / "slots.json", found.learned)
-    print_report(report(found, str(detector)), output, as_json)
     if fail_on_alarm and found.alarms:
         raise typer.Exit(1)

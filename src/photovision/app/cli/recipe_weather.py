@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Json
+from photovision.app.cli.options import Json, output_option
 
 Pictures = Annotated[
     list[str],
     typer.Argument(metavar="FILE|FOLDER|PATTERN|-...", help="Pictures taken by day in clear weather."),
 ]
-Output = Annotated[
-    Path, typer.Option("--output", "-o", help="A new folder for the pictures and their table of labels.")
-]
+Output = Annotated[Path, output_option("data set", "A new folder for the pictures and their table of labels.")]
 Conditions = Annotated[
     list[str] | None,
     typer.Option("--condition", help="A condition to simulate; default: night, fog, rain, snow. May be repeated."),

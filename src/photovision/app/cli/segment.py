@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from PIL import Image as Pillow
-
     from photovision.runtime.segmenter import Scene, Segmenter
     from photovision.tasks.tags import Tagger, Tags
 
@@ -30,6 +28,7 @@ def tell_masks(
     Written are indexed PNG files NAME.png, whose values are the numbers of the classes; of models that tell objects
     apart also objects/NAME.png of 16 bits, a number for every object. Pictures of the same name are numbered.
     """
+    from photovision.app.cli.output import free_name
     from photovision.app.cli.tagging import tagger_of
     from photovision.app.pictures import find_pictures
 
@@ -40,7 +39,7 @@ def tell_masks(
         total += 1
         unreadable += scene.found is None
         if scene.found is not None and output is not None:
-            _write(scene, output, _free_name(Path(scene.file or "picture").stem, taken))
+            _write(scene, output, free_name(Path(scene.file or "picture").stem, taken, "-"))
         _say(scene, as_json, None if tagger is None else _tags(tagger, scene))
     if unreadable:
         print(f"photovision: {unreadable:,} of {total:,} files could not be read", file=sys.stderr)
@@ -68,38 +67,20 @@ def _say(scene: Scene, as_json: bool, tags: Tags | None) -> None:
     print(f"{printable(str(scene.file))}{objects}  {told}{tags_text(tags)}", flush=True)
 
 
-def _free_name(stem: str, taken: set[str]) -> str:
-    name, number = stem, 1
-    while name in taken:
-        number += 1
-        name = f"{stem}-{number}"
-    taken.add(name)
-    return name
-
-
 def _write(scene: Scene, output: Path, name: str) -> None:
     import numpy as np
     from PIL import Image
 
+    from photovision.app.cli.output import write_png
     from photovision.core.boxes import colour_of
     from photovision.core.errors import DataError
 
     assert scene.found is not None
     mask = Image.fromarray(scene.found.labels.astype(np.uint8))
     mask.putpalette([value for label in range(256) for value in colour_of(label)])
-    _save(mask, output / f"{name}.png")
+    write_png(mask, output / f"{name}.png", scene.file)
     if scene.numbers is not None:
         if int(scene.numbers.max()) > np.iinfo(np.uint16).max:
             raise DataError(f"{scene.file} holds more than 65,535 objects, which a mask of 16 bits cannot number")
-        _save(Image.fromarray(scene.numbers.astype(np.uint16)), output / "objects" / f"{name}.png")
-
-
-def _save(mask: Pillow.Image, path: Path) -> None:
-    import io
-
-    from photovision.core.files import write_bytes
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    mask.save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+        numbers = Image.fromarray(scene.numbers.astype(np.uint16))
+        write_png(numbers, output / "objects" / f"{name}.png", scene.file)

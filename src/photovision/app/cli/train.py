@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json
+from photovision.app.cli.options import Data, Events, Json, output_option
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -50,7 +50,7 @@ Replay = Annotated[
 @reads_data
 def train(  # noqa: PLR0913 - one parameter a flag
     data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
+    output: Annotated[Path, output_option("model", "Folder of the model to write.")],
     minutes: Annotated[float, typer.Option(help="Wall time for everything.")] = 5.0,
     backbone: Backbone = None,
     weights: Weights = "auto",
@@ -72,6 +72,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
 
     Interrupted or killed, the same command goes on where it stopped.
     """
+    from photovision.core.output import check_folder
 
     # Read before torch is imported, so that a mistyped path is told at once.
     dataset = read_data(data, reading)
@@ -80,6 +81,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     from photovision.tasks.climb import Options
 
     if replay is not None:
+        check_folder(output, "model", [replay])
         options = Options.replaying(read_bundle(replay).info)
     else:
         asked = tuple(filter(None, (name.strip() for name in (robust or "").split(","))))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photovision.app.cli.options import Json
+from photovision.app.cli.options import Json, output_option
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
 
@@ -90,7 +90,7 @@ def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name
 @app.command("import")
 def import_weights(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With config.json and model.safetensors.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model to write.")],
+    output: Annotated[Path, output_option("model", "Folder of the model to write.")],
 ) -> None:
     """Make a model of a D-FINE, RT-DETRv2 or RF-DETR in the format of Hugging Face, without training."""
     from photovision.models.adopted import adopt

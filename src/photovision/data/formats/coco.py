@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Rle, Shape
 from photovision.data.annotated import Gathered
@@ -66,7 +67,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/images and `path`/annotations/instances*.json, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         parts: dict[str, list[Placed]] = defaultdict(list)
         for placed in place(dataset, folder / "images"):
             parts[placed.split].append(placed)

@@ -22,7 +22,8 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.regions import Detections, Regions
 from photovision.core.shapes import MAX_PIXELS, Polygons, Rle
 from photovision.core.types import Ints
@@ -71,7 +72,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/images and `path`/annotations.xml, all or nothing."""
     video = one_video(dataset)
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         lines = ['<?xml version="1.0" encoding="utf-8"?>', "<annotations>", "  <version>1.1</version>"]
         lines.append(_meta(dataset, video))
         if video:

@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.files import new_folder, open_regular
+from photovision.core.files import open_regular
+from photovision.core.folder import new_folder
 from photovision.core.image import read_header
 from photovision.core.types import Sample
 from photovision.data.archive_members import SUFFIXES as ARCHIVES
@@ -70,7 +71,7 @@ def write(dataset: Dataset, path: Path) -> None:
     if dataset.multilabel:
         raise DataError("a folder per class holds one label a picture: write multi-label data as a table")
     split_of = {position: name for name, positions in dataset.splits.items() for position in positions}
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         for position, sample in enumerate(dataset.samples):
             parts = sample.label.split("/")
             if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or part in JUNK for part in parts):

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.image import SUFFIXES
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Rle
@@ -62,7 +63,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/images and `path`/export.json, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         tasks = [
             json.dumps(_task(n, placed), ensure_ascii=False)
             for n, placed in enumerate(place(dataset, folder / "images"), 1)

@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.geometry import upright_values
 from photovision.core.parallel import in_order
 from photovision.core.regions import IGNORE, Detections, Segmentation
@@ -103,7 +104,7 @@ def write(dataset: Dataset, path: Path) -> None:
     first = () if dataset.task == "segment" else (BACKGROUND,)
     if len(dataset.classes) + len(first) > IGNORE:
         raise DataError(f"masks of 8 bits hold at most {IGNORE} classes, got {len(dataset.classes)}: use coco")
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         names: dict[str, list[str]] = defaultdict(list)
         for placed in place(dataset, folder / "JPEGImages"):
             _write_masks(folder, placed)

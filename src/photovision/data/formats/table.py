@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from photovision.core.errors import DataError, UsageError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import save_picture
@@ -61,7 +62,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/images and `path`/metadata.jsonl, with splits and attributes."""
     split_of = {position: name for name, positions in dataset.splits.items() for position in positions}
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         rows: list[Row] = []
         for position, sample in enumerate(dataset.samples):
             file = save_picture(sample, folder / "images", f"{position:06d}")

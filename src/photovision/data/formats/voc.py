@@ -20,7 +20,8 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.data.annotated import Gathered, leaves
 from photovision.data.coordinates import number, size_of
@@ -105,7 +106,7 @@ def _file(
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/JPEGImages, Annotations and ImageSets/Main, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         names: dict[str, list[str]] = defaultdict(list)
         for placed in place(dataset, folder / "JPEGImages"):
             found = detections(placed.sample)

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons
 from photovision.data.annotated import Gathered, unique_classes
@@ -59,7 +60,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/images, labels and data.yaml, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         sides = set()
         for placed in place(dataset, folder / "images", by_split=True):
             file = folder / "labels" / placed.file.relative_to(folder / "images").with_suffix(".txt")
