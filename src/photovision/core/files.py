@@ -142,24 +142,25 @@ def explained(path: Path) -> Iterator[None]:
         raise UsageError(in_words(error, path)) from None
 
 
-def in_words(error: Exception, path: str | Path) -> str:
+def in_words(error: Exception, path: str | Path | None) -> str:
     """What the system refused, in one line that says what to do.
 
     Args:
         error: an OSError, or what a library raised because of one.
-        path: what was being written.
+        path: what was being written, None where that is not known.
 
     Example:
         >>> in_words(OSError(errno.EIO, "Input/output error"), "model")
         'cannot write model (Input/output error): check the disk, or choose another one with --output'
     """
-    number = getattr(error, "errno", None)
-    if _is_full(error):
-        return f"no space left on the disk of {path}: free some space and run the same command again"
     reason, other = getattr(error, "strerror", None) or str(error), getattr(error, "filename", None)
-    if isinstance(other, bytes | str) and not _related(os.fsdecode(other), path):
-        return f"cannot use {os.fsdecode(other)} ({reason}): check that it is there and may be read and written"
-    advice = _ADVICE.get(number or 0, "choose another folder with --output")
+    named = os.fsdecode(other) if isinstance(other, bytes | str) else None
+    if _is_full(error):
+        where = path or named
+        return f"no space left on the disk{f' of {where}' if where else ''}: free some and run the same command again"
+    if path is None or (named is not None and not _related(named, path)):
+        return f"cannot use {named or 'a file'} ({reason}): check that it is there and may be read and written"
+    advice = _ADVICE.get(getattr(error, "errno", None) or 0, "choose another folder with --output")
     return f"cannot write {path} ({reason}): {advice}"
 
 

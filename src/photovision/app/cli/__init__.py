@@ -1,17 +1,22 @@
 """The command line: one file a command, each a typed function; its flags are the function's parameters.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 a change was found and
---fail-on-drift was given, 2 the user can mend it (one line says how), 130 interrupted.
+--fail-on-drift was given, 2 the user can mend it (one line says how), 130 interrupted, 143 and 129 ended by the system.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
-MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+from photovision.app.cli.signals import Ended, Signals, handled, leave
+
+MISTAKE, PIPE_CLOSED = 2, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -20,15 +25,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: without the program's name; those of the process if None.
     """
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    with _handled(given) as signals:
+        code = _run(given, signals)
+        if signals.first is not None and code == signals.code:
+            leave(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; mistakes become one line on standard error."""
+    with _handled(arguments) as signals:
+        return _run(arguments, signals)
+
+
+def _handled(arguments: Sequence[str]) -> AbstractContextManager[Signals]:
+    return handled("; the same command goes on where it stopped" if "train" in arguments[:1] else "")
+
+
+def _run(arguments: Sequence[str], signals: Signals) -> int:
     import typer
 
     from photovision.app.cli.commands import app
     from photovision.core.errors import PhotovisionError
+    from photovision.core.files import in_words
 
     usage_error: Any = typer.BadParameter.__base__  # typer exports no other name for it
     _accept_odd_names()
@@ -42,14 +62,18 @@ def run(arguments: Sequence[str]) -> int:
         return _mistake(str(error))
     except usage_error as error:
         return _mistake(f"{error.format_message()} (photovision --help lists commands and options)")
-    except (KeyboardInterrupt, typer.Abort):
-        resumes = "; the same command goes on where it stopped" if "train" in arguments[:1] else ""
-        print(f"photovision: interrupted{resumes}", file=sys.stderr)
-        return INTERRUPTED
+    except (KeyboardInterrupt, Ended, typer.Abort):
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(signals.line, file=sys.stderr, flush=True)
+        return signals.code
     except BrokenPipeError:  # the reader, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         return PIPE_CLOSED
-    return 0
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _mistake(in_words(error, None))
+    return signals.code if signals.first not in (None, signal.SIGINT) else 0
 
 
 def _accept_odd_names() -> None:
