@@ -115,3 +115,13 @@ def test_other_files_are_counted_and_no_reason_to_refuse(file: str, tmp_path: Pa
     data = read_dataset(touch(tmp_path, "cat/1.jpg", "dog/2.jpg", file))
     assert data.classes == ("cat", "dog")
     assert [(note.id, note.kind) for note in data.notes] == [(file, "not used")]
+
+
+def test_a_folder_with_a_table_of_another_name_says_to_name_the_table(tmp_path: Path) -> None:
+    for name in ("train/1.jpg", "train/2.jpg", "test/3.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train.csv").write_text("id,label\n1,a\n2,b\n")
+    with pytest.raises(DataError, match=r"in the table train.csv, give that file in place of the folder"):
+        read_dataset(tmp_path)
+    assert read_dataset(tmp_path / "train.csv").classes == ("a", "b")

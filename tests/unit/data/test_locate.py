@@ -60,6 +60,10 @@ def test_absolute_names_that_lead_inside_are_inside(tmp_path: Path) -> None:
         ("images/scan.07.png", "scan.07", "suffix"),
         ("train/images/7.JPG", "images/7.jpg", "case"),
         ("Images/A.JPG", "images/a.jpg", "case"),
+        ("images/0007.jpg", "7", "zeros"),
+        ("images/0007.jpg", "images/7.jpg", "zeros"),
+        ("images/a.png.jpg", "a.png", "suffix"),
+        ("x/patient1/series/0001.jpg", "/dicom/patient1/series/0001", "end"),
         ("images/a.jpeg", "images/a.jpg", "suffix"),
         ("train/images/a.jpg", "images/a.jpg", "folder"),
         ("train/cats/a.jpg", "a.jpg", "folder"),
@@ -186,6 +190,11 @@ def test_a_search_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         found.find("1")
     with pytest.raises(DataError, match="is no folder"):
         ImageLocator(tmp_path / "nowhere")
+
+
+def test_the_zeros_of_a_number_count_where_two_files_differ_by_them(tmp_path: Path) -> None:
+    found = tree(tmp_path, "7.jpg", "07.jpg", "8.jpg")
+    assert (found.find("7").file, found.find("07").file, found.find("007").kind) == ("7.jpg", "07.jpg", "ambiguous")
 
 
 def test_one_name_in_many_folders_is_found_quickly(tmp_path: Path) -> None:

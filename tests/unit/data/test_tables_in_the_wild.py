@@ -324,6 +324,14 @@ def test_lists_as_python_and_json_write_them(tmp_path: Path, cell: str) -> None:
     assert data.label_matrix.tolist() == [[i % 2, i % 2] for i in range(N)]
 
 
+def test_choices_of_label_studio(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    cells = ["a", "b", '"{""choices"":[""a"",""c""]}"']
+    rows = [f"/data/upload/1/1a2b3c4d-{i}.jpg,{i},{cells[i % 3]}" for i in range(N)]
+    data = read_dataset(written(tmp_path, "image,id,choice", *rows))
+    assert labels(data) == ["a", "b", "a+c"] * 4
+
+
 def test_the_user_can_say_that_a_cell_is_one_class(tmp_path: Path) -> None:
     pictures(tmp_path)
     path = written(tmp_path, "file,labels", *(f'images/{i}.jpg,"{"ab"[i % 2]},{"cd"[i // 2 % 2]}"' for i in range(N)))
@@ -342,6 +350,14 @@ def test_one_row_a_label_is_several_labels(tmp_path: Path) -> None:
     assert not data.problems
     with pytest.raises(DataError, match="names no labelled pictures"):
         read_dataset(path, multilabel=False)
+
+
+def test_rows_that_say_what_is_not_there_give_no_label(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    rows = [f"{i},/m/{label},{int(label != 'no')}" for i in range(N) for label in ("cat", "dog", "no")]
+    data = read_dataset(written(tmp_path, "ImageID,LabelName,Confidence", *rows))
+    assert labels(data) == ["/m/cat+/m/dog"] * N
+    assert "where the column 'Confidence' is 0, the label of the row is not true" in told(data)
 
 
 def test_a_few_contradictions_are_mistakes_and_left_out(tmp_path: Path) -> None:
@@ -379,6 +395,7 @@ def test_only_an_empty_cell_is_unlabelled(tmp_path: Path) -> None:
         (" file_name , label ", " {f} , {l} "),
         ('"file_name";"label"', '"{f}";"{l}"'),
         ("sep=;\nfile_name;label", "{f};{l}"),
+        ("\n\nfile_name,label", "{f},{l}"),
         ("file_name|label", "{f}|{l}"),
         ("file_name\tlabel", "{f}\t{l}"),
     ],
@@ -398,6 +415,18 @@ def test_a_nameless_column_with_cells_is_not_lost(tmp_path: Path) -> None:
     pictures(tmp_path)
     data = read_dataset(written(tmp_path, "file_name,label,", *(f"images/{i}.jpg,a{i % 2},x{i % 3}" for i in range(N))))
     assert data.samples[1].groups == {"column 3": "x1"}
+
+
+@pytest.mark.parametrize("header", ["id,kind", "what,kind"])
+def test_a_header_that_is_also_a_picture_is_still_a_header(tmp_path: Path, header: str) -> None:
+    pictures(tmp_path, *(f"images/{i}.jpg" for i in range(N)), "kind.jpg", "id.jpg")
+    data = read_dataset(written(tmp_path, header, *(f"{i},a{i % 2}" for i in range(N))))
+    assert (len(data), data.problems) == (N, ())
+
+
+def test_the_first_row_of_a_list_of_ids_is_not_lost(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    assert len(read_dataset(written(tmp_path, *(f"{i},a{i % 2}" for i in range(N))))) == N
 
 
 @pytest.mark.parametrize(("name", "between"), [("train.txt", " "), ("train.txt", "\t"), ("train.csv", ",")])
@@ -420,6 +449,33 @@ def test_splits_go_by_other_names_where_all_cells_are_splits(tmp_path: Path, col
     assert {name: len(rows) for name, rows in data.splits.items()} == {"train": 4, "val": 4, "test": 4}
     other = written(tmp_path, f"file,label,{column}", *(f"images/{i}.jpg,a{i % 2},{'AB'[i % 2]}" for i in range(N)))
     assert read_dataset(other).samples[0].groups == {column: "A"}
+
+
+@pytest.mark.parametrize(
+    ("column", "one", "splits"),
+    [
+        ("is_valid", "True", {"val": 3, "train": 9}),
+        ("is_test", "1", {"test": 3, "train": 9}),
+        ("is_training_image", "1.0", {"train": 3, "test": 9}),
+    ],
+)
+def test_flags_that_tell_the_split(tmp_path: Path, column: str, one: str, splits: dict[str, int]) -> None:
+    pictures(tmp_path)
+    zero = {"True": "False", "1": "0", "1.0": "0.0"}[one]
+    rows = [f"images/{i}.jpg,a{i % 2},{zero if i % 4 else one}" for i in range(N)]
+    data = read_dataset(written(tmp_path, f"fname,label,{column}", *rows))
+    assert {name: len(positions) for name, positions in data.splits.items()} == splits
+    assert "tells the splits" in told(data)
+
+
+def test_boxes_and_objects_are_no_labels(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    boxes = [f"images/{i}.jpg,a{i % 2},1,1,9,9" for i in range(N)]
+    with pytest.raises(DataError, match="is a table of boxes"):
+        read_dataset(written(tmp_path, "filename,class,xmin,ymin,xmax,ymax", *boxes))
+    objects = [f'{{"file_name": "images/{i}.jpg", "label": {{"a": 1}}}}' for i in range(N)]
+    with pytest.raises(DataError, match="'label' holds objects, not labels"):
+        read_dataset(written(tmp_path, *objects, name="m.jsonl"))
 
 
 def test_the_written_table_says_the_same_again(tmp_path: Path) -> None:

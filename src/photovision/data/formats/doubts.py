@@ -14,6 +14,7 @@ from photovision.core.errors import DataError
 from photovision.data.formats.layout import Layout, is_container
 from photovision.data.formats.mask_names import place_of
 from photovision.data.formats.names import suggested
+from photovision.data.formats.rows import SUFFIXES as TABLES
 from photovision.data.formats.tree import Listing, Parts
 
 DATA = frozenset(
@@ -43,7 +44,7 @@ def _splits_only(listing: Listing, layout: Layout) -> str:
         return ""
     named = ", ".join(layout.empty[:3])
     one = len(layout.empty) == 1
-    unknown = _unknown(next(_data_files(listing), ""))
+    unknown = _unknown(listing)
     return (
         f"{named} {'is a split' if one else 'are splits'} that {'holds' if one else 'hold'} pictures only, so where"
         f" are their labels? {unknown}Expected a folder per class inside, or a table or annotations that are known"
@@ -74,7 +75,7 @@ def _no_class(listing: Listing, layout: Layout) -> str:
     if not labels or not all(_says_nothing(label) for label in labels):
         return ""
     named = ", ".join(sorted("/".join(label) + "/" for label in labels)[:3])
-    unknown = _unknown(next(_data_files(listing), ""))
+    unknown = _unknown(listing)
     return (
         f"the pictures lie in {named}, which names no class, so where are their labels? {unknown}Expected a folder per"
         f" class, or a table or annotations that are known here{_INSIST}"
@@ -115,5 +116,8 @@ def _data_files(listing: Listing) -> Iterator[str]:
     yield from sorted(names, key=lambda name: not _ANNOTATIONS.search(name.lower()))
 
 
-def _unknown(name: str) -> str:
+def _unknown(listing: Listing) -> str:
+    name = next(_data_files(listing), "")
+    if os.path.splitext(name)[1].lower() in TABLES:
+        return f"If they are in the table {name}, give that file in place of the folder. "
     return f"{name} is damaged, or of no known format. " if name else ""

@@ -28,6 +28,8 @@ MAX_ENTRIES = 5_000_000
 """Files and folders that a search looks at, at most."""
 MAX_NAME = 4096
 _SHOWN = 120
+_DEPTH, _RIVALS = 2, 2000
+"""Folders of a path that pictures are indexed by; pictures that are compared for one name, more are "ambiguous"."""
 _SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the names of uploaded files."""
@@ -35,6 +37,7 @@ _UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 SEARCHED = {
     "end": "found by the end of their names",
     "suffix": "named without their suffix, or with another spelling of it (.jpeg for .jpg)",
+    "zeros": "named without the zeros that their numbers begin with",
     "case": "named in other letter case than the files have",
     "folder": "found in folders that their names leave out",
 }
@@ -207,12 +210,13 @@ class _Index:
             *folders, name = file.split("/")
             self.unique = self.unique and _key(name) not in whole
             whole.add(_key(name))
-            for key in (name, *(f"{folder}/{name}" for folder in folders[-1:])):
-                self._files.setdefault(_key(_split(key)[0]), []).append(file)
+            for depth in range(min(len(folders), _DEPTH) + 1):
+                end = "/".join((*folders[len(folders) - depth :], _stem(name)))
+                self._files.setdefault(_key(end), []).append(file)
 
     def named(self, stem: str) -> list[str]:
         """Pictures of that name without suffix."""
-        return self._files.get(_key(stem), [])
+        return self._files.get(_key(_stem(stem)), [])
 
     def ending(self, wanted: list[str], foreign: bool) -> list[str]:
         """Pictures whose paths end most like the name.
@@ -220,9 +224,15 @@ class _Index:
         The folders of the shorter path have to be those at the end of the longer one. Of a name from elsewhere they
         may be others, as long as no two pictures of the tree share a name.
         """
-        stem, suffix = _split("/".join(wanted[-2:]))
-        near = self.named(stem) or self.named(_split(wanted[-1])[0])
+        suffix, near = _split(wanted[-1])[1], list[str]()
+        for depth in range(min(len(wanted) - 1, _DEPTH), -1, -1):
+            end = "/".join((*wanted[len(wanted) - 1 - depth : -1], _stem(wanted[-1])))
+            near = near or self._files.get(_key(end), [])
+        if not near:  # "a.png" of a file a.png.jpg
+            suffix, near = "", self.named(f"{wanted[-1]}.jpg")
         fitting = [file for file in near if not suffix or _same_suffix(file, suffix)]
+        if len(fitting) > _RIVALS:
+            return fitting[:2]
         folders = [_key(part) for part in wanted[-2::-1]]
         ranked: defaultdict[int, list[str]] = defaultdict(list)
         for file in fitting:
@@ -231,6 +241,12 @@ class _Index:
             if same is None or (foreign and (same or self.unique)):
                 ranked[min(len(folders), len(own)) if same is None else same].append(file)
         return ranked[max(ranked)] if ranked else []
+
+
+def _stem(name: str) -> str:
+    """A file's name without its suffix; a number without the zeros that it begins with."""
+    stem = _split(name)[0]
+    return (stem.lstrip("0") or "0") if stem.isascii() and stem.isdecimal() else stem
 
 
 def is_picture_name(name: str) -> bool:
@@ -297,9 +313,11 @@ def _how(wanted: list[str], file: str, foreign: bool) -> str:
     own = file.split("/")
     if foreign or len(own) < len(wanted):
         return "end"
+    tail = own[-len(wanted) :]
+    if _split(tail[-1])[0] != wanted[-1] and _stem(tail[-1]) != _split(tail[-1])[0]:
+        return "zeros"
     if _split(wanted[-1])[1].lower() != _split(file)[1].lower():
         return "suffix"
-    tail = own[-len(wanted) :]
     return "case" if [_nfc(part) for part in tail] != [_nfc(part) for part in wanted] else "folder"
 
 

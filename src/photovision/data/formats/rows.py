@@ -87,7 +87,7 @@ def _separated(path: Path, header: Sequence[str] | None) -> list[Row]:
         separator = _separator(path, file)
         reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=separator == " ")
         try:
-            names = [name.strip() for name in (header or next(reader, []))]
+            names = [name.strip() for name in (header or next(filter(None, reader), []))]
             named = [name for name in names if name]
             if len(set(named)) != len(named):
                 raise DataError(f"{path} has two columns of one name: give each column its own, got {', '.join(names)}")
@@ -102,7 +102,7 @@ def _separated(path: Path, header: Sequence[str] | None) -> list[Row]:
 def _separator(path: Path, file: TextIO) -> str:
     """What separates cells, from the first line; the file is left at the header."""
     start, header = 0, file.readline()
-    if header.lower().startswith("sep="):  # a hint for Excel
+    while header and (not header.strip() or header.lower().startswith("sep=")):  # "sep=;" is a hint for Excel
         start = file.tell()
         header = file.readline()
     file.seek(start)

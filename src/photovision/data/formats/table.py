@@ -28,8 +28,8 @@ from photovision.data.formats.locate import SEARCHED, ImageLocator, Located, is_
 from photovision.data.formats.parquet import picture_column, shards_in, unpack
 from photovision.data.formats.rows import NAMED_SUFFIXES, SUFFIXES, Row, columns_of, read_rows, text_of, write_lines
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.table_columns import Columns, choose
-from photovision.data.formats.table_labels import Target, Unusable
+from photovision.data.formats.table_columns import FILE_NAMES, Columns, choose, split_of, squeezed
+from photovision.data.formats.table_labels import Target, Unusable, flag
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 NO_SPLIT = frozenset({"", "nan", "none", "null", "na"})
@@ -87,7 +87,12 @@ class _Line:
 def _lines(table: Path, locator: ImageLocator, split: str | None, notes: list[str]) -> list[_Line]:
     rows, below = read_rows(table), _below(locator.root, table)
     columns = columns_of(rows)
-    first = next((name for name in columns if is_picture_name(name) and locator.find(name, below).file), None)
+    known = any(squeezed(name) in FILE_NAMES for name in columns)
+    likely = [name for name in columns if is_picture_name(name) or not known]
+    both = ((name, text_of(rows[0].get(name))) for name in likely)
+    first = next(
+        (name for name, cell in both if locator.find(name, below).file and locator.find(cell, below).file), None
+    )
     if first is not None:
         names = [f"column {i + 1}" if len(columns) > 2 else "label" for i in range(len(columns))]
         names[columns.index(first)] = "file_name"
@@ -211,8 +216,12 @@ class _Reading:
         found: dict[str, list[tuple[str, ...]]] = {}
         same: dict[tuple[str, ...], tuple[str, ...]] = {}
         repeated = 0
+        denied = self.columns.denied if any(len(rows) > 1 for rows in rows_of.values()) else None
+        if denied is not None:
+            note = f"where the column '{shown(denied)}' is 0, the label of the row is not true of the picture"
+            self.notes.append(Problem(self.path.name, "reading", note))
         for file, rows in rows_of.items():
-            targets: list[Target] = [self.columns.labelling.target(self.rows[row]) for row in rows]
+            targets = [self._target(row, denied) for row in rows]
             usable = [target for target in targets if not isinstance(target, Unusable)]
             if usable:
                 found[file] = list(dict.fromkeys(same.setdefault(target, target) for target in usable))
@@ -223,6 +232,11 @@ class _Reading:
             what = "1 row repeats" if repeated == 1 else f"{repeated:,} rows repeat"
             self.notes.append(Problem(self.path.name, "reading", f"{what} a picture and its label; each counts once"))
         return self._united(found)
+
+    def _target(self, row: int, denied: str | None) -> Target:
+        if denied is not None and flag(self.rows[row].get(denied)) == 0:
+            return Unusable("unlabelled", "the table says only what is not in this picture")
+        return self.columns.labelling.target(self.rows[row])
 
     def _united(self, found: dict[str, list[tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
         """The labels of several rows of a picture taken together, or its contradictory rows left out."""
@@ -254,7 +268,7 @@ class _Reading:
         text = text_of(self.rows[row].get(column))
         if text.lower() in NO_SPLIT:
             return None
-        if (split := split_named(text)) is None:
+        if (split := split_of(column, text)) is None:
             place = self.lines[row].place
             raise DataError(f"{place}: the split should be train, val or test, got '{shown(text)}'")
         return split

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from photovision.core.errors import DataError
 from photovision.data.formats.locate import shown
 from photovision.data.formats.rows import Row, columns_of, text_of
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.table_labels import Labelling, indicators, is_indicator, one_column
+from photovision.data.formats.table_labels import Labelling, flag, indicators, is_indicator, one_column
 from photovision.data.read_options import ReadOptions
 
 _FILE = """
@@ -29,6 +30,13 @@ _PLURAL = "labels tags classes categories targets findinglabels labelnames class
 PLURAL_NAMES = tuple(_PLURAL.split())
 """Names of columns that may hold several labels in a cell."""
 SPLIT_NAMES = ("split", "set", "subset", "partition", "phase", "dataset", "datasplit", "usage")
+SPLIT_FLAGS = {
+    **dict.fromkeys(("isvalid", "isval", "isvalidation", "valid"), ("val", "train")),
+    **dict.fromkeys(("istest", "istesting"), ("test", "train")),
+    **dict.fromkeys(("istrain", "istraining", "istrainingimage"), ("train", "test")),
+}
+"""Columns of 0 and 1 that tell the split -> the splits of 1 and of 0."""
+_BOXES = frozenset(("xmin", "ymin", "xmax", "ymax"))
 _MOST_SHOWN = 30
 _TRIED = 60
 """So many pictures of a column are looked for, to see whether it names pictures at all."""
@@ -42,7 +50,8 @@ class Columns:
     Attributes:
         file: names the pictures.
         labelling: how a row tells what is true of its picture.
-        split: text -> "train", "val", "test" or None, by the column of that name; None where there is no such column.
+        split: the column that tells the split; None where there is none.
+        denied: a column that is 0 where the label of a row is not true; None where there is none.
         attributes: all others.
         notes: lines on what was recognised.
     """
@@ -50,6 +59,7 @@ class Columns:
     file: str
     labelling: Labelling
     split: str | None
+    denied: str | None
     attributes: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -69,12 +79,28 @@ def choose(table: str, rows: Sequence[Row], options: ReadOptions, finds: Finds) 
     columns = columns_of(rows)
     if not columns:
         raise DataError(f"{table} has no columns: expected file_name and label")
+    if {squeezed(column) for column in columns} >= _BOXES and options.label_column is None:
+        raise DataError(
+            f"{table} is a table of boxes ({listed(columns)}), which is not read as one of labels; --label-column takes"
+            " the labels of whole pictures from one of its columns"
+        )
     file, notes = _file(table, rows, columns, options.file_column, finds)
     split = _split(rows, [column for column in columns if column != file])
     rest = [column for column in columns if column not in (file, split)]
     used, labelling, more = _labels(table, rows, rest, options)
     attributes = tuple(column for column in rest if column not in used and not _is_nested(rows, column))
-    return Columns(file, labelling, split, attributes, (*notes, *more, *labelling.notes))
+    denied = next((name for name in attributes if squeezed(name) == "confidence" and is_indicator(rows, name)), None)
+    if split is not None and squeezed(split) in SPLIT_FLAGS:
+        one, zero = SPLIT_FLAGS[squeezed(split)]
+        notes = (*notes, f"the column '{shown(split)}' tells the splits: 1 is {one}, 0 is {zero}")
+    return Columns(file, labelling, split, denied, attributes, (*notes, *more, *labelling.notes))
+
+
+def split_of(column: str, cell: Any) -> str | None:
+    """The split that a cell of a split column names; None where it names none."""
+    if (splits := SPLIT_FLAGS.get(squeezed(column))) is not None:
+        return splits[0] if flag(cell) == 1 else splits[1]
+    return split_named(text_of(cell))
 
 
 def squeezed(name: str) -> str:
@@ -126,7 +152,8 @@ def _split(rows: Sequence[Row], columns: Sequence[str]) -> str | None:
         column = by_name.get(name)
         if column is not None and (name == "split" or _all_splits(rows, column)):
             return column
-    return None
+    flags = (by_name[name] for name in SPLIT_FLAGS if name in by_name)
+    return next((column for column in flags if is_indicator(rows, column)), None)
 
 
 def _all_splits(rows: Sequence[Row], column: str) -> bool:
@@ -146,7 +173,8 @@ def _labels(
         if len(flags) > 1:
             _no_separator(table, options)
             return flags, indicators(rows, flags, options), ()
-        others = [name for name in rest if squeezed(name) not in FILE_NAMES] or list(rest)
+        plain = [name for name in rest if not _is_object(rows, name)]
+        others = [name for name in plain if squeezed(name) not in FILE_NAMES] or plain
         if len(others) != 1:
             raise DataError(
                 f"{table} needs a column 'label' (or 'labels', or several columns of 0 and 1), but its columns are:"
@@ -154,6 +182,8 @@ def _labels(
             )
         column = others[0]
         notes = (f"the column '{shown(column)}' holds the labels, as it is the only other one",)
+    if _is_object(rows, column):
+        raise DataError(f"{table}: the column '{shown(column)}' holds objects, not labels: name another --label-column")
     if options.uncertain is not None:
         raise DataError(
             f"{table}: --uncertain is about several columns of 0 and 1, but the column '{shown(column)}' holds the"
@@ -202,4 +232,10 @@ def _by_name(rows: Sequence[Row], rest: Sequence[str], options: ReadOptions) -> 
 
 def _is_nested(rows: Sequence[Row], column: str) -> bool:
     """Whether cells hold lists or objects, which are no attribute."""
-    return any(isinstance(row.get(column), list | dict | bytes) for row in rows)
+    return any(isinstance(row.get(column), list) for row in rows) or _is_object(rows, column)
+
+
+def _is_object(rows: Sequence[Row], column: str) -> bool:
+    cells = [row.get(column) for row in rows]
+    parts = (part for cell in cells if isinstance(cell, list) for part in cell)
+    return any(isinstance(cell, dict | bytes) for cell in cells) or any(isinstance(part, dict | list) for part in parts)

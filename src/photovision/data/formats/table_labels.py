@@ -5,6 +5,7 @@ Nothing is guessed in silence: every reading that is not the plainest one is tol
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def one_column(rows: Sequence[Row], column: str, plural: bool, options: ReadOpti
     texts = list(islice(dict.fromkeys(text_of(cell) for cell in cells), _DISTINCT))
     if options.multilabel is False:
         return Labelling(lambda row: _single(row.get(column)), False)
-    if any(_is_list(text) for text in texts) and all(_is_list(text) or not text for text in texts):
+    if any(map(_choices, texts)) or (any(map(_is_list, texts)) and all(_is_list(text) or not text for text in texts)):
         return _parted(column, None, None)
     for separator, name in SEPARATORS.items():
         if _separates(texts, separator, plural):
@@ -128,7 +129,8 @@ def indicators(rows: Sequence[Row], columns: Sequence[str], options: ReadOptions
     if options.multilabel is None and set(ones) - {1}:
         raise DataError(
             f"{_listed(columns)} are columns of 0 and 1, but {ones.total() - ones[1]:,} of {ones.total():,} rows do not"
-            " have exactly one 1: --multilabel reads them as several labels, --single-label leaves such rows out"
+            " have exactly one 1: --multilabel reads them as several labels, --single-label leaves such rows out, and"
+            " --label-column A,B,C takes some of the columns only"
         )
     notes[0] += ", exactly one for each picture: read as single-label"
     return Labelling(lambda row: _only(target(row)), False, tuple(names.values()), tuple(notes))
@@ -192,11 +194,22 @@ def _is_list(text: str) -> bool:
     return text.startswith("[") and text.endswith("]")
 
 
+def _choices(text: str) -> list[str]:
+    """The labels of a cell such as {"choices": ["a", "b"]}, as Label Studio writes them into CSV; [] for any other."""
+    if not text.startswith('{"choices"'):
+        return []
+    try:
+        found = json.loads(text)["choices"]
+    except (ValueError, RecursionError):
+        return []
+    return [str(label) for label in found] if isinstance(found, list) else []
+
+
 def _list_of(text: str, separator: str | None) -> list[str]:
     """The parts of a cell; one like ['a', "b"], as Python and JSON write lists, has its brackets and quotes off."""
     if separator is None:
         if not _is_list(text):
-            return [text]
+            return _choices(text) or [text]
         text, separator = text[1:-1], ","
         return [part.strip().strip("'\"") for part in text.split(separator)]
     return text.split(separator)
