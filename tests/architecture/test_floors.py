@@ -146,3 +146,30 @@ def _lines(function: Function) -> int:
     documented = ast.get_docstring(function) is not None and isinstance(first, ast.Expr)
     docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
     return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+MAY_DECODE = {
+    "core/image.py": "defines it",
+    "core/inputs.py": "gives pixels to callers without a model",
+    "core/preprocess.py": "knows the model's ranges of values",
+    "data/scan.py": "measures them",
+    "runtime/frames.py": "is given them",
+    "recipes/visits.py": "is given them",
+    "recipes/weather.py": "makes pictures to learn from; there is no model yet",
+    "recipes/road_look.py": "asks only whether a file can be read",
+    "service/drift_pictures.py": "shows what a record kept; there is no model at hand",
+    "app/web/cutting.py": "cuts out of any picture; that model learned from 8 bits",
+    "app/cli/cut.py": "cuts out of any picture; that model learned from 8 bits",
+    "app/web/recognise.py": "shows a picture before a model is chosen",
+    "app/web/thumbnails.py": "shows files before there is a model",
+}
+"""Who may decode without the ranges of values that a model learned with, and why."""
+
+
+def test_whoever_has_a_model_decodes_by_its_preprocessing() -> None:
+    users = {
+        path.relative_to(SOURCE).as_posix()
+        for path in MODULES
+        if "photovision.core.image.decode" in set(imports(read(path)))
+    }
+    assert users | {"core/image.py"} == set(MAY_DECODE)

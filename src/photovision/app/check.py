@@ -54,6 +54,7 @@ def check(
     """
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
     found = scan(dataset, progress=progress)
+    dataset = dataset.shown_by(found.value_ranges())
     splits = make_splits(dataset, found, seed=seed)
     report = doctor.check(dataset, found, splits)
     if dataset.task != "classify":

@@ -19,13 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from photovision.core import iso_boxes
 from photovision.core.budget import Budget
 from photovision.core.colour import to_srgb
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_cost import DecodeCost, cost_of
 from photovision.core.image_formats import FORMATS, SUFFIXES, format_of, opened
 from photovision.core.orientation import SIDEWAYS, orientation_of, upright
-from photovision.core.types import Image
+from photovision.core.types import Image, Sample
 from photovision.core.value_range import ValueRanges, Values
 from photovision.core.wide import WIDE_MODES, open_wide
 
@@ -131,6 +132,16 @@ def decode(
                 return _finished(picture, wide.profile, least, wide.notes)
             with Pillow.open(stream, formats=(cost.format,)) as picture:
                 return _decode(picture, stream, cost, least)
+
+
+def open_sample(sample: Sample, least: tuple[int, int] | None = None) -> Pillow.Image:
+    """The upright RGB picture of a sample where there is no model: pixels as they are, files by the sample's ranges.
+
+    Raises UnreadableImage.
+    """
+    if isinstance(sample.image, np.ndarray):
+        return Pillow.fromarray(sample.image)
+    return decode(sample.image, least, ranges=sample.ranges)
 
 
 def measure(source: str | Path | bytes) -> Values | None:
@@ -282,7 +293,7 @@ def _decode(picture: Pillow.Image, stream: BinaryIO, cost: DecodeCost, least: tu
     if picture.width * picture.height > cost.pixels:
         raise UnreadableImage("cannot be decoded: its header contradicts itself about its size")
     orientation = orientation_of(picture, stream)
-    profile = picture.info.get("icc_profile")
+    profile = iso_boxes.profile(stream) if picture.format == "JPEG2000" else picture.info.get("icc_profile")
     if least is not None and picture.format == "JPEG":
         rows, columns = least
         picture.draft(None, (rows, columns) if orientation in SIDEWAYS else (columns, rows))

@@ -17,7 +17,8 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.image import MAX_PIXELS, decode, to_array
-from photovision.core.types import Floats, Image, check_image
+from photovision.core.types import Floats, Image, Sample, check_image
+from photovision.core.value_range import ValueRange, ValueRanges
 
 Fit = Literal["squash", "crop"]
 _FILTERS = {"bilinear": Pillow.Resampling.BILINEAR, "bicubic": Pillow.Resampling.BICUBIC}
@@ -36,6 +37,8 @@ class Preprocess:
         interpolation: "bilinear" or "bicubic", both with antialiasing (Pillow's filters).
         mean: of RGB, on the scale 0 to 1; subtracted inside the network's graph.
         std: of RGB, on the scale 0 to 1; divided by inside the network's graph.
+        value_ranges: what is black and what is white in pictures of more than 8 bits, as measured over the pictures
+            that the model learned from (see `core.value_range`); () where these had 8 bits.
 
     Example:
         >>> Preprocess((224, 224)).apply(np.zeros((30, 40, 3), np.uint8)).shape
@@ -48,6 +51,7 @@ class Preprocess:
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    value_ranges: ValueRanges = ()
 
     def __post_init__(self) -> None:
         if not all(1 <= side <= 8192 for side in self.size):
@@ -63,8 +67,27 @@ class Preprocess:
     def load(self, source: str | Path | bytes, most: int = MAX_PIXELS) -> Image:
         """Decode a picture of up to `most` pixels to `size`: uint8 RGB (H, W, 3). Raises UnreadableImage."""
         # Twice the size keeps enough detail for the antialiasing filter to work on.
-        picture = decode(source, (2 * self.size[0], 2 * self.size[1]), most)
-        return self._resize(picture)
+        return self._resize(self.decode(source, (2 * self.size[0], 2 * self.size[1]), most))
+
+    def decode(
+        self, source: str | Path | bytes | Image, least: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
+    ) -> Pillow.Image:
+        """The whole upright RGB picture as this model's pictures are to be shown; raises UnreadableImage.
+
+        Args:
+            source: a picture file, its bytes, or pixels, uint8 RGB (H, W, 3), which stay as they are.
+            least: (H, W) that is enough, see `core.image.decode`.
+            max_pixels: pixels that a file may have.
+        """
+        if isinstance(source, np.ndarray):
+            return Pillow.fromarray(source)
+        return decode(source, least, max_pixels, self.value_ranges)
+
+    def open(self, sample: Sample, least: tuple[int, int] | None = None) -> Pillow.Image:
+        """The whole upright RGB picture of a sample, by the model's ranges of values, else by those of its data set."""
+        if isinstance(sample.image, np.ndarray):
+            return Pillow.fromarray(sample.image)
+        return decode(sample.image, least, ranges=self.value_ranges or sample.ranges)
 
     def apply(self, image: Image) -> Image:
         """Bring a uint8 RGB array (H, W, 3) to `size`: uint8 RGB (H, W, 3)."""
@@ -94,11 +117,15 @@ class Preprocess:
     @property
     def hash(self) -> str:
         """The first 16 hex digits of the SHA-256 of this description."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self._fields(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready description, with its hash."""
-        return {**asdict(self), "hash": self.hash}
+        return {**self._fields(), "hash": self.hash}
+
+    def _fields(self) -> dict[str, Any]:
+        """All fields; without ranges of values where there are none, as before there were any."""
+        return {name: value for name, value in asdict(self).items() if name != "value_ranges" or value}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Preprocess:
@@ -106,6 +133,7 @@ class Preprocess:
         try:
             plain = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
             fields: dict[str, Any] = {name: v for name, v in plain.items() if name != "hash"}
+            fields["value_ranges"] = tuple(ValueRange(**one) for one in fields.get("value_ranges", ()))
             preprocess = cls(**fields)
         except (TypeError, ValueError, AttributeError, UsageError) as error:
             raise ModelError(f"the preprocessing in the bundle is not understood: {error}") from None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode
+from photovision.core.image import open_sample
 from photovision.core.report import Figure
 from photovision.core.types import Image, Sample
 
@@ -30,9 +29,7 @@ def picture_grid(title: str, samples: Sequence[Sample], captions: Sequence[str],
 def thumbnail(sample: Sample, side: int = THUMBNAIL) -> bytes | None:
     """A JPEG of at most side x side pixels without metadata; None where the picture cannot be read any more."""
     try:
-        picture = (
-            decode(sample.image, (side, side)) if isinstance(sample.image, Path) else Pillow.fromarray(sample.image)
-        )
+        picture = open_sample(sample, (side, side))
     except UnreadableImage:
         return None
     picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photovision.core.errors import UsageError
+from photovision.core.value_range import ValueRanges
 
 if TYPE_CHECKING:
     from photovision.core.regions import Regions
@@ -36,6 +37,7 @@ class Sample:
         groups: attributes such as patient, camera or weather, all as strings.
         regions: what is where in it, a `Detections` or a `Segmentation` of `photovision.core.regions`; None where only
             the classes are known.
+        ranges: what is shown as black and as white in pictures of more than 8 bits; () where each file decides.
 
     Example:
         >>> Sample("cats/1.jpg", Path("pictures/cats/1.jpg"), ("cats",)).label
@@ -47,6 +49,7 @@ class Sample:
     target: tuple[str, ...] | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     regions: Regions | None = None
+    ranges: ValueRanges = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.image, np.ndarray):

@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageEnhance
 
-from photovision.core.image import decode
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.types import Image, Sample
 from photovision.data.corruptions import corrupt
@@ -91,9 +90,7 @@ class Augment:
 
 def open_picture(sample: Sample, preprocess: Preprocess) -> Pillow.Image:
     """A sample's upright RGB picture, with enough pixels for random windows of it."""
-    if isinstance(sample.image, np.ndarray):
-        return Pillow.fromarray(sample.image)
-    return decode(sample.image, least=(2 * preprocess.size[0], 2 * preprocess.size[1]))
+    return preprocess.open(sample, (2 * preprocess.size[0], 2 * preprocess.size[1]))
 
 
 def load_pixels(sample: Sample, preprocess: Preprocess) -> Image:

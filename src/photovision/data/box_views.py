@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.image import decode, read_header
+from photovision.core.image import read_header
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
@@ -128,4 +128,4 @@ def open_whole(sample: Sample, preprocess: Preprocess) -> tuple[Pillow.Image, tu
     if isinstance(sample.image, np.ndarray):
         return Pillow.fromarray(sample.image), (sample.image.shape[0], sample.image.shape[1])
     size = read_header(sample.image.read_bytes()).size
-    return decode(sample.image, least=(2 * preprocess.size[0], 2 * preprocess.size[1])), size
+    return preprocess.open(sample, (2 * preprocess.size[0], 2 * preprocess.size[1])), size

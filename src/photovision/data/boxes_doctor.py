@@ -10,7 +10,7 @@ import numpy as np
 
 from photovision.core.boxes import draw_regions
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode, to_array
+from photovision.core.image import open_sample, to_array
 from photovision.core.overlap import overlap
 from photovision.core.regions import Bools, Detections, Regions
 from photovision.core.report import Figure, Finding, Table
@@ -276,7 +276,7 @@ def _picture(sample: Sample) -> Image | None:
     if sample.regions is None:
         return None
     try:
-        image = sample.image if isinstance(sample.image, np.ndarray) else to_array(decode(sample.image))
+        image = to_array(open_sample(sample))
     except UnreadableImage:
         return None
     return draw_regions(image, sample.regions, _SIDE)

@@ -14,6 +14,7 @@ import numpy as np
 from photovision.core.errors import DataError
 from photovision.core.regions import Regions
 from photovision.core.types import Floats, Ints, Sample
+from photovision.core.value_range import ValueRanges
 
 SPLITS = ("train", "val", "test")
 TASKS = ("classify", "detect", "segment")
@@ -192,11 +193,34 @@ class Dataset:
         """The samples at these positions, in that order, without splits."""
         return replace(self, samples=tuple(self.samples[int(i)] for i in positions), splits={})
 
+    def shown_by(self, ranges: ValueRanges) -> Dataset:
+        """The same pictures, those of more than 8 bits shown by these ranges; itself where there are none."""
+        return replace(self, samples=_Shown(self.samples, ranges)) if ranges else self
+
     def split(self, name: str) -> Dataset:
         """The samples of one published split; raises DataError where it does not exist."""
         if name not in self.splits:
             raise DataError(f"the data has no split '{name}', only {', '.join(self.splits) or 'none'}")
         return self.subset(self.splits[name])
+
+
+class _Shown(Sequence[Sample]):
+    """Samples that know how they are shown."""
+
+    def __init__(self, samples: Sequence[Sample], ranges: ValueRanges) -> None:
+        self._samples, self._ranges = samples, ranges
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
+    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        return replace(self._samples[index], ranges=self._ranges)
 
 
 def _size_of(path: Path) -> int:

@@ -6,16 +6,16 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode
+from photovision.core.image import open_sample
 from photovision.core.report import Figure, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Ints
+from photovision.data import value_check
 from photovision.data.corrections import NAME
 from photovision.data.dataset import SPLITS, Dataset, Problem
 from photovision.data.scan import Scan
@@ -256,9 +256,8 @@ def _pair(view: _View, *positions: int) -> bytes:
     """Two thumbnails side by side, as JPEG."""
     page = Pillow.new("RGB", (_THUMB * len(positions) + 4, _THUMB), "white")
     for place, position in enumerate(positions):
-        image = view.dataset.samples[position].image
         try:
-            picture = decode(image, (_THUMB, _THUMB)) if isinstance(image, Path) else Pillow.fromarray(image)
+            picture = open_sample(view.dataset.samples[position], (_THUMB, _THUMB))
         except UnreadableImage:  # it was changed since it was scanned
             continue
         scale = _THUMB / max(picture.size)
@@ -313,9 +312,13 @@ def _kinds(view: _View, found: _Findings) -> None:
     found.tables.append(Table("File formats", ("format", "pixels", "pictures"), tuple(rows)))
     rotated = int(scan.rotated.sum())
     found.data["rotated"] = rotated
+    values = value_check.examine(scan, [sample.id for sample in view.dataset.samples] if scan.number.any() else [])
+    found.summary += values.summary
+    found.warnings += values.warnings
+    found.data["value_ranges"] = values.data
     if rotated:
         found.summary.append(
-            f"{rotated:,} pictures are turned upright by their EXIF orientation; other programs may not."
+            f"{rotated:,} pictures are turned upright by their orientation in EXIF or XMP; other programs may not."
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.image import decode, read_header
+from photovision.core.image import read_header
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Rle
@@ -189,7 +189,7 @@ def open_scene(sample: Sample, preprocess: Preprocess, tile: tuple[int, int] | N
         return Pillow.fromarray(sample.image)
     if tile is None:
         return open_picture(sample, preprocess)
-    return decode(sample.image)
+    return preprocess.open(sample)
 
 
 def _size(sample: Sample, regions: Detections) -> tuple[int, int]:

@@ -1,11 +1,16 @@
-"""Scan: every picture is read and decoded once, and about a hundred bytes of facts are kept of each."""
+"""Scan: every picture is read and decoded once, and about a hundred bytes of facts are kept of each.
+
+Pictures of more than 8 bits are decoded twice: what is black and what is white in them is known only when the values of
+all of them are.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +21,10 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import open_regular
-from photovision.core.image import decode, read_header
+from photovision.core.image import decode, measure, open_sample, read_header
 from photovision.core.parallel import batched, in_order
 from photovision.core.types import Ints, Sample
+from photovision.core.value_range import KINDS, ValueRanges, Values, choose
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.similar import Looks, Signature, Words, near_duplicates, signature
 
@@ -44,7 +50,11 @@ class Scan:
         kinds: (format, mode) pairs that occur, such as ("JPEG", "RGB").
         digest: uint64 (N,), the first 8 bytes of the SHA-256 of the file.
         hash, colour, detail, brightness, contrast: as in `photovision.data.similar.Signature`, one row a picture.
+        low, high: float32 (N,), the lowest and the highest value of pictures of more than 8 bits that count, see
+            `core.value_range`; 0 for others.
+        number: uint8 (N,), 1 + the index into KINDS of the kind of number of such pictures, 0 for others.
         problems: the unreadable pictures.
+        oddities: what could not be obeyed in pictures that were read all the same, and in how many.
     """
 
     readable: Bools
@@ -60,7 +70,11 @@ class Scan:
     detail: Bytes
     brightness: npt.NDArray[np.float32]
     contrast: npt.NDArray[np.float32]
+    low: npt.NDArray[np.float32]
+    high: npt.NDArray[np.float32]
+    number: Bytes
     problems: tuple[Problem, ...]
+    oddities: Mapping[str, int]
 
     def __len__(self) -> int:
         return len(self.readable)
@@ -75,6 +89,13 @@ class Scan:
         """What tells pictures apart; all zeros for unreadable ones."""
         return Looks(self.digest, self.hash, self.colour, self.detail, self.contrast, self.stretch)
 
+    def value_ranges(self, positions: Ints | None = None) -> ValueRanges:
+        """What is black and what is white in pictures of more than 8 bits: of those at `positions`, or of all."""
+        chosen = np.flatnonzero(self.number) if positions is None else positions[self.number[positions] > 0]
+        return choose(
+            Values(KINDS[self.number[row] - 1], float(self.low[row]), float(self.high[row])) for row in chosen
+        )
+
     @cached_property
     def duplicates(self) -> Ints:
         """int64 (N,): position of the first picture of each group of near-duplicates, see `near_duplicates`."""
@@ -87,7 +108,9 @@ class _Facts(NamedTuple):
     bytes: int
     kind: tuple[str, str]
     digest: int
-    looks: Signature
+    looks: Signature | None
+    values: Values | None = None
+    notes: tuple[str, ...] = ()
 
 
 def scan(dataset: Dataset, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Scan:
@@ -106,7 +129,7 @@ def scan(dataset: Dataset, *, workers: int | None = None, progress: Callable[[in
     count = len(dataset)
     found = _blank(count)
     kinds: dict[tuple[str, str], int] = {}
-    problems = []
+    problems, oddities = [], Counter[str]()
 
     def look(positions: Sequence[int]) -> list[_Facts | UnreadableImage]:
         return [_facts(dataset.samples[position]) for position in positions]
@@ -118,9 +141,32 @@ def scan(dataset: Dataset, *, workers: int | None = None, progress: Callable[[in
                 problems.append(Problem(dataset.samples[position].id, "unreadable", str(facts)))
             else:
                 _keep(found, position, facts, kinds.setdefault(facts.kind, len(kinds)))
+                oddities.update(facts.notes)
         if progress is not None:
             progress(positions[-1] + 1, count)
-    return Scan(kinds=tuple(kinds), problems=tuple(problems), **found)
+    whole = Scan(kinds=tuple(kinds), problems=tuple(problems), oddities=oddities, **found)
+    return _with_looks(whole, dataset, workers)
+
+
+def _with_looks(found: Scan, dataset: Dataset, workers: int | None) -> Scan:
+    """What pictures of more than 8 bits look like, by the range of all of them."""
+    wide, ranges = np.flatnonzero(found.number).tolist(), found.value_ranges()
+
+    def look(position: int) -> Signature | UnreadableImage:
+        try:
+            return signature(open_sample(replace(dataset.samples[position], ranges=ranges), _ENOUGH))
+        except UnreadableImage as error:
+            return error
+
+    lost = []
+    for position, looks in in_order(wide, look, workers):
+        if isinstance(looks, UnreadableImage):  # it was changed meanwhile
+            found.readable[position] = False
+            lost.append(Problem(dataset.samples[position].id, "unreadable", str(looks)))
+            continue
+        for name in Signature._fields:
+            getattr(found, name)[position] = getattr(looks, name)
+    return replace(found, problems=(*found.problems, *lost)) if lost else found
 
 
 def _blank(count: int) -> dict[str, np.ndarray]:
@@ -137,6 +183,9 @@ def _blank(count: int) -> dict[str, np.ndarray]:
         "detail": (np.uint8, (count,)),
         "brightness": (np.float32, (count,)),
         "contrast": (np.float32, (count,)),
+        "low": (np.float32, (count,)),
+        "high": (np.float32, (count,)),
+        "number": (np.uint8, (count,)),
     }
     return {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
 
@@ -148,8 +197,12 @@ def _keep(found: dict[str, np.ndarray], position: int, facts: _Facts, kind: int)
     found["bytes"][position] = facts.bytes
     found["kind"][position] = kind
     found["digest"][position] = facts.digest
-    for name in Signature._fields:
-        found[name][position] = getattr(facts.looks, name)
+    if facts.values is not None:
+        found["low"][position], found["high"][position] = facts.values.low, facts.values.high
+        found["number"][position] = 1 + KINDS.index(facts.values.kind)
+    if facts.looks is not None:
+        for name in Signature._fields:
+            found[name][position] = getattr(facts.looks, name)
 
 
 def _facts(sample: Sample) -> _Facts | UnreadableImage:
@@ -162,10 +215,13 @@ def _facts(sample: Sample) -> _Facts | UnreadableImage:
     try:
         content = _content(sample.image)
         header = read_header(content)
-        looks = signature(decode(content, least=_ENOUGH))
+        facts = header.size, header.rotated, len(content), (header.format, header.mode), _digest(content)
+        if header.wide and (values := measure(content)) is not None:
+            return _Facts(*facts, None, values)
+        picture = decode(content, least=_ENOUGH)
+        return _Facts(*facts, signature(picture), notes=picture.info["notes"])
     except UnreadableImage as error:
         return UnreadableImage(str(error).removeprefix("the picture: "))
-    return _Facts(header.size, header.rotated, len(content), (header.format, header.mode), _digest(content), looks)
 
 
 def _content(path: Path) -> bytes:

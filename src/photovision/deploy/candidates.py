@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from photovision.core.errors import ModelError, PhotovisionError, UsageError
+from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.deploy.optimize_classes import Job
 from photovision.models.backbones import Source, choose, count_macs, create
@@ -131,8 +132,13 @@ def _source(job: Job, name: str, size: int | None) -> Source:
     weights = "auto" if any(CARRIERS[one].backbone == name for one in available()) else "none"
     source = choose(name, weights, size or (before.size[0] if weights == "none" else None))
     if weights == "none":  # nothing was learned with other means: the pictures' own are best
-        source = replace(source, preprocess=replace(before, size=source.preprocess.size))
-    return source
+        return replace(source, preprocess=replace(before, size=source.preprocess.size))
+    return _shown(source, before)
+
+
+def _shown(source: Source, before: Preprocess) -> Source:
+    """The same source, which sees pictures of more than 8 bits as the teacher does."""
+    return replace(source, preprocess=replace(source.preprocess, value_ranges=before.value_ranges))
 
 
 def _own(job: Job) -> tuple[nn.Module, Source]:
@@ -155,7 +161,7 @@ def _searched(job: Job, faster: float) -> Iterator[Candidate]:
     for name in available():
         if CARRIERS[name].backbone == job.model.info["backbone"]["name"]:
             continue
-        source = choose(None, name, None)
+        source = _shown(choose(None, name, None), job.model.preprocess)
         other = _sized(job, create(source, len(job.model.classes)), source, faster, "pretrained")
         if other is not None:
             yield other

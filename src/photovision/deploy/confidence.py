@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import write_json
-from photovision.core.image import decode
 from photovision.core.regions import IGNORE
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
@@ -78,7 +76,7 @@ def _places(model: Segmenter, validation: Dataset) -> tuple[np.ndarray, np.ndarr
     told = [sample for sample in validation.samples if sample.regions is not None][:MOST]
     for sample in told:
         try:
-            whole = Pillow.fromarray(sample.image) if isinstance(sample.image, np.ndarray) else decode(sample.image)
+            whole = model.preprocess.decode(sample.image)
             labels, _ = truth_of(sample, model.classes, (whole.height, whole.width))
         except (UnreadableImage, DataError):
             continue

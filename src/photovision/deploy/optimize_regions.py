@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, ExportError, UnreadableImage, UsageError
-from photovision.core.image import decode
 from photovision.core.output import check_folder
 from photovision.core.preprocess import Box
 from photovision.core.report import Finding, Metric, Report
@@ -210,7 +208,7 @@ def pictures_of(model: Places, dataset: Dataset, most: int) -> Image:
     images = []
     for sample in dataset.subset(rows).samples:
         with contextlib.suppress(UnreadableImage):
-            whole = Pillow.fromarray(sample.image) if isinstance(sample.image, np.ndarray) else decode(sample.image)
+            whole = model.preprocess.decode(sample.image)
             images.append(model.preprocess.resize(whole, _middle(model, whole.width, whole.height)))
     if not images:
         raise DataError("none of the pictures could be read: check the files")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
@@ -15,7 +14,7 @@ from photovision.core.boxes import draw_regions
 from photovision.core.curves import Line, lines
 from photovision.core.drawing import Bar, bars, percent
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode, to_array
+from photovision.core.image import to_array
 from photovision.core.report import Figure
 from photovision.core.svg import LINE, SECOND, WIDTH
 from photovision.core.thumbnail import jpeg, picture_grid
@@ -118,9 +117,7 @@ def most_striking(seen: Seen, model: object, rows: Sequence[int]) -> Figure | No
     drawn = []
     for shot, caption in zip(shots, captions, strict=True):
         try:
-            image = (
-                shot.sample.image if not isinstance(shot.sample.image, Path) else to_array(decode(shot.sample.image))
-            )
+            image = to_array(model.preprocess.decode(shot.sample.image))
         except UnreadableImage:
             continue
         found = model.predict(image)

@@ -75,7 +75,7 @@ class Scenes:
     def picture(self, row: int, weather: Weather | None = None) -> tuple[Image, Regions]:
         """A picture at the size at which it is looked at, with its truth; raises UnreadableImage."""
         sample = self.samples[row]
-        whole = Pillow.fromarray(sample.image) if isinstance(sample.image, np.ndarray) else decode(sample.image)
+        whole = self.model.preprocess.decode(sample.image)
         most = ROOM * max(self.model.preprocess.size)
         scale = min(1.0, most / max(whole.size)) if getattr(self.model, "tile", None) is None else 1.0
         old = whole.height, whole.width

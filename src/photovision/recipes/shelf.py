@@ -129,7 +129,7 @@ class Looker:
         shown = scores >= self.thresholds[found.labels]
         rows, hiders = self._wanted[found.labels], found.boxes[shown & self._hides[found.labels]]
         found = Detections(found.boxes[rows], found.labels[rows], found.classes, scores[rows])
-        return View(Path(file).stem, file, size, found, shown[rows], hiders)
+        return View(Path(file).stem, file, size, found, shown[rows], hiders, self._detector.preprocess.value_ranges)
 
 
 def visit(

@@ -11,6 +11,7 @@ from photovision.core.image import decode, to_array
 from photovision.core.overlap import overlap
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image
+from photovision.core.value_range import ValueRanges
 from photovision.recipes.align import Alignment
 from photovision.recipes.looks import alike, colours, cut
 from photovision.runtime.track import assign
@@ -63,6 +64,7 @@ class View:
         found: boxes with probabilities, doubtful ones, too.
         shown: bool (N,), those that the model itself would show.
         hiders: float32 (M, 4), boxes of persons, who stand before a shelf and do not belong to it.
+        ranges: what is black and what is white in pictures of more than 8 bits, for the model.
     """
 
     name: str
@@ -71,11 +73,12 @@ class View:
     found: Detections
     shown: np.ndarray
     hiders: Floats = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    ranges: ValueRanges = ()
 
     @property
     def image(self) -> Image:
         """uint8 RGB (H, W, 3), decoded anew, so that many pictures take no memory."""
-        return to_array(decode(self.file))
+        return to_array(decode(self.file, ranges=self.ranges))
 
 
 def changes(before: View, now: View, alignment: Alignment) -> list[Change]:

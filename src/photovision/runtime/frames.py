@@ -19,6 +19,7 @@ import numpy as np
 from photovision.core.errors import DataError, MissingExtra, UnreadableImage
 from photovision.core.image import SUFFIXES, decode, to_array
 from photovision.core.types import Image
+from photovision.core.value_range import ValueRanges
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -77,7 +78,7 @@ class Source(Protocol):
         ...
 
 
-def find_source(source: str | Path | int) -> Source:
+def find_source(source: str | Path | int, ranges: ValueRanges = ()) -> Source:
     """Open what a person names; see `photovision.runtime.video.open_video`."""
     text = str(source)
     if re.fullmatch(r"\d{1,3}", text) or text.startswith("/dev/video"):
@@ -90,17 +91,22 @@ def find_source(source: str | Path | int) -> Source:
             f"{path} does not exist: give a video file, a folder of frames, a camera (0, /dev/video0) or an address"
             " (rtsp://..., http://...)"
         )
-    return Folder(path) if path.is_dir() else Stream(text, live=False)
+    return Folder(path, ranges) if path.is_dir() else Stream(text, live=False)
 
 
 class Folder:
-    """A folder of pictures as a video, in the order of the numbers in their names."""
+    """A folder of pictures as a video, in the order of the numbers in their names.
+
+    Args:
+        path: the folder.
+        ranges: what is black and what is white in frames of more than 8 bits; () where each file decides.
+    """
 
     live = False
     rate: float | None = FOLDER_RATE
 
-    def __init__(self, path: Path) -> None:
-        self.name, self.corrupt = str(path), 0
+    def __init__(self, path: Path, ranges: ValueRanges = ()) -> None:
+        self.name, self.corrupt, self._ranges = str(path), 0, ranges
         try:
             pictures = (p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
             found = [p for p in pictures if p.is_file()]  # a pipe would be waited on for ever
@@ -117,7 +123,7 @@ class Folder:
         """See `Source`."""
         for number, file in enumerate(self._files):
             try:
-                image = to_array(decode(file, max_pixels=MOST_PIXELS))
+                image = to_array(decode(file, max_pixels=MOST_PIXELS, ranges=self._ranges))
             except UnreadableImage:
                 self.corrupt += 1
                 continue

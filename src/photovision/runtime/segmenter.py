@@ -19,7 +19,7 @@ from photovision.core.regions import Detections, LabelMap, Segmentation
 from photovision.runtime.bundle import Bundle, lasting
 from photovision.runtime.instances import detections, separate
 from photovision.runtime.session import Engine, Precision, Session, open_session
-from photovision.runtime.stream import opened
+from photovision.runtime.stream import opener
 from photovision.runtime.tiles import Tiling
 
 OUTPUTS = ("classes", "depth")
@@ -153,7 +153,7 @@ class Segmenter:
     ) -> Iterator[Scene]:
         chosen = tile or self.tile
         tiling = None if chosen is None else Tiling(chosen, OVERLAP)
-        for source, picture in in_order(sources, opened, ahead=2):
+        for source, picture in in_order(sources, opener(self.preprocess), ahead=2):
             file = name_of(source)
             if isinstance(picture, UnreadableImage):
                 yield Scene(file, (0, 0), None, error=picture)

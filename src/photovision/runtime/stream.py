@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode
 from photovision.core.inputs import Source
 from photovision.core.parallel import batched, in_order
 from photovision.core.preprocess import Preprocess
@@ -47,14 +46,18 @@ def loader(preprocess: Preprocess) -> Callable[[Source | UnreadableImage], Image
     return load
 
 
-def opened(source: Source | UnreadableImage) -> Pillow.Image | UnreadableImage:
-    """A picture of `as_sources`, whole, upright and in RGB, or why it cannot be read."""
-    if isinstance(source, UnreadableImage):
-        return source
-    try:
-        return Pillow.fromarray(source) if isinstance(source, np.ndarray) else decode(source)
-    except UnreadableImage as error:
-        return error
+def opener(preprocess: Preprocess) -> Callable[[Source | UnreadableImage], Pillow.Image | UnreadableImage]:
+    """From a picture of `as_sources` to the whole of it, upright and in RGB, or to why it cannot be read."""
+
+    def opened(source: Source | UnreadableImage) -> Pillow.Image | UnreadableImage:
+        if isinstance(source, UnreadableImage):
+            return source
+        try:
+            return preprocess.decode(source)
+        except UnreadableImage as error:
+            return error
+
+    return opened
 
 
 def stream(

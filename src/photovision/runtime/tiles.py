@@ -20,7 +20,7 @@ from photovision.core.preprocess import Box, Preprocess
 from photovision.core.types import Floats, Image
 from photovision.runtime.nms import Boxes, merge
 from photovision.runtime.session import Session
-from photovision.runtime.stream import opened, stream
+from photovision.runtime.stream import opener, stream
 
 LEAST_TILE = 16
 _BORDER = 0.01  # share of a window's side: boxes that end so near to a border inside the picture are cut by it
@@ -138,7 +138,7 @@ def cut_by(boxes: Floats, window: Box, size: Size) -> np.ndarray:
 
 
 def _tiles(sources: Iterable[Source | UnreadableImage], tiling: Tiling, preprocess: Preprocess) -> Iterator[_Tile]:
-    for source, picture in in_order(sources, opened, ahead=2):
+    for source, picture in in_order(sources, opener(preprocess), ahead=2):
         if isinstance(picture, UnreadableImage):
             yield _Tile(source, picture, (0, 0, 0, 0), (0, 0), True)
             continue

@@ -18,6 +18,7 @@ from types import TracebackType
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.types import Image
+from photovision.core.value_range import ValueRanges
 from photovision.runtime.frames import PATIENCE, Source, find_source
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -41,7 +42,14 @@ class Frame:
     image: Image
 
 
-def open_video(source: str | Path | int, *, live: bool | None = None, every: int = 1, patience: float = 300.0) -> Video:
+def open_video(
+    source: str | Path | int,
+    *,
+    live: bool | None = None,
+    every: int = 1,
+    patience: float = 300.0,
+    ranges: ValueRanges = (),
+) -> Video:
     """Open a video and begin to decode it.
 
     Args:
@@ -52,6 +60,7 @@ def open_video(source: str | Path | int, *, live: bool | None = None, every: int
             are.
         every: every how many frames are given.
         patience: seconds for which a live source is tried again after its last frame.
+        ranges: of a model, `Preprocess.value_ranges`: how frames of more than 8 bits in a folder are shown.
 
     Raises:
         DataError: there is no such thing, it is no video of a known format, or it has no pictures.
@@ -59,7 +68,7 @@ def open_video(source: str | Path | int, *, live: bool | None = None, every: int
     """
     if every < 1:
         raise UsageError(f"every should be 1 or more, got {every}")
-    return Video(find_source(source), live=live, every=every, patience=patience)
+    return Video(find_source(source, ranges), live=live, every=every, patience=patience)
 
 
 class Video:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from photovision.core.boxes import draw_regions
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.image import decode, to_array
+from photovision.core.image import open_sample, to_array
 from photovision.core.overlap import overlap
 from photovision.core.regions import Detections, Regions
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
-from photovision.core.types import Image, Sample
+from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
@@ -278,7 +277,7 @@ def _masks(model: Segmenter, sample: Sample) -> Regions | None:
 def _drawn(sample: Sample, every: Sequence[Regions], told: str) -> list[tuple[bytes, str]]:
     """The picture once for each, side by side, with its caption; nothing where it cannot be read any more."""
     try:
-        image: Image = to_array(decode(sample.image)) if isinstance(sample.image, Path) else sample.image
+        image = to_array(open_sample(sample))
     except UnreadableImage:
         return []
     parts = [draw_regions(image, regions, _SIDE) for regions in every]

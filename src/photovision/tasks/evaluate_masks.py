@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.image import decode, to_array
+from photovision.core.image import to_array
 from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.segments import draw_segments
@@ -284,7 +283,7 @@ def _worst(segmenter: Segmenter, judged: Judged) -> Figure | None:
     for row in order:
         sample = judged.samples[row]
         try:
-            image = to_array(decode(sample.image)) if isinstance(sample.image, Path) else sample.image
+            image = to_array(segmenter.preprocess.decode(sample.image))
         except UnreadableImage:
             continue
         what = "F1 of objects" if judged.counts is not None else "mean IoU"

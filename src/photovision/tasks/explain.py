@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
-from photovision.core.image import decode
 from photovision.core.inputs import Given, Source, as_source, name_of
 from photovision.core.report import Report
 from photovision.core.types import Attribution, Classes, Floats, Image, Ints
@@ -254,7 +253,7 @@ def _pixels(model: Recognizer, picture: Source | UnreadableImage) -> tuple[Image
     if isinstance(picture, np.ndarray):
         whole, seen = Pillow.fromarray(picture), model.preprocess.apply(picture)
     else:
-        whole, seen = decode(picture, least=(SIDE, SIDE)), model.preprocess.load(picture)
+        whole, seen = model.preprocess.decode(picture, (SIDE, SIDE)), model.preprocess.load(picture)
     scale = SIDE / max(whole.size)
     size = max(1, round(scale * whole.width)), max(1, round(scale * whole.height))
     # Enlarged pixels stay pixels, so that nobody takes a smooth picture for what a small one holds.

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.image import to_array
-from photovision.core.inputs import Given, Source, as_pixels, as_source, as_sources, name_of
+from photovision.core.inputs import Given, Source, as_source, as_sources, name_of
 from photovision.core.overlap import overlap
 from photovision.core.preprocess import Box
 from photovision.core.regions import Bools, Detections
@@ -137,7 +137,7 @@ def explain_boxes(
     if target is not None and target not in model.classes:
         raise UsageError(f"the model knows no class '{target}': it knows {', '.join(model.classes[:8])}")
     source = as_source(picture)
-    whole, name = Pillow.fromarray(as_pixels(source)), name_of(source) or "picture"
+    whole, name = model.preprocess.decode(source), name_of(source) or "picture"
     size = whole.height, whole.width
     found = _found(model, to_array(whole))
     rows = _chosen(found, boxes, target)

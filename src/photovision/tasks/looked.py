@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.image import decode, to_array
+from photovision.core.image import open_sample, to_array
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.dataset import Dataset, Problem
@@ -110,7 +109,7 @@ def look(detector: Detector, dataset: Dataset, progress: Progress | None = None)
 def opened(sample: Sample) -> Image | None:
     """The pixels of a picture; None where it cannot be read any more."""
     try:
-        return to_array(decode(sample.image)) if isinstance(sample.image, Path) else sample.image
+        return to_array(open_sample(sample))
     except UnreadableImage:
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError
+from photovision.core.preprocess import Preprocess
 from photovision.core.types import Ints
+from photovision.core.value_range import ValueRanges
 from photovision.data.corrections import LABEL, NAME
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.scan import Scan, scan
@@ -33,6 +35,7 @@ class Material:
         problems: files that are used by nobody, with the reason.
         sides: int32 (N,), the shorter side of every picture in pixels; 0 where unreadable.
         record: by which the finished model recognises these pictures; None where nothing is to be recognised.
+        ranges: what is black and what is white in pictures of more than 8 bits, as those to learn from have it.
     """
 
     dataset: Dataset
@@ -40,6 +43,11 @@ class Material:
     problems: tuple[Problem, ...]
     sides: np.ndarray
     record: TrainingImages | None = None
+    ranges: ValueRanges = ()
+
+    def shown(self, preprocess: Preprocess) -> Preprocess:
+        """How pictures become the input of a network that learns from these."""
+        return replace(preprocess, value_ranges=self.ranges)
 
     @cached_property
     def train(self) -> Dataset:
@@ -128,4 +136,5 @@ def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] 
             broken = f" ({len(problems)} files could not be used, the first: {problems[0].message})" if problems else ""
             raise DataError(f"the {name} split has {have} readable pictures, at least {least} needed{broken}; add more")
     sides = np.minimum(found.height, found.width).astype(np.int32)
-    return Material(dataset, splits, problems, sides, TrainingImages.of(found, splits))
+    ranges = found.value_ranges(splits.train)
+    return Material(dataset.shown_by(ranges), splits, problems, sides, TrainingImages.of(found, splits), ranges)

@@ -32,7 +32,7 @@ _MOST_IN_MEMORY = 2 * 2**30
 def scratch_source(climb: Climb, wanted: Source) -> Source:
     """Settle the input of a network that starts from nothing: its size and normalisation come from the pictures."""
     side = climb.options.size or min(max(wanted.preprocess.size), _input_side(climb, wanted.backbone))
-    preprocess = replace(wanted.preprocess, size=(side, side))
+    preprocess = climb.material.shown(replace(wanted.preprocess, size=(side, side)))
     sample = climb.material.train.samples[:: max(1, len(climb.material.train) // 256)][:256]
     pixels = np.stack([load_pixels(one, preprocess) for one in sample]).astype(np.float64) / 255
     mean, std = pixels.mean((0, 1, 2)), np.maximum(pixels.std((0, 1, 2)), 0.02)

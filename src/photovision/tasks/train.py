@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,7 @@ def _ladder(climb: Climb, wanted: Source) -> Iterator[Reached]:
     augment = Augment(flip=_mirrored(climb, handcrafted))
     yield handcrafted.reached
     wanted = _fitting(wanted, climb)
+    wanted = replace(wanted, preprocess=climb.material.shown(wanted.preprocess))
     if wanted.weights == "none":
         yield climb_scratch(climb, wanted, augment)
         return

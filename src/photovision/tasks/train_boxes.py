@@ -109,7 +109,10 @@ def run(
         dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
     )
     size = work.value("size", lambda: size_for(wanted, material.train, options.size))
-    source = replace(wanted, preprocess=replace(wanted.preprocess, size=(size[0], size[1]), fit="squash", crop=1.0))
+    source = replace(
+        wanted,
+        preprocess=replace(material.shown(wanted.preprocess), size=(size[0], size[1]), fit="squash", crop=1.0),
+    )
     told = listener if accelerator.is_main_process else silent
     course = Course(options, material, work, source, told, trackers, started, meter)
     lesson = lesson_of(course)

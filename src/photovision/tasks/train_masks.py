@@ -103,6 +103,7 @@ def train_masks(
     material = gather(
         dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
     )
+    source = replace(source, preprocess=material.shown(source.preprocess))
     lesson = plan_lesson(material, source)
     network = Segmenter(source, len(lesson.classes), lesson.task.instances)
     judging = min(0.25 * options.minutes * 60, 30 + 0.5 * len(material.test))

@@ -28,6 +28,7 @@ from PIL import Image as Pillow
 from photovision.core.parallel import batched
 from photovision.core.regions import Detections
 from photovision.core.types import Image
+from photovision.core.value_range import ValueRanges
 from photovision.runtime.counting import Counting, Event, Line, Point, Zone
 from photovision.runtime.film import Film
 from photovision.runtime.track import Tracker
@@ -63,7 +64,7 @@ class Asked:
         high, low: scores from which on a detection begins a track, and goes on with one.
         every: every how many frames are looked at.
         max_seconds: of the video (for live sources: of time) after which watching ends.
-        live: see `photovision.runtime.video.open_video`.
+        live, ranges: see `photovision.runtime.video.open_video`.
     """
 
     lines: Mapping[str, tuple[Point, Point]] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Asked:
     every: int = 1
     max_seconds: float | None = None
     live: bool | None = None
+    ranges: ValueRanges = ()
 
     def counting(self, size: tuple[int, int]) -> Counting:
         """Lines and zones in frames of `size` (H, W); raises UsageError where one is none."""
@@ -130,7 +132,7 @@ class Watch:
         self.asked, self.frames, self.seconds = asked, 0, 0.0
         self._detect, self._began = detect, time.monotonic()
         self._tagger, self._tagged = tagger, Counter[str]()
-        self.video = open_video(source, live=asked.live, every=asked.every)
+        self.video = open_video(source, live=asked.live, every=asked.every, ranges=asked.ranges)
         try:
             frames = iter(self.video)
             first = next(frames)  # tells how large frames are; a source without any has raised by now

@@ -17,6 +17,7 @@ import typer
 from photovision.app.cli.options import TagModel
 
 if TYPE_CHECKING:
+    from photovision.core.preprocess import Preprocess
     from photovision.core.types import Image
     from photovision.runtime.detector import Detector, Seen
     from photovision.runtime.video import Frame
@@ -81,14 +82,14 @@ def detect(
     detector = Detector(read_bundle(folder), engine=engine, precision=precision, threshold=threshold)
     tagger = tagger_of(tags)
     say = _json_line if as_json else _csv_lines(tagger is not None) if as_csv else _text_line
-    _tell(_answers(names, _looking(detector, batch_size, window, overlap)), say, output, tagger)
+    draw = None if output is None else _Drawn(output, detector.preprocess)
+    _tell(_answers(names, _looking(detector, batch_size, window, overlap)), say, draw, tagger)
 
 
-def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, output: Path | None, tagger: Tagger | None) -> None:
+def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, draw: _Drawn | None, tagger: Tagger | None) -> None:
     """Print what is seen and draw it where that is wanted; exit code 2 where something could not be read."""
     from photovision.app.cli.output import note
 
-    draw = None if output is None else _Drawn(output)
     total = unreadable = 0
     try:
         for seen, frame in answers:
@@ -215,24 +216,24 @@ def _text_line(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
 class _Drawn:
     """Writes pictures and videos with their boxes into a folder, under names that no other file of the run has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preprocess: Preprocess) -> None:
         from photovision.runtime.film import Film
 
-        self._folder, self._make = folder, Film
+        self._folder, self._make, self._preprocess = folder, Film, preprocess
         self._taken: set[str] = set()
         self._film: Film | None = None
 
     def __call__(self, seen: Seen, frame: Frame | None) -> None:
         """Draw one picture or frame."""
         from photovision.core.boxes import draw_regions
-        from photovision.core.image import decode, to_array
+        from photovision.core.image import to_array
         from photovision.core.output import SIGNATURE, write_output
         from photovision.core.thumbnail import jpeg
 
         assert seen.file is not None
         assert seen.found is not None
         if frame is None:
-            picture = draw_regions(to_array(decode(seen.file)), seen.found)
+            picture = draw_regions(to_array(self._preprocess.decode(seen.file)), seen.found)
             write_output(self._place(seen.file, "jpg"), jpeg(picture, 90, SIGNATURE), [seen.file])
             return
         if frame.index == 0 or self._film is None:

@@ -70,7 +70,8 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     zones = dict(zone_of(text) for text in zone or ())
     detector, high = opened(model, threshold)
     classes = known(detector, tuple(only or ()))
-    asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds)
+    ranges = detector.preprocess.value_ranges
+    asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds, ranges=ranges)
     tagger = tagger_of(tags)
     note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:

@@ -203,11 +203,11 @@ def words(model: Recognizer, answer: Classes) -> list[str]:
 
 def reasons(model: Recognizer, picture: bytes, target: str | None, tested: bool) -> dict[str, Any]:
     """Why a model answers as it does: the default explainer's map as a layer over the picture, and neighbours."""
-    from photovision.core.image import decode, to_array
+    from photovision.core.image import to_array
     from photovision.tasks.explain import explanations
     from photovision.trust.explain import EXPLAINERS
 
-    found = explanations(model, [to_array(decode(picture))], target=target, tests=tested)
+    found = explanations(model, [to_array(model.preprocess.decode(picture))], target=target, tests=tested)
     one = found.pictures[0]
     layer = heat_layer(one.maps[0].heatmap, one.upright.shape[:2], model.preprocess)
     trial = one.trials[0]

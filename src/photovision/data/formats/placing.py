@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.image import decode, read_header
+from photovision.core.image import open_sample, read_header
 from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
@@ -78,7 +78,7 @@ def _size(sample: Sample) -> Size:
         return read_header(sample.image.read_bytes()).size
     except (OSError, UnreadableImage):
         try:
-            picture = decode(sample.image)
+            picture = open_sample(sample)
         except UnreadableImage as error:
             raise DataError(f"{error}: its size is needed, remove it or mend it") from None
         return picture.height, picture.width

@@ -114,7 +114,7 @@ def _found(model: Detector, outputs: Outputs, size: Size) -> Found:
 
 
 def _in_tiles(model: Detector, tiling: Tiling, source: Source, limits: Limits, session: Session) -> Found:
-    picture = opened(source, limits)
+    picture = opened(source, model.preprocess, limits)
     size = picture.shape[0], picture.shape[1]
     check_windows(len(tiling.windows(size)) + 1, limits)
     (seen,) = through(model, session).see([picture], tile=tiling.tile, overlap=tiling.overlap)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.image import decode, read_header
+from photovision.core.image import read_header
 from photovision.core.types import Floats
 from photovision.service.kinds.classes import Named
 from photovision.service.kinds.kind import Source, Why
@@ -66,11 +66,7 @@ class ClassMap:
         """The map over the whole picture, of up to 640 pixels a side."""
         from photovision.trust.explain.overlay import overlay
 
-        source = self.source
-        if isinstance(source, np.ndarray):
-            whole = Pillow.fromarray(source)
-        else:
-            whole = decode(source, (SIDE, SIDE), self.most)
+        whole = self.model.preprocess.decode(self.source, (SIDE, SIDE), self.most)
         whole.thumbnail((SIDE, SIDE))
         stream = io.BytesIO()
         drawn = overlay(np.asarray(whole, np.uint8), self.heat, self.model.preprocess)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode, read_header, to_array
+from photovision.core.image import read_header, to_array
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.runtime.bundle import Bundle
@@ -170,9 +170,9 @@ def through(model: M, session: Session) -> M:
     return other
 
 
-def opened(source: Source, limits: Limits) -> Image:
+def opened(source: Source, preprocess: Preprocess, limits: Limits) -> Image:
     """The upright picture, uint8 RGB (H, W, 3); raises UnreadableImage."""
-    return source if isinstance(source, np.ndarray) else to_array(decode(source, max_pixels=limits.picture_pixels))
+    return to_array(preprocess.decode(source, max_pixels=limits.picture_pixels))
 
 
 def check_windows(count: int, limits: Limits) -> None:

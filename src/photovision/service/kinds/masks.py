@@ -127,7 +127,7 @@ def _check_libraries() -> None:
 def _painted(
     model: Segmenter, tile: Size | None, form: str, source: Source, limits: Limits, session: Session
 ) -> Painted:
-    picture = opened(source, limits)
+    picture = opened(source, model.preprocess, limits)
     window = tile or model.tile
     if window is not None:
         check_windows(len(Tiling(window, OVERLAP).windows((picture.shape[0], picture.shape[1]))), limits)

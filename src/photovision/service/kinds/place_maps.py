@@ -53,6 +53,6 @@ def explain_places(model: Detector | Segmenter, source: Source, why: Why, limits
     if why.label is not None and why.label not in model.classes:
         raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
     count = BOXES if isinstance(model, Detector) else REGIONS
-    picture = opened(source, limits)
+    picture = opened(source, model.preprocess, limits)
     own = through(model, why.session)
     return PlaceMaps(explain_boxes(own, picture, boxes=count, target=why.label, method=why.method, tests=False))
