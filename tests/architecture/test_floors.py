@@ -152,6 +152,8 @@ MAY_DECODE = {
     "core/image.py": "defines it",
     "core/inputs.py": "gives pixels to callers without a model",
     "core/preprocess.py": "knows the model's ranges of values",
+    "data/formats/mask_files.py": "reads masks, which are no pictures",
+    "service/decode_worker.py": "is given them",
     "data/scan.py": "measures them",
     "runtime/frames.py": "is given them",
     "recipes/visits.py": "is given them",

@@ -189,7 +189,10 @@ class Batcher:
 
     async def opened(self, content: bytes) -> Source:
         """The picture as other threads may take it: decoded already where that is costly; see `costly.opened`."""
-        return content if self._pool is None else await opened(content, self._pool, self._limits.picture_pixels)
+        if self._pool is None:
+            return content
+        ranges = self.kind.model.preprocess.value_ranges
+        return await opened(content, self._pool, self._limits.picture_pixels, ranges)
 
     def _begin(self, job: Job) -> None:
         """In a thread: a picture is prepared or looked at here, or in a process of its own where that is costly."""
@@ -230,7 +233,8 @@ class Batcher:
             self._ready.put(job)
             return
         with pool.room.taken(cost.bytes + beside(way, cost.pixels, decoded=True), done):
-            image, _ = pool.decoded(source, None, cost, most, done)
+            ranges = self.kind.model.preprocess.value_ranges
+            image, _ = pool.decoded(source, None, cost, most, done, ranges)
             self._look(job, way, image, 0)
 
     def _look(self, job: Job, way: ManyCalls, source: Source, room: int) -> None:

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from photovision.core.errors import UnreadableImage
 from photovision.core.image_cost import DecodeCost
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
+from photovision.core.value_range import ValueRanges
 from photovision.service.decoding import Decoders
 from photovision.service.kinds.kind import Size
 from photovision.service.limits import Room
@@ -50,12 +51,14 @@ class Asked:
         bytes: of memory that decoding is expected to take.
         max_pixels: that the picture may have.
         seconds: that it may take.
+        ranges: what is black and what is white in a whole picture of more than 8 bits, for the model.
     """
 
     preprocess: Preprocess | None
     bytes: int
     max_pixels: int
     seconds: float
+    ranges: ValueRanges = ()
 
 
 class Worker:
@@ -84,6 +87,7 @@ class Worker:
         task = {
             "bytes": len(content),
             "preprocess": None if preprocess is None else preprocess.to_json(),
+            "ranges": [asdict(one) for one in asked.ranges],
             "pixels": asked.max_pixels,
             "memory": asked.bytes + asked.bytes // 2,
             "seconds": asked.seconds,
@@ -248,6 +252,7 @@ class DecodePool:
         cost: DecodeCost,
         max_pixels: int,
         given_up: Callable[[], bool] = lambda: False,
+        ranges: ValueRanges = (),
     ) -> tuple[Image, Size]:
         """As `Worker.decoded`, by the process of this thread."""
         worker: Worker | None = getattr(self._own, "worker", None)
@@ -255,7 +260,7 @@ class DecodePool:
             worker = self._own.worker = Worker()
             with self._lock:
                 self._workers.append(worker)
-        return worker.decoded(content, Asked(preprocess, cost.bytes, max_pixels, self._seconds), given_up)
+        return worker.decoded(content, Asked(preprocess, cost.bytes, max_pixels, self._seconds, ranges), given_up)
 
     def close(self) -> None:
         """End the threads when they have done what waits, and the processes."""
