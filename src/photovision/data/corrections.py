@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, overload
 
 from photovision.core.errors import DataError, UsageError
-from photovision.core.files import explained
+from photovision.core.files import explained, open_regular
 from photovision.core.types import Sample
 from photovision.data.dataset import Correction, Dataset, Problem
 
@@ -79,6 +79,8 @@ class Corrections:
         _check(change)
         if self.file.is_symlink():  # data come from strangers, and a link may lead to anything
             raise UsageError(f"{self.file} is a link to another place: put the table itself there to correct labels")
+        if self.file.exists() and not self.file.is_file():
+            raise UsageError(f"{self.file} is no regular file: remove it to correct labels")
         change = replace(change, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         with self._lock, explained(self.file), _alone(self.file) as file:
             self._refresh()
@@ -225,7 +227,10 @@ def _whole(file: BinaryIO, size: int) -> int:
 
 
 def _read(path: Path) -> Iterator[Correction]:
-    content = path.read_bytes()
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise DataError(f"{path} is a link that leads out of the data set: put the table itself there, or remove it")
+    with open_regular(path) as file:
+        content = file.read()
     text = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", "replace")
     table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:

@@ -18,6 +18,18 @@ from photovision.core.value_range import ValueRanges
 
 SPLITS = ("train", "val", "test")
 TASKS = ("classify", "detect", "segment")
+_TASK_WORDS = {"classify": "classification", "detect": "detection", "segment": "segmentation"}
+FORMAT_WORDS = {
+    "table": "a table",
+    "coco": "COCO",
+    "cvat": "CVAT",
+    "labelstudio": "Label Studio",
+    "voc": "Pascal VOC",
+    "yolo": "YOLO",
+    "masks": "masks",
+    "folder": "a folder per class",
+}
+"""Name of a format -> how people call it; of others the name will do."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def reading(self) -> str:
+        """What the data were taken for, in words: task, format and splits."""
+        task = f"multi-label {_TASK_WORDS[self.task]}" if self.multilabel and self.task == "classify" else None
+        splits = f"{len(self.splits)} split{'s' if len(self.splits) != 1 else ''}" if self.splits else "no splits"
+        return f"{task or _TASK_WORDS[self.task]}, {FORMAT_WORDS.get(self.source, self.source)}, {splits}"
 
     @cached_property
     def labels(self) -> Ints:

@@ -29,6 +29,8 @@ SKEWED = 10.0
 SMALL_SIDE = 32
 BLANK_CONTRAST = 2.0
 LONG = 3.0
+HARMLESS = ("not used", "masks")
+"""Kinds of notes that are no reason to worry."""
 TELLTALE = 0.2
 _THUMB = 160
 
@@ -88,7 +90,7 @@ def check(dataset: Dataset, scan: Scan, splits: Splits) -> Report:
     """
     view = _view(dataset, scan, splits)
     findings = _Findings()
-    for examine in (_counts, _broken, _corrections, _duplicates, _class_names, _sizes, _kinds, _giveaways):
+    for examine in (_counts, _broken, _notes, _corrections, _duplicates, _class_names, _sizes, _kinds, _giveaways):
         examine(view, findings)
     return Report(
         kind="check",
@@ -169,6 +171,22 @@ def _broken(view: _View, found: _Findings) -> None:
     note = f"The first {NAMED} of each kind are named; report.json has all {len(problems):,}."
     rows = tuple((p.id, p.kind, p.message) for p in named)
     found.tables.append(Table("Files left out", ("file", "kind", "what is wrong"), rows, note))
+
+
+def _notes(view: _View, found: _Findings) -> None:
+    """What was odd about files that are used, and which files are not."""
+    found.data["reading"] = view.dataset.reading
+    if view.dataset.task != "classify":  # boxes_doctor tells of these
+        return
+    notes = [note for note in view.dataset.notes if note.kind != "reading"]  # said when the data are read
+    found.data["notes"] = [{"id": note.id, "kind": note.kind, "message": note.message} for note in notes]
+    kinds: dict[str, list[Problem]] = defaultdict(list)
+    for note in notes:
+        kinds[note.kind].append(note)
+    for kind, some in kinds.items():
+        first = f"{some[0].id}: {some[0].message}."
+        many = f" ({kind}, {len(some):,} times, first)" if len(some) > 1 else ""
+        (found.summary if kind in HARMLESS else found.warnings).append(f"Noted while reading{many}: {first}")
 
 
 def _corrections(view: _View, found: _Findings) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from photovision.app.cli.options import Json, output_option
-from photovision.app.cli.reading import read_data, reads_data
+from photovision.app.cli.reading import SAID, reads_data, say_reading
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Target = Literal["coco", "yolo", "voc", "labelstudio", "cvat", "masks", "folder", "table"]
@@ -29,10 +29,12 @@ def convert(
     from photovision.app.cli.output import note, print_json, printable
     from photovision.data.convert import convert as rewrite
     from photovision.data.convert import counted
+    from photovision.data.read import read_dataset
 
-    dataset = read_data(source, reading)
+    dataset = read_dataset(source, **vars(reading))
     done = rewrite(dataset, to, output, lossy=lossy)
-    odd = [one for one in dataset.notes if one.kind != "reading"]
+    say_reading(dataset, source, reading)
+    odd = [one for one in dataset.notes if one.kind not in SAID]
     for one in odd[:5]:
         note(f"{one.id}: {one.message}")
     if len(odd) > 5:

@@ -52,6 +52,9 @@ _READING: dict[str, Any] = {
 }
 """The flags of `ReadOptions`, by the names of its fields."""
 
+SAID = ("reading", "masks", "equal class names")
+"""Kinds of notes on which all else may depend."""
+
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the flags of `ReadOptions` in place of its parameter `reading`, which gets them as one value.
@@ -85,12 +88,36 @@ def needs_data(data: Path | None, reading: ReadOptions, wanted: str) -> None:
 
 
 def read_data(path: Path, reading: ReadOptions) -> Dataset:
-    """The data set at a path; how it was read, where that is not the plainest way, goes to standard error."""
-    from photovision.app.cli.output import first_process, note
+    """The data set at a path; what it was taken for goes to standard error."""
     from photovision.data.read import read_dataset
 
     dataset = read_dataset(path, **vars(reading))
-    for line in dataset.notes:
-        if line.kind == "reading" and first_process():
-            note(f"{line.id}: {line.message}")
+    say_reading(dataset, path, reading)
     return dataset
+
+
+def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
+    """One line on what the data were taken for, where nobody has said so, and one for each guess within."""
+    from photovision.app.cli.output import first_process, note
+    from photovision.data.formats.rows import SUFFIXES as TABLES
+
+    if not first_process():
+        return
+    if reading.format is None and path.suffix.lower() not in TABLES:
+        what = f"{len(dataset):,} pictures of {len(dataset.classes):,} classes"
+        note(f"{what}, read as: {dataset.reading}{_others(path, dataset)}; --format chooses another reading")
+    for line in dataset.notes:
+        if line.kind in SAID:
+            note(f"{line.id}: {line.message}")
+
+
+def _others(path: Path, dataset: Dataset) -> str:
+    """Other formats that the data could be read as, but a folder per class, which all folders could be."""
+    from photovision.data.dataset import FORMAT_WORDS
+    from photovision.data.formats import FORMATS
+
+    if not path.is_dir() or dataset.source == "folder":
+        return ""
+    others = [name for name in FORMATS.names() if name not in ("folder", dataset.source)]
+    found = [FORMAT_WORDS.get(name, name) for name in others if FORMATS.load(name).detects(path)]
+    return f" ({' and '.join(found)} are there, too)" if found else ""

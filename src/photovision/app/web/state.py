@@ -29,7 +29,6 @@ BOXES = ("coco", "cvat", "labelstudio", "voc", "yolo")
 """Formats of boxes, as `photovision.data.formats` names them."""
 
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-_SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test"))
 
 
 class State:
@@ -227,13 +226,28 @@ def task_of(place: Path) -> str:
 
 
 def _is_data(place: Path, children: list[Path]) -> bool:
+    from photovision.data.formats.split_names import split_named
+
+    if _only_holds(place, children):  # the formats would find what lies in it, but that is shown by itself
+        return False
     if any((place / name).is_file() for name in _TABLES):
         return True
-    if any(child.name.lower() in _SPLITS and _folders(child) for child in children):
+    if any(split_named(child.name) and _folders(child) for child in children):
         return True
     if sum(_holds_pictures(child) for child in children if not (child / "bundle.json").is_file()) >= 2:
         return True
     return _has_boxes(place) or _has_masks(children)
+
+
+def _only_holds(place: Path, children: list[Path]) -> bool:
+    """Whether a folder holds nothing but others, none of which is called like a part of a data set."""
+    from photovision.data.formats.layout import is_container
+    from photovision.data.formats.mask_names import place_of
+    from photovision.data.formats.split_names import split_named
+
+    if any(entry.is_file() for entry in _entries(place)) or any(map(_holds_pictures, children)) or _has_masks(children):
+        return False
+    return not any(split_named(c.name) or is_container(c.name) or place_of((c.name,)).role for c in children)
 
 
 def _has_boxes(place: Path) -> bool:
