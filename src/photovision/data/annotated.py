@@ -22,8 +22,9 @@ from photovision.core.types import Floats
 from photovision.data.columns import DetectionColumns, Objects
 from photovision.data.coordinates import Size
 from photovision.data.dataset import Dataset, FileSamples, Problem
-from photovision.data.formats import clean
+from photovision.data.formats import clean, ordered
 from photovision.data.formats.locate import SEARCHED, ImageLocator
+from photovision.data.formats.tree import list_files
 from photovision.data.frames import videos
 
 NAMED = 1000
@@ -190,6 +191,24 @@ class Gathered:
     def note(self, id: str, kind: str, message: str) -> None:
         """Something odd about a file that is used all the same."""
         self._tell(False, Problem(id, kind, message))
+
+    def alphabetical(self, classes: dict[str, int]) -> tuple[str, ...]:
+        """Put classes that were numbered as they came into their fixed order; `classes` is name -> number."""
+        names = ordered(classes)
+        place = {classes[name]: index for index, name in enumerate(names)}
+        for row, label in enumerate(self.objects.labels):
+            self.objects.labels[row] = place[label]
+        return names
+
+    def name_the_rest(self) -> None:
+        """Name the pictures beside those that were added which no annotation names: nobody has said what they show."""
+        folders = {file.rpartition("/")[0] for file in self.files}
+        for parts, names in list_files(self.root).pictures.items():
+            folder = "/".join(parts)
+            for name in names if folder in folders else ():
+                file = f"{folder}/{name}" if folder else name
+                if file not in self._positions:
+                    self.unlabelled(file)
 
     def tally(self, kind: str, where: str, message: str) -> None:
         """Something odd that may be so of many objects: one note for each kind, with its first place and the number."""

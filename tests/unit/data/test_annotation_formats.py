@@ -22,8 +22,8 @@ from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS
 from photovision.data.read import read_dataset
 
-BOXED = ("coco", "yolo", "voc", "labelstudio", "cvat")
-OUTLINED = ("coco", "yolo", "labelstudio", "cvat")
+BOXED = ("coco", "yolo", "voc", "labelstudio", "cvat", "labelme", "via", "createml", "boxcsv")
+OUTLINED = ("coco", "yolo", "labelstudio", "cvat", "labelme", "via")
 MASKED = ("coco", "labelstudio", "cvat", "masks")
 BOXES = objects([(3, 4, 20, 30), (10.25, 2.5, 59.75, 39)], [0, 1])
 EMPTY = objects([], [])

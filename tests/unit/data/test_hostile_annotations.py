@@ -418,6 +418,10 @@ FILES = {
     "labelstudio": "export.json",
     "cvat": "annotations.xml",
     "masks": "SegmentationObject/part0.png",
+    "labelme": "part0.json",
+    "via": "via_project.json",
+    "createml": "_annotations.createml.json",
+    "boxcsv": "_annotations.csv",
 }
 BITS = b"null [] {} -1 1e999 NaN true \xff \0 < > , ../ &x; *a".split(b" ")
 

@@ -11,7 +11,9 @@ from photovision.app.cli.options import Json, output_option
 from photovision.app.cli.reading import SAID, reads_data, say_reading
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
-Target = Literal["coco", "yolo", "voc", "labelstudio", "cvat", "masks", "folder", "table"]
+Target = Literal[
+    "coco", "yolo", "voc", "labelstudio", "cvat", "labelme", "via", "createml", "boxcsv", "masks", "folder", "table"
+]
 
 
 @reads_data

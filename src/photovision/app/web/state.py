@@ -25,7 +25,7 @@ LEAST = 0.05
 """Score from which on boxes are sent to the page, which hides those that the person does not want to see."""
 TASKS = ("classify", "detect", "segment")
 """What the models do that answer pictures here."""
-BOXES = ("coco", "cvat", "labelstudio", "voc", "yolo")
+BOXES = ("coco", "cvat", "labelstudio", "labelme", "via", "createml", "voc", "yolo", "boxcsv")
 """Formats of boxes, as `photovision.data.formats` names them."""
 
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")

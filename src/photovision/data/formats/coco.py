@@ -10,7 +10,6 @@ the number of a tracked object under "track_id". Coordinates are written to 0.00
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,13 @@ from photovision.core.shapes import Polygons, Rle, Shape
 from photovision.data.annotated import Gathered
 from photovision.data.coordinates import Size, number, numbers, polygons, rotated_box, size_of
 from photovision.data.dataset import Dataset
-from photovision.data.formats import SPLIT_WORDS, Format, clean
+from photovision.data.formats import Format, clean
 from photovision.data.formats.json_kinds import json_kind
-from photovision.data.formats.places import annotation_files, split_folder
+from photovision.data.formats.places import annotation_files, split_folder, split_of
 from photovision.data.formats.placing import Placed, detections, place
 from photovision.data.formats.streams import json_items
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
-_WORDS = re.compile(r"[a-z]+")
 _LISTS = ("images", "annotations", "categories")
 _IMAGES = ("images", "JPEGImages", "data")
 _OTHERS = {"coco": "key points", "coco-captions": "captions", "coco-panoptic": "panoptic segments"}
@@ -50,7 +48,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     found = Gathered(_root(path, files), path, "coco")
     classes: dict[str, int] = {}
     for file in files:
-        split = _split(file, found.root) if len(files) > 1 or split_folder(file, found.root) else None
+        split = split_of(file, found.root) if len(files) > 1 or split_folder(file, found.root) else None
         before, names = len(found.files), dict(classes)
         try:
             _File(file, found, classes, split).read()
@@ -258,11 +256,6 @@ def _root(path: Path, files: list[Path]) -> Path:
     return folder.parent if folder.name == "annotations" else folder
 
 
-def _split(file: Path, root: Path) -> str | None:
-    words = _WORDS.findall(file.stem.lower())
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None) or split_folder(file, root)
-
-
 def _bases(file: Path, root: Path) -> list[str]:
     """Folders below the root, as prefixes, in which the pictures of a file may lie, the likeliest first."""
     own = file.parent.relative_to(root).as_posix()
@@ -271,7 +264,7 @@ def _bases(file: Path, root: Path) -> list[str]:
     inside = [f"{base}/" for base in _IMAGES]
     likely = [own, *(own + base for base in inside), *inside, ""]
     named = [f"{part}/", *(f"{base}{part}/" for base in inside)] if part else []
-    split = _split(file, root)
+    split = split_of(file, root)
     named += [f"{split}/", *(f"{base}{split}/" for base in inside)] if split else []
     return list(dict.fromkeys(named + likely))
 

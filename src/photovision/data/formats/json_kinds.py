@@ -51,6 +51,8 @@ def _of_object(text: bytes) -> str:
 def _of_list(text: bytes) -> str:
     if b'"coordinates"' in text and b'"label"' in text and (b'"annotations"' in text or b'"annotation"' in text):
         return "createml"
+    if b'"image"' in text and b'"annotations"' in text and not any(word in text for word in (b'"data"', b'"id"')):
+        return "createml"  # pictures without boxes
     if b'"data"' in text and (b'"annotations"' in text or b'"completions"' in text):
         return "labelstudio"
     return "labelstudio-min" if any(word in text for word in (b'"annotation_id"', b'"lead_time"')) else ""

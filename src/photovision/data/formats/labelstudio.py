@@ -27,7 +27,7 @@ from photovision.core.shapes import Polygons, Rle
 from photovision.data.annotated import Gathered
 from photovision.data.coordinates import Size
 from photovision.data.dataset import Dataset
-from photovision.data.formats import Format, ordered
+from photovision.data.formats import Format
 from photovision.data.formats.brush import write_brush
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.labelstudio_min import whole_task
@@ -116,12 +116,7 @@ class _Export:
 
     def dataset(self, options: ReadOptions) -> Dataset:
         """All of it, its classes in alphabetical order."""
-        names = ordered(self.classes)
-        number = {self.classes[name]: index for index, name in enumerate(names)}
-        labels = self.found.objects.labels
-        for place_, label in enumerate(labels):
-            labels[place_] = number[label]
-        return objects_or_tags(self.found, names, options, empty_is_none=True)
+        return objects_or_tags(self.found, self.found.alphabetical(self.classes), options, empty_is_none=True)
 
     def _region(self, position: int, where: str, region: Region) -> None:
         try:

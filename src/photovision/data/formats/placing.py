@@ -46,6 +46,14 @@ def place(dataset: Dataset, folder: Path, by_split: bool = False) -> Iterator[Pl
         yield Placed(file, _size(sample), split, sample)
 
 
+def by_folder(dataset: Dataset, folder: Path) -> dict[Path, list[Placed]]:
+    """Copy every picture into `folder`/split, or `folder` where it has none: folder -> its pictures."""
+    found: dict[Path, list[Placed]] = {}
+    for placed in place(dataset, folder, by_split=True):
+        found.setdefault(placed.file.parent, []).append(placed)
+    return found
+
+
 def detections(sample: Sample) -> Detections | None:
     """The objects of a picture; None where nobody has said, or where its truth is a class for every pixel."""
     return sample.regions if isinstance(sample.regions, Detections) else None

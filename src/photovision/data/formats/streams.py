@@ -8,9 +8,10 @@ encodings of East Asia, too, which the parser itself does not know.
 from __future__ import annotations
 
 import codecs
+import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO
 from xml.etree import ElementTree
@@ -22,6 +23,7 @@ CHUNK = 1 << 18
 MAX_ELEMENT = 1 << 26
 """Characters that one element may have."""
 MAX_DEPTH = 50
+MAX_LINE = 1 << 20
 _BLANK = " \t\r\n"
 _ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._\-]{1,40})["']""")
 _ENCODINGS = {
@@ -47,11 +49,16 @@ class Item(NamedTuple):
     value: Any
 
 
-def json_items(path: Path) -> Iterator[Item]:
-    """The elements of all arrays at the top of a JSON file; raises DataError with the place where it is none."""
+def json_items(path: Path, opened: Sequence[str] = ()) -> Iterator[Item]:
+    """The elements of all arrays at the top of a JSON file; raises DataError with the place where it is none.
+
+    Args:
+        path: the file.
+        opened: keys at the top whose objects are read like arrays, member by member, without the members' names.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
-            yield from _Reader(path, file).items()
+            yield from _Reader(path, file, opened).items()
     except UnicodeDecodeError:
         raise DataError(f"{path}: not readable as JSON (it is not UTF-8 text): export it again") from None
     except OSError as error:
@@ -61,8 +68,8 @@ def json_items(path: Path) -> Iterator[Item]:
 class _Reader:
     """A window on the text of a JSON file."""
 
-    def __init__(self, path: Path, file: TextIO) -> None:
-        self.path, self.file = path, file
+    def __init__(self, path: Path, file: TextIO, opened: Sequence[str]) -> None:
+        self.path, self.file, self.opened = path, file, opened
         self.text, self.at, self.done, self.before = "", 0, False, 0
 
     def items(self) -> Iterator[Item]:
@@ -77,16 +84,24 @@ class _Reader:
             self.fail("more text after its end")
 
     def object(self) -> Iterator[Item]:
+        for key in self.members():
+            if self.peek() == "[":
+                yield from self.array(key)
+            elif key in self.opened and self.peek() == "{":
+                for place, _ in enumerate(self.members()):
+                    yield Item(key, place, self.value())
+            else:
+                yield Item(key, -1, self.value())
+
+    def members(self) -> Iterator[str]:
+        """The names of an object's members; the reader stands before each one's value, which is read meanwhile."""
         self.at += 1
         while self.peek() != "}":
             key = self.value()
             if not isinstance(key, str) or self.peek() != ":":
                 self.fail("expected a name and ':'")
             self.at += 1
-            if self.peek() == "[":
-                yield from self.array(key)
-            else:
-                yield Item(key, -1, self.value())
+            yield key
             self.separator("}")
         self.at += 1
 
@@ -155,6 +170,33 @@ class _Reader:
     def fail(self, why: str) -> NoReturn:
         where = self.before + self.at
         raise DataError(f"{self.path}, character {where:,}: not readable as JSON ({why}): export it again") from None
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str] | None]]:
+    """The rows of a CSV file that are not empty, each with its line; None for one that cannot be read.
+
+    The separator (comma, semicolon or tabulator) is the commonest one of the first line. Raises DataError where the
+    file is no UTF-8 text.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline(MAX_LINE)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(",;\t", key=header.count))
+            while True:
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error:  # a cell without end, or a NUL
+                    yield reader.line_num, None
+                    continue
+                if any(cells):
+                    yield reader.line_num, cells
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not a table in UTF-8: save it again as UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror})") from None
 
 
 def xml_elements(path: Path, name: str, most: int = MAX_ELEMENT) -> Iterator[Element]:

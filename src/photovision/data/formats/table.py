@@ -23,6 +23,7 @@ from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import Format, clean, ordered
+from photovision.data.formats.box_table import is_box_table
 from photovision.data.formats.folder import save_picture
 from photovision.data.formats.locate import SEARCHED, ImageLocator, Located, is_picture_name, shown
 from photovision.data.formats.parquet import picture_column, shards_in, unpack
@@ -30,6 +31,7 @@ from photovision.data.formats.rows import NAMED_SUFFIXES, SUFFIXES, Row, columns
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.table_columns import FILE_NAMES, Columns, choose, split_of, squeezed
 from photovision.data.formats.table_labels import Target, Unusable, flag
+from photovision.data.formats.via import is_via_table
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 NO_SPLIT = frozenset({"", "nan", "none", "null", "na"})
@@ -39,7 +41,9 @@ CONFLICTS = 0.05
 
 def detects(path: Path) -> bool:
     """A table file, or a folder with metadata.* at its root or in its split folders."""
-    return path.suffix.lower() in NAMED_SUFFIXES if path.is_file() else bool(_tables_in(path))
+    if path.is_file():
+        return path.suffix.lower() in NAMED_SUFFIXES and not is_box_table(path) and not is_via_table(path)
+    return bool(_tables_in(path))
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:

@@ -134,17 +134,12 @@ class _Reader:
             self.found.problem(name, "no picture", "a label file without its picture")
         if self.names is not None:
             return self.found.dataset(self.names)
-        known = sorted(self.numbers)
-        place = {self.numbers[number]: index for index, number in enumerate(known)}
-        labels = self.found.objects.labels
-        for row, label in enumerate(labels):
-            labels[row] = place[label]
         self.found.note(
             self.found.path.name,
             "class names",
             "no file names the classes (data.yaml, classes.txt), so their numbers are their names",
         )
-        return self.found.dataset([str(number) for number in known])
+        return self.found.dataset(self.found.alphabetical({str(n): label for n, label in self.numbers.items()}))
 
 
 def _lines(placed: Placed, found: Detections) -> Sequence[str]:

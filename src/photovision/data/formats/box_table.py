@@ -1,0 +1,253 @@
+"""Tables with a row for each box: TensorFlow's CSV as Roboflow exports it, keras-retinanet's, Open Images'.
+
+    data/[train/]_annotations.csv       filename,width,height,class,xmin,ymin,xmax,ymax
+    data/[train/]1.jpg
+    path/1.jpg,10,20,60,80,cat          without a header: path, x1, y1, x2, y2, class (and the picture's width, height)
+    ImageID,LabelName,XMin,XMax,...     shares of the picture, 0 to 1, where no edge of a file is above 1
+    image_id,bbox                       "[x, y, width, height]" in one cell
+
+A picture with empty cells shows nothing of the classes; one beside the others that no row names is unlabelled. Rows
+without a class column are of the class "object". Written is the first of these, to 0.001 of a pixel.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from photovision.core.errors import DataError
+from photovision.core.files import new_folder, write_text
+from photovision.core.image import SUFFIXES
+from photovision.data.annotated import Gathered
+from photovision.data.coordinates import number, size_of
+from photovision.data.dataset import Dataset
+from photovision.data.formats import Format, clean
+from photovision.data.formats.places import annotation_files, split_of
+from photovision.data.formats.placing import by_folder, detections, shown
+from photovision.data.formats.split_names import split_named
+from photovision.data.formats.streams import MAX_LINE, csv_rows
+from photovision.data.read_options import DEFAULTS, ReadOptions
+
+_FILE = ("filename", "file", "image", "imageid", "imagename", "imagepath", "path", "img", "imgpath", "filepath", "name")
+_CLASS = (
+    "class",
+    "label",
+    "labelname",
+    "classname",
+    "category",
+    "categoryname",
+    "objectclass",
+    "classid",
+    "categoryid",
+)
+_EDGES = {
+    "xmin": ("xmin", "x1", "left", "xtl", "bboxxmin", "bboxx1", "xminimum"),
+    "ymin": ("ymin", "y1", "top", "ytl", "bboxymin", "bboxy1", "yminimum"),
+    "xmax": ("xmax", "x2", "right", "xbr", "bboxxmax", "bboxx2", "xmaximum"),
+    "ymax": ("ymax", "y2", "bottom", "ybr", "bboxymax", "bboxy2", "ymaximum"),
+}
+_BOX = ("bbox", "boundingbox")
+_OTHERS = {"split": ("split", "subset", "set"), "crowd": ("isgroupof", "iscrowd")}
+_SUFFIXES = (".csv", ".tsv")
+_SAMPLED = 1000
+_NAME = "_annotations.csv"
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where the parts of a row stand; `names` is the number of the first row with boxes: 1 behind a header, else 0."""
+
+    file: int
+    edges: tuple[int, ...]
+    label: int | None
+    size: tuple[int, int] | None = None
+    split: int | None = None
+    crowd: int | None = None
+    first: int = 0
+    left_out: tuple[str, ...] = ()
+
+    def box(self, cells: Sequence[str]) -> list[float] | None:
+        """x1, y1, x2, y2; None where all are empty; NaN where one is no number."""
+        if len(self.edges) == 1:
+            text = cells[self.edges[0]].strip() if self.edges[0] < len(cells) else ""
+            if not text.strip("[]() "):
+                return None
+            x, y, width, height = ([number(one) for one in text.strip("[]() ").split(",")] + [math.nan] * 4)[:4]
+            return [x, y, x + width, y + height]
+        texts = [cells[i].strip() if i < len(cells) else "" for i in self.edges]
+        return [number(text) for text in texts] if any(texts) else None
+
+
+def is_box_table(file: Path) -> bool:
+    """Whether a table has a row for each box, as far as its first line tells."""
+    try:
+        return file.suffix.lower() in _SUFFIXES and file.is_file() and _columns(_first(file)) is not None
+    except OSError:
+        return False
+
+
+def detects(path: Path) -> bool:
+    """A table of boxes, or a folder with some."""
+    return bool(annotation_files(path, _SUFFIXES, is_box_table, all_depths=True))
+
+
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
+    """Read the tables of all folders; rows that cannot be used are left out by themselves."""
+    files = annotation_files(path, _SUFFIXES, is_box_table, all_depths=True)
+    if not files:
+        raise DataError(f"{path} holds no table of boxes: expected the columns filename, class, xmin, ymin, xmax, ymax")
+    reading = _Reading(Gathered(path if path.is_dir() else path.parent, path, "boxcsv"))
+    for file in files:
+        try:
+            reading.table(file)
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            reading.found.problem(file.relative_to(reading.found.root).as_posix(), "bad file", str(error))
+    reading.found.name_the_rest()
+    return reading.found.dataset(reading.found.alphabetical(reading.classes))
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write `path`/[split/]pictures with a table in each folder, all or nothing."""
+    with new_folder(path) as folder:
+        for inside, pictures in by_folder(dataset, folder).items():
+            text = io.StringIO()
+            table = csv.writer(text, lineterminator="\n")
+            table.writerow(("filename", "width", "height", "class", *_EDGES))
+            for placed in pictures:
+                height, width = placed.size
+                regions = detections(placed.sample)
+                if regions is None:
+                    continue
+                if not len(regions):
+                    table.writerow((placed.file.name, width, height, "", "", "", "", ""))
+                for name, box in zip(regions.names, regions.boxes.tolist(), strict=True):
+                    table.writerow((placed.file.name, width, height, name, *map(shown, box)))
+            write_text(inside / _NAME, text.getvalue())
+
+
+def _first(file: Path) -> list[str]:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        line = lines.readline(MAX_LINE)
+    try:
+        return next(csv.reader([line], delimiter=max(",;\t", key=line.count)), [])
+    except csv.Error:
+        return []
+
+
+def _columns(cells: Sequence[str]) -> _Columns | None:
+    """The columns by the names of a header, else those of keras-retinanet; None where they are neither."""
+    names = ["".join(letter for letter in cell.lower() if letter.isalnum()) for cell in cells]
+
+    def at(choices: Sequence[str]) -> int | None:
+        return next((names.index(name) for name in choices if name in names), None)
+
+    file = at(_FILE)
+    edges = [place for choices in _EDGES.values() if (place := at(choices)) is not None]
+    box = at(_BOX)
+    if file is not None and (len(edges) == 4 or box is not None):
+        height, width = at(("height", "imageheight")), at(("width", "imagewidth"))
+        size = (height, width) if height is not None and width is not None else None
+        split, crowd = (at(choices) for choices in _OTHERS.values())
+        used = {file, *edges, box, height, width, split, crowd, label := at(_CLASS)}
+        rest = tuple(cell.strip() for place, cell in enumerate(cells) if place not in used and cell.strip())
+        kept = tuple(edges) if len(edges) == 4 else (box or 0,)
+        return _Columns(file, kept, label, size, split, crowd, 1, rest)
+    numbers = [number(cell) for cell in cells[1:5]]
+    plain = len(cells) in (6, 8) and os.path.splitext(cells[0].strip())[1].lower() in SUFFIXES
+    if plain and (not any(map(math.isnan, numbers)) or not any(cell.strip() for cell in cells[1:6])):
+        return _Columns(0, (1, 2, 3, 4), 5, (7, 6) if len(cells) == 8 else None)
+    return None
+
+
+class _Reading:
+    """Reads one table after the other."""
+
+    def __init__(self, found: Gathered) -> None:
+        self.found = found
+        self.classes: dict[str, int] = {}
+        self.named = dict(_descriptions(found.root))
+
+    def table(self, file: Path) -> None:
+        """All rows of a file."""
+        columns = _columns(_first(file))
+        if columns is None:
+            raise DataError(f"{file}: expected the columns filename, class, xmin, ymin, xmax, ymax")
+        name = file.relative_to(self.found.root).as_posix()
+        shares = self._in_shares(file, columns)
+        if shares:
+            self.found.note(
+                name, "shares", "no edge is above 1, so they are taken as shares of the pictures, not as pixels"
+            )
+        if columns.left_out:
+            self.found.note(name, "columns", f"columns that are not used: {', '.join(columns.left_out)[:200]}")
+        if columns.label is None:
+            self.found.note(name, "class names", "there is no column of classes, so all objects are called 'object'")
+        positions: dict[str, int | None] = {}
+        for line, cells in _rows(file, columns):
+            if cells is None:
+                self.found.fault(None, f"{name}, line {line}", "not readable as CSV")
+                continue
+            picture = cells[columns.file].strip() if columns.file < len(cells) else ""
+            if picture not in positions:
+                positions[picture] = self._picture(file, columns, picture, cells, shares)
+            position = positions[picture]
+            if position is not None:
+                self._object(position, f"{name}, line {line}", columns, cells, shares)
+
+    def _in_shares(self, file: Path, columns: _Columns) -> bool:
+        rows = (cells for _, (_, cells) in zip(range(_SAMPLED), _rows(file, columns), strict=False) if cells)
+        edges = [edge for cells in rows for edge in columns.box(cells) or () if not math.isnan(edge)]
+        return bool(edges) and max(edges) <= 1
+
+    def _picture(self, file: Path, columns: _Columns, name: str, cells: list[str], shares: bool) -> int | None:
+        below = file.parent.relative_to(self.found.root).as_posix()
+        declared = None
+        if columns.size is not None and max(columns.size) < len(cells):
+            declared = size_of(cells[columns.size[0]], cells[columns.size[1]])
+        told = cells[columns.split] if columns.split is not None and columns.split < len(cells) else ""
+        split = split_named(told.strip()) or split_of(file, self.found.root)
+        return self.found.picture(name, declared, split=split, measured=shares, below="" if below == "." else below)
+
+    def _object(self, position: int, where: str, columns: _Columns, cells: list[str], shares: bool) -> None:
+        try:
+            box = columns.box(cells)
+            label = (
+                "object" if columns.label is None else clean(cells[columns.label]) if columns.label < len(cells) else ""
+            )
+            if box is None and (not label or columns.label is None):
+                return  # a picture without objects
+            if box is None or any(map(math.isnan, box)) or not label:
+                raise DataError("expected a class and 4 finite numbers")
+            if shares:
+                height, width = self.found.sizes[position] or (1, 1)
+                box = [edge * (height if i % 2 else width) for i, edge in enumerate(box)]
+            label = self.named.get(label, label)
+            crowd = columns.crowd is not None and columns.crowd < len(cells) and cells[columns.crowd].strip() == "1"
+            self.found.thing(position, self.classes.setdefault(label, len(self.classes)), box, crowd=crowd)
+        except DataError as error:
+            self.found.fault(position, where, error)
+
+
+def _rows(file: Path, columns: _Columns) -> Iterator[tuple[int, list[str] | None]]:
+    rows = csv_rows(file)
+    if columns.first:
+        next(rows, None)
+    return rows
+
+
+def _descriptions(root: Path) -> Iterator[tuple[str, str]]:
+    """Open Images calls its classes /m/01g317; class-descriptions*.csv gives their names."""
+    for file in sorted(root.glob("class-descriptions*.csv")):
+        for _, cells in csv_rows(file):
+            if cells and len(cells) == 2:
+                yield cells[0].strip(), clean(cells[1])
+
+
+FORMAT = Format(detects, read, write, frozenset(("boxes", "several", "splits")))
