@@ -471,8 +471,10 @@ def test_flags_that_tell_the_split(tmp_path: Path, column: str, one: str, splits
 def test_boxes_and_objects_are_no_labels(tmp_path: Path) -> None:
     pictures(tmp_path)
     boxes = [f"images/{i}.jpg,a{i % 2},1,1,9,9" for i in range(N)]
+    table_of_boxes = written(tmp_path, "filename,class,xmin,ymin,xmax,ymax", *boxes)
+    assert read_dataset(table_of_boxes).source == "boxcsv"
     with pytest.raises(DataError, match="is a table of boxes"):
-        read_dataset(written(tmp_path, "filename,class,xmin,ymin,xmax,ymax", *boxes))
+        read_dataset(table_of_boxes, format="table")
     objects = [f'{{"file_name": "images/{i}.jpg", "label": {{"a": 1}}}}' for i in range(N)]
     with pytest.raises(DataError, match="'label' holds objects, not labels"):
         read_dataset(written(tmp_path, *objects, name="m.jsonl"))

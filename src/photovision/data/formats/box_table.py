@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.image import SUFFIXES
 from photovision.data.annotated import Gathered
 from photovision.data.coordinates import number, size_of
@@ -115,7 +116,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/[split/]pictures with a table in each folder, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         for inside, pictures in by_folder(dataset, folder).items():
             text = io.StringIO()
             table = csv.writer(text, lineterminator="\n")

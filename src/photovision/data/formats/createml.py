@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.data.annotated import Gathered
 from photovision.data.coordinates import numbers
 from photovision.data.dataset import Dataset
@@ -56,7 +57,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/[split/]pictures with a JSON file in each folder, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         for inside, pictures in by_folder(dataset, folder).items():
             entries = [json.dumps(_entry(placed), ensure_ascii=False) for placed in pictures]
             write_text(inside / _NAME, "[\n" + ",\n".join(entries) + "\n]\n")

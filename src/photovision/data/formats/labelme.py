@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.image import decode
 from photovision.core.regions import Detections
 from photovision.core.shapes import MAX_PIXELS, Polygons, Rle, Shape
@@ -66,7 +67,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/[split/]pictures, each with its JSON file, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         for placed in place(dataset, folder, by_split=True):
             regions = detections(placed.sample)
             if regions is not None:

@@ -81,8 +81,8 @@ def choose(table: str, rows: Sequence[Row], options: ReadOptions, finds: Finds) 
         raise DataError(f"{table} has no columns: expected file_name and label")
     if {squeezed(column) for column in columns} >= _BOXES and options.label_column is None:
         raise DataError(
-            f"{table} is a table of boxes ({listed(columns)}), which is not read as one of labels; --label-column takes"
-            " the labels of whole pictures from one of its columns"
+            f"{table} is a table of boxes ({listed(columns)}), which is not read as one of labels: choose --format"
+            " boxcsv for the boxes, or --label-column for labels of whole pictures"
         )
     file, notes = _file(table, rows, columns, options.file_column, finds)
     split = _split(rows, [column for column in columns if column != file])

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from photovision.core.errors import DataError
-from photovision.core.files import new_folder, write_text
+from photovision.core.files import write_text
+from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Shape
 from photovision.data.annotated import Gathered
@@ -86,7 +87,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/[split/]pictures with a project in each folder, all or nothing."""
-    with new_folder(path) as folder:
+    with new_folder(path, "data set") as folder:
         for inside, pictures in by_folder(dataset, folder).items():
             entries = {}
             for placed in pictures:
