@@ -66,15 +66,6 @@ def free_port() -> int:
         return port
 
 
-def wait_for(port: int) -> None:
-    """Until somebody listens there; asked by a socket, since a browser that tries again and again takes the cores."""
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.005)
-
-
 def measure(browser: Any, home: Path, cache: Path) -> dict[str, float]:
     """One start of the page, from the command on."""
     shutil.rmtree(cache, ignore_errors=True)
@@ -86,11 +77,12 @@ def measure(browser: Any, home: Path, cache: Path) -> dict[str, float]:
     page.on("request", lambda request: asked.append(request.url))
     began = time.perf_counter()
     with subprocess.Popen(
-        command, stderr=subprocess.DEVNULL, env={**os.environ, "PHOTOVISION_CACHE": str(cache)}
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PHOTOVISION_CACHE": str(cache)}
     ) as ui:
         try:
-            wait_for(port)
-            page.goto(f"http://127.0.0.1:{port}/", wait_until="commit")
+            assert ui.stderr
+            address = next(word for word in ui.stderr.readline().split() if word.startswith("http://"))
+            page.goto(address, wait_until="commit")
             page.wait_for_function("document.querySelector('main h1, main h2')")
             found = {"page": time.perf_counter() - began}
             page.goto(f"http://127.0.0.1:{port}/#/browse")

@@ -44,8 +44,9 @@ def once(folder: Path) -> tuple[float, float]:
         address = next(word for word in line.split() if word.startswith("http://"))
         page = get(address)
         first = time.perf_counter() - start
+        base, query = address.split("?")
         for part in parts(page):
-            get(f"{address}/{part}")
+            get(f"{base}{part}?{query}")
         whole = time.perf_counter() - start
         process.send_signal(signal.SIGINT)
         process.wait(60)

@@ -18,6 +18,7 @@ import numpy as np
 
 from photovision.core.errors import ModelError
 from photovision.core.report import Metric
+from photovision.core.subprocesses import python_command, python_environment
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.session import ANSWER, Precision, Session, open_session
 from photovision.trust.statistics import Z
@@ -102,8 +103,8 @@ def quantile(values: Sequence[float], share: float, unit: str) -> Metric:
 
 def peak_memory(bundle: Bundle) -> Metric | None:
     """The largest memory, in MB, of a fresh process that answers six batches; None where it cannot be told."""
-    command = [sys.executable, "-m", "photovision.deploy.profile", str(bundle.path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = python_command("photovision.deploy.profile", str(bundle.path.absolute()))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=python_environment())
     try:
         return Metric(float(done.stdout), unit="MB")
     except ValueError:

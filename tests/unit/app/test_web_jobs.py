@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from photovision.app.web.jobs import Jobs
 from photovision.app.web.server import create_app
 from photovision.app.web.state import State
 from photovision.core.errors import UsageError
+from photovision.core.subprocesses import python_command, python_environment
 
 HOME = "http://127.0.0.1:8707"
 
@@ -100,19 +102,73 @@ def test_what_was_under_way_when_the_page_ended_can_be_gone_on_with(home: Path) 
     assert Jobs(home / "shapes").job is None, "jobs of other folders are not ours"
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to tell whose a process is")
-def test_a_command_whose_page_was_killed_is_ended(home: Path) -> None:
+def test_a_second_page_follows_the_command_of_the_first_and_lets_it_live(home: Path) -> None:
+    first, second = Jobs(home), Jobs(home)
+    job = first.start("check", "the check", ["check", str(home / "shapes"), "--labels"], {})
+    third = Jobs(home)
+    for other in (second, third):
+        found = other.look()
+        assert found is not None
+        assert found.state == "running"
+        with pytest.raises(UsageError, match="under way"):
+            other.start("check", "another", ["check", str(home / "shapes")], {})
+    third.end()  # a page that ends takes its own command with it, and no other
+    first.wait(120)
+    for other in (second, third):
+        other.wait(10)
+        assert other.job is not None
+        assert other.job.state == "done"
+    assert job.state == "done"
+    second.start("check", "another", ["check", str(home / "shapes")], {})
+    second.wait(60)
+    assert first.look() is not None
+    assert first.job is not None
+    assert first.job.title == "another"
+
+
+def test_a_second_page_may_cancel(home: Path) -> None:
+    first = Jobs(home)
+    first.start("check", "the check", ["check", str(home / "shapes"), "--labels"], {})
+    second = Jobs(home)
+    second.cancel()
+    for jobs in (first, second):
+        jobs.wait(30)
+        assert jobs.job is not None
+        assert jobs.job.state == "stopped"
+
+
+def test_a_command_whose_page_was_killed_is_found_and_not_doubled(home: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from photovision.app.web.jobs import Jobs;"
+        f"Jobs(Path({str(home)!r})).start('check', 'the check', ['check', {str(home / 'shapes')!r}, '--labels'], {{}});"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     jobs = Jobs(home)
-    jobs.folder.mkdir(parents=True)
-    script = "import time; print('ready', flush=True); time.sleep(60)"
-    mine = [sys.executable, "-c", script, "--events", str(jobs.folder / "events.jsonl")]
-    with subprocess.Popen(mine, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        told = {"kind": "train", "title": "x", "arguments": ["train"], "facts": {}, "began": 1.0, "state": "running"}
-        (jobs.folder / "job.json").write_text(json.dumps({**told, "ended": None, "process": child.pid}))
-        assert Jobs(home).job is not None
-        assert child.wait(20) != 0
+    assert jobs.job is not None
+    assert jobs.job.state == "running"
+    with pytest.raises(UsageError, match="under way"):
+        jobs.start("check", "another", ["check", str(home / "shapes")], {})
+    jobs.wait(120)
+    assert jobs.job.state == "done"
+
+
+def test_code_in_the_current_folder_is_not_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's data set with modules that are called like libraries, opened where it lies."""
+    for module in ("typer", "numpy", "PIL", "photovision", "json", "sitecustomize", "usercustomize"):
+        (home / f"{module}.py").write_text(f"open({str(home / 'RAN')!r}, 'w').write({module!r})\nraise SystemExit(3)")
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", *filter(None, [os.environ.get("PYTHONPATH")])]))
+    jobs = Jobs(home)
+    jobs.start("check", "the check", ["check", str(home / "shapes")], {})
+    jobs.wait(60)
+    assert jobs.job is not None
+    assert jobs.job.state == "done", jobs.job.told()
+    done = subprocess.run(
+        python_command("photovision", "--help"), env=python_environment(), capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    assert not (home / "RAN").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -72,3 +75,43 @@ def test_mistakes_come_as_one_line(client: TestClient) -> None:
     assert found.status_code == 400
     assert "there is no model 'none' here" in found.json()["error"]
     assert client.post("/api/recognise/preview", content=b"not a picture").status_code == 422
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> TestClient:
+    return TestClient(create_app(State(tmp_path), "secret"), base_url=HOME)
+
+
+def test_other_users_of_the_machine_are_not_answered(guarded: TestClient) -> None:
+    for path in (
+        "/",
+        "/main.js",
+        "/api/recognise/overview",
+        "/?token=",
+        "/?token=wrong",
+        "/api/training/job?token=secre",
+    ):
+        assert guarded.get(path).status_code == 403, path
+    assert guarded.post("/api/training/cancel").status_code == 403
+    assert "photovision ui" in guarded.get("/").text
+
+
+def test_whoever_opens_the_address_is_answered_from_then_on(guarded: TestClient) -> None:
+    first = guarded.get("/?token=secret")
+    assert first.status_code == 200
+    assert "HttpOnly; SameSite=Strict" in first.headers["set-cookie"]
+    assert guarded.get("/api/recognise/overview").status_code == 200
+    other = TestClient(guarded.app, base_url="http://127.0.0.1:8708", cookies=guarded.cookies)
+    assert other.get("/api/recognise/overview").status_code == 403, "a cookie of the page on another port"
+    elsewhere = guarded.get("/api/recognise/overview", headers={"origin": "http://evil.example"})
+    assert elsewhere.status_code == 403
+
+
+def test_bodies_of_text_are_bounded(client: TestClient) -> None:
+    long = json.dumps({"data": "x" * (1 << 20), "name": "m"})
+    assert client.post("/api/training/start", content=long).status_code == 413
+    json_type = {"content-type": "application/json"}
+    assert client.post("/api/training/start", content=iter([long.encode()]), headers=json_type).status_code == 400
+    assert client.post("/api/training/check", json={"data": "none"}).status_code == 400
+    picture = {"content-type": "image/png"}
+    assert client.post("/api/recognise/preview", content=bytes(2 << 20), headers=picture).status_code == 422

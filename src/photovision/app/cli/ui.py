@@ -31,7 +31,7 @@ def ui(
     from photovision.core.errors import DataError, MissingExtra
 
     try:
-        from photovision.app.web.serve import listen, serve
+        from photovision.app.web.serve import address_of, listen, new_token, serve
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve", "the local page") from None
     if folder is not None and not folder.is_dir():
@@ -43,5 +43,6 @@ def ui(
         read_bundle(path)
     state = State(folder or (None if model else Path.cwd()), named(model or []), ready=True)
     socket = listen(PORT if port is None else port, exact=port is not None)
-    note(f"the page is at http://127.0.0.1:{socket.getsockname()[1]} (Ctrl-C ends it)")
-    serve(state, socket, browser)
+    token = new_token()
+    note(f"the page is at {address_of(socket, token)} (Ctrl-C ends it)")
+    serve(state, socket, token, browser)

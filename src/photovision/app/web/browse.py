@@ -19,9 +19,11 @@ from photovision.app.web import seen as shown
 from photovision.app.web.catalogue import Catalogue, Catalogues, Wish
 from photovision.app.web.state import State
 from photovision.app.web.thumbnails import LARGE, SIDE, Thumbnails
-from photovision.core.errors import UnreadableImage, UsageError
+from photovision.core.errors import DataError, UsageError
+from photovision.core.files import open_regular
 from photovision.core.image import read_header
 from photovision.core.regions import Detections, Regions
+from photovision.data.read import root_of
 
 PAGE = 500
 """Pictures that one answer lists at most."""
@@ -169,6 +171,8 @@ def file_of(catalogue: Catalogue, i: int) -> Path:
     """The file of the picture at a position; raises DataError where there is no such position."""
     image = catalogue.dataset.samples[catalogue.at(i)].image
     assert isinstance(image, Path)  # data sets on a disk hold files
+    if not image.resolve().is_relative_to(root_of(catalogue.source).resolve()):
+        raise DataError(f"{catalogue.ids[i]} is a link that leaves the data set: copy the file into it")
     return image
 
 
@@ -201,12 +205,12 @@ def _file(path: Path) -> dict[str, Any]:
     """Size in bytes and pixels, and the format; as far as the file tells."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             whole = path.suffix.lower() in (".tif", ".tiff")  # whose header may lie at the end
             header = read_header(file.read(-1 if whole else _HEADER))
     except OSError as error:
         return {"error": f"cannot be opened ({error.strerror})"}
-    except UnreadableImage as error:
+    except DataError as error:  # not a file, or not a picture
         return {"bytes": size, "error": str(error).removeprefix("the picture: ")}
     height, width = header.size
     return {

@@ -206,9 +206,10 @@ class Catalogues:
 
     def get(self, name: str, *, anew: bool = False) -> Catalogue:
         """The catalogue of a data set; `anew` reads the folder again. Raises DataError where there is none."""
+        source = self.state.data_of(name)
         with self._locks[name]:
             if anew or name not in self._known:
-                self._known[name] = read_catalogue(name, self.state.data_of(name))
+                self._known[name] = read_catalogue(name, source)
             return self._known[name]
 
 

@@ -1,19 +1,21 @@
 """Jobs: one command of Photovision at a time in a process of its own, followed through the events that it writes.
 
 The page stays responsive, Ctrl-C in the terminal reaches the command, too, and a page that is loaded again finds it.
-What a job needs to go on after a restart of the page lies in the user's cache.
+What a job needs to go on after a restart of the page lies in the user's cache. There the command holds a lock while it
+lives, so that every page of the folder knows whether it does: a second page follows it and never starts another one
+beside it, and neither does one that was opened after the first page was killed.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,11 +26,13 @@ from typing import Any
 from photovision.app.web.events import Story
 from photovision.core.errors import PhotovisionError, UsageError
 from photovision.core.files import explained, write_json
+from photovision.core.subprocesses import python_command, python_environment
 from photovision.core.system import cache_folder
 
 PATIENCE = 15.0
 """Seconds that a cancelled command may take to end by itself."""
 _ENDINGS = {0: "done", 130: "stopped"}
+_SETTLING = 0.5  # seconds after which the page that started a command has noted how it ended
 
 
 @dataclass(eq=False)
@@ -88,12 +92,23 @@ class Jobs:
 
     def __init__(self, place: Path | None, finished: Callable[[Job], None] = lambda job: None) -> None:
         key = hashlib.sha256(str(place).encode("utf-8", "replace")).hexdigest()[:16]
-        self.folder = cache_folder() / "jobs" / key
+        self.folder = cache_folder().absolute() / "jobs" / key
         self._place, self._finished = place, finished
         self._guard = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self.job = self._last()
-        atexit.register(self.cancel)  # a page that ends takes its command with it; both can be started again
+        self._adopted: int | None = None
+        self._seen: int | None = None
+        self.job: Job | None = None
+        self.look()
+        atexit.register(self.end)  # a page that ends takes its command with it; both can be started again
+
+    def look(self) -> Job | None:
+        """The job that runs or the last one, also where another page of this folder started it."""
+        with self._guard, contextlib.suppress(OSError):
+            stamp = (self.folder / "job.json").stat().st_mtime_ns
+            if stamp != self._seen and (self.job is None or self.job.state != "running"):
+                self._seen, self.job = stamp, self._last()
+        return self.job
 
     def start(self, kind: str, title: str, arguments: Sequence[str], facts: Mapping[str, Any]) -> Job:
         """Start a command; raises UsageError while one is running."""
@@ -103,11 +118,17 @@ class Jobs:
             job = Job(kind, title, tuple(arguments), dict(facts), self.folder)
             with explained(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                for name in ("events.jsonl", "messages.txt", "result.json"):
-                    (self.folder / name).unlink(missing_ok=True)
-            self._process = self._spawn(job)
+                lock = self._lock()
+                if lock is None:
+                    raise UsageError("another page of this folder has a command under way: reload the page to see it")
+                try:
+                    for name in ("events.jsonl", "messages.txt", "result.json"):
+                        (self.folder / name).unlink(missing_ok=True)
+                    self._process = self._spawn(job, lock)
+                finally:
+                    os.close(lock)  # the command holds it on
             write_json(self.folder / "job.json", {**job.to_json(), "process": self._process.pid})
-            self.job = job
+            self.job, self._adopted = job, None
             threading.Thread(target=self._follow, args=(job, self._process), daemon=True, name="job").start()
             return job
 
@@ -118,21 +139,33 @@ class Jobs:
         return self.start(self.job.kind, self.job.title, self.job.arguments, self.job.facts)
 
     def cancel(self) -> None:
-        """Interrupt the command as Ctrl-C does; one that does not end by itself is ended."""
+        """Interrupt the command as Ctrl-C does; one of this page that does not end by itself is ended."""
         process = self._process
-        if process is None or process.poll() is not None or self.job is None:
+        if self.job is None or self.job.state != "running":
             return
         self.job.cancelled = True
+        if process is None or process.poll() is not None:
+            self._interrupt_adopted()
+            return
         with contextlib.suppress(OSError):
             process.send_signal(signal.SIGINT)
+        threading.Thread(target=self._insist, args=(process,), daemon=True, name="cancel").start()
 
-        def insist() -> None:
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    def end(self) -> None:
+        """The page ends: its own command is interrupted, and waited for; one of another page goes on."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            if self.job is not None:
+                self.job.cancelled = True
+            with contextlib.suppress(OSError):
+                process.send_signal(signal.SIGINT)
+            self._insist(process)
 
-        threading.Thread(target=insist, daemon=True, name="cancel").start()
+    def _insist(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the command has ended and has been taken notice of."""
@@ -140,16 +173,27 @@ class Jobs:
         while self.job is not None and self.job.state == "running" and time.monotonic() < end:
             time.sleep(0.02)
 
-    def _spawn(self, job: Job) -> subprocess.Popen[bytes]:
+    def _lock(self) -> int | None:
+        """An open file that holds the lock of this folder's jobs; None where a living command holds it."""
+        handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return None
+        return handle
+
+    def _spawn(self, job: Job, lock: int) -> subprocess.Popen[bytes]:
         events = ["--json", "--events", str(self.folder / "events.jsonl")]
-        command = [sys.executable, "-m", "photovision", *job.arguments, *events]
         with (self.folder / "messages.txt").open("wb") as messages, (self.folder / "result.json").open("wb") as result:
             return subprocess.Popen(
-                command,
+                python_command("photovision", *job.arguments, *events),
                 stdin=subprocess.DEVNULL,
                 stdout=result,
                 stderr=messages,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**python_environment(), "PYTHONUNBUFFERED": "1"},
+                cwd=self.folder,
+                pass_fds=(lock,),
             )
 
     def _follow(self, job: Job, process: subprocess.Popen[bytes]) -> None:
@@ -174,16 +218,44 @@ class Jobs:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         if job.state == "running":
-            self._end(told.get("process"))
-            job.state, job.ended = "stopped", None
+            lock = self._lock()
+            if lock is None:
+                self._adopted = told.get("process")
+                threading.Thread(target=self._accompany, args=(job,), daemon=True, name="job").start()
+            else:
+                os.close(lock)
+                job.state, job.ended = "stopped", None
         return job
 
-    def _end(self, process: Any) -> None:
-        """Interrupt a command whose page was killed, so that no two of them write the same model."""
+    def _accompany(self, job: Job) -> None:
+        """Wait for the end of a command that another page started."""
+        with contextlib.suppress(OSError), (self.folder / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        time.sleep(_SETTLING)
+        state = "running"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            state = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))["state"]
+        if state == "running":  # nobody was there to note how it ended
+            state = "done" if self._has_result() else "stopped"
+        job.ended = time.time()
         try:
-            command = Path(f"/proc/{int(process)}/cmdline").read_bytes()
+            if state == "done":
+                self._finished(job)
+        finally:
+            job.state = state
+
+    def _has_result(self) -> bool:
+        try:
+            return isinstance(json.loads((self.folder / "result.json").read_bytes()), dict)
+        except (OSError, ValueError):
+            return False
+
+    def _interrupt_adopted(self) -> None:
+        try:
+            number = int(self._adopted or 0)
+            command = Path(f"/proc/{number}/cmdline").read_bytes()
             if str(self.folder / "events.jsonl").encode() in command:  # numbers of processes are given out again
-                os.kill(int(process), signal.SIGINT)
+                os.kill(number, signal.SIGINT)
         except (OSError, ValueError, TypeError):
             return
 

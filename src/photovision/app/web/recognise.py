@@ -100,12 +100,19 @@ def _reason(router: APIRouter, state: State) -> None:
 def seen(state: State) -> dict[str, Any]:
     """The folder's name, its models with their facts, its data sets."""
     folder = None if state.folder is None else state.folder.name or str(state.folder)
-    models = [facts(state, name) for name in state.models]
+    models = [_facts_or_error(state, name) for name in state.models]
     return {
         "folder": folder,
         "models": models,
         "data": [{"name": name, "task": state.task_of(name)} for name in state.data],
     }
+
+
+def _facts_or_error(state: State, name: str) -> dict[str, Any]:
+    try:
+        return facts(state, name)
+    except Exception as error:  # one odd folder of a stranger must not cost the page all others
+        return {"name": name, "error": f"{name} cannot be read ({type(error).__name__}): copy or train it again"}
 
 
 def facts(state: State, name: str) -> dict[str, Any]:

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
+import signal
 import socket
+import tempfile
 import threading
 import webbrowser
+from collections.abc import Iterator
+from html import escape
 from types import FrameType
 
 import uvicorn
 
-from photovision.app.web.server import create_app
+from photovision.app.web.server import SECRET, create_app
 from photovision.app.web.state import State
 from photovision.core.errors import UsageError
+from photovision.service.connection import BoundedHead
 
 ADDRESS = "127.0.0.1"
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+
+
+def new_token() -> str:
+    """A secret for one page, as long as it runs."""
+    return secrets.token_urlsafe(24)
+
+
+def address_of(own: socket.socket, token: str) -> str:
+    """Where the page is, with its secret."""
+    return f"http://{ADDRESS}:{own.getsockname()[1]}/?{SECRET}={token}"
 
 
 def listen(port: int, exact: bool) -> socket.socket:
@@ -40,20 +58,35 @@ def listen(port: int, exact: bool) -> socket.socket:
     raise UsageError(f"port {port} cannot be used ({reason}): choose another one with --port")
 
 
-def serve(state: State, own: socket.socket, browser: bool) -> None:
-    """Answer until Ctrl-C, and open the page in the browser if asked to."""
-    app = create_app(state)
+def serve(state: State, own: socket.socket, token: str, browser: bool) -> None:
+    """Answer until Ctrl-C, SIGTERM or the terminal's end, and open the page in the browser if asked to."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+        create_app(state, token),
+        http=BoundedHead,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
     )
-    if browser:
-        address = f"http://{ADDRESS}:{own.getsockname()[1]}"
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    with contextlib.ExitStack() as ends:
+        ends.callback(state.end)
+        if browser:
+            file = ends.enter_context(_opening(address_of(own, token)))
+            threading.Thread(target=webbrowser.open, args=(file,), daemon=True).start()
+        _Server(config, state).run(sockets=[own])
+
+
+@contextlib.contextmanager
+def _opening(address: str) -> Iterator[str]:
+    """A file of this user alone that leads to the page, for all users can read the arguments of a browser's process."""
+    handle, name = tempfile.mkstemp(suffix=".html", prefix="photovision-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(address)}">')
     try:
-        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how the page is meant to end
-            _Server(config, state).run(sockets=[own])
+        yield f"file://{name}"
     finally:
-        state.end()
+        with contextlib.suppress(OSError):
+            os.unlink(name)
 
 
 class _Server(uvicorn.Server):
@@ -62,6 +95,16 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, state: State) -> None:
         super().__init__(config)
         self._state = state
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's own, it does not end the process by the signal, which would leave a training behind."""
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ctrl-C, or the system ends."""

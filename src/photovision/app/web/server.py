@@ -1,22 +1,25 @@
-"""Server: the local page as one application, for this machine and this page only.
+"""Server: the local page as one application, for this machine, this user and this page only.
 
 A browser also runs the pages of strangers, and they can send requests to 127.0.0.1. So requests are refused whose Host
 is not this machine (a stranger's name that was made to point here: DNS rebinding), and those that another origin sent.
-The page itself may load nothing from elsewhere (Content-Security-Policy).
+Other users of the machine can send requests, too; they lack the secret of the address that the command opens, which
+the browser then keeps as a cookie. The page itself may load nothing from elsewhere (Content-Security-Policy).
 """
 
 from __future__ import annotations
 
+import hmac
 import mimetypes
-from collections.abc import Awaitable, Callable
 from importlib import import_module, resources
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photovision.app.web.state import State
-from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage
+from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage, UsageError
 from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
 
 ROUTERS = ("recognise", "live", "cutting", "comparing", "browse", "training", "reports")
@@ -34,11 +37,20 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",
 }
-Next = Callable[[Request], Awaitable[Response]]
+_PICTURES = ("image/", "video/", "application/octet-stream")
+MAX_TEXT = 1 << 20
+"""Bytes of a body that is no picture; pictures have a limit of their own."""
+_TOO_LONG = f"a request may have {MAX_TEXT >> 20} MB of text: ask for less at once"
+SECRET, COOKIE = "token", "photovision"
 
 
-def create_app(state: State) -> FastAPI:
-    """The page over what `state` holds; errors come as `{"error": one line}` with status 400, 422 for pictures."""
+def create_app(state: State, token: str | None = None) -> FastAPI:
+    """The page over what `state` holds; errors come as `{"error": one line}` with status 400, 422 for pictures.
+
+    Args:
+        state: what it works on.
+        token: a secret that the first visit names as `?token=...` and the browser keeps; None asks for none.
+    """
     app = FastAPI(title="Photovision", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.page = state
     for name in ROUTERS:
@@ -53,16 +65,83 @@ def create_app(state: State) -> FastAPI:
 
     app.mount("/", StaticFiles(directory=static))
     app.add_exception_handler(PhotovisionError, _explained)
-    app.middleware("http")(_guarded)
+    app.add_middleware(_Guard, token=token)
     return app
 
 
-async def _guarded(request: Request, call_next: Next) -> Response:
-    reason = refusal(request)
-    response = JSONResponse({"error": reason}, 403) if reason else await call_next(request)
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+class _Guard:
+    """ASGI middleware: who may ask, how much a body may hold, and what browsers are told about every answer.
+
+    Args:
+        app: what lies inside.
+        token: the secret, or None.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        fresh = self._is_secret(request.query_params.get(SECRET))
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if fresh:
+                    headers.append("set-cookie", f"{_cookie(request)}={self._token}; HttpOnly; SameSite=Strict")
+            await send(message)
+
+        app = self._refused(request, fresh) or self._app
+        await app(scope, _bounded(request, receive), sending)
+
+    def _refused(self, request: Request, fresh: bool) -> ASGIApp | None:
+        reason = refusal(request)
+        if reason is not None:
+            return JSONResponse({"error": reason}, 403)
+        length = request.headers.get("content-length", "0")
+        if not _is_picture(request) and not (length.isdigit() and int(length[:20]) <= MAX_TEXT):
+            return JSONResponse({"error": _TOO_LONG}, 413)
+        if self._token is None or fresh or self._is_secret(request.cookies.get(_cookie(request))):
+            return None
+        reason = (
+            "this page belongs to whoever started it: open the address that 'photovision ui' printed, with its token"
+        )
+        return PlainTextResponse(reason, 403) if request.url.path == "/" else JSONResponse({"error": reason}, 403)
+
+    def _is_secret(self, given: str | None) -> bool:
+        return self._token is not None and hmac.compare_digest((given or "").encode(), self._token.encode())
+
+
+def _cookie(request: Request) -> str:
+    """Cookies do not know of ports, so that two pages of one machine need two names."""
+    return f"{COOKIE}-{request.url.port or 80}"
+
+
+def _is_picture(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith(_PICTURES)
+
+
+def _bounded(request: Request, receive: Receive) -> Receive:
+    """What the client sends; raises UsageError where a body that is no picture is longer than `MAX_TEXT`."""
+    if _is_picture(request):
+        return receive
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_TEXT:
+            raise UsageError(_TOO_LONG)
+        return message
+
+    return counted
 
 
 def refusal(request: Request) -> str | None:

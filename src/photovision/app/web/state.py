@@ -119,6 +119,7 @@ class State:
         Detectors tell of all boxes from `LEAST` on. Raises ModelError where there is none of that name, or it cannot
         be read.
         """
+        self.path_of(name)
         with self._lock(name):
             stamp = self.stamp(name)
             if self._loaded.get(name, (None,))[0] != stamp:

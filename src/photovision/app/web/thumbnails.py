@@ -11,6 +11,7 @@ from pathlib import Path
 
 from photovision.core.boxes import draw_regions
 from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.files import open_regular
 from photovision.core.image import decode, read_header, to_array
 from photovision.core.regions import Regions
 from photovision.core.system import cache_folder
@@ -95,7 +96,8 @@ class Thumbnails:
 def _drawn(path: Path, side: int, regions: Regions) -> bytes | None:
     """Boxes and masks over a picture that is decoded no larger than it is shown."""
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
         size = read_header(content).size
         small = decode(content, least=(side, side))
         small.thumbnail((side, side))

@@ -64,7 +64,7 @@ def routes(state: State) -> APIRouter:
     @router.get("/job")
     def job() -> dict[str, Any]:
         """The job that runs, or the last one."""
-        return told(jobs.job)
+        return told(jobs.look())
 
     @router.post("/cancel")
     def cancel() -> dict[str, Any]:

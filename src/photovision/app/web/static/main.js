@@ -47,6 +47,9 @@ const state = {
 let leave = null;
 let turn = 0;
 
+// The address that opened the page holds its secret, which the browser now keeps: it should not stand in the history.
+if (location.search) history.replaceState(null, "", location.pathname + location.hash);
+
 async function route() {
   const [name, query] = location.hash.replace(/^#\//, "").split("?");
   if (location.hash === "#main") return; // the skip link
