@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from photovision.app.judged import judged_part
 
 from photovision.core.report import Metric
 from photovision.core.types import Image, Ints
 from photovision.data.read import read_dataset
 from photovision.tasks.explain import subject_of
+from photovision.tasks.holdout import hold_out
 from photovision.tasks.recognizer import Recognizer, load
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.choice import choose
@@ -34,7 +34,7 @@ from photovision.trust.statistics import wilson
 
 def correct_pictures(model: Recognizer, data: Path, most: int) -> tuple[Image, Ints]:
     """Pictures that the model names correctly, uint8 (N, H, W, 3), and their classes, int64 (N,)."""
-    part = judged_part(read_dataset(data), model.info).dataset
+    part = hold_out(read_dataset(data), [model]).dataset
     probs = model.respond(part).probs
     known = {name: number for number, name in enumerate(model.classes)}
     truth = np.array([known[sample.label] for sample in part.samples])
