@@ -27,7 +27,8 @@ from photovision.data.formats.doubts import refuse_doubtful
 from photovision.data.formats.layout import Layout, layout_of
 from photovision.data.formats.mask_files import without_masks
 from photovision.data.formats.names import read_names, suggested
-from photovision.data.formats.tree import JUNK, Listing, Tree, list_files
+from photovision.data.formats.portable import check_folders
+from photovision.data.formats.tree import Listing, Parts, Tree, list_files
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
@@ -71,13 +72,33 @@ def write(dataset: Dataset, path: Path) -> None:
     if dataset.multilabel:
         raise DataError("a folder per class holds one label a picture: write multi-label data as a table")
     split_of = {position: name for name, positions in dataset.splits.items() for position in positions}
+    labels = dict.fromkeys(sample.label for sample in dataset.samples)
+    check_folders(labels)
+    _check_read_again(path, dataset, split_of)
     with new_folder(path, "data set") as folder:
         for position, sample in enumerate(dataset.samples):
-            parts = sample.label.split("/")
-            if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or part in JUNK for part in parts):
-                raise DataError(f"the class name {sample.label!r} cannot be a folder's name: write the data as a table")
             within = [split_of[position]] if position in split_of else []
-            save_picture(sample, folder.joinpath(*within, *parts), f"{position:06d}")
+            save_picture(sample, folder.joinpath(*within, *sample.label.split("/")), f"{position:06d}")
+
+
+def _check_read_again(path: Path, dataset: Dataset, split_of: dict[int, str]) -> None:
+    """Raise DataError where the folders would be read as something else than what they are written for."""
+    places: dict[Parts, tuple[str, str]] = {}
+    for position, sample in enumerate(dataset.samples):
+        split = split_of.get(position, "")
+        places[(*([split] if split else []), *sample.label.split("/"))] = (split, sample.label)
+    listing = Listing(path, {parts: ["1.png"] for parts in places})
+    try:
+        layout = layout_of(path, listing.pictures)
+        refuse_doubtful(listing, layout)
+    except DataError:
+        layout = Layout({}, {})
+    for parts, (split, label) in places.items():
+        if "/".join(layout.labels.get(parts, ())) != label or layout.splits.get(parts, "") != split:
+            raise DataError(
+                f"the class name {label!r} would be read as something else from a folder's name: write the data as a"
+                " table (--to table)"
+            )
 
 
 def save_picture(sample: Sample, folder: Path, stem: str) -> Path:

@@ -49,7 +49,7 @@ from photovision.data.formats.mask_files import (
 from photovision.data.formats.mask_names import MaskName, Paired, pair
 from photovision.data.formats.placing import Placed, detections, place, segmentation
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.tree import Listing, list_files
+from photovision.data.formats.tree import Listing, list_files, stays_inside
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
@@ -180,6 +180,8 @@ def _note_files(found: Gathered, pairs: list[_Pair], paired: Paired) -> None:
 def _home(listing: Listing) -> Path:
     """The folder of the tables of names and splits: the uppermost that holds one, else the root."""
     known = {"classes.txt", *FILES}
+    if any(not stays_inside(listing.root, listing.root / name) for name in known):
+        raise DataError(f"{listing.root} holds a link to a table of classes elsewhere: put the table itself there")
     homes = [parts for parts, names in listing.others.items() if known.intersection(names)]
     homes += [parts[:-2] for parts in listing.others if parts[-2:] == ("ImageSets", "Segmentation")]
     return listing.root.joinpath(*min(homes, key=len, default=()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,9 @@ from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.formats.folder import save_picture
+from photovision.data.formats.portable import fault_of
 
+_LONGEST = 150
 _UNSAFE = re.compile(r"[^\w.\- ]")
 Size = tuple[int, int]
 
@@ -37,10 +40,13 @@ def place(dataset: Dataset, folder: Path, by_split: bool = False) -> Iterator[Pl
     """
     stems = [_stem(sample.id) for sample in dataset.samples]
     counts = Counter(stem.casefold() for stem in stems)
+    taken = {stem for stem, count in counts.items() if count == 1}
     digits = len(str(max(len(stems) - 1, 0)))
     split_of = {position: name for name, positions in dataset.splits.items() for position in positions}
     for position, (sample, stem) in enumerate(zip(dataset.samples, stems, strict=True)):
         unique = stem if counts[stem.casefold()] == 1 else f"{position:0{digits}d}_{stem}"
+        while unique != stem and unique.casefold() in taken:
+            unique = f"{position:0{digits}d}_{unique}"
         split = split_of.get(position, "")
         file = save_picture(sample, folder / split if by_split and split else folder, unique)
         yield Placed(file, _size(sample), split, sample)
@@ -75,8 +81,10 @@ def shown(value: float, digits: int = 3) -> str:
 
 
 def _stem(name: str) -> str:
-    stem = _UNSAFE.sub("_", PurePosixPath(name).stem).strip(" .")
-    return stem or "picture"
+    stem = unicodedata.normalize("NFC", _UNSAFE.sub("_", PurePosixPath(name).stem)).strip(" .")
+    while len(stem.encode("utf-8")) > _LONGEST:
+        stem = stem[: len(stem) * 9 // 10].rstrip(" .")
+    return f"picture_{stem}".rstrip("_") if fault_of(stem) else stem
 
 
 def _size(sample: Sample) -> Size:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from photovision.core.errors import DataError
-from photovision.core.image import SUFFIXES
+from photovision.core.image_formats import is_picture
 from photovision.data.corrections import NAME as CORRECTIONS
 from photovision.data.dataset import Problem
 
@@ -146,6 +146,7 @@ def entry_kind(entry: os.DirEntry[str], top: str) -> str:
     return "picture" if is_picture(entry.path) else "other"
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file's name, or its first bytes where it has no suffix, are those of a picture."""
-    return os.path.splitext(path)[1].lower() in SUFFIXES
+def stays_inside(root: Path, file: Path) -> bool:
+    """Whether a file that lies below a folder by its name does so after its links are followed, too."""
+    top = os.path.realpath(root)
+    return os.path.realpath(file).startswith(os.path.join(top, ""))
