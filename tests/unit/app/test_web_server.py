@@ -109,8 +109,8 @@ def test_whoever_opens_the_address_is_answered_from_then_on(guarded: TestClient)
 
 def test_bodies_of_text_are_bounded(client: TestClient) -> None:
     long = json.dumps({"data": "x" * (1 << 20), "name": "m"})
-    assert client.post("/api/training/start", content=long).status_code == 413
     json_type = {"content-type": "application/json"}
+    assert client.post("/api/training/start", content=long, headers=json_type).status_code == 413
     assert client.post("/api/training/start", content=iter([long.encode()]), headers=json_type).status_code == 400
     assert client.post("/api/training/check", json={"data": "none"}).status_code == 400
     picture = {"content-type": "image/png"}

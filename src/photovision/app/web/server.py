@@ -18,6 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from photovision.app.web.recognise import LARGEST
 from photovision.app.web.state import State
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage, UsageError
 from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
@@ -37,10 +38,9 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",
 }
-_PICTURES = ("image/", "video/", "application/octet-stream")
 MAX_TEXT = 1 << 20
 """Bytes of a body that is no picture; pictures have a limit of their own."""
-_TOO_LONG = f"a request may have {MAX_TEXT >> 20} MB of text: ask for less at once"
+_TOO_LONG = f"a request may have {MAX_TEXT >> 20} MB of text, or a picture of {LARGEST >> 20} MB: send less at once"
 SECRET, COOKIE = "token", "photovision"
 
 
@@ -105,7 +105,7 @@ class _Guard:
         if reason is not None:
             return JSONResponse({"error": reason}, 403)
         length = request.headers.get("content-length", "0")
-        if not _is_picture(request) and not (length.isdigit() and int(length[:20]) <= MAX_TEXT):
+        if not (length.isdigit() and int(length[:20]) <= _max_bytes(request)):
             return JSONResponse({"error": _TOO_LONG}, 413)
         if self._token is None or fresh or self._is_secret(request.cookies.get(_cookie(request))):
             return None
@@ -123,21 +123,21 @@ def _cookie(request: Request) -> str:
     return f"{COOKIE}-{request.url.port or 80}"
 
 
-def _is_picture(request: Request) -> bool:
-    return request.headers.get("content-type", "").lower().startswith(_PICTURES)
+def _max_bytes(request: Request) -> int:
+    """What the body may hold: texts are short; a picture, which may come without any type, is up to `LARGEST`."""
+    kind = request.headers.get("content-type", "").lower()
+    return MAX_TEXT if kind.startswith("text/") or "json" in kind else LARGEST
 
 
 def _bounded(request: Request, receive: Receive) -> Receive:
-    """What the client sends; raises UsageError where a body that is no picture is longer than `MAX_TEXT`."""
-    if _is_picture(request):
-        return receive
-    size = 0
+    """What the client sends; raises UsageError where a body is too long."""
+    size, most = 0, _max_bytes(request)
 
     async def counted() -> Message:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MAX_TEXT:
+        if size > most:
             raise UsageError(_TOO_LONG)
         return message
 
