@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from photovision.core.errors import DataError
 from photovision.data.dataset import Dataset
 from photovision.data.formats import clean
-from photovision.data.formats.rows import SUFFIXES, Row, read_rows
+from photovision.data.formats.rows import SUFFIXES, Row, columns_of, read_rows, text_of
+from photovision.data.formats.table_columns import FILE_NAMES, squeezed
 
-FILE_COLUMNS = ("file_name", "filename", "file", "path", "image")
 MOST_COLUMNS = 100
 
 
@@ -32,15 +32,16 @@ def with_attributes(dataset: Dataset, table: str | Path) -> Dataset:
     if not path.is_file() or path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} should be a table of attributes ({', '.join(SUFFIXES)}), but is not: check the path")
     rows = read_rows(path)
-    columns = tuple(dict.fromkeys(name for row in rows for name in row))
-    file = next((name for name in columns if name.strip().lower() in FILE_COLUMNS), None)
+    columns = columns_of(rows)
+    named = [name for name in columns if squeezed(name) in FILE_NAMES]
+    file = min(named, key=lambda name: FILE_NAMES.index(squeezed(name)), default=None)
     names = [name for name in columns if name != file]
     if file is None or not names or len(names) > MOST_COLUMNS:
         raise DataError(
             f"{path} should have a column 'file_name' and 1 to {MOST_COLUMNS} columns of attributes, but has:"
             f" {', '.join(columns)[:200]}"
         )
-    by_id = {str(row.get(file, "")).replace("\\", "/").strip(): row for row in rows}
+    by_id = {text_of(row.get(file)).replace("\\", "/"): row for row in rows}
     by_name = _alone({name: PurePosixPath(name).name for name in by_id})
     own_names = _alone({sample.id: PurePosixPath(sample.id).name for sample in dataset.samples})
     samples, met = [], 0
@@ -62,16 +63,8 @@ def with_attributes(dataset: Dataset, table: str | Path) -> Dataset:
 
 def _groups(row: Row, names: list[str]) -> dict[str, str]:
     """The attributes that a row tells; empty cells tell nothing."""
-    told = {clean(name): clean(_text(row.get(name))) for name in names}
+    told = {clean(name): clean(text_of(row.get(name))) for name in names}
     return {name: value for name, value in told.items() if name and value}
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _alone(names: dict[str, str]) -> dict[str, str]:

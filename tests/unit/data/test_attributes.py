@@ -33,6 +33,11 @@ def test_rows_are_found_by_path_or_by_name_where_it_is_the_only_one(tmp_path: Pa
     assert groups[2] == groups[3] == {"site": "x"}
 
 
+def test_the_most_telling_of_several_columns_names_the_pictures(tmp_path: Path) -> None:
+    found = with_attributes(some("1.jpg"), table(tmp_path, "id,Image Path,site", "77,1.jpg,none"))
+    assert found.samples[0].groups == {"id": "77", "site": "none"}
+
+
 def test_what_a_table_says_replaces_what_was_known(tmp_path: Path) -> None:
     found = with_attributes(some("1.jpg"), table(tmp_path, "path;site", "1.jpg;north"))
     assert found.samples[0].groups == {"site": "north"}
@@ -44,7 +49,7 @@ def test_what_a_table_says_replaces_what_was_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (("picture,camera", "1.jpg,old"), "should have a column 'file_name'"),
+        (("slide,camera", "1.jpg,old"), "should have a column 'file_name'"),
         (("file_name", "1.jpg"), "columns of attributes"),
         (("file_name,camera", "7.jpg,old"), "names none of the pictures"),
         (("file_name,camera", "1.jpg,old,extra"), "line 2"),

@@ -308,6 +308,13 @@ def test_weak_evidence_is_told_and_not_acted_on(tmp_path: Path) -> None:
     assert several.multilabel
 
 
+def test_a_separator_that_no_cell_has_is_refused(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    path = written(tmp_path, "file,label", *(f"images/{i}.jpg,a{i % 2}" for i in range(N)))
+    with pytest.raises(DataError, match="no cell of the column 'label' has the label separator '#'"):
+        read_dataset(path, label_separator="#")
+
+
 def test_strong_evidence_parts_a_column_with_a_singular_name(tmp_path: Path) -> None:
     pictures(tmp_path)
     names = ["cat", "dog", '"cat,dog"', '"bird,cat"', "bird"]
@@ -491,6 +498,34 @@ def test_the_written_table_says_the_same_again(tmp_path: Path) -> None:
     assert labels(again) == labels(data)
     assert [dict(sample.groups) for sample in again.samples] == [{"site": "NA"}] * N
     assert (again.classes, again.multilabel) == (data.classes, False)
+
+
+def test_two_tables_in_a_split_are_said_and_not_raised_by_a_question(tmp_path: Path) -> None:
+    pictures(tmp_path, "train/a.jpg")
+    written(tmp_path / "train", "file_name,label", "a.jpg,x", name="metadata.csv")
+    written(tmp_path / "train", '{"file_name": "a.jpg", "label": "x"}', name="metadata.jsonl")
+    assert table.detects(tmp_path)
+    with pytest.raises(DataError, match=r"metadata\.csv and metadata\.jsonl: keep one"):
+        read_dataset(tmp_path)
+
+
+def test_cells_of_strangers_are_text_and_nothing_else(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    lines = [
+        '{"file_name": "images/0.jpg", "label": "\\ud800a", "site": "\\ud800"}',
+        '{"file_name": "\\ud800.jpg", "label": "b"}',
+        '{"file_name": "images/1.jpg", "label": Infinity}',
+        '{"file_name": "images/2.jpg", "label": NaN}',
+        '{"file_name": "images/3.jpg", "label": "b"}',
+    ]
+    data = read_dataset(written(tmp_path, *lines, name="m.jsonl"))
+    assert labels(data) == ["?a", "inf", "b"]
+    assert [problem.kind for problem in data.problems] == ["missing", "unlabelled"]
+    assert len(data.fingerprint) == 16
+    bad = ("[" * 100_000, '{"a":' * 100_000, '{"label": ' + "1" * 5000 + "}", "\0" * 1000, "3")
+    for text in bad:
+        with pytest.raises(DataError, match="line 1: expected one JSON object"):
+            read_dataset(written(tmp_path, text, name="n.jsonl"))
 
 
 def test_messages_are_one_short_printable_line(tmp_path: Path) -> None:

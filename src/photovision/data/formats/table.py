@@ -43,7 +43,12 @@ def detects(path: Path) -> bool:
     """A table file, or a folder with metadata.* at its root or in its split folders."""
     if path.is_file():
         return path.suffix.lower() in NAMED_SUFFIXES and not is_box_table(path) and not is_via_table(path)
-    return bool(_tables_in(path))
+    try:
+        return bool(_tables_in(path))
+    except DataError:  # tables that contradict each other: reading says so
+        return True
+    except OSError:  # a folder that may not be read
+        return False
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
@@ -261,7 +266,7 @@ class _Reading:
 
     def _attributes(self, rows: Sequence[int]) -> dict[str, list[str]]:
         return {
-            clean(name): [sys.intern(text_of(self.rows[row].get(name))) for row in rows]
+            clean(name): [sys.intern(clean(text_of(self.rows[row].get(name)))) for row in rows]
             for name in self.columns.attributes
         }
 

@@ -73,6 +73,11 @@ def one_column(rows: Sequence[Row], column: str, plural: bool, options: ReadOpti
     """
     cells = [row.get(column) for row in rows]
     if options.label_separator is not None:
+        if not any(options.label_separator in text_of(cell) for cell in cells):
+            raise DataError(
+                f"no cell of the column '{shown(column)}' has the label separator '{shown(options.label_separator)}':"
+                " leave it out, or choose another"
+            )
         return _parted(column, options.label_separator, options.multilabel)
     if any(isinstance(cell, list) for cell in cells):
         return _parted(column, None, options.multilabel)
