@@ -54,7 +54,7 @@ class Preprocess:
     value_ranges: ValueRanges = ()
 
     def __post_init__(self) -> None:
-        if not all(1 <= side <= 8192 for side in self.size):
+        if len(self.size) != 2 or not all(1 <= side <= 8192 for side in self.size):
             raise UsageError(f"size should be (H, W), each 1 to 8192, got {self.size}")
         if self.fit not in ("squash", "crop") or self.interpolation not in _FILTERS or not 0 < self.crop <= 1:
             raise UsageError(
@@ -136,7 +136,7 @@ class Preprocess:
             fields["value_ranges"] = tuple(ValueRange(**one) for one in fields.get("value_ranges", ()))
             preprocess = cls(**fields)
         except (TypeError, ValueError, AttributeError, UsageError) as error:
-            raise ModelError(f"the preprocessing in the bundle is not understood: {error}") from None
+            raise ModelError(f"the preprocessing in the bundle is not understood: {str(error)[:300]}") from None
         if value.get("hash") != preprocess.hash:
             raise ModelError("the preprocessing in the bundle was changed by hand: its hash does not fit; train again")
         return preprocess

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from photovision.core.errors import UsageError
+from photovision.core.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,13 @@ class Metric:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Metric:
-        """Read what `to_json` wrote."""
-        return cls(value["value"], value.get("low"), value.get("high"), value.get("n"), value.get("unit", "share"))
+        """Read what `to_json` wrote; raises DataError for what it never writes."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("unit", "share"), str):
+            raise DataError(f"a figure should be an object with a value and a unit, got {value!r:.100}")
+        number, low, high, n = (value.get(name) for name in ("value", "low", "high", "n"))
+        if number is None or not all(isinstance(part, int | float | None) for part in (number, low, high, n)):
+            raise DataError(f"a figure should have a number as its value, low, high and n, got {value!r:.200}")
+        return cls(number, low, high, n, value.get("unit", "share"))
 
 
 @dataclass(frozen=True)

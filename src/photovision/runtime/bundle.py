@@ -16,8 +16,10 @@ There is no pickle in it. Everything read from it is checked before use: a bundl
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 import weakref
 from collections.abc import Mapping
@@ -29,10 +31,12 @@ from typing import Any
 
 import numpy as np
 
-from photovision.core.errors import ModelError
+from photovision.core.errors import DataError, ModelError
 from photovision.core.files import open_regular
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats
+from photovision.runtime.bundle_schema import check_info
+from photovision.runtime.graph import first_line
 
 VERSION = 1
 _LARGEST_JSON = 64 * 2**20
@@ -132,7 +136,7 @@ class Bundle:
     @property
     def precision(self) -> str | None:
         """The arithmetic that passed the parity check; None leaves the choice to the machine."""
-        precision: str | None = self.info.get("parity", {}).get("precision")
+        precision: str | None = (self.info.get("parity") or {}).get("precision")
         return precision
 
 
@@ -142,20 +146,51 @@ def read_bundle(path: str | Path) -> Bundle:
     Raises:
         ModelError: the folder is missing, not a bundle, damaged, or from a newer version of Photovision.
     """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise ModelError(f"a model is a folder that 'photovision train' wrote, got {type(path).__name__} {path!r:.60}")
     folder = Path(path)
     file = folder / "bundle.json"
     if not folder.is_dir():
         raise ModelError(f"no model at {folder}: expected a folder that 'photovision train' wrote")
-    if not file.is_file():
+    if not os.path.lexists(file):
         raise ModelError(f"{folder} is not a Photovision model: it has no bundle.json; give the folder made by 'train'")
-    if file.stat().st_size > _LARGEST_JSON:
-        raise ModelError(f"{file} is larger than any bundle should be ({file.stat().st_size:,} bytes)")
+    _check_files(folder)
     try:
-        info = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise ModelError(f"{file} is damaged ({error}); copy the model again or train it again") from None
+        with open_regular(file) as content:
+            if (size := os.fstat(content.fileno()).st_size) > _LARGEST_JSON:
+                raise ModelError(f"{file} is larger than any bundle should be ({size:,} bytes)")
+            text = content.read().decode("utf-8")
+        info = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, OSError, RecursionError, DataError) as error:
+        raise ModelError(f"{file} is damaged ({first_line(error)}); copy the model again or train it again") from None
     _check(info, folder)
     return Bundle(folder, info)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:60]} is not a number")
+    return value
+
+
+def _check_files(folder: Path) -> None:
+    """Raise ModelError for what a stranger's bundle could hold beside files: ways out of it, and what blocks."""
+    here = folder.resolve()
+    if (
+        here.parent.name == "snapshots"
+    ):  # the cache of the Hugging Face Hub, whose links lead to its own folder of files
+        here = here.parent.parent
+    for top, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(top) / name
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                if not path.resolve().is_relative_to(here):
+                    raise ModelError(f"{path} is a link that leaves the bundle: put the file itself there")
+                mode = path.stat().st_mode if path.exists() else stat.S_IFREG
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise ModelError(f"{path} is not a file, as everything in a bundle should be: remove it")
 
 
 def unpacked(files: Mapping[str, bytes]) -> Bundle:
@@ -203,7 +238,7 @@ def _check(info: Any, folder: Path) -> None:
         raise ModelError(f"{folder} is not a Photovision model: its bundle.json is something else's")
     version = info.get("version")
     if not isinstance(version, int) or version < 1:
-        raise ModelError(f"{folder}: bundle.json has no valid version, got {version!r}; train the model again")
+        raise ModelError(f"{folder}: bundle.json has no valid version, got {version!r:.60}; train the model again")
     if version > VERSION:
         raise ModelError(
             f"{folder} was made by a newer Photovision (bundle version {version}, this one reads up to {VERSION}):"
@@ -211,10 +246,11 @@ def _check(info: Any, folder: Path) -> None:
         )
     task = info.get("task", "")
     if not isinstance(task, str) or (task and task not in _NEEDED):
-        raise ModelError(f"{folder}: bundle.json should have a task of {', '.join(_NEEDED)}, got {task!r}")
+        raise ModelError(f"{folder}: bundle.json should have a task of {', '.join(_NEEDED)}, got {task!r:.60}")
     missing = [name for name in _NEEDED.get(task, _ALWAYS) if name not in info]
     if missing:
         raise ModelError(f"{folder}: bundle.json lacks {', '.join(missing)}; copy the model again or train it again")
+    check_info(info, folder)
     _check_classes(info, folder)
     Preprocess.from_json(info["preprocess"])
 
@@ -222,17 +258,11 @@ def _check(info: Any, folder: Path) -> None:
 def _check_classes(info: dict[str, Any], folder: Path) -> None:
     classes, detector = info["classes"], info["task"] == "detect"
     least = 1 if info["task"] in ("detect", "cut") else 2
-    if not isinstance(classes, list) or len(classes) < least or not all(isinstance(name, str) for name in classes):
+    if len(classes) < least:
         named = "one class name" if least == 1 else "two class names"
         raise ModelError(f"{folder}: bundle.json should list at least {named}")
     thresholds = info.get("thresholds")
     if thresholds is None and not detector:
         return
-    if not isinstance(thresholds, list) or len(thresholds) != len(classes):
+    if thresholds is None or len(thresholds) != len(classes):
         raise ModelError(f"{folder}: bundle.json should have one threshold a class")
-    if detector and not all(_is_share(value) for value in (*thresholds, info.get("iou", 0.5))):
-        raise ModelError(f"{folder}: the thresholds and the overlap of a detector should be numbers from 0 to 1")
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

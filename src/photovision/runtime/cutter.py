@@ -118,7 +118,9 @@ class Cutter:
     @cached_property
     def encoder(self) -> Prompted:
         """The graph that looks at a picture; opened at first use."""
-        return open_session(self.bundle.graph, engine=self._engine, precision=self._precision)
+        return open_session(
+            self.bundle.graph, engine=self._engine, precision=self._precision, size=self.preprocess.size
+        )
 
     @cached_property
     def decoder(self) -> Prompted:

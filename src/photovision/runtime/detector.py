@@ -89,7 +89,8 @@ class Detector:
         self.preprocess = bundle.preprocess
         own = cast("Floats", bundle.thresholds)
         self.thresholds: Floats = own if threshold is None else np.full_like(own, threshold)
-        self.iou = float(bundle.info.get("iou", IOU) if iou is None else iou)
+        stored = bundle.info.get("iou")
+        self.iou = float(iou if iou is not None else IOU if stored is None else stored)
         self.most = most
         self._engine: Engine = engine
         self._precision = precision
@@ -103,7 +104,9 @@ class Detector:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS)
+        return open_session(
+            self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS, size=self.preprocess.size
+        )
 
     def at(self, threshold: float) -> Detector:
         """The same detector with another least score of a box, 0 to 1; the loaded graph is shared."""
@@ -207,6 +210,8 @@ class Detector:
                 f"{self.bundle.graph} should give boxes (N, K, 4) and scores (N, K, {len(self.classes)}), but does not:"
                 " copy or train the bundle again"
             )
+        if scores.size and not (0 <= float(scores.max()) <= 1.01 and np.isfinite(boxes).all()):  # NaN, too
+            raise ModelError(f"{self.bundle.graph} gives scores outside 0 to 1, or boxes nowhere: train it again")
         return boxes
 
     def _named(self, boxes: Boxes) -> Detections:

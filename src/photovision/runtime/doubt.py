@@ -156,6 +156,9 @@ class Doubting:
     def run(self, images: Image) -> dict[str, np.ndarray]:
         """All outputs by name for uint8 RGB pictures (N, H, W, 3)."""
         outputs = self._session.run(images)
+        embedding, logits = outputs.get("embedding"), outputs.get("logits")
+        if embedding is None or logits is None or embedding.shape[1:] != self._gate.means.shape[1:]:
+            raise ModelError(f"{GATE_FILE} does not fit the graph beside it: copy or train the bundle again")
         return {**outputs, "novelty": self._gate.novelty(outputs["embedding"], outputs["logits"])}
 
 
@@ -213,7 +216,7 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         if len(sets.scores) != len(bundle.classes) or not len(scores):
             raise ValueError("it does not fit the classes")
         asked = [
-            told[name] if share is None else share
+            float(told[name]) if share is None else share
             for name, share in (("coverage", coverage), ("false_alarms", false_alarms))
         ]
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:

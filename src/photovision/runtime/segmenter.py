@@ -102,7 +102,9 @@ class Segmenter:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        return open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS)
+        return open_session(
+            self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS, size=self.preprocess.size
+        )
 
     def predict(self, images: Given | Iterable[Given]) -> Segmentation | list[Segmentation]:
         """The class of every pixel of one picture, or of each of a list, at the size of the upright picture.
@@ -165,7 +167,7 @@ class Segmenter:
         found = Segmentation(pixels.labels.astype(np.int32), self.classes)
         if pixels.depth is None:
             return Scene(file, size, found)
-        least = int(self.info.get("least_area", 1))
+        least = int(self.info.get("least_area") or 1)
         numbers = separate(pixels.labels > 0, pixels.depth, least)
         # What is too small to be an object is background, too.
         found = Segmentation(np.where(numbers > 0, pixels.labels, 0).astype(np.int32), self.classes)
@@ -191,13 +193,19 @@ class Segmenter:
 
     def _checked(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         probs, depth = outputs.get("classes"), outputs.get("depth")
-        right = probs is not None and probs.ndim == 4 and probs.shape[1] == len(self.classes)
-        if not right or (self.instances and (depth is None or depth.ndim != 4)):
+        if (
+            probs is None
+            or probs.ndim != 4
+            or probs.shape[1] != len(self.classes)
+            or (self.instances and (depth is None or depth.ndim != 4))
+        ):
             more = " and depth (N, 1, h, w)" if self.instances else ""
             raise ModelError(
                 f"{self.bundle.graph} should give classes (N, {len(self.classes)}, h, w){more}, but does not: copy or"
                 " train the bundle again"
             )
+        if not 0 <= float(probs.max()) <= 1.01:  # NaN, too
+            raise ModelError(f"{self.bundle.graph} gives probabilities outside 0 to 1: train it again")
         return outputs
 
     __getstate__ = lasting

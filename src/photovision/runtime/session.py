@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,7 +15,7 @@ import numpy as np
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.system import cores, cpu_flags
 from photovision.core.types import Image
-from photovision.runtime.graph import check_graph
+from photovision.runtime.graph import first_line, read_graph
 
 Engine = Literal["auto", "openvino", "onnxruntime"]
 Precision = Literal["f32", "bf16"]
@@ -70,6 +71,7 @@ def open_session(
     precision: Precision | None = None,
     threads: int | None = None,
     outputs: Collection[str] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Prompted:
     """Load an ONNX graph into the fastest engine that is installed.
 
@@ -80,21 +82,46 @@ def open_session(
         threads: processor threads; all cores this process may use if None.
         outputs: names of the outputs that are wanted, so that no other is computed; None takes all. Names that the
             graph lacks are left out.
+        size: (H, W) in pixels of the pictures that it will be given; None leaves it open.
 
     Raises:
-        ModelError: the file is missing, not a graph, or refers to files outside itself.
+        ModelError: the file is missing, not a graph, refers to files outside itself, or takes pictures of another size.
     """
-    check_graph(graph)
+    content = read_graph(graph)
     if engine not in ("auto", "openvino", "onnxruntime"):
         raise UsageError(f"engine should be auto, openvino or onnxruntime, got '{engine}'")
     if engine == "auto":
         engine = "openvino" if find_spec("openvino") else "onnxruntime"
     build = _OpenVino if engine == "openvino" else _OnnxRuntime
+    with _explained(graph, "loaded"):
+        session = build(graph, content, precision or fastest_precision(), threads or cores(), outputs)
+    if size is not None and any(own not in (None, side) for own, side in zip(session.sides, size, strict=True)):
+        own, asked = (" x ".join(map(str, sides)) for sides in (session.sides, size))
+        raise ModelError(
+            f"the graph {graph} takes pictures of {own} pixels, but its bundle.json says {asked}: copy the bundle again"
+        )
+    return session
+
+
+@contextmanager
+def _explained(graph: Path, what: str) -> Iterator[None]:
+    """Turn the untyped errors of both libraries, for damaged and for strange graphs, into one line."""
     try:
-        return build(graph, precision or fastest_precision(), threads or cores(), outputs)
-    except Exception as error:  # both libraries raise their own untyped errors for damaged files
-        reason = str(error).strip().splitlines()[0][:200]
-        raise ModelError(f"the graph {graph} cannot be loaded ({reason}); copy or train the bundle again") from None
+        yield
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"the graph {graph} cannot be {what} ({first_line(error)}); copy or train the bundle again"
+        ) from None
+
+
+def _sides(shape: Sequence[Any]) -> tuple[int | None, int | None]:
+    """(H, W) of an input (N, H, W, 3), None for a side that is free."""
+    if len(shape) != 4:
+        return None, None
+    height, width = (side if isinstance(side, int) else None for side in shape[1:3])
+    return height, width
 
 
 def without_telemetry() -> None:
@@ -115,7 +142,9 @@ class _OpenVino:
 
     engine = "openvino"
 
-    def __init__(self, graph: Path, precision: Precision, threads: int, outputs: Collection[str] | None) -> None:
+    def __init__(
+        self, graph: Path, content: bytes, precision: Precision, threads: int, outputs: Collection[str] | None
+    ) -> None:
         without_telemetry()
         import openvino
 
@@ -125,13 +154,19 @@ class _OpenVino:
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
         }
-        model = self._core.read_model(graph)
+        self._graph = graph
+        # The bytes that were checked: behind a path could lie something else by now.
+        model = self._core.read_model(model=content, weights=b"")
         if outputs is not None:
             wanted = [output.get_node() for output in model.outputs if output.get_any_name() in outputs]
             model = openvino.Model(wanted, model.get_parameters())
+        # In a compiled graph an output may go by the name of what was folded into it, too.
+        names = [output.get_any_name() for output in model.outputs]
         compiled = self._core.compile_model(model, "CPU", {**self._options, "PERFORMANCE_HINT": "LATENCY"})
         self._request = compiled.create_infer_request()
-        self._names = [output.get_any_name() for output in compiled.outputs]
+        self._names = names
+        shape = compiled.inputs[0].partial_shape
+        self.sides = _sides([side.get_length() if side.is_static else None for side in shape])
         self._streams = min(threads, _STREAMS)
         self._model: Any = model if self._streams > 1 else None
         self._large = 0
@@ -141,14 +176,14 @@ class _OpenVino:
     def run(self, images: Image) -> dict[str, np.ndarray]:
         images = np.ascontiguousarray(images)
         part = max(1, _PART // (images.shape[1] * images.shape[2]))
-        with self._alone:
+        with self._alone, _explained(self._graph, "run"):
             if self._parallel_for(len(images), part):
                 return self._apart(images, part)
             self._request.infer({0: images}, share_inputs=True)
             return self._copied(self._request)
 
     def feed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        with self._alone:
+        with self._alone, _explained(self._graph, "run"):
             self._request.infer({name: np.ascontiguousarray(value) for name, value in inputs.items()})
             return self._copied(self._request)
 
@@ -189,7 +224,9 @@ class _OnnxRuntime:
     engine = "onnxruntime"
     precision = "f32"
 
-    def __init__(self, graph: Path, precision: Precision, threads: int, outputs: Collection[str] | None) -> None:
+    def __init__(
+        self, graph: Path, content: bytes, precision: Precision, threads: int, outputs: Collection[str] | None
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -198,14 +235,19 @@ class _OnnxRuntime:
         wanted = [
             p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in onnxruntime.get_available_providers()
         ]
+        # By its path: it would keep the content beside its own copy of the weights for good. It reads ONNX only.
         self._session = onnxruntime.InferenceSession(str(graph), options, providers=wanted)
+        self._graph = graph
         names = [output.name for output in self._session.get_outputs()]
         self._names = names if outputs is None else [name for name in names if name in outputs]
         self._input = self._session.get_inputs()[0].name
+        self.sides = _sides(self._session.get_inputs()[0].shape)
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
         return self.feed({self._input: images})
 
     def feed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values = self._session.run(self._names, {name: np.ascontiguousarray(value) for name, value in inputs.items()})
+        given = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        with _explained(self._graph, "run"):
+            values = self._session.run(self._names, given)
         return dict(zip(self._names, values, strict=True))

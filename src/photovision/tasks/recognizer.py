@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from photovision.core.errors import UnreadableImage
+from photovision.core.errors import ModelError, UnreadableImage
 from photovision.core.folder import new_folder
 from photovision.core.inputs import Given, Source, as_sources, name_of, placed
 from photovision.core.types import Classes, Floats
@@ -104,7 +104,9 @@ class Recognizer:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        session = open_session(self.bundle.graph, engine=self._engine, precision=precision, outputs=ANSWER)
+        session = open_session(
+            self.bundle.graph, engine=self._engine, precision=precision, outputs=ANSWER, size=self.preprocess.size
+        )
         return session if self.doubt is None else Doubting(session, self.doubt.gate)
 
     @cached_property
@@ -145,7 +147,7 @@ class Recognizer:
 
     def answer(self, outputs: dict[str, np.ndarray], file: str | None = None) -> Classes:
         """What the graph's outputs for one picture mean: `probs` float (C,), and `novelty` where there is a gate."""
-        probs = outputs["probs"].astype(np.float32)
+        probs = self._checked(outputs)
         if self.doubt is None:
             return Classes(probs, self.classes, self.multilabel, self.thresholds, file)
         novelty = float(outputs["novelty"])
@@ -153,6 +155,18 @@ class Recognizer:
         within = tuple(self.classes[i] for i in order[(probs >= self.doubt.thresholds)[order]])
         known = novelty <= self.doubt.limit
         return Classes(probs, self.classes, self.multilabel, self.thresholds, file, known, novelty, within)
+
+    def _checked(self, outputs: dict[str, np.ndarray]) -> Floats:
+        """float32 (C,): the probabilities of a picture; raises ModelError where the graph gives something else."""
+        probs, logits, shape = outputs.get("probs"), outputs.get("logits"), (len(self.classes),)
+        if probs is None or probs.shape != shape or (logits is not None and logits.shape != shape):
+            raise ModelError(
+                f"{self.bundle.graph} should give probs and logits (N, {len(self.classes)}), but does not: copy or"
+                " train the bundle again"
+            )
+        if not (probs.min() >= -0.01 and probs.max() <= 1.01):  # NaN, too
+            raise ModelError(f"{self.bundle.graph} gives probabilities outside 0 to 1: train it again")
+        return probs.astype(np.float32)
 
     def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> Responses:
         """Answer a whole dataset.
@@ -166,6 +180,7 @@ class Recognizer:
         answers = stream((sample.image for sample in dataset.samples), loader(self.preprocess), self.session)
         for row, (sample, answer) in enumerate(zip(dataset.samples, answers, strict=True)):
             if answer.error is None:
+                self._checked(answer.outputs)
                 found.keep(row, answer.outputs, embeddings)
             else:
                 found.problems.append(Problem(sample.id, "unreadable", str(answer.error)))
@@ -187,7 +202,7 @@ class Recognizer:
         """The name, the classes and the proof in a few lines, for notebooks."""
         from html import escape
 
-        metrics = self.info.get("metrics", {})
+        metrics = self.info.get("metrics") or {}
         figures = "".join(f"<li>{escape(k)}: {v['value']:.3f}</li>" for k, v in metrics.items())
         return f"<b>{escape(repr(self))}</b><ul>{figures}</ul>"
 

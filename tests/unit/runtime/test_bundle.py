@@ -46,10 +46,10 @@ def test_a_good_one_is_read(tmp_path: Path) -> None:
         ({**GOOD, "version": VERSION + 1}, r"newer Photovision.*pip install --upgrade"),
         ({**GOOD, "version": "1"}, "no valid version"),
         ({**GOOD, "classes": ["a"]}, "at least two class names"),
-        ({**GOOD, "classes": [1, 2]}, "at least two class names"),
+        ({**GOOD, "classes": [1, 2]}, r"a text as classes\[0\], got 1"),
         ({**GOOD, "thresholds": [0.5]}, "one threshold a class"),
         ({**GOOD, "preprocess": {**GOOD["preprocess"], "crop": 0.5}}, "changed by hand"),
-        ({**GOOD, "preprocess": {"size": "big"}}, "not understood"),
+        ({**GOOD, "preprocess": {"size": "big"}}, r"a list as preprocess\.size"),
         ({name: value for name, value in GOOD.items() if name != "temperature"}, "lacks temperature"),
     ],
 )

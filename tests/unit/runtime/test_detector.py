@@ -148,9 +148,9 @@ def test_the_answer_as_json(detector: Detector, tmp_path: Path) -> None:
     [
         ({"thresholds": None}, "one threshold a class"),
         ({"thresholds": [0.5]}, "one threshold a class"),
-        ({"thresholds": [0.5, 3]}, "numbers from 0 to 1"),
-        ({"thresholds": [0.5, "a"]}, "numbers from 0 to 1"),
-        ({"iou": "much"}, "numbers from 0 to 1"),
+        ({"thresholds": [0.5, 3]}, "a number from 0 to 1"),
+        ({"thresholds": [0.5, "a"]}, "a number from 0 to 1"),
+        ({"iou": "much"}, "a number from 0 to 1"),
         ({"classes": []}, "at least one class name"),
         ({"task": "paint"}, "task of classify, detect, segment, cut, got 'paint'"),
         ({"task": ["detect"]}, "task of classify, detect, segment"),
