@@ -93,6 +93,7 @@ DOUBTFUL = {
     "cat/1.jpg dog/2.jpg cat/annotations.pkl": "lies among the pictures",
     "train/cat/1.jpg train/dog/2.jpg train/bboxes.npy": "lies among the pictures",
     "cat/train/1.jpg cat/test/2.jpg dog/3.jpg": "mixes split folders",
+    "train/cat/1.jpg train_extra/2.jpg test/cat/3.jpg test_extra/4.jpg": "mixes split folders",
 }
 
 

@@ -44,6 +44,8 @@ LAYOUTS = [
     "images/{p}/{n}.jpg annotations/{p}/{n}.png",
     "Set/Images/{p}/{n}.JPG Set/Ground_Truth/{p}/{n}_segmentation.PNG",
     "{p}_images/{n}.jpg {p}_masks/{n}.png",
+    "{p}_img/{n}.jpg {p}_lab/{n}.png",
+    "ISIC_{p}_Input/{n}.jpg ISIC_{p}_GroundTruth/{n}_segmentation.png",
     "leftImg8bit/{p}/town/town_{n}_leftImg8bit.png gtFine/{p}/town/town_{n}_gtFine_labelIds.png",
 ]
 
@@ -104,7 +106,8 @@ def test_of_two_people_who_drew_the_first_counts_and_the_other_is_named(tmp_path
     data = read_dataset(tmp_path)
     assert (data.task, len(data)) == ("segment", 3)
     assert np.flatnonzero(labels(data).any(axis=1))[0] == 4
-    assert [note.id for note in data.notes] == [f"a_{number}_2nd.png" for number in range(3)]
+    assert [(note.id, note.kind) for note in data.notes] == [("a_0_2nd.png", "masks")]
+    assert "3 others are not" in data.notes[0].message
 
 
 def test_a_file_for_every_object_only_where_a_folder_is_of_one_picture(tmp_path: Path) -> None:
@@ -231,7 +234,7 @@ def test_pictures_in_a_folder_called_masks_are_refused(tmp_path: Path) -> None:
 
 def test_real_masks_in_real_layouts(shared_data: Path) -> None:
     retina = read_dataset(shared_data / "retina-chase")
-    assert (retina.task, len(retina), len(retina.notes)) == ("segment", 28, 28)
+    assert (retina.task, len(retina), len(retina.notes)) == ("segment", 28, 1)
     cookies = read_dataset(shared_data / "cookies")
     assert (cookies.source, cookies.classes, sorted(cookies.splits)) == (
         "folder",

@@ -92,7 +92,9 @@ def _split_level(path: Path, folders: Iterable[Parts]) -> tuple[int | None, dict
     heads = {parts[0] for parts in folders if parts}
     found = split_folders(heads)
     deeper = {parts[0] for parts in folders if len(parts) > 1}
-    named = any(name.rest for name in found.values())
+    named = all(name.rest for name in found.values())  # cats_train, dogs_train: with the classes
+    if any(name.rest for name in found.values()) and not named:  # train beside train_lab
+        found = {head: name for head, name in found.items() if not name.rest}
     if found and (named or not deeper.isdisjoint(found)):
         _no_others(path, found, [head for head in sorted(heads - set(found)) if not _UNLABELLED.search(head.lower())])
         return 0, found

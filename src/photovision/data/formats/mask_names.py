@@ -12,16 +12,16 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from photovision.data.formats.split_names import WORD, split_named
+from photovision.data.formats.split_names import WORD, SplitName, split_folders, split_named
 from photovision.data.formats.tree import Listing, Parts
 
 _MASK_WORDS = """
 mask masks segmentation segmentations segm segmap segmaps gt groundtruth truth label labels labelmap labelmaps
-annotation annotations annot annots matte mattes trimap trimaps manual gtfine gtcoarse
+annotation annotations annot annots lab labs matte mattes trimap trimaps manual gtfine gtcoarse
 """
 _MASK = frozenset(_MASK_WORDS.split())
 _OBJECT = frozenset(("object", "objects", "instance", "instances"))
@@ -75,8 +75,12 @@ class Paired:
     apart: set[str] = field(default_factory=set)
 
 
-def place_of(parts: Parts) -> Place:
+def place_of(parts: Parts, splits: Mapping[str, SplitName] | None = None) -> Place:
     """What the folders above a file tell.
+
+    Args:
+        parts: their names.
+        splits: what names stand for that are splits beside others only, see `split_folders`.
 
     Example:
         >>> place_of(("train_masks",)), place_of(("images", "val", "aachen"))
@@ -84,10 +88,11 @@ def place_of(parts: Parts) -> Place:
     """
     role, split, rest = "", None, []
     for part in parts:
-        words = WORD.findall(_GLUED.sub(r"\1 \2", part))
+        words = _words(part)
         lower = [word.lower() for word in words]
-        own = " ".join(w for w in words if w.lower() not in _MASK | _OBJECT | _IMAGE | _SILENT)
-        split = split or split_named(own)
+        own = _own(words)
+        named = (splits or {}).get(own)
+        split = split or (named.split if named is not None else split_named(own))
         marked = any(word in _MASK for word in lower)
         if any(word in _OBJECT for word in lower) and (marked or len(words) == 1):
             role = "objects"
@@ -95,11 +100,20 @@ def place_of(parts: Parts) -> Place:
             role = role if role == "objects" else "mask"
         elif not role and any(word in _IMAGE for word in lower):
             role = "image"
-        if own and not split_named(own) and not own.isdecimal():
+        if named is not None or split_named(own):
+            rest += [named.rest.casefold()] if named is not None and named.rest else []
+        elif own and (not own.isdecimal() or len(words) == 1):
             rest.append(part.casefold() if len(own.split()) == len(words) else own.casefold())
-        elif own.isdecimal() and len(words) == 1:
-            rest.append(part.casefold())
     return Place(role, split, tuple(rest))
+
+
+def _words(part: str) -> list[str]:
+    return WORD.findall(_GLUED.sub(r"\1 \2", part))
+
+
+def _own(words: Sequence[str]) -> str:
+    """A folder's words but those that tell what kind of files it holds."""
+    return " ".join(word for word in words if word.lower() not in _MASK | _OBJECT | _IMAGE | _SILENT)
 
 
 def pair(listing: Listing) -> Paired:
@@ -107,8 +121,9 @@ def pair(listing: Listing) -> Paired:
     found = Paired()
     masks: list[tuple[str, Place, str]] = []
     beside: list[tuple[str, Place, str]] = []
+    splits = split_folders({_own(_words(part)) for parts in listing.pictures for part in parts})
     for parts, names in listing.pictures.items():
-        place = place_of(parts)
+        place = place_of(parts, splits)
         stems = {stem for name in names if _bare(stem := os.path.splitext(name)[0].casefold()) is None}
         stems |= set(map(_picture_stem, stems))
         for name in names:

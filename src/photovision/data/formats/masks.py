@@ -162,14 +162,13 @@ def _chosen(masks: list[MaskName]) -> list[MaskName]:
 def _note_files(found: Gathered, pairs: list[_Pair], paired: Paired) -> None:
     """Say which of several masks are used, and that JPEG is lossy."""
     used = {file for pair_ in pairs for file in (*pair_.masks, pair_.classes)}
-    for some in (paired.objects, paired.masks):
-        for masks in some.values():
-            for mask in masks:
-                if found.path / mask.file not in used:
-                    found.note(mask.file, "other mask", "another mask of the same picture is used")
-    for pair_ in pairs:
-        if len(pair_.masks) > 1 and not pair_.apart:
-            found.note(pair_.name, "several masks", f"its {len(pair_.masks)} masks are laid together")
+    named = [mask.file for some in (paired.objects, paired.masks) for masks in some.values() for mask in masks]
+    if others := [name for name in named if found.path / name not in used]:
+        found.note(others[0], "masks", f"of several kinds of masks the first is used, {len(others):,} others are not")
+    if several := [pair_.name for pair_ in pairs if len(pair_.masks) > 1 and not pair_.apart]:
+        found.note(
+            several[0], "several masks", f"{len(several):,} pictures have several masks, which are laid together"
+        )
     if lossy := [pair_.masks[0] for pair_ in pairs if pair_.masks[0].suffix.lower() in LOSSY]:
         name = lossy[0].relative_to(found.path).as_posix()
         found.note(
