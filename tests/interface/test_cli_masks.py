@@ -61,12 +61,12 @@ def test_people_read_shares(model: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_a_folder_for_masks_is_of_no_use_to_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     classifier = colour_bundle(tmp_path / "classifier")
     assert run(["predict", str(classifier), str(_squares(tmp_path)), "-o", str(tmp_path / "masks")]) == 2
-    assert "--output is for models that tell classes of pixels" in capsys.readouterr().err
+    assert "--output cannot be used with a classifier" in capsys.readouterr().err
 
 
 def test_csv_is_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", str(model), str(_squares(tmp_path)), "--csv"]) == 2
-    assert "--json" in capsys.readouterr().err
+    assert "--csv cannot be used with a segmenter" in capsys.readouterr().err
 
 
 def test_evaluate_judges_masks_and_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ from photovision.deploy.describe import Model, description, readme
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
 from photovision.runtime.session import open_session, without_telemetry
+from photovision.tasks.load import opened
 from photovision.tasks.recognizer import Recognizer
 
 Run = Callable[[Image], Outputs]
@@ -79,23 +80,42 @@ class Exported:
 
 
 def export(
-    model: Model, target: str, output: str | Path, images: Image | None = None, *, compress: bool = True
+    model: Model | str | Path,
+    target: str,
+    output: str | Path,
+    images: Image | None = None,
+    *,
+    compress: bool | None = None,
 ) -> Exported:
     """Write a model for another program, and refuse it where it decides otherwise.
 
     Args:
-        model: what to export.
+        model: what to export, or its folder.
         target: a name of TARGETS.
         output: folder to write; one that is there is replaced, whole.
         images: uint8 (N, H, W, 3), pictures as the network sees them, to compare on; None compares on generated ones.
-        compress: whether OpenVINO's weights are kept in 16 bits.
+        compress: whether OpenVINO's weights are kept in 16 bits; None keeps them so. Of other targets nothing is.
 
     Raises:
         ExportError: the exported model does not decide like the original; nothing is written.
         ModelError: the model lacks what the target needs, such as its weights for torch.
-        UsageError: no such target, or `output` is the model's own folder.
+        UsageError: no such target, one that cannot be compressed, or `output` is the model's own folder.
     """
     write, folder = TARGETS.load(target), Path(output)
+    own: Model = opened(model, "export")
+    if compress is not None and target != "openvino":
+        raise UsageError(f"compress is for 'openvino': leave it out for '{target}'")
+    return _export(own, write, target, folder, images, compress is not False)
+
+
+def _export(
+    model: Model,
+    write: Callable[[Model, Path, bool], Run],
+    target: str,
+    folder: Path,
+    images: Image | None,
+    compress: bool,
+) -> Exported:
     check_folder(folder, "export", [model.bundle.path])
     shown = _generated(model.preprocess.size) if images is None else images
     exact = open_session(model.bundle.graph, precision="f32", outputs=OUTPUTS[model.bundle.task])

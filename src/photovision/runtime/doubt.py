@@ -204,7 +204,11 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
     told = bundle.info.get("doubt")
     if not told:
         if coverage is not None or false_alarms is not None:
-            raise UsageError(f"{bundle.path} was made without prediction sets and a gate: train it again to have them")
+            name = "coverage" if coverage is not None else "false_alarms"
+            raise UsageError(
+                f"'{name}' (--{name.replace('_', '-')}) needs prediction sets and a gate, and {bundle.path} was made"
+                " without them: leave it out, or train it again"
+            )
         return None
     try:
         means, axes, weights = _arrays(bundle.path / GATE_FILE)

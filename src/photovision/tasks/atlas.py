@@ -29,6 +29,7 @@ from photovision.models.units import (
 from photovision.models.visualise import visualise_classes, visualise_units
 from photovision.tasks import legends
 from photovision.tasks.legends import Plate
+from photovision.tasks.load import opened
 from photovision.tasks.recognizer import Progress, Recognizer
 from photovision.tasks.story import count, listed
 from photovision.tasks.viewing import BATCH, LEAST, NOISE, Seen, answers, draw, probabilities, show_noise, show_pictures
@@ -74,6 +75,7 @@ def features(
     """
     if units < 1 or pictures < LEAST:
         raise UsageError(f"an atlas needs at least 1 unit and {LEAST} pictures, got {units} and {pictures}")
+    opened(model, "features", ("classify",))
     network, preprocess = trained_network(model.bundle), model.preprocess
     every = find_stages(network, preprocess.size)
     numbers, drawn = _numbers(stages, len(every)), None if data is None else draw(data, pictures, seed)

@@ -99,7 +99,8 @@ def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset, leaked
     metrics = {name: figures[name] for name in ("miou", "dice")} | outline_scores(judged.outlines)
     if judged.counts is not None and judged.segments is not None:
         quality = panoptic_scores(judged.segments, segmenter.classes, background)
-        metrics |= instance_scores(judged.counts) | {name: quality[name] for name in ("pq", "sq", "rq") if quality}
+        counted = instance_scores(judged.counts) if judged.counts.any() else {}  # the truth tells no objects apart
+        metrics |= counted | {name: quality[name] for name in ("pq", "sq", "rq") if quality}
         figures |= quality
     leaks = leak_free(
         judged.samples,
@@ -232,7 +233,7 @@ def _story(metrics: dict[str, Metric], judged: Judged) -> tuple[str, ...]:
             f"Outlines are right for {percent(metrics['boundary_f1'].value)} of their length; 95 of 100 of their pixels"
             f" are at most {metrics['surface_distance'].value:.1f} pixels off, on average."
         )
-    if judged.counts is not None:
+    if judged.counts is not None and "instance_f1" in metrics:
         hits, spare, missed = judged.counts.sum(0).tolist()
         told.append(
             f"Of {count(hits + missed, 'object')}, {hits:,} were found with more than half of their union;"

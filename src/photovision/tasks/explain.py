@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
@@ -15,12 +16,14 @@ from photovision.core.inputs import Given, Source, as_source, name_of
 from photovision.core.report import Report
 from photovision.core.types import Attribution, Classes, Floats, Image, Ints
 from photovision.data.dataset import Dataset
+from photovision.data.read import as_dataset
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.detector import Detector
 from photovision.runtime.references import Neighbour
 from photovision.runtime.segmenter import Segmenter
 from photovision.tasks import explain_story
 from photovision.tasks.explain_boxes import BOXES, chosen_pictures, explain_found
+from photovision.tasks.load import opened
 from photovision.tasks.recognizer import Recognizer
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.choice import choose
@@ -33,6 +36,8 @@ AUTO = "auto"
 NEAREST = 5
 SIDE = 320
 """Longer side in pixels of the pictures that are kept to be shown."""
+
+Model = Recognizer | Detector | Segmenter
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +81,13 @@ class Explanations:
 
 
 def explain(
-    model: Recognizer | Detector | Segmenter,
+    model: Model | str | Path,
     pictures: Given | Iterable[Given],
     *,
     methods: Sequence[str] = (AUTO,),
     target: str | None = None,
-    data: Dataset | None = None,
-    boxes: int = BOXES,
+    data: Dataset | str | Path | None = None,
+    boxes: int | None = None,
     tests: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
@@ -96,9 +101,9 @@ def explain(
         methods: names from `EXPLAINERS.names()`, or "auto" for the one that suits the model; those of the default need
             no torch.
         target: the class to explain; None takes each picture's most probable class.
-        data: the data that the model was trained on, to show its pictures; without it only their names are known. Of a
-            detector labelled pictures: what it missed of those that are explained, too.
-        boxes: of a detector or a segmenter how many boxes or regions of each picture, the most probable ones.
+        data: the data that the model was trained on, or their path, to show its pictures; without it only their names
+            are known. Of a detector labelled pictures: what it missed of those that are explained, too.
+        boxes: of a detector or a segmenter how many boxes or regions of each picture, the most probable ones; None: 3.
         tests: whether each map is tested; a map without its test should not be believed.
         seed: of the random orders and shuffled weights of the tests.
         progress: called with (pictures done, N).
@@ -112,16 +117,24 @@ def explain(
         ModelError: the bundle lacks what a method needs.
         MissingExtra: a method's library is not installed.
     """
-    if isinstance(model, Detector | Segmenter):
+    own: Model = opened(model, "explain")
+    labelled = None if data is None else as_dataset(data)
+    if isinstance(own, Detector | Segmenter):
         if len(methods) != 1:
             raise UsageError(f"boxes and regions are explained by one method at a time, got {len(methods)}: choose one")
         (method,) = methods
         return explain_found(
-            model, pictures, boxes=boxes, target=target, data=data, method=method, tests=tests, seed=seed,
-            progress=progress,
+            own, pictures, boxes=BOXES if boxes is None else boxes, target=target, data=labelled, method=method,
+            tests=tests, seed=seed, progress=progress,
         )  # fmt: skip
-    found = explanations(model, pictures, methods=methods, target=target, tests=tests, seed=seed, progress=progress)
-    return explain_story.report(model, found, data)
+    if boxes is not None:
+        raise UsageError("boxes are for detectors and segmenters: a classifier is explained picture by picture")
+    if labelled is not None and own.references is None:
+        raise UsageError(
+            f"{own.bundle.path} remembers no training pictures, so there is nothing to show of the data: leave them out"
+        )
+    found = explanations(own, pictures, methods=methods, target=target, tests=tests, seed=seed, progress=progress)
+    return explain_story.report(own, found, labelled)
 
 
 def explanations(
@@ -167,6 +180,7 @@ def attribute(model: Recognizer, picture: Given, method: str = AUTO, target: str
         UnreadableImage: the picture cannot be decoded.
         UsageError, ModelError, MissingExtra: as for `explain`.
     """
+    model = opened(model, "attribute", ("classify",))
     subject = subject_of(model)
     (explainer,), _ = _chosen(subject, [method])
     _, seen = _pixels(model, as_source(picture))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
@@ -24,6 +24,7 @@ from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.detector import Detector
 from photovision.runtime.segmenter import Segmenter
+from photovision.tasks.load import opened
 from photovision.trust.explain import AIM_EXPLAINERS
 from photovision.trust.explain.aim import Aim, Aimed, AimExplainer, BoxAim, RegionAim, Viewer
 from photovision.trust.explain.pointing import Pointing, pointing
@@ -133,6 +134,7 @@ def explain_boxes(
         UsageError: no method, class or position of that name or number, or a method that cannot explain such a model.
         ModelError: the bundle lacks what the method needs.
     """
+    model = opened(model, "explain_boxes", ("detect", "segment"))
     explainer = _explainer(model, method)
     if target is not None and target not in model.classes:
         raise UsageError(f"the model knows no class '{target}': it knows {', '.join(model.classes[:8])}")
@@ -179,6 +181,7 @@ def explain_found(
 
     sources = chosen_pictures(pictures)
     known = {} if data is None else truths(data)
+    _check_data(model, sources, data, known)
     found = PlaceExplanations(_explainer(model, method).name)
     for number, source in enumerate(sources):
         file = name_of(source)
@@ -204,6 +207,19 @@ def chosen_pictures(pictures: Given | Iterable[Given]) -> list[Source | Unreadab
         got = f"more than {MOST}" if sources else "none"
         raise DataError(f"expected 1 to {MOST} pictures to explain, got {got}: choose some of them")
     return sources
+
+
+def _check_data(
+    model: Places, sources: Iterable[Source | UnreadableImage], data: Dataset | None, known: Mapping[Path, Detections]
+) -> None:
+    """Raise UsageError where labelled pictures are given that tell nothing about those to explain."""
+    if data is None:
+        return
+    if not isinstance(model, Detector):
+        raise UsageError("labelled pictures show what a detector missed: leave the data out for a segmenter")
+    files = [file for file in map(name_of, sources) if file is not None]
+    if not any(Path(file).resolve() in known for file in files):
+        raise UsageError("none of the pictures to explain is a file with boxes in the data: leave the data out")
 
 
 def truths(data: Dataset) -> dict[Path, Detections]:

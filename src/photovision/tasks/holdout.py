@@ -158,7 +158,7 @@ def unseen_part(dataset: Dataset, model: HasBundle, purpose: str, progress: Prog
     (known,) = exposures(dataset, [model], progress)
     seen = known.learned | known.related
     rest = np.flatnonzero(~seen if known.roles is None else (known.roles == TEST) & ~seen)
-    if not len(rest):
+    if len(dataset) and not len(rest):
         raise DataError(
             f"the model learned from these {len(dataset):,} pictures, or from pictures that resemble them: {purpose},"
             " give others"
@@ -183,7 +183,8 @@ def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None) -> tu
     if chosen == "all":
         return np.arange(len(dataset)), "Judged on all pictures of the data."
     if chosen not in dataset.splits:
-        raise DataError(f"the data has no split '{chosen}', only {', '.join(dataset.splits) or 'none'}")
+        known = f"only {', '.join(dataset.splits)}" if dataset.splits else "for it has none"
+        raise DataError(f"the data has no split '{chosen}', {known}")
     return np.array(dataset.splits[chosen], np.int64), f"Judged on the published {chosen} split."
 
 

@@ -50,7 +50,8 @@ def load(
     choices = {choice: value for choice, value in asked.items() if value is not None}
     for choice in choices:
         if choice not in known:
-            raise UsageError(f"a {name.lower()} has no '{choice}': choose among {', '.join(known)}")
+            flag = f"--{choice.replace('_', '-')}"
+            raise UsageError(f"'{choice}' ({flag}) cannot be used with a {name.lower()}: leave it out")
     return made(bundle, engine=engine, precision=precision, **choices)
 
 

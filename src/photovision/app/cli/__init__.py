@@ -53,7 +53,9 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
     usage_error: Any = typer.BadParameter.__base__  # typer exports no other name for it
     _accept_odd_names()
     try:
-        with typer.main.get_command(app).make_context("photovision", list(arguments)) as context:
+        program = typer.main.get_command(app)
+        _want_finite(program)
+        with program.make_context("photovision", list(arguments)) as context:
             context.command.invoke(context)
         sys.stdout.flush()
     except typer.Exit as end:
@@ -74,6 +76,25 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
             raise
         return _mistake(in_words(error, None))
     return signals.code if signals.first not in (None, signal.SIGINT) else 0
+
+
+def _want_finite(command: Any) -> None:
+    """Let every option that takes a number refuse "nan" and "inf", which no range of numbers keeps out."""
+    for below in getattr(command, "commands", {}).values():
+        _want_finite(below)
+    for parameter in command.params:
+        if "float" in parameter.type.name and parameter.callback is None:
+            parameter.callback = _finite
+
+
+def _finite(context: Any, parameter: Any, value: Any) -> Any:
+    import math
+
+    import typer
+
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"should be a number, got {value}", ctx=context, param=parameter)
+    return value
 
 
 def _accept_odd_names() -> None:

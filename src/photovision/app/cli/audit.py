@@ -9,6 +9,7 @@ import typer
 
 from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model, ReportFolder, Split, Unknown
 from photovision.app.cli.reading import read_data, reads_data
+from photovision.core.errors import UsageError
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 By = Annotated[
@@ -50,7 +51,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.tasks.load import load
     from photovision.tasks.wish import Wish
 
-    wish = Wish(_names(by), _names(only), minutes, seed)
+    wish = Wish(_names("--by", by), _names("--only", only), minutes, seed)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     others = None if unknown is None else strangers(unknown)
     dataset = read_data(data, reading)
@@ -64,5 +65,9 @@ def audit(  # noqa: PLR0913 - one parameter a flag
         note(f"the card {own.bundle.path / 'README.md'} tells what was found")
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+def _names(flag: str, text: str | None) -> tuple[str, ...]:
+    """Names with commas between them; raises UsageError where there is none."""
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not names:
+        raise UsageError(f"{flag} should be names with commas between them, got '{text}'")
+    return names

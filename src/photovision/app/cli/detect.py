@@ -56,11 +56,17 @@ Arithmetic = Annotated[
 ]
 
 
+OVERLAP = 0.2
+
+
 def detect(
     files: Sources = None,
     threshold: Threshold = None,
     tile: Tile = None,
-    overlap: Annotated[float, typer.Option(help="Share of a window that its neighbour sees, too, 0 to 0.9.")] = 0.2,
+    overlap: Annotated[
+        float | None,
+        typer.Option(help="With --tile: share of a window that its neighbour sees, too, 0 to 0.9; default: 0.2."),
+    ] = None,
     output: Output = None,
     tags: TagModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
@@ -79,11 +85,14 @@ def detect(
         raise UsageError("--json and --csv exclude each other: choose one")
     folder, names = _model_and_names(files or [])
     window = None if tile is None else size_of(tile)
+    if window is None and overlap is not None:
+        raise UsageError("--overlap is for windows: give their size with --tile, or leave it out")
     detector = Detector(read_bundle(folder), engine=engine, precision=precision, threshold=threshold)
     tagger = tagger_of(tags)
     say = _json_line if as_json else _csv_lines(tagger is not None) if as_csv else _text_line
     draw = None if output is None else _Drawn(output, detector.preprocess)
-    _tell(_answers(names, _looking(detector, batch_size, window, overlap)), say, draw, tagger)
+    look = _looking(detector, batch_size, window, OVERLAP if overlap is None else overlap)
+    _tell(_answers(names, look), say, draw, tagger)
 
 
 def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, draw: _Drawn | None, tagger: Tagger | None) -> None:

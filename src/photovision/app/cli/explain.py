@@ -33,7 +33,12 @@ TrainingData = Annotated[
         " to explain what it missed."
     ),
 ]
-Boxes = Annotated[int, typer.Option(min=1, max=50, help="Boxes or regions of a picture to explain.")]
+Boxes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=50, help="Of detectors and segmenters: boxes or regions to explain in a picture; default: 3."
+    ),
+]
 
 
 @reads_data
@@ -44,7 +49,7 @@ def explain(
     method: Methods = None,
     target: Target = None,
     data: TrainingData = None,
-    boxes: Boxes = 3,
+    boxes: Boxes = None,
     tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Whether each map is tested.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the random orders and shuffled weights of the tests.")] = 0,
     reading: ReadOptions = DEFAULTS,

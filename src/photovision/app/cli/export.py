@@ -23,7 +23,9 @@ def export(
     to: Annotated[Target, typer.Option("--to", help="Who is to run it.")],
     output: Annotated[Path, output_option("export", "A folder for the exported files.")],
     data: Annotated[Path | None, typer.Option(help="Real pictures to compare on; without, generated ones.")] = None,
-    compress: Annotated[bool, typer.Option(help="Keep OpenVINO's weights in 16 bits.")] = True,
+    compress: Annotated[
+        bool | None, typer.Option(help="Keep OpenVINO's weights in 16 bits; default: yes.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a model for another program, with all it needs to know; refuse where it decides otherwise."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from photovision.app.cli.options import Coverage, FalseAlarms, Model, TagModel
+from photovision.app.cli.options import Coverage, FalseAlarms, Model, TagModel, refuse
 from photovision.app.cli.segment import tell_masks
 
 if TYPE_CHECKING:
@@ -72,14 +72,13 @@ def predict(
         raise UsageError("give pictures, a folder, a pattern, or '-' to read file names from standard input")
     bundle = read_bundle(model)
     if bundle.task == "segment":
-        if as_csv:
-            raise UsageError("--csv is for classes of pictures: use --json for a model that tells classes of pixels")
+        numbers = {"top_k": top_k, "coverage": coverage, "false_alarms": false_alarms}
+        refuse("a segmenter", csv=as_csv, **{name: value is not None for name, value in numbers.items()})
         own = Segmenter(bundle, engine=engine, precision=precision)
         tell_masks(own, files, output, tags=tags, as_json=as_json, batch_size=batch_size)
         return
-    if output or tags:
-        flag = "--output" if output else "--tags"
-        raise UsageError(f"{flag} is for models that tell classes of pixels: leave it out")
+    if bundle.task == "classify":
+        refuse("a classifier", output=output is not None, tags=tags is not None)
     recognizer = load(model, engine=engine, precision=precision, coverage=coverage, false_alarms=false_alarms)
     most = min(top_k or (5 if as_json or as_csv else 1), len(recognizer.classes))
     say = _json_lines(most) if as_json else _csv_lines(most, recognizer.multilabel) if as_csv else _text_lines(most)
