@@ -196,6 +196,35 @@ def test_several_labels_and_attributes(tmp_path: Path) -> None:
     assert data.samples[0].groups == {"label": "cat", "site": "none"}
 
 
+@pytest.mark.parametrize("kind", ["Sequence", "List", "old"])
+def test_names_of_several_classes_a_picture(tmp_path: Path, kind: str) -> None:
+    label = FEATURES["label"]
+    several: object = [label] if kind == "old" else {"feature": label, "_type": kind}
+    content = [{"image": row["image"], "labels": [0, 1][: i % 3]} for i, row in enumerate(rows())]
+    data = read_dataset(shard(tmp_path / "a.parquet", content, {"image": {"_type": "Image"}, "labels": several}))
+    assert (data.classes, data.multilabel) == (("cat", "none"), True)
+    assert data.label_matrix.sum() == 12
+
+
+def test_of_several_columns_of_pictures_the_one_called_image_counts(tmp_path: Path) -> None:
+    content = [{"mask": {"bytes": picture(50, "PNG"), "path": None}, **row} for row in rows()]
+    data = read_dataset(shard(tmp_path / "a.parquet", content))
+    assert {sample.image.suffix for sample in data.samples} == {".jpg"}  # type: ignore[union-attr]
+
+
+def test_shards_that_are_not_there_are_said(tmp_path: Path) -> None:
+    shard(tmp_path / "data/train-00001-of-00003.parquet", rows())
+    notes = [note.message for note in read_dataset(tmp_path).notes]
+    assert "2 of the 3 shards of 'train' are not there, and their pictures are missing" in notes
+
+
+def test_a_list_of_pictures_in_a_cell_is_refused_without_its_bytes(tmp_path: Path) -> None:
+    content = [{"image": [row["image"]], "label": row["label"]} for row in rows()]
+    with pytest.raises(DataError, match=r"'image' of .* names no pictures") as caught:
+        read_dataset(shard(tmp_path / "a.parquet", content, None))
+    assert len(str(caught.value)) < 400
+
+
 def test_options_that_make_no_sense_here_are_refused(tmp_path: Path) -> None:
     path = shard(tmp_path / "a.parquet", rows())
     with pytest.raises(UsageError, match=r"holds its pictures itself.*leave --root out"):

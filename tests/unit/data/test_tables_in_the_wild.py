@@ -475,6 +475,14 @@ def test_flags_that_tell_the_split(tmp_path: Path, column: str, one: str, splits
     assert "tells the splits" in told(data)
 
 
+def test_captions_are_no_classes(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    path = written(tmp_path, "image,caption", *(f"images/{i}.jpg,a picture of {i} cats" for i in range(N)))
+    with pytest.raises(DataError, match="needs a column 'label'"):
+        read_dataset(path)
+    assert len(read_dataset(path, label_column="caption").classes) == N
+
+
 def test_boxes_and_objects_are_no_labels(tmp_path: Path) -> None:
     pictures(tmp_path)
     boxes = [f"images/{i}.jpg,a{i % 2},1,1,9,9" for i in range(N)]

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
 
-_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_SHARD = re.compile(r"-\d{5}-of-(\d{5})$")
 _BEGINNINGS = {
     b"\xff\xd8": ".jpg",
     b"\x89PNG": ".png",
@@ -44,6 +45,7 @@ _LOOKED_AT = 100
 _FOLDERS = 50
 """Folders that are looked into for shards; class folders are more, or hold none."""
 _LIST = "files.json"
+_USUAL = frozenset(("image", "img", "picture", "photo", "jpg", "jpeg", "png", "pixel_values", "image_bytes"))
 _SLACK, _GROWTH = 1 << 28, 100
 """Pictures may take 100 times the table's own size, and 256 MiB more, before it counts as made to fill the disk."""
 
@@ -54,7 +56,7 @@ def read_parquet(path: Path) -> list[dict[str, Any]]:
     features = _features(opened.schema_arrow)
     columns = [(field.name, _kind(field)) for field in opened.schema_arrow]
     wanted = [f"{name}.path" if kind == "struct" else name for name, kind in columns if kind != "binary"]
-    classes = {name: feature["names"] for name, feature in features.items() if _is_class_label(feature)}
+    classes = {name: words for name, feature in features.items() if (words := _class_names(feature)) is not None}
     try:
         rows: list[dict[str, Any]] = opened.read(columns=wanted).to_pylist()
     except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's own errors are among them
@@ -68,9 +70,12 @@ def read_parquet(path: Path) -> list[dict[str, Any]]:
 
 
 def picture_column(path: Path) -> str | None:
-    """The first column that holds pictures themselves; None where there is none, or where it only names them."""
+    """The column that holds the pictures themselves; None where there is none, or where it only names them.
+
+    Of several, one called "image" or the like; a mask is rarely called so.
+    """
     opened = _open(path)
-    for field in opened.schema_arrow:
+    for field in sorted(opened.schema_arrow, key=lambda field: field.name.lower() not in _USUAL):
         if _kind(field) and any(content for _, content in islice(_contents(path, opened, field), _LOOKED_AT)):
             return str(field.name)
     return None
@@ -186,15 +191,23 @@ def _features(schema: pyarrow.Schema) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_class_label(feature: Any) -> bool:
-    if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
-        return False
+def _class_names(feature: Any) -> list[str] | None:
+    """The names of a ClassLabel, or of a list of them; None for any other feature."""
+    if isinstance(feature, list) and len(feature) == 1:
+        return _class_names(feature[0])
+    if not isinstance(feature, dict):
+        return None
+    if feature.get("_type") in ("Sequence", "List", "LargeList"):
+        return _class_names(feature.get("feature"))
     names = feature.get("names")
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if named and feature.get("_type") == "ClassLabel" else None
 
 
 def _named(path: Path, column: str, value: Any, names: Sequence[str]) -> Any:
     """The name of a class for its number; -1 is the Hub's word for unknown."""
+    if isinstance(value, list):
+        return [_named(path, column, one, names) for one in value]
     if not isinstance(value, int) or value == -1:
         return None if isinstance(value, int) else value
     if not 0 <= value < len(names):
@@ -232,6 +245,16 @@ def shards_in(folder: Path) -> list[tuple[Path, str | None]]:
         named = ", ".join(sorted(entry.name for entry in configurations))
         raise DataError(f"{folder} holds several configurations of a data set ({named[:200]}): name the folder of one")
     return own or next(iter(configurations.values()), [])
+
+
+def missing_shards(paths: Sequence[Path]) -> list[str]:
+    """A line for each set of shards of which some are not there."""
+    there = Counter((_SHARD.sub("", path.stem), int(found[1])) for path in paths if (found := _SHARD.search(path.stem)))
+    return [
+        f"{total - count:,} of the {total:,} shards of '{name[:80]}' are not there, and their pictures are missing"
+        for (name, total), count in there.items()
+        if count < total
+    ]
 
 
 def _shards_at(folder: Path) -> list[tuple[Path, str | None]]:

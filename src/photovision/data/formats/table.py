@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.files import write_text
@@ -26,7 +27,7 @@ from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.box_table import is_box_table
 from photovision.data.formats.folder import save_picture
 from photovision.data.formats.locate import SEARCHED, ImageLocator, Located, is_picture_name, shown
-from photovision.data.formats.parquet import picture_column, shards_in, unpack
+from photovision.data.formats.parquet import missing_shards, picture_column, shards_in, unpack
 from photovision.data.formats.rows import NAMED_SUFFIXES, SUFFIXES, Row, columns_of, read_rows, text_of, write_lines
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.table_columns import FILE_NAMES, Columns, choose, split_of, squeezed
@@ -60,10 +61,11 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     if inside is not None:
         lines, locator = _unpacked(path, tables, inside)
         note = f"the pictures are inside the table, in the column '{shown(inside)}'; unpacked into {locator.root}"
-        return _Reading(path, lines, locator, replace(options, file_column=inside), [note]).dataset()
+        notes = [note, *missing_shards([table for table, _ in tables])]
+        return _Reading(path, lines, locator, replace(options, file_column=inside), notes).dataset()
     root = options.root or (path.parent if path.is_file() else path)
     locator = ImageLocator(root)
-    notes: list[str] = []
+    notes = missing_shards([table for table, _ in tables])
     lines = [line for table, split in tables for line in _lines(table, locator, split, notes)]
     return _Reading(path, lines, locator, options, notes).dataset()
 
@@ -149,7 +151,7 @@ class _Reading:
         self.path, self.lines, self.options, self.locator = path, lines, options, locator
         self.rows = [line.row for line in lines]
         self.columns: Columns = choose(str(path), self.rows, options, self._finds)
-        self.names = [text_of(row.get(self.columns.file)) for row in self.rows]
+        self.names = [_name(row.get(self.columns.file)) for row in self.rows]
         self.problems: list[Problem] = []
         self.notes = [Problem(path.name, "reading", note) for note in (*notes, *self.columns.notes)]
         self.multilabel = self.columns.labelling.multilabel
@@ -201,6 +203,11 @@ class _Reading:
     def _missing_most(self, located: dict[tuple[str, str], Located]) -> None:
         """Raise DataError, with the true cause of the first, where most of the pictures are not found."""
         bad = [(name, found) for (_, name), found in located.items() if not found.file]
+        if not any(self.names):
+            raise DataError(
+                f"the column '{shown(self.columns.file)}' of {self.path} names no pictures: choose another one with"
+                " --file-column"
+            )
         if len(bad) * 2 > len(located):
             name, found = bad[0]
             advice = (
@@ -281,6 +288,11 @@ class _Reading:
             place = self.lines[row].place
             raise DataError(f"{place}: the split should be train, val or test, got '{shown(text)}'")
         return split
+
+
+def _name(cell: Any) -> str:
+    """The name in a cell; "" where it is empty, or holds a list, an object or bytes."""
+    return "" if isinstance(cell, list | dict | bytes) else text_of(cell)
 
 
 def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:

@@ -38,6 +38,8 @@ SPLIT_FLAGS = {
 """Columns of 0 and 1 that tell the split -> the splits of 1 and of 0."""
 _BOXES = frozenset(("xmin", "ymin", "xmax", "ymax"))
 _MOST_SHOWN = 30
+_FEW = 10
+"""Fewer cells say nothing on whether they repeat."""
 _TRIED = 60
 """So many pictures of a column are looked for, to see whether it names pictures at all."""
 Finds = Callable[[int, str], bool]
@@ -175,7 +177,7 @@ def _labels(
             return flags, indicators(rows, flags, options), ()
         plain = [name for name in rest if not _is_object(rows, name)]
         others = [name for name in plain if squeezed(name) not in FILE_NAMES] or plain
-        if len(others) != 1:
+        if len(others) != 1 or _all_different(rows, others[0]):
             raise DataError(
                 f"{table} needs a column 'label' (or 'labels', or several columns of 0 and 1), but its columns are:"
                 f" {listed(columns_of(rows))}; name the one to use with --label-column"
@@ -228,6 +230,12 @@ def _by_name(rows: Sequence[Row], rest: Sequence[str], options: ReadOptions) -> 
         single is not None and any(isinstance(row.get(single), list) for row in rows)
     )
     return plural or single if wants_several else single or plural
+
+
+def _all_different(rows: Sequence[Row], column: str) -> bool:
+    """Whether cells are as different as numbers or captions of pictures are, not as classes."""
+    texts = [text for row in rows if (text := text_of(row.get(column)))]
+    return len(texts) >= _FEW and len(set(texts)) > len(texts) / 2
 
 
 def _is_nested(rows: Sequence[Row], column: str) -> bool:
