@@ -42,7 +42,7 @@ def told(listener: Listener, events: Path | None) -> Iterator[Listener]:
         check_lines(events, ("time", "stage"))
         events.parent.mkdir(parents=True, exist_ok=True)
         file = events.open("w", encoding="utf-8")
-    with file:
+    with explained(events), file:
         also = Events(file)
 
         def both(progress: Progress) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError, ExportError, UnreadableImage, UsageError
+from photovision.core.folder import reserved
 from photovision.core.output import check_folder
 from photovision.core.preprocess import Box
 from photovision.core.report import Finding, Metric, Report
@@ -105,7 +106,8 @@ def optimize_regions(
             raise DataError(
                 f"a loss cannot be measured on {len(pictures)} {part} pictures, at least {LEAST} are needed: add more"
             )
-    with tempfile.TemporaryDirectory(prefix="photovision-") as scratch:
+    own = reserved(target, "model", [model.bundle.path])
+    with own, tempfile.TemporaryDirectory(prefix="photovision-") as scratch:
         step = _steps(method)(model, material, Path(scratch), max_drop, minutes, say)
         say("learning confidence anew")
         changed = type(model)(Bundle(Path(scratch) / "made", {**model.info, **step.changes}))

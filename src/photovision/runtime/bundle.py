@@ -27,17 +27,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from photovision.core.errors import DataError, ModelError
 from photovision.core.files import open_regular
+from photovision.core.folder import recover
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats
 from photovision.runtime.bundle_schema import check_info
 from photovision.runtime.graph import first_line
 
+T = TypeVar("T")
 VERSION = 1
 _LARGEST_JSON = 64 * 2**20
 _ALWAYS = ("task", "classes", "preprocess", "training", "licences")
@@ -63,11 +65,19 @@ class Bundle:
         path: its folder.
         info: the whole of bundle.json.
         temporary: whether its folder goes when the last reference to it does; see `unpacked`.
+        stamp: of its bundle.json when it was read; None for a bundle in the making.
     """
 
     path: Path
     info: dict[str, Any]
     temporary: bool = False
+    stamp: tuple[int, int, int] | None = None
+
+    def still(self, value: T) -> T:
+        """`value`, which was just read from the folder; raises ModelError where another model is there by now."""
+        if self.stamp is not None and _stamp(self.path) != self.stamp:
+            raise ModelError(f"{self.path} was replaced by another model since it was opened: load it again")
+        return value
 
     def files(self) -> dict[str, bytes]:
         """The content of all its files, by their paths inside it."""
@@ -151,9 +161,12 @@ def read_bundle(path: str | Path) -> Bundle:
     folder = Path(path)
     file = folder / "bundle.json"
     if not folder.is_dir():
+        recover(folder)
+    if not folder.is_dir():
         raise ModelError(f"no model at {folder}: expected a folder that 'photovision train' wrote")
     if not os.path.lexists(file):
         raise ModelError(f"{folder} is not a Photovision model: it has no bundle.json; give the folder made by 'train'")
+    stamp = _stamp(folder)
     _check_files(folder)
     try:
         with open_regular(file) as content:
@@ -164,7 +177,16 @@ def read_bundle(path: str | Path) -> Bundle:
     except (ValueError, OSError, RecursionError, DataError) as error:
         raise ModelError(f"{file} is damaged ({first_line(error)}); copy the model again or train it again") from None
     _check(info, folder)
-    return Bundle(folder, info)
+    bundle = Bundle(folder, info, stamp=stamp)
+    return bundle.still(bundle)
+
+
+def _stamp(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        facts = os.stat(folder / "bundle.json")
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _finite(text: str) -> float:

@@ -118,14 +118,16 @@ class Cutter:
     @cached_property
     def encoder(self) -> Prompted:
         """The graph that looks at a picture; opened at first use."""
-        return open_session(
+        session = open_session(
             self.bundle.graph, engine=self._engine, precision=self._precision, size=self.preprocess.size
         )
+        return self.bundle.still(session)
 
     @cached_property
     def decoder(self) -> Prompted:
         """The graph that answers a prompt; small, so always in float32."""
-        return open_session(self.bundle.path / "decoder.onnx", engine=self._engine, precision="f32")
+        session = open_session(self.bundle.path / "decoder.onnx", engine=self._engine, precision="f32")
+        return self.bundle.still(session)
 
     def embed(self, image: Given) -> Embedding:
         """Look at a picture, once for any number of cuts.

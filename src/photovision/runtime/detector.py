@@ -104,9 +104,10 @@ class Detector:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        return open_session(
+        session = open_session(
             self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS, size=self.preprocess.size
         )
+        return self.bundle.still(session)
 
     def at(self, threshold: float) -> Detector:
         """The same detector with another least score of a box, 0 to 1; the loaded graph is shared."""

@@ -6,6 +6,7 @@ leaves a file beside the target that can still be played. H.264 would need x264,
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from fractions import Fraction
@@ -50,7 +51,7 @@ class Film:
         self._part = beside(path.with_suffix(""), f"{os.getpid()}.part.mp4")
         self._container: Any = None
         self._stream: Any = None
-        self._last = -1
+        self._last, self._failed = -1, False
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._part.open("wb").close()  # what cannot be written is told before hours of work
@@ -71,24 +72,36 @@ class Film:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(_fitted(image, size)), format="rgb24")
         self._last = max(round(seconds * _TICKS), self._last + 1)
         frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
-        with explained(self.path):
-            self._container.mux(self._stream.encode(frame))
+        self._mux(frame)
         self.frames += 1
 
     def close(self) -> None:
         """Write what is left and put the file in its place."""
         if self._container is None:
             return
-        container, self._container = self._container, None
         try:
-            with explained(self.path):
-                container.mux(self._stream.encode())
+            if not self._failed:
+                self._mux(None)
         finally:
-            container.close()
+            container, self._container = self._container, None
+            with contextlib.suppress(*([OSError] if self._failed else [])):
+                container.close()
+        if self._failed:
+            return
         with explained(self.path):
             check_file(self.path, self._inputs)
             sync(self._part)
             put(self._part, self.path)
+
+    def _mux(self, frame: Any) -> None:
+        """Write a frame, or what the codec still holds; nothing after a failure, which the library does not survive."""
+        try:
+            with explained(self.path):
+                self._container.mux(self._stream.encode(frame))
+        except UsageError as error:
+            self._failed = True
+            kept = f"; the film until then is {self._part}" if self.frames else ""
+            raise UsageError(f"{error}{kept}") from None
 
     def __enter__(self) -> Film:
         return self

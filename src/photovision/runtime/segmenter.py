@@ -102,9 +102,10 @@ class Segmenter:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        return open_session(
+        session = open_session(
             self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS, size=self.preprocess.size
         )
+        return self.bundle.still(session)
 
     def predict(self, images: Given | Iterable[Given]) -> Segmentation | list[Segmentation]:
         """The class of every pixel of one picture, or of each of a list, at the size of the upright picture.

@@ -6,12 +6,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from photovision.core.errors import RecordError
+from photovision.core.errors import RecordError, UsageError
 from photovision.core.files import explained
 from photovision.core.output import check_lines
 from photovision.runtime.counting import Event
@@ -48,6 +48,14 @@ class EventLog:
         self._record, self._committed = record, time.monotonic()
         self._lines: TextIO | None = None
         self._base: sqlite3.Connection | None = None
+        try:
+            self._open(source, lines, record)
+        except BaseException:
+            with suppress(UsageError, RecordError):
+                self.close()
+            raise
+
+    def _open(self, source: str, lines: Path | None, record: Path | None) -> None:
         began = time.time()
         if lines is not None:
             with explained(lines):
@@ -69,7 +77,6 @@ class EventLog:
     def _check_own(self, base: sqlite3.Connection) -> None:
         tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and not {"runs", "events"} <= tables:
-            base.close()
             raise RecordError(f"{self._record} is a database of something else: name a new SQLite file")
 
     def add(self, events: Sequence[Event]) -> None:
@@ -101,7 +108,8 @@ class EventLog:
     def close(self) -> None:
         """Let go of both files; events that were added are kept."""
         if self._lines is not None:
-            self._lines.close()
+            with explained(Path(self._lines.name)):
+                self._lines.close()
         if self._base is not None:
             with self._told(), closing(self._base):
                 self._base.commit()

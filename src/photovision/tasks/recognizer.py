@@ -93,7 +93,7 @@ class Recognizer:
         self.preprocess = bundle.preprocess
         self._engine: Engine = engine
         self._precision = precision
-        self.doubt = read_doubt(bundle, coverage, false_alarms)
+        self.doubt = bundle.still(read_doubt(bundle, coverage, false_alarms))
 
     @property
     def info(self) -> dict[str, Any]:
@@ -104,15 +104,16 @@ class Recognizer:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         precision = self._precision or cast("Precision | None", self.bundle.precision)
-        session = open_session(
+        graph = open_session(
             self.bundle.graph, engine=self._engine, precision=precision, outputs=ANSWER, size=self.preprocess.size
         )
+        session = self.bundle.still(graph)
         return session if self.doubt is None else Doubting(session, self.doubt.gate)
 
     @cached_property
     def references(self) -> References | None:
         """Training pictures that the bundle remembers; None for bundles that were made without."""
-        return read_references(self.bundle.path)
+        return self.bundle.still(read_references(self.bundle.path))
 
     def predict(self, images: Given | Iterable[Given]) -> Classes | list[Classes]:
         """Answer one picture, or a list of pictures in order.

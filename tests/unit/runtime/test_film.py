@@ -28,13 +28,13 @@ def test_frames_and_times_come_back(tmp_path: Path) -> None:
 
 def test_an_interrupted_film_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    path.write_bytes(b"older")
+    path.write_bytes(b"older, by Photovision")
 
     def make() -> None:
         with Film(path) as film:
             for i in range(10):
                 film.add(draw([]), i / 25)
-            assert path.read_bytes() == b"older"
+            assert path.read_bytes() == b"older, by Photovision"
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
