@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,13 +15,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from colours import colour_bundle, colour_picture
 
 from photovision.core import folder as writer
-from photovision.core.errors import UsageError
+from photovision.core.errors import ModelError, UsageError
 from photovision.core.files import beside
 from photovision.core.folder import new_folder, recover, reserved
 from photovision.core.lock import Lock
+from photovision.tasks.recognizer import load
 from tests import replacing
 from tests.replacing import at_call, whole, write
 
@@ -284,3 +288,30 @@ def test_the_harness_notices_a_mixture(tmp_path: Path) -> None:
     (tmp_path / "m" / replacing.FILES[0]).write_bytes(b"of another")
     with pytest.raises(AssertionError, match="not of model 1"):
         whole(tmp_path / "m")
+
+
+def test_a_model_that_is_replaced_while_it_is_in_use_is_never_mixed_with_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    pictures = [np.asarray(colour_picture(name, 7)) for name in ("red", "green")]
+
+    def put(names: tuple[str, ...], called: tuple[str, ...]) -> None:
+        made = colour_bundle(tmp_path / "made", names, called=called)
+        with new_folder(path, "model") as folder:
+            shutil.copytree(made, folder, dirs_exist_ok=True)
+        shutil.rmtree(made)
+
+    put(("red", "green"), ("rouge", "vert"))
+    early, late = load(path), load(path)
+    assert [one.label for one in early.predict(pictures)] == ["rouge", "vert"]
+    put(("green", "red"), ("grün", "rot"))
+    assert [one.label for one in early.predict(pictures)] == ["rouge", "vert"]  # its graph was open
+    with pytest.raises(ModelError, match="was replaced by another model"):
+        late.predict(pictures)  # else it would give the new graph's answers the old names
+    assert [one.label for one in load(path).predict(pictures)] == ["rot", "grün"]
+
+
+def test_a_reader_puts_back_what_a_crash_left(tmp_path: Path) -> None:
+    colour_bundle(tmp_path / "m").rename(f"{beside(tmp_path / 'm', 'photovision-abcdefgh')}.old")
+    assert load(tmp_path / "m").classes == ("red", "green", "blue")
+    with pytest.raises(ModelError, match="no model at"):
+        load(tmp_path / "other")
