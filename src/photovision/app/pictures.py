@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photovision.core.errors import DataError
-from photovision.core.image import SUFFIXES
+from photovision.core.image_formats import SUFFIXES, is_picture
 from photovision.core.types import Sample
 
 if TYPE_CHECKING:
@@ -68,11 +68,6 @@ def strangers(folder: str | Path) -> Dataset:
     return Dataset(samples, tuple(sorted(set(names))))
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file is called like a picture."""
-    return os.path.splitext(path)[1].lower() in SUFFIXES
-
-
 def _walk(folder: str, junk: frozenset[str], above: frozenset[tuple[int, int]]) -> Iterator[str]:
     facts = os.stat(folder)
     here = (facts.st_dev, facts.st_ino)
@@ -86,7 +81,7 @@ def _walk(folder: str, junk: frozenset[str], above: frozenset[tuple[int, int]]) 
                     continue
                 if entry.is_dir():
                     folders.append(entry.name)
-                elif is_picture(entry.name) and entry.is_file():
+                elif is_picture(entry.path) and entry.is_file():
                     files.append(entry.name)
     except OSError as error:
         raise DataError(f"the folder {folder} cannot be read ({error.strerror}): check its permissions") from None

@@ -25,7 +25,8 @@ from photovision.core.colour import to_srgb
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_cost import DecodeCost, cost_of
 from photovision.core.image_formats import FORMATS, SUFFIXES, format_of, opened
-from photovision.core.orientation import SIDEWAYS, orientation_of, upright
+from photovision.core.orientation import SIDEWAYS, TAG, orientation_of, upright
+from photovision.core.system import cores
 from photovision.core.types import Image, Sample
 from photovision.core.value_range import ValueRanges, Values
 from photovision.core.wide import WIDE_MODES, open_wide
@@ -36,10 +37,10 @@ COLOUR = 1 << 24
 _UNJUDGED = 0xE0E0C0
 MAX_PIXELS = 250_000_000
 """Pictures with more pixels are refused from their header alone, before memory is taken (decompression bombs)."""
-MAX_MEMORY = 1 << 30
+_SMALL = 1 << 26
+"""Bytes that a picture may take without waiting for others: 16 megapixels in RGB."""
+MAX_MEMORY = max(1 << 30, 2 * _SMALL * cores())
 """Bytes that all decoding together may take, however many threads there are; one larger picture is decoded alone."""
-_SMALL = 1 << 24
-"""Bytes of pictures that nobody has to wait for."""
 _LARGE = 50_000_000
 """Pixels of pictures that are shrunk by whole numbers before they become RGB, where less is enough."""
 _BAND = 1 << 20
@@ -82,13 +83,14 @@ def read_header(content: bytes) -> Header:
         name = cost_of(stream).format
         if (wide := open_wide(stream, name)) is not None:
             orientation, (height, width), mode = wide.orientation, wide.size, wide.mode
-            kind = name
+            kind, upright_already = name, False
         else:
             with _quiet(), Pillow.open(stream, formats=(name,)) as picture:
                 orientation = orientation_of(picture, stream)
                 (width, height), mode, kind = picture.size, picture.mode, str(picture.format)
-        # Of a TIFF Pillow gives the size upright already.
-        sideways = orientation in SIDEWAYS and (kind != "TIFF" or wide is not None)
+                # Of a TIFF Pillow gives the size upright already, where its own tag says so.
+                upright_already = kind == "TIFF" and picture.tag_v2.get(TAG) in SIDEWAYS  # type: ignore[attr-defined]
+        sideways = orientation in SIDEWAYS and not upright_already
         size = (width, height) if sideways else (height, width)
         return Header(kind, mode, size, orientation > 1, orientation, wide is not None and wide.deep)
 
@@ -126,7 +128,7 @@ def decode(
     """
     with _named(source), opened(source) as stream:
         cost = _affordable(stream, max_pixels)
-        with _memory.taken(cost.bytes), _quiet():
+        with _memory.taken(cost.bytes_for(least)), _quiet():
             if (wide := open_wide(stream, cost.format)) is not None:
                 picture = upright(wide.picture(ranges), wide.orientation)
                 return _finished(picture, wide.profile, least, wide.notes)
