@@ -9,6 +9,7 @@ from pathlib import Path
 
 from photovision.core.files import write_text
 from photovision.core.report import Report
+from photovision.core.text import cells
 from photovision.data import boxes_doctor, doctor
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
@@ -71,7 +72,8 @@ def check(
 def write_suspects(report: Report, folder: Path) -> bool:
     """Write the suspected labels of a report into `folder`/suspects.csv; False where no labels were examined.
 
-    Columns: file_name, label, suggested, confidence (in the class suggested, 0 to 1), most suspect first.
+    Columns: file_name, label, suggested, confidence (in the class suggested, 0 to 1), most suspect first. Texts that a
+    spreadsheet would run have an apostrophe before them, see `core.text.cells`.
     """
     audited = report.data.get("label_errors")
     if not audited:
@@ -79,6 +81,6 @@ def write_suspects(report: Report, folder: Path) -> bool:
     page = io.StringIO()
     table = csv.writer(page, lineterminator="\n")
     table.writerow(("file_name", "label", "suggested", "confidence"))
-    table.writerows((s["id"], s["label"], s["suggested"], s["confidence"]) for s in audited["suspects"])
+    table.writerows(cells((s["id"], s["label"], s["suggested"], s["confidence"])) for s in audited["suspects"])
     write_text(folder / SUSPECTS, page.getvalue())
     return True

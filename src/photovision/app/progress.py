@@ -12,6 +12,7 @@ from typing import TextIO
 
 from photovision.core.files import explained
 from photovision.core.output import check_lines
+from photovision.core.text import printable, unguarded
 from photovision.learn.log import Listener, Progress
 from photovision.learn.log import counted as counted
 
@@ -142,15 +143,15 @@ def _bars(stream: TextIO) -> Iterator[Listener]:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[line]}", markup=False),
     )
-    with Bars(*columns, console=Console(file=stream)) as bars:
+    with Bars(*columns, console=Console(file=unguarded(stream))) as bars:
         tasks: dict[str, TaskID] = {}
 
         def listener(progress: Progress) -> None:
             if "rung" in progress.facts:
                 return
             if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(progress.stage, line="")
+                tasks[progress.stage] = bars.add_task(printable(progress.stage), line="")
             task = tasks[progress.stage]
-            bars.update(task, completed=progress.done, total=progress.total, line=progress.line)
+            bars.update(task, completed=progress.done, total=progress.total, line=printable(progress.line))
 
         yield listener

@@ -26,6 +26,7 @@ from typing import BinaryIO, overload
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.files import explained, open_regular
+from photovision.core.text import cells, plain_cell
 from photovision.core.types import Sample
 from photovision.data.dataset import Correction, Dataset, Problem
 
@@ -210,7 +211,7 @@ def _append(file: BinaryIO, change: Correction) -> None:
     if not whole:
         table.writerow(COLUMNS)
     joined = (_SEPARATOR.join(change.was), change.decision, _SEPARATOR.join(change.label))
-    table.writerow((change.id, *joined, change.time))
+    table.writerow(cells((change.id, *joined, change.time)))
     file.write(page.getvalue().encode("utf-8"))
     os.fsync(file.fileno())
 
@@ -244,12 +245,11 @@ def _read(path: Path) -> Iterator[Correction]:
             if decision not in DECISIONS or None in row:
                 where = f"{path}, line {table.line_num}"
                 raise DataError(f"{where}: a decision should be one of {', '.join(DECISIONS)}: correct that line")
-            yield Correction(
-                row["file_name"], _names(row["was"]), decision, _names(row["label"]), (row["time"] or "").strip()
-            )
+            name, time = plain_cell(row["file_name"]), (row["time"] or "").strip()
+            yield Correction(name, _names(row["was"]), decision, _names(row["label"]), time)
     except csv.Error as error:
         raise DataError(f"{path}, line {table.line_num}: not readable as CSV ({error}): correct that line") from None
 
 
 def _names(cell: str | None) -> tuple[str, ...]:
-    return tuple(cell.split(_SEPARATOR)) if cell else ()
+    return tuple(plain_cell(cell).split(_SEPARATOR)) if cell else ()

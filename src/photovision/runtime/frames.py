@@ -83,7 +83,7 @@ def find_source(source: str | Path | int, ranges: ValueRanges = ()) -> Source:
     text = str(source)
     if re.fullmatch(r"\d{1,3}", text) or text.startswith("/dev/video"):
         return Stream(text, live=True)
-    if re.match(r"[a-z]{3,5}://", text):
+    if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
         return Stream(text, live=None)
     path = Path(text)
     if not path.exists():
@@ -146,7 +146,7 @@ class Stream:
 
     def __init__(self, name: str, live: bool | None) -> None:
         self._address, self._camera = name, live is True
-        self.name = re.sub(r"//[^/@]*@", "//", name)
+        self.name = without_secrets(name)
         self.corrupt, self._began = 0, time.monotonic()
         self._local = live is False
         self._container = self._open()
@@ -247,6 +247,22 @@ class Stream:
         if self._camera:
             return "check that the camera is there, free, and yours to use"
         return "check that it is a whole video" if self._local else "check the address and the network"
+
+
+def without_secrets(address: str) -> str:
+    """An address as people may see it, without names of users, passwords and keys.
+
+    Example:
+        >>> without_secrets("rtsp://me:p/w@d@cam/1?user=a&password=b"), without_secrets("http://cam/@home/1")
+        ('rtsp://cam/1?user=a&password=***', 'http://cam/@home/1')
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    who, at, place = rest.rpartition("@")
+    if at and (":" in who or "/" not in who):  # a password may hold what else ends the name of a host
+        rest = place
+    return f"{scheme}://" + re.sub(r"(?i)((?:pass|pwd|pw|token|key|secret|auth|sig)[^=&]*=)[^&]*", r"\1***", rest)
 
 
 def _turn(frame: VideoFrame) -> Turn:

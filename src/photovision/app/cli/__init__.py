@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from photovision.app.cli.signals import Ended, Signals, handled, leave
+from photovision.core.text import guarded
 
 MISTAKE, PIPE_CLOSED = 2, 141
 
@@ -98,10 +99,14 @@ def _finite(context: Any, parameter: Any, value: Any) -> Any:
 
 
 def _accept_odd_names() -> None:
-    """File and class names may hold characters that the terminal's encoding lacks."""
+    """File and class names may hold characters that the terminal's encoding lacks, or that it would obey."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    # Names come from strangers, and terminals obey escape sequences; to a file or a program data go as they are.
+    if sys.stdout.isatty():
+        sys.stdout = guarded(sys.stdout)
+    sys.stderr = guarded(sys.stderr)
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(errors="surrogateescape")
 

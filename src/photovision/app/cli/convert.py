@@ -28,7 +28,8 @@ def convert(
     """Write pictures with boxes, outlines or masks in another format; what it cannot hold is refused, or told."""
     from dataclasses import asdict
 
-    from photovision.app.cli.output import note, print_json, printable
+    from photovision.app.cli.output import note, print_json
+    from photovision.core.text import printable
     from photovision.data.convert import convert as rewrite
     from photovision.data.convert import counted
     from photovision.data.read import read_dataset

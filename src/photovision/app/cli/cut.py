@@ -40,8 +40,9 @@ def cut(
     """Cut out the object at a point of a picture, or in a box (MobileSAM)."""
     import numpy as np
 
-    from photovision.app.cli.output import print_json, printable
+    from photovision.app.cli.output import print_json
     from photovision.core.image import decode, to_array
+    from photovision.core.text import printable
 
     inside, outside = ([_numbers(text, 2, name) for text in given or ()] for name, given in _named(point, other))
     around = None if box is None else _numbers(box, 4, "--box")

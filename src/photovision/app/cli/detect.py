@@ -191,6 +191,8 @@ def _json_line(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
 
 
 def _csv_lines(tagged: bool) -> Say:
+    from photovision.core.text import cells
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     columns = ["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "frame", "error"]
     writer.writerow([*columns, *(["tags"] if tagged else [])])
@@ -198,20 +200,21 @@ def _csv_lines(tagged: bool) -> Say:
     def say(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
         scene = [] if tags is None else ["|".join(tags)]
         if seen.found is None:
-            writer.writerow([seen.file, *[""] * 9, seen.to_json()["error"], *scene])
+            writer.writerow(cells([seen.file, *[""] * 9, seen.to_json()["error"], *scene]))
         else:
             number = "" if frame is None else frame.index
             for box in seen.found.to_json():
                 place = [*box["xyxy"], *seen.size, number, ""]
-                writer.writerow([seen.file, box["label"], f"{box['score']:.6f}", *place, *scene])
+                writer.writerow(cells([seen.file, box["label"], f"{box['score']:.6f}", *place, *scene]))
         sys.stdout.flush()
 
     return say
 
 
 def _text_line(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
-    from photovision.app.cli.output import note, printable
+    from photovision.app.cli.output import note
     from photovision.app.cli.tagging import tags_text
+    from photovision.core.text import printable
 
     if seen.found is None:
         note(str(seen.error))

@@ -31,7 +31,8 @@ def export(
     """Write a model for another program, with all it needs to know; refuse where it decides otherwise."""
     from dataclasses import asdict
 
-    from photovision.app.cli.output import note, print_json, printable
+    from photovision.app.cli.output import note, print_json
+    from photovision.core.text import printable
     from photovision.deploy.targets import export as write
     from photovision.models.ready import bundle_at
     from photovision.tasks.load import load

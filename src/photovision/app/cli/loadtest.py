@@ -36,6 +36,7 @@ def loadtest(
     from photovision.app.cli.output import note, print_report
     from photovision.app.pictures import find_pictures
     from photovision.core.errors import DataError, MissingExtra
+    from photovision.runtime.frames import without_secrets
 
     try:
         from photovision.service.load import Load
@@ -49,5 +50,5 @@ def loadtest(
         url = f"{url.rstrip('/')}/predict"
     headers = {"X-API-Key": key} if key else {}
     load = Load(url, contents, concurrency, seconds, rate=rate, headers=headers, form=not raw)
-    note(f"asking {url} for {seconds:g} s with {len(contents):,} pictures")
+    note(f"asking {without_secrets(url)} for {seconds:g} s with {len(contents):,} pictures")
     print_report(report(load, load.run()), output, as_json)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
 from photovision.core.report import Report, cell_text
+from photovision.core.text import printable
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -82,11 +83,6 @@ def print_rows(rows: Sequence[Sequence[Any]], indent: str = "  ") -> None:
     widths = [max(map(width, column)) for column in zip(*texts, strict=True)]
     for row in texts:
         print(indent + "  ".join(pad(text, wide) for text, wide in zip(row, widths, strict=True)).rstrip())
-
-
-def printable(text: str) -> str:
-    """The text without control characters: names come from strangers, and terminals obey escape sequences."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def width(text: str) -> int:

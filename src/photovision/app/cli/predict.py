@@ -114,26 +114,31 @@ def _json_lines(most: int) -> Say:
 
 
 def _csv_lines(most: int, multilabel: bool) -> Say:
+    from photovision.core.text import cells
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     more = [f"{name}_{place}" for place in range(2, most + 1) for name in ("label", "prob")]
-    writer.writerow(["file", "label", "prob", *more, *(["labels"] if multilabel else []), "known", "set", "error"])
+    writer.writerow(
+        cells(["file", "label", "prob", *more, *(["labels"] if multilabel else []), "known", "set", "error"])
+    )
 
     def say(file: str, answer: Answer) -> None:
         if isinstance(answer, Exception):
-            writer.writerow([file, *[""] * (2 * most + multilabel + 2), _reason(file, answer)])
+            writer.writerow(cells([file, *[""] * (2 * most + multilabel + 2), _reason(file, answer)]))
         else:
-            cells = [cell for label, prob in answer.top(most) for cell in (label, f"{prob:.6f}")]
+            best = [cell for label, prob in answer.top(most) for cell in (label, f"{prob:.6f}")]
             if answer.known is False:
-                cells[:2] = answer.label, ""
+                best[:2] = answer.label, ""
             doubt = ["" if answer.known is None else str(answer.known).lower(), "|".join(answer.prediction_set or ())]
-            writer.writerow([file, *cells, *(["|".join(answer.labels)] if multilabel else []), *doubt, ""])
+            writer.writerow(cells([file, *best, *(["|".join(answer.labels)] if multilabel else []), *doubt, ""]))
         sys.stdout.flush()
 
     return say
 
 
 def _text_lines(most: int) -> Say:
-    from photovision.app.cli.output import note, pad, printable, width
+    from photovision.app.cli.output import note, pad, width
+    from photovision.core.text import printable
 
     wide_file = wide_label = 0  # columns grow with what has come, since nothing is held back to look ahead
 

@@ -51,8 +51,9 @@ def _tags(tagger: Tagger, scene: Scene) -> Tags | None:
 
 
 def _say(scene: Scene, as_json: bool, tags: Tags | None) -> None:
-    from photovision.app.cli.output import note, printable
+    from photovision.app.cli.output import note
     from photovision.app.cli.tagging import tags_text
+    from photovision.core.text import printable
 
     said = scene.to_json() | ({} if tags is None else {"tags": tags})
     if as_json:

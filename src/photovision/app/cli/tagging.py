@@ -20,7 +20,7 @@ def tagger_of(folder: Path | None) -> Tagger | None:
 
 def tags_text(tags: Tags | None) -> str:
     """The tags as people read them, for the end of a line; nothing for None."""
-    from photovision.app.cli.output import printable
+    from photovision.core.text import printable
 
     if tags is None:
         return ""

@@ -149,7 +149,8 @@ def _wrong(flag: str, wanted: str, text: str) -> Exception:
 
 
 def _tell(found: dict[str, Any]) -> None:
-    from photovision.app.cli.output import print_rows, print_story, printable
+    from photovision.app.cli.output import print_rows, print_story
+    from photovision.core.text import printable
 
     speed = "" if found["frames_per_second"] is None else f", {found['frames_per_second']:g} frames/s"
     print(f"{found['frames']:,} frames in {found['seconds']:.1f} s{speed}; {found['tracks']:,} objects followed")
