@@ -418,6 +418,20 @@ def test_habits_of_spreadsheets(tmp_path: Path, header: str, row: str, end: str)
         assert (dict(data.samples[0].groups), told(data), data.problems) == ({}, "", ())
 
 
+@pytest.mark.parametrize("header", [",label", "index,label", "Unnamed: 0,label"])
+def test_numbers_of_rows_that_are_the_only_names_count(tmp_path: Path, header: str) -> None:
+    pictures(tmp_path)
+    data = read_dataset(written(tmp_path, header, *(f"{i},a{i % 2}" for i in range(N))))
+    assert labels(data) == [f"a{i % 2}" for i in range(N)]
+
+
+def test_where_no_picture_is_left_the_reason_is_given(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    path = written(tmp_path, "image,a,b", *(f"images/{i}.jpg,-1,{i % 2}" for i in range(N)))
+    with pytest.raises(DataError, match=r"no labelled pictures.*first: images/0.jpg: the table is uncertain"):
+        read_dataset(path, multilabel=True, uncertain="ignore")
+
+
 def test_a_nameless_column_with_cells_is_not_lost(tmp_path: Path) -> None:
     pictures(tmp_path)
     data = read_dataset(written(tmp_path, "file_name,label,", *(f"images/{i}.jpg,a{i % 2},x{i % 3}" for i in range(N))))

@@ -23,7 +23,7 @@ NAMED_SUFFIXES = (*SUFFIXES, ".txt", ".ndjson", ".xlsx", ".xls", ".ods")
 """Tables that are read, or refused with advice, where they are named themselves."""
 _SPREADSHEETS = frozenset((".xlsx", ".xls", ".ods"))
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_INDEX = frozenset(("", "unnamed: 0", "index"))
+_INDEX = frozenset(("", "unnamed: 0"))
 """What pandas calls the column of its row numbers."""
 
 
@@ -130,7 +130,8 @@ def _named(names: list[str], rows: list[list[str]]) -> list[Row]:
     for position, name in enumerate(names):
         if name.lower() in _INDEX:
             column = [row[position].strip() if position < len(row) else "" for row in rows]
-            if (not any(column) and not name) or (position == 0 and _counts(column)):
+            counts = position == 0 and len(names) > 2 and _counts(column)  # of two columns it may name the pictures
+            if counts or not (name or any(column)):
                 continue
         kept.append((position, name or f"column {position + 1}"))
     return [{name: row[position] for position, name in kept if position < len(row)} for row in rows]

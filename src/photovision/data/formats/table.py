@@ -161,8 +161,9 @@ class _Reading:
         rows_of = self._rows_of_files()
         targets = self._targets(rows_of)
         if not targets:
+            why = f"; first: {self.problems[0].id}: {self.problems[0].message}" if self.problems else ""
             raise DataError(
-                f"{self.path} names no labelled pictures: expected one row per picture with file_name and label"
+                f"{self.path} names no labelled pictures: expected one row per picture with file_name and label{why}"
             )
         files = list(targets)
         first = [rows_of[file][0] for file in files]
