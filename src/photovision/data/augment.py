@@ -6,7 +6,7 @@ training resumes exactly, and two processes see what one would have seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image as Pillow
@@ -95,4 +95,7 @@ def open_picture(sample: Sample, preprocess: Preprocess) -> Pillow.Image:
 
 def load_pixels(sample: Sample, preprocess: Preprocess) -> Image:
     """A sample at the preprocessing's size, without augmentation: the pixels that prediction sees."""
-    return preprocess.apply(sample.image) if isinstance(sample.image, np.ndarray) else preprocess.load(sample.image)
+    if isinstance(sample.image, np.ndarray):
+        return preprocess.apply(sample.image)
+    shown = replace(preprocess, value_ranges=preprocess.value_ranges or sample.ranges) if sample.ranges else preprocess
+    return shown.load(sample.image)
