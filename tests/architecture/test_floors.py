@@ -154,6 +154,7 @@ MAY_DECODE = {
     "core/preprocess.py": "knows the model's ranges of values",
     "data/formats/labelme.py": "writes pictures that lie inside annotations as they are",
     "data/formats/mask_files.py": "reads masks, which are no pictures",
+    "data/formats/labelme.py": "reads masks, which are no pictures",
     "service/decode_worker.py": "is given them",
     "data/scan.py": "measures them",
     "runtime/frames.py": "is given them",

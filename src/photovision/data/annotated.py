@@ -60,6 +60,7 @@ class Gathered:
         self.locator = ImageLocator(root)
         self._positions: dict[str, int] = {}
         self._named: dict[str, str] = {}
+        self._unlabelled: set[str] = set()
         self._turns: dict[int, tuple[Size, int]] = {}
         self._told: dict[bool, list[Problem]] = {True: [], False: []}
         self._counts: Counter[tuple[bool, str]] = Counter()
@@ -94,7 +95,7 @@ class Gathered:
             self.problem(clean(name)[:_SHOWN] or "?", located.kind, located.message)
             return None
         if located.how:
-            self.tally(f"found by {located.how}", file, f"this and other pictures are {SEARCHED[located.how]}")
+            self.tally(f"found by {located.how}", file, f"pictures are {SEARCHED[located.how]}")
         header = _header(self.root / file, measured and declared is None)
         if header is None and measured and declared is None:
             self.problem(file, "unreadable", "the size of this file cannot be read, so its boxes cannot be placed")
@@ -217,7 +218,10 @@ class Gathered:
 
     def unlabelled(self, name: str) -> None:
         """A picture of which nobody has said what is in it: it is left out, unless to be looked at."""
-        self.problem(name, "unlabelled", "no annotation tells what is in this picture")
+        file = self.locator.find(name).file or clean(name)[:_SHOWN]
+        if file not in self._unlabelled:
+            self._unlabelled.add(file)
+            self.problem(file, "unlabelled", "no annotation tells what is in this picture")
 
     def dataset(self, classes: Sequence[str], task: str = "detect") -> Dataset:
         """All of it as a Dataset; raises DataError where there is next to nothing of use in it."""

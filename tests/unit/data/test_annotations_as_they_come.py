@@ -154,7 +154,10 @@ def test_one_bad_file_of_coco_does_not_cost_the_others(tmp_path: Path) -> None:
     data = read_dataset(tmp_path / "data")
     assert [sample.id for sample in data.samples] == ["images/a.jpg"]
     assert data.splits == {"train": (0,), "val": ()}
-    assert [(problem.id, problem.kind) for problem in data.problems] == [("annotations/instances_val.json", "bad file")]
+    assert [(problem.id, problem.kind) for problem in data.problems] == [
+        ("annotations/instances_val.json", "bad file"),
+        ("images/b.jpg", "unlabelled"),
+    ]
 
 
 # CVAT
@@ -296,7 +299,7 @@ def test_whose_annotation_counts(tmp_path: Path) -> None:
         )
     )
     assert [sample.target for sample in data.samples] == [("first",), ("last",)]
-    assert [problem.kind for problem in data.problems] == ["unlabelled"]
+    assert [problem.id for problem in data.problems] == ["images/c.jpg"]
     assert sorted(kinds(data)) == ["predictions", "several people"]
 
 

@@ -60,6 +60,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
             found.problem(file.relative_to(found.root).as_posix(), "bad file", f"{error}; it is left out")
     for file in others:
         found.note(file.relative_to(found.root).as_posix(), "not read", _OTHERS[json_kind(file)] + " are not read")
+    if path.is_dir():
+        found.name_the_rest()
     return found.dataset(list(classes))
 
 

@@ -66,6 +66,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
         for place_, image in enumerate(xml_elements(file, "image")):
             _image(found, bases, classes, f"{file.name}, image {place_ + 1}", image)
         read_tracks(found, file, bases, classes, _READERS.get)
+    if path.is_dir():
+        found.name_the_rest()
     return objects_or_tags(found, list(classes), options, empty_is_none=False)
 
 

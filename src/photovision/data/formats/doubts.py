@@ -16,6 +16,7 @@ from photovision.data.formats.mask_names import place_of
 from photovision.data.formats.names import suggested
 from photovision.data.formats.rows import SUFFIXES as TABLES
 from photovision.data.formats.tree import Listing, Parts
+from photovision.data.formats.unknown import KNOWN, why_unknown
 
 DATA = frozenset(
     (
@@ -64,8 +65,8 @@ def _beside(listing: Listing) -> str:
     suffix = os.path.splitext(stems[shared[0]])[1]
     return (
         f"{len(shared):,} of {len(pictures):,} pictures have a {suffix} file of their name, but no reader understands"
-        f" these annotations (first {stems[shared[0]]}): convert them into a known format (COCO, YOLO with data.yaml,"
-        f" Pascal VOC, Label Studio, CVAT), or remove them{_INSIST}"
+        f" these annotations (first {stems[shared[0]]}): convert them into a known format"
+        f" ({KNOWN}), or remove them{_INSIST}"
     )
 
 
@@ -95,7 +96,7 @@ def _among(listing: Listing, layout: Layout) -> str:
         if parts and _ANNOTATIONS.search(file.lower()) and (parts in listing.pictures or parts in _heads(layout)):
             return (
                 f"{name} lies among the pictures, but no reader understands these annotations: convert them into a"
-                f" known format (COCO, YOLO with data.yaml, Pascal VOC, Label Studio, CVAT), or remove them{_INSIST}"
+                f" known format ({KNOWN}), or remove them{_INSIST}"
             )
     return ""
 
@@ -120,4 +121,4 @@ def _unknown(listing: Listing) -> str:
     name = next(_data_files(listing), "")
     if os.path.splitext(name)[1].lower() in TABLES:
         return f"If they are in the table {name}, give that file in place of the folder. "
-    return f"{name} is damaged, or of no known format. " if name else ""
+    return f"{name} {why_unknown(listing.root / name)}. " if name else ""

@@ -51,13 +51,18 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     if not files:
         raise DataError(f"{path} holds no Label Studio export: choose 'JSON' when exporting")
     export = _Export(Gathered(path if path.is_dir() else path.parent, path, "labelstudio"))
-    for file in files:
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        export.found.note(path.name, "exports", f"{names[:200]}: of a picture in several of them the last file counts")
+    for file in reversed(files):  # Label Studio names them by their time
         small = json_kind(file) == "labelstudio-min"
         for key, place_, value in json_items(file):
             if key or (place_ < 0 and value != []):
                 raise DataError(f"{file}: a Label Studio export should be a list of tasks: export it as 'JSON'")
             if place_ >= 0:
                 export.task(f"{file.name}, task {place_ + 1}", whole_task(value) if small else value)
+    if path.is_dir():
+        export.found.name_the_rest()
     return export.dataset(options)
 
 

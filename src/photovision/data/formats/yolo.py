@@ -101,7 +101,7 @@ class _Reader:
             self.found.problem(file.relative_to(self.root).as_posix(), "bad file", f"more than {_MAX_LABELS:,} bytes")
             return
         size = self.found.sizes[position] or (1, 1)
-        with file.open(encoding="utf-8", errors="replace") as lines:
+        with file.open(encoding="utf-8-sig", errors="replace") as lines:
             for count in itertools.count(1):
                 line = lines.readline(MAX_LINE)
                 if not line:

@@ -153,7 +153,7 @@ def _has_row(file: Path) -> bool:
     if file.name.lower() in _NAMES:
         return False
     try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
+        with file.open(encoding="utf-8-sig", errors="replace") as lines:
             return is_row(next((line for _ in range(5) if (line := lines.readline(MAX_LINE)).strip()), ""))
     except OSError:
         return False

@@ -115,7 +115,7 @@ def _sample(files: Iterable[Path]) -> Iterable[list[float]]:
     """The numbers after the class of some rows."""
     used = 0
     for file in files:
-        with file.open(encoding="utf-8", errors="replace") as lines:
+        with file.open(encoding="utf-8-sig", errors="replace") as lines:
             head = [line for _ in range(SAMPLED_ROWS) if (line := lines.readline(MAX_LINE))]
         rows = [[number(cell) for cell in line.split()] for line in head]
         good = [row[1:] for row in rows if len(row) >= 5 and not any(map(math.isnan, row))]
