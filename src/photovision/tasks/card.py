@@ -23,7 +23,7 @@ NOT = "Not measured."
 NOT_RECORDED = "Not recorded."
 
 _SHOWN = 40  # class names in the text
-_STAGE_FIGURES = ("accuracy", "exact_match", "accuracy_change", "ece", "map", "map_change", "miou", "miou_change")
+_STAGE_FIGURES = ("accuracy", "exact_match", "accuracy_change", "ece", "map", "map50", "miou", "dice")
 _WEAKEST = 10  # rows of tables of classes
 
 
@@ -348,7 +348,10 @@ def _smaller(info: Mapping[str, Any]) -> list[str]:
     used = [name for name in columns if any(stage.get(name) for stage in stages)]
     rows = [(stage["name"], *(stage.get(name) for name in used)) for stage in stages]
     headings = ("stage", *(name.replace("_", " ") for name in used))
-    return ["Made smaller after the training, judged on the same pictures:", "", *table(headings, rows)]
+    lines = ["Made smaller after the training, judged on the same pictures:", "", *table(headings, rows)]
+    if info.get("quantized"):
+        lines += ["The folder holds no weights for torch: they would not be those of the graph in 8 bits.", ""]
+    return lines
 
 
 def _licences(info: Mapping[str, Any]) -> list[str]:
