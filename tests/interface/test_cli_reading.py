@@ -73,3 +73,14 @@ def test_how_it_was_read_is_said_once_on_standard_error(
     assert told.err.count("12 pictures are named without their suffix") == 1
     assert told.err.count("the column 'shape' holds the labels") == 1
     assert "without their suffix" not in told.out
+
+
+def test_the_page_hands_on_how_data_are_read() -> None:
+    from photovision.app.web.training import Reading, Training, command
+
+    assert {*Reading.model_fields, "root"} == {field.name for field in fields(ReadOptions)}
+    wish = Training(data="d", name="m", reading=Reading(multilabel=True, label_separator="-x", uncertain="ignore"))
+    flags = command(wish, Path("d"), Path("m"))
+    assert flags[-3:] == ["--multilabel", "--uncertain=ignore", "--label-separator=-x"]
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        Training.model_validate({"data": "d", "name": "m", "reading": {"root": "/"}})

@@ -16,6 +16,29 @@ from photovision.core.errors import UsageError
 _NAME = 100
 
 
+class Reading(BaseModel, extra="forbid"):
+    """How the data are read: `photovision.data.read_options.ReadOptions`, but without another folder of pictures."""
+
+    format: str | None = None
+    multilabel: bool | None = None
+    label_column: str | None = None
+    file_column: str | None = None
+    uncertain: str | None = None
+    label_separator: str | None = None
+    label_from: str | None = None
+
+    def flags(self) -> list[str]:
+        """The same as flags of a command.
+
+        Example:
+            >>> Reading(multilabel=False, label_column="dx").flags()
+            ['--single-label', '--label-column=dx']
+        """
+        chosen = self.model_dump(exclude_none=True, exclude={"multilabel"})
+        several = {True: ["--multilabel"], False: ["--single-label"], None: []}[self.multilabel]
+        return [*several, *(f"--{name.replace('_', '-')}={value}" for name, value in chosen.items())]
+
+
 class Training(BaseModel):
     """What should be trained: the options of `photovision train` that the page offers.
 
@@ -29,6 +52,7 @@ class Training(BaseModel):
     robust: list[str] = []
     fair_by: str | None = None
     replace: bool = False
+    reading: Reading = Reading()
 
 
 class Examination(BaseModel):
@@ -37,6 +61,7 @@ class Examination(BaseModel):
     data: str
     labels: bool = False
     minutes: float = Field(2.0, gt=0, le=60 * 24)
+    reading: Reading = Reading()
 
 
 def routes(state: State) -> APIRouter:
@@ -95,7 +120,7 @@ def examine(state: State, jobs: Jobs, wish: Examination) -> Job:
     """Start a check; raises UsageError where a job runs."""
     source = state.data_of(wish.data)
     arguments = ["check", str(source), "--output", str(folder_of(source)), "--minutes", str(wish.minutes)]
-    arguments += ["--labels"] if wish.labels else []
+    arguments += [*(["--labels"] if wish.labels else []), *wish.reading.flags()]
     facts = {"data": wish.data, "labels": wish.labels, "minutes": wish.minutes}
     return jobs.start("check", f"the check of {wish.data}", arguments, facts)
 
@@ -128,4 +153,5 @@ def command(wish: Training, source: Path, output: Path) -> list[str]:
     arguments = ["train", str(source), "--output", str(output), "--minutes", str(wish.minutes)]
     arguments += ["--commercial"] if wish.commercial else []
     arguments += ["--robust", ",".join(wish.robust)] if wish.robust else []
+    arguments += wish.reading.flags()
     return arguments + (["--fair-by", wish.fair_by] if wish.fair_by else [])
