@@ -17,6 +17,9 @@ from photovision.data.archives import left_out, unpacked
 from photovision.data.corrections import Corrections, corrected
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats import FORMATS, Format, clean, ordered
+from photovision.data.formats.doubts import DATA
+from photovision.data.formats.folder import unused
+from photovision.data.formats.tree import NAMED, Tree, files_of, list_files
 from photovision.data.read_options import ReadOptions
 
 Labels = Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | np.ndarray
@@ -92,6 +95,29 @@ def _read(path: Path, options: ReadOptions) -> Dataset:
         f"{path} is neither a folder nor a table (.csv, .tsv, .jsonl, .parquet) nor a file of boxes"
         " (COCO, Label Studio, CVAT, data.yaml) nor a zip or tar archive: give one of these"
     )
+
+
+def unnamed(path: Path, dataset: Dataset) -> list[Problem]:
+    """The files of a folder that its annotations do not name, counted: nothing is passed over in silence.
+
+    A folder per class has counted its own. Tables and annotations themselves are not among them.
+    """
+    if not path.is_dir() or dataset.source == "folder":
+        return []
+    listing = list_files(path)
+    notes = unused(replace(listing, others=_without(listing.others, DATA)))
+    known = {sample.id for sample in dataset.samples} | {problem.id for problem in dataset.problems}
+    strange = [file for file in files_of(listing.pictures) if file not in known]
+    if strange and dataset.source != "masks" and len(dataset.problems) < NAMED:
+        many = "1 picture is" if len(strange) == 1 else f"{len(strange):,} pictures are"
+        notes.insert(0, Problem(strange[0], "not used", f"{many} not named by the annotations, and not used"))
+    return notes
+
+
+def _without(tree: Tree, suffixes: frozenset[str]) -> Tree:
+    """The files that have none of these suffixes."""
+    kept = {parts: [n for n in names if Path(n).suffix.lower() not in suffixes] for parts, names in tree.items()}
+    return {parts: names for parts, names in kept.items() if names}
 
 
 def _refuse_others(name: str, known: Format, options: ReadOptions) -> None:

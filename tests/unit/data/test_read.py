@@ -13,7 +13,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.regions import Detections
 from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS, Format
-from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.data.read import dataset_from_arrays, read_dataset, unnamed
 from photovision.data.read_options import ReadOptions
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
@@ -148,3 +148,19 @@ def test_an_option_is_obeyed_or_refused(name: str, tmp_path: Path) -> None:
 def test_values_of_options_are_checked(tmp_path: Path, option: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"{option} should be"):
         read_dataset(tmp_path, **{option: value})  # type: ignore[arg-type]
+
+
+def test_files_that_no_annotation_names_are_counted(tmp_path: Path) -> None:
+    data = boxed(dataset_from_arrays(PIXELS, ["a", "b", "a", "b"]))
+    FORMATS.load("coco").write(data, tmp_path / "out")
+    assert unnamed(tmp_path / "out", read_dataset(tmp_path / "out")) == []
+    make_folder(tmp_path / "out" / "more", per_class=1)
+    (tmp_path / "out" / "clip.mp4").touch()
+    again = read_dataset(tmp_path / "out")
+    assert len(again) == 4
+    first, second = unnamed(tmp_path / "out", again)
+    assert (first.id, first.message) == (
+        "more/circle/000.png",
+        "2 pictures are not named by the annotations, and not used",
+    )
+    assert (second.id, second.kind) == ("clip.mp4", "not used")

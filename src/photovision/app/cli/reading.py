@@ -52,7 +52,7 @@ _READING: dict[str, Any] = {
 }
 """The flags of `ReadOptions`, by the names of its fields."""
 
-SAID = ("reading", "masks", "equal class names")
+SAID = ("reading", "masks", "equal class names", "not used")
 """Kinds of notes on which all else may depend."""
 
 
@@ -100,13 +100,14 @@ def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
     """One line on what the data were taken for, where nobody has said so, and one for each guess within."""
     from photovision.app.cli.output import first_process, note
     from photovision.data.formats.rows import SUFFIXES as TABLES
+    from photovision.data.read import unnamed
 
     if not first_process():
         return
     if reading.format is None and path.suffix.lower() not in TABLES:
         what = f"{len(dataset):,} pictures of {len(dataset.classes):,} classes"
         note(f"{what}, read as: {dataset.reading}{_others(path, dataset)}; --format chooses another reading")
-    for line in dataset.notes:
+    for line in (*dataset.notes, *unnamed(path, dataset)):
         if line.kind in SAID:
             note(f"{line.id}: {line.message}")
 

@@ -146,6 +146,11 @@ def entry_kind(entry: os.DirEntry[str], top: str) -> str:
     return "picture" if is_picture(entry.path) else "other"
 
 
+def files_of(tree: Tree) -> Iterator[str]:
+    """The files of a tree, as paths below its root with forward slashes."""
+    return ("/".join((*parts, name)) for parts, names in tree.items() for name in names)
+
+
 def stays_inside(root: Path, file: Path) -> bool:
     """Whether a file that lies below a folder by its name does so after its links are followed, too."""
     top = os.path.realpath(root)
