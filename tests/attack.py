@@ -107,6 +107,8 @@ class Honest:
     def __init__(self, service: Running) -> None:
         command = [sys.executable, "-m", "tests.attack", "--honest", service.url]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it has begun
 
     def end(self) -> list[tuple[float, float, int]]:
         """When each request was sent (monotonic seconds), what it took, and its status."""
@@ -135,6 +137,9 @@ def honest(url: str) -> list[tuple[float, float, int]]:
     threads = [threading.Thread(target=ask) for _ in range(HONEST)]
     for thread in threads:
         thread.start()
+    while not found:
+        time.sleep(0.01)
+    print("begun", flush=True)
     sys.stdin.readline()
     ended.set()
     for thread in threads:
@@ -177,10 +182,10 @@ def memory(service: Running) -> int:
     return total
 
 
-def attack(service: Running, uploads: Sequence[Hostile], count: int) -> dict[str, Any]:
-    """Send `count` hostile requests at once, with honest ones before, beside and after them."""
+def attack(service: Running, uploads: Sequence[Hostile], count: int, calm: float = 5.0) -> dict[str, Any]:
+    """Send `count` hostile requests at once, with honest ones for `calm` seconds before, beside, and after them."""
     client = Honest(service)
-    time.sleep(4)
+    time.sleep(calm)
     statuses: Counter[str] = Counter()
     barrier, lock = threading.Barrier(count), threading.Lock()
     peak, ended = [0], threading.Event()
@@ -208,7 +213,7 @@ def attack(service: Running, uploads: Sequence[Hostile], count: int) -> dict[str
         assert time.monotonic() - over < 60
         time.sleep(0.1)
     emptied = time.monotonic() - over
-    time.sleep(6)
+    time.sleep(calm)
     ended.set()
     watching.join()
     asked = client.end()
@@ -225,7 +230,8 @@ def attack(service: Running, uploads: Sequence[Hostile], count: int) -> dict[str
 
 def _compared(asked: Sequence[tuple[float, float, int]], began: float, over: float) -> dict[str, Any]:
     """Honest requests before, beside and after the attack."""
-    before = [took for at, took, _ in asked if began - 3 < at < began - 0.2]
+    start = min(at for at, _, _ in asked)
+    before = [took for at, took, _ in asked if start + 0.2 < at < began - 0.2]
     beside = [(took, status) for at, took, status in asked if began <= at < over]
     usual = statistics.median(before)
     slow = [at + took for at, took, status in asked if at >= over and (took > 3 * usual or status != 200)]
@@ -276,14 +282,14 @@ def main() -> None:
             print(json.dumps({"figures": run(service, group, names, asked.count)}))
 
 
-def run(service: Running, group: Group, names: Sequence[str], count: int) -> dict[str, Any]:
+def run(service: Running, group: Group, names: Sequence[str], count: int, calm: float = 5.0) -> dict[str, Any]:
     """Every upload alone, then the ten costliest `count` times at once."""
     costs: dict[str, dict[str, Any]] = {}
     for name in names:
         costs[name] = cost_of(service, UPLOADS[name]())
         print(json.dumps({name: costs[name]}), flush=True)
     chosen = sorted(costs, key=lambda name: float(costs[name]["cpu_s"]), reverse=True)[:10]
-    figures = attack(service, [UPLOADS[name]() for name in chosen], count)
+    figures = attack(service, [UPLOADS[name]() for name in chosen], count, calm)
     return {"chosen": chosen, "alone": costs, **figures, "enforced": group.enforced, "group": group.told()}
 
 

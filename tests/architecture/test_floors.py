@@ -154,8 +154,6 @@ MAY_DECODE = {
     "core/preprocess.py": "knows the model's ranges of values",
     "data/formats/labelme.py": "writes pictures that lie inside annotations as they are",
     "data/formats/mask_files.py": "reads masks, which are no pictures",
-    "data/formats/labelme.py": "reads masks, which are no pictures",
-    "service/decode_worker.py": "is given them",
     "data/scan.py": "measures them",
     "runtime/frames.py": "is given them",
     "recipes/visits.py": "is given them",

@@ -100,6 +100,7 @@ def decode(
     least: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
     ranges: ValueRanges = (),
+    cost: DecodeCost | None = None,
 ) -> Pillow.Image:
     """Decode one picture, upright and in sRGB.
 
@@ -113,6 +114,7 @@ def decode(
             or 1/8 in the DCT domain, never below this size, which is several times faster.
         max_pixels: pixels that the file may have; more are refused from its header alone.
         ranges: what is black and what is white in pictures of more than 8 bits, once for a whole data set.
+        cost: what `image_cost.estimate_cost` said of it, where that is known already.
 
     Returns:
         a picture of mode "RGB"; its `info["notes"]` is a tuple of sentences about what could not be obeyed.
@@ -127,7 +129,7 @@ def decode(
         (4, 2)
     """
     with _named(source), opened(source) as stream:
-        cost = _affordable(stream, max_pixels)
+        cost = _affordable(cost or cost_of(stream), max_pixels)
         with _memory.taken(cost.bytes_for(least)), _quiet():
             if (wide := open_wide(stream, cost.format)) is not None:
                 picture = upright(wide.picture(ranges), wide.orientation)
@@ -149,7 +151,7 @@ def open_sample(sample: Sample, least: tuple[int, int] | None = None) -> Pillow.
 def measure(source: str | Path | bytes) -> Values | None:
     """The smallest and the largest value of a picture of more than 8 bits; None for others. Raises UnreadableImage."""
     with _named(source), opened(source) as stream:
-        cost = _affordable(stream, MAX_PIXELS)
+        cost = _affordable(cost_of(stream), MAX_PIXELS)
         with _memory.taken(cost.bytes), _quiet():
             wide = open_wide(stream, cost.format)
             return wide.measured() if wide is not None and wide.deep else None
@@ -167,7 +169,7 @@ def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
         colours: whether palette indices stand for the colours of their palette.
     """
     with _named(source), opened(source) as stream:
-        cost = _affordable(stream, MAX_PIXELS)
+        cost = _affordable(cost_of(stream), MAX_PIXELS)
         if cost.format not in ("PNG", "TIFF", "BMP", "GIF"):
             raise UnreadableImage(f"a mask should be a PNG, TIFF, BMP or GIF file, this one is {cost.format}")
         with _memory.taken(cost.bytes), _quiet(), Pillow.open(stream, formats=(cost.format,)) as picture:
@@ -282,8 +284,7 @@ def _named(source: str | Path | bytes) -> Iterator[None]:
 _memory = Budget(MAX_MEMORY, _SMALL)
 
 
-def _affordable(stream: BinaryIO, max_pixels: int) -> DecodeCost:
-    cost = cost_of(stream)
+def _affordable(cost: DecodeCost, max_pixels: int) -> DecodeCost:
     if cost.pixels > max_pixels:
         height, width = cost.size
         raise UnreadableImage(f"has {width} x {height} pixels, more than the limit of {max_pixels:,}")

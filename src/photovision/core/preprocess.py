@@ -17,6 +17,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.image import MAX_PIXELS, decode, to_array
+from photovision.core.image_cost import DecodeCost
 from photovision.core.types import Floats, Image, Sample, check_image
 from photovision.core.value_range import ValueRange, ValueRanges
 
@@ -64,13 +65,20 @@ class Preprocess:
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise UsageError(f"mean and std should have 3 values, std above 0, got {self.mean} and {self.std}")
 
-    def load(self, source: str | Path | bytes, most: int = MAX_PIXELS) -> Image:
-        """Decode a picture of up to `most` pixels to `size`: uint8 RGB (H, W, 3). Raises UnreadableImage."""
+    def load(self, source: str | Path | bytes, most: int = MAX_PIXELS, cost: DecodeCost | None = None) -> Image:
+        """Decode a picture of up to `most` pixels to `size`: uint8 RGB (H, W, 3). Raises UnreadableImage.
+
+        `cost` is what `image_cost.estimate_cost` said of it, where that is known already.
+        """
         # Twice the size keeps enough detail for the antialiasing filter to work on.
-        return self._resize(self.decode(source, (2 * self.size[0], 2 * self.size[1]), most))
+        return self._resize(self.decode(source, (2 * self.size[0], 2 * self.size[1]), most, cost))
 
     def decode(
-        self, source: str | Path | bytes | Image, least: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
+        self,
+        source: str | Path | bytes | Image,
+        least: tuple[int, int] | None = None,
+        max_pixels: int = MAX_PIXELS,
+        cost: DecodeCost | None = None,
     ) -> Pillow.Image:
         """The whole upright RGB picture as this model's pictures are to be shown; raises UnreadableImage.
 
@@ -78,10 +86,11 @@ class Preprocess:
             source: a picture file, its bytes, or pixels, uint8 RGB (H, W, 3), which stay as they are.
             least: (H, W) that is enough, see `core.image.decode`.
             max_pixels: pixels that a file may have.
+            cost: what `image_cost.estimate_cost` said of it, where that is known already.
         """
         if isinstance(source, np.ndarray):
             return Pillow.fromarray(source)
-        return decode(source, least, max_pixels, self.value_ranges)
+        return decode(source, least, max_pixels, self.value_ranges, cost)
 
     def open(self, sample: Sample, least: tuple[int, int] | None = None) -> Pillow.Image:
         """The whole upright RGB picture of a sample, by the model's ranges of values, else by those of its data set."""

@@ -191,8 +191,7 @@ class Batcher:
         """The picture as other threads may take it: decoded already where that is costly; see `costly.opened`."""
         if self._pool is None:
             return content
-        ranges = self.kind.model.preprocess.value_ranges
-        return await opened(content, self._pool, self._limits.picture_pixels, ranges)
+        return await opened(content, self._pool, self.kind.model.preprocess, self._limits.picture_pixels)
 
     def _begin(self, job: Job) -> None:
         """In a thread: a picture is prepared or looked at here, or in a process of its own where that is costly."""
@@ -218,7 +217,7 @@ class Batcher:
             pool.check(cost, beside(way, cost.pixels, decoded=True))
             pool.submit(partial(self._tried, work=partial(self._in_process, pool, cost)), job, cost)
         elif isinstance(way, OneCall):
-            job.image, job.size = way.prepare(source, self._limits)
+            job.image, job.size = way.prepare(source, self._limits, cost)
             self._ready.put(job)
         else:
             pixels = cost.pixels if cost is not None else source.shape[0] * source.shape[1]  # type: ignore[union-attr]
@@ -233,8 +232,7 @@ class Batcher:
             self._ready.put(job)
             return
         with pool.room.taken(cost.bytes + beside(way, cost.pixels, decoded=True), done):
-            ranges = self.kind.model.preprocess.value_ranges
-            image, _ = pool.decoded(source, None, cost, most, done, ranges)
+            image, _ = pool.decoded(source, self.kind.model.preprocess, cost, most, done, whole=True)
             self._look(job, way, image, 0)
 
     def _look(self, job: Job, way: ManyCalls, source: Source, room: int) -> None:

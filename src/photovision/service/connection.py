@@ -30,6 +30,10 @@ class BoundedHead(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has arrived, in pieces that exceed no bound."""
+        if len(data) <= HEAD_BYTES - self._loose:
+            self._loose += len(data)
+            super().data_received(data)
+            return
         while data and not self.transport.is_closing():
             room = HEAD_BYTES - self._loose
             if room <= 0:
@@ -96,7 +100,7 @@ class Patient(BoundedHead):
     def data_received(self, data: bytes) -> None:
         """Once a next request begins, expect the rest of its head."""
         super().data_received(data)
-        if self.idle and self._waiting is None and self.timeout_keep_alive_task is None:
+        if self._waiting is None and self.timeout_keep_alive_task is None and self.idle:
             self._wait()
 
     @property
@@ -108,13 +112,11 @@ class Patient(BoundedHead):
         """The head is there."""
         self._unwait()
         super().on_headers_complete()
-        if self.connections_of_all is not None:
-            self.connections_of_all.begin(self)
 
     def on_response_complete(self) -> None:
         """The answer is written; another request may follow."""
         super().on_response_complete()
-        if self.connections_of_all is not None and self.idle:
+        if self.connections_of_all is not None:
             self.connections_of_all.rest(self)
 
     def pause_writing(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -13,6 +12,11 @@ SURPLUS = 64
 
 class Connection(Protocol):
     """An open connection."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way: none has come yet, or only a part of its head."""
+        ...
 
     def give_way(self) -> None:
         """Close: no request is under way."""
@@ -41,70 +45,60 @@ class Connections:
     ) -> None:
         self.most, self._most_of_one = most, most_of_one
         self._shared, self._refused = shared, refused
-        self._network: dict[Connection, str] = {}
-        self._counts: dict[str, int] = defaultdict(int)
-        self._resting: dict[str, dict[Connection, None]] = {}
+        self._networks: dict[Connection, str] = {}
+        self._open: dict[str, dict[Connection, None]] = {}  # of each network, the one that has rested longest first
         self._surplus: set[Connection] = set()
 
     def __len__(self) -> int:
-        return len(self._network)
+        return len(self._networks)
 
     def enter(self, one: Connection, address: str) -> Literal["taken", "surplus", "refused"]:
         """A connection is open: it has a place, is only to be answered with 503, or is to be closed at once."""
         network = network_of(address)
-        full = len(self._network) >= self.most
-        own = self._most_of_one is not None and self._counts.get(network, 0) >= self._most_of_one
-        if (own and not self._shared(address) and not self._make_room(network)) or (full and not self._make_room()):
+        own = len(self._open.get(network, ())) >= (self._most_of_one or self.most)
+        if own and not self._shared(address):
+            room = self._make_room(network)
+        else:
+            room = len(self._networks) < self.most or self._make_room()
+        if not room:
             self._refused()
             if len(self._surplus) >= SURPLUS:
                 return "refused"
             self._surplus.add(one)
             return "surplus"
-        self._network[one] = network
-        self._counts[network] += 1
-        self.rest(one)
+        self._networks[one] = network
+        self._open.setdefault(network, {})[one] = None
         return "taken"
 
-    def begin(self, one: Connection) -> None:
-        """A request is under way."""
-        network = self._network.get(one)
-        if network is not None:
-            self._forget(one, network)
-
     def rest(self, one: Connection) -> None:
-        """No request is under way any more."""
-        network = self._network.get(one)
+        """An answer is written; another request may follow, or none."""
+        network = self._networks.get(one)
         if network is not None:
-            self._resting.setdefault(network, {})[one] = None
+            same = self._open[network]
+            del same[one]
+            same[one] = None
 
     def leave(self, one: Connection) -> None:
         """A connection is closed, or about to be."""
         self._surplus.discard(one)
-        network = self._network.pop(one, None)
+        network = self._networks.pop(one, None)
         if network is None:
             return
-        self._forget(one, network)
-        self._counts[network] -= 1
-        if not self._counts[network]:
-            del self._counts[network]
-
-    def _forget(self, one: Connection, network: str) -> None:
-        resting = self._resting.get(network, {})
-        resting.pop(one, None)
-        if not resting:
-            self._resting.pop(network, None)
+        same = self._open[network]
+        del same[one]
+        if not same:
+            del self._open[network]
 
     def _make_room(self, network: str | None = None) -> bool:
-        """Close the connection of that network that has rested longest, by default of the one that has most."""
-        if network is None:
-            network = max(self._resting, key=self._counts.__getitem__, default=None)
-        resting = self._resting.get(network or "")
-        if not resting:
-            return False
-        oldest = next(iter(resting))
-        self.leave(oldest)
-        oldest.give_way()
-        return True
+        """Close the connection that has rested longest, of that network, or of the one that has most of them."""
+        networks = sorted(self._open, key=lambda name: -len(self._open[name])) if network is None else [network]
+        for name in networks:
+            for one in self._open[name]:
+                if one.idle:
+                    self.leave(one)
+                    one.give_way()
+                    return True
+        return False
 
 
 def network_of(address: str) -> str:

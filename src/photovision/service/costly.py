@@ -7,8 +7,8 @@ import contextlib
 from concurrent.futures import Future, InvalidStateError
 
 from photovision.core.image_cost import DecodeCost, estimate_cost
+from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.core.value_range import ValueRanges
 from photovision.service.decode_pool import DecodePool
 from photovision.service.kinds.kind import OneCall, Source, Way
 from photovision.service.refusal import Refusal
@@ -31,7 +31,7 @@ def beside(way: Way, pixels: int, *, decoded: bool = False) -> int:
     return pixels * (way.per_pixel + (6 if decoded else 0))
 
 
-async def opened(content: bytes, pool: DecodePool, max_pixels: int, ranges: ValueRanges) -> Source:
+async def opened(content: bytes, pool: DecodePool, preprocess: Preprocess, max_pixels: int) -> Source:
     """The picture as other threads may take it: decoded already where that is costly.
 
     Raises:
@@ -50,7 +50,8 @@ async def opened(content: bytes, pool: DecodePool, max_pixels: int, ranges: Valu
         with contextlib.suppress(InvalidStateError):  # nobody waits any more
             try:
                 with pool.room.taken(cost.bytes, found.cancelled):
-                    found.set_result(pool.decoded(content, None, cost, max_pixels, found.cancelled, ranges)[0])
+                    image, _ = pool.decoded(content, preprocess, cost, max_pixels, found.cancelled, whole=True)
+                    found.set_result(image)
             except Exception as error:
                 found.set_exception(error)
 

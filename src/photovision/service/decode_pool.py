@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from photovision.core.errors import UnreadableImage
 from photovision.core.image_cost import DecodeCost
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.core.value_range import ValueRanges
 from photovision.service.decoding import Decoders
 from photovision.service.kinds.kind import Size
 from photovision.service.limits import Room
@@ -47,18 +46,18 @@ class Asked:
     """What is asked of a process.
 
     Attributes:
-        preprocess: the picture as a network sees it; None: the whole picture.
+        preprocess: how a picture is decoded, and becomes what a network sees.
+        whole: whether the whole picture is asked for, else what the network sees.
         bytes: of memory that decoding is expected to take.
         max_pixels: that the picture may have.
         seconds: that it may take.
-        ranges: what is black and what is white in a whole picture of more than 8 bits, for the model.
     """
 
-    preprocess: Preprocess | None
+    preprocess: Preprocess
+    whole: bool
     bytes: int
     max_pixels: int
     seconds: float
-    ranges: ValueRanges = ()
 
 
 class Worker:
@@ -81,13 +80,13 @@ class Worker:
             return self._decoded(content, asked, given_up)
 
     def _decoded(self, content: bytes, asked: Asked, given_up: Callable[[], bool]) -> tuple[Image, Size]:
-        process, preprocess = self._running(), asked.preprocess
+        process = self._running()
         os.ftruncate(self._file, 0)
         _write(self._file, content)
         task = {
             "bytes": len(content),
-            "preprocess": None if preprocess is None else preprocess.to_json(),
-            "ranges": [asdict(one) for one in asked.ranges],
+            "preprocess": asked.preprocess.to_json(),
+            "whole": asked.whole,
             "pixels": asked.max_pixels,
             "memory": asked.bytes + asked.bytes // 2,
             "seconds": asked.seconds,
@@ -168,10 +167,10 @@ class Worker:
 
     def _image(self, shape: Any, asked: Asked) -> Image:
         height, width, channels = (int(side) for side in shape)
-        if asked.preprocess is not None:
-            fits = (height, width) == asked.preprocess.size
-        else:
+        if asked.whole:
             fits = height > 0 and width > 0 and height * width <= asked.max_pixels
+        else:
+            fits = (height, width) == asked.preprocess.size
         if not fits or channels != 3:
             raise ValueError("shape")
         image = np.empty((height, width, 3), np.uint8)
@@ -248,11 +247,12 @@ class DecodePool:
     def decoded(
         self,
         content: bytes,
-        preprocess: Preprocess | None,
+        preprocess: Preprocess,
         cost: DecodeCost,
         max_pixels: int,
         given_up: Callable[[], bool] = lambda: False,
-        ranges: ValueRanges = (),
+        *,
+        whole: bool = False,
     ) -> tuple[Image, Size]:
         """As `Worker.decoded`, by the process of this thread."""
         worker: Worker | None = getattr(self._own, "worker", None)
@@ -260,7 +260,7 @@ class DecodePool:
             worker = self._own.worker = Worker()
             with self._lock:
                 self._workers.append(worker)
-        return worker.decoded(content, Asked(preprocess, cost.bytes, max_pixels, self._seconds, ranges), given_up)
+        return worker.decoded(content, Asked(preprocess, whole, cost.bytes, max_pixels, self._seconds), given_up)
 
     def close(self) -> None:
         """End the threads when they have done what waits, and the processes."""

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import decode, read_header, to_array
+from photovision.core.image import read_header, to_array
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.core.value_range import ValueRange
 
 NICENESS = 10
 _PR_SET_PDEATHSIG = 1
@@ -85,9 +84,10 @@ def _answer(task: dict[str, Any], file: int) -> dict[str, Any]:
 
 
 def _image(task: dict[str, Any], content: bytes) -> Image:
-    if task["preprocess"] is None:
-        return to_array(decode(content, None, task["pixels"], tuple(ValueRange(**one) for one in task["ranges"])))
-    return Preprocess.from_json(task["preprocess"]).load(content, task["pixels"])
+    preprocess = Preprocess.from_json(task["preprocess"])
+    if task["whole"]:
+        return to_array(preprocess.decode(content, max_pixels=task["pixels"]))
+    return preprocess.load(content, task["pixels"])
 
 
 if __name__ == "__main__":

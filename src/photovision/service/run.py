@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 import socket
@@ -76,6 +77,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Load everything, then listen, then say so."""
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what is loaded stays, so that no collection has to look at it again
         if self._ready is not None and sockets:
             host, port = sockets[0].getsockname()[:2]
             self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -13,7 +13,7 @@ class One:
     """A connection that knows whether it had to close."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed, self.idle = False, True
 
     def give_way(self) -> None:
         self.closed = True
@@ -29,8 +29,7 @@ def entered(connections: Connections, address: str, count: int = 1) -> list[One]
 def test_the_one_that_rested_longest_gives_way() -> None:
     connections = Connections(3)
     first, second, third = entered(connections, "192.0.2.1", 3)
-    connections.begin(first)
-    connections.rest(first)
+    connections.rest(first)  # it has just been answered
     entered(connections, "192.0.2.2")
     assert (first.closed, second.closed, third.closed) == (False, True, False)
     assert len(connections) == 3
@@ -48,7 +47,7 @@ def test_requests_under_way_are_never_closed() -> None:
     connections = Connections(2, refused=lambda: refused.append(1))
     busy = entered(connections, "192.0.2.1", 2)
     for one in busy:
-        connections.begin(one)
+        one.idle = False
     others = [One() for _ in range(SURPLUS + 2)]
     places = [connections.enter(one, "192.0.2.2") for one in others]
     assert places == ["surplus"] * SURPLUS + ["refused"] * 2
@@ -64,28 +63,25 @@ def test_one_address_has_a_limit_of_its_own() -> None:
     connections = Connections(100, 2, lambda address: address == "10.0.0.1")
     for address in ("192.0.2.1", "2001:db8::1"):
         for one in entered(connections, address, 2):
-            connections.begin(one)
+            one.idle = False
     assert connections.enter(One(), "192.0.2.1") == "surplus"
     assert connections.enter(One(), "::ffff:192.0.2.1") == "surplus"  # the same address
     assert connections.enter(One(), "2001:db8::ffff") == "surplus"  # the same network
     entered(connections, "192.0.2.2")
     for one in entered(connections, "10.0.0.1", 50):  # a proxy
-        connections.begin(one)
+        one.idle = False
 
 
 def test_what_has_left_is_forgotten() -> None:
     connections = Connections(1000, 500)
     for number in range(300):
         for one in entered(connections, f"192.0.2.{number % 250}"):
-            connections.begin(one)
             connections.rest(one)
             connections.leave(one)
             connections.leave(one)
             connections.rest(one)
-            connections.begin(one)
     assert len(connections) == 0
-    assert not connections._counts
-    assert not connections._resting
+    assert not connections._open
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 import yaml
 from colours import colour_bundle
+from hostile_uploads import png
 
 from photovision.app.cli import run
-from photovision.service.settings import Settings, read_settings
+from photovision.core.image_cost import estimate_cost
+from photovision.service import settings as settings_module
+from photovision.service.costly import QUICK_BYTES
+from photovision.service.settings import Limits, Settings, read_settings
 
 FOLDER = Path(__file__).parents[3] / "deployment"
 
@@ -57,6 +61,36 @@ def test_a_pod_has_the_time_that_its_settings_take(tmp_path: Path) -> None:
     settings = read_settings(file, Settings({"m": colour_bundle(tmp_path / "m")}))
     grace = found["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     assert grace > settings.drain + settings.limits.timeout + 5
+
+
+MB, CORES = 1 << 20, 2
+BASE = 400 * MB
+"""Python, the engine and a model of usual size."""
+
+
+def needed(limits: Limits) -> int:
+    """Bytes that a service takes at most, as deployment/kubernetes.yaml adds them up."""
+    process = 64 * MB
+    return BASE + 2 * limits.body_room + limits.decode_room + CORES * (QUICK_BYTES + process)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["kubernetes", "kserve"])
+def test_what_a_service_takes_fits_the_memory_that_it_is_given(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources = containers()[number]["resources"]["limits"]
+    assert resources == {"cpu": str(CORES), "memory": "2Gi"}
+    monkeypatch.setattr(settings_module, "memory_limit", lambda: 2048 * MB)  # as its container says
+    settings = Settings({"m": tmp_path})
+    if number == 0:
+        file = tmp_path / "service.toml"
+        file.write_text(manifests("kubernetes.yaml")["ConfigMap"]["data"]["service.toml"])
+        settings = read_settings(file, settings)
+        # The largest picture of the usual kinds that it may be sent can be decoded.
+        side = int(settings.limits.picture_pixels**0.5)
+        assert estimate_cost(png(side, 6)).bytes <= settings.limits.decode_room
+    assert needed(settings.limits) <= 2048 * MB * 0.9
+    assert settings.limits.request_bytes * 4 <= settings.limits.body_room
 
 
 def test_the_image_holds_no_torch_and_runs_as_nobody_special() -> None:

@@ -21,7 +21,7 @@ JPEG = {"content-type": "image/jpeg"}
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    with served(Settings({"m": colour_bundle(tmp_path / "m")}, limits=Limits(timeout=0.3))) as found:
+    with served(Settings({"m": colour_bundle(tmp_path / "m")}, limits=Limits(timeout=0.8))) as found:
         yield found
 
 
@@ -30,7 +30,7 @@ def health(client: TestClient) -> tuple[int, int, str]:
     return client.get("/v2/health/live").status_code, ready.status_code, ready.json()["status"]
 
 
-def eventually(check: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(check: Callable[[], bool], seconds: float = 15) -> bool:
     until = time.monotonic() + seconds
     while not check():
         if time.monotonic() > until:

@@ -11,6 +11,7 @@ import numpy as np
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import read_header, to_array
+from photovision.core.image_cost import DecodeCost
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.runtime.bundle import Bundle
@@ -51,12 +52,12 @@ class OneCall:
     answer: Callable[[Outputs, Size], Outcome]
     sized: bool = True
 
-    def prepare(self, source: Source, limits: Limits) -> tuple[Image, Size]:
+    def prepare(self, source: Source, limits: Limits, cost: DecodeCost | None = None) -> tuple[Image, Size]:
         """The input, uint8 RGB, and the picture's size; in a thread that decodes; raises UnreadableImage."""
         if isinstance(source, np.ndarray):
             return self.preprocess.apply(source), (source.shape[0], source.shape[1])
         size = read_header(source).size if self.sized else (0, 0)
-        return self.preprocess.load(source, limits.picture_pixels), size
+        return self.preprocess.load(source, limits.picture_pixels, cost), size
 
 
 @dataclass(frozen=True)
