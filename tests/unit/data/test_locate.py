@@ -61,6 +61,8 @@ def test_absolute_names_that_lead_inside_are_inside(tmp_path: Path) -> None:
         ("train/images/7.JPG", "images/7.jpg", "case"),
         ("Images/A.JPG", "images/a.jpg", "case"),
         ("images/0007.jpg", "7", "zeros"),
+        ("images/0007.jpg", "IMAGES/0007.JPEG", "suffix"),
+        ("images/0007.jpg", "IMAGES/0007.JPG", "case"),
         ("images/0007.jpg", "images/7.jpg", "zeros"),
         ("images/a.png.jpg", "a.png", "suffix"),
         ("x/patient1/series/0001.jpg", "/dicom/patient1/series/0001", "end"),

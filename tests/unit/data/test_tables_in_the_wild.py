@@ -157,7 +157,7 @@ def test_rows_without_a_name_are_counted_one_by_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("one", "zero"),
-    [("1", "0"), ("1.0", "0.0"), (" 1", " 0"), ("TRUE", "FALSE"), ("yes", "no"), ("1", ""), ("1.0", "nan")],
+    [("1", "0"), ("1.0", "0.0"), (" 1", " 0"), ("TRUE", "FALSE"), ("yes", "no"), ("x", ""), ("1", ""), ("1.0", "nan")],
 )
 def test_one_1_in_each_row_is_one_label(tmp_path: Path, one: str, zero: str) -> None:
     pictures(tmp_path)
@@ -306,6 +306,29 @@ def test_weak_evidence_is_told_and_not_acted_on(tmp_path: Path) -> None:
     several = read_dataset(path, label_separator=" ")
     assert several.classes == ("black", "cat", "dog", "white")
     assert several.multilabel
+
+
+@pytest.mark.parametrize("separator", ["|", ";"])
+def test_signs_that_no_name_has_need_less_evidence(tmp_path: Path, separator: str) -> None:
+    pictures(tmp_path)
+    rows = [f'images/{i}.jpg,"{"ab"[i % 2]}{separator}{"cd"[i // 2 % 2]}"' for i in range(N)]
+    assert read_dataset(written(tmp_path, "image,label", *rows)).classes == ("a", "b", "c", "d")
+    rows = [f'images/{i}.jpg,"a{separator}{i % 3}"' for i in range(N)]
+    assert read_dataset(written(tmp_path, "image,label", *rows)).classes == tuple(f"a{separator}{i}" for i in range(3))
+
+
+def test_pictures_in_several_splits_are_said(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    rows = [f"images/{i}.jpg,a{i % 2},train" for i in range(N)]
+    data = read_dataset(written(tmp_path, "file,label,split", *rows, "images/3.jpg,a1,test"))
+    assert "1 picture is in several splits, of which the first counts; first: images/3.jpg" in told(data)
+
+
+def test_the_row_that_spoils_columns_of_0_and_1_is_named(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    rows = [f"images/{i}.jpg,{i % 2},{1 - i % 2}" for i in range(N)]
+    with pytest.raises(DataError, match=r"'a' would be one of 0 and 1, but for '6' in row 13"):
+        read_dataset(written(tmp_path, "img,a,b", *rows, "total,6,6"))
 
 
 def test_a_separator_that_no_cell_has_is_refused(tmp_path: Path) -> None:

@@ -314,7 +314,8 @@ def _how(wanted: list[str], file: str, foreign: bool) -> str:
     if foreign or len(own) < len(wanted):
         return "end"
     tail = own[-len(wanted) :]
-    if _split(tail[-1])[0] != wanted[-1] and _stem(tail[-1]) != _split(tail[-1])[0]:
+    stem = _split(tail[-1])[0]
+    if stem.isdecimal() and stem != _split(wanted[-1])[0]:
         return "zeros"
     if _split(wanted[-1])[1].lower() != _split(file)[1].lower():
         return "suffix"

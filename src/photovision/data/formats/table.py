@@ -172,6 +172,7 @@ class _Reading:
             split = self._split(row)
             if split is not None:
                 splits.setdefault(split, []).append(position)
+        self._torn([file for file in files if len({self._split(row) for row in rows_of[file]} - {None}) > 1])
         classes = ordered({*self.columns.labelling.classes, *(label for found in targets.values() for label in found)})
         samples = FileSamples(self.locator.root, files, list(targets.values()), self._attributes(first))
         kept = {name: tuple(positions) for name, positions in splits.items()}
@@ -271,6 +272,13 @@ class _Reading:
             named = " and ".join(f"'{shown('|'.join(target))}'" for target in found[file][:2])
             self.problems.append(Problem(file, "contradictory", f"the table gives it different labels: {named}"))
         return {file: targets[0] for file, targets in found.items() if len(targets) == 1}
+
+    def _torn(self, files: Sequence[str]) -> None:
+        """Say which pictures are in several splits."""
+        if files:
+            what = "1 picture is" if len(files) == 1 else f"{len(files):,} pictures are"
+            note = f"{what} in several splits, of which the first counts; first: {shown(files[0])}"
+            self.notes.append(Problem(self.path.name, "reading", note))
 
     def _attributes(self, rows: Sequence[int]) -> dict[str, list[str]]:
         return {

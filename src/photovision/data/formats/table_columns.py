@@ -38,6 +38,7 @@ SPLIT_FLAGS = {
 """Columns of 0 and 1 that tell the split -> the splits of 1 and of 0."""
 _BOXES = frozenset(("xmin", "ymin", "xmax", "ymax"))
 _MOST_SHOWN = 30
+_ODD = 0.1
 _FEW = 10
 """Fewer cells say nothing on whether they repeat."""
 _TRIED = 60
@@ -180,7 +181,7 @@ def _labels(
         if len(others) != 1 or _all_different(rows, others[0]):
             raise DataError(
                 f"{table} needs a column 'label' (or 'labels', or several columns of 0 and 1), but its columns are:"
-                f" {listed(columns_of(rows))}; name the one to use with --label-column"
+                f" {listed(columns_of(rows))}; name the one to use with --label-column{_nearly(rows, plain)}"
             )
         column = others[0]
         notes = (f"the column '{shown(column)}' holds the labels, as it is the only other one",)
@@ -230,6 +231,18 @@ def _by_name(rows: Sequence[Row], rest: Sequence[str], options: ReadOptions) -> 
         single is not None and any(isinstance(row.get(single), list) for row in rows)
     )
     return plural or single if wants_several else single or plural
+
+
+def _nearly(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """A hint at the first cell that keeps a column from being one of 0 and 1, where there are few such cells."""
+    for column in columns:
+        others = [
+            (number, text_of(row.get(column))) for number, row in enumerate(rows, 1) if flag(row.get(column)) is None
+        ]
+        if others and len(others) <= _ODD * len(rows):
+            number, cell = others[0]
+            return f"; '{shown(column)}' would be one of 0 and 1, but for '{shown(cell)}' in row {number:,}"
+    return ""
 
 
 def _all_different(rows: Sequence[Row], column: str) -> bool:

@@ -21,7 +21,7 @@ from photovision.data.read_options import ReadOptions
 SEPARATORS = {"|": "|", ";": ";", ",": ",", "\n": "a line break", "\t": "a tab", "/": "/", "+": "+", " ": "a blank"}
 """What may stand between two labels -> its name in messages, the most telling first."""
 _WORDS = {
-    **dict.fromkeys(("true", "yes", "y", "t"), 1),
+    **dict.fromkeys(("true", "yes", "y", "t", "x"), 1),
     **dict.fromkeys(("", "false", "no", "n", "f", "nan", "na", "null", "none"), 0),
 }
 _DISTINCT = 5000
@@ -62,8 +62,8 @@ def one_column(rows: Sequence[Row], column: str, plural: bool, options: ReadOpti
     parts (in a column whose name is singular four fifths) occur in two different cells or more, and there are no more
     different parts than different cells (in a singular one fewer, in cells of different lengths). So "scab,rust",
     "rust" and "scab" are two labels in three combinations, while "tench, Tinca tinca" and "golden retriever" are one
-    each. In a column whose name is plural, `|` and `;` always separate; in one whose name is singular, blanks and `/`
-    never do.
+    each. In a column whose name is plural, `|` and `;` always separate, in one whose name is singular on the lesser
+    evidence; there, blanks and `/` never do.
 
     Args:
         rows: all rows.
@@ -226,7 +226,7 @@ def _separates(texts: Sequence[str], separator: str, plural: bool) -> bool:
         return False
     if plural and separator in "|;":
         return any(separator in text for text in texts)
-    return _recur(texts, separator, plural)
+    return _recur(texts, separator, plural or separator in "|;")
 
 
 def _recur(texts: Sequence[str], separator: str, plural: bool) -> bool:
