@@ -152,7 +152,6 @@ MAY_DECODE = {
     "core/image.py": "defines it",
     "core/inputs.py": "gives pixels to callers without a model",
     "core/preprocess.py": "knows the model's ranges of values",
-    "data/formats/labelme.py": "writes pictures that lie inside annotations as they are",
     "data/formats/mask_files.py": "reads masks, which are no pictures",
     "data/scan.py": "measures them",
     "runtime/frames.py": "is given them",

@@ -418,3 +418,61 @@ def test_folders_of_voc(tmp_path: Path, layout: str) -> None:
     data = read_dataset(tmp_path)
     assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 1, "val": 1}
     assert not data.problems
+
+
+def test_xml_in_utf_16_is_found(tmp_path: Path) -> None:
+    voc(tmp_path, "a", text="Käfer", encoding="utf-16", head='<?xml version="1.0" encoding="utf-16"?>')
+    assert read_dataset(tmp_path).classes == ("Käfer",)
+
+
+def test_turned_boxes_of_voc(tmp_path: Path) -> None:
+    voc(tmp_path, "a")
+    edges = "<cx>31</cx><cy>21</cy><w>20</w><h>10</h><angle>1.5707963</angle>"
+    text = f"<annotation><object><name>x</name><robndbox>{edges}</robndbox></object></annotation>"
+    (tmp_path / "Annotations" / "a.xml").write_text(text)
+    regions = found(read_dataset(tmp_path))
+    assert regions.masks is not None
+    assert np.allclose(regions.boxes, [[25, 10, 36, 31]], atol=1)
+
+
+def test_one_bad_file_of_cvat_does_not_cost_the_others(tmp_path: Path) -> None:
+    box = '<box label="car" xtl="1" ytl="1" xbr="5" ybr="5"/>'
+    cvat(tmp_path, box, box)
+    (tmp_path / "annotations.xml").write_text(f'<annotations><image name="0.jpg">{box}</image></annotations>')
+    (tmp_path / "job_2.xml").write_text(f'<annotations><image name="1.jpg">{box}</image><image na')
+    data = read_dataset(tmp_path)
+    assert [sample.id for sample in data.samples] == ["images/0.jpg"]
+    assert [problem.kind for problem in data.problems] == ["bad file", "unlabelled"]
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train_annotations.coco.json"])
+def test_a_file_that_is_alone_is_about_all_pictures(tmp_path: Path, name: str) -> None:
+    coco(tmp_path, [BOX])
+    file = (tmp_path / "annotations.json").rename(tmp_path / name)
+    if name.endswith("csv"):
+        file.write_text("filename,xmin,ymin,xmax,ymax,class\na.jpg,10,5,30,15,x\n")
+    data = read_dataset(tmp_path)
+    assert len(found(data)) == 1
+    assert not data.splits
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [('{"project": {}, "view": {}}', "x.json is whole, but of no known"), ('{"a": [', "x.json is damaged")],
+)
+def test_unknown_files_beside_pictures_are_named(tmp_path: Path, text: str, says: str) -> None:
+    for folder in ("", "images/"):
+        for name in ("a", "b"):
+            picture(tmp_path / "one" / f"{folder}{name}.jpg")
+        (tmp_path / "one" / "x.json").write_text(text)
+        with pytest.raises(DataError, match=says):
+            read_dataset(tmp_path / "one")
+
+
+def test_the_latest_export_of_label_studio_counts(tmp_path: Path) -> None:
+    studio(tmp_path, task("a", choice("old")))
+    (tmp_path / "export.json").rename(tmp_path / "project-1-at-2024-01-01.json")
+    (tmp_path / "project-1-at-2025-01-01.json").write_text(json.dumps([task("a", choice("new"))]))
+    data = read_dataset(tmp_path)
+    assert [sample.target for sample in data.samples] == [("new",)]
+    assert "exports" in kinds(data)

@@ -103,6 +103,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     if not files:
         raise DataError(f"{path} holds no table of boxes: expected the columns filename, class, xmin, ymin, xmax, ymax")
     reading = _Reading(Gathered(path if path.is_dir() else path.parent, path, "boxcsv"))
+    reading.alone = len(files) == 1
     for file in files:
         try:
             reading.table(file)
@@ -174,6 +175,7 @@ class _Reading:
         self.found = found
         self.classes: dict[str, int] = {}
         self.named = dict(_descriptions(found.root))
+        self.alone = False
 
     def table(self, file: Path) -> None:
         """All rows of a file."""
@@ -213,7 +215,7 @@ class _Reading:
         if columns.size is not None and max(columns.size) < len(cells):
             declared = size_of(cells[columns.size[0]], cells[columns.size[1]])
         told = cells[columns.split] if columns.split is not None and columns.split < len(cells) else ""
-        split = split_named(told.strip()) or split_of(file, self.found.root)
+        split = split_named(told.strip()) or split_of(file, self.found.root, self.alone)
         return self.found.picture(name, declared, split=split, measured=shares, below="" if below == "." else below)
 
     def _object(self, position: int, where: str, columns: _Columns, cells: list[str], shares: bool) -> None:

@@ -24,7 +24,7 @@ from photovision.data.coordinates import Size, number, numbers, polygons, rotate
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.json_kinds import json_kind
-from photovision.data.formats.places import annotation_files, split_folder, split_of
+from photovision.data.formats.places import annotation_files, split_of
 from photovision.data.formats.placing import Placed, detections, place
 from photovision.data.formats.streams import json_items
 from photovision.data.read_options import DEFAULTS, ReadOptions
@@ -48,7 +48,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     found = Gathered(_root(path, files), path, "coco")
     classes: dict[str, int] = {}
     for file in files:
-        split = split_of(file, found.root) if len(files) > 1 or split_folder(file, found.root) else None
+        split = split_of(file, found.root, alone=len(files) == 1)
         before, names = len(found.files), dict(classes)
         try:
             _File(file, found, classes, split).read()

@@ -46,7 +46,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
                 if key or (place_ < 0 and value != []):
                     raise DataError(f"{file}: a CreateML file should be a list of pictures: export it again")
                 if place_ >= 0:
-                    _picture(found, file, f"{file.name}, entry {place_ + 1}", value, classes)
+                    _picture(found, file, f"{file.name}, entry {place_ + 1}", value, classes, len(files) == 1)
         except DataError as error:
             if len(files) == 1:
                 raise
@@ -67,13 +67,13 @@ def _files(path: Path) -> list[Path]:
     return annotation_files(path, (".json",), lambda file: json_kind(file) == "createml", all_depths=True)
 
 
-def _picture(found: Gathered, file: Path, where: str, value: Any, classes: dict[str, int]) -> None:
+def _picture(found: Gathered, file: Path, where: str, value: Any, classes: dict[str, int], alone: bool) -> None:
     name = (value.get("image") or value.get("imagefilename")) if isinstance(value, dict) else None
     if not isinstance(name, str):
         found.problem(where, "bad entry", "an entry should be an object with 'image' and 'annotations'")
         return
     below = file.parent.relative_to(found.root).as_posix()
-    position = found.picture(name, split=split_of(file, found.root), below="" if below == "." else below)
+    position = found.picture(name, split=split_of(file, found.root, alone), below="" if below == "." else below)
     objects = value.get("annotations", value.get("annotation"))
     if position is None:
         return

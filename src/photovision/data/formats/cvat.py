@@ -57,18 +57,27 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     found = Gathered(path if path.is_dir() else path.parent, path, "cvat")
     classes: dict[str, int] = {}
     for file in files:
-        for element in xml_elements(file, "label"):
-            name = clean(element.findtext("name") or "")
-            if name and element.findtext("type") != "tag":
-                classes.setdefault(name, len(classes))
-        own = file.parent.relative_to(found.root).as_posix()
-        bases = _BASES if own in (".", "annotations") else [f"{own}/{base}" for base in _BASES]
-        for place_, image in enumerate(xml_elements(file, "image")):
-            _image(found, bases, classes, f"{file.name}, image {place_ + 1}", image)
-        read_tracks(found, file, bases, classes, _READERS.get)
+        try:
+            _file(found, file, classes)
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            found.problem(file.relative_to(found.root).as_posix(), "bad file", f"{error}; it is left out")
     if path.is_dir():
         found.name_the_rest()
     return objects_or_tags(found, list(classes), options, empty_is_none=False)
+
+
+def _file(found: Gathered, file: Path, classes: dict[str, int]) -> None:
+    for element in xml_elements(file, "label"):
+        name = clean(element.findtext("name") or "")
+        if name and element.findtext("type") != "tag":
+            classes.setdefault(name, len(classes))
+    own = file.parent.relative_to(found.root).as_posix()
+    bases = _BASES if own in (".", "annotations") else [f"{own}/{base}" for base in _BASES]
+    for place_, image in enumerate(xml_elements(file, "image")):
+        _image(found, bases, classes, f"{file.name}, image {place_ + 1}", image)
+    read_tracks(found, file, bases, classes, _READERS.get)
 
 
 def write(dataset: Dataset, path: Path) -> None:

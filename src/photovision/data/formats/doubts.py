@@ -117,6 +117,12 @@ def _data_files(listing: Listing) -> Iterator[str]:
     yield from sorted(names, key=lambda name: not _ANNOTATIONS.search(name.lower()))
 
 
+def unknown_file(listing: Listing) -> str:
+    """What to say of a JSON or XML file that no reader took for annotations, as the end of a message, or ""."""
+    name = next((name for name in _data_files(listing) if name.lower().endswith((".json", ".xml"))), "")
+    return f"; {name} {why_unknown(listing.root / name)}" if name else ""
+
+
 def _unknown(listing: Listing) -> str:
     name = next(_data_files(listing), "")
     if os.path.splitext(name)[1].lower() in TABLES:

@@ -23,7 +23,7 @@ from photovision.core.types import Sample
 from photovision.data.archive_members import SUFFIXES as ARCHIVES
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import Format, clean, ordered
-from photovision.data.formats.doubts import refuse_doubtful
+from photovision.data.formats.doubts import refuse_doubtful, unknown_file
 from photovision.data.formats.layout import Layout, layout_of
 from photovision.data.formats.mask_files import without_masks
 from photovision.data.formats.names import read_names, suggested
@@ -63,6 +63,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
         raise DataError(
             f"{path} holds {loose:,} pictures that are in no class folder: put each class into a folder of its own,"
             f" or add a metadata.csv with the columns file_name and label{suggested(path, listing.names())}"
+            f"{unknown_file(listing)}"
         )
     return _dataset(listing, layout, notes)
 

@@ -62,8 +62,10 @@ def split_folder(file: Path, root: Path) -> str | None:
     return next((split for name in reversed(names) if (split := split_named(name))), None)
 
 
-def split_of(file: Path, root: Path) -> str | None:
-    """The split that an annotation file is about: by its name (train_labels.csv), else by its folder."""
+def split_of(file: Path, root: Path, alone: bool = False) -> str | None:
+    """The split that an annotation file is about: by its name (train_labels.csv), unless it is alone, or its folder."""
+    if alone:
+        return split_folder(file, root)
     words = _WORDS.findall(file.stem.lower())
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None) or split_folder(file, root)
 

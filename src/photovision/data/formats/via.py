@@ -67,6 +67,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
             f"{path} holds no project or export of VIA: expected via_project.json or an export beside 1.jpg"
         )
     reading = _Reading(Gathered(path if path.is_dir() else path.parent, path, "via"))
+    reading.alone = len(files) == 1
     good = []
     for file in files:
         try:
@@ -173,6 +174,7 @@ class _Reading:
         self.key: str | None = None
         self.counts: Counter[str] = Counter()
         self.keys: set[str] = set()
+        self.alone = False
         self.several = True
         self.by_key = False
         self.texts: dict[str, dict[str, str]] = {}
@@ -234,7 +236,9 @@ class _Reading:
         below = "" if below == "." else below
         known = f"{below}/{entry.name}"
         if known not in self.positions or file.suffix.lower() != ".csv":
-            self.positions[known] = self.found.picture(entry.name, split=split_of(file, self.found.root), below=below)
+            self.positions[known] = self.found.picture(
+                entry.name, split=split_of(file, self.found.root, self.alone), below=below
+            )
             if (position := self.positions[known]) is not None:
                 self._attributes(position, entry.attributes)
         position = self.positions[known]

@@ -12,6 +12,7 @@ left out by itself.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections import defaultdict
@@ -24,7 +25,7 @@ from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.data.annotated import Gathered, leaves
-from photovision.data.coordinates import number, size_of
+from photovision.data.coordinates import number, rotated_box, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import pictures_below
@@ -37,12 +38,14 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 MARK = "pixels counted from 1"
 _FOLDERS = ("JPEGImages", "images", "")
 _MAX_FILE = 1 << 24
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ROOT = re.compile(rb"<annotation[\s>]")
 
 
 class _Object(NamedTuple):
     name: str
     box: tuple[float, float, float, float]
+    degrees: float
     crowd: bool
     where: str
 
@@ -55,7 +58,8 @@ def detects(path: Path) -> bool:
 def _begins(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
-            return _ROOT.search(stream.read(2048)) is not None
+            head = stream.read(2048)
+            return _ROOT.search(head.replace(b"\0", b"") if head[:2] in _UTF_16 else head) is not None
     except OSError:
         return False
 
@@ -166,12 +170,18 @@ def _objects(found: Gathered, position: int, file: Path, element: Element) -> li
     objects = []
     for place_, item in enumerate(element.iter("object")):
         where = f"{file.name}, object {place_ + 1}"
-        name, box = clean(_text(item, "name") or ""), item.find("bndbox")
-        edges = tuple(number(_text(box, side)) for side in ("xmin", "ymin", "xmax", "ymax")) if box is not None else ()
-        if not name or len(edges) != 4 or any(map(math.isnan, edges)):
+        name, box, turned = clean(_text(item, "name") or ""), item.find("bndbox"), item.find("robndbox")
+        x1, y1, x2, y2 = (number(_text(box, side)) for side in ("xmin", "ymin", "xmax", "ymax"))
+        degrees = 0.0
+        if box is None and turned is not None:  # as roLabelImg writes it, with an angle in radians
+            x, y, w, h, angle = (number(_text(turned, side)) for side in ("cx", "cy", "w", "h", "angle"))
+            x1, y1, x2, y2, degrees = x - w / 2, y - h / 2, x + w / 2, y + h / 2, math.degrees(angle)
+        if not name or any(map(math.isnan, (x1, y1, x2, y2, degrees))):
             found.fault(position, where, "expected a <name> and a <bndbox> of 4 finite numbers")
             continue
-        objects.append(_Object(name, edges, (_text(item, "difficult") or "").strip() == "1", where))
+        if item.find("polygon") is not None:
+            found.tally("polygons", where, "polygons are left out, their boxes are kept")
+        objects.append(_Object(name, (x1, y1, x2, y2), degrees, (_text(item, "difficult") or "").strip() == "1", where))
     return objects
 
 
@@ -180,8 +190,13 @@ def _place(found: Gathered, things: dict[int, list[_Object]], classes: tuple[str
     for position, objects in things.items():
         for thing in objects:
             x1, y1, x2, y2 = thing.box
+            box = (x1 - first, y1 - first, x2, y2)
             try:
-                found.thing(position, label[thing.name], (x1 - first, y1 - first, x2, y2), crowd=thing.crowd)
+                if thing.degrees:
+                    shape = rotated_box(box, thing.degrees)
+                    found.thing(position, label[thing.name], None, shape, crowd=thing.crowd)
+                else:
+                    found.thing(position, label[thing.name], box, crowd=thing.crowd)
             except DataError as error:
                 found.fault(position, thing.where, error)
 
