@@ -301,6 +301,12 @@ def _ethics(info: Mapping[str, Any]) -> list[str]:
             "The bundle keeps embeddings, classes and file names of training pictures (references.safetensors): where"
             " names tell of persons, delete that file before the model is passed on."
         )
+    if (info.get("data") or {}).get("recorded"):
+        told.append(
+            "The bundle keeps digests and perceptual hashes of its training pictures (training_images.safetensors), by"
+            " which whoever has a picture can find out whether it was among them: where that must not be, delete that"
+            " file before the model is passed on; verbs then say that they cannot tell."
+        )
     if (info.get("data") or {}).get("problems"):
         told.append("bundle.json and the report name the files that were left out of the training.")
     return bullets(told)

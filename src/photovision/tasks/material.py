@@ -103,6 +103,7 @@ class Material:
             "notes": [*self.splits.notes, *self._corrected()],
             "problems": [vars(problem) for problem in self.problems[:1000]],
             "quarantined": len(self.problems),
+            "recorded": self.record is not None,
         }
 
     def _corrected(self) -> list[str]:

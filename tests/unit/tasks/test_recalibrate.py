@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,15 @@ def test_its_own_kind_of_pictures_changes_little(model: Recognizer, tmp_path: Pa
     same = read_dataset(make_folder(tmp_path / "same", per_class=60, size=32, seed=9))
     report = recalibrate(model, same, tmp_path / "here")
     assert abs(report.metrics["coverage"].value - report.data["before"]["coverage"]["value"]) < 0.1
+
+
+def test_its_own_training_pictures_teach_it_nothing(model: Recognizer, tmp_path: Path) -> None:
+    """Neither under their own names nor under others; its test pictures alone are too few here."""
+    own = read_dataset(make_folder(tmp_path / "shapes", per_class=90, size=32))
+    for data in (own, replace(own, samples=tuple(replace(s, id=f"x/{s.id}") for s in own.samples[::-1]))):
+        with pytest.raises(DataError, match="at least 50 readable labelled pictures, got 2"):
+            recalibrate(model, data, tmp_path / "here")
+    assert not (tmp_path / "here").exists()
 
 
 def test_what_cannot_be_done_is_said(model: Recognizer, tmp_path: Path) -> None:
