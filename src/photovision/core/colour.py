@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 MAX_PROFILE = 4 << 20
 """Bytes of a profile; those of printing presses have up to 3 MB."""
-_REMEMBERED = 64
+_REMEMBERED, _SHORT = 64, 1 << 16
 _ALIKE = 3
 _SPACES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
 _UNUSABLE = "its colour profile cannot be used ({}); its colours are shown as sRGB"
@@ -55,7 +55,7 @@ def _as_rgb(picture: Pillow.Image) -> Pillow.Image:
 
 def _transform(profile: bytes, mode: str) -> Any:
     """A transform of lcms; "" where nothing changes, "RGB" where the picture is to become RGB first, or a reason."""
-    key = (hashlib.sha256(profile).digest(), mode)
+    key = (profile if len(profile) <= _SHORT else hashlib.sha256(profile).digest(), mode)
     with _lock:  # building one takes milliseconds, once for each profile
         if key in _transforms:
             _transforms.move_to_end(key)

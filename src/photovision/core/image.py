@@ -128,14 +128,17 @@ def decode(
         >>> decode(buffer.getvalue()).size
         (4, 2)
     """
-    with _named(source), opened(source) as stream:
-        cost = _affordable(cost or cost_of(stream), max_pixels)
-        with _memory.taken(cost.bytes_for(least)), _quiet():
-            if (wide := open_wide(stream, cost.format)) is not None:
-                picture = upright(wide.picture(ranges), wide.orientation)
-                return _finished(picture, wide.profile, least, wide.notes)
-            with Pillow.open(stream, formats=(cost.format,)) as picture:
-                return _decode(picture, stream, cost, least)
+    try:  # not _named: this runs for every picture, small ones too
+        with opened(source) as stream:
+            cost = _affordable(cost or cost_of(stream), max_pixels)
+            with _memory.taken(cost.bytes_for(least)) if cost.bytes > _SMALL else _NOTHING, _quiet():
+                if (wide := open_wide(stream, cost.format)) is not None:
+                    picture = upright(wide.picture(ranges), wide.orientation)
+                    return _finished(picture, wide.profile, least, wide.notes)
+                with Pillow.open(stream, formats=(cost.format,)) as picture:
+                    return _decode(picture, stream, cost, least)
+    except Exception as error:
+        raise _unreadable(error, source) from None
 
 
 def open_sample(sample: Sample, least: tuple[int, int] | None = None) -> Pillow.Image:
@@ -266,22 +269,27 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _named(source: str | Path | bytes) -> Iterator[None]:
-    """Turn whatever a decoder raises into one line that begins with the name of the file."""
-    name = "the picture" if isinstance(source, bytes) else str(source)
     try:
         yield
-    except DataError as error:
-        raise UnreadableImage(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
-    except OSError as error:
-        what = f"opened ({error.strerror})" if error.errno else f"decoded ({_reason(error)})"
-        raise UnreadableImage(f"{name}: cannot be {what}") from None
-    except MemoryError:
-        raise UnreadableImage(f"{name}: not enough memory to decode it") from None
-    except Exception as error:  # hostile files make decoders raise anything, from struct.error to IndexError
-        raise UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})") from None
+    except Exception as error:
+        raise _unreadable(error, source) from None
+
+
+def _unreadable(error: Exception, source: str | Path | bytes) -> UnreadableImage:
+    """Whatever a decoder raised as one line that begins with the name of the file."""
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    if isinstance(error, DataError):
+        return UnreadableImage(f"{name}: {str(error).removeprefix(f'{name}: ')}")
+    if isinstance(error, MemoryError):
+        return UnreadableImage(f"{name}: not enough memory to decode it")
+    if isinstance(error, OSError) and error.errno:
+        return UnreadableImage(f"{name}: cannot be opened ({error.strerror})")
+    # Hostile files make decoders raise anything, from struct.error to IndexError.
+    return UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})")
 
 
 _memory = Budget(MAX_MEMORY, _SMALL)
+_NOTHING = contextlib.nullcontext()
 
 
 def _affordable(cost: DecodeCost, max_pixels: int) -> DecodeCost:

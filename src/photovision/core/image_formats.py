@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import io
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -143,11 +141,9 @@ def is_picture(path: str | Path) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def opened(source: str | Path | bytes) -> Iterator[BinaryIO]:
+def opened(source: str | Path | bytes) -> BinaryIO:
     """The bytes of a picture as a stream; raises DataError for what is not a regular file, and OSError."""
-    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as stream:
-        yield stream
+    return io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
 
 
 def _heif_is_ready() -> bool:
