@@ -469,6 +469,14 @@ def test_unknown_files_beside_pictures_are_named(tmp_path: Path, text: str, says
             read_dataset(tmp_path / "one")
 
 
+@pytest.mark.parametrize(
+    "data", [{"images": ["a.jpg"]}, {"url": "https://host.example/a.jpg?token=1"}, {"x": 5, "img": "a"}]
+)
+def test_fields_of_label_studio_that_hold_the_picture(tmp_path: Path, data: dict[str, Any]) -> None:
+    studio(tmp_path, {"id": 1, "data": data, "annotations": [{"result": [choice("sick")]}]})
+    assert [sample.id for sample in read_dataset(tmp_path).samples] == ["images/a.jpg"]
+
+
 def test_the_latest_export_of_label_studio_counts(tmp_path: Path) -> None:
     studio(tmp_path, task("a", choice("old")))
     (tmp_path / "export.json").rename(tmp_path / "project-1-at-2024-01-01.json")

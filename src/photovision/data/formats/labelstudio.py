@@ -21,7 +21,6 @@ import numpy as np
 from photovision.core.errors import DataError
 from photovision.core.files import write_text
 from photovision.core.folder import new_folder
-from photovision.core.image import SUFFIXES
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Rle
 from photovision.data.annotated import Gathered
@@ -32,6 +31,7 @@ from photovision.data.formats.brush import write_brush
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.labelstudio_min import whole_task
 from photovision.data.formats.labelstudio_results import Region, declared_size, parts_of, region_shape
+from photovision.data.formats.locate import is_picture_name
 from photovision.data.formats.places import annotation_files
 from photovision.data.formats.placing import Placed, detections, place
 from photovision.data.formats.split_names import split_named
@@ -89,8 +89,7 @@ class _Export:
         if not isinstance(data, dict):
             self.found.problem(where, "bad entry", "a task should be an object with 'data'")
             return
-        key = _picture_field(data)
-        name = data[key] if key else ""
+        key, name = _picture_field(data)
         people = [one for one in _annotations(task) if isinstance(one, dict) and not one.get("was_cancelled")]
         if not people:
             if _list(task, "predictions"):
@@ -144,11 +143,13 @@ def _files(path: Path) -> list[Path]:
     return annotation_files(path, (".json",), lambda file: json_kind(file) in ("labelstudio", "labelstudio-min"))
 
 
-def _picture_field(data: dict[str, Any]) -> str:
-    """The name of the field that holds the picture, "" where there is none."""
-    texts = {key: value for key, value in data.items() if isinstance(value, str)}
+def _picture_field(data: dict[str, Any]) -> tuple[str, str]:
+    """The field that holds the picture, by its name or by what it holds, and that picture; "" where there is none."""
+    alone = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in data.items()}
+    texts = {key: value for key, value in alone.items() if isinstance(value, str)}
     named = next((key for key in ("image", "img", "picture") if key in texts), "")
-    return named or next((key for key, value in texts.items() if value.lower().endswith(tuple(SUFFIXES))), "")
+    key = named or next((key for key, value in texts.items() if is_picture_name(value.partition("?")[0])), "")
+    return key, texts.get(key, "")
 
 
 def _annotations(task: dict[str, Any]) -> list[Any]:
