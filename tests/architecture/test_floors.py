@@ -153,6 +153,7 @@ MAY_DECODE = {
     "core/inputs.py": "gives pixels to callers without a model",
     "core/preprocess.py": "knows the model's ranges of values",
     "data/formats/mask_files.py": "reads masks, which are no pictures",
+    "data/formats/labelme.py": "reads masks, which are no pictures",
     "data/scan.py": "measures them",
     "runtime/frames.py": "is given them",
     "recipes/visits.py": "is given them",
