@@ -59,15 +59,14 @@ def test_one_command_writes_a_proved_smaller_model(
 def test_a_model_that_loses_more_than_allowed_is_refused_with_the_step_to_blame(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle, output = convolution_bundle(tmp_path / "model", glare=3000.0), tmp_path / "small"
-    output.mkdir()
-    (output / "older").write_text("a model that was there")
+    bundle, output = convolution_bundle(tmp_path / "model", glare=3000.0), convolution_bundle(tmp_path / "small")
+    older = (output / "model.onnx").read_bytes()
     assert run(["optimize", str(bundle), str(data), "-o", str(output), "--bf16", "--int8"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "would lose" in line]
     assert line.startswith("photovision: int8 would lose 6")
     assert "95 % interval" in line
     assert "more than the 0.5 allowed: leave int8 out" in line
-    assert (output / "older").read_text() == "a model that was there"
+    assert (output / "model.onnx").read_bytes() == older
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small"]
 
 
