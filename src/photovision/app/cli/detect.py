@@ -70,7 +70,9 @@ def detect(
     output: Output = None,
     tags: TagModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="One line a box, with a heading.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="A line a box, with a heading; formulas get an apostrophe.")
+    ] = False,
     engine: EngineName = "auto",
     precision: Arithmetic = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 8,

@@ -48,7 +48,7 @@ def predict(
     files: Files = None,
     top_k: TopK = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a heading.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a heading; formulas get an apostrophe.")] = False,
     engine: Runs = "auto",
     precision: Arithmetic = None,
     coverage: Coverage = None,
