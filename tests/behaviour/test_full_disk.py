@@ -202,7 +202,7 @@ def test_a_training_on_a_disk_of_any_size(tmp_path: Path, weights: str) -> None:
                 now = {name: at for name, at in now.items() if "part" not in name}
                 assert {name: now.get(name) for name in finished} == finished  # nothing finished is done again
                 finished = now
-            size = int(1.5 * size)
+            size *= 2
             assert size < 500_000
             resize(disk, size)
         assert sorted(entry.name for entry in disk.iterdir()) == ["m"]
