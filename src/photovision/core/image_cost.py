@@ -22,12 +22,14 @@ from photovision.core.tiff import Tags, layout
 
 MAX_SCANS = 100
 """Scans of a JPEG; libjpeg's own tools use the same limit, cameras and web sites write up to 15."""
+MAX_SCANNED = 4_000_000_000
+"""Scans of a JPEG times its pixels: 16 scans of the largest picture; about 3 seconds."""
 MAX_PLAIN = 2_000_000
 """Bytes of a picture written as text (PNM) or run lengths (BMP), whose decoders take a second for 2 MB."""
 _MAX_PARTS = 20_000
 _MAX_TILES, _MAX_LAYERS = 20_000, 128
 _WINDOW = 4096
-_SEGMENT = 150e-6
+_SEGMENT = 240e-6
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,10 @@ def _scans(stream: BinaryIO, frame: bytes, components: int) -> Estimate:
         scans = 0
         while part := stream.read(1 << 20):
             scans += part.count(b"\xff\xda")
-        if scans > MAX_SCANS:
-            raise UnreadableImage(f"has {scans} scans, more than the limit of {MAX_SCANS}: save it as a plain JPEG")
+        if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
+            raise UnreadableImage(
+                f"has {scans} scans, more than a picture of its size may have: save it as a plain JPEG"
+            )
     memory = (8 if bands == 4 else 4 if bands == 3 else 5) + (2 * bands if several else 0)
     return height, width, memory, pixels * (10e-9 + bands * 0.4e-9 * (scans if several else 0))
 
@@ -239,7 +243,8 @@ def _tiff(stream: BinaryIO) -> Estimate:
     height, width = found.size
     high, wide = found.segment
     segments = -(-height // high) * -(-width // wide) * (found.bands if found.planar else 1)
-    if segments > 4 * _MAX_PARTS + height:
+    packed = found.wide and found.compression != 1  # each is handed to the decoder by itself
+    if segments > (_MAX_PARTS // 2 if packed else 4 * _MAX_PARTS) + height:
         raise too_many("strips or tiles")
     one = min(1.0, high * wide / (height * width)) * found.pixel
     memory = 5 + (3 * one if found.wide else min(found.pixel, 4))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from pictures import make_picture
 from PIL import Image
 
@@ -73,9 +74,17 @@ def tiles_2000(side: int) -> bytes:
     return content[:at] + struct.pack(">II", side, side) + content[at + 8 :]
 
 
+def small_tiles() -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.zeros((2000, 2000), np.uint16), compression="zlib", tile=(16, 16))
+    return buffer.getvalue()
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "progressive scans": lambda: scans(MAX_SCANS + 20),
     "scans one byte too many": lambda: scans(MAX_SCANS),
+    "scans of a large picture": lambda: scans(60, 9000),
+    "small tiles": lambda: small_tiles(),
     "empty segments": lambda: b"\xff\xd8" + b"\xff\xfe\0\2" * 500_000 + saved(PICTURE, "JPEG")[2:],
     "fill bytes": lambda: b"\xff\xd8" + b"\xff" * 2_000_000 + saved(PICTURE, "JPEG")[2:],
     "tile": lambda: tile(64, 64, 23008),
