@@ -209,11 +209,10 @@ def _content(file: Any, name: str) -> bytes:
         if getattr(file, "seekable", bool)():
             file.seek(0)
         content = file.read()
-    except (OSError, ValueError) as error:  # the latter for text that is not in the file's encoding
-        if isinstance(error, UnicodeDecodeError):
-            content = ""
-        else:
-            raise UnreadableImage(f"{name}: the open file cannot be read ({_first_line(error)})") from None
+    except UnicodeDecodeError:
+        content = ""  # it is open for text
+    except Exception as error:  # whatever the library of that file raises, such as that of a network
+        raise UnreadableImage(f"{name}: the open file cannot be read ({_first_line(error)})") from None
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(content)
     if isinstance(content, str):

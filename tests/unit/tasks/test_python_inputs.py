@@ -51,6 +51,13 @@ class Once(io.RawIOBase):
         return content
 
 
+class Broken(Once):
+    """An open file whose library fails."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise RuntimeError("the connection is lost")
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The picture as a file."""
@@ -218,14 +225,21 @@ def closed(file: Path) -> Any:
 
 def test_a_picture_that_cannot_be_read_follows_the_rule_of_files(model: Any, file: Path) -> None:
     cut = file.read_bytes()[:200]
-    bad = [b"no picture", io.BytesIO(cut), Image.open(io.BytesIO(cut)), file.parent / "nowhere.png", file.parent]
+    bad = [
+        Broken(b""),
+        b"no picture",
+        io.BytesIO(cut),
+        Image.open(io.BytesIO(cut)),
+        file.parent / "nowhere.png",
+        file.parent,
+    ]
     for one in bad:
         with pytest.raises(UnreadableImage):
             model.predict(one) if one != file.parent else model.predict([one])
         with pytest.raises(UnreadableImage, match=r"picture 2:|nowhere|folder"):
             model.predict([file, one])
     answers = list(model.stream([file, *bad, file]) if hasattr(model, "stream") else model.see([file, *bad, file]))
-    assert [isinstance(getattr(a, "error", a), UnreadableImage) for a in answers] == [False, *[True] * 5, False]
+    assert [isinstance(getattr(a, "error", a), UnreadableImage) for a in answers] == [False, *[True] * 6, False]
 
 
 def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
