@@ -70,8 +70,12 @@ class Preprocess:
 
         `cost` is what `image_cost.estimate_cost` said of it, where that is known already.
         """
-        # Twice the size keeps enough detail for the antialiasing filter to work on.
-        return self._resize(self.decode(source, (2 * self.size[0], 2 * self.size[1]), most, cost))
+        return self._resize(self.decode(source, self.enough, most, cost))
+
+    @property
+    def enough(self) -> tuple[int, int]:
+        """(H, W) of a picture that keeps enough detail for the antialiasing filter to work on: twice the size."""
+        return 2 * self.size[0], 2 * self.size[1]
 
     def decode(
         self,

@@ -21,7 +21,7 @@ import numpy as np
 from photovision.core.errors import UnreadableImage
 from photovision.core.image_cost import DecodeCost, estimate_cost
 from photovision.core.types import Image
-from photovision.service.costly import beside, is_costly, opened
+from photovision.service.costly import beside, is_costly, opened, room_for
 from photovision.service.decode_pool import DecodePool
 from photovision.service.decoding import Decoders
 from photovision.service.kinds.kind import Kind, ManyCalls, OneCall, Outcome, Outputs, Size, Source, Way
@@ -214,7 +214,7 @@ class Batcher:
         way, source, pool = job.ticket.way, job.source, self._pool
         cost = estimate_cost(source) if pool is not None and isinstance(source, bytes) else None
         if pool is not None and cost is not None and is_costly(cost, self._limits.picture_pixels):
-            pool.check(cost, beside(way, cost.pixels, decoded=True))
+            pool.check(cost, room_for(way, cost))
             pool.submit(partial(self._tried, work=partial(self._in_process, pool, cost)), job, cost)
         elif isinstance(way, OneCall):
             job.image, job.size = way.prepare(source, self._limits, cost)
@@ -226,14 +226,13 @@ class Batcher:
     def _in_process(self, pool: DecodePool, cost: DecodeCost, job: Job) -> None:
         way, source, most, done = job.ticket.way, job.source, self._limits.picture_pixels, job.ticket.future.done
         assert isinstance(source, bytes)
-        if isinstance(way, OneCall):
-            with pool.room.taken(cost.bytes, done):
-                job.image, job.size = pool.decoded(source, way.preprocess, cost, most, done)
-            self._ready.put(job)
-            return
-        with pool.room.taken(cost.bytes + beside(way, cost.pixels, decoded=True), done):
-            image, _ = pool.decoded(source, self.kind.model.preprocess, cost, most, done, whole=True)
-            self._look(job, way, image, 0)
+        with pool.room.taken(room_for(way, cost), done):
+            if isinstance(way, ManyCalls):
+                image, _ = pool.decoded(source, self.kind.model.preprocess, cost, most, done, whole=True)
+                self._look(job, way, image, 0)
+                return
+            job.image, job.size = pool.decoded(source, way.preprocess, cost, most, done)
+        self._ready.put(job)
 
     def _look(self, job: Job, way: ManyCalls, source: Source, room: int) -> None:
         """See a picture through windows to the end; it holds `room` bytes meanwhile."""

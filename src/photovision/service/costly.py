@@ -24,11 +24,16 @@ def is_costly(cost: DecodeCost, max_pixels: int) -> bool:
     return (cost.seconds > QUICK_SECONDS or cost.bytes > QUICK_BYTES) and cost.pixels <= max_pixels
 
 
-def beside(way: Way, pixels: int, *, decoded: bool = False) -> int:
-    """Bytes beside those of decoding: of what a way does with the pixels, and of copies on their way from a process."""
+def room_for(way: Way, cost: DecodeCost) -> int:
+    """Bytes that a costly picture takes: to decode it, and for what a way does with the whole of it."""
     if isinstance(way, OneCall):
-        return 0
-    return pixels * (way.per_pixel + (6 if decoded else 0))
+        return cost.bytes_for(way.preprocess.enough)
+    return cost.bytes + beside(way, cost.pixels) + 6 * cost.pixels  # two copies on their way from a process
+
+
+def beside(way: Way, pixels: int) -> int:
+    """Bytes beside those of decoding, for what a way does with the pixels."""
+    return 0 if isinstance(way, OneCall) else pixels * way.per_pixel
 
 
 async def opened(content: bytes, pool: DecodePool, preprocess: Preprocess, max_pixels: int) -> Source:
@@ -43,7 +48,7 @@ async def opened(content: bytes, pool: DecodePool, preprocess: Preprocess, max_p
         return content
     if 3 * cost.pixels > pool.room.most // _SHARE:
         raise Refusal(413, "the picture is too large for this: send a smaller one", "pixels")
-    pool.check(cost)
+    pool.check(cost, cost.bytes)
     found: Future[Image] = Future()
 
     def work(cost: DecodeCost) -> None:

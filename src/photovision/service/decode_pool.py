@@ -206,11 +206,11 @@ class DecodePool:
         """How often a process had to be started again."""
         return sum(max(0, worker.restarts) for worker in self._workers)
 
-    def check(self, cost: DecodeCost, more: int = 0) -> None:
-        """Raise UnreadableImage for a picture that can never be decoded here, with `more` bytes beside it."""
-        if (needed := cost.bytes + more) > self.room.most:
+    def check(self, cost: DecodeCost, room: int) -> None:
+        """Raise UnreadableImage for a picture that can never be decoded here, since it takes too long or too much."""
+        if room > self.room.most:
             raise UnreadableImage(
-                f"the picture: needs about {needed >> 20:,} MB of memory, more than the {self.room.most >> 20:,} MB"
+                f"the picture: needs about {room >> 20:,} MB of memory, more than the {self.room.most >> 20:,} MB"
                 " that there are for it: send a smaller one"
             )
         if cost.seconds > self._seconds:

@@ -223,12 +223,12 @@ def test_what_can_never_be_decoded_is_refused_and_too_much_at_once_too() -> None
     pool = DecodePool(1, Room(10 << 20), seconds=2.0, patience=2.5)
     try:
         cost = estimate_cost(blank(1000))
-        pool.check(cost)
+        pool.check(cost, cost.bytes)
         with pytest.raises(UnreadableImage, match="MB of memory"):
-            pool.check(estimate_cost(blank(4000)))
+            pool.check(cost, 11 << 20)
         slow = type(cost)("PNG", (10, 10), 10, 1.0)
         with pytest.raises(UnreadableImage, match="to decode"):
-            pool.check(type(cost)("PNG", (10, 10), 10, 3.0))
+            pool.check(type(cost)("PNG", (10, 10), 10, 3.0), 10)
         wait = threading.Event()
         for _ in range(3):
             pool.submit(lambda _: wait.wait(5), None, slow)
