@@ -234,15 +234,12 @@ def _compared(asked: Sequence[tuple[float, float, int]], began: float, over: flo
     before = [took for at, took, _ in asked if start + 0.2 < at < began - 0.2]
     beside = [(took, status) for at, took, status in asked if began <= at < over]
     usual = statistics.median(before)
-    slow = [at + took for at, took, status in asked if at >= over and (took > 3 * usual or status != 200)]
-    # The last request after the attack that was still slow, other than a single straggler.
-    recovered = sorted(slow)[-2] - over if len(slow) > 1 else 0.0
     times = sorted(took for took, _ in beside)
     found: dict[str, Any] = {
         "honest_before_ms": round(1000 * usual, 2),
         "honest_before_p95_ms": round(1000 * sorted(before)[int(0.95 * len(before))], 2),
         "honest_beside": dict(Counter(str(status) for _, status in beside)),
-        "recovered_s": round(max(0.0, recovered), 2),
+        "recovered_s": _recovered(asked, over, 3 * usual),
     }
     if times:
         middle = statistics.median(times)
@@ -252,6 +249,18 @@ def _compared(asked: Sequence[tuple[float, float, int]], began: float, over: flo
             "slower": round(middle / usual, 2),
         }
     return found
+
+
+def _recovered(asked: Sequence[tuple[float, float, int]], over: float, most: float) -> float:
+    """Seconds after the attack from which on every second is as it should be: answers, and their median in time."""
+    last = 0.0
+    for step in range(int(4 * max(at - over for at, _, _ in asked))):
+        start = over + step / 4
+        found = [(took, status) for at, took, status in asked if start <= at < start + 1]
+        sound = found and all(status == 200 for _, status in found)
+        if not sound or statistics.median(took for took, _ in found) > most:
+            last = (step + 1) / 4
+    return last
 
 
 @contextlib.contextmanager
