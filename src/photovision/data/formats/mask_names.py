@@ -33,6 +33,8 @@ _WORDS = (
     r"|label(?:train)?ids)"
 )
 _LAST = re.compile(rf"(.+?)(?:[ _\-.(\[]+|(?<=\d))({_WORDS}(?:[ _\-.]*{_WORDS})*)(?:[ _\-.(\[]*(\d+))?[)\]]?")
+_SEPARATOR = re.compile(r"[ _\-.]")
+_HINT = re.compile("seg|mask|label|gt|truth|annot|matte|trimap|manual")
 _FIRST = re.compile(rf"({_WORDS})(?:[ _\-.]+|(?=\d))(.+)")
 _PICTURE = re.compile(r"(.+?)[ _\-.]+(?:img|image|rgb|sat|photo|orig|original|input|leftimg8bit|0000)")
 _PICTURE_FIRST = re.compile(r"(?:img|image|photo|pic|picture|sat)(?:[ _\-.]+|(?=\d))(.+)")
@@ -124,23 +126,24 @@ def pair(listing: Listing) -> Paired:
     splits = split_folders({_own(_words(part)) for parts in listing.pictures for part in parts})
     for parts, names in listing.pictures.items():
         place = place_of(parts, splits)
-        stems = {stem for name in names if _bare(stem := os.path.splitext(name)[0].casefold()) is None}
-        stems |= set(map(_picture_stem, stems))
-        for name in names:
-            file, stem = "/".join((*parts, name)), os.path.splitext(name)[0].casefold()
-            bare = _bare(stem)
-            if place.role in ("mask", "objects"):
-                masks.append((file, place, stem))
-            elif bare is not None and (
-                bare[0] in stems or _picture_stem(bare[0]) in map(_picture_stem, stems - {stem})
-            ):
-                beside.append((file, place, stem))
+        folder = "".join(f"{part}/" for part in parts)
+        bare = {name: (stem := name.rpartition(".")[0].casefold() or name.casefold(), _bare(stem)) for name in names}
+        marked = place.role in ("mask", "objects")
+        stems = {stem for stem, own in bare.values() if own is None}
+        if any(own is not None for _, own in bare.values()):
+            stems |= set(map(_picture_stem, stems))
+        for name, (stem, own) in bare.items():
+            if marked:
+                masks.append((folder + name, place, stem))
+            elif own is not None and not stems.isdisjoint((own[0], _picture_stem(own[0]))):
+                beside.append((folder + name, place, stem))
             else:
-                found.pictures.append(file)
-                found.places[file] = place
+                found.pictures.append(folder + name)
+                found.places[folder + name] = place
     if not masks and not beside:
         beside = _graded(listing, found)
-    _Pairing(found).run([*masks, *beside])
+    if masks or beside:
+        _Pairing(found).run([*masks, *beside])
     return found
 
 
@@ -148,7 +151,7 @@ def _graded(listing: Listing, found: Paired) -> list[tuple[str, Place, str]]:
     """Files beside pictures whose names go on in the same few ways: 1.jpg, 1_1stHO.png, 1_2ndHO.png, 2.jpg, ..."""
     taken: list[tuple[str, Place, str]] = []
     for parts, names in listing.pictures.items():
-        stems = {os.path.splitext(name)[0].casefold(): name for name in names}
+        stems = {name.rpartition(".")[0].casefold(): name for name in names}
         ways: dict[str, list[str]] = defaultdict(list)
         for stem in stems:
             base = next((key for key in _beginnings(stem) if key in stems), None)
@@ -239,6 +242,8 @@ def _bare(stem: str) -> tuple[str, str, str] | None:
         >>> _bare("x_seg_mask"), _bare("benign (1)_mask_1"), _bare("mask_7"), _bare("masked")
         (('x', 'seg_mask', ''), ('benign (1)', 'mask', '1'), ('7', 'mask', ''), None)
     """
+    if _HINT.search(stem) is None:  # which is much quicker than what follows
+        return None
     if (last := _LAST.fullmatch(stem)) is not None:
         return last[1], last[2], last[3] or ""
     first = _FIRST.fullmatch(stem)
@@ -253,9 +258,9 @@ def _picture_stem(stem: str) -> str:
 
 def _beginnings(stem: str) -> Iterator[str]:
     """What precedes each separator of a stem, the longest first."""
-    for position in range(len(stem) - 1, 0, -1):
-        if stem[position] in " _-.":
-            yield stem[:position]
+    for match in reversed(list(_SEPARATOR.finditer(stem))):
+        if match.start():
+            yield stem[: match.start()]
 
 
 def _stem(file: str) -> str:

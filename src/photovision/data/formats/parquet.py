@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from photovision.core.errors import DataError, MissingExtra
 from photovision.core.files import write_text
 from photovision.core.image import SUFFIXES
+from photovision.core.image_formats import SUFFIXES as PICTURES
 from photovision.core.system import cache_folder
 from photovision.data.formats.split_names import split_named
 
@@ -258,11 +259,14 @@ def missing_shards(paths: Sequence[Path]) -> list[str]:
 
 
 def _shards_at(folder: Path) -> list[tuple[Path, str | None]]:
-    found = []
-    for entry in sorted(folder.iterdir()) if not folder.name.startswith(".") else ():
-        stem = _SHARD.sub("", entry.stem)
-        if entry.suffix.lower() == ".parquet" and (stem != entry.stem or split_named(stem)):
-            found.append((entry, split_named(stem)))
-        elif split_named(entry.name) and entry.is_dir():
-            found += [(file, split_named(entry.name)) for file in sorted(entry.glob("*.parquet"))]
+    found: list[tuple[Path, str | None]] = []
+    for name in sorted(os.listdir(folder)) if not folder.name.startswith(".") else ():
+        base, suffix = os.path.splitext(name)
+        if suffix.lower() in PICTURES:  # of which there may be many
+            continue
+        stem = _SHARD.sub("", base)
+        if suffix.lower() == ".parquet" and (stem != base or split_named(stem)):
+            found.append((folder / name, split_named(stem)))
+        elif split_named(name) and (folder / name).is_dir():
+            found += [(file, split_named(name)) for file in sorted((folder / name).glob("*.parquet"))]
     return found
