@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from photovision.service.connections import Connections
@@ -27,12 +29,12 @@ class BoundedHead(HttpToolsProtocol):
 
     _loose = 0
     _refusal = "400 Bad Request"
+    _piece = b""
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has arrived, in pieces that exceed no bound."""
         if len(data) <= HEAD_BYTES - self._loose:
-            self._loose += len(data)
-            super().data_received(data)
+            self._parse(data)
             return
         while data and not self.transport.is_closing():
             room = HEAD_BYTES - self._loose
@@ -40,16 +42,25 @@ class BoundedHead(HttpToolsProtocol):
                 self._refuse("431 Request Header Fields Too Large")
                 return
             piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
-            self._loose += len(piece)
-            super().data_received(piece)
+            self._parse(piece)
+
+    def _parse(self, piece: bytes) -> None:
+        self._loose += len(piece)
+        self._piece = piece
+        super().data_received(piece)
 
     def on_headers_complete(self) -> None:
         """A head is there."""
         self._loose = 0
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("this is no proxy")
+            return
         if len(self.pipeline) >= PIPELINE:
             self._refusal = "429 Too Many Requests"
             raise ValueError("more requests are sent ahead than are taken")
         super().on_headers_complete()
+        self.headers = []  # trailers, which follow the body, say nothing about who asks: they are dropped
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body is there."""
@@ -59,7 +70,21 @@ class BoundedHead(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A request is there; what follows is the next head."""
         self._loose = 0
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """A client offers another protocol, as Java's does with every request: it is answered by this one.
+
+        The parser takes all that follows such a head for the other protocol, so a new one reads it without the offer.
+        """
+        offer = sys.exception()
+        assert offer is not None
+        rest = self._piece[offer.args[0] :]
+        first = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        fields = (b"%s: %s" % field for field in self.headers if field[0] != b"upgrade")
+        self.parser = httptools.HttpRequestParser(self)
+        self._parse(b"\r\n".join((first, *fields, b"", rest)))
 
     def send_400_response(self, msg: str) -> None:
         """What came is no request, or one of too many."""

@@ -258,8 +258,9 @@ def test_too_large_a_body_is_refused_before_it_is_read(service: Process) -> None
         b"GET / HTTP/9.9\r\n\r\n",
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"CONNECT example.org:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
-    ids=["tls", "version", "negative", "smuggling"],
+    ids=["tls", "version", "negative", "smuggling", "proxy"],
 )
 def test_what_is_no_request_is_refused(service: Process, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
@@ -267,6 +268,42 @@ def test_what_is_no_request_is_refused(service: Process, sent: bytes) -> None:
         found = until_closed(connection)
         assert not found or found.startswith(b"HTTP/1.1 400 ")
     assert ask(service.port)[0] == 200
+
+
+OFFERS = {
+    "java": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n",
+    "websocket": b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n",
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+def test_a_client_that_offers_another_protocol_is_answered_by_this_one(service: Process, offer: bytes) -> None:
+    picture = colour_file("green")
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n"
+    last = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    for pieces in (
+        [head % len(picture) + offer + b"\r\n" + picture + last],
+        [head % len(picture) + offer, b"\r\n", picture, last],
+    ):
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.02)
+            found = until_closed(connection)
+        assert found.count(b"HTTP/1.1 200 ") == 2
+        assert b'"label": "green"' in found
+
+
+def test_trailers_never_count_as_fields_of_the_head(service: Process) -> None:
+    picture = colour_file("green")
+    for host, trailer, status in ((b"evil.example", b"localhost", b"403"), (b"localhost", b"evil.example", b"200")):
+        head = b"POST /predict HTTP/1.1\r\nHost: %s\r\nContent-Type: image/jpeg\r\nConnection: close\r\n" % host
+        body = b"%x\r\n%s\r\n0\r\nHost: %s\r\nX-Request-Id: other\r\n\r\n" % (len(picture), picture, trailer)
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+            found = until_closed(connection)
+        assert found.startswith(b"HTTP/1.1 " + status)
+        assert b"x-request-id: other" not in found
 
 
 def test_it_runs_without_torch(tmp_path: Path, bundle: Path) -> None:
