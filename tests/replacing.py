@@ -36,7 +36,7 @@ def write(path: Path, number: int) -> None:
 
 
 def _content(number: int, name: str) -> bytes:
-    return hashlib.sha256(f"{number} {name}".encode()).digest() * 64
+    return b"Photovision" + hashlib.sha256(f"{number} {name}".encode()).digest() * 64
 
 
 def whole(path: Path) -> int:

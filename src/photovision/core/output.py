@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from photovision.core.errors import UsageError
-from photovision.core.files import write_bytes
+from photovision.core.files import explained, write_bytes
+from photovision.core.seal import TEXTS, edited
 
 Kind = Literal["model", "export", "data set"]
 
@@ -35,6 +36,8 @@ _ELSEWHERE = "choose another folder with --output"
 def placed(path: str | Path) -> Path:
     """Where an output lies: absolute, links in the folders above it followed, its own name as given."""
     given = Path(path)
+    if "\0" in str(given):
+        raise UsageError("a name cannot hold a NUL character: name another folder with --output")
     if given.name in ("", "..") or given == given.parent:
         return Path(os.path.realpath(given))
     return Path(os.path.realpath(given.parent)) / given.name
@@ -55,7 +58,16 @@ def check_folder(path: str | Path, kind: Kind, inputs: Iterable[str | Path] = ()
     Raises:
         UsageError: one line on what is in the way.
     """
-    place = placed(path)
+    with explained(Path(path)):
+        place = placed(path)
+        _check_place(path, place, inputs)
+        if os.path.lexists(place):
+            check_content(path, place, kind)
+    return place
+
+
+def _check_place(path: str | Path, place: Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse a place that no folder may take, whatever is in it."""
     if place.is_symlink():
         raise UsageError(f"{path} is a link to {os.readlink(place)}: name the folder itself with --output")
     for source in inputs:
@@ -66,7 +78,7 @@ def check_folder(path: str | Path, kind: Kind, inputs: Iterable[str | Path] = ()
             raise UsageError(f"{path} lies in the input {source}; {_ELSEWHERE}")
     if not os.path.lexists(place):
         _check_parent(path, place)
-        return place
+        return
     if not place.is_dir():
         raise UsageError(f"{path} exists and is not a folder: {_ELSEWHERE}")
     here = Path.cwd()
@@ -76,8 +88,6 @@ def check_folder(path: str | Path, kind: Kind, inputs: Iterable[str | Path] = ()
         raise UsageError(f"{path} is your home folder: name a new folder with --output")
     if os.path.ismount(place):
         raise UsageError(f"{path} is a mount point, which cannot be replaced: name a folder in it with --output")
-    check_content(path, place, kind)
-    return place
 
 
 def check_content(path: str | Path, place: Path, kind: Kind) -> None:
@@ -95,6 +105,7 @@ def check_content(path: str | Path, place: Path, kind: Kind) -> None:
         name = file.relative_to(place).as_posix()
         if name not in known and file.name not in _DUST:
             raise UsageError(f"{path} holds {name}, which Photovision did not write: move it away, or {_ELSEWHERE}")
+    _check_texts(path, place)
 
 
 def write_mark(folder: Path, kind: Kind) -> None:
@@ -131,6 +142,7 @@ def check_report(folder: str | Path, kind: str, names: Iterable[str] = ()) -> No
     for name in there:
         if (place / name).is_symlink() or not (place / name).is_file():
             raise UsageError(f"{folder} holds {name}, which is no plain file: {_ELSEWHERE}")
+    _check_texts(folder, place, tuple(name for name in TEXTS if name in there))
 
 
 def check_file(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
@@ -181,6 +193,13 @@ def write_output(path: Path, content: bytes, inputs: Iterable[str | Path] = ()) 
     """Write a picture or a page that bears the signature, in place of an earlier one only; see `check_file`."""
     check_file(path, inputs)
     write_bytes(path, content)
+
+
+def _check_texts(path: str | Path, place: Path, names: Iterable[str] = TEXTS) -> None:
+    """Refuse a folder with a text that somebody has edited: it is theirs now."""
+    for name in names:
+        if (place / name).is_file() and edited(place / name):
+            raise UsageError(f"{path} holds {name}, which was edited by hand: move it away, or {_ELSEWHERE}")
 
 
 def _known(place: Path, kind: Kind) -> frozenset[str] | None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from photovision.core.errors import UsageError
-from photovision.core.files import write_json, write_text
+from photovision.core.files import write_json
 from photovision.core.output import check_report
 from photovision.core.report import Metric, Report, cell_text
+from photovision.core.seal import write_sealed
 
 GLOSSARY: Mapping[str, tuple[str, str]] = {
     "map50": ("mAP at overlap .5", "mean average precision of boxes that overlap by at least half of their union"),
@@ -190,8 +191,8 @@ def write_report(report: Report, folder: Path) -> None:
         ) from None
     check_report(folder, report.kind)
     write_json(folder / "report.json", json.loads(document))
-    write_text(folder / "report.md", report.to_markdown())
-    write_text(folder / "report.html", to_html(report))
+    write_sealed(folder / "report.md", report.to_markdown())
+    write_sealed(folder / "report.html", to_html(report))
 
 
 def _further(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from photovision.core import png, tiff
+from photovision.core.errors import UnreadableImage
 from photovision.core.orientation import orientation_of
 from photovision.core.pnm import pnm_blocks, pnm_header
 from photovision.core.value_range import (
@@ -54,6 +55,7 @@ class Wide:
         orientation: 1 to 8.
         profile: its colour profile (ICC).
         no_data: the value that marks pixels without data.
+        inverted: whether low values are bright, as in some X-rays.
         blocks: decodes it, block by block.
         notes: what was left out, in sentences.
     """
@@ -68,6 +70,7 @@ class Wide:
     profile: bytes | None = None
     no_data: float | None = None
     premultiplied: bool = False
+    inverted: bool = False
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -84,6 +87,8 @@ class Wide:
                 values = np.where(values == self.no_data, np.nan, values)
             part = whole[top : top + values.shape[0], left : left + values.shape[1]]
             scaled = to_8_bits(values, shown)
+            if self.inverted:
+                np.subtract(255, scaled, out=scaled, where=np.logical_not(np.isnan(values)))
             if self.bands == 4 and band in (None, 3):
                 scaled[..., -1] = to_8_bits(values[..., -1], by_type(self.numbers))
             if band is None:
@@ -127,29 +132,39 @@ def _png(stream: BinaryIO) -> Wide | None:
         return None
     with Pillow.open(stream, formats=("PNG",)) as picture:
         orientation, profile = orientation_of(picture, stream), picture.info.get("icc_profile")
-        size = (picture.height, picture.width)
+        size, clear = (picture.height, picture.width), picture.info.get("transparency")
     bands = {png.GREY: 1, png.GREY_ALPHA: 2, png.RGB: 3, png.RGBA: 4}[colour]
 
     def blocks() -> Iterator[Block]:
         if colour == png.GREY:
             stream.seek(0)
-            yield from _bands_of(Pillow.open(stream, formats=("PNG",)))
+            for top, left, band, values in _bands_of(Pillow.open(stream, formats=("PNG",))):
+                yield Block(top, left, band, values if clear is None else _with_opacity(values, clear))
             return
         for top, left, values in png.deep_blocks(stream, colour):
             if bands == 2:  # grey three times and opacity
                 values = values[..., [0, 0, 0, 1]]
+            elif clear is not None:
+                values = _with_opacity(values, clear)
             yield Block(top, left, None, values)
 
-    kept = 4 if bands == 2 else bands
+    kept = bands if bands in (1, 3) and clear is None else 4
     numbers = np.dtype(np.uint16)
     return Wide(size, kept, numbers, _mode(numbers, bands), blocks, None, orientation, profile)
+
+
+def _with_opacity(values: npt.NDArray[Any], clear: int | tuple[int, ...]) -> npt.NDArray[Any]:
+    """Grey or RGB values of 16 bits as RGB with opacity, of which one colour has none."""
+    opaque = np.where((values == np.asarray(clear)).all(axis=2, keepdims=True), 0, 65535).astype(values.dtype)
+    return np.concatenate([*(3 // values.shape[2] * [values]), opaque], axis=2)
 
 
 def _tiff(stream: BinaryIO) -> Wide | None:
     tags = tiff.Tags(stream)
     found = tiff.layout(tags)
     if not found.wide:
-        return _by_pillow(stream, "TIFF", tags.number(tiff.BITS, 8)) if found.bits > 8 else None
+        plain = _by_pillow(stream, "TIFF", tags.number(tiff.BITS, 8)) if found.bits > 8 else None
+        return None if plain is None else replace(plain, inverted=found.colours == 0)
     numbers = np.dtype(f"{found.kind}{found.bits // 8}")
     kept = tiff.kept(tags, found.bands)
     limits = tiff.declared_range(tags)
@@ -172,6 +187,7 @@ def _tiff(stream: BinaryIO) -> Wide | None:
         profile,
         tiff.no_data(tags),
         kept == 4 and tags.number(tiff.EXTRA, 0) == 1,
+        found.colours == 0,
         notes if left_out else (),
     )
 
@@ -208,7 +224,9 @@ def _bands_of(picture: Pillow.Image) -> Iterator[Block]:
 
 def _pnm(stream: BinaryIO) -> Wide | None:
     head = pnm_header(stream)
-    if head.kind in ("Pf", "PF"):
+    if head.kind == "PF":
+        raise UnreadableImage("is a PFM picture in colour: save it as PNG or TIFF")
+    if head.kind == "Pf":
         return _by_pillow(stream, "PPM")
     if head.plain or head.most == 255:
         return None

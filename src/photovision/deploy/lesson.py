@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photovision.core.errors import DataError
-from photovision.core.files import write_json, write_text
+from photovision.core.files import write_json
 from photovision.core.folder import new_folder
 from photovision.core.report import Metric
+from photovision.core.seal import write_sealed
 from photovision.core.system import keep_memory, provenance
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment import Augment, load_pixels, open_picture
@@ -242,7 +243,7 @@ def write_student(lesson: Lesson, network: nn.Module, source: Source, told: Mapp
         job.say("learning when to doubt")
         info = renew(folder, info, lesson.climb.material.train, lesson.climb.material.val)
         write_json(folder / "bundle.json", info)
-        write_text(folder / "README.md", model_card(info))
+        write_sealed(folder / "README.md", model_card(info))
         keep(before.bundle.path, folder, weights=False)
         load(folder)
     lesson.climb.work.close()

@@ -21,12 +21,13 @@ from typing import Any
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ExportError, UsageError
-from photovision.core.files import beside, write_json, write_text
+from photovision.core.files import beside, write_json
 from photovision.core.folder import new_folder, reserved
 from photovision.core.output import check_folder
 from photovision.core.page import write_report
 from photovision.core.registry import Registry
 from photovision.core.report import Finding, Report
+from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.data.dataset import Dataset
 from photovision.deploy.kept import keep_more
@@ -246,7 +247,7 @@ def _write(made: Sequence[Recognizer], report: Report, material: Material, targe
         keep_more(folder, info, material)
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
-        write_text(folder / "README.md", model_card(info, document))
+        write_sealed(folder / "README.md", model_card(info, document))
         load(folder)  # refuses what it cannot read, before an older model is replaced
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError, ModelError
-from photovision.core.files import write_json, write_text
+from photovision.core.files import write_json
 from photovision.core.folder import new_folder
+from photovision.core.seal import write_sealed
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.deploy.kept import keep
@@ -46,7 +47,7 @@ def write_copy(job: Job, graph: Path, changes: Mapping[str, Any], *, weights: bo
         shutil.copyfile(graph, folder / "model.onnx")
         info = renew(folder, {**source.info, **changes}, job.training, job.validation)
         write_json(folder / "bundle.json", info)
-        write_text(folder / "README.md", model_card(info))
+        write_sealed(folder / "README.md", model_card(info))
         load(folder)  # refuses what it cannot read
     return job.folder
 

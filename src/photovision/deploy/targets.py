@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import ExportError, ModelError, UsageError
-from photovision.core.files import explained, write_text
+from photovision.core.files import explained
 from photovision.core.folder import new_folder
 from photovision.core.output import check_folder
 from photovision.core.registry import Registry
+from photovision.core.seal import write_sealed
 from photovision.core.types import Image
 from photovision.deploy.alike import Alike, Outputs, answers_alike, boxes_alike, places_alike
 from photovision.deploy.describe import Model, description, readme
@@ -129,7 +130,7 @@ def _export(
                 " same answer; nothing was written"
             )
         if not isinstance(model, Recognizer):
-            write_text(work / "README.md", readme(model, target))
+            write_sealed(work / "README.md", readme(model, target))
         files = {str(f.relative_to(work)): f.stat().st_size for f in sorted(work.rglob("*")) if f.is_file()}
     return Exported(target, len(shown), images is None, found.agreement, found.difference, files, found.of)
 

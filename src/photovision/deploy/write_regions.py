@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from photovision.core.files import write_json, write_text
+from photovision.core.files import write_json
 from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.report import Report
+from photovision.core.seal import write_sealed
 from photovision.deploy.kept import keep, keep_more
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.tasks.card import model_card
@@ -44,7 +45,7 @@ def write_changed(
         write_json(work / "bundle.json", dict(info))
         if report is not None:
             write_report(report, work)
-            write_text(work / "README.md", model_card(info, report.to_json()))
+            write_sealed(work / "README.md", model_card(info, report.to_json()))
         if material is not None:
             keep_more(work, info, material)
         read_bundle(work)  # refuses what it cannot read, before an older model is replaced

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.drawing import percent
-from photovision.core.files import write_json, write_text
+from photovision.core.files import write_json
 from photovision.core.parallel import in_order
 from photovision.core.report import Finding, Metric, Report, Table
+from photovision.core.seal import edited, write_sealed
 from photovision.core.types import Floats, Image
 from photovision.data.attributes import with_attributes
 from photovision.data.augment import load_pixels
@@ -357,13 +358,19 @@ def _audit_classes(
     )
 
 
-def rewrite_card(model: Model, report: Report) -> None:
+def rewrite_card(model: Model, report: Report) -> bool:
     """Write what an audit found into a model's folder: audit.json, and a card that tells of it.
 
     Args:
         model: what was questioned.
         report: of the audit.
+
+    Returns:
+        whether the card was written; one that was edited by hand stays.
     """
-    found = report.to_json()
+    found, card = report.to_json(), model.bundle.path / "README.md"
     write_json(model.bundle.path / "audit.json", found)
-    write_text(model.bundle.path / "README.md", model_card(model.info, found))
+    if card.is_file() and edited(card):
+        return False
+    write_sealed(card, model_card(model.info, found))
+    return True

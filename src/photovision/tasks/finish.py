@@ -12,10 +12,11 @@ import timm
 from safetensors.torch import save_file
 from torch import nn
 
-from photovision.core.files import explained, write_json, write_text
+from photovision.core.files import explained, write_json
 from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.report import Report
+from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.augment import load_pixels
@@ -79,8 +80,8 @@ def write_bundle(
         info |= {"energy": climb.meter.read().to_json(), "warnings": list(report.warnings)}
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
-        write_text(folder / "README.md", model_card(info, report.to_json()))
-        write_text(folder / "DATASHEET.md", datasheet(info))
+        write_sealed(folder / "README.md", model_card(info, report.to_json()))
+        write_sealed(folder / "DATASHEET.md", datasheet(info))
         climb.tell("export", 4, 4)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from safetensors.torch import save_file
 
 from photovision.core.errors import MissingExtra
-from photovision.core.files import explained, write_json, write_text
+from photovision.core.files import explained, write_json
 from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.report import Metric, Report
+from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.augment import load_pixels
@@ -91,8 +92,8 @@ def write_detector(course: Course, learned: Learned, output: Path) -> None:
         info |= {"energy": course.meter.read().to_json(), "warnings": list(report.warnings)}
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
-        write_text(folder / "README.md", model_card(info, report.to_json()))
-        write_text(folder / "DATASHEET.md", datasheet(info))
+        write_sealed(folder / "README.md", model_card(info, report.to_json()))
+        write_sealed(folder / "DATASHEET.md", datasheet(info))
         course.tell("export", 3, 3)
 
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ModelError
-from photovision.core.files import write_json, write_text
+from photovision.core.files import write_json
 from photovision.core.folder import new_folder, reserved
 from photovision.core.report import Metric, Report, Table
+from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
@@ -210,7 +211,7 @@ def _write(model: Recognizer, learned: _Learned, case: _Case, dataset: Dataset, 
             " figures were measured.",
         ]
         write_json(folder / "bundle.json", info)
-        write_text(folder / "README.md", model_card(info, report_of(folder)))
+        write_sealed(folder / "README.md", model_card(info, report_of(folder)))
         load(folder)  # refuses what it cannot read, before an older model is replaced
 
 

@@ -17,10 +17,11 @@ import numpy as np
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ExportError
-from photovision.core.files import write_json, write_text
+from photovision.core.files import write_json
 from photovision.core.folder import new_folder, reserved
 from photovision.core.regions import Detections
 from photovision.core.report import Metric, Report, Table
+from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats, Image
 from photovision.data.augment import load_pixels
@@ -231,7 +232,7 @@ def _write(
             " measured.",
         ]
         write_json(folder / "bundle.json", info)
-        write_text(folder / "README.md", model_card(info, report_of(folder)))
+        write_sealed(folder / "README.md", model_card(info, report_of(folder)))
         read_bundle(folder)  # refuses what it cannot read, before an older model is replaced
 
 

@@ -15,11 +15,12 @@ from safetensors.torch import save_file
 from photovision.core.drawing import learning_curve, percent
 from photovision.core.energy import Meter
 from photovision.core.errors import DataError, UsageError
-from photovision.core.files import explained, write_json, write_text
+from photovision.core.files import explained, write_json
 from photovision.core.folder import new_folder
 from photovision.core.page import write_report
 from photovision.core.regions import IGNORE, Detections
 from photovision.core.report import Figure, Report
+from photovision.core.seal import write_sealed
 from photovision.core.system import cores, keep_memory, provenance
 from photovision.data.augment import Augment
 from photovision.data.dataset import Dataset
@@ -244,8 +245,8 @@ def _write(
         report = _report(proof, learned, info)
         write_json(folder / "bundle.json", info)
         write_report(report, folder)
-        write_text(folder / "README.md", model_card(info, report.to_json()))
-        write_text(folder / "DATASHEET.md", datasheet(info))
+        write_sealed(folder / "README.md", model_card(info, report.to_json()))
+        write_sealed(folder / "DATASHEET.md", datasheet(info))
 
 
 def _info(lesson: Lesson, network: Segmenter, learned: Fit, training: dict[str, Any]) -> dict[str, Any]:

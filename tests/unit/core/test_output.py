@@ -11,6 +11,9 @@ import pytest
 from photovision.core.errors import UsageError
 from photovision.core.folder import new_folder
 from photovision.core.output import BUNDLE_FILES, check_file, check_folder, check_report, placed, write_output
+from photovision.core.page import write_report
+from photovision.core.report import Report
+from photovision.core.seal import TEXTS, write_sealed
 
 PNG = b"\x89PNG\r\n\x1a\n a picture of the user's"
 
@@ -19,7 +22,7 @@ def bundle(path: Path, names: frozenset[str] = BUNDLE_FILES) -> Path:
     """A folder of a bundle as any version wrote it."""
     path.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (path / name).write_text("content")
+        (path / name).write_text("content, written by Photovision")
     (path / "bundle.json").write_text(json.dumps({"format": "photovision", "version": 1}))
     return path
 
@@ -209,7 +212,7 @@ def test_a_report_is_replaced_by_one_of_its_kind(tmp_path: Path) -> None:
     check_report(tmp_path, "check")
     check_report(tmp_path / "new" / "folder", "check")
     (tmp_path / "report.json").write_text(json.dumps(REPORT))
-    (tmp_path / "report.html").write_text("")
+    (tmp_path / "report.html").write_text("by Photovision")
     check_report(tmp_path, "check")
     with pytest.raises(UsageError, match="a report of 'check', not of 'audit'"):
         check_report(tmp_path, "audit")
@@ -249,3 +252,75 @@ def test_an_input_is_known_by_any_of_its_names(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(UsageError, match="is the input"):
             check_file(name, ["soft.mp4"])
     check_file("a.mp4", ["0", "rtsp://camera", "other.mp4"])
+
+
+def sealed_bundle(path: Path) -> Path:
+    """A folder of a bundle as this version writes it."""
+    bundle(path)
+    for name in TEXTS:
+        write_sealed(path / name, "# A classifier\n\nIt tells cats from dogs.\n")
+    return path
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    "text",
+    ["# Mine\n", "{}\nOur own evaluation ...\n", "What I found:\n{}"],
+    ids=["replaced", "appended", "put before"],
+)
+def test_a_text_that_somebody_edited_is_not_replaced(tmp_path: Path, name: str, text: str) -> None:
+    own = sealed_bundle(tmp_path / "m") / name
+    own.write_text(text.replace("{}", own.read_text()))
+    before = tree(tmp_path)
+    with pytest.raises(UsageError, match=f"{name}, which was edited by hand"), new_folder(tmp_path / "m", "model"):
+        raise AssertionError("it is noticed before the work begins")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_texts_that_nobody_edited_are_replaced_whatever_ends_their_lines(tmp_path: Path, ending: bytes) -> None:
+    own = sealed_bundle(tmp_path / "m")
+    for name in TEXTS:
+        (own / name).write_bytes((own / name).read_bytes().replace(b"\n", ending))
+    with new_folder(own, "model") as folder:
+        (folder / "bundle.json").write_text("{}")
+    assert list(tree(own)) == ["bundle.json"]
+
+
+def test_a_text_of_a_version_without_seals_is_known_by_the_name_of_its_maker(tmp_path: Path) -> None:
+    own = bundle(tmp_path / "m", frozenset({"README.md"}))
+    with new_folder(own, "model") as folder:
+        bundle(folder)
+    (own / "README.md").write_text("# My model\n")
+    with pytest.raises(UsageError, match=r"README\.md, which was edited by hand"):
+        check_folder(own, "model")
+
+
+def test_a_report_that_somebody_edited_is_not_replaced(tmp_path: Path) -> None:
+    write_report(Report("check", "Cats"), tmp_path)
+    write_report(Report("check", "Cats and dogs"), tmp_path)
+    text = (tmp_path / "report.md").read_text() + "\nMy own conclusions\n"
+    (tmp_path / "report.md").write_text(text)
+    with pytest.raises(UsageError, match=r"report\.md, which was edited by hand"):
+        write_report(Report("check", "Cats"), tmp_path)
+    assert (tmp_path / "report.md").read_text() == text
+    assert json.loads((tmp_path / "report.json").read_text())["title"] == "Cats and dogs"
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a\0b", "n" * 256 + "/m"])
+def test_a_name_that_no_folder_can_have_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="name"):
+        check_folder(tmp_path / name, "export")
+
+
+def test_a_name_in_a_folder_that_is_gone_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    try:
+        with pytest.raises(UsageError, match="cannot write m"):
+            check_folder("m", "export")
+    finally:
+        os.chdir(tmp_path)

@@ -30,8 +30,13 @@ def tiff(values: np.ndarray, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def png(values: np.ndarray) -> bytes:
-    """A PNG of 16 bits a sample, uint16 (H, W) or (H, W, 2 to 4), which Pillow cannot write in colours."""
+def png(values: np.ndarray, clear: tuple[int, ...] = ()) -> bytes:
+    """A PNG of 16 bits a sample, uint16 (H, W) or (H, W, 2 to 4), which Pillow cannot write in colours.
+
+    Args:
+        values: of its pixels.
+        clear: the colour that is transparent, () for none.
+    """
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -40,7 +45,9 @@ def png(values: np.ndarray) -> bytes:
     head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, {1: 0, 2: 4, 3: 2, 4: 6}[bands], 0, 0, 0)
     rows = values.astype(">u2").reshape(len(values), -1)
     lines = b"".join(b"\0" + row.tobytes() for row in rows)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+    start += chunk(b"tRNS", struct.pack(f">{len(clear)}H", *clear)) if clear else b""
+    return start + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
 def pgm(values: np.ndarray, most: int) -> bytes:
@@ -255,3 +262,37 @@ def test_wide_files_that_are_cut_short_are_refused_in_one_line(cut: int) -> None
         with pytest.raises(UnreadableImage) as caught:
             decode(content[: min(cut, len(content) - 40)])
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [65535 - GREY.astype(np.uint16) * 257, 1 - GREY.astype(np.float32) / 255, 4095 - GREY.astype(np.uint16) * 16],
+    ids=["16 bits", "float", "12 of 16 bits"],
+)
+def test_low_values_are_bright_where_the_tiff_says_so(values: np.ndarray) -> None:
+    ranges = TWELVE if 1 < values.max() < 4096 else ()
+    assert worst(tiff(values, photometric="miniswhite"), GREY, ranges) <= 1
+    assert worst(tiff(values, photometric="minisblack"), 255 - GREY, ranges) <= 1
+
+
+def test_what_is_no_number_is_black_also_where_low_values_are_bright() -> None:
+    values = np.full((4, 5), np.nan, np.float32)
+    values[0] = 0
+    shown = to_array(decode(tiff(values, photometric="miniswhite")))
+    assert (shown[0] == 255).all()
+    assert (shown[1:] == 0).all()
+
+
+@pytest.mark.parametrize("pixels", [GREY, COLOUR], ids=["grey", "colour"])
+def test_the_transparent_colour_of_a_png_of_16_bits_lies_on_white(pixels: np.ndarray) -> None:
+    values = pixels.astype(np.uint16) * 257
+    clear = np.atleast_1d(values[3, 7])
+    gone = (values.reshape(*GREY.shape, -1) == clear).all(axis=2)
+    shown = to_array(decode(png(values, tuple(map(int, clear)))))
+    assert (shown[gone] == 255).all()
+    assert np.abs(shown[~gone].astype(int) - pixels.reshape(*GREY.shape, -1)[~gone]).max() <= 1
+
+
+def test_a_pfm_picture_in_colour_is_named() -> None:
+    with pytest.raises(UnreadableImage, match="is a PFM picture in colour: save it as PNG or TIFF"):
+        decode(b"PF\n4 2\n-1.0\n" + bytes(4 * 2 * 12))

@@ -100,3 +100,14 @@ def test_the_card_tells_what_the_audit_found(tmp_path: Path) -> None:
     rewrite_card(one, examine(one, colours(unfair=0.5), "groups"))
     assert "south" in (tmp_path / "model" / "README.md").read_text()
     assert (tmp_path / "model" / "audit.json").is_file()
+
+
+def test_a_card_that_was_edited_by_hand_stays(tmp_path: Path) -> None:
+    one = load(colour_bundle(tmp_path / "model"))
+    card, report = tmp_path / "model" / "README.md", examine(one, colours(unfair=0.5), "groups")
+    assert rewrite_card(one, report)
+    assert rewrite_card(one, report)
+    own = card.read_text() + "\nReviewed by the ethics board.\n"
+    card.write_text(own)
+    assert not rewrite_card(one, report)
+    assert card.read_text() == own

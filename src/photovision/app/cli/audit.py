@@ -61,8 +61,11 @@ def audit(  # noqa: PLR0913 - one parameter a flag
         )
     print_report(report, output, as_json)
     if card:
-        rewrite_card(own, report)
-        note(f"the card {own.bundle.path / 'README.md'} tells what was found")
+        path = own.bundle.path / "README.md"
+        if rewrite_card(own, report):
+            note(f"the card {path} tells what was found")
+        else:
+            note(f"the card {path} was edited by hand and stays as it is; audit.json beside it holds what was found")
 
 
 def _names(flag: str, text: str | None) -> tuple[str, ...]:
