@@ -38,7 +38,11 @@ def known_scan(looks: list[int], readable: list[bool] | None = None) -> Scan:
         detail=np.zeros(count, np.uint8),
         brightness=np.zeros(count, np.float32),
         contrast=np.zeros(count, np.float32),
+        low=np.zeros(count, np.float32),
+        high=np.zeros(count, np.float32),
+        number=np.zeros(count, np.uint8),
         problems=(),
+        oddities={},
     )
 
 

@@ -4,7 +4,7 @@
     data/[train/]1.jpg
     path/1.jpg,10,20,60,80,cat          without a header: path, x1, y1, x2, y2, class (and the picture's width, height)
     ImageID,LabelName,XMin,XMax,...     shares of the picture, 0 to 1, where no edge of a file is above 1
-    image_id,bbox                       "[x, y, width, height]" in one cell
+    image_id,bbox                       "[x, y, width, height]" in one cell, or x, y, width and height in four
 
 A picture with empty cells shows nothing of the classes; one beside the others that no row names is unlabelled. Rows
 without a class column are of the class "object". Written is the first of these, to 0.001 of a pixel.
@@ -34,7 +34,20 @@ from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import MAX_LINE, csv_rows
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
-_FILE = ("filename", "file", "image", "imageid", "imagename", "imagepath", "path", "img", "imgpath", "filepath", "name")
+_FILE = (
+    "filename",
+    "file",
+    "image",
+    "imageid",
+    "imagename",
+    "imagepath",
+    "path",
+    "img",
+    "imgpath",
+    "filepath",
+    "name",
+    "patientid",
+)
 _CLASS = (
     "class",
     "label",
@@ -53,6 +66,7 @@ _EDGES = {
     "ymax": ("ymax", "y2", "bottom", "ybr", "bboxymax", "bboxy2", "ymaximum"),
 }
 _BOX = ("bbox", "boundingbox")
+_SPANS = (("x",), ("y",), ("width", "w"), ("height", "h"))
 _OTHERS = {"split": ("split", "subset", "set"), "crowd": ("isgroupof", "iscrowd")}
 _SUFFIXES = (".csv", ".tsv")
 _SAMPLED = 1000
@@ -71,6 +85,7 @@ class _Columns:
     crowd: int | None = None
     first: int = 0
     left_out: tuple[str, ...] = ()
+    spans: bool = False
 
     def box(self, cells: Sequence[str]) -> list[float] | None:
         """x1, y1, x2, y2; None where all are empty; NaN where one is no number."""
@@ -81,7 +96,10 @@ class _Columns:
             x, y, width, height = ([number(one) for one in text.strip("[]() ").split(",")] + [math.nan] * 4)[:4]
             return [x, y, x + width, y + height]
         texts = [cells[i].strip() if i < len(cells) else "" for i in self.edges]
-        return [number(text) for text in texts] if any(texts) else None
+        if not any(texts):
+            return None
+        a, b, c, d = map(number, texts)
+        return [a, b, a + c, b + d] if self.spans else [a, b, c, d]
 
 
 def is_box_table(file: Path) -> bool:
@@ -153,14 +171,18 @@ def _columns(cells: Sequence[str]) -> _Columns | None:
     file = at(_FILE)
     edges = [place for choices in _EDGES.values() if (place := at(choices)) is not None]
     box = at(_BOX)
+    spans = [] if len(edges) == 4 or box is not None else [at(choices) for choices in _SPANS]
+    if spans and None not in spans:
+        edges = [place for place in spans if place is not None]
     if file is not None and (len(edges) == 4 or box is not None):
-        height, width = at(("height", "imageheight")), at(("width", "imagewidth"))
+        height, width = at(("imageheight", "height")), at(("imagewidth", "width"))
+        height, width = (None if place in edges else place for place in (height, width))
         size = (height, width) if height is not None and width is not None else None
         split, crowd = (at(choices) for choices in _OTHERS.values())
         used = {file, *edges, box, height, width, split, crowd, label := at(_CLASS)}
         rest = tuple(cell.strip() for place, cell in enumerate(cells) if place not in used and cell.strip())
         kept = tuple(edges) if len(edges) == 4 else (box or 0,)
-        return _Columns(file, kept, label, size, split, crowd, 1, rest)
+        return _Columns(file, kept, label, size, split, crowd, 1, rest, None not in spans and bool(spans))
     numbers = [number(cell) for cell in cells[1:5]]
     plain = len(cells) in (6, 8) and os.path.splitext(cells[0].strip())[1].lower() in SUFFIXES
     if plain and (not any(map(math.isnan, numbers)) or not any(cell.strip() for cell in cells[1:6])):
@@ -176,6 +198,7 @@ class _Reading:
         self.classes: dict[str, int] = {}
         self.named = dict(_descriptions(found.root))
         self.alone = False
+        self.boxless: list[tuple[int, str, str]] = []
 
     def table(self, file: Path) -> None:
         """All rows of a file."""
@@ -192,6 +215,7 @@ class _Reading:
             self.found.note(name, "columns", f"columns that are not used: {', '.join(columns.left_out)[:200]}")
         if columns.label is None:
             self.found.note(name, "class names", "there is no column of classes, so all objects are called 'object'")
+        self.boxless = []
         positions: dict[str, int | None] = {}
         for line, cells in _rows(file, columns):
             if cells is None:
@@ -203,6 +227,11 @@ class _Reading:
             position = positions[picture]
             if position is not None:
                 self._object(position, f"{name}, line {line}", columns, cells, shares)
+        for position, where, label in self.boxless:
+            if label in self.classes:
+                self.found.fault(position, where, "expected a class and 4 finite numbers")
+            else:
+                self.found.tally("no box", where, f"'{label}' has no box anywhere, so such rows show no object")
 
     def _in_shares(self, file: Path, columns: _Columns) -> bool:
         rows = (cells for _, (_, cells) in zip(range(_SAMPLED), _rows(file, columns), strict=False) if cells)
@@ -224,9 +253,11 @@ class _Reading:
             label = (
                 "object" if columns.label is None else clean(cells[columns.label]) if columns.label < len(cells) else ""
             )
-            if box is None and (not label or columns.label is None):
-                return  # a picture without objects
-            if box is None or any(map(math.isnan, box)) or not label:
+            if box is None:  # a picture without objects
+                if label and columns.label is not None:
+                    self.boxless.append((position, where, self.named.get(label, label)))
+                return
+            if any(map(math.isnan, box)) or not label:
                 raise DataError("expected a class and 4 finite numbers")
             if shares:
                 height, width = self.found.sizes[position] or (1, 1)

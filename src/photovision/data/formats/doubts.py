@@ -22,12 +22,14 @@ DATA = frozenset(
     (
         *(".txt", ".json", ".xml", ".csv", ".tsv", ".jsonl", ".yaml", ".yml", ".mat", ".npy", ".npz", ".pkl", ".pts"),
         *(".h5", ".hdf5", ".parquet", ".tfrecord", ".record", ".lst", ".ann", ".geojson", ".dat", ".seg", ".rle"),
+        *(".odgt", ".ndjson", ".manifest", ".xlsx"),
     )
 )
 """Suffixes of files that may say what is in pictures."""
 _ANNOTATIONS = re.compile(
     r"annot|bbox|bounding|boxes|instances|^via_|_classes|labels?(?![a-z])|coco|ground.?truth|polygon|landmark|keypoint"
 )
+_PARTS = re.compile(r"(?:^|[^a-z])(?:part|batch|chunk|shard|images?|imgs?|pictures?|photos?)[^a-z]*$")
 _INSIST = "; --format folder takes the names of the folders as classes all the same"
 
 
@@ -73,7 +75,7 @@ def _beside(listing: Listing) -> str:
 def _no_class(listing: Listing, layout: Layout) -> str:
     """Folders whose names say only that pictures are inside."""
     labels = {label for label in layout.labels.values() if label}
-    if not labels or not all(_says_nothing(label) for label in labels):
+    if not labels or not (all(_says_nothing(label) for label in labels) or _are_parts(labels)):
         return ""
     named = ", ".join(sorted("/".join(label) + "/" for label in labels)[:3])
     unknown = _unknown(listing)
@@ -86,6 +88,12 @@ def _no_class(listing: Listing, layout: Layout) -> str:
 def _says_nothing(label: Parts) -> bool:
     place = place_of(label[-1:])
     return is_container(label[-1]) or bool(place.role and not place.rest)
+
+
+def _are_parts(labels: set[Parts]) -> bool:
+    """Whether folders are called alike but for their numbers, as parts of one download: x_images_part_1, batch2."""
+    stems = {re.sub(r"\d+", "#", "/".join(label).lower()) for label in labels}
+    return len(labels) > 1 and len(stems) == 1 and bool(_PARTS.search(stems.pop()))
 
 
 def _among(listing: Listing, layout: Layout) -> str:
@@ -107,14 +115,14 @@ def _heads(layout: Layout) -> set[Parts]:
 
 
 def _data_files(listing: Listing) -> Iterator[str]:
-    """Files that may be annotations, those called so first."""
+    """Files that may be annotations, those called so first, a contest's sample of answers last."""
     names = [
         "/".join((*parts, name))
         for parts, files in listing.others.items()
         for name in files
         if os.path.splitext(name)[1].lower() in DATA
     ]
-    yield from sorted(names, key=lambda name: not _ANNOTATIONS.search(name.lower()))
+    yield from sorted(names, key=lambda name: ("submission" in name, not _ANNOTATIONS.search(name.lower())))
 
 
 def unknown_file(listing: Listing) -> str:

@@ -39,6 +39,8 @@ def _of_object(text: bytes) -> str:
         return "via"
     if b'"shapes"' in text and any(word in text for word in (b'"imagePath"', b'"imageData"', b'"imageHeight"')):
         return "labelme"
+    if b'"items"' in text and b'"images"' not in text:  # Datumaro's, which is not read
+        return ""
     if sum(word in text for word in (b'"images"', b'"annotations"', b'"categories"')) >= 2:
         if b'"segments_info"' in text:
             return "coco-panoptic"

@@ -44,7 +44,7 @@ def _results(key: str, one: Any, answer: bool) -> list[dict[str, Any]]:
         return [{"type": "choices", "from_name": key, "value": {"choices": one["choices"]}}]
     if isinstance(one, list) and any(isinstance(region, dict) for region in one):
         return [{**region, "type": _type(region), "value": region} for region in one if isinstance(region, dict)]
-    if not answer:
+    if not answer or key in ("image", "img", "picture"):
         return []
     if isinstance(one, str):
         return [{"type": "choices", "from_name": key, "value": {"choices": [one]}}]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from photovision.data.formats.split_names import WORD, SplitName, split_folders, split_named
-from photovision.data.formats.tree import Listing, Parts
+from photovision.data.formats.tree import Listing, Parts, common_parts
 
 _MASK_WORDS = """
 mask masks segmentation segmentations segm segmap segmaps gt groundtruth truth label labels labelmap labelmaps
@@ -36,7 +36,7 @@ _LAST = re.compile(rf"(.+?)(?:[ _\-.(\[]+|(?<=\d))({_WORDS}(?:[ _\-.]*{_WORDS})*
 _SEPARATOR = re.compile(r"[ _\-.]")
 _HINT = re.compile("seg|mask|label|gt|truth|annot|matte|trimap|manual")
 _FIRST = re.compile(rf"({_WORDS})(?:[ _\-.]+|(?=\d))(.+)")
-_PICTURE = re.compile(r"(.+?)[ _\-.]+(?:img|image|rgb|sat|photo|orig|original|input|leftimg8bit|0000)")
+_PICTURE = re.compile(r"(.+?)[ _\-.]+(?:img|image|rgb|sat|photo|orig|original|input|leftimg8bit|0000|training|test)")
 _PICTURE_FIRST = re.compile(r"(?:img|image|photo|pic|picture|sat)(?:[ _\-.]+|(?=\d))(.+)")
 
 
@@ -124,8 +124,12 @@ def pair(listing: Listing) -> Paired:
     masks: list[tuple[str, Place, str]] = []
     beside: list[tuple[str, Place, str]] = []
     splits = split_folders({_own(_words(part)) for parts in listing.pictures for part in parts})
+    top = common_parts(listing.pictures)
+    marked_above = place_of(top).role != ""
     for parts, names in listing.pictures.items():
         place = place_of(parts, splits)
+        if marked_above:  # a name above all pictures marks none: Dataset_BUSI_with_GT
+            place = place._replace(role=place_of(parts[len(top) :], splits).role)
         folder = "".join(f"{part}/" for part in parts)
         bare = {name: (stem := name.rpartition(".")[0].casefold() or name.casefold(), _bare(stem)) for name in names}
         marked = place.role in ("mask", "objects")

@@ -49,7 +49,7 @@ from photovision.data.formats.mask_files import (
 from photovision.data.formats.mask_names import MaskName, Paired, pair
 from photovision.data.formats.placing import Placed, detections, place, segmentation
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.tree import Listing, list_files, stays_inside
+from photovision.data.formats.tree import Listing, common_parts, list_files, stays_inside
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 
@@ -62,11 +62,16 @@ def detects(path: Path) -> bool:
 
 
 def _of_classes(paired: Paired) -> bool:
-    """Whether the folders of the pictures are their classes: masks are then more that is known of them."""
+    """Whether the folders of the pictures are their classes: masks are then more that is known of them.
+
+    Folders that all have numbers are those of patients or scenes.
+    """
     places = [paired.places[name] for name in paired.pictures]
-    heads = {place.rest[:1] for place in places}
+    top = len(common_parts(place.rest for place in places))
+    heads = {place.rest[top : top + 1] for place in places}
     return (
         len(heads) > 1
+        and not all(any(letter.isdecimal() for letter in "".join(head)) for head in heads)
         and () not in heads
         and len(places) >= 2 * len(heads)
         and not any(place.role == "image" for place in places)

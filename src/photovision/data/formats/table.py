@@ -319,9 +319,16 @@ def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:
 def _table_at(folder: Path) -> Path | None:
     names = (*(f"metadata{suffix}" for suffix in SUFFIXES), "_classes.csv")
     tables = [folder / name for name in names if (folder / name).is_file()]
+    tables = [table for table in tables if table.name != "_classes.csv" or _names_files(table)]
     if len(tables) > 1:
         raise DataError(f"{folder} holds {' and '.join(table.name for table in tables)}: keep one, or name it itself")
     return tables[0] if tables else None
+
+
+def _names_files(table: Path) -> bool:
+    """Whether Roboflow's _classes.csv is a table of pictures, not of the values of masks or the numbers of classes."""
+    with table.open(encoding="utf-8-sig", errors="replace") as lines:
+        return squeezed(lines.readline(4096).partition(",")[0]) in FILE_NAMES
 
 
 FORMAT = Format(

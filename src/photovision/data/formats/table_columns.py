@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from photovision.core.errors import DataError
-from photovision.data.formats.locate import shown
+from photovision.data.formats.locate import is_picture_name, shown
 from photovision.data.formats.rows import Row, columns_of, text_of
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.table_labels import Labelling, flag, indicators, is_indicator, one_column
@@ -36,7 +36,12 @@ SPLIT_FLAGS = {
     **dict.fromkeys(("istrain", "istraining", "istrainingimage"), ("train", "test")),
 }
 """Columns of 0 and 1 that tell the split -> the splits of 1 and of 0."""
+_WEAK_NAMES = frozenset(("id", "key", "uid", "uuid", "name", "fileid"))
+"""Names of columns that often number the rows: another column of picture files goes before them."""
+_OF_MASKS = re.compile("mask|segm|label|truth")
 _BOXES = frozenset(("xmin", "ymin", "xmax", "ymax"))
+_RUNS = frozenset(("encodedpixels", "rle", "rlemask", "maskrle", "mask", "segmentation", "annotation"))
+_RUN = re.compile(r"\d+ \d+(?: \d+ \d+)*")
 _MOST_SHOWN = 30
 _ODD = 0.1
 _FEW = 10
@@ -87,6 +92,8 @@ def choose(table: str, rows: Sequence[Row], options: ReadOptions, finds: Finds) 
             f"{table} is a table of boxes ({listed(columns)}), which is not read as one of labels: choose --format"
             " boxcsv for the boxes, or --label-column for labels of whole pictures"
         )
+    if options.label_column is None:
+        _refuse_runs(table, rows, columns)
     file, notes = _file(table, rows, columns, options.file_column, finds)
     split = _split(rows, [column for column in columns if column != file])
     rest = [column for column in columns if column not in (file, split)]
@@ -123,19 +130,38 @@ def _file(
     if chosen is not None:
         return _existing(table, columns, chosen, "to take file names from"), ()
     named = sorted((c for c in columns if squeezed(c) in FILE_NAMES), key=lambda c: FILE_NAMES.index(squeezed(c)))
-    for column in named:
-        if _names_pictures(rows, column, finds):
-            return column, ()
-    for column in columns:
-        if column not in named and _names_pictures(rows, column, finds, distinct=True):
+    weak = [column for column in named if squeezed(column) in _WEAK_NAMES]
+    others = [column for column in columns if column not in named]
+    files = [column for column in others if not _OF_MASKS.search(squeezed(column)) and _has_suffixes(rows, column)]
+    for column in dict.fromkeys([*(c for c in named if c not in weak), *files, *weak, *others]):
+        if not _names_pictures(rows, column, finds, distinct=column in others):
+            continue
+        if column in others:
             note = f"the column '{shown(column)}' names the pictures, for its cells are files (--file-column chooses)"
             return column, (note,)
+        return column, ()
     if not named:
         raise DataError(
             f"{table} needs a column 'file_name' with the pictures' paths, but its columns are: {listed(columns)}, and"
             " none of them names pictures that are there; name it with --file-column, and their folder with --root"
         )
     return named[0], ()
+
+
+def _refuse_runs(table: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Raise DataError for masks as run lengths, which are neither labels nor attributes."""
+    for column in (column for column in columns if squeezed(column) in _RUNS):
+        texts = [text for row in rows if (text := text_of(row.get(column)))]
+        if texts and all(map(_RUN.fullmatch, texts)):
+            raise DataError(
+                f"{table} holds masks as run lengths in the column '{shown(column)}', which are not read: convert them"
+                " into PNG masks or COCO, or choose labels of whole pictures with --label-column"
+            )
+
+
+def _has_suffixes(rows: Sequence[Row], column: str) -> bool:
+    """Whether the first cell of a column that is not empty is the name of a picture file with its suffix."""
+    return is_picture_name(next((text for row in rows if (text := text_of(row.get(column)))), ""))
 
 
 def _names_pictures(rows: Sequence[Row], column: str, finds: Finds, distinct: bool = False) -> bool:
@@ -186,7 +212,10 @@ def _labels(
         column = others[0]
         notes = (f"the column '{shown(column)}' holds the labels, as it is the only other one",)
     if _is_object(rows, column):
-        raise DataError(f"{table}: the column '{shown(column)}' holds objects, not labels: name another --label-column")
+        raise DataError(
+            f"{table}: the column '{shown(column)}' holds objects, not labels: name another"
+            " --label-column, or export boxes and outlines as COCO or JSON"
+        )
     if options.uncertain is not None:
         raise DataError(
             f"{table}: --uncertain is about several columns of 0 and 1, but the column '{shown(column)}' holds the"
@@ -259,4 +288,13 @@ def _is_nested(rows: Sequence[Row], column: str) -> bool:
 def _is_object(rows: Sequence[Row], column: str) -> bool:
     cells = [row.get(column) for row in rows]
     parts = (part for cell in cells if isinstance(cell, list) for part in cell)
-    return any(isinstance(cell, dict | bytes) for cell in cells) or any(isinstance(part, dict | list) for part in parts)
+    return any(isinstance(cell, dict | bytes) or _is_object_text(cell) for cell in cells) or any(
+        isinstance(part, dict | list) for part in parts
+    )
+
+
+def _is_object_text(cell: Any) -> bool:
+    """Whether a cell is the text of an object or of a list of objects, but for the choices of Label Studio."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith(("{", "[{")):
+        return False
+    return cell.rstrip().endswith(("}", "}]")) and not cell.lstrip().startswith('{"choices"')

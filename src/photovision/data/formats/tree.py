@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from photovision.core.errors import DataError
@@ -155,3 +156,14 @@ def stays_inside(root: Path, file: Path) -> bool:
     """Whether a file that lies below a folder by its name does so after its links are followed, too."""
     top = os.path.realpath(root)
     return os.path.realpath(file).startswith(os.path.join(top, ""))
+
+
+def common_parts(folders: Iterable[Parts]) -> Parts:
+    """The folders that all of these have in common, from the top.
+
+    Example:
+        >>> common_parts([("data", "cat"), ("data", "dog")]), common_parts([])
+        (('data',), ())
+    """
+    levels = zip(*folders, strict=False)  # as deep as the shallowest
+    return tuple(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
