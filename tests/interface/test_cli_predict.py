@@ -136,3 +136,18 @@ def test_predict_loads_neither_torch_nor_what_people_do_not_see(model: Path, pic
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr == "[]\n"
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_closed_are_no_reason_to_fail(model: Path, pictures: Path, closed: str) -> None:
+    command = f"exec {sys.executable} -m photovision predict {model} {pictures}/red/0.png {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_names_that_are_no_text_are_pictures_that_cannot_be_read(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("~\0\x89PNG\na.jpg\0b.jpg\n"))
+    assert run(["predict", str(model), "-"]) == 2
+    assert "2 of 2 files could not be read" in capsys.readouterr().err

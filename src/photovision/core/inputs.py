@@ -191,6 +191,8 @@ def _path(text: str, name: str) -> str | Path:
         raise UsageError(f"{name} is a text of {len(text):,} characters, no path: decode base64 to bytes before")
     if not text.strip():
         raise UsageError(f"{name} is an empty text: give the path of a picture")
+    if "\0" in text:
+        raise UnreadableImage(f"{text}: is no path, for it holds a null byte")
     if text.startswith("~") and not os.path.lexists(text):
         return os.path.expanduser(text)
     scheme, separator, _ = text.partition("://")

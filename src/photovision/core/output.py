@@ -21,7 +21,8 @@ SIGNATURE = b"Photovision"
 BUNDLE_FILES = frozenset(
     {
         *("bundle.json", "model.onnx", "decoder.onnx", "model.safetensors", "config.json", "preprocessor_config.json"),
-        *("doubt.safetensors", "references.safetensors", "heldout.safetensors", "audit.json"),
+        *("doubt.safetensors", "references.safetensors", "heldout.safetensors"),
+        *("training_images.safetensors", "audit.json"),
         *("README.md", "DATASHEET.md", "report.html", "report.json", "report.md"),
     }
 )

@@ -127,7 +127,9 @@ class Classes:
         return tuple(name for name, p, limit in zip(self.classes, self.probs, limits, strict=True) if p >= limit)
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
-        """The k most probable classes with their probabilities, most probable first."""
+        """The k most probable classes with their probabilities, most probable first; UsageError where k is below 0."""
+        if not isinstance(k, int | np.integer) or k < 0:
+            raise UsageError(f"the number of classes should be a whole number from 0, got {k!r}")
         order = np.argsort(-self.probs, kind="stable")[:k]
         return [(self.classes[i], float(self.probs[i])) for i in order]
 

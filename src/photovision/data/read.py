@@ -236,5 +236,6 @@ def as_dataset(
         )
     if isinstance(data, Dataset | str | Path):
         raise UsageError("a data set has its own labels: give labels beside pictures only")
-    numbers = len(labels) > 0 and isinstance(labels[0], int | np.integer)
+    labels = _listed(labels)
+    numbers = bool(labels) and isinstance(labels[0], int | np.integer)
     return dataset_from_arrays(data, labels, classes if numbers else None)

@@ -268,5 +268,5 @@ def _short(value: float) -> float:
 
 
 def _check(name: str, share: float) -> None:
-    if not 0 < share < 1:
+    if not isinstance(share, int | float | np.number) or not 0 < share < 1:
         raise UsageError(f"{name} should be above 0 and below 1, such as 0.95, got {share}")

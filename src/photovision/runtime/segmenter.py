@@ -101,9 +101,13 @@ class Segmenter:
     @cached_property
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
-        precision = self._precision or cast("Precision | None", self.bundle.precision)
         session = open_session(
-            self.bundle.graph, engine=self._engine, precision=precision, outputs=OUTPUTS, size=self.preprocess.size
+            self.bundle.graph,
+            engine=self._engine,
+            precision=self._precision,
+            allowed=self.bundle.precision,
+            outputs=OUTPUTS,
+            size=self.preprocess.size,
         )
         return self.bundle.still(session)
 

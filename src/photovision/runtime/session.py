@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
@@ -69,6 +69,7 @@ def open_session(
     *,
     engine: Engine = "auto",
     precision: Precision | None = None,
+    allowed: str | None = None,
     threads: int | None = None,
     outputs: Collection[str] | None = None,
     size: tuple[int, int] | None = None,
@@ -78,7 +79,9 @@ def open_session(
     Args:
         graph: path of the .onnx file.
         engine: "auto" takes OpenVINO where it is installed.
-        precision: None takes `fastest_precision()`; ONNX Runtime always computes in f32.
+        precision: what was asked for; None takes what is allowed.
+        allowed: what the graph's parity check allows; None takes `fastest_precision()`, and f32 in ONNX Runtime, which
+            has no other.
         threads: processor threads; all cores this process may use if None.
         outputs: names of the outputs that are wanted, so that no other is computed; None takes all. Names that the
             graph lacks are left out.
@@ -86,15 +89,21 @@ def open_session(
 
     Raises:
         ModelError: the file is missing, not a graph, refers to files outside itself, or takes pictures of another size.
+        UsageError: no such engine or precision, or one that the engine does not have.
     """
     content = read_graph(graph)
     if engine not in ("auto", "openvino", "onnxruntime"):
         raise UsageError(f"engine should be auto, openvino or onnxruntime, got '{engine}'")
     if engine == "auto":
         engine = "openvino" if find_spec("openvino") else "onnxruntime"
+    if precision not in (None, "f32", "bf16"):
+        raise UsageError(f"precision should be f32 or bf16, got '{precision}'")
+    if engine == "onnxruntime" and precision == "bf16":
+        raise UsageError("ONNX Runtime computes in f32 only: leave the precision bf16 out, or take the engine openvino")
     build = _OpenVino if engine == "openvino" else _OnnxRuntime
+    arithmetic = precision or cast("Precision | None", allowed) or fastest_precision()
     with _explained(graph, "loaded"):
-        session = build(graph, content, precision or fastest_precision(), threads or cores(), outputs)
+        session = build(graph, content, arithmetic, threads or cores(), outputs)
     if size is not None and any(own not in (None, side) for own, side in zip(session.sides, size, strict=True)):
         own, asked = (" x ".join(map(str, sides)) for sides in (session.sides, size))
         raise ModelError(

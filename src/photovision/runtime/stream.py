@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.errors import UnreadableImage
+from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.inputs import Source
 from photovision.core.parallel import batched, in_order
 from photovision.core.preprocess import Preprocess
@@ -73,6 +73,9 @@ def stream(
 
     Example: see `photovision.tasks.recognizer.Recognizer.stream`.
     """
+
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise UsageError(f"batch_size should be a whole number of at least 1, got {batch_size!r}")
 
     def attempt(item: T) -> Image | UnreadableImage:
         try:

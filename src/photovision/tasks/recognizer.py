@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -103,9 +103,13 @@ class Recognizer:
     @cached_property
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
-        precision = self._precision or cast("Precision | None", self.bundle.precision)
         graph = open_session(
-            self.bundle.graph, engine=self._engine, precision=precision, outputs=ANSWER, size=self.preprocess.size
+            self.bundle.graph,
+            engine=self._engine,
+            precision=self._precision,
+            allowed=self.bundle.precision,
+            outputs=ANSWER,
+            size=self.preprocess.size,
         )
         session = self.bundle.still(graph)
         return session if self.doubt is None else Doubting(session, self.doubt.gate)

@@ -54,8 +54,8 @@ def test_too_few_pictures_of_all_classes_together_leave_every_class_in() -> None
     assert Sets((np.float32([0.9]), np.float32([0.8]))).thresholds(0.95).tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
-def test_shares_outside_0_to_1_are_refused(share: float) -> None:
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, "0.9", [0.9]])
+def test_shares_outside_0_to_1_are_refused(share: Any) -> None:
     with pytest.raises(UsageError, match="above 0 and below 1"):
         Sets((np.float32([0.5]),)).thresholds(share)
     with pytest.raises(UsageError, match="false_alarms should be above 0"):

@@ -292,3 +292,42 @@ def test_tensors_of_torch(model: Any) -> None:
     assert plain(model.predict(torch.from_numpy(PIXELS.copy())[None])[0]) == wanted
     with pytest.raises(UsageError, match="colours come last"):
         model.predict(torch.from_numpy(PIXELS.copy()).permute(2, 0, 1) / 255)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "8"])
+def test_a_batch_size_that_is_none_is_refused(tmp_path: Path, size: Any) -> None:
+    model = pv.load(colour_bundle(tmp_path / "model"))
+    with pytest.raises(UsageError, match="batch_size should be a whole number"):
+        list(model.stream([PIXELS], batch_size=size))
+
+
+@pytest.mark.parametrize("k", [-1, 1.5])
+def test_a_number_of_classes_that_is_none_is_refused(tmp_path: Path, k: Any) -> None:
+    answer = pv.load(colour_bundle(tmp_path / "model")).predict(PIXELS)
+    assert isinstance(answer, pv.Classes)
+    assert answer.top(0) == []
+    with pytest.raises(UsageError, match="the number of classes should be a whole number"):
+        answer.top(k)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"precision": "fp16"}, "precision should be f32 or bf16, got 'fp16'"),
+        ({"engine": "onnxruntime", "precision": "bf16"}, "computes in f32 only"),
+    ],
+)
+@pytest.mark.parametrize("make", [colour_bundle, spotter_bundle, painter_bundle])
+def test_a_precision_is_obeyed_or_refused(
+    tmp_path: Path, make: Callable[[Path], Any], chosen: dict[str, Any], message: str
+) -> None:
+    model = pv.load(make(tmp_path / "model"), **chosen)
+    with pytest.raises(UsageError, match=message):
+        model.predict(PIXELS)
+
+
+def test_labels_may_come_one_by_one(tmp_path: Path) -> None:
+    model = pv.load(colour_bundle(tmp_path / "model"))
+    labels = (name for name in model.classes[:2])
+    report = pv.evaluate(model, (colour_picture(name) for name in model.classes[:2]), labels)
+    assert report.metrics["accuracy"].n == 2

@@ -22,6 +22,10 @@ from spotter import scene, spotter_bundle
 import photovision as pv
 from photovision.core.errors import ModelError
 from photovision.runtime.bundle import read_bundle, unpacked
+from photovision.runtime.doubt import GATE_FILE
+from photovision.runtime.held_out import HELD_OUT_FILE
+from photovision.runtime.references import REFERENCES_FILE
+from photovision.runtime.training_images import TRAINING_IMAGES_FILE
 
 PIXELS = scene((64, 96), [("red", (16, 16, 48, 48))])
 MAKERS = {"classify": colour_bundle, "detect": spotter_bundle, "segment": painter_bundle, "cut": clicker_bundle}
@@ -158,3 +162,13 @@ def test_a_forked_process_leaves_the_files_of_its_parent(tmp_path: Path) -> None
             assert pool.apply(forked, (model,)) == wanted
     assert model.bundle.path.is_dir()
     assert answer(copy.copy(model)) == wanted
+
+
+def test_a_copy_of_a_model_is_replaced_by_the_next_one_with_every_file_that_a_bundle_may_hold(tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path / "model")
+    for name in (GATE_FILE, REFERENCES_FILE, HELD_OUT_FILE, TRAINING_IMAGES_FILE):
+        (bundle / name).touch()
+    model = pv.Recognizer(read_bundle(bundle))
+    for _ in range(2):
+        model.save(tmp_path / "copy")
+    assert (tmp_path / "copy" / TRAINING_IMAGES_FILE).is_file()

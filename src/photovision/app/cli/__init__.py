@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: without the program's name; those of the process if None.
     """
+    _open_closed_streams()
     given = sys.argv[1:] if arguments is None else arguments
     with _handled(given) as signals:
         code = _run(given, signals)
@@ -96,6 +97,13 @@ def _finite(context: Any, parameter: Any, value: Any) -> Any:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"should be a number, got {value}", ctx=context, param=parameter)
     return value
+
+
+def _open_closed_streams() -> None:
+    """Let streams that the caller closed (`>&-`) lead nowhere, so that no file takes their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
 
 
 def _accept_odd_names() -> None:
