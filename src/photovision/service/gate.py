@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photovision.service.keys import Key
 from photovision.service.limits import whole_seconds
-from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
+from photovision.service.origin import LOOPBACK, foreign_host, foreign_site, host_name
 from photovision.service.refusal import Refusal
 from photovision.service.settings import Settings
 from photovision.service.state import Service
@@ -73,7 +73,8 @@ class Gate:
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
-        self._hosts = _hosts(service.settings)
+        self._named = frozenset(map(host_name, service.settings.allow_hosts))
+        self._hosts = _hosts(service.settings, self._named)
         self._open = OPEN_GUARDED if service.settings.guard_metrics else OPEN
         # A start of its own for every process and a number: unique, and cheaper than chance for every request.
         self._start, self._count = secrets.token_hex(4), itertools.count()
@@ -140,7 +141,7 @@ class Gate:
             )
         # A person may follow a link to a page here, which shows nothing to the site that the link is on.
         visit = scope["method"] == "GET" and headers.get(b"sec-fetch-mode") == b"navigate"
-        if not visit and foreign_site(headers, self._service.settings.allow_hosts):
+        if not visit and foreign_site(headers, self._named):
             raise Refusal(
                 403,
                 "a page of another site asked for this: list its name in allow_hosts in the file of --config",
@@ -177,11 +178,10 @@ class Gate:
         service.journal.request(**facts)
 
 
-def _hosts(settings: Settings) -> frozenset[str]:
+def _hosts(settings: Settings, named: frozenset[str]) -> frozenset[str]:
     """The names under which the service may be asked; none where every name is right, as behind 0.0.0.0."""
     own = f"[{settings.host}]" if ":" in settings.host else settings.host.lower()
     local = own in LOOPBACK or own.startswith("127.")
-    named = frozenset(name.lower() for name in settings.allow_hosts)
     return named | LOOPBACK | {own} if local or named else frozenset()
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from photovision.core.errors import UsageError
+from photovision.core.errors import MissingExtra, UsageError
 from photovision.runtime.session import Engine
 from photovision.service.capacity import memory_limit
 
 MB = 2**20
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Limits:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise UsageError(f"{each.name.replace('_', '-')} should be above 0, got {value}")
         if self.files > self.queue:
             raise UsageError(f"one request may hold {self.files} files, more than the queue of {self.queue}: raise it")
@@ -133,6 +135,12 @@ class Settings:
             raise UsageError(f"a port is 0 to 65535, got {self.port}")
         if self.batch_size < 1 or self.keep < 1 or min(self.max_wait, self.watch, self.drain) < 0:
             raise UsageError("batch-size and keep should be at least 1, and max-wait, watch and drain at least 0")
+        for name in self.allow_hosts:
+            if not _HOST.fullmatch(name):
+                raise UsageError(
+                    f"allow_hosts holds names such as vision.example or [2001:db8::1], got {name!r}: write it without"
+                    " https:// and port, other letters than ASCII as xn--"
+                )
         if self.guard_metrics and self.keys is None:
             raise UsageError("guard_metrics needs keys: --keys FILE")
         if self.record is None and (self.record_pictures or self.record_required):
@@ -175,12 +183,8 @@ def read_settings(file: Path, settings: Settings) -> Settings:
     except (OSError, ValueError) as error:
         raise UsageError(f"the settings {file} cannot be read ({error})") from None
     limits = told.pop("limits", {})
-    if "models" in told:
-        told["models"] = {str(name): Path(path) for name, path in told["models"].items()}
-    for name in ("keys", "record_pictures"):
-        if name in told:
-            told[name] = Path(told[name])
-    told = {name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in told.items()}
+    if not isinstance(limits, dict):
+        raise UsageError(f"{file}: expected a table [limits], got {limits!r}")
     found: Settings = _changed(settings, {**told, "limits": _changed(settings.limits, limits, file)}, file)
     return found
 
@@ -190,7 +194,17 @@ def _changed(value: Any, told: Mapping[str, Any], file: Path) -> Any:
     unknown = sorted(set(told) - known)
     if unknown:
         raise UsageError(f"{file}: no setting is named {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    kinds = get_type_hints(type(value))
+    return replace(value, **{name: _checked(name, given, kinds[name], file) for name, given in told.items()})
+
+
+def _checked(name: str, given: Any, kind: Any, file: Path) -> Any:
     try:
-        return replace(value, **told)
-    except TypeError as error:
-        raise UsageError(f"{file}: a setting has the wrong kind of value ({error})") from None
+        from pydantic import TypeAdapter, ValidationError
+    except ImportError:  # it comes with the web framework
+        raise MissingExtra("pydantic", "serve", "serving") from None
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].lower()
+        raise UsageError(f"{file}: '{name}' has the wrong kind of value, {given!r} ({reason})") from None

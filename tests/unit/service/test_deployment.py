@@ -11,6 +11,7 @@ from colours import colour_bundle
 from hostile_uploads import png
 
 from photovision.app.cli import run
+from photovision.core.errors import UsageError
 from photovision.core.image_cost import estimate_cost
 from photovision.service import settings as settings_module
 from photovision.service.costly import QUICK_BYTES
@@ -107,3 +108,38 @@ def test_requirements_are_the_versions_that_are_tested() -> None:
     for line in (FOLDER / "requirements.txt").read_text(encoding="utf-8").lower().replace("_", "-").splitlines():
         if not line.startswith("#"):
             assert line.replace("[binary]", "") in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('manage = "perhaps"', "manage"),
+        ("manage = [true]", "manage"),
+        ('allow_hosts = "vision.example"', "allow_hosts"),
+        ('allow_hosts = ["https://vision.example"]', "without https://"),
+        ('allow_hosts = ["vision.example:8000"]', "without https://"),
+        ('allow_hosts = ["bücher.example"]', "xn--"),
+        ('trusted_proxies = "10.0.0.0/8"', "trusted_proxies"),
+        ("keys = 5", "keys"),
+        ("models = 5", "models"),
+        ("limits = 5", "limits"),
+        ('engine = "other"', "engine"),
+        ("[limits]\nfiles = 2.5", "files"),
+        ("[limits]\ntimeout = nan", "timeout"),
+        ('[limits]\nqueue = "many"', "queue"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(tmp_path: Path, text: str, word: str) -> None:
+    file = tmp_path / "service.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=word) as refused:
+        read_settings(file, Settings({"m": tmp_path}))
+    assert "\n" not in str(refused.value)
+
+
+def test_false_in_quotes_is_false(tmp_path: Path) -> None:
+    file = tmp_path / "service.toml"
+    file.write_text('manage = "false"\nallow_hosts = ["vision.example"]\nkeys = "k.json"', encoding="utf-8")
+    settings = read_settings(file, Settings({"m": tmp_path}))
+    assert not settings.manage
+    assert (settings.allow_hosts, settings.keys) == (("vision.example",), Path("k.json"))

@@ -297,9 +297,10 @@ def test_its_own_page_and_links_to_it_are_answered(client: TestClient) -> None:
 
 def test_names_that_are_listed_may_ask_and_manage(tmp_path: Path) -> None:
     bundle = colour_bundle(tmp_path / "m")
-    with served(Settings({"m": bundle}, manage=True, allow_hosts=("Vision.example",))) as client:
-        named = {"host": "vision.example", "origin": "https://vision.example"}
-        assert client.post("/v2/repository/models/m/load", headers=named).status_code == 200
+    with served(Settings({"m": bundle}, manage=True, allow_hosts=("Vision.example.",))) as client:
+        for name in ("vision.example", "VISION.example:8443"):
+            named = {"host": name, "origin": "https://vision.example"}
+            assert client.post("/v2/repository/models/m/load", headers=named).status_code == 200
         foreign = {"origin": "https://evil.example", "content-type": "text/plain"}
         assert client.post("/v2/repository/models/m/load", headers=foreign).status_code == 403
     with served(Settings({"m": bundle}, host="0.0.0.0")) as client:

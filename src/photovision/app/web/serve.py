@@ -63,6 +63,7 @@ def serve(state: State, own: socket.socket, token: str, browser: bool) -> None:
     config = uvicorn.Config(
         create_app(state, token),
         http=BoundedHead,
+        ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,
