@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from photovision.core.system import cache_folder
@@ -23,9 +24,17 @@ def python_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def python_environment() -> dict[str, str]:
-    """This process's environment, in which no place to look for code or caches depends on the current folder."""
+def python_environment(names: Collection[str] | None = None) -> dict[str, str]:
+    """This process's environment, in which no place to look for code or caches depends on the current folder.
+
+    Args:
+        names: of the variables to keep, for a process that should not see passwords; None keeps all.
+    """
     places = [os.path.abspath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
-    own = {"PYTHONSAFEPATH": "1", "PHOTOVISION_CACHE": str(Path(cache_folder()).absolute())}
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**kept, **own, **({"PYTHONPATH": os.pathsep.join(places)} if places else {})}
+    own = Path(__file__).resolve().parents[2]
+    if own.name not in ("site-packages", "dist-packages"):  # a copy that is not installed would not be found
+        places.append(str(own))
+    kept = {name: value for name, value in os.environ.items() if names is None or name in names}
+    settled = {"PYTHONSAFEPATH": "1", "PHOTOVISION_CACHE": str(Path(cache_folder()).absolute())}
+    path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))} if places else {}
+    return {**{name: value for name, value in kept.items() if name != "PYTHONPATH"}, **settled, **path}

@@ -13,21 +13,19 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import photovision
 from photovision.core.errors import UnreadableImage
 from photovision.core.image_cost import DecodeCost
 from photovision.core.preprocess import Preprocess
+from photovision.core.subprocesses import python_command, python_environment
 from photovision.core.types import Image
 from photovision.service.decoding import Decoders
 from photovision.service.kinds.kind import Size
@@ -38,6 +36,7 @@ START_SECONDS = 30.0
 _LOOK = 0.25  # seconds between two looks at whether somebody still waits
 _LONGEST = 1 << 16  # bytes of a line
 _MOST_PACE = 20.0
+_VARIABLES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME")  # none that may hold a password
 _KEPT = 16 << 20  # bytes of the file between two pictures
 
 
@@ -130,15 +129,14 @@ class Worker:
         if self._process is None or self._process.poll() is not None:
             self.end()
             self.restarts += 1
-            command = [sys.executable, "-P", "-m", "photovision.service.decode_worker", str(os.getpid())]
             self._process = subprocess.Popen(
-                [*command, str(self._file)],
+                python_command("photovision.service.decode_worker", str(os.getpid()), str(self._file)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(self._file,),
                 cwd="/",
-                env=_environment(),
+                env={**python_environment(_VARIABLES), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
         return self._process
 
@@ -267,14 +265,6 @@ class DecodePool:
         self.threads.close()
         for worker in self._workers:
             worker.close()
-
-
-def _environment() -> dict[str, str]:
-    """What Python needs to find its libraries, never in the current folder; nothing that may hold a password."""
-    places = [str(Path(photovision.__file__).resolve().parents[1])]
-    places += [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(place)]
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
-    return {**kept, "PYTHONPATH": os.pathsep.join(places), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _memory_file() -> int:

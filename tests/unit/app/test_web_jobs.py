@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pictures import make_folder
 
+import photovision
 from photovision.app.web.events import Story
 from photovision.app.web.jobs import Jobs
 from photovision.app.web.server import create_app
@@ -218,3 +219,19 @@ def test_events_become_a_story() -> None:
     assert told["rungs"] == [{"name": "fine-tuned", "val": {"value": 0.5}}]
     assert [line["text"] for line in told["log"]] == ["fine-tuned", "fine-tuned: val 50 %"]
     assert told["stage"]["name"] == "fine-tuned"
+
+
+def test_a_copy_that_is_not_installed_is_found_by_its_processes(tmp_path: Path) -> None:
+    source = Path(photovision.__file__).parents[1]
+    code = (
+        f"import sys; sys.path.insert(0, {str(source)!r}); import subprocess\n"
+        "from photovision.core.subprocesses import python_command, python_environment\n"
+        "environment = python_environment(('HOME',))\n"
+        "assert 'SECRET' not in environment\n"
+        f"assert {str(source)!r} in environment.get('PYTHONPATH', '') or {source.name!r} == 'site-packages'\n"
+        "done = subprocess.run(python_command('photovision', '--version'), cwd='/', env=environment)\n"
+        "sys.exit(done.returncode)"
+    )
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**variables, "SECRET": "x"}, check=False)
+    assert done.returncode == 0

@@ -32,6 +32,7 @@ from photovision.core.system import cache_folder
 PATIENCE = 15.0
 """Seconds that a cancelled command may take to end by itself."""
 _ENDINGS = {0: "done", 130: "stopped"}
+_CANCELLED = "cancelled"  # a file by which another page says so to the one that started the command
 _SETTLING = 0.5  # seconds after which the page that started a command has noted how it ended
 
 
@@ -122,7 +123,7 @@ class Jobs:
                 if lock is None:
                     raise UsageError("another page of this folder has a command under way: reload the page to see it")
                 try:
-                    for name in ("events.jsonl", "messages.txt", "result.json"):
+                    for name in ("events.jsonl", "messages.txt", "result.json", _CANCELLED):
                         (self.folder / name).unlink(missing_ok=True)
                     self._process = self._spawn(job, lock)
                 finally:
@@ -199,6 +200,7 @@ class Jobs:
     def _follow(self, job: Job, process: subprocess.Popen[bytes]) -> None:
         code = process.wait()
         job.ended = time.time()
+        job.cancelled |= (self.folder / _CANCELLED).exists()
         ended = "stopped" if job.cancelled or code < 0 else "failed"  # early on, Python itself ends with another code
         state = _ENDINGS.get(code, ended)
         with contextlib.suppress(PhotovisionError, OSError):
@@ -255,6 +257,7 @@ class Jobs:
             number = int(self._adopted or 0)
             command = Path(f"/proc/{number}/cmdline").read_bytes()
             if str(self.folder / "events.jsonl").encode() in command:  # numbers of processes are given out again
+                (self.folder / _CANCELLED).touch()
                 os.kill(number, signal.SIGINT)
         except (OSError, ValueError, TypeError):
             return
