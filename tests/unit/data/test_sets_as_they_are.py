@@ -96,6 +96,16 @@ def test_values_of_masks_in_a_table_called_like_classes_leave_the_masks_masks(tm
     assert (data.source, len(data), set(data.splits)) == ("masks", 4, {"train", "val"})
 
 
+def test_the_values_of_masks_have_the_names_of_that_table(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"train/{i}.jpg" for i in range(2)))
+    masks(tmp_path, *(f"train/{i}_mask.png" for i in range(2)))
+    for i in range(2):
+        values = np.asarray(Image.open(tmp_path / f"train/{i}_mask.png")) // 255 * (i + 1)
+        Image.fromarray(values).save(tmp_path / f"train/{i}_mask.png")
+    table(tmp_path, "train/_classes.csv", "Pixel Value, Class", "0, background", "1, cell", "2, dirt")
+    assert read_dataset(tmp_path).classes == ("background", "cell", "dirt")
+
+
 # Tables.
 
 
@@ -187,3 +197,48 @@ def test_sorted_fields_of_a_flat_export_leave_the_picture_a_picture(tmp_path: Pa
     ]
     (tmp_path / "min.json").write_text(json.dumps(tasks), encoding="utf-8")
     assert [len(found) for found in boxes(tmp_path)] == [1, 1, 1]
+
+
+def test_a_table_in_the_one_folder_of_a_folder_counts(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"set/images/{i}.jpg" for i in range(4)))
+    table(tmp_path, "set/metadata.csv", "file_name,label", *(f"images/{i}.jpg,{'ab'[i % 2]}" for i in range(4)))
+    data = read_dataset(tmp_path)
+    assert (data.source, data.classes, len(data)) == ("table", ("a", "b"), 4)
+
+
+def test_names_that_look_like_labels_are_seen_beside_a_test_of_numbers(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"train/{kind}.{i}.jpg" for kind in ("cat", "dog") for i in range(3)))
+    pictures(tmp_path, *(f"test1/{i}.jpg" for i in range(4)))
+    with pytest.raises(DataError, match="add --label-from name"):
+        read_dataset(tmp_path)
+
+
+def test_a_folder_of_pictures_in_each_class_of_a_split_is_no_part_of_the_class(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"train/{kind}/images/{i}.jpg" for kind in ("n01", "n02") for i in range(3)))
+    pictures(tmp_path, *(f"val/images/{i}.jpg" for i in range(3)))
+    data = read_dataset(tmp_path)
+    assert (data.classes, len(data)) == (("n01", "n02"), 6)
+    assert [problem.kind for problem in data.problems] == ["unlabelled"] * 3
+
+
+def test_annotations_called_like_the_whole_name_of_a_picture_are_not_passed_over(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"{kind}/img/{i}.jpg" for kind in ("cats", "dogs") for i in range(3)))
+    for kind in ("cats", "dogs"):
+        for i in range(3):
+            table(tmp_path, f"{kind}/ann/{i}.jpg.json", "{}")
+    with pytest.raises(DataError, match=r"6 of 6 pictures have a \.json file of their name"):
+        read_dataset(tmp_path)
+
+
+def test_numbered_folders_below_classes_are_noted(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"{kind}/patient{i}/1.jpg" for kind in ("ill", "well") for i in range(3)))
+    assert "numbered folders" in {note.kind for note in read_dataset(tmp_path).notes}
+
+
+def test_pictures_of_coco_may_have_only_an_address(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"train2017/{i:012d}.jpg" for i in range(2)))
+    images = [{"id": i, "coco_url": f"http://images.example.org/train2017/{i:012d}.jpg"} for i in range(2)]
+    found = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 2, 3, 4]} for i in range(2)]
+    text = {"images": images, "annotations": found, "categories": [{"id": 1, "name": "cat"}]}
+    (tmp_path / "lvis.json").write_text(json.dumps(text), encoding="utf-8")
+    assert boxes(tmp_path) == [[[1, 2, 4, 6]], [[1, 2, 4, 6]]]

@@ -107,13 +107,13 @@ class _File:
     def _image(self, place_: str, value: Any) -> None:
         where = f"{self.file.name}, {place_}"
         id = _id(value.get("id")) if isinstance(value, dict) else None
-        if id is None or not isinstance(value.get("file_name"), str):
+        if id is None or not isinstance(file := value.get("file_name", value.get("coco_url")), str):
             self.found.problem(where, "bad entry", "a picture should be an object with 'id' and 'file_name'")
             return
         if id in self.pictures:
             self.found.problem(where, "repeated", f"the id {id!r:.60} is another picture's, too; the first counts")
             return
-        name = self._below(value["file_name"])
+        name = self._below(file)
         size = size_of(value.get("height"), value.get("width"))
         attributes = value.get("attributes")
         groups = {str(k): str(v) for k, v in attributes.items()} if isinstance(attributes, dict) else {}

@@ -56,6 +56,19 @@ def read_colours(folder: Path) -> dict[int, str] | None:
     return found
 
 
+def value_table(file: Path) -> list[str] | None:
+    """Names by their values from Roboflow's _classes.csv with lines such as "1, cell"; None where it is none."""
+    if file.stat().st_size > _LARGEST:
+        raise DataError(f"{file} is larger than any table of classes should be")
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()[1:]
+    found = {
+        int(value): name.strip() for value, _, name in (line.partition(",") for line in lines) if value.isdecimal()
+    }
+    if not found or max(found) > IGNORE or not all(found.values()):
+        return None
+    return [found.get(value, str(value)) for value in range(max(found) + 1)]
+
+
 def value_names(
     path: Path, present: list[int], names: list[str] | None, colours: dict[int, str] | None
 ) -> dict[int, str]:

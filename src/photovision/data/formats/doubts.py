@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from photovision.core.errors import DataError
 from photovision.data.formats.layout import Layout, is_container
+from photovision.data.formats.locate import is_picture_name
 from photovision.data.formats.mask_names import place_of
 from photovision.data.formats.names import suggested
 from photovision.data.formats.rows import SUFFIXES as TABLES
@@ -59,7 +60,8 @@ def _beside(listing: Listing) -> str:
     """A file of the same name for at least half the pictures: these are annotations."""
     stems: dict[str, str] = {}
     for name in _data_files(listing):
-        stems.setdefault(os.path.splitext(os.path.basename(name))[0], name)
+        stem = os.path.splitext(os.path.basename(name))[0]
+        stems.setdefault(os.path.splitext(stem)[0] if is_picture_name(stem) else stem, name)
     pictures = [os.path.splitext(name)[0] for names in listing.pictures.values() for name in names]
     shared = [stem for stem in pictures if stem in stems]
     if len(shared) * 2 < len(pictures) or not stems:

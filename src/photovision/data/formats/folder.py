@@ -9,6 +9,7 @@ doubts.py, it is refused unless it is asked for. Files that are not used are cou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -179,6 +180,14 @@ def _notes(listing: Listing, classes: tuple[str, ...]) -> tuple[Problem, ...]:
         shown = " and ".join(f"'{name}'" for name in twice[0][:2])
         message = f"{shown} are taken as different classes: where they are one, merge the folders above them"
         notes.append(Problem(listing.root.name, "equal class names", message))
+    lower = {re.sub(r"\d+", "#", name.rpartition("/")[2]) for name in classes}
+    numbered = len(lower) == 1 and re.search("[a-z].*#", lower.pop(), re.IGNORECASE)
+    if len(classes) > 2 and numbered and all("/" in name for name in classes):
+        message = (
+            f"'{classes[0]}' and '{classes[1]}' are taken as different classes: where the lower folders are patients or"
+            " series, move their pictures up, or give label and group in a metadata.csv"
+        )
+        notes.append(Problem(listing.root.name, "numbered folders", message))
     return tuple(notes)
 
 

@@ -128,4 +128,7 @@ def _unwrapped(labels: Mapping[Parts, Parts], splits: Mapping[Parts, str]) -> di
             if not is_container(head[0]) and split_named(head[0]) != split:
                 break
             kept |= {parts: kept[parts][1:] for parts in mine}
+    ends = {label[-1] for label in kept.values() if len(label) > 1}
+    if len(ends) == 1 and is_container(next(iter(ends))):  # train/cat/images/1.jpg
+        kept |= {parts: label[:-1] for parts, label in kept.items() if len(label) > 1}
     return kept

@@ -34,7 +34,15 @@ from photovision.core.shapes import Rle
 from photovision.data.annotated import Gathered, unique_classes
 from photovision.data.dataset import Dataset, FileSamples
 from photovision.data.formats import Format
-from photovision.data.formats.colours import BACKGROUND, FILES, OBJECT, colour_name, read_colours, value_names
+from photovision.data.formats.colours import (
+    BACKGROUND,
+    FILES,
+    OBJECT,
+    colour_name,
+    read_colours,
+    value_names,
+    value_table,
+)
 from photovision.data.formats.mask_files import (
     LOSSY,
     MaskFile,
@@ -183,7 +191,7 @@ def _note_files(found: Gathered, pairs: list[_Pair], paired: Paired) -> None:
 
 def _home(listing: Listing) -> Path:
     """The folder of the tables of names and splits: the uppermost that holds one, else the root."""
-    known = {"classes.txt", *FILES}
+    known = {"classes.txt", "_classes.csv", *FILES}
     if any(not stays_inside(listing.root, listing.root / name) for name in known):
         raise DataError(f"{listing.root} holds a link to a table of classes elsewhere: put the table itself there")
     homes = [parts for parts, names in listing.others.items() if known.intersection(names)]
@@ -205,10 +213,10 @@ def _splits(path: Path) -> dict[str, str]:
 
 
 def _names(path: Path) -> list[str] | None:
-    file = path / "classes.txt"
-    if not file.is_file():
-        return None
-    return file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    file, values = path / "classes.txt", path / "_classes.csv"
+    if file.is_file():
+        return file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return value_table(values) if values.is_file() else None
 
 
 def _semantic(found: Gathered, pairs: list[_Pair], names: list[str] | None, colours: dict[int, str] | None) -> Dataset:

@@ -94,7 +94,9 @@ def suggested(path: Path, names: Iterable[str]) -> str:
         >>> suggested(Path("pets"), [f"{kind}_{i}.jpg" for kind in ("cat", "dog") for i in range(4)])
         "; their names look like labels ('cat', 'dog'): if they are, add --label-from name"
     """
-    found = [_label(pattern_of("name"), name, False) for name in names]
+    stems = {name: os.path.splitext(name.rpartition("/")[2])[0] for name in names}
+    # numbers alone are the pictures of a test that nobody labelled, as in test1/7.jpg beside train/cat.0.jpg
+    found = [_label(pattern_of("name"), name, False) for name, stem in stems.items() if not stem.isdecimal()]
     counts = Counter(label for label in found if label)
     if counts.total() < _HINTED * len(found) or not 2 <= len(counts) <= len(found) / 2:
         return ""

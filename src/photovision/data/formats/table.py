@@ -32,6 +32,7 @@ from photovision.data.formats.rows import NAMED_SUFFIXES, SUFFIXES, Row, columns
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.table_columns import FILE_NAMES, Columns, choose, split_of, squeezed
 from photovision.data.formats.table_labels import Target, Unusable, flag
+from photovision.data.formats.tree import JUNK
 from photovision.data.formats.via import is_via_table
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -305,7 +306,10 @@ def _name(cell: Any) -> str:
 
 
 def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:
-    """Tables that describe the folder: one at its root, or one in each of its split folders, with the split's name."""
+    """Tables that describe the folder: one at its root, or one in each of its split folders, with the split's name.
+
+    A folder that only holds another one, as archives often do, counts as that one.
+    """
     if not folder.is_dir():
         return []
     at_root = _table_at(folder)
@@ -313,7 +317,12 @@ def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:
         return [(at_root, None)]
     inner = [(entry, split_named(entry.name)) for entry in sorted(folder.iterdir()) if entry.is_dir()]
     found = [(table, split) for entry, split in inner if split is not None and (table := _table_at(entry)) is not None]
-    return [*found] or shards_in(folder)
+    here = [*found] or shards_in(folder)
+    if here:
+        return here
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in JUNK]
+    wraps = len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink()
+    return _tables_in(entries[0]) if wraps else []
 
 
 def _table_at(folder: Path) -> Path | None:
