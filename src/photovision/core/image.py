@@ -85,7 +85,7 @@ def read_header(content: bytes) -> Header:
             orientation, (height, width), mode = wide.orientation, wide.size, wide.mode
             kind, upright_already = name, False
         else:
-            with _quiet(), Pillow.open(stream, formats=(name,)) as picture:
+            with _quiet, Pillow.open(stream, formats=(name,)) as picture:
                 orientation = orientation_of(picture, stream)
                 (width, height), mode, kind = picture.size, picture.mode, str(picture.format)
                 # Of a TIFF Pillow gives the size upright already, where its own tag says so.
@@ -131,7 +131,7 @@ def decode(
     try:  # not _named: this runs for every picture, small ones too
         with opened(source) as stream:
             cost = _affordable(cost or cost_of(stream), max_pixels)
-            with _memory.taken(cost.bytes_for(least)) if cost.bytes > _SMALL else _NOTHING, _quiet():
+            with _memory.taken(cost.bytes_for(least)) if cost.bytes > _SMALL else _NOTHING, _quiet:
                 if (wide := open_wide(stream, cost.format)) is not None:
                     picture = upright(wide.picture(ranges), wide.orientation)
                     return _finished(picture, wide.profile, least, wide.notes)
@@ -155,7 +155,7 @@ def measure(source: str | Path | bytes) -> Values | None:
     """The smallest and the largest value of a picture of more than 8 bits; None for others. Raises UnreadableImage."""
     with _named(source), opened(source) as stream:
         cost = _affordable(cost_of(stream), MAX_PIXELS)
-        with _memory.taken(cost.bytes), _quiet():
+        with _memory.taken(cost.bytes), _quiet:
             wide = open_wide(stream, cost.format)
             return wide.measured() if wide is not None and wide.deep else None
 
@@ -175,7 +175,7 @@ def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
         cost = _affordable(cost_of(stream), MAX_PIXELS)
         if cost.format not in ("PNG", "TIFF", "BMP", "GIF"):
             raise UnreadableImage(f"a mask should be a PNG, TIFF, BMP or GIF file, this one is {cost.format}")
-        with _memory.taken(cost.bytes), _quiet(), Pillow.open(stream, formats=(cost.format,)) as picture:
+        with _memory.taken(cost.bytes), _quiet, Pillow.open(stream, formats=(cost.format,)) as picture:
             if picture.mode in ("RGB", "RGBA") or (colours and picture.mode == "P"):
                 return _packed(np.asarray(picture.convert("RGBA")))
             if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"):
@@ -199,7 +199,7 @@ def captured(source: Path) -> str | None:
     try:
         with opened(source) as stream:
             name = format_of(stream)
-            with _quiet(), Pillow.open(stream, formats=(name,)) as picture:
+            with _quiet, Pillow.open(stream, formats=(name,)) as picture:
                 # Asking a PNG without EXIF would decode it whole.
                 if picture.format != "TIFF" and "exif" not in picture.info:
                     return None
@@ -218,7 +218,7 @@ def from_pillow(picture: Pillow.Image, name: str = "the picture") -> Image | byt
     if picture.width * picture.height > MAX_PIXELS:
         raise UnreadableImage(f"{name}: has more pixels than the limit of {MAX_PIXELS:,}")
     try:
-        with _quiet():
+        with _quiet:
             own = picture.copy()  # it is the caller's; a TIFF is turned by being read
             turned = own if picture.format == "TIFF" else upright(own, orientation_of(picture, io.BytesIO()))
             if picture.mode in WIDE_MODES:
@@ -238,33 +238,33 @@ def to_array(picture: Pillow.Image) -> Image:
 
 
 class _Quietness:
-    """Counts the threads that want quiet, since Python's warning filters belong to all threads together."""
+    """No warnings about damaged EXIF or TIFF tags: what counts is whether the pixels decode.
+
+    It counts the threads that want quiet, since Python's warning filters belong to all threads together. A class, since
+    every picture passes here, and a generator costs a microsecond more.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.threads = 0
         self.filters = warnings.catch_warnings()
 
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.threads == 0:
+                self.filters = warnings.catch_warnings()
+                self.filters.__enter__()
+                warnings.simplefilter("ignore")
+            self.threads += 1
 
-_quietness = _Quietness()
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.threads -= 1
+            if self.threads == 0:
+                self.filters.__exit__(None, None, None)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings about damaged EXIF or TIFF tags: what counts is whether the pixels decode."""
-    with _quietness.lock:
-        if _quietness.threads == 0:
-            _quietness.filters = warnings.catch_warnings()
-            _quietness.filters.__enter__()
-            warnings.simplefilter("ignore")
-        _quietness.threads += 1
-    try:
-        yield
-    finally:
-        with _quietness.lock:
-            _quietness.threads -= 1
-            if _quietness.threads == 0:
-                _quietness.filters.__exit__(None, None, None)
+_quiet = _Quietness()
 
 
 @contextlib.contextmanager

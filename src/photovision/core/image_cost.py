@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_formats import HEIF, format_of, opened
@@ -30,10 +29,12 @@ _MAX_PARTS = 20_000
 _MAX_TILES, _MAX_LAYERS = 20_000, 128
 _WINDOW = 4096
 _SEGMENT = 240e-6
+_SEGMENT_HEAD = struct.Struct(">BBH").unpack_from
+_PASSED = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))
+"""Markers of a JPEG's tables, comments and metadata, which most segments are."""
 
 
-@dataclass(frozen=True)
-class DecodeCost:
+class DecodeCost(NamedTuple):
     """What decoding one picture will take.
 
     Attributes:
@@ -129,8 +130,10 @@ def _jpeg(stream: BinaryIO) -> Estimate:
         if at - begin + 32 > len(window):  # a preview or a profile lies before the frame
             begin = stream.seek(at)
             window = stream.read(_WINDOW)
-        head, marker, length = struct.unpack_from(">BBH", window, at - begin)
-        if head != 0xFF or marker == 0xFF:
+        head, marker, length = _SEGMENT_HEAD(window, at - begin)
+        if head == 0xFF and marker in _PASSED:
+            at += 2 + length
+        elif head != 0xFF or marker == 0xFF:
             at += 1
         elif marker <= 1 or 0xD0 <= marker <= 0xD8:
             at += 2
