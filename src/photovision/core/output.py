@@ -73,9 +73,9 @@ def _check_place(path: str | Path, place: Path, inputs: Iterable[str | Path]) ->
         raise UsageError(f"{path} is a link to {os.readlink(place)}: name the folder itself with --output")
     for source in inputs:
         real = Path(os.path.realpath(source))
-        if place == real or place in real.parents:
+        if _among(place, (real, *real.parents)):
             raise UsageError(f"{path} {_relation(place, real)}; {_ELSEWHERE}")
-        if real in place.parents and real.is_dir():
+        if _among(real, place.parents):
             raise UsageError(f"{path} lies in the input {source}; {_ELSEWHERE}")
     if not os.path.lexists(place):
         _check_parent(path, place)
@@ -214,9 +214,18 @@ def _known(place: Path, kind: Kind) -> frozenset[str] | None:
     return frozenset({MARK, *(name for name in marked["files"] if isinstance(name, str))})
 
 
+def _among(place: Path, others: Iterable[Path]) -> bool:
+    """Whether a place is one of others, also by another name, of a bind mount or in other letters."""
+    try:
+        own = place.stat()
+    except OSError:
+        return False
+    return any(os.path.samestat(own, other.stat()) for other in others if other.exists())
+
+
 def _relation(place: Path, real: Path) -> str:
     what = "the model" if (real / "bundle.json").is_file() else f"the input {real.name}"
-    return f"is {what} itself" if place == real else f"holds {what} that is read"
+    return f"is {what} itself" if _among(place, (real,)) else f"holds {what} that is read"
 
 
 def _document(file: Path) -> dict[str, Any] | None:

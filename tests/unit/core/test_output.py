@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -324,3 +325,24 @@ def test_a_name_in_a_folder_that_is_gone_is_refused_in_one_line(
             check_folder("m", "export")
     finally:
         os.chdir(tmp_path)
+
+
+def test_an_input_by_another_name_is_an_input(tmp_path: Path) -> None:
+    bundle(tmp_path / "m")
+    (tmp_path / "mounted").mkdir()
+    if (
+        os.name != "posix"
+        or subprocess.run(
+            ["mount", "--bind", tmp_path / "m", tmp_path / "mounted"], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("only root can mount a folder under a second name")
+    try:
+        with pytest.raises(UsageError, match="is the model itself"):
+            check_folder(tmp_path / "m", "model", [tmp_path / "mounted"])
+        with pytest.raises(UsageError, match="lies in the input"):
+            check_folder(tmp_path / "m" / "new", "model", [tmp_path / "mounted"])
+        with pytest.raises(UsageError, match="holds the input"):
+            check_folder(tmp_path / "m", "model", [tmp_path / "mounted" / "model.onnx"])
+    finally:
+        subprocess.run(["umount", tmp_path / "mounted"], check=True)
