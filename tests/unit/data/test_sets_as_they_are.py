@@ -242,3 +242,14 @@ def test_pictures_of_coco_may_have_only_an_address(tmp_path: Path) -> None:
     text = {"images": images, "annotations": found, "categories": [{"id": 1, "name": "cat"}]}
     (tmp_path / "lvis.json").write_text(json.dumps(text), encoding="utf-8")
     assert boxes(tmp_path) == [[[1, 2, 4, 6]], [[1, 2, 4, 6]]]
+
+
+@pytest.mark.parametrize("extra", ["x,y", "width,height", "mask_path,height"])
+def test_places_sizes_and_masks_beside_labels_are_attributes(tmp_path: Path, extra: str) -> None:
+    pictures(tmp_path, *(f"images/{i}.png" for i in range(6)))
+    masks(tmp_path, *(f"m/{i}_m.png" for i in range(6)))
+    second = "m/{}_m.png" if "mask" in extra else "4{}"
+    rows = (f"{i},{second.format(i)},30,{'ab'[i % 2]}" for i in range(6))
+    data = read_dataset(table(tmp_path, "t.csv", f"name,{extra},label", *rows))
+    assert {sample.id: sample.label for sample in data.samples} == {f"images/{i}.png": "ab"[i % 2] for i in range(6)}
+    assert set(data.samples[0].groups) == set(extra.split(","))

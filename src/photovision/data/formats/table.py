@@ -317,7 +317,7 @@ def _tables_in(folder: Path) -> list[tuple[Path, str | None]]:
         return [(at_root, None)]
     inner = [(entry, split_named(entry.name)) for entry in sorted(folder.iterdir()) if entry.is_dir()]
     found = [(table, split) for entry, split in inner if split is not None and (table := _table_at(entry)) is not None]
-    here = [*found] or shards_in(folder)
+    here: list[tuple[Path, str | None]] = [*found] or [*shards_in(folder)]
     if here:
         return here
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in JUNK]
