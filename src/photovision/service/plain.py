@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Query
@@ -124,7 +125,7 @@ async def read_pictures(request: Request, body: Body, service: Service) -> Form:
     plain = kind.partition(";")[0].strip().lower()
     if plain != "application/json" and not plain.endswith("+json"):
         return read_form(kind, body.content, service.limits)
-    found, fields = await in_thread(len(body.content), _pictures, body, service)
+    found, fields = await in_thread(service, len(body.content), _pictures, body, service)
     unknown = [name[:64] for name in fields if name not in OPTIONS and name != "model"]
     if unknown:
         raise Refusal(400, f"{unknown[0]!r} is not understood: expected JSON such as {EXAMPLE}", "json")
@@ -135,9 +136,15 @@ def _pictures(body: Body, service: Service) -> tuple[list[bytes | Address], dict
     return pictures_and_fields(parse_json(body.content, service.limits, body.hold))
 
 
-async def in_thread(size: int, work: Callable[..., T], *arguments: Any) -> T:
-    """The result of `work`, in a thread where it has so many bytes to parse that others would wait for it."""
-    return work(*arguments) if size < _QUICK else await asyncio.to_thread(work, *arguments)
+async def in_thread(service: Service, size: int, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of `work`, in a thread where it has so many bytes to parse that others would wait for it.
+
+    One large body is parsed after the other: parsers hold Python's lock, and all other requests would queue up behind
+    as many of them as there are threads.
+    """
+    if size < _QUICK:
+        return work(*arguments)
+    return await asyncio.get_running_loop().run_in_executor(service.parsers, partial(work, *arguments))
 
 
 async def as_uploads(found: Sequence[bytes | Address], body: Body, service: Service) -> list[Upload]:

@@ -171,7 +171,9 @@ async def _inferred(service: Service, request: Request, model: str, version: str
     check_room(service, model, version)
     async with read_body(request, service.limits, service.budget) as body:
         length = request.headers.get(HEADER)
-        question = await in_thread(len(body.content), read_question, body.content, length, service.limits, body.hold)
+        question = await in_thread(
+            service, len(body.content), read_question, body.content, length, service.limits, body.hold
+        )
         found, said = await answer(service, request, question.pictures, model, version, question.options)
     outcomes = [one for one in said if not isinstance(one, UnreadableImage)]
     if len(outcomes) < len(said):

@@ -57,7 +57,7 @@ def router(service: Service) -> APIRouter:
 
 
 async def _instances(body: Body, service: Service) -> list[bytes | Image]:
-    found = await in_thread(len(body.content), _parsed, body, service)
+    found = await in_thread(service, len(body.content), _parsed, body, service)
     sent = [one for one in found if not isinstance(one, np.ndarray)]
     files = iter(await as_uploads(sent, body, service) if sent else [])
     return [one if isinstance(one, np.ndarray) else next(files).content for one in found]

@@ -53,6 +53,7 @@ class Service:
         self.recorder: Recorder | None = None
         self.explainers: ThreadPoolExecutor | None = None
         self.fetchers: ThreadPoolExecutor | None = None
+        self.parsers: ThreadPoolExecutor | None = None
         self.explaining = 0
         self.draining = False
         self.failure: PhotovisionError | None = None
@@ -67,6 +68,7 @@ class Service:
         self.journal.open()
         self.explainers = ThreadPoolExecutor(1, thread_name_prefix="explaining")
         self.fetchers = ThreadPoolExecutor(8, thread_name_prefix="fetching")
+        self.parsers = ThreadPoolExecutor(1, thread_name_prefix="parsing")
         self.recorder = self.models.recorder = open_recorder(self.settings, self.metrics, self.journal)
         await self.models.start()
         if self.settings.watch:
@@ -80,7 +82,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         self.models.close()
-        for pool in (self.explainers, self.fetchers):
+        for pool in (self.explainers, self.fetchers, self.parsers):
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
         if self.recorder is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from colours import colour_bundle, colour_picture
 from served import colour_file, file_of, served
 from starlette.testclient import TestClient
 
+from photovision.service.plain import in_thread
 from photovision.service.settings import Limits, Settings
+from photovision.service.state import Service
 
 MB = 2**20
 
@@ -311,3 +316,23 @@ def test_names_that_are_listed_may_ask_and_manage(tmp_path: Path) -> None:
 def test_a_grey_png_in_json(client: TestClient) -> None:
     content = base64.b64encode(file_of(colour_picture("red").convert("L"), "PNG")).decode()
     assert client.post("/predict", json={"image": content}).status_code == 200
+
+
+def test_large_bodies_are_parsed_one_after_the_other(tmp_path: Path) -> None:
+    service = Service(Settings({"m": tmp_path}))
+    service.parsers = ThreadPoolExecutor(1)
+    at_once: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> int:
+        at_once.append(number)
+        most.append(len(at_once))
+        time.sleep(0.01)
+        at_once.remove(number)
+        return number
+
+    async def several() -> list[int]:
+        return await asyncio.gather(*(in_thread(service, MB, work, number) for number in range(5)))
+
+    assert asyncio.run(several()) == [0, 1, 2, 3, 4]
+    assert max(most) == 1
