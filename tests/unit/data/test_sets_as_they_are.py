@@ -253,3 +253,16 @@ def test_places_sizes_and_masks_beside_labels_are_attributes(tmp_path: Path, ext
     data = read_dataset(table(tmp_path, "t.csv", f"name,{extra},label", *rows))
     assert {sample.id: sample.label for sample in data.samples} == {f"images/{i}.png": "ab"[i % 2] for i in range(6)}
     assert set(data.samples[0].groups) == set(extra.split(","))
+
+
+def test_masks_beside_boxes_are_no_unlabelled_pictures(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"JPEGImages/{i}.jpg" for i in range(3)))
+    masks(tmp_path, *(f"SegmentationClass/{i}.png" for i in range(3)))
+    box = "<bndbox><xmin>3</xmin><ymin>3</ymin><xmax>20</xmax><ymax>20</ymax></bndbox>"
+    text = f"<annotation><filename>{{}}.jpg</filename><object><name>cat</name>{box}</object></annotation>"
+    for i in range(2):
+        table(tmp_path, f"Annotations/{i}.xml", text.format(i))
+    data = read_dataset(tmp_path)
+    assert (data.source, len(data)) == ("voc", 2)
+    assert [problem.id for problem in data.problems] == ["JPEGImages/2.jpg"]
+    assert any("3 masks of pictures are left out" in note.message for note in data.notes)

@@ -29,10 +29,12 @@ from photovision.data.coordinates import number, rotated_box, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import pictures_below
+from photovision.data.formats.mask_files import without_masks
 from photovision.data.formats.places import annotation_files, split_folder
 from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streams import Element, xml_elements
+from photovision.data.formats.tree import files_of, list_files
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 MARK = "pixels counted from 1"
@@ -84,8 +86,13 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
             found.problem(file.relative_to(path).as_posix(), "bad file", f"{error}; it is left out")
     classes = ordered(thing.name for some in things.values() for thing in some)
     _place(found, things, classes, 1.0 if from_one else 0.0)
+    plain, masks = without_masks(list_files(pictures.root))
+    for problem in masks:
+        found.note(problem.id, problem.kind, problem.message)
+    names = set(files_of(plain.pictures))
     for name in pictures.without(found.files):
-        found.unlabelled(name)
+        if name in names:
+            found.unlabelled(name)
     return found.dataset(classes)
 
 
