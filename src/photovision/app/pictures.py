@@ -79,10 +79,13 @@ def _walk(folder: str, junk: frozenset[str], above: frozenset[tuple[int, int]]) 
             for entry in entries:
                 if entry.name.startswith(".") or entry.name in junk:
                     continue
-                if entry.is_dir():
-                    folders.append(entry.name)
-                elif is_picture(entry.path) and entry.is_file():
-                    files.append(entry.name)
+                try:
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                    elif is_picture(entry.path) and entry.is_file():
+                        files.append(entry.name)
+                except OSError:  # a link that leads to itself is left out, as one that leads nowhere is
+                    continue
     except OSError as error:
         raise DataError(f"the folder {folder} cannot be read ({error.strerror}): check its permissions") from None
     for name in sorted(files):

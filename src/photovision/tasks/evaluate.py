@@ -73,6 +73,8 @@ def check_unknown(model: Model, unknown: Dataset | None) -> None:
     """Raise UsageError where pictures of something else are given for a model that has no gate to judge with them."""
     if unknown is None:
         return
+    if not isinstance(unknown, Dataset):
+        raise UsageError(f"'unknown' should be a Dataset, such as read_dataset gives, got {type(unknown).__name__}")
     if not isinstance(model, Recognizer):
         raise UsageError("pictures of something else ('unknown') are for classifiers with a gate: leave them out")
     if model.doubt is None:

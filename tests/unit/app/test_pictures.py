@@ -81,3 +81,10 @@ def test_nothing_found_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "a/notes.txt")
     with pytest.raises(DataError, match="holds no pictures"):
         list(find_pictures([str(tmp_path)]))
+
+
+def test_a_link_that_leads_to_itself_costs_no_other_picture(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg")
+    for name in ("a/0.jpg", "loop"):
+        (tmp_path / name).symlink_to(Path(name).name)
+    assert list(find_pictures([str(tmp_path)])) == [str(tmp_path / "a" / "1.jpg")]

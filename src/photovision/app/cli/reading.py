@@ -101,11 +101,12 @@ def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
     from photovision.app.cli.output import first_process, note
     from photovision.data.formats.rows import SUFFIXES as TABLES
     from photovision.data.read import unnamed
+    from photovision.tasks.story import count
 
     if not first_process():
         return
     if reading.format is None and path.suffix.lower() not in TABLES:
-        what = f"{len(dataset):,} pictures of {len(dataset.classes):,} classes"
+        what = f"{count(len(dataset), 'picture')} of {count(len(dataset.classes), 'class', 'classes')}"
         note(f"{what}, read as: {dataset.reading}{_others(path, dataset)}; --format chooses another reading")
     for line in (*dataset.notes, *unnamed(path, dataset)):
         if line.kind in SAID:
