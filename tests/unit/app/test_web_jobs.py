@@ -235,3 +235,14 @@ def test_a_copy_that_is_not_installed_is_found_by_its_processes(tmp_path: Path) 
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**variables, "SECRET": "x"}, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("body", [b'{"data": "\\ud800"}', b'{"data": {"\\ud800": 1}}', b'["\\udfff"]'])
+def test_half_a_character_is_a_mistake_not_a_fault(home: Path, body: bytes) -> None:
+    app = create_app(State(home))
+    routes = ("/api/browse/labels", "/api/training/start")
+    with TestClient(app, HOME) as client:
+        for path in routes:
+            answer = client.post(path, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code in (400, 404, 409, 413, 415, 422, 501), path
+            assert answer.json()["error"]

@@ -9,10 +9,12 @@ the browser then keeps as a cookie. The page itself may load nothing from elsewh
 from __future__ import annotations
 
 import hmac
+import json
 import mimetypes
 from importlib import import_module, resources
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
@@ -65,6 +67,8 @@ def create_app(state: State, token: str | None = None) -> FastAPI:
 
     app.mount("/", StaticFiles(directory=static))
     app.add_exception_handler(PhotovisionError, _explained)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_middleware(_Guard, token=token)
     return app
 
@@ -159,4 +163,18 @@ def refusal(request: Request) -> str | None:
 
 async def _explained(request: Request, error: Exception) -> Response:
     status = 422 if isinstance(error, UnreadableImage) else 501 if isinstance(error, MissingExtra) else 400
-    return JSONResponse({"error": " ".join(str(error).split())}, status)
+    return _error(" ".join(str(error).split()), status)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _error("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())[:1000], 422)
+
+
+async def _no_text(request: Request, error: Exception) -> Response:
+    return _error("the request holds half a character (a lone surrogate): send text", 400)
+
+
+def _error(text: str, status: int) -> Response:
+    """In ASCII, since names that came in may hold what UTF-8 cannot write."""
+    return Response(json.dumps({"error": text}), status, media_type="application/json")
