@@ -36,6 +36,7 @@ FILES = DOUBT | {
     "report.html",
     "report.json",
     "report.md",
+    "training_images.safetensors",
 }
 
 
@@ -169,7 +170,7 @@ def test_a_bundle_remembers_what_it_learned_from(model: Recognizer, shapes: Path
 def test_an_evaluation_holds_the_limits_against_pictures_of_something_else(model: Recognizer, shapes: Path) -> None:
     rng = np.random.default_rng(1)
     noise = dataset_from_arrays(rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8), ["noise"] * 30)
-    report = evaluate(model, read_dataset(shapes), unknown=noise)
+    report = evaluate(model, read_dataset(shapes), unknown=noise, split="all")
     assert {"coverage", "set_size", "false_alarms", "novelty_auroc", "selective_accuracy"} <= set(report.metrics)
     assert report.metrics["novelty_auroc"].value > 0.95
 
@@ -177,7 +178,7 @@ def test_an_evaluation_holds_the_limits_against_pictures_of_something_else(model
 def test_subset_of_the_classes_can_be_evaluated(model: Recognizer, shapes: Path) -> None:
     data = read_dataset(shapes)
     only = data.subset([i for i, sample in enumerate(data.samples) if sample.label == "circle"])
-    report = evaluate(model, type(data)(only.samples, ("circle",)))
+    report = evaluate(model, type(data)(only.samples, ("circle",)), split="all")
     assert report.metrics["accuracy"].n == 80
 
 
@@ -198,7 +199,7 @@ def test_multilabel_from_arrays(tmp_path: Path) -> None:
 
 def test_an_existing_foreign_folder_is_left_alone(shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("keep me")
-    with pytest.raises(UsageError, match="is not a Photovision model"):
+    with pytest.raises(UsageError, match="is not a model that Photovision wrote"):
         train(shapes, tmp_path, weights="none", epochs=1)
     assert (tmp_path / "precious.txt").read_text() == "keep me"
 

@@ -73,7 +73,9 @@ def test_an_output_that_is_something_else(tmp_path: Path, refused: Refused) -> N
     data = colour_folder(tmp_path / "data")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("precious")
-    assert "not a Photovision model" in refused("train", data, "-o", tmp_path / "thesis", "--weights", "none")
+    assert "not a model that Photovision wrote" in refused(
+        "train", data, "-o", tmp_path / "thesis", "--weights", "none"
+    )
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "precious"
 
 

@@ -95,6 +95,10 @@ def _asked(request: Request) -> tuple[str | None, Mapping[str, str]]:
     if not request.scope["query_string"]:
         return None, NO_OPTIONS
     told = request.query_params
+    unknown = [name for name in told if name not in OPTIONS and name != "model"]
+    if unknown:
+        known = ", ".join(("model", *OPTIONS))
+        raise Refusal(422, f"{unknown[0][:64]!r} is no parameter of /predict: there are {known}", "parameter")
     return _model(told.get("model")), {name: told[name] for name in OPTIONS if name in told}
 
 

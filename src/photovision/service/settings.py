@@ -94,8 +94,8 @@ class Settings:
         keys: file of API keys; None answers everybody.
         manage: whether callers without keys may load and roll back models; with keys, those of administrators may.
         allow_url: whether pictures may be given by address.
-        allow_hosts: names by which the service is asked beside its own address, and whose pages may ask it, where it
-            has no keys; on a loopback address every other name is refused.
+        allow_hosts: names by which the service may be asked beside its own address, where it has no keys; on a loopback
+            address every other name is refused. Pages that lie under another name still cannot read the answers.
         record: URL of the database that keeps predictions; None keeps none.
         record_pictures: folder that keeps the pictures, too.
         record_required: whether an answer that could not be recorded is refused.

@@ -200,7 +200,7 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
     if agreement is not None:
         told += f": same answer for {percent(agreement)}"
     if gap is not None:
-        told += f", probabilities at most {gap:.2g} apart"
+        told += f", probabilities in f32 at most {gap:.2g} apart"
     if parity.get("tolerance") is not None:
         told += f" (tolerated: {parity['tolerance']:.2g})"
     return [told + "."]

@@ -168,3 +168,9 @@ def test_the_page_and_the_description_ask_nothing_outside(client: TestClient) ->
     assert "http" not in page.text.replace("http://HOST", "").replace("http-equiv", "")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "/predict" in client.get("/openapi.json").json()["paths"]
+
+
+def test_a_parameter_that_is_none_is_refused(client: TestClient) -> None:
+    answer = client.post("/predict?coverage=0.9", content=colour_file("red"), headers=JPEG)
+    assert answer.status_code == 422
+    assert "'coverage' is no parameter" in answer.json()["error"]
