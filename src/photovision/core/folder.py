@@ -107,7 +107,10 @@ def reserved(path: str | Path, kind: Kind, inputs: Iterable[str | Path] = (), *,
 
 def recover(path: str | Path) -> None:
     """Put back a folder that a crash between two moves left beside its place; nothing where it is there."""
-    place = placed(path)
+    try:
+        place = placed(path)
+    except UsageError:  # no folder can have such a name; whoever reads it says so
+        return
     if os.path.lexists(place) or not any(_left(place, _OLD)):
         return
     with contextlib.suppress(OSError), Lock(beside(place, "lock")) as lock:
