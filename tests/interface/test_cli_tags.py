@@ -85,4 +85,4 @@ def test_what_cannot_tag_is_refused(models: Path, pictures: Path, capsys: pytest
     assert "is a detector, not a classifier" in errors[1]
     assert "no model at" in errors[2]
     assert run(["predict", str(models / "tags"), str(pictures), "--tags", str(models / "tags")]) == 2
-    assert "--tags is for models that tell classes of pixels" in capsys.readouterr().err
+    assert "--tags cannot be used with a classifier" in capsys.readouterr().err
