@@ -23,7 +23,7 @@ import shutil
 import stat
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -39,6 +39,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats
 from photovision.runtime.bundle_schema import check_info
 from photovision.runtime.graph import first_line
+from photovision.runtime.session import Engine, Precision, Prompted, open_session
 
 T = TypeVar("T")
 VERSION = 1
@@ -73,6 +74,20 @@ class Bundle:
     info: dict[str, Any]
     temporary: bool = False
     stamp: tuple[int, int, int] | None = None
+
+    def open_session(
+        self, engine: Engine, precision: Precision | None, outputs: Collection[str] | None = None
+    ) -> Prompted:
+        """Its graph in an engine, see `runtime.session.open_session`; raises ModelError where it was replaced."""
+        session = open_session(
+            self.graph,
+            engine=engine,
+            precision=precision,
+            allowed=self.precision,
+            outputs=outputs,
+            size=self.preprocess.size,
+        )
+        return self.still(session)
 
     def still(self, value: T) -> T:
         """`value`, which was just read from the folder; raises ModelError where another model is there by now."""

@@ -19,7 +19,7 @@ from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image
 from photovision.runtime.bundle import Bundle, lasting
 from photovision.runtime.nms import MOST, Boxes, candidates, suppress
-from photovision.runtime.session import Engine, Precision, Session, open_session
+from photovision.runtime.session import Engine, Precision, Session
 from photovision.runtime.stream import stream
 from photovision.runtime.tiles import Tiling, seen_in_tiles
 
@@ -103,15 +103,7 @@ class Detector:
     @cached_property
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
-        session = open_session(
-            self.bundle.graph,
-            engine=self._engine,
-            precision=self._precision,
-            allowed=self.bundle.precision,
-            outputs=OUTPUTS,
-            size=self.preprocess.size,
-        )
-        return self.bundle.still(session)
+        return self.bundle.open_session(self._engine, self._precision, OUTPUTS)
 
     def at(self, threshold: float) -> Detector:
         """The same detector with another least score of a box, 0 to 1; the loaded graph is shared."""

@@ -18,7 +18,7 @@ from photovision.core.preprocess import Box
 from photovision.core.regions import Detections, LabelMap, Segmentation
 from photovision.runtime.bundle import Bundle, lasting
 from photovision.runtime.instances import detections, separate
-from photovision.runtime.session import Engine, Precision, Session, open_session
+from photovision.runtime.session import Engine, Precision, Session
 from photovision.runtime.stream import opener
 from photovision.runtime.tiles import Tiling
 
@@ -101,15 +101,7 @@ class Segmenter:
     @cached_property
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
-        session = open_session(
-            self.bundle.graph,
-            engine=self._engine,
-            precision=self._precision,
-            allowed=self.bundle.precision,
-            outputs=OUTPUTS,
-            size=self.preprocess.size,
-        )
-        return self.bundle.still(session)
+        return self.bundle.open_session(self._engine, self._precision, OUTPUTS)
 
     def predict(self, images: Given | Iterable[Given]) -> Segmentation | list[Segmentation]:
         """The class of every pixel of one picture, or of each of a list, at the size of the upright picture.

@@ -19,7 +19,7 @@ from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.bundle import Bundle, lasting, read_bundle
 from photovision.runtime.doubt import Doubting, read_doubt
 from photovision.runtime.references import References, read_references
-from photovision.runtime.session import ANSWER, Engine, Precision, Session, open_session
+from photovision.runtime.session import ANSWER, Engine, Precision, Session
 from photovision.runtime.stream import loader, stream
 
 Progress = Callable[[int, int], None]
@@ -103,15 +103,7 @@ class Recognizer:
     @cached_property
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
-        graph = open_session(
-            self.bundle.graph,
-            engine=self._engine,
-            precision=self._precision,
-            allowed=self.bundle.precision,
-            outputs=ANSWER,
-            size=self.preprocess.size,
-        )
-        session = self.bundle.still(graph)
+        session = self.bundle.open_session(self._engine, self._precision, ANSWER)
         return session if self.doubt is None else Doubting(session, self.doubt.gate)
 
     @cached_property
