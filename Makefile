@@ -4,12 +4,16 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 FASHION := build/debian/usr/share/datasets/fashion-mnist
+# Tests run in two processes (PROCESSES=8 on a larger machine) of one thread each: more threads than cores only wait for each
+# other. A file stays in one process, for its tests share what they train; files come in order, for the longest are the first.
+PROCESSES ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-all check bench docs clean
 
 help:
 	@echo "make demo      train on real pictures, classify photographs, write a report (about two minutes)"
-	@echo "make test      the default tests (minutes, no network, no accelerator)"
+	@echo "make test      the default tests (minutes on two cores, no network, no accelerator)"
 	@echo "make test-all  also the slow ones"
 	@echo "make check     style and types"
 	@echo "make bench     the quick figures of docs/benchmarks.md (DATA=folder MODEL=folder for more)"
@@ -32,10 +36,10 @@ demo: $(READY) $(FASHION)
 	@$(RUN) -m photovision.app.demo
 
 test: $(READY)
-	$(RUN) -m pytest
+	$(PYTEST)
 
 test-all: $(READY)
-	$(RUN) -m pytest -m 'not net'
+	$(PYTEST) -m 'not net'
 
 check: $(READY)
 	$(VENV)/bin/ruff check .
