@@ -26,12 +26,12 @@ from photovision.core.overlap import overlap
 from photovision.core.regions import Detections
 from photovision.core.types import Image
 from photovision.data.read import read_dataset
-from photovision.models.ready import ready
-from photovision.recipes.basket import Move, Wanted, watch_basket
+from photovision.models.pretrained import ready
+from photovision.recipes.basket.basket import Move, Wanted, watch_basket
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
-from photovision.tasks.watch import LOW
-from photovision.trust.statistics import wilson
+from photovision.tasks.detect.detector import Detector
+from photovision.trust.metrics.statistics import wilson
+from photovision.video.watch import LOW
 
 SIZE = (360, 640)
 HIGH = 110  # pixels, of a thing

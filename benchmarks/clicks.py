@@ -23,8 +23,8 @@ from photovision.core.image import decode, to_array
 from photovision.core.overlap import overlap
 from photovision.core.regions import Bools, Detections, Segmentation
 from photovision.data.read import read_dataset
-from photovision.runtime.cutter import Cutter
-from photovision.trust.statistics import bootstrap_sums
+from photovision.tasks.cut.prompted_segmenter import Cutter
+from photovision.trust.metrics.statistics import bootstrap_sums
 
 Box = tuple[float, float, float, float]
 UNUSED = frozenset((12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91))

@@ -24,12 +24,12 @@ from rounds import seconds
 
 from photovision.core.types import Image
 from photovision.data.read import read_dataset
-from photovision.models.ready import DETECTOR, ready
+from photovision.models.pretrained import DETECTOR, ready
 from photovision.models.weights import locate
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import OUTPUTS, Detector
 from photovision.runtime.session import open_session
-from photovision.tasks.evaluate_boxes import evaluate_boxes
+from photovision.tasks.detect.detector import OUTPUTS, Detector
+from photovision.tasks.detect.evaluate import evaluate_boxes
 
 PEER = """
 import sys, cv2, numpy as np

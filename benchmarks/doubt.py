@@ -18,12 +18,12 @@ import numpy as np
 from fashion import GARMENTS, fashion
 
 from photovision.app.demo import photographs
-from photovision.app.pictures import strangers
+from photovision.app.image_paths import strangers
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.evaluate import evaluate
-from photovision.tasks.recognizer import Recognizer
 from photovision.tasks.train import train
 
 FIGURES = ("accuracy", "ece", "coverage", "set_size", "false_alarms", "novelty_auroc", "selective_accuracy")

@@ -26,9 +26,9 @@ from photovision.core.types import Image
 from photovision.data.corruptions import corrupt
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.runtime.held_out import MOST, HeldOut, read_held_out
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.trust.drift import Drift, compare
-from photovision.trust.statistics import proportion
+from photovision.trust.metrics.statistics import proportion
 
 SIZES = (100, 300, 1000)
 FALSE_ALARMS = 0.05

@@ -22,14 +22,14 @@ import numpy as np
 from photovision.core.report import Metric
 from photovision.core.types import Image, Ints
 from photovision.data.read import read_dataset
+from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.explain import subject_of
 from photovision.tasks.holdout import hold_out
-from photovision.tasks.recognizer import Recognizer, load
 from photovision.trust.explain import EXPLAINERS
-from photovision.trust.explain.choice import choose
-from photovision.trust.explain.subject import resized
-from photovision.trust.explain.trial import ALIKE, TWINS, Trial, likeness, trials
-from photovision.trust.statistics import wilson
+from photovision.trust.explain.default_method import choose
+from photovision.trust.explain.explained_model import resized
+from photovision.trust.explain.faithfulness import ALIKE, TWINS, Trial, likeness, trials
+from photovision.trust.metrics.statistics import wilson
 
 
 def correct_pictures(model: Recognizer, data: Path, most: int) -> tuple[Image, Ints]:

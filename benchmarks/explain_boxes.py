@@ -18,18 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from photovision.app.pictures import find_pictures
+from photovision.app.image_paths import find_pictures
 from photovision.core.image import decode, to_array
 from photovision.core.report import Metric
-from photovision.models.ready import bundle_at
-from photovision.runtime.detector import Detector
+from photovision.models.pretrained import bundle_at
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.explain_boxes import Place, explain_boxes
 from photovision.tasks.load import load
 from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.aim import Aimed, BoxAim, Viewer
-from photovision.trust.explain.subject import resized
-from photovision.trust.explain.trial import Trial, trials
-from photovision.trust.statistics import wilson
+from photovision.trust.explain.explained_model import resized
+from photovision.trust.explain.faithfulness import Trial, trials
+from photovision.trust.explain.target import Aimed, BoxAim, Viewer
+from photovision.trust.metrics.statistics import wilson
 
 
 def held(found: list[Trial]) -> dict[str, Any]:

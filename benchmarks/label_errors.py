@@ -25,10 +25,10 @@ from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.data.scan import scan
 from photovision.data.split import make_splits
-from photovision.tasks.blind import Blind, describe
-from photovision.tasks.clean import Examined, chosen, enough, gathered
-from photovision.trust.label_errors import label_errors
-from photovision.trust.statistics import average_precision
+from photovision.tasks.classify.label_errors import Examined, chosen, enough, gathered
+from photovision.tasks.classify.unsupervised_features import Blind, describe
+from photovision.trust.labels.label_errors import label_errors
+from photovision.trust.metrics.statistics import average_precision
 
 RECALL = 0.8
 

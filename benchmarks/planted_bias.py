@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.types import Floats, Image
-from photovision.data.augment import load_pixels
+from photovision.data.augment.image import load_pixels
 from photovision.data.corruptions import CORRUPTIONS, corrupt
 from photovision.data.read import read_dataset
-from photovision.tasks.recognizer import Recognizer, load
-from photovision.trust.fairness import audit_groups
-from photovision.trust.statistics import wilson
+from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.trust.fairness.audit import audit_groups
+from photovision.trust.metrics.statistics import wilson
 
 SITES = {"a": 0.4, "b": 0.25, "c": 0.2, "d": 0.1, "e": 0.05}
 SEVERITY = 5

@@ -31,15 +31,15 @@ from torch import nn
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats, Image
-from photovision.data.augment import Augment, load_pixels
+from photovision.data.augment.image import Augment, load_pixels
 from photovision.data.read import read_dataset
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.loop import Setting, fit
 from photovision.learn.plan import Plan
 from photovision.models.export import Normalise
-from photovision.tasks.classify import Classify
-from photovision.trust.shortcut_tests import find_shortcuts
-from photovision.trust.statistics import wilson
+from photovision.tasks.classify.objective import Classify
+from photovision.trust.metrics.statistics import wilson
+from photovision.trust.robustness.shortcut_tests import find_shortcuts
 
 KINDS = ("square", "disc", "letters", "changing corner", "frame")
 TRAIN, HELD_OUT, MARKED = 2400, 1600, 0.95

@@ -26,10 +26,10 @@ from photovision.core.errors import DataError
 from photovision.core.image import decode, to_array
 from photovision.core.overlap import overlap
 from photovision.data.read import read_dataset
-from photovision.models.ready import bundle_at, ready
-from photovision.recipes.align import align
-from photovision.recipes.shelf import Looker, visit
-from photovision.trust.statistics import bootstrap, wilson
+from photovision.models.pretrained import bundle_at, ready
+from photovision.recipes.shelf.align import align
+from photovision.recipes.shelf.shelf import Looker, visit
+from photovision.trust.metrics.statistics import bootstrap, wilson
 
 Picture = np.ndarray
 
@@ -74,7 +74,7 @@ def counts(model: Path, folder: Path, tile: tuple[int, int] | None) -> dict[str,
 
 def visit_counts(view: Any, label: int) -> Any:
     """The count of one class in one view."""
-    from photovision.recipes.counts import count
+    from photovision.recipes.shelf.counts import count
 
     rows = view.found.labels == label
     return count(view.found.scores[rows], int(view.shown[rows].sum()))

@@ -20,12 +20,12 @@ from photovision.core.page import write_report
 from photovision.core.parallel import in_order
 from photovision.core.report import Report
 from photovision.core.types import Floats, Image
-from photovision.data.augment import load_pixels
+from photovision.data.augment.image import load_pixels
 from photovision.data.read import read_dataset
+from photovision.tasks.classify.recognizer import load
 from photovision.tasks.holdout import hold_out
-from photovision.tasks.recognizer import load
-from photovision.trust.conditions import finding
-from photovision.trust.robustness import Robustness, affordable, spread, suite
+from photovision.trust.robustness.report import finding
+from photovision.trust.robustness.suite import Robustness, affordable, spread, suite
 
 
 def measure(model: str, data: str, split: str | None, seconds: float) -> tuple[Robustness, Image]:

@@ -9,7 +9,7 @@ In every round, one after the other on the same cores: the bare runtime (`runtim
 one process, which decodes in threads and runs the network in batches, with no client beside it); `photovision serve`
 under load at the concurrency, and with one request at a time, against the bare call of one picture; LitServe with the
 same decoding and the same session, where a Python that has it is given. Clients are processes of their own
-(`photovision.service.load`), on the same cores. Reported are medians over rounds, and of ratios within a round.
+(`photovision.service.load_test`), on the same cores. Reported are medians over rounds, and of ratios within a round.
 Prints one JSON line.
 """
 
@@ -29,7 +29,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from photovision.models.ready import bundle_at
+from photovision.models.pretrained import bundle_at
 
 PEER = """
 import sys
@@ -108,7 +108,7 @@ def asked(url: str, pictures: Sequence[bytes], concurrency: int, seconds: float,
     """What a client sees."""
     import numpy as np
 
-    from photovision.service.load import Load
+    from photovision.service.load_test import Load
 
     measured = Load(url, pictures, concurrency, seconds, warm_up=2.0, form=not raw).run()
     if not len(measured.seconds):

@@ -25,12 +25,12 @@ import numpy as np
 from photovision.core.regions import Detections
 from photovision.core.system import cores
 from photovision.core.types import Image
-from photovision.models.ready import ready
+from photovision.models.pretrained import ready
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
-from photovision.runtime.track import Tracker
-from photovision.tasks.watch import LOW, Asked, watch
-from photovision.trust.tracking import score_tracks
+from photovision.tasks.detect.detector import Detector
+from photovision.trust.metrics.tracking import score_tracks
+from photovision.video.tracker import Tracker
+from photovision.video.watch import LOW, Asked, watch
 
 
 class Count(NamedTuple):

@@ -22,12 +22,12 @@ import numpy as np
 
 from photovision.core.regions import Detections
 from photovision.core.types import Image
-from photovision.models.ready import ready
-from photovision.runtime import video
+from photovision.models.pretrained import ready
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
-from photovision.runtime.frames import Picture, Stream
-from photovision.tasks.watch import LOW, Asked, watch
+from photovision.tasks.detect.detector import Detector
+from photovision.video import reader as video
+from photovision.video.sources import Picture, Stream
+from photovision.video.watch import LOW, Asked, watch
 
 
 class Looped(Stream):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from photovision.data.dataset import Dataset
-from photovision.tasks.material import Material, gather
+from photovision.tasks.splits import Material, gather
 
 
 def recorded(bundle: Path, dataset: Dataset, seed: int = 0) -> Material:

@@ -15,11 +15,11 @@ from photovision.core.preprocess import Preprocess
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
 from photovision.deploy.optimize_classes import Job
-from photovision.deploy.renew import renew
+from photovision.deploy.refit import renew
 from photovision.models.backbones import Source, create
 from photovision.models.export import Decider, Normalise, export_graph
-from photovision.tasks.finish import write_network
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.export_bundle import write_network
+from photovision.tasks.classify.recognizer import Recognizer, load
 
 CLASSES = SHAPES[:3]
 

@@ -38,20 +38,20 @@ if TYPE_CHECKING:
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
+    from photovision.deploy.export import export as export
     from photovision.deploy.optimize import optimize as optimize
-    from photovision.deploy.targets import export as export
-    from photovision.tasks.atlas import features as features
+    from photovision.features.report import features as features
     from photovision.tasks.audit import audit as audit
     from photovision.tasks.calibrate import calibrate as calibrate
     from photovision.tasks.calibrate import recalibrate as recalibrate
+    from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
+    from photovision.tasks.classify.recognizer import Recognizer as Recognizer
     from photovision.tasks.compare import compare as compare
-    from photovision.tasks.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.evaluate import evaluate as evaluate
     from photovision.tasks.explain import attribute as attribute
     from photovision.tasks.explain import explain as explain
     from photovision.tasks.explain_boxes import explain_boxes as explain_boxes
     from photovision.tasks.load import load as load
-    from photovision.tasks.recognizer import Recognizer as Recognizer
     from photovision.tasks.train import train as train
 
 _HOME = {
@@ -64,11 +64,11 @@ _HOME = {
     "explain": "tasks.explain",
     "explain_boxes": "tasks.explain_boxes",
     "attribute": "tasks.explain",
-    "features": "tasks.atlas",
+    "features": "features.report",
     "calibrate": "tasks.calibrate",
     "recalibrate": "tasks.calibrate",
     "optimize": "deploy.optimize",
-    "export": "deploy.targets",
+    "export": "deploy.export",
     "read_dataset": "data.read",
     "dataset_from_arrays": "data.read",
     "Dataset": "data.dataset",
@@ -80,8 +80,8 @@ _HOME = {
     "Preprocess": "core.preprocess",
     "Report": "core.report",
     "Metric": "core.report",
-    "Recognizer": "tasks.recognizer",
-    "PhotoClassifier": "tasks.estimator",
+    "Recognizer": "tasks.classify.recognizer",
+    "PhotoClassifier": "tasks.classify.estimator",
     "PhotovisionError": "core.errors",
     "UsageError": "core.errors",
     "DataError": "core.errors",

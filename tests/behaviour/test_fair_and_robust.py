@@ -21,9 +21,9 @@ from photovision.data.dataset import Dataset
 from photovision.data.formats.table import write
 from photovision.data.read import read_dataset
 from photovision.models import weights
-from photovision.tasks.climb import Options
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.train import run, train
+from photovision.tasks.training_run import Options
 
 
 def tinted(n: int, lies: float, seed: int = 0) -> Dataset:

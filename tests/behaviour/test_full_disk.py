@@ -27,17 +27,17 @@ from photovision.core.files import explained, write_bytes
 from photovision.core.page import write_report
 from photovision.core.preprocess import Preprocess
 from photovision.core.report import Report
-from photovision.data.augment import Augment
+from photovision.data.augment.image import Augment
 from photovision.data.read import read_dataset
 from photovision.learn import checkpoint
 from photovision.learn.log import Progress, silent
 from photovision.models.backbones import Source
-from photovision.tasks.classify import Classify
-from photovision.tasks.climb import Climb, Options
-from photovision.tasks.event_log import EventLog
-from photovision.tasks.frozen import Features, open_features
-from photovision.tasks.recognizer import load
-from photovision.tasks.work import Work
+from photovision.tasks.classify.linear_probe import Features, open_features
+from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.recognizer import load
+from photovision.tasks.training_run import Climb, Options
+from photovision.tasks.workdir import Work
+from photovision.video.event_log import EventLog
 from tests.replacing import whole, write
 
 MUCH = np.random.default_rng(0).integers(0, 256, 400_000, dtype=np.uint8)
@@ -71,7 +71,7 @@ def save_picture(folder: Path) -> None:
 
 
 def save_film(folder: Path) -> None:
-    from photovision.runtime.film import Film
+    from photovision.video.writer import Film
 
     with Film(folder / "a.mp4") as film:
         for number in range(60):

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import photovision as pv
 from photovision.core.errors import ModelError, PhotovisionError
-from photovision.models.trained import trained_network
+from photovision.models.load_network import trained_network
 from tests.colours import add_doubt, colour_bundle, colour_picture
 
 

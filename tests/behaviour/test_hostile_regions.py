@@ -25,12 +25,12 @@ from photovision.app.cli import run
 from photovision.core.boxes import draw_regions
 from photovision.data.convert import convert
 from photovision.data.read import read_dataset
-from photovision.runtime import frames
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
-from photovision.runtime.video import open_video
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import load
-from photovision.tasks.watch import Asked, watch
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.video import sources as frames
+from photovision.video.reader import open_video
+from photovision.video.watch import Asked, watch
 
 GIGA = 1_000_000_000
 

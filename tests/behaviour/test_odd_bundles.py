@@ -25,10 +25,10 @@ import photovision as pv
 from photovision.app.cli.info import info as show_info
 from photovision.core.errors import ModelError, PhotovisionError
 from photovision.core.preprocess import Preprocess
-from photovision.deploy.describe import description
+from photovision.deploy.metadata import description
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.card import model_card
 from photovision.tasks.datasheet import datasheet
+from photovision.tasks.model_card import model_card
 
 PIXELS = scene((64, 96), [("red", (16, 16, 48, 48))])
 MISSING = object()
@@ -122,7 +122,7 @@ def described(folder: Path) -> list[Callable[[], Any]]:
 
     def page() -> None:
         from photovision.app.web import recognise
-        from photovision.app.web.state import State
+        from photovision.app.web.workspace import State
 
         recognise.facts(State(folder.parent), folder.name)
 

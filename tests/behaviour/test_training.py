@@ -21,10 +21,10 @@ from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.models import weights
-from photovision.tasks.climb import Options
+from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.evaluate import evaluate
-from photovision.tasks.recognizer import Recognizer, load
 from photovision.tasks.train import run, train
+from photovision.tasks.training_run import Options
 
 DOUBT = {"doubt.safetensors", "references.safetensors", "heldout.safetensors"}
 FILES = DOUBT | {
@@ -107,7 +107,7 @@ def test_killed_and_started_again_it_ends_the_same(model: Recognizer, shapes: Pa
         from pathlib import Path
         from photovision.data.read import read_dataset
         from photovision.learn import loop
-        from photovision.tasks.climb import Options
+        from photovision.tasks.training_run import Options
         from photovision.tasks.train import run
         loop.CHECKPOINT_SECONDS = 0.0
         data, output, info, kill_at = sys.argv[1:]
@@ -230,11 +230,11 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
     from accelerate import Accelerator
 
     from photovision.learn.log import silent
-    from photovision.tasks.classify import Classify
-    from photovision.tasks.climb import Climb
-    from photovision.tasks.handcrafted import climb_handcrafted, mirror_keeps_class
-    from photovision.tasks.material import gather
-    from photovision.tasks.work import Work
+    from photovision.tasks.classify.handcrafted import climb_handcrafted, mirror_keeps_class
+    from photovision.tasks.classify.objective import Classify
+    from photovision.tasks.splits import gather
+    from photovision.tasks.training_run import Climb
+    from photovision.tasks.workdir import Work
 
     def keeps(turn: bool, name: str) -> bool:
         rng, images, labels = np.random.default_rng(0), [], []

@@ -25,7 +25,7 @@ def served(folder: Path) -> Iterator[str]:
 
     from photovision.app.web.serve import listen
     from photovision.app.web.server import create_app
-    from photovision.app.web.state import State
+    from photovision.app.web.workspace import State
 
     own = listen(0, exact=True)
     state = State(folder)

@@ -11,7 +11,7 @@ from clicker import clicker_bundle
 from PIL import Image
 
 from photovision.app.cli import run
-from photovision.runtime.cutter import READY
+from photovision.tasks.cut.prompted_segmenter import READY
 
 
 @pytest.fixture

@@ -78,8 +78,8 @@ def test_videos_are_answered_frame_by_frame(
     model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("av", reason="needs PyAV: pip install 'photovision[video]'")
-    from photovision.runtime.film import Film
-    from photovision.runtime.video import open_video
+    from photovision.video.reader import open_video
+    from photovision.video.writer import Film
 
     clip, broken, out = tmp_path / "clip.mp4", tmp_path / "broken.mp4", tmp_path / "out"
     with Film(clip, 10) as film:

@@ -14,7 +14,7 @@ pytest.importorskip("sqlalchemy", reason="needs the extra 'serve'")
 
 from photovision.app.cli import run
 from photovision.service.record import Record, Row
-from photovision.tasks.recognizer import load
+from photovision.tasks.classify.recognizer import load
 
 NAMES = ("red", "green", "blue")
 

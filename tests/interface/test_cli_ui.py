@@ -32,7 +32,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 import photovision.app.cli.commands, photovision.app.web.serve
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 client = TestClient(create_app(State(Path({str(tmp_path)!r}))), base_url="http://127.0.0.1")
 assert client.get("/").status_code == 200
 print([name for name in {HEAVY!r} if name in sys.modules])

@@ -14,7 +14,7 @@ from clips import write
 from spotter import scene, spotter_bundle
 
 from photovision.app.cli import run
-from photovision.runtime.video import open_video
+from photovision.video.reader import open_video
 
 
 @pytest.fixture(scope="module")

@@ -319,7 +319,7 @@ def test_what_is_clicked_is_cut_out(
 ) -> None:
     from clicker import clicker_bundle
 
-    from photovision.runtime.cutter import READY
+    from photovision.tasks.cut.prompted_segmenter import READY
 
     place = clicker_bundle(cache / "models" / READY)
     try:

@@ -24,7 +24,7 @@ from photovision.app.cli import run
 from photovision.core.report import Report
 from photovision.core.text import cells, plain_cell
 from photovision.data.corrections import Correction, Corrections
-from photovision.runtime.frames import without_secrets
+from photovision.video.sources import without_secrets
 
 EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b]0;title\x07\x1b[2J\x9b31m\u202egpj\x08\x7f"
 """Sets the clipboard and the title, clears the screen, colours by C1, turns the direction of writing, deletes."""

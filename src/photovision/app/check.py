@@ -10,7 +10,8 @@ from pathlib import Path
 from photovision.core.files import write_text
 from photovision.core.report import Report
 from photovision.core.text import cells
-from photovision.data import boxes_doctor, doctor
+from photovision.data.check import boxes as boxes_doctor
+from photovision.data.check import images as doctor
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.data.scan import scan
@@ -33,7 +34,7 @@ def check(
 
     Args:
         data: a folder, a table, or a Dataset.
-        labels: also look for wrong labels and outliers, which takes minutes, see `photovision.tasks.clean`.
+        labels: also look for wrong labels and outliers, which takes minutes, see `photovision.tasks.classify.label_errors`.
         minutes: about how long that may take.
         seed: of the split that would be drawn; give the one that the training will use.
         progress: called with (pictures read, pictures to read).
@@ -62,7 +63,7 @@ def check(
         report = report.including(boxes_doctor.examine(dataset, found, splits))
     if not labels:
         return report
-    from photovision.tasks.clean import audit_labels  # it may load torch
+    from photovision.tasks.classify.label_errors import audit_labels  # it may load torch
 
     return report.including(
         audit_labels(dataset, found, splits, minutes=minutes, seed=seed, progress=describing),

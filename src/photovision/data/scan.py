@@ -26,7 +26,7 @@ from photovision.core.parallel import batched, in_order
 from photovision.core.types import Ints, Sample
 from photovision.core.value_range import KINDS, ValueRanges, Values, choose
 from photovision.data.dataset import Dataset, Problem
-from photovision.data.similar import Looks, Signature, Words, near_duplicates, signature
+from photovision.data.near_duplicates import Looks, Signature, Words, near_duplicates, signature
 
 MAX_BYTES = 1 << 30
 _ENOUGH = (64, 64)
@@ -49,7 +49,7 @@ class Scan:
         kind: uint8 (N,), index into `kinds`.
         kinds: (format, mode) pairs that occur, such as ("JPEG", "RGB").
         digest: uint64 (N,), the first 8 bytes of the SHA-256 of the file.
-        hash, colour, detail, brightness, contrast: as in `photovision.data.similar.Signature`, one row a picture.
+        hash, colour, detail, brightness, contrast: as in `photovision.data.near_duplicates.Signature`, one row a picture.
         low, high: float32 (N,), the lowest and the highest value of pictures of more than 8 bits that count, see
             `core.value_range`; 0 for others.
         number: uint8 (N,), 1 + the index into KINDS of the kind of number of such pictures, 0 for others.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from photovision.core.errors import DataError
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.dataset import Dataset, FileSamples
 from photovision.data.formats import clean, ordered
 from photovision.data.read_options import ReadOptions

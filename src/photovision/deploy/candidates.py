@@ -17,8 +17,8 @@ from photovision.core.types import Image
 from photovision.deploy.optimize_classes import Job
 from photovision.models.backbones import Source, choose, count_macs, create
 from photovision.models.export import Decider, export_graph
+from photovision.models.load_network import trained_network
 from photovision.models.small import SMALL
-from photovision.models.trained import trained_network
 from photovision.models.weights import CARRIERS, available
 from photovision.runtime.session import ANSWER, Session, open_session
 

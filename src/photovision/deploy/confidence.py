@@ -12,13 +12,13 @@ from photovision.core.files import write_json
 from photovision.core.regions import IGNORE
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks.evaluate_boxes import look
-from photovision.tasks.evaluate_masks import truth_of
-from photovision.trust.box_confidence import fit_logistic
-from photovision.trust.calibrate import fit_temperature
-from photovision.trust.detection import best_thresholds, match
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.evaluate import look
+from photovision.tasks.segment.evaluation import truth_of
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.trust.metrics.box_confidence import fit_logistic
+from photovision.trust.metrics.calibrate import fit_temperature
+from photovision.trust.metrics.detection import best_thresholds, match
 
 MOST = 100
 """Validation pictures that a segmenter's temperature is learned from at most."""

@@ -18,19 +18,19 @@ import torch
 from photovision.core.report import Metric
 from photovision.data.dataset import Dataset
 from photovision.deploy.candidates import Candidate, find_candidates
-from photovision.deploy.lesson import FASTER, Lesson, answers_of, open_lesson, teach_whole, write_student
 from photovision.deploy.optimize_classes import Job
+from photovision.deploy.student import FASTER, Lesson, answers_of, open_lesson, teach_whole, write_student
 from photovision.learn.distill import HEAT, SHARE, StoredViews, recalled
 from photovision.learn.feed import FeatureFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import create
-from photovision.models.trunk import Cut, default_cut, upper_of
-from photovision.tasks.climb import Reached
-from photovision.tasks.finetune import Study
-from photovision.tasks.frozen import Features, climb_frozen
-from photovision.tasks.scratch import scratch_plan
-from photovision.tasks.variants import PLAIN
-from photovision.tasks.work import Work
+from photovision.models.frozen_features import Cut, default_cut, upper_of
+from photovision.tasks.classify.finetune import Study
+from photovision.tasks.classify.linear_probe import Features, climb_frozen
+from photovision.tasks.classify.scratch import scratch_plan
+from photovision.tasks.classify.variants import PLAIN
+from photovision.tasks.training_run import Reached
+from photovision.tasks.workdir import Work
 
 _LEAST_PICTURES = 500
 _MOST_VIEWS, _LEAST_VIEWS = 6, 2

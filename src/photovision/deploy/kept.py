@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE, read_training_images, write_training_images
-from photovision.tasks.material import Material
+from photovision.tasks.splits import Material
 
 _ALWAYS = ("DATASHEET.md", TRAINING_IMAGES_FILE)
 _WEIGHTS = ("model.safetensors", "config.json")

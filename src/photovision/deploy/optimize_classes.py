@@ -30,14 +30,14 @@ from photovision.core.report import Finding, Report
 from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.data.dataset import Dataset
+from photovision.deploy.cost_report import Stage, gain, losses
 from photovision.deploy.kept import keep_more
-from photovision.deploy.losses import Stage, gain, losses
 from photovision.deploy.profile import profile
-from photovision.tasks.card import model_card
-from photovision.tasks.evaluate_classes import Answers, answer, judge
-from photovision.tasks.material import Material
-from photovision.tasks.recognizer import Recognizer, load
-from photovision.tasks.remember import remember_unseen
+from photovision.tasks.classify.evaluation import Answers, answer, judge
+from photovision.tasks.classify.fit_novelty import remember_unseen
+from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.model_card import model_card
+from photovision.tasks.splits import Material
 
 LEAST = 20
 """Validation and test pictures below which no loss can be told."""

@@ -25,19 +25,19 @@ from photovision.core.report import Finding, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.types import Image
 from photovision.data.dataset import Dataset
-from photovision.deploy.alike import Outputs, boxes_alike, places_alike
 from photovision.deploy.confidence import learned_anew
-from photovision.deploy.judging import FIGURES, Held, Places, hold, need_regions, proof
-from photovision.deploy.losses_regions import Stage, losses
+from photovision.deploy.cost_report_regions import Stage, losses
+from photovision.deploy.evaluation import FIGURES, Held, Places, hold, need_regions, proof
+from photovision.deploy.parity import Outputs, boxes_alike, places_alike
 from photovision.deploy.profile import OUTPUTS, profile
 from photovision.deploy.quantize import Setting, compressor, quantize_graph
 from photovision.deploy.write_regions import write_changed
 from photovision.runtime.bundle import Bundle
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
 from photovision.runtime.session import open_session
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import NOUNS
-from photovision.tasks.material import Material
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.tasks.splits import Material
 
 METHODS = ("int8", "bf16")
 LEAST = 10

@@ -21,7 +21,7 @@ from photovision.core.report import Metric
 from photovision.core.subprocesses import python_command, python_environment
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.session import ANSWER, Precision, Session, open_session
-from photovision.trust.statistics import Z
+from photovision.trust.metrics.statistics import Z
 
 BATCH, PLACES = 32, 8
 """Pictures a call; of models that tell what is where, whose inputs and outputs are large, fewer."""

@@ -17,16 +17,16 @@ from torch import nn
 
 from photovision.core.errors import MissingExtra, ModelError, UsageError
 from photovision.deploy.candidates import MARGIN, speedup
-from photovision.deploy.lesson import FASTER, open_lesson, teach_whole, write_student
 from photovision.deploy.optimize_classes import Job
+from photovision.deploy.student import FASTER, open_lesson, teach_whole, write_student
 from photovision.learn.distill import HEAT, SHARE
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Source, count_parameters
+from photovision.models.load_network import trained_network
+from photovision.models.pruned_shapes import prunable, settle
 from photovision.models.small import SMALL
-from photovision.models.trained import trained_network
-from photovision.models.widths import prunable, settle
-from photovision.tasks.climb import Climb
-from photovision.tasks.scratch import scratch_plan
+from photovision.tasks.classify.scratch import scratch_plan
+from photovision.tasks.training_run import Climb
 
 RATIOS = (0.25, 0.375, 0.5, 0.625, 0.75)
 """Shares of the channels that are taken out, tried in turn until the network is fast enough."""

@@ -23,14 +23,14 @@ import numpy as np
 
 from photovision.core.errors import DataError, ExportError, MissingExtra, UnreadableImage
 from photovision.data.dataset import Dataset
-from photovision.deploy.layers import layers, straighten
 from photovision.deploy.optimize_classes import Job
-from photovision.deploy.renew import write_copy
+from photovision.deploy.quantize_layers import layers, straighten
+from photovision.deploy.refit import write_copy
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Engine, without_telemetry
 from photovision.runtime.stream import loader
-from photovision.tasks.evaluate_classes import Answers, answer
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.classify.evaluation import Answers, answer
+from photovision.tasks.classify.recognizer import Recognizer
 
 CALIBRATING = 300
 """Training pictures that ranges are learned from, NNCF's own number."""

@@ -14,8 +14,8 @@ from photovision.core.report import Report
 from photovision.core.seal import write_sealed
 from photovision.deploy.kept import keep, keep_more
 from photovision.runtime.bundle import Bundle, read_bundle
-from photovision.tasks.card import model_card
-from photovision.tasks.material import Material
+from photovision.tasks.model_card import model_card
+from photovision.tasks.splits import Material
 
 
 def write_changed(

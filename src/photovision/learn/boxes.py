@@ -18,9 +18,9 @@ from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
-from photovision.data.augment import load_pixels
-from photovision.data.box_views import BoxView, open_whole, truth_of
-from photovision.data.mosaic import Piece, pieces, truth
+from photovision.data.augment.box import BoxView, open_whole, truth_of
+from photovision.data.augment.image import load_pixels
+from photovision.data.augment.mosaic import Piece, pieces, truth
 from photovision.models.assign import NOTHING
 from photovision.runtime.session import Session
 

@@ -14,7 +14,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.learn.feed import Batch
-from photovision.learn.task import Task
+from photovision.learn.objective import Task
 
 HEAT = 2.0
 """Divides the logits of both, so that the small probabilities, which tell what resembles what, count."""

@@ -19,7 +19,7 @@ import torch
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats, Image, Sample
-from photovision.data.augment import Augment, load_pixels, open_picture
+from photovision.data.augment.image import Augment, load_pixels, open_picture
 
 Batch = dict[str, torch.Tensor]
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from photovision.core.report import Metric
 from photovision.core.types import Floats, Ints
-from photovision.learn.task import Task
+from photovision.learn.objective import Task
 
 MOST_REPEATED = 20.0
 """How much more often than the average a sample of a rare group is shown, or counts, at most."""

@@ -19,9 +19,9 @@ from photovision.core.types import Floats
 from photovision.learn import checkpoint
 from photovision.learn.feed import Batch, Feed, Share, batches
 from photovision.learn.log import Listener, Progress, Tracker, silent
+from photovision.learn.objective import Task
 from photovision.learn.optim import Average, build_optimiser, mix, set_rate
 from photovision.learn.plan import Plan
-from photovision.learn.task import Task
 
 Prepare = Callable[[torch.Tensor], torch.Tensor]
 CHECKPOINT_SECONDS = 30.0

@@ -10,11 +10,11 @@ import torch
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image, Sample
-from photovision.data.planes import Look, Planes, Scenes, View, open_scene
+from photovision.data.augment.mask import Look, Planes, Scenes, View, open_scene
 
 
 class PixelFeed:
-    """Pictures decoded and varied anew every epoch, their planes with them (`photovision.data.planes`).
+    """Pictures decoded and varied anew every epoch, their planes with them (`photovision.data.augment.mask`).
 
     Args:
         samples: pictures with `regions`.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torchvision.ops import box_iou
 
-from photovision.data.box_views import UNJUDGED
+from photovision.data.augment.box import UNJUDGED
 
 NOTHING = -1
 """The label of rows of the truth that hold no object."""

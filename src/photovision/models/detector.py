@@ -18,8 +18,8 @@ from torch.nn import functional
 from photovision.core.errors import UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.models.backbones import Source, create
-from photovision.models.chain import chain
 from photovision.models.export import Normalise
+from photovision.models.sequential_split import chain
 
 STRIDES = (8, 16, 32)
 """Pixels of the input from one place of a map to the next."""

@@ -65,7 +65,7 @@ class Decider(nn.Module):
         super().__init__()
         self.normalise = Normalise(preprocess)
         self.network = network
-        # A buffer has a name in the graph, by which `tasks.recalibrate` finds it again.
+        # A buffer has a name in the graph, by which `tasks.classify.calibrate` finds it again.
         self.register_buffer("temperature", torch.tensor(float(temperature)), persistent=False)
         self.multilabel = multilabel
         with torch.no_grad():

@@ -19,9 +19,9 @@ from torch.nn import functional
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats, Image
+from photovision.models.activations import ROOMY, Stage, response_maps
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise
-from photovision.models.units import ROOMY, Stage, response_maps
 
 # Axes of colour along which natural pictures vary independently, and how much (after Ruderman, Cronin & Chiao 1998):
 # brightness, blue against yellow, red against green.
@@ -67,7 +67,7 @@ def visualise_units(
     Returns:
         uint8 RGB (K, h, w, 3), and the peak that each of them reaches in its unit's map, float32 (K,).
 
-    Example: see `photovision.tasks.atlas.features`.
+    Example: see `photovision.features.report.features`.
     """
     small = side < min(preprocess.size) and _takes(network, stage, side)
     size = (side, side) if small else preprocess.size

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from photovision.core.errors import UsageError
-from photovision.trust.contrasts import shift
-from photovision.trust.statistics import Estimate, Vector, bootstrap_sums, difference, wilson
+from photovision.trust.fairness.contrasts import shift
+from photovision.trust.metrics.statistics import Estimate, Vector, bootstrap_sums, difference, wilson
 
 Bools = npt.NDArray[np.bool_]
 N_BOOT = 2000

@@ -38,7 +38,7 @@ from photovision.core.folder import recover
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats
 from photovision.runtime.bundle_schema import check_info
-from photovision.runtime.graph import first_line
+from photovision.runtime.check_onnx import first_line
 from photovision.runtime.session import Engine, Precision, Prompted, open_session
 
 T = TypeVar("T")

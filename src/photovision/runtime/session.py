@@ -15,7 +15,7 @@ import numpy as np
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.system import cores, cpu_flags
 from photovision.core.types import Image
-from photovision.runtime.graph import first_line, read_graph
+from photovision.runtime.check_onnx import first_line, read_graph
 
 Engine = Literal["auto", "openvino", "onnxruntime"]
 Precision = Literal["f32", "bf16"]

@@ -71,7 +71,7 @@ def stream(
         session: an open graph with uint8 input (N, H, W, 3).
         batch_size: pictures a call of the network.
 
-    Example: see `photovision.tasks.recognizer.Recognizer.stream`.
+    Example: see `photovision.tasks.classify.recognizer.Recognizer.stream`.
     """
 
     if not isinstance(batch_size, int | np.integer) or batch_size < 1:

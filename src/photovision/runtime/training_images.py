@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from photovision.core.errors import ModelError
 from photovision.core.types import Ints
+from photovision.data.near_duplicates import Looks, Words
 from photovision.data.scan import Scan
-from photovision.data.similar import Looks, Words
 from photovision.data.split import Splits
 
 TRAINING_IMAGES_FILE = "training_images.safetensors"
@@ -35,7 +35,7 @@ class TrainingImages:
         leaked: bool (N,): test pictures that resemble, or share a group with, pictures of train or val.
         digest: uint64 (N,), the first 8 bytes of the SHA-256 of the file.
         pixels: uint64 (N,), equal for pictures that look exactly the same, in whatever format they are stored.
-        hash, colour, detail, contrast, stretch: as in `photovision.data.similar.Looks`.
+        hash, colour, detail, contrast, stretch: as in `photovision.data.near_duplicates.Looks`.
 
     Raises:
         ModelError: the parts differ in length or kind.

@@ -15,11 +15,14 @@ from starlette.responses import HTMLResponse, Response
 
 import photovision
 from photovision.core.errors import PhotovisionError
-from photovision.service import explain, plain, protocol, protocol_v1
-from photovision.service.answering import as_json
-from photovision.service.gate import OPEN, Gate
+from photovision.service import routes_explain as explain
+from photovision.service import routes_predict as plain
+from photovision.service import routes_v1 as protocol_v1
+from photovision.service import routes_v2 as protocol
 from photovision.service.logs import Journal
+from photovision.service.middleware import OPEN, Gate
 from photovision.service.page import page
+from photovision.service.routes_common import as_json
 from photovision.service.settings import Settings
 from photovision.service.state import Service
 

@@ -24,12 +24,12 @@ from photovision.core.types import Image
 from photovision.service.costly import beside, is_costly, opened, room_for
 from photovision.service.decode_pool import DecodePool
 from photovision.service.decoding import Decoders
+from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Kind, ManyCalls, OneCall, Outcome, Outputs, Size, Source, Way
 from photovision.service.metrics import Metrics
 from photovision.service.recording import Keep, Recording
-from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
-from photovision.service.windows import Shared, Window
+from photovision.service.tile_batching import Shared, Window
 
 SIZES = (1, 2, 3, 4, 6, 12, 24, 48, 96)
 """Sizes of batches: few, and mostly multiples of what two cores take apart at once (six pictures of 224 pixels)."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
+from photovision.service.http_error import Refusal
 from photovision.service.limits import Budget
-from photovision.service.refusal import Refusal
 from photovision.service.settings import MB, Limits
 
 _PACKED = ("gzip", "x-gzip", "deflate")

@@ -10,8 +10,8 @@ from photovision.core.image_cost import DecodeCost, estimate_cost
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.service.decode_pool import DecodePool
+from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import OneCall, Source, Way
-from photovision.service.refusal import Refusal
 
 QUICK_SECONDS, QUICK_BYTES = 0.05, 64 << 20
 """What a picture may cost to be decoded in a thread, by its estimate: 4 megapixels of JPEG, 3 of PNG."""

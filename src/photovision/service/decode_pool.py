@@ -28,9 +28,9 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.subprocesses import python_command, python_environment
 from photovision.core.types import Image
 from photovision.service.decoding import Decoders
+from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Size
 from photovision.service.limits import Room
-from photovision.service.refusal import Refusal
 
 START_SECONDS = 30.0
 _LOOK = 0.25  # seconds between two looks at whether somebody still waits

@@ -15,7 +15,7 @@ from photovision.data.dataset import Dataset
 from photovision.runtime.held_out import HELD_OUT_FILE, HeldOut, read_held_out
 from photovision.service.drift_report import drift_report
 from photovision.service.record import Record, Row
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.drift import MIN_PICTURES, compare
 
 MOST = 2000

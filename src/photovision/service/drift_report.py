@@ -16,12 +16,12 @@ from photovision.core.types import Sample
 from photovision.runtime.held_out import HeldOut
 from photovision.service.drift_pictures import picture_figures
 from photovision.trust.drift import Comparison, Drift, mix_differences
-from photovision.trust.statistics import Estimate, Z, proportion
+from photovision.trust.metrics.statistics import Estimate, Z, proportion
 
 if TYPE_CHECKING:
     from photovision.service.drift import Window
     from photovision.service.record import Record
-    from photovision.tasks.recognizer import Recognizer
+    from photovision.tasks.classify.recognizer import Recognizer
 
 MOST_CLASSES = 12
 MOST_PARTS = 12

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from photovision.service.refusal import Refusal
+from photovision.service.http_error import Refusal
 from photovision.service.settings import MB, Limits
 
 MAX_NUMBERS = 4 * MB

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from photovision.service.refusal import Refusal
+from photovision.service.http_error import Refusal
 
 MOST_CALLERS = 10_000
 

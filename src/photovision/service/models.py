@@ -16,19 +16,19 @@ from pathlib import Path
 
 from photovision.core.errors import ModelError, PhotovisionError
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.doubt import GATE_FILE
-from photovision.runtime.references import REFERENCES_FILE
+from photovision.runtime.neighbours import REFERENCES_FILE
+from photovision.runtime.uncertainty import GATE_FILE
 from photovision.service.batching import Batcher
 from photovision.service.capacity import processors
 from photovision.service.decode_pool import DecodePool
 from photovision.service.decoding import Decoders
-from photovision.service.keeping import Recorder
+from photovision.service.http_error import Refusal
 from photovision.service.kinds import open_kind
 from photovision.service.kinds.kind import Kind
 from photovision.service.limits import Room
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
-from photovision.service.refusal import Refusal
+from photovision.service.recorder import Recorder
 from photovision.service.settings import Settings
 
 Signature = tuple[tuple[str, int, int, int], ...]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from photovision.service.decoding import Decoders
+from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Outcome
-from photovision.service.refusal import Refusal
 
 if TYPE_CHECKING:
     from photovision.service.batching import Job

@@ -10,12 +10,12 @@ from typing import Any
 
 from photovision.core.errors import PhotovisionError
 from photovision.service.callers import Callers
-from photovision.service.keeping import Recorder, open_recorder
 from photovision.service.keys import Guard
 from photovision.service.limits import Budget, Rates
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
 from photovision.service.models import Models
+from photovision.service.recorder import Recorder, open_recorder
 from photovision.service.settings import Settings
 
 WRONG_KEYS = 32

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from photovision.service.http_error import Refusal
 from photovision.service.json_body import PICTURE_KEYS, from_base64
-from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
 
 _BOUNDARY = re.compile(

@@ -17,23 +17,23 @@ from photovision.core.report import Finding, Metric, Report, Table
 from photovision.core.seal import edited, write_sealed
 from photovision.core.types import Floats, Image
 from photovision.data.attributes import with_attributes
-from photovision.data.augment import load_pixels
+from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
 from photovision.learn.log import Listener, Progress, counted, silent
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks.audit_boxes import audit_boxes
-from photovision.tasks.audit_masks import audit_masks
-from photovision.tasks.card import model_card
+from photovision.tasks.audit_request import Groups, run_checks
+from photovision.tasks.audit_request import Wish as Wish
+from photovision.tasks.classify.evaluation import Answers, answer, judge
+from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.detect.checks import audit_boxes
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.evaluate import Model, check_unknown
-from photovision.tasks.evaluate_classes import Answers, answer, judge
 from photovision.tasks.holdout import hold_out
 from photovision.tasks.load import opened
-from photovision.tasks.recognizer import Recognizer
-from photovision.tasks.wish import Groups, run_checks
-from photovision.tasks.wish import Wish as Wish
-from photovision.trust.statistics import proportion
+from photovision.tasks.model_card import model_card
+from photovision.tasks.segment.checks import audit_masks
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.trust.metrics.statistics import proportion
 
 MOST_PICTURES = 1000
 _MOST_BYTES = 300_000_000
@@ -119,7 +119,7 @@ class Case:
 
 
 def _groups(case: Case) -> Finding | None:
-    from photovision.trust.fairness import audit_groups
+    from photovision.trust.fairness.audit import audit_groups
 
     if not case.compared:
         return Finding(("Groups were not compared: the data has no attributes (columns beside the label).",))
@@ -140,7 +140,7 @@ def _groups(case: Case) -> Finding | None:
 
 
 def _slices(case: Case) -> Finding | None:
-    from photovision.trust.slices import find_slices, finding
+    from photovision.trust.robustness.slices import find_slices, finding
 
     answers = case.answers
     assert answers.embeddings is not None
@@ -157,7 +157,7 @@ def _slices(case: Case) -> Finding | None:
 
 def _shortcuts(case: Case) -> Finding | None:
     from photovision.tasks.explain import heatmaps
-    from photovision.trust.shortcuts import audit_shortcuts
+    from photovision.trust.robustness.shortcuts import audit_shortcuts
 
     part = case.part
     few = np.linspace(0, len(case.images) - 1, min(_MAPS, len(case.images))).round().astype(int)
@@ -176,7 +176,7 @@ def _shortcuts(case: Case) -> Finding | None:
 
 def _labels(case: Case) -> Finding | None:
     from photovision.core.thumbnail import picture_grid
-    from photovision.trust.label_errors import label_errors
+    from photovision.trust.labels.label_errors import label_errors
 
     answers = case.answers
     if answers.multilabel or len(answers.samples) < _LEAST_FOR_LABELS:
@@ -206,8 +206,8 @@ def _labels(case: Case) -> Finding | None:
 
 def _explanations(case: Case) -> Finding | None:
     from photovision.tasks.explain import heatmaps, subject_of
-    from photovision.trust.explain.choice import choose
-    from photovision.trust.explain.trial import trials
+    from photovision.trust.explain.default_method import choose
+    from photovision.trust.explain.faithfulness import trials
 
     part = case.part
     right = np.flatnonzero(part.right & (part.said.sum(1) > 0))
@@ -241,8 +241,8 @@ def _explanations(case: Case) -> Finding | None:
 
 
 def _robustness(case: Case) -> Finding:
-    from photovision.trust.conditions import finding
-    from photovision.trust.robustness import affordable, highest, spread, suite
+    from photovision.trust.robustness.report import finding
+    from photovision.trust.robustness.suite import affordable, highest, spread, suite
 
     part = case.part
     count = affordable(case.probs, case.images[:16], case.seconds * _SHARE_OF_ROBUSTNESS)
@@ -261,7 +261,7 @@ def _robustness(case: Case) -> Finding:
 
 
 def _raters(case: Case) -> Finding | None:
-    from photovision.trust.raters import is_rater, raters_finding
+    from photovision.trust.labels.annotators import is_rater, raters_finding
 
     names = sorted({name for sample in case.answers.samples for name in sample.groups if is_rater(name)})
     if not names or case.answers.multilabel:

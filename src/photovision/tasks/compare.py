@@ -15,14 +15,15 @@ from photovision.core.thumbnail import picture_grid
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
 from photovision.learn.log import Listener, counted, silent
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks import compare_story, story
+from photovision.tasks import compare_text as compare_story
+from photovision.tasks.classify import report_text as story
+from photovision.tasks.classify.evaluation import Answering, Answers, Progress, answer, said_names, true_names
 from photovision.tasks.compare_regions import compare_boxes, compare_masks, facts
-from photovision.tasks.evaluate_classes import Answering, Answers, Progress, answer, said_names, true_names
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.holdout import HasBundle, Holdout, hold_out
 from photovision.tasks.load import NOUNS, opened
-from photovision.trust.statistics import (
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.trust.metrics.statistics import (
     Estimate,
     Z,
     average_precision,

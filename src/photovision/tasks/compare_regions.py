@@ -18,15 +18,16 @@ from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks import compare_story, story
-from photovision.tasks.evaluate_boxes import Looked, look
-from photovision.tasks.evaluate_masks import Judged, background_of, judge
-from photovision.trust.detection import match, scores
-from photovision.trust.paired import Gains, box_gains, mask_gains
-from photovision.trust.segmentation import overlap as mask_overlap
-from photovision.trust.statistics import Estimate
+from photovision.tasks import compare_text as compare_story
+from photovision.tasks.classify import report_text as story
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.evaluate import Looked, look
+from photovision.tasks.segment.evaluation import Judged, background_of, judge
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.trust.metrics.detection import match, scores
+from photovision.trust.metrics.paired_tests import Gains, box_gains, mask_gains
+from photovision.trust.metrics.segmentation import overlap as mask_overlap
+from photovision.trust.metrics.statistics import Estimate
 
 Progress = Callable[[int, int], None]
 SHOWN = 9

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from photovision.core.markdown import MOST_ROWS, bullets, facts, harmless, table
-from photovision.tasks.card_words import words_of
-from photovision.trust.raters import is_rater
+from photovision.tasks.card_text import words_of
+from photovision.trust.labels.annotators import is_rater
 
 OPEN = "Not recorded."
 MOST_VALUES = 20

@@ -18,17 +18,17 @@ from photovision.core.types import Attribution, Classes, Floats, Image, Ints
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
 from photovision.runtime.bundle import Bundle
-from photovision.runtime.detector import Detector
-from photovision.runtime.references import Neighbour
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks import explain_story
+from photovision.runtime.neighbours import Neighbour
+from photovision.tasks.classify import explain_text as explain_story
+from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.explain_boxes import BOXES, chosen_pictures, explain_found
 from photovision.tasks.load import opened
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import EXPLAINERS
-from photovision.trust.explain.choice import choose
-from photovision.trust.explain.subject import Explainer, Subject
-from photovision.trust.explain.trial import TWINS, Trial, likeness, trials
+from photovision.trust.explain.default_method import choose
+from photovision.trust.explain.explained_model import Explainer, Subject
+from photovision.trust.explain.faithfulness import TWINS, Trial, likeness, trials
 
 Progress = Callable[[int, int], None]
 

@@ -22,13 +22,13 @@ from photovision.core.shapes import Rle
 from photovision.core.types import Attribution, Floats, Image
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import opened
+from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.aim import Aim, Aimed, AimExplainer, BoxAim, RegionAim, Viewer
-from photovision.trust.explain.pointing import Pointing, pointing
-from photovision.trust.explain.trial import Trial, correlation, trials
+from photovision.trust.explain.faithfulness import Trial, correlation, trials
+from photovision.trust.explain.pointing_game import Pointing, pointing
+from photovision.trust.explain.target import Aim, Aimed, AimExplainer, BoxAim, RegionAim, Viewer
 
 Progress = Callable[[int, int], None]
 Places = Detector | Segmenter

@@ -14,12 +14,12 @@ from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
-from photovision.tasks.story import count, listed
+from photovision.tasks.classify.report_text import count, listed
 from photovision.trust.explain import AIM_EXPLAINERS
+from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SHARES, SPAN, Trial, cell_means
 from photovision.trust.explain.overlay import legend, overlay, scaled
-from photovision.trust.explain.pointing import MARGIN
-from photovision.trust.explain.trial import ALIKE, ORDERS, SHARES, SPAN, Trial, cell_means
-from photovision.trust.statistics import wilson
+from photovision.trust.explain.pointing_game import MARGIN
+from photovision.trust.metrics.statistics import wilson
 
 if TYPE_CHECKING:
     from photovision.tasks.explain_boxes import ExplainedPlaces, Place, PlaceExplanations, Places

@@ -17,8 +17,8 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.report import Finding, Metric
 from photovision.core.types import Ints, Sample
 from photovision.data.dataset import SPLITS, Dataset
+from photovision.data.near_duplicates import resembling
 from photovision.data.scan import Bools, Scan, scan
-from photovision.data.similar import resembling
 from photovision.data.split import make_splits, units_of
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.training_images import (
@@ -33,7 +33,7 @@ from photovision.runtime.training_images import (
     roles_of,
     write_training_images,
 )
-from photovision.tasks.story import count, spoken
+from photovision.tasks.classify.report_text import count, spoken
 
 Progress = Callable[[int, int], None]
 _LEADS = {"accuracy": "accuracy", "map": "mean average precision", "miou": "mean IoU"}

@@ -12,10 +12,10 @@ from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.session import Engine, Precision
 
 KINDS = {
-    "classify": "photovision.tasks.recognizer:Recognizer",
-    "detect": "photovision.runtime.detector:Detector",
-    "segment": "photovision.runtime.segmenter:Segmenter",
-    "cut": "photovision.runtime.cutter:Cutter",
+    "classify": "photovision.tasks.classify.recognizer:Recognizer",
+    "detect": "photovision.tasks.detect.detector:Detector",
+    "segment": "photovision.tasks.segment.segmenter:Segmenter",
+    "cut": "photovision.tasks.cut.prompted_segmenter:Cutter",
 }
 """Task of a bundle -> what answers with it."""
 
@@ -72,7 +72,7 @@ def opened(model: Any, verb: str, tasks: Sequence[str] = ("classify", "detect", 
         UsageError: the verb is not for such a model.
     """
     if isinstance(model, str | Path):
-        from photovision.models.ready import bundle_at
+        from photovision.models.pretrained import bundle_at
 
         model = load(bundle_at(model))
     bundle = getattr(model, "bundle", None)

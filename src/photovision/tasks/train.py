@@ -16,28 +16,28 @@ from photovision.core.energy import Meter
 from photovision.core.errors import DataError
 from photovision.core.folder import reserved
 from photovision.core.output import placed
-from photovision.data.augment import Augment
+from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.learn.log import Listener, Progress, Tracker, open_trackers, silent
 from photovision.models.backbones import Source, choose
 from photovision.models.weights import require_commercial
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks.classify import Classify
-from photovision.tasks.climb import Climb, Options, Reached
-from photovision.tasks.fair import Fairness, values_of
-from photovision.tasks.finetune import climb_upper, climb_whole
-from photovision.tasks.finish import licences, write_bundle
-from photovision.tasks.frozen import HEAD_VIEWS, Features, climb_frozen, open_features
-from photovision.tasks.handcrafted import Handcrafted, climb_handcrafted, mirror_keeps_class
-from photovision.tasks.material import gather
-from photovision.tasks.recognizer import Recognizer, load
-from photovision.tasks.scratch import climb_scratch
-from photovision.tasks.train_boxes import run as run_boxes
-from photovision.tasks.train_masks import learns_masks, train_masks
-from photovision.tasks.vary import climb_variants, planned
-from photovision.tasks.work import Work
+from photovision.tasks.classify.export_bundle import licences, write_bundle
+from photovision.tasks.classify.fair import Fairness, values_of
+from photovision.tasks.classify.finetune import climb_upper, climb_whole
+from photovision.tasks.classify.handcrafted import Handcrafted, climb_handcrafted, mirror_keeps_class
+from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features, climb_frozen, open_features
+from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.scratch import climb_scratch
+from photovision.tasks.classify.select_variant import climb_variants, planned
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.learn import run as run_boxes
+from photovision.tasks.segment.learn import learns_masks, train_masks
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.tasks.splits import gather
+from photovision.tasks.training_run import Climb, Options, Reached
+from photovision.tasks.workdir import Work
 
 _ENOUGH_FOR_FROZEN = 1000
 """Training pictures below which frozen features of small pictures are left out: learning needs the time more."""

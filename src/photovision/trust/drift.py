@@ -19,8 +19,8 @@ import numpy as np
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Ints
 from photovision.runtime.held_out import HeldOut
-from photovision.trust.contrasts import holm
-from photovision.trust.statistics import Estimate, Vector, auroc, difference, from_influence, proportion
+from photovision.trust.fairness.contrasts import holm
+from photovision.trust.metrics.statistics import Estimate, Vector, auroc, difference, from_influence, proportion
 
 MIN_PICTURES = 30
 """Pictures below which a window is not compared."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from photovision.app.pictures import find_pictures, strangers
+from photovision.app.image_paths import find_pictures, strangers
 from photovision.core.errors import DataError
 
 

@@ -15,10 +15,10 @@ from pictures import make_folder
 from PIL import Image
 
 from photovision.app.check import check
-from photovision.app.web.examined import folder_of
+from photovision.app.web.check_results import folder_of
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
 from photovision.app.web.thumbnails import Thumbnails
+from photovision.app.web.workspace import State
 from photovision.core.page import write_report
 from photovision.data.corrections import NAME
 from photovision.data.read import read_dataset

@@ -14,7 +14,7 @@ from workspace import make_workspace
 
 from photovision.app.web.comparing import Job, Stopped
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 
 
 @pytest.fixture(scope="module")

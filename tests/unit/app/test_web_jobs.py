@@ -18,7 +18,7 @@ import photovision
 from photovision.app.web.events import Story
 from photovision.app.web.jobs import Jobs
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
 from photovision.core.subprocesses import python_command, python_environment
 

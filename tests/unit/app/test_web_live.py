@@ -20,11 +20,11 @@ from spotter import scene, spotter_bundle
 
 from photovision.app.web import live, watcher
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
 from photovision.app.web.watcher import Watcher
+from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, ModelError, UsageError
-from photovision.runtime.frames import _PROTOCOLS
-from photovision.tasks.watch import Asked
+from photovision.video.sources import _PROTOCOLS
+from photovision.video.watch import Asked
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from PIL import Image
 from workspace import make_workspace
 
 from photovision.app.web import recognise
-from photovision.app.web.recall import Recall
+from photovision.app.web.neighbours import Recall
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 from photovision.core.preprocess import Preprocess
 
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 from photovision.core.page import write_report
 from photovision.core.report import Report
 

@@ -17,10 +17,10 @@ from scenes import write_scenes
 from spotter import scene, spotter_bundle
 
 from photovision.app.check import check
-from photovision.app.web import seen
-from photovision.app.web.examined import folder_of
+from photovision.app.web import predictions as seen
+from photovision.app.web.check_results import folder_of
 from photovision.app.web.server import create_app
-from photovision.app.web.state import LEAST, State, find
+from photovision.app.web.workspace import LEAST, State, find
 from photovision.core.page import write_report
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Polygons

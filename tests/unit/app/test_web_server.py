@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from photovision.app.web.server import create_app
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 
 HOME = "http://127.0.0.1:8707"
 

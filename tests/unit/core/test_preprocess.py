@@ -13,7 +13,7 @@ from photovision.core.errors import UsageError
 from photovision.core.image import decode
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
-from photovision.data.augment import load_pixels
+from photovision.data.augment.image import load_pixels
 from photovision.runtime.stream import loader
 
 

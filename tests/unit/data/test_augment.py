@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.data.augment import Augment
+from photovision.data.augment.image import Augment
 
 PREPROCESS = Preprocess((32, 32))
 PICTURE = make_picture(2, 64)

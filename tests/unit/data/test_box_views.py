@@ -8,8 +8,8 @@ from PIL import Image as Pillow
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
-from photovision.data.augment import Augment
-from photovision.data.box_views import UNJUDGED, BoxView, truth_of
+from photovision.data.augment.box import UNJUDGED, BoxView, truth_of
+from photovision.data.augment.image import Augment
 
 PREPROCESS = Preprocess((160, 192))
 

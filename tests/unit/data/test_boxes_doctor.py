@@ -16,7 +16,7 @@ from photovision.core.page import to_html
 from photovision.core.regions import Detections
 from photovision.core.report import Report
 from photovision.core.types import Sample
-from photovision.data.boxes_doctor import examine
+from photovision.data.check.boxes import examine
 from photovision.data.dataset import Dataset
 from photovision.data.scan import scan
 from photovision.data.split import make_splits

@@ -12,7 +12,7 @@ from PIL import Image
 
 from photovision.core.image import decode
 from photovision.core.report import Report
-from photovision.data.doctor import check
+from photovision.data.check.images import check
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.data.scan import scan
 from photovision.data.split import make_splits

@@ -16,8 +16,8 @@ from PIL import Image
 from photovision.core.errors import DataError, PhotovisionError
 from photovision.data.convert import convert
 from photovision.data.dataset import Dataset
-from photovision.data.formats import streams
-from photovision.data.formats.streams import json_items, xml_elements
+from photovision.data.formats import streaming_parsers as streams
+from photovision.data.formats.streaming_parsers import json_items, xml_elements
 from photovision.data.read import read_dataset
 
 FINE = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}

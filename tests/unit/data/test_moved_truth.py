@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from photovision.core.regions import IGNORE, Detections
 from photovision.data.corruptions import CORRUPTIONS, corrupt
-from photovision.data.corruptions.truth import MOVING, moved_boxes, moved_labels, through
+from photovision.data.corruptions.transform_targets import MOVING, moved_boxes, moved_labels, through
 
 SIZE, BOX = (100, 140), (20, 10, 50, 40)
 ONE = Detections(np.float32([BOX]), np.array([0], np.int64), ("thing",))

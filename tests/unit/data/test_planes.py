@@ -12,8 +12,8 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Rle
 from photovision.core.types import Sample
-from photovision.data.augment import Augment
-from photovision.data.planes import Scenes, View, depth, planes_of
+from photovision.data.augment.image import Augment
+from photovision.data.augment.mask import Scenes, View, depth, planes_of
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(8, 90), st.integers(8, 90), st.sampled_from([None, (16, 16), (40, 24)]))

@@ -15,9 +15,9 @@ from PIL import Image, ImageEnhance
 from sklearn.datasets import load_digits
 
 from photovision.core.image import decode
+from photovision.data.near_duplicates import Looks, near_duplicates
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.data.scan import Scan, scan
-from photovision.data.similar import Looks, near_duplicates
 
 PHOTOGRAPHS = [
     Image.fromarray(getattr(skimage.data, name)()).convert("RGB")

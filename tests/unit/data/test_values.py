@@ -15,10 +15,10 @@ from photovision.core.image import to_array
 from photovision.core.preprocess import Preprocess
 from photovision.core.thumbnail import thumbnail
 from photovision.core.value_range import ValueRange
-from photovision.data.augment import load_pixels
+from photovision.data.augment.image import load_pixels
 from photovision.data.read import read_dataset
 from photovision.data.scan import scan
-from photovision.tasks.material import gather
+from photovision.tasks.splits import gather
 
 
 def wide(root: Path, bits: int = 12, per_class: int = 6, kind: type = np.uint16) -> Path:

@@ -13,13 +13,13 @@ from teachers import job, shapes, teacher
 from photovision.core.errors import ModelError, UsageError
 from photovision.deploy.candidates import find_candidates
 from photovision.deploy.distill import distill
-from photovision.deploy.lesson import open_lesson, teach_whole
+from photovision.deploy.student import open_lesson, teach_whole
 from photovision.learn import checkpoint
 from photovision.models.backbones import Source, create
 from photovision.models.export import Normalise
-from photovision.models.trained import trained_network
-from photovision.tasks.recognizer import Recognizer, load
-from photovision.tasks.scratch import scratch_plan
+from photovision.models.load_network import trained_network
+from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.scratch import scratch_plan
 
 FILES = {"bundle.json", "model.onnx", "model.safetensors", "doubt.safetensors", "references.safetensors", "README.md"}
 
@@ -129,7 +129,7 @@ def test_an_interrupted_step_leaves_no_bundle_and_goes_on_where_it_was(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("photovision.deploy.lesson.export_graph", stop)
+    monkeypatch.setattr("photovision.deploy.student.export_graph", stop)
     with pytest.raises(KeyboardInterrupt):
         distill(step)
     assert [path.name for path in tmp_path.iterdir()] == ["work"]

@@ -13,14 +13,14 @@ from convolutions import NAMES, colour_data, convolution_bundle
 
 from photovision.app.cli import run
 from photovision.core.errors import DataError, ExportError, UsageError
-from photovision.deploy.losses import Stage, losses
+from photovision.deploy.cost_report import Stage, losses
 from photovision.deploy.optimize_classes import aligned
 from photovision.deploy.optimize_classes import optimize_classes as optimize
 from photovision.deploy.profile import Profile, profile
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.evaluate_classes import answer
-from photovision.tasks.material import Material, gather
-from photovision.tasks.recognizer import load
+from photovision.tasks.classify.evaluation import answer
+from photovision.tasks.classify.recognizer import load
+from photovision.tasks.splits import Material, gather
 
 
 @pytest.fixture(scope="module")

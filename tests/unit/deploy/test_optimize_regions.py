@@ -18,12 +18,12 @@ from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.deploy.confidence import set_constants
-from photovision.deploy.layers import layers
 from photovision.deploy.optimize_regions import check_method, optimize_regions
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
+from photovision.deploy.quantize_layers import layers
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import load
-from photovision.tasks.material import Material, gather
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.tasks.splits import Material, gather
 
 
 def material(count: int = 90) -> Material:

@@ -16,16 +16,16 @@ from torch import nn
 from photovision.core.errors import ModelError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.deploy.targets import export
+from photovision.deploy.export import export
 from photovision.models.backbones import Source
 from photovision.models.detector import BoxDecider, Detector
 from photovision.models.export import export_graph
+from photovision.models.load_network import trained_decider, trained_detector
 from photovision.models.segmenter import PixelDecider, Segmenter
-from photovision.models.trained import trained_decider, trained_detector
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.load import load
 from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.aim import BoxAim, Viewer
+from photovision.trust.explain.target import BoxAim, Viewer
 
 pytestmark = pytest.mark.slow
 SIZE = (64, 96)

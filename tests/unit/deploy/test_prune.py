@@ -17,10 +17,10 @@ from photovision.core.errors import MissingExtra, ModelError, UsageError
 from photovision.deploy.prune import narrowed, prune, pruner
 from photovision.models.backbones import count_parameters
 from photovision.models.export import Normalise
-from photovision.models.trained import trained_network
-from photovision.models.widths import resize, widths_of
+from photovision.models.load_network import trained_network
+from photovision.models.pruned_shapes import resize, widths_of
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer, load
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_pruned_model_is_smaller_and_still_recognises(
 
 def patient(step: object, name: str) -> object:
     """A lesson that goes on for a number of epochs instead of a time."""
-    from photovision.deploy.lesson import open_lesson
+    from photovision.deploy.student import open_lesson
 
     lesson = open_lesson(step, name)  # type: ignore[arg-type]
     return replace(lesson, climb=replace(lesson.climb, options=replace(lesson.climb.options, epochs=10)))

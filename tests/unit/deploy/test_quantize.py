@@ -11,13 +11,13 @@ from convolutions import colour_data, convolution_bundle
 from onnx import TensorProto, helper, numpy_helper
 
 from photovision.core.errors import ModelError
-from photovision.deploy.layers import layers, straighten
 from photovision.deploy.optimize_classes import Job
 from photovision.deploy.quantize import bf16, int8
-from photovision.deploy.renew import set_temperature
+from photovision.deploy.quantize_layers import layers, straighten
+from photovision.deploy.refit import set_temperature
 from photovision.runtime.session import Engine, open_session
-from photovision.tasks.evaluate_classes import answer
-from photovision.tasks.recognizer import load
+from photovision.tasks.classify.evaluation import answer
+from photovision.tasks.classify.recognizer import load
 
 
 def job(tmp_path: Path, bundle: Path, said: list[str] | None = None, max_drop: float = 0.0) -> Job:

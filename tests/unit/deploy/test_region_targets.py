@@ -16,8 +16,8 @@ from spotter import COLOURS, scene, spotter_bundle
 from photovision.app.cli import run
 from photovision.core.errors import ExportError, ModelError, UsageError
 from photovision.core.types import Image as Pixels
-from photovision.deploy.alike import boxes_alike, places_alike
-from photovision.deploy.targets import export
+from photovision.deploy.export import export
+from photovision.deploy.parity import boxes_alike, places_alike
 from photovision.runtime.session import open_session
 from photovision.tasks.load import load
 
@@ -76,7 +76,7 @@ def test_another_answer_is_not_written(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_what_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from photovision.deploy import targets
+    from photovision.deploy import export as targets
 
     def wrong(model: object, folder: Path, compress: bool) -> object:
         bundle = spotter_bundle(folder / "x")

@@ -13,8 +13,8 @@ from teachers import shapes, teacher
 
 from photovision.app.cli import run
 from photovision.core.errors import ExportError, ModelError, UsageError
-from photovision.deploy.targets import export
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.deploy.export import export
+from photovision.tasks.classify.recognizer import Recognizer, load
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from boxed import boxed_samples
 
 from photovision.core.preprocess import Preprocess
-from photovision.data.augment import Augment
-from photovision.data.box_views import BoxView
+from photovision.data.augment.box import BoxView
+from photovision.data.augment.image import Augment
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.feed import Share, batches
 from photovision.models.assign import NOTHING

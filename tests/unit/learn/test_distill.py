@@ -10,7 +10,7 @@ from torch import nn
 from photovision.core.preprocess import Preprocess
 from photovision.learn.distill import Distilled, StoredViews, beside, recalled
 from photovision.models.export import Normalise
-from photovision.tasks.classify import Classify
+from photovision.tasks.classify.objective import Classify
 
 
 def batch(inputs: torch.Tensor, classes: int = 3) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
-from photovision.data.augment import Augment
+from photovision.data.augment.image import Augment
 from photovision.learn.feed import FeatureFeed, PictureFeed, Share, SmallPictureFeed, batches, order
 from photovision.learn.optim import mix
 from photovision.learn.plan import Plan

@@ -16,14 +16,14 @@ from torch import nn
 
 from photovision.core.report import Metric
 from photovision.core.types import Floats
-from photovision.data.augment import Augment
+from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.groups import GroupDro, Judged, Reweighted, group_weights
 from photovision.learn.log import Progress
 from photovision.learn.loop import Fit, Setting, fit, outputs
 from photovision.learn.plan import Plan
-from photovision.tasks.classify import Classify
+from photovision.tasks.classify.objective import Classify
 
 PLAN = Plan(6, batch_size=32, lr=3e-3, train_norm=True, label_smoothing=0.0)
 
@@ -177,7 +177,7 @@ _WORKER = """
     from photovision.learn.groups import GroupDro, group_weights
     from photovision.learn.loop import Setting, fit
     from photovision.learn.plan import Plan
-    from photovision.tasks.classify import Classify
+    from photovision.tasks.classify.objective import Classify
     accelerator = Accelerator()
     plan = Plan(2, batch_size=32, lr=3e-3, train_norm=False)
     weights = group_weights(test_groups.GROUPS)

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.learn.head import fit_head
-from photovision.tasks.classify import Classify
+from photovision.tasks.classify.objective import Classify
 
 
 def score(logits: Floats, truth: Floats) -> Metric:

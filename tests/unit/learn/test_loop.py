@@ -16,13 +16,13 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from photovision.data.augment import Augment
+from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.log import Progress
 from photovision.learn.loop import Setting, fit
 from photovision.learn.plan import Plan
-from photovision.tasks.classify import Classify
+from photovision.tasks.classify.objective import Classify
 
 PLAN = Plan(6, batch_size=8, lr=3e-3, train_norm=True, label_smoothing=0.0)
 

@@ -13,11 +13,11 @@ from spotter import scene
 from torch import nn
 
 from photovision.core.errors import ModelError, UsageError
-from photovision.models import ready as kit
+from photovision.models import pretrained as kit
 from photovision.models import weights as zoo
-from photovision.models.darknet import ANCHORS, HEADER, Places, YoloV4Tiny, load_darknet
+from photovision.models.yolov4_tiny import ANCHORS, HEADER, Places, YoloV4Tiny, load_darknet
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
+from photovision.tasks.detect.detector import Detector
 
 NUMBERS = 6_062_814
 """Floats of yolov4-tiny with 80 classes."""

@@ -11,7 +11,7 @@ from boxed import boxed_samples
 
 from photovision.core.errors import ExportError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.data.box_views import UNJUDGED
+from photovision.data.augment.box import UNJUDGED
 from photovision.models.assign import NOTHING, assign
 from photovision.models.backbones import Source
 from photovision.models.box_parity import check_boxes

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from photovision.core.errors import ModelError
-from photovision.models import ready as shelf
+from photovision.models import pretrained as shelf
 from photovision.models import weights as zoo
 from photovision.models.mobilesam import STRIDE, ImageEncoder, PromptDecoder, load_mobilesam, theirs
-from photovision.runtime.cutter import Cutter
+from photovision.tasks.cut.prompted_segmenter import Cutter
 
 SIDE = 128
 

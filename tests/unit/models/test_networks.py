@@ -15,7 +15,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.models import export, weights
 from photovision.models.backbones import Source, choose, count_macs, create, load_tensors, read_weights
 from photovision.models.depthwise import frozen_depthwise, is_depthwise
-from photovision.models.trunk import cut_points, default_cut, upper_of
+from photovision.models.frozen_features import cut_points, default_cut, upper_of
 from photovision.runtime.session import Engine
 
 

@@ -17,13 +17,13 @@ from queries import SIDE, TINY, tiny, tiny_folder
 
 from photovision.core.errors import LicenceError, MissingExtra, ModelError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.data.box_views import UNJUDGED
-from photovision.models.adopted import adopt
+from photovision.data.augment.box import UNJUDGED
 from photovision.models.assign import NOTHING
 from photovision.models.backbones import choose
 from photovision.models.checkpoint_folder import FILES, read_folder
 from photovision.models.checkpoints import CHECKPOINTS, available, describe, is_checkpoint
 from photovision.models.export import Normalise
+from photovision.models.import_checkpoint import adopt
 from photovision.models.query_detector import QueryDetector, query_source
 from photovision.models.weights import require_commercial
 from photovision.runtime.session import open_session

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from photovision.core.errors import ModelError
 from photovision.core.preprocess import Preprocess
+from photovision.models.load_network import trained_network
 from photovision.models.small import small_resnet
-from photovision.models.trained import trained_network
 from photovision.runtime.bundle import read_bundle
 
 

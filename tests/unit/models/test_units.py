@@ -10,9 +10,7 @@ from torch import nn
 
 from photovision.core.errors import ModelError
 from photovision.core.preprocess import Preprocess
-from photovision.models.export import Normalise
-from photovision.models.small import small_resnet
-from photovision.models.units import (
+from photovision.models.activations import (
     find_stages,
     first_filters,
     fitting_threads,
@@ -20,6 +18,8 @@ from photovision.models.units import (
     receptive_field,
     response_maps,
 )
+from photovision.models.export import Normalise
+from photovision.models.small import small_resnet
 
 
 class Chain(nn.Module):

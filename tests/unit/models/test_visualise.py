@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from photovision.core.preprocess import Preprocess
-from photovision.models.units import Stage, find_stages
+from photovision.models.activations import Stage, find_stages
 from photovision.models.visualise import noise_pictures, visualise_classes, visualise_units
 
 PREPROCESS = Preprocess((48, 48))

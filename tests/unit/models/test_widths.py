@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from photovision.core.errors import ModelError
+from photovision.models.pruned_shapes import prunable, resize, widths_of
 from photovision.models.small import small_resnet
-from photovision.models.widths import prunable, resize, widths_of
 
 
 def narrow_resnet() -> nn.Module:

@@ -10,7 +10,7 @@ from skimage import data
 from skimage.transform import ProjectiveTransform, warp
 
 from photovision.core.errors import DataError
-from photovision.recipes.align import align, fixed
+from photovision.recipes.shelf.align import align, fixed
 
 VIEWS = {
     "shifted": [[1, 0, 40], [0, 1, -25], [0, 0, 1]],

@@ -10,9 +10,9 @@ import pytest
 from shop import BASKET, SHELF, ZONES, Truth, agreement, carried, film, find
 
 from photovision.core.errors import DataError, UsageError
-from photovision.recipes.basket import Outcome, Wanted, watch_basket
-from photovision.recipes.basket_page import write_basket
-from photovision.recipes.receipt import Receipt, review
+from photovision.recipes.basket.basket import Outcome, Wanted, watch_basket
+from photovision.recipes.basket.page import write_basket
+from photovision.recipes.basket.receipt import Receipt, review
 
 pytest.importorskip("av", reason="needs PyAV: pip install 'photovision[video]'")
 from clips import write

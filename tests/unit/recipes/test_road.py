@@ -19,12 +19,12 @@ from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
 from photovision.data.convert import convert
 from photovision.data.dataset import Dataset
-from photovision.models.ready import bundle_at
+from photovision.models.pretrained import bundle_at
 from photovision.recipes.ratios import Ratios, between, change
-from photovision.recipes.road import Asked, road
-from photovision.recipes.road_look import Weather, read_scenes, seeing, tagged
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
+from photovision.recipes.road.evaluation import Weather, read_scenes, seeing, tagged
+from photovision.recipes.road.road import Asked, road
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.segment.segmenter import Segmenter
 
 NAMES = tuple(COLOURS)
 

@@ -13,10 +13,10 @@ from shop import find, frame
 
 from photovision.core.errors import DataError
 from photovision.core.regions import Detections
-from photovision.recipes.align import fixed
-from photovision.recipes.counts import count, distribution
-from photovision.recipes.slots import Slot, judge, learn_slots, read_slots, write_slots
-from photovision.recipes.visits import View, changes
+from photovision.recipes.shelf.align import fixed
+from photovision.recipes.shelf.counts import count, distribution
+from photovision.recipes.shelf.slots import Slot, judge, learn_slots, read_slots, write_slots
+from photovision.recipes.shelf.visits import View, changes
 
 CUP, CAT, OTHER_CAT = ("cup", (40, 30)), ("cat", (120, 40)), ("cat", (120, 90))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from photovision.core.errors import UsageError
 from photovision.core.regions import Detections
-from photovision.runtime.counting import Counting, Event, Line, Zone
+from photovision.video.counting import Counting, Event, Line, Zone
 
 DOOR = Line("door", (50, 0), (50, 100))
 ROOM = Zone("room", ((20, 20), (80, 20), (80, 80), (20, 80)))

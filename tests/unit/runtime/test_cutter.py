@@ -11,10 +11,10 @@ from painter import painter_bundle
 from spots import spot_bundle
 
 from photovision.core.errors import ModelError, UsageError
-from photovision.models.ready import _MADE
+from photovision.models.pretrained import _MADE
 from photovision.models.weights import CUTTERS
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.cutter import READY, Cutter, Embedding
+from photovision.tasks.cut.prompted_segmenter import READY, Cutter, Embedding
 from photovision.tasks.load import load
 
 NONE = np.zeros((0, 2), np.float32)
@@ -87,7 +87,7 @@ def test_the_mask_of_a_big_picture_is_made_band_by_band_without_seams(
     embedding = Embedding(values, (700, 500))
     prompt = embedding, np.array([[250, 300]], np.float32), np.array([True])
     whole = cutter.cut(*prompt).mask
-    monkeypatch.setattr("photovision.runtime.cutter._BAND", 20_000)
+    monkeypatch.setattr("photovision.tasks.cut.prompted_segmenter._BAND", 20_000)
     assert (cutter.cut(*prompt).mask == whole).mean() > 0.999
 
 

@@ -15,8 +15,8 @@ from photovision.core.errors import ModelError, UnreadableImage, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector, to_picture
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.detect.detector import Detector, to_picture
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import pytest
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.runtime.bundle import Bundle
-from photovision.runtime.doubt import GATE_FILE, Doubt, Doubting, Gate, Sets, read_doubt, write_doubt
-from photovision.trust.conformal import fit_sets
-from photovision.trust.novelty import fit_gate
+from photovision.runtime.uncertainty import GATE_FILE, Doubt, Doubting, Gate, Sets, read_doubt, write_doubt
+from photovision.trust.metrics.conformal import fit_sets
+from photovision.trust.metrics.novelty import fit_gate
 
 
 def draw(rng: np.random.Generator, count: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:

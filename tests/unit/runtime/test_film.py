@@ -9,8 +9,8 @@ import pytest
 from clips import draw
 
 from photovision.core.errors import UsageError
-from photovision.runtime.film import Film
-from photovision.runtime.video import open_video
+from photovision.video.reader import open_video
+from photovision.video.writer import Film
 
 
 def test_frames_and_times_come_back(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from photovision.core.errors import ModelError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
 from photovision.runtime.held_out import HELD_OUT_FILE, MOST, HeldOut, read_held_out, write_held_out
-from photovision.tasks.recognizer import load
-from photovision.tasks.remember import remember
+from photovision.tasks.classify.fit_novelty import remember
+from photovision.tasks.classify.recognizer import load
 
 
 def some(count: int = 60) -> HeldOut:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from photovision.data.planes import depth
+from photovision.data.augment.mask import depth
 from photovision.runtime.instances import detections, separate
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from photovision.core.errors import ModelError
-from photovision.runtime.references import REFERENCES_FILE, References, read_references, write_references
+from photovision.runtime.neighbours import REFERENCES_FILE, References, read_references, write_references
 
 
 def some(count: int = 50, width: int = 8) -> References:

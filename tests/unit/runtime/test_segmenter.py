@@ -13,11 +13,11 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
 from photovision.core.regions import Segmentation
-from photovision.data.planes import depth
+from photovision.data.augment.mask import depth
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.segmenter import Segmenter
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.load import load
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.segment.segmenter import Segmenter
 
 
 @pytest.fixture(scope="module")

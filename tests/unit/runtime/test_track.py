@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from photovision.core.errors import UsageError
 from photovision.core.regions import Detections
-from photovision.runtime.track import Tracker, assign
+from photovision.video.tracker import Tracker, assign
 
 
 def boxes(*rows: tuple[float, float, float, float], labels: Sequence[int] = (), scores: Any = 0.9) -> Detections:

@@ -20,8 +20,8 @@ from clips import draw, moving, write
 from PIL import Image
 
 from photovision.core.errors import DataError, UsageError
-from photovision.runtime import video as video_module
-from photovision.runtime.video import AHEAD, open_video
+from photovision.video import reader as video_module
+from photovision.video.reader import AHEAD, open_video
 
 
 def clip(path: Path, count: int = 30, **options: Any) -> Path:
@@ -253,7 +253,7 @@ def test_a_stream_that_breaks_off_is_opened_again(tmp_path: Path, monkeypatch: p
 
 
 def test_pyav_is_loaded_when_a_video_is_opened_and_not_before() -> None:
-    code = "import sys, photovision.runtime.video, photovision.runtime.frames; sys.exit('av' in sys.modules)"
+    code = "import sys, photovision.video.reader, photovision.video.sources; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -19,17 +19,17 @@ from spotter import scene, spotter_bundle
 from photovision.core.errors import UnreadableImage
 from photovision.core.types import Image
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
 from photovision.service.batching import Batcher, Job
 from photovision.service.decoding import Decoders
+from photovision.service.http_error import Refusal
 from photovision.service.kinds.boxes import Detecting, Found
 from photovision.service.kinds.classes import Classifying, Named
 from photovision.service.kinds.kind import Kind, Outcome
 from photovision.service.metrics import Metrics
 from photovision.service.recording import Keep
-from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.detect.detector import Detector
 
 
 class Slow:

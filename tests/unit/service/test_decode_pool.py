@@ -28,8 +28,8 @@ from photovision.core.image_cost import DecodeCost, estimate_cost
 from photovision.core.preprocess import Preprocess
 from photovision.service import costly
 from photovision.service.decode_pool import Asked, DecodePool, Worker
+from photovision.service.http_error import Refusal
 from photovision.service.limits import Room
-from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits, Settings
 
 MANY = 10**9

@@ -23,7 +23,7 @@ from photovision.service import drift as module
 from photovision.service.drift import Span, drift, read_window
 from photovision.service.models import content_name
 from photovision.service.record import Record, Row
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer, load
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 COLOURS = ("red", "green", "blue")

@@ -15,7 +15,7 @@ from served import colour_file, served
 
 from photovision.service import fetch as fetching
 from photovision.service.fetch import fetch, is_public
-from photovision.service.refusal import Refusal
+from photovision.service.http_error import Refusal
 from photovision.service.settings import Settings
 
 

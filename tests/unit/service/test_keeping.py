@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 from photovision.app.cli import run
 from photovision.core.errors import PhotovisionError, UsageError
-from photovision.service import keeping
+from photovision.service import recorder as keeping
 from photovision.service.record import Record, Row
 from photovision.service.settings import Limits, Settings
 

@@ -16,8 +16,8 @@ from served import colour_file
 
 from photovision.app.cli import run
 from photovision.core.errors import DataError, UsageError
-from photovision.service.load import Load, Measured
-from photovision.service.load_story import quantile, report, throughput
+from photovision.service.load_test import Load, Measured
+from photovision.service.load_test_text import quantile, report, throughput
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from served import colour_file, file_of, served
 from starlette.testclient import TestClient
 
 from photovision.service.settings import Limits, Settings
-from photovision.tasks.recognizer import load
+from photovision.tasks.classify.recognizer import load
 
 JPEG = {"content-type": "image/jpeg"}
 

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from photovision.core.types import Image
 from photovision.service.settings import Limits, Settings
-from photovision.tasks.recognizer import load
+from photovision.tasks.classify.recognizer import load
 
 HEADER = "Inference-Header-Content-Length"
 INFER = "/v2/models/colours/infer"

@@ -21,8 +21,8 @@ from starlette.testclient import TestClient
 from photovision.app.cli import run
 from photovision.core.errors import ModelError
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
 from photovision.service.settings import Limits, Settings
+from photovision.tasks.detect.detector import Detector
 
 JPEG = {"content-type": "image/jpeg"}
 SCENES = {

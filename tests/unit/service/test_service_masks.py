@@ -20,8 +20,8 @@ from starlette.testclient import TestClient
 from photovision.app.cli import run
 from photovision.core.shapes import Rle
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.segmenter import Scene, Segmenter
 from photovision.service.settings import Limits, Settings
+from photovision.tasks.segment.segmenter import Scene, Segmenter
 
 JPEG = {"content-type": "image/jpeg"}
 

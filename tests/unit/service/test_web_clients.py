@@ -19,7 +19,7 @@ from colours import colour_bundle, colour_picture
 from served import colour_file, file_of, served
 from starlette.testclient import TestClient
 
-from photovision.service.plain import in_thread
+from photovision.service.routes_predict import in_thread
 from photovision.service.settings import Limits, Settings
 from photovision.service.state import Service
 

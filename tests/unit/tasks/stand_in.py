@@ -8,7 +8,7 @@ import numpy as np
 
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.tasks.recognizer import Responses
+from photovision.tasks.classify.recognizer import Responses
 
 
 class StandIn:

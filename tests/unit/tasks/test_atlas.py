@@ -18,9 +18,9 @@ from photovision.core.page import to_html, write_report
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.tasks import atlas
-from photovision.tasks.atlas import features
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.features import report as atlas
+from photovision.features.report import features
+from photovision.tasks.classify.recognizer import Recognizer, load
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.tasks.audit import CHECKS, Wish, audit, rewrite_card
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer, load
 
 NAMES = ("red", "green", "blue")
 

@@ -20,13 +20,13 @@ from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.formats import coco
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
 from photovision.tasks.audit import CHECKS as CLASS_CHECKS
 from photovision.tasks.audit import audit, rewrite_card
-from photovision.tasks.audit_boxes import CHECKS
-from photovision.tasks.audit_masks import CHECKS as MASK_CHECKS
-from photovision.tasks.wish import NAMES as NAMES_OF_CHECKS
-from photovision.tasks.wish import Wish
+from photovision.tasks.audit_request import NAMES as NAMES_OF_CHECKS
+from photovision.tasks.audit_request import Wish
+from photovision.tasks.detect.checks import CHECKS
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.segment.checks import CHECKS as MASK_CHECKS
 
 NAMES = ("red", "green")
 Place = tuple[int, int, int, int]

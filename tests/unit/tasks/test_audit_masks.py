@@ -12,9 +12,9 @@ from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.segmenter import Segmenter
 from photovision.tasks.audit import audit
-from photovision.tasks.audit_masks import CHECKS
+from photovision.tasks.segment.checks import CHECKS
+from photovision.tasks.segment.segmenter import Segmenter
 
 CLASSES = ("background", "thing")
 

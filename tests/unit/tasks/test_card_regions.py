@@ -9,9 +9,9 @@ from bundles import full, metric
 from test_card import hub, sections
 
 from photovision.core.report import Metric, Report, Table
-from photovision.tasks.card import model_card
-from photovision.tasks.card_words import words_of
+from photovision.tasks.card_text import words_of
 from photovision.tasks.datasheet import datasheet
+from photovision.tasks.model_card import model_card
 
 DETECT = {"map": metric(0.5612), "map50": metric(0.8565), "f1": metric(0.7807), "d_ece": metric(0.0371)}
 SEGMENT = {"miou": metric(0.9321), "dice": metric(0.9362), "instance_f1": metric(0.8852)}

@@ -23,8 +23,8 @@ from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
 from photovision.data.scan import scan
 from photovision.data.split import make_splits
-from photovision.tasks import blind
-from photovision.tasks.clean import audit_labels, chosen, enough, gathered
+from photovision.tasks.classify import unsupervised_features as blind
+from photovision.tasks.classify.label_errors import audit_labels, chosen, enough, gathered
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

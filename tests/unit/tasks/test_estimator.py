@@ -24,8 +24,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.runtime.bundle import read_bundle, unpacked
-from photovision.tasks.estimator import PhotoClassifier
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.estimator import PhotoClassifier
+from photovision.tasks.classify.recognizer import Recognizer, load
 
 
 def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:

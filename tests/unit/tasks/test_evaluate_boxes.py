@@ -17,8 +17,8 @@ from photovision.core.regions import Detections
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
-from photovision.tasks.evaluate_boxes import evaluate_boxes
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.evaluate import evaluate_boxes
 
 # In the other order than the detector's: names count, not numbers.
 CLASSES = ("green", "red")

@@ -13,11 +13,11 @@ from photovision.core.errors import DataError
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Rle
 from photovision.core.types import Sample
+from photovision.data.augment.mask import depth
 from photovision.data.dataset import Dataset
-from photovision.data.planes import depth
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks.evaluate_masks import evaluate_masks, judge
+from photovision.tasks.segment.evaluation import evaluate_masks, judge
+from photovision.tasks.segment.segmenter import Segmenter
 
 
 @pytest.fixture(scope="module")

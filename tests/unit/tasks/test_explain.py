@@ -16,10 +16,10 @@ from photovision.core.errors import DataError, ModelError, UnreadableImage, Usag
 from photovision.core.page import to_html
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.runtime.references import References, write_references
+from photovision.runtime.neighbours import References, write_references
+from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.explain import attribute, explain, explanations, heatmaps
 from photovision.tasks.explain_boxes import MOST
-from photovision.tasks.recognizer import Recognizer, load
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_what_makes_no_sense_is_said(model: Recognizer, picture: Path) -> None:
 
 def test_no_torch_is_loaded(model: Recognizer, picture: Path) -> None:
     program = (
-        "import sys; from photovision.tasks.explain import explain; from photovision.tasks.recognizer import load\n"
+        "import sys; from photovision.tasks.explain import explain; from photovision.tasks.classify.recognizer import load\n"
         "explain(load(sys.argv[1]), [sys.argv[2]], methods=['auto', 'cam', 'eigencam', 'occlusion', 'rise'])\n"
         "assert not {'torch', 'timm', 'captum'} & set(sys.modules), 'torch was loaded'"
     )

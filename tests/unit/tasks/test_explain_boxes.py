@@ -18,16 +18,16 @@ from photovision.core.page import to_html
 from photovision.core.regions import Detections
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.explain import explain
 from photovision.tasks.explain_boxes import explain_boxes
 from photovision.tasks.load import load
+from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import drise
-from photovision.trust.explain.aim import Aimed, BoxAim, RegionAim, Viewer
 from photovision.trust.explain.drise import DRISE
-from photovision.trust.explain.pointing import pointing
-from photovision.trust.explain.trial import trials
+from photovision.trust.explain.faithfulness import trials
+from photovision.trust.explain.pointing_game import pointing
+from photovision.trust.explain.target import Aimed, BoxAim, RegionAim, Viewer
 
 RED, GREEN = (32, 48, 48, 64), (96, 16, 112, 32)
 

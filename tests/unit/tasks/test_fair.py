@@ -10,9 +10,9 @@ from photovision.core.errors import DataError
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.split import Splits
-from photovision.tasks.fair import Fairness, cells_of, choose_fair, groups_of, values_of
-from photovision.tasks.material import Material
-from photovision.trust.served import Served
+from photovision.tasks.classify.fair import Fairness, cells_of, choose_fair, groups_of, values_of
+from photovision.tasks.splits import Material
+from photovision.trust.fairness.group_accuracy import Served
 
 
 def dataset(values: list[str | None], labels: list[str] | None = None) -> Dataset:

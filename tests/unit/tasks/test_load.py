@@ -9,9 +9,9 @@ from colours import colour_bundle
 from spotter import spotter_bundle
 
 from photovision.core.errors import UsageError
-from photovision.runtime.detector import Detector
+from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import load
-from photovision.tasks.recognizer import Recognizer
 
 
 def test_a_bundle_opens_as_what_it_is(tmp_path: Path) -> None:

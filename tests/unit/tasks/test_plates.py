@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photovision.tasks.plates import CELL, Box, enlarged, field_box, filter_tiles, map_tiles, patch
+from photovision.features.tiles import CELL, Box, enlarged, field_box, filter_tiles, map_tiles, patch
 
 
 def opened(content: bytes) -> np.ndarray:

@@ -13,7 +13,7 @@ from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.tasks.calibrate import calibrate as recalibrate
-from photovision.tasks.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.train import train
 
 

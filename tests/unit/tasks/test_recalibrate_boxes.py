@@ -16,11 +16,11 @@ from photovision.core.errors import DataError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.formats.coco import write
 from photovision.runtime.bundle import read_bundle
-from photovision.runtime.detector import Detector
 from photovision.runtime.session import open_session
-from photovision.tasks.looked import look
-from photovision.tasks.recalibrate_boxes import recalibrate_boxes
-from photovision.trust.box_confidence import calibrated, d_ece
+from photovision.tasks.detect.calibrate import recalibrate_boxes
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.evaluation import look
+from photovision.trust.metrics.box_confidence import calibrated, d_ece
 
 
 def elsewhere(count: int = 60) -> Dataset:

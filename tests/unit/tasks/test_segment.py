@@ -12,15 +12,15 @@ from scenes import objects, semantic
 
 from photovision.core.errors import UsageError
 from photovision.core.regions import IGNORE
-from photovision.data.augment import Augment
-from photovision.data.planes import View
+from photovision.data.augment.image import Augment
+from photovision.data.augment.mask import View
 from photovision.learn.loop import Fit, Setting, fit
 from photovision.learn.pixels import PixelFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Source, choose
 from photovision.models.export import Normalise, export_graph
 from photovision.models.segmenter import PixelDecider, Segmenter, check_pixels
-from photovision.tasks.segment import Segment
+from photovision.tasks.segment.objective import Segment
 
 SMALL = "lcnet_035"
 

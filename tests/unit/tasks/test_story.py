@@ -11,9 +11,9 @@ from stand_in import answering, labelled
 
 from photovision.core.page import to_html
 from photovision.core.report import Metric, Report
-from photovision.tasks.evaluate_classes import evaluate_classes as evaluate
-from photovision.tasks.story import training_report
-from photovision.trust.statistics import proportion
+from photovision.tasks.classify.evaluation import evaluate_classes as evaluate
+from photovision.tasks.classify.report_text import training_report
+from photovision.trust.metrics.statistics import proportion
 
 CLASSES = ("apple", "leek")
 
@@ -119,7 +119,7 @@ def test_a_ladder_of_one_rung_and_sparse_facts_still_make_a_report(evaluation: R
 
 
 def test_validation_that_is_easier_than_test_is_told() -> None:
-    from photovision.tasks.story import _apart
+    from photovision.tasks.classify.report_text import _apart
 
     def rung(test: float) -> dict[str, object]:
         val = {"value": 0.99, "low": 0.97, "high": 1.0, "n": 300}

@@ -13,19 +13,19 @@ from boxed import CLASSES, boxed_samples, boxed_set
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.data.augment import Augment
-from photovision.data.box_views import BoxView
+from photovision.data.augment.box import BoxView
+from photovision.data.augment.image import Augment
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import Fit, Setting, fit
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Source
 from photovision.models.detector import Detector
 from photovision.models.export import Normalise
-from photovision.runtime import detector as runtime
-from photovision.tasks.climb import Options
-from photovision.tasks.detect import Detect
+from photovision.tasks.detect import detector as runtime
+from photovision.tasks.detect.learn import input_size, run
+from photovision.tasks.detect.objective import Detect
 from photovision.tasks.load import load
-from photovision.tasks.train_boxes import input_size, run
+from photovision.tasks.training_run import Options
 
 PREPROCESS = Preprocess((64, 96))
 STILL = BoxView(Augment(scale=1, ratio=1, flip=False, jitter=0))

@@ -15,10 +15,10 @@ from photovision.core.errors import UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.learn.log import silent
-from photovision.runtime.segmenter import Segmenter
-from photovision.tasks.climb import Options
 from photovision.tasks.load import load
-from photovision.tasks.train_masks import learns_masks, train_masks
+from photovision.tasks.segment.learn import learns_masks, train_masks
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.tasks.training_run import Options
 
 SMALL = "lcnet_035"
 

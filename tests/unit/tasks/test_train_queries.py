@@ -14,8 +14,8 @@ from queries import SIDE, TINY, tiny, tiny_folder
 
 from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.data.augment import Augment
-from photovision.data.box_views import BoxView
+from photovision.data.augment.box import BoxView
+from photovision.data.augment.image import Augment
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import Fit, Setting, fit
 from photovision.learn.optim import build_optimiser
@@ -23,11 +23,11 @@ from photovision.learn.plan import Plan
 from photovision.models.checkpoint_folder import read_folder
 from photovision.models.export import Normalise
 from photovision.models.query_detector import QueryDetector, QuerySource, query_source
-from photovision.runtime import detector as runtime
-from photovision.tasks.climb import Options
-from photovision.tasks.detect import DetectByQueries
+from photovision.tasks.detect import detector as runtime
+from photovision.tasks.detect.learn import run, size_for
+from photovision.tasks.detect.objective import DetectByQueries
 from photovision.tasks.train import run as run_any
-from photovision.tasks.train_boxes import run, size_for
+from photovision.tasks.training_run import Options
 
 pytest.importorskip("transformers", reason="needs the extra transformers")
 STILL = BoxView(Augment(scale=1, ratio=1, flip=False, jitter=0))

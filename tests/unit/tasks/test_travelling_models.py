@@ -22,10 +22,10 @@ from spotter import scene, spotter_bundle
 import photovision as pv
 from photovision.core.errors import ModelError
 from photovision.runtime.bundle import read_bundle, unpacked
-from photovision.runtime.doubt import GATE_FILE
 from photovision.runtime.held_out import HELD_OUT_FILE
-from photovision.runtime.references import REFERENCES_FILE
+from photovision.runtime.neighbours import REFERENCES_FILE
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE
+from photovision.runtime.uncertainty import GATE_FILE
 
 PIXELS = scene((64, 96), [("red", (16, 16, 48, 48))])
 MAKERS = {"classify": colour_bundle, "detect": spotter_bundle, "segment": painter_bundle, "cut": clicker_bundle}

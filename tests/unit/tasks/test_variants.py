@@ -9,10 +9,10 @@ import pytest
 
 from photovision.core.page import to_html
 from photovision.core.report import Report
-from photovision.data.augment import Augment
-from photovision.tasks import fair, robust
-from photovision.tasks.variants import Variant, fair_variants, finding
-from photovision.trust.served import Served
+from photovision.data.augment.image import Augment
+from photovision.tasks.classify import fair, robust
+from photovision.tasks.classify.variants import Variant, fair_variants, finding
+from photovision.trust.fairness.group_accuracy import Served
 
 GROUPS, LABELS = np.repeat([0, 1], 100), np.arange(200) % 2
 JUDGES = Served.of(GROUPS, ("a", "<b>"), LABELS)

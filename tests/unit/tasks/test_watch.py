@@ -15,8 +15,8 @@ from clips import blobs, draw, moving, write
 from PIL import Image
 
 from photovision.core.errors import DataError, RecordError, UsageError
-from photovision.runtime.video import open_video
-from photovision.tasks.watch import Asked, Watch, annotated_jpegs, watch
+from photovision.video.reader import open_video
+from photovision.video.watch import Asked, Watch, annotated_jpegs, watch
 
 GATE = {"gate": ((64.0, 0.0), (64.0, 96.0))}
 SHARES = {"gate": ((0.5, 0.0), (0.5, 1.0))}

@@ -12,10 +12,10 @@ from colours import colour_bundle, colour_folder
 from photovision.core.errors import UsageError
 from photovision.core.folder import reserved
 from photovision.data.read import read_dataset
-from photovision.tasks.recalibrate import recalibrate_classes
-from photovision.tasks.recognizer import load
+from photovision.tasks.classify.calibrate import recalibrate_classes
+from photovision.tasks.classify.recognizer import load
 from photovision.tasks.train import train
-from photovision.tasks.work import Work
+from photovision.tasks.workdir import Work
 
 
 def never() -> np.ndarray:

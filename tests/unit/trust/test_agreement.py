@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from photovision.trust.agreement import agreement
+from photovision.trust.labels.agreement import agreement
 
 # Fleiss, "Measuring nominal scale agreement among many raters", Psychological Bulletin 1971, table 1: diagnoses of 30
 # patients by 6 psychiatrists each, as counts of 5 categories; kappa = .430.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from photovision.core.errors import UsageError
-from photovision.trust.groups import make_groups, read_attribute, read_attributes
+from photovision.trust.fairness.groups import make_groups, read_attribute, read_attributes
 
 
 def test_words_and_few_numbers_are_their_own_groups() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from photovision.core.regions import Detections
-from photovision.trust.box_confidence import (
+from photovision.trust.metrics.box_confidence import (
     calibrated,
     curve,
     d_ece,
@@ -16,8 +16,8 @@ from photovision.trust.box_confidence import (
     la_ece,
     said,
 )
-from photovision.trust.detection import Matches, Pair, match
-from photovision.trust.hits import find_hits
+from photovision.trust.metrics.detection import Matches, Pair, match
+from photovision.trust.metrics.matching import find_hits
 
 LIMITS = np.array([0.5, 0.5], np.float32)
 

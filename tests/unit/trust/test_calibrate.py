@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, softmax
 
 from photovision.core.errors import UsageError
-from photovision.trust import calibrate
+from photovision.trust.metrics import calibrate
 
 
 def drawn(n: int, width: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from pictures import make_picture
 from photovision.core.page import write_report
 from photovision.core.report import Report
 from photovision.data.corruptions import CORRUPTIONS
-from photovision.trust.conditions import finding, harmed
-from photovision.trust.robustness import Robustness
+from photovision.trust.robustness.report import finding, harmed
+from photovision.trust.robustness.suite import Robustness
 
 NAMES, SEVERITIES, N = CORRUPTIONS.names(), (1, 2, 3, 4, 5), 400
 

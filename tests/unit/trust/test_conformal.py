@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.conformal import fit_sets, sets_finding
+from photovision.trust.metrics.conformal import fit_sets, sets_finding
 
 CLASSES = ("a", "b", "c")
 

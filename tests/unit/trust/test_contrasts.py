@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact, permutation_test
 
-from photovision.trust.contrasts import contrast, detectable, holm, shift
+from photovision.trust.fairness.contrasts import contrast, detectable, holm, shift
 
 
 @pytest.mark.parametrize("seed", range(5))

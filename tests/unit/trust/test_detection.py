@@ -11,7 +11,7 @@ import pytest
 
 from photovision.core.errors import DataError
 from photovision.core.regions import Detections
-from photovision.trust.detection import (
+from photovision.trust.metrics.detection import (
     IOUS,
     SIZES,
     Pair,
@@ -23,7 +23,7 @@ from photovision.trust.detection import (
     match,
     scores,
 )
-from photovision.trust.detection_errors import KINDS, break_down, confusion
+from photovision.trust.metrics.detection_errors import KINDS, break_down, confusion
 
 CLASSES = ("cat", "dog", "hen")
 

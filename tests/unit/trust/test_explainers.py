@@ -21,10 +21,10 @@ from photovision.models.backbones import Source, create
 from photovision.models.export import Decider, export_graph
 from photovision.runtime.bundle import read_bundle
 from photovision.trust.explain import EXPLAINERS
-from photovision.trust.explain.choice import choose
+from photovision.trust.explain.default_method import choose
+from photovision.trust.explain.explained_model import Subject, blurred, resized
 from photovision.trust.explain.gradient import GRADCAM, HIRESCAM, INTEGRATED_GRADIENTS
 from photovision.trust.explain.rollout import ROLLOUT
-from photovision.trust.explain.subject import Subject, blurred, resized
 
 SIDE, CLASSES = 64, 3
 NETWORKS = ("test_resnet", "test_convnext", "test_vit")

@@ -11,7 +11,7 @@ import pytest
 
 from photovision.core.errors import UsageError
 from photovision.core.report import Finding, Metric, Report, Table
-from photovision.trust.fairness import audit_groups
+from photovision.trust.fairness.audit import audit_groups
 
 CLASSES = ("cat", "dog", "hen", "owl")
 

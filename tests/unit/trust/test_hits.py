@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_detection import CLASSES, said, some_pairs, truth
 
-from photovision.trust.detection import Pair, best_thresholds, f1, match, resamples, scores
-from photovision.trust.hits import f1_of, find_hits
+from photovision.trust.metrics.detection import Pair, best_thresholds, f1, match, resamples, scores
+from photovision.trust.metrics.matching import f1_of, find_hits
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,7 +11,7 @@ from sklearn.model_selection import cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from photovision.core.errors import UsageError
-from photovision.trust.label_errors import LabelErrors, confident_joint, label_errors, surprise
+from photovision.trust.labels.label_errors import LabelErrors, confident_joint, label_errors, surprise
 
 
 def planted(labels: np.ndarray, rate: float, seed: int, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import make_picture
 
-from photovision.trust.markers import MARKERS, plant
+from photovision.trust.robustness.watermarks import MARKERS, plant
 
 
 @pytest.mark.parametrize("side", [28, 64, 224])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.novelty import fit_gate, novelty_finding
+from photovision.trust.metrics.novelty import fit_gate, novelty_finding
 
 
 def unit(points: np.ndarray) -> np.ndarray:

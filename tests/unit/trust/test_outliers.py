@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from photovision.core.errors import UsageError
-from photovision.trust.outliers import outliers
+from photovision.trust.labels.outliers import outliers
 
 
 def crowd(n: int, seed: int, dimensions: int = 64) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from photovision.core.errors import UsageError
-from photovision.trust.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
+from photovision.trust.metrics.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 
 GROUND, ROAD, CAR = 0, 1, 2
 NAMES = ("background", "road", "car")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.groups import read_attribute
-from photovision.trust.parity import demographic_parity, equalised_odds, parity_table
+from photovision.trust.fairness.groups import read_attribute
+from photovision.trust.fairness.parity import demographic_parity, equalised_odds, parity_table
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.preference import STRONGEST, Activity, choose_units, preferred, telling
+from photovision.trust.class_selectivity import STRONGEST, Activity, choose_units, preferred, telling
 
 
 def planted(seed: int, strength: float, units: int = 30, per_class: int = 30, classes: int = 5) -> Activity:

@@ -8,7 +8,7 @@ import pytest
 from photovision.core.errors import DataError, UsageError
 from photovision.core.page import to_html
 from photovision.core.report import Finding, Report
-from photovision.trust.raters import is_rater, raters_finding
+from photovision.trust.labels.annotators import is_rater, raters_finding
 
 CLASSES = ("crow", "finch", "owl")
 

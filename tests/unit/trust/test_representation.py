@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from photovision.trust.groups import read_attribute
-from photovision.trust.representation import representation
+from photovision.trust.fairness.groups import read_attribute
+from photovision.trust.fairness.representation import representation
 
 
 def test_an_absent_group_is_warned_of_and_present_ones_are_not() -> None:

@@ -9,7 +9,7 @@ from pictures import make_picture
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image
 from photovision.data.corruptions import CORRUPTIONS, corrupt
-from photovision.trust.robustness import (
+from photovision.trust.robustness.suite import (
     Bools,
     Robustness,
     affordable,

@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 
 from photovision.core.errors import UsageError
 from photovision.core.report import Metric
-from photovision.trust import scores
+from photovision.trust.metrics import scores
 
 
 def simulated(n: int, width: int, seed: int = 0, skill: float = 2.0) -> tuple[np.ndarray, np.ndarray]:

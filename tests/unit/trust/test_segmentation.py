@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from photovision.core.errors import UsageError
-from photovision.trust.segmentation import (
+from photovision.trust.metrics.segmentation import (
     confusion_of,
     instance_scores,
     matched,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.selective import area_of_risk, selective, selective_finding
+from photovision.trust.metrics.selective import area_of_risk, selective, selective_finding
 
 
 def test_good_confidence_makes_the_surest_answers_right() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.served import LEAST, Served
-from photovision.trust.statistics import wilson
+from photovision.trust.fairness.group_accuracy import LEAST, Served
+from photovision.trust.metrics.statistics import wilson
 
 
 def test_a_shortcut_cannot_hide_behind_the_frequent_class() -> None:

@@ -7,11 +7,11 @@ import pytest
 from test_detection import CLASSES
 
 from photovision.core.regions import Detections
-from photovision.trust.detection import Pair
-from photovision.trust.hits import Hits, find_hits
-from photovision.trust.object_kinds import Scale, audit_kinds
-from photovision.trust.region_groups import audit_shares
-from photovision.trust.shares import compare_things, of_pictures, precision, recall
+from photovision.trust.fairness.object_subgroups import Scale, audit_kinds
+from photovision.trust.fairness.regions import audit_shares
+from photovision.trust.metrics.detection import Pair
+from photovision.trust.metrics.matching import Hits, find_hits
+from photovision.trust.metrics.rates import compare_things, of_pictures, precision, recall
 
 LIMITS = np.array([0.5] * 3, np.float32)
 

@@ -7,7 +7,7 @@ import pytest
 from shortcuts import CLASSES, marked, relying, shapes, trained
 
 from photovision.core.errors import UsageError
-from photovision.trust.shortcut_tests import find_shortcuts
+from photovision.trust.robustness.shortcut_tests import find_shortcuts
 
 N_TRAIN = 600
 

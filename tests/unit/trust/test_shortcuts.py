@@ -11,7 +11,7 @@ from shortcuts import marked, relying, shapes, trained
 
 from photovision.core.page import write_report
 from photovision.core.report import Metric, Report
-from photovision.trust.shortcuts import audit_shortcuts
+from photovision.trust.robustness.shortcuts import audit_shortcuts
 
 NAMES = ("circle", "square", "triangle", "cross", "stripes", "ring")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from photovision.core.types import Sample
-from photovision.trust.slices import find_slices, finding
+from photovision.trust.robustness.slices import find_slices, finding
 
 
 def scene(seed: int, count: int = 800, kinds: int = 6) -> tuple[np.ndarray, np.ndarray]:

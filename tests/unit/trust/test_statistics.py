@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from photovision.core.errors import UsageError
-from photovision.trust import statistics as s
+from photovision.trust.metrics import statistics as s
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 5), (5, 5), (3, 7), (870, 1000)])

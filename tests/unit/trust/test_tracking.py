@@ -12,8 +12,8 @@ from clips import CLASSES, blobs, draw
 
 from photovision.core.errors import UsageError
 from photovision.core.regions import Detections
-from photovision.runtime.track import Tracker
-from photovision.trust.tracking import score_tracks
+from photovision.trust.metrics.tracking import score_tracks
+from photovision.video.tracker import Tracker
 
 
 def frame(rows: Sequence[tuple[int, float]]) -> Detections:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.transplant import Bench, Region, border_regions, centred
+from photovision.trust.robustness.patch_transplant import Bench, Region, border_regions, centred
 
 
 @pytest.mark.parametrize("size", [(28, 28), (33, 61), (224, 224)])

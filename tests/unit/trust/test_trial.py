@@ -10,8 +10,8 @@ from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image, Ints
 from photovision.runtime.bundle import read_bundle
 from photovision.trust.explain import EXPLAINERS
-from photovision.trust.explain.subject import Explainer, Subject, resized
-from photovision.trust.explain.trial import ALIKE, ORDERS, SHARES, Trial, cell_means, likeness, trials
+from photovision.trust.explain.explained_model import Explainer, Subject, resized
+from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SHARES, Trial, cell_means, likeness, trials
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from photovision.core.types import Sample
-from photovision.trust.weak_pictures import weak_pictures
+from photovision.trust.robustness.failure_clusters import weak_pictures
 
 
 def views(count: int = 240) -> tuple[np.ndarray, np.ndarray]:

@@ -44,12 +44,12 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     Detectors and segmenters are questioned, too: groups, kinds of objects, failing slices, conditions, scores, labels.
     """
     from photovision.app.cli.output import note, print_report
-    from photovision.app.pictures import strangers
+    from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
-    from photovision.models.ready import bundle_at
+    from photovision.models.pretrained import bundle_at
     from photovision.tasks.audit import audit, rewrite_card
+    from photovision.tasks.audit_request import Wish
     from photovision.tasks.load import load
-    from photovision.tasks.wish import Wish
 
     wish = Wish(_names("--by", by), _names("--only", only), minutes, seed)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)

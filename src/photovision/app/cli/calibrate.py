@@ -29,7 +29,7 @@ def calibrate(
     """
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
-    from photovision.models.ready import bundle_at
+    from photovision.models.pretrained import bundle_at
     from photovision.tasks.calibrate import calibrate as learn
     from photovision.tasks.load import load, opened
 

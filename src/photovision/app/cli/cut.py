@@ -11,7 +11,7 @@ from photovision.app.cli.options import Json
 
 if TYPE_CHECKING:
     from photovision.core.types import Image
-    from photovision.runtime.cutter import Cut, Cutter
+    from photovision.tasks.cut.prompted_segmenter import Cut, Cutter
 
 Points = Annotated[
     list[str] | None,
@@ -70,8 +70,8 @@ def _named(point: list[str] | None, other: list[str] | None) -> tuple[tuple[str,
 
 def _opened() -> Cutter:
     """The ready cutter, made first where its weights are here but it is not."""
-    from photovision.models.ready import ready
-    from photovision.runtime.cutter import Cutter
+    from photovision.models.pretrained import ready
+    from photovision.tasks.cut.prompted_segmenter import Cutter
 
     return Cutter.open(ready("mobilesam"))
 

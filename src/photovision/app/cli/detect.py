@@ -19,9 +19,9 @@ from photovision.app.cli.options import TagModel
 if TYPE_CHECKING:
     from photovision.core.preprocess import Preprocess
     from photovision.core.types import Image
-    from photovision.runtime.detector import Detector, Seen
-    from photovision.runtime.video import Frame
-    from photovision.tasks.tags import Tagger, Tags
+    from photovision.tasks.detect.detector import Detector, Seen
+    from photovision.video.reader import Frame
+    from photovision.video.tags import Tagger, Tags
 
     Say = Callable[[Seen, Frame | None, Tags | None], None]
     Look = Callable[[Iterable[str | Image]], Iterator[Seen]]
@@ -81,7 +81,7 @@ def detect(
     from photovision.app.cli.tagging import tagger_of
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle
-    from photovision.runtime.detector import Detector
+    from photovision.tasks.detect.detector import Detector
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")
@@ -133,7 +133,7 @@ def _looking(detector: Detector, batch_size: int, tile: tuple[int, int] | None, 
 
 def _answers(names: list[str], look: Look) -> Iterator[tuple[Seen, Frame | None]]:
     """What is seen in every picture, and in every frame of a video, in order."""
-    from photovision.app.pictures import VIDEOS, find_pictures
+    from photovision.app.image_paths import VIDEOS, find_pictures
 
     for video, run in groupby(names, lambda name: Path(name).suffix.lower() in VIDEOS):
         if video:
@@ -145,8 +145,8 @@ def _answers(names: list[str], look: Look) -> Iterator[tuple[Seen, Frame | None]
 
 def _frames(name: str, look: Look) -> Iterator[tuple[Seen, Frame | None]]:
     from photovision.core.errors import DataError, UnreadableImage
-    from photovision.runtime.detector import Seen
-    from photovision.runtime.video import open_video
+    from photovision.tasks.detect.detector import Seen
+    from photovision.video.reader import open_video
 
     waiting: deque[Frame] = deque()
     try:
@@ -166,7 +166,7 @@ def _remembered(frames: Iterable[Frame], waiting: deque[Frame]) -> Iterator[Imag
 def _model_and_names(files: list[str]) -> tuple[Path, list[str]]:
     """The first name is a model where it is a folder that holds one; else the ready detector is taken."""
     from photovision.core.errors import UsageError
-    from photovision.models.ready import bundle_at, ready
+    from photovision.models.pretrained import bundle_at, ready
 
     own = bool(files) and (bundle_at(files[0]) / "bundle.json").is_file()
     names = files[own:]
@@ -231,7 +231,7 @@ class _Drawn:
     """Writes pictures and videos with their boxes into a folder, under names that no other file of the run has."""
 
     def __init__(self, folder: Path, preprocess: Preprocess) -> None:
-        from photovision.runtime.film import Film
+        from photovision.video.writer import Film
 
         self._folder, self._make, self._preprocess = folder, Film, preprocess
         self._taken: set[str] = set()

@@ -14,7 +14,7 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
-    from photovision.tasks.recognizer import Recognizer
+    from photovision.tasks.classify.recognizer import Recognizer
 
 RecordArgument = Annotated[
     str,
@@ -64,7 +64,7 @@ def drift(  # noqa: PLR0913 - one parameter a flag
     from photovision.service.drift import Span
     from photovision.service.drift import drift as look
     from photovision.service.record import Record
-    from photovision.tasks.recognizer import load
+    from photovision.tasks.classify.recognizer import load
 
     needs_data(against, reading, "--against")
     _check_task(model)

@@ -21,9 +21,9 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled pictures."""
     from photovision.app.cli.output import print_report
-    from photovision.app.pictures import strangers
+    from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
-    from photovision.models.ready import bundle_at
+    from photovision.models.pretrained import bundle_at
     from photovision.tasks.evaluate import check_unknown
     from photovision.tasks.evaluate import evaluate as judge
     from photovision.tasks.load import load

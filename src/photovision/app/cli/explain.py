@@ -59,9 +59,9 @@ def explain(
     import sys
 
     from photovision.app.cli.output import print_report
-    from photovision.app.pictures import find_pictures
+    from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
-    from photovision.models.ready import bundle_at
+    from photovision.models.pretrained import bundle_at
     from photovision.tasks import explain as explaining
     from photovision.tasks.load import load
 

@@ -33,8 +33,8 @@ def export(
 
     from photovision.app.cli.output import note, print_json
     from photovision.core.text import printable
-    from photovision.deploy.targets import export as write
-    from photovision.models.ready import bundle_at
+    from photovision.deploy.export import export as write
+    from photovision.models.pretrained import bundle_at
     from photovision.tasks.load import load
 
     opened = load(bundle_at(model))
@@ -61,7 +61,7 @@ def _pictures(source: Path, preprocess: Preprocess) -> Image:
 
     import numpy as np
 
-    from photovision.app.pictures import find_pictures
+    from photovision.app.image_paths import find_pictures
     from photovision.core.errors import DataError, UnreadableImage
 
     files, images = list(find_pictures([str(source)])), []

@@ -36,7 +36,7 @@ def features(
     as_json: Json = False,
 ) -> None:
     """Show what a network has learned: what excites its units, layer by layer, as one page to look at."""
-    from photovision.tasks.recognizer import load
+    from photovision.tasks.classify.recognizer import load
 
     recognizer, numbers = load(model), _numbers(stages)
     needs_data(data, reading, "DATA")
@@ -44,7 +44,7 @@ def features(
 
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
-    from photovision.tasks.atlas import features as draw
+    from photovision.features.report import features as draw
 
     with shown() as listener:
         report = draw(

@@ -20,7 +20,7 @@ def info(model: Model, as_json: Json = False) -> None:
     """Show what a model is, what it learnt from, how good it is, and its licences."""
     from photovision.app.cli.output import print_json, print_rows
     from photovision.core.report import Metric
-    from photovision.models.ready import bundle_at
+    from photovision.models.pretrained import bundle_at
     from photovision.runtime.bundle import read_bundle
 
     bundle = read_bundle(bundle_at(model))

@@ -34,13 +34,13 @@ def loadtest(
     from urllib.parse import urlsplit
 
     from photovision.app.cli.output import note, print_report
-    from photovision.app.pictures import find_pictures
+    from photovision.app.image_paths import find_pictures
     from photovision.core.errors import DataError, MissingExtra
-    from photovision.runtime.frames import without_secrets
+    from photovision.video.sources import without_secrets
 
     try:
-        from photovision.service.load import Load
-        from photovision.service.load_story import report
+        from photovision.service.load_test import Load
+        from photovision.service.load_test_text import report
     except ImportError as error:
         raise MissingExtra(error.name or "httptools", "serve", "a load test") from None
     contents = [Path(name).read_bytes() for name in islice(find_pictures(pictures, sys.stdin), MOST)]

@@ -19,7 +19,7 @@ from photovision.app.cli.segment import tell_masks
 if TYPE_CHECKING:
     from photovision.core.errors import UnreadableImage
     from photovision.core.types import Classes
-    from photovision.tasks.recognizer import Recognizer
+    from photovision.tasks.classify.recognizer import Recognizer
 
     Answer = Classes | UnreadableImage
     Say = Callable[[str, Answer], None]
@@ -60,11 +60,11 @@ def predict(
     """Name what is in pictures; of a model that tells classes of pixels, how much of each there is."""
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from photovision.app.pictures import find_pictures
+    from photovision.app.image_paths import find_pictures
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle
-    from photovision.runtime.segmenter import Segmenter
-    from photovision.tasks.recognizer import load
+    from photovision.tasks.classify.recognizer import load
+    from photovision.tasks.segment.segmenter import Segmenter
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")

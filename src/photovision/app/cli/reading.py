@@ -101,7 +101,7 @@ def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
     from photovision.app.cli.output import first_process, note
     from photovision.data.formats.rows import SUFFIXES as TABLES
     from photovision.data.read import unnamed
-    from photovision.tasks.story import count
+    from photovision.tasks.classify.report_text import count
 
     if not first_process():
         return

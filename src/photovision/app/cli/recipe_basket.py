@@ -52,8 +52,8 @@ def basket(
     from photovision.app.cli.watch import known, opened, predicting, zone_of
     from photovision.app.progress import counted, shown
     from photovision.core.errors import UsageError
-    from photovision.recipes.basket import Wanted, watch_basket
-    from photovision.recipes.basket_page import check_basket, report, write_basket
+    from photovision.recipes.basket.basket import Wanted, watch_basket
+    from photovision.recipes.basket.page import check_basket, report, write_basket
 
     if evidence and output is None:
         raise UsageError("--evidence keeps pictures in the report's folder: name one with --output")
@@ -82,7 +82,7 @@ def review(
 ) -> None:
     """Decide on doubtful moves of a basket; prints what still waits, and the receipt."""
     from photovision.app.cli.output import print_json, print_rows
-    from photovision.recipes.receipt import review as decide
+    from photovision.recipes.basket.receipt import review as decide
 
     found = decide(folder, _numbers("--accept", accept), _numbers("--reject", reject))
     if as_json:

@@ -47,11 +47,11 @@ def crop(
 ) -> None:
     """Report on fields: diseased leaves or the area of weeds by day and plot, with alarms where they surely rise."""
     from photovision.app.cli.output import print_report
-    from photovision.app.pictures import strangers
+    from photovision.app.image_paths import strangers
     from photovision.app.progress import counted, shown
-    from photovision.recipes.crop import Field
-    from photovision.recipes.crop import crop as report_on
-    from photovision.recipes.crop_shots import read_shots
+    from photovision.recipes.crop.crop import Field
+    from photovision.recipes.crop.crop import crop as report_on
+    from photovision.recipes.crop.shots import read_shots
     from photovision.tasks.load import load
 
     field = Field(tuple(healthy or ()), tuple(watch or ()), pixel)

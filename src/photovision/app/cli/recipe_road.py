@@ -63,10 +63,10 @@ def road(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
     from photovision.data.attributes import with_attributes
-    from photovision.models.ready import bundle_at
-    from photovision.recipes.road import Asked
-    from photovision.recipes.road import road as judge
-    from photovision.recipes.road_look import seeing, tagged
+    from photovision.models.pretrained import bundle_at
+    from photovision.recipes.road.evaluation import seeing, tagged
+    from photovision.recipes.road.road import Asked
+    from photovision.recipes.road.road import road as judge
     from photovision.tasks.holdout import hold_out
 
     seer = seeing(bundle_at(model))

@@ -63,12 +63,12 @@ def shelf(
     """Count what stands on shelves, tell which slots are empty, and what changed since the visit before."""
     from photovision.app.cli.detect import size_of
     from photovision.app.cli.output import print_report
-    from photovision.app.pictures import find_pictures
+    from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
-    from photovision.models.ready import bundle_at
-    from photovision.recipes.shelf import Looker, visit
-    from photovision.recipes.shelf_page import report
-    from photovision.recipes.slots import read_slots, write_slots
+    from photovision.models.pretrained import bundle_at
+    from photovision.recipes.shelf.page import report
+    from photovision.recipes.shelf.shelf import Looker, visit
+    from photovision.recipes.shelf.slots import read_slots, write_slots
 
     slots = () if planogram is None else read_slots(planogram)
     looker = Looker(bundle_at(detector), tuple(only or ()), threshold, None if tile is None else size_of(tile))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from photovision.runtime.segmenter import Scene, Segmenter
-    from photovision.tasks.tags import Tagger, Tags
+    from photovision.tasks.segment.segmenter import Scene, Segmenter
+    from photovision.video.tags import Tagger, Tags
 
 
 def tell_masks(
@@ -30,7 +30,7 @@ def tell_masks(
     """
     from photovision.app.cli.output import free_name
     from photovision.app.cli.tagging import tagger_of
-    from photovision.app.pictures import find_pictures
+    from photovision.app.image_paths import find_pictures
 
     tagger = tagger_of(tags)
     taken: set[str] = set()

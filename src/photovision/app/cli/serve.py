@@ -58,7 +58,7 @@ def serve(
 
     # NumPy's small products gain nothing from threads, and these wait by spinning, which takes a core from the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from photovision.models.ready import bundle_at
+    from photovision.models.pretrained import bundle_at
     from photovision.service.settings import Settings, named_models, read_settings
 
     settings = Settings({name: bundle_at(path) for name, path in named_models(models).items()})

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from photovision.tasks.tags import Tagger, Tags
+    from photovision.video.tags import Tagger, Tags
 
 
 def tagger_of(folder: Path | None) -> Tagger | None:
     """The model that --tags names, opened; None where it names none."""
     if folder is None:
         return None
-    from photovision.tasks.tags import Tagger
+    from photovision.video.tags import Tagger
 
     return Tagger(folder)
 

@@ -15,10 +15,10 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
-    from photovision.runtime.detector import Detector
-    from photovision.runtime.segmenter import Segmenter
-    from photovision.tasks.climb import Options
-    from photovision.tasks.recognizer import Recognizer
+    from photovision.tasks.classify.recognizer import Recognizer
+    from photovision.tasks.detect.detector import Detector
+    from photovision.tasks.segment.segmenter import Segmenter
+    from photovision.tasks.training_run import Options
 
 
 Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")]
@@ -78,7 +78,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     dataset = read_data(data, reading)
 
     from photovision.runtime.bundle import read_bundle
-    from photovision.tasks.climb import Options
+    from photovision.tasks.training_run import Options
 
     if replay is not None:
         check_folder(output, "model", [replay])

@@ -36,7 +36,7 @@ def ui(
         raise MissingExtra(error.name or "fastapi", "serve", "the local page") from None
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder: give one that holds models, data sets or reports")
-    from photovision.app.web.state import State, named
+    from photovision.app.web.workspace import State, named
     from photovision.runtime.bundle import read_bundle
 
     for path in model or []:

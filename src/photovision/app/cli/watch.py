@@ -12,7 +12,7 @@ from photovision.app.cli.options import Json, TagModel
 
 if TYPE_CHECKING:
     from photovision.core.types import Image
-    from photovision.runtime.detector import Detector
+    from photovision.tasks.detect.detector import Detector
 
     Detect = Callable[[Sequence[Image]], Any]
 
@@ -63,8 +63,8 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import note, print_json
     from photovision.app.cli.tagging import tagger_of
     from photovision.app.progress import counted, shown
-    from photovision.tasks.watch import LOW, Asked
-    from photovision.tasks.watch import watch as look
+    from photovision.video.watch import LOW, Asked
+    from photovision.video.watch import watch as look
 
     lines = dict(_line(text, number) for number, text in enumerate(line or (), 1))
     zones = dict(zone_of(text) for text in zone or ())
@@ -88,10 +88,10 @@ def opened(model: Path | None, threshold: float | None) -> tuple[Detector, float
     """The detector, which tells also of what is doubtful, and the score from which on an object is followed."""
     import numpy as np
 
-    from photovision.models.ready import bundle_at, ready
+    from photovision.models.pretrained import bundle_at, ready
     from photovision.runtime.bundle import read_bundle
-    from photovision.runtime.detector import Detector
-    from photovision.tasks.watch import LOW
+    from photovision.tasks.detect.detector import Detector
+    from photovision.video.watch import LOW
 
     bundle = read_bundle(ready() if model is None else bundle_at(model))
     high = float(np.median(Detector(bundle).thresholds)) if threshold is None else threshold
@@ -105,7 +105,7 @@ def _without_password(source: str) -> str:
 
 
 def predicting(detector: Detector) -> Detect:
-    """A detector as `tasks.watch` asks it."""
+    """A detector as `video.watch` asks it."""
     return lambda images: detector.predict(list(images))
 
 

@@ -75,13 +75,13 @@ def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name
     from photovision.models.weights import CUTTERS, DETECTORS, get
 
     if is_checkpoint(name):
-        from photovision.models.adopted import keep
+        from photovision.models.import_checkpoint import keep
 
         print(keep(name))
         return
     file = get(name)
     if name in DETECTORS or name in CUTTERS:
-        from photovision.models.ready import ready
+        from photovision.models.pretrained import ready
 
         file = ready(name)  # made here, so that 'photovision detect' and 'photovision cut' need no torch
     print(file)
@@ -93,7 +93,7 @@ def import_weights(
     output: Annotated[Path, output_option("model", "Folder of the model to write.")],
 ) -> None:
     """Make a model of a D-FINE, RT-DETRv2 or RF-DETR in the format of Hugging Face, without training."""
-    from photovision.models.adopted import adopt
     from photovision.models.checkpoint_folder import read_folder
+    from photovision.models.import_checkpoint import adopt
 
     print(adopt(read_folder(folder), output))

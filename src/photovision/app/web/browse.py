@@ -15,10 +15,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from photovision.app.web import labels
-from photovision.app.web import seen as shown
+from photovision.app.web import predictions as shown
 from photovision.app.web.catalogue import Catalogue, Catalogues, Wish
-from photovision.app.web.state import State
 from photovision.app.web.thumbnails import LARGE, SIDE, Thumbnails
+from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, UsageError
 from photovision.core.files import open_regular
 from photovision.core.image import read_header
@@ -101,7 +101,7 @@ def _show(router: APIRouter, catalogues: Catalogues) -> None:
 
     @router.get("/layer")
     def layer(data: str, i: int) -> Response:
-        """The masks of a picture as the page lays them over it, see `photovision.app.web.seen`."""
+        """The masks of a picture as the page lays them over it, see `photovision.app.web.predictions`."""
         return layer_of(catalogues.get(data), i)
 
 

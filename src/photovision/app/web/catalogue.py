@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from photovision.app.web.examined import KINDS, NOTHING, Examined, read_examined
-from photovision.app.web.seen import colours, counted
-from photovision.app.web.state import State
+from photovision.app.web.check_results import KINDS, NOTHING, Examined, read_examined
+from photovision.app.web.predictions import colours, counted
+from photovision.app.web.workspace import State
 from photovision.core.errors import DataError
 from photovision.core.types import Ints
 from photovision.data.corrections import LABEL, LEAVE_OUT, RIGHT, Corrections

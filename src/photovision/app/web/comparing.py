@@ -11,8 +11,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from photovision.app.web.seen import as_url
-from photovision.app.web.state import State
+from photovision.app.web.predictions import as_url
+from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, PhotovisionError, UsageError
 from photovision.core.types import Sample
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from photovision.core.report import Report
     from photovision.data.dataset import Dataset
-    from photovision.tasks.evaluate_classes import Answers, Progress
-    from photovision.tasks.recognizer import Recognizer, Responses
+    from photovision.tasks.classify.evaluation import Answers, Progress
+    from photovision.tasks.classify.recognizer import Recognizer, Responses
 
 MOST = 2000
 """Pictures that are shown at most, those first where the models are surest of different things."""
@@ -211,8 +211,8 @@ def classifiers(
     job: Job, models: tuple[Recognizer, Recognizer], dataset: Dataset
 ) -> tuple[Report, list[dict[str, Any]]]:
     """Which of two classifiers is better, and the pictures that they call by different names."""
+    from photovision.tasks.classify.evaluation import answer
     from photovision.tasks.compare import weigh
-    from photovision.tasks.evaluate_classes import answer
 
     kept = [
         Kept(model, model.respond(dataset, job.progress(f"model {name} answers")))
@@ -225,7 +225,7 @@ def classifiers(
 
 def differing(models: list[Kept], answers: list[Answers]) -> tuple[list[Sample], list[dict[str, Any]]]:
     """The pictures that two models call by different names, those first of which both are surest."""
-    from photovision.tasks.evaluate_classes import true_names
+    from photovision.tasks.classify.evaluation import true_names
 
     both = np.intersect1d(answers[0].positions, answers[1].positions)
     a, b = (one.at(np.searchsorted(one.positions, both)) for one in answers)

@@ -16,13 +16,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from photovision.app.web import seen
+from photovision.app.web import predictions as seen
 from photovision.app.web.recognise import Content
 from photovision.core.errors import PhotovisionError, UsageError
 
 if TYPE_CHECKING:
     from photovision.core.types import Image
-    from photovision.runtime.cutter import Cut, Cutter, Embedding
+    from photovision.tasks.cut.prompted_segmenter import Cut, Cutter, Embedding
 
 HELD = 2
 """Pictures that are held at once: one a tab, and the one before."""
@@ -63,7 +63,7 @@ class Table:
 
     def cutter(self) -> Cutter:
         """The cutter; raises ModelError, which says how to get it."""
-        from photovision.runtime.cutter import Cutter
+        from photovision.tasks.cut.prompted_segmenter import Cutter
 
         if self._cutter is None:
             self._cutter = Cutter.open()

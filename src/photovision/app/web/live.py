@@ -23,10 +23,10 @@ from fastapi.responses import StreamingResponse
 from PIL import Image as Pillow
 from pydantic import BaseModel, Field
 
-from photovision.app.pictures import VIDEOS
-from photovision.app.web.seen import as_url
-from photovision.app.web.state import DEEPEST, MOST_FOLDERS, State
+from photovision.app.image_paths import VIDEOS
+from photovision.app.web.predictions import as_url
 from photovision.app.web.watcher import SIDE, Watcher
+from photovision.app.web.workspace import DEEPEST, MOST_FOLDERS, State
 from photovision.core.errors import DataError, UsageError
 from photovision.runtime.bundle import read_bundle
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from photovision.core.regions import Detections
     from photovision.core.types import Image
-    from photovision.runtime.detector import Detector
-    from photovision.tasks.watch import Asked, Detects
+    from photovision.tasks.detect.detector import Detector
+    from photovision.video.watch import Asked, Detects
 
 SCHEMES = ("rtsp", "rtmp", "rtmps", "srt", "http", "https", "udp", "rtp", "tcp")
 """Addresses that may be watched begin with one of these."""
@@ -178,7 +178,7 @@ def opened(state: State, source: Source) -> str | Path | int:
 
 def asked_for(state: State, wanted: Wanted) -> Asked:
     """What is counted; raises UsageError or ModelError where it makes no sense."""
-    from photovision.tasks.watch import LOW, Asked
+    from photovision.video.watch import LOW, Asked
 
     _check_names(wanted)
     bundle = read_bundle(_made(state, wanted.model))
@@ -220,7 +220,7 @@ def detects(state: State, wanted: Wanted) -> Detects:
 
 def first_frame(source: str | Path | int) -> dict[str, Any]:
     """The first frame as a JPEG address, its size (H, W) in pixels, and what is known of the source."""
-    from photovision.runtime.video import open_video
+    from photovision.video.reader import open_video
 
     with open_video(source) as video:
         frame = next(iter(video), None)

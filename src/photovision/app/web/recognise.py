@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from photovision.app.web import seen as shown
-from photovision.app.web.recall import Recall
-from photovision.app.web.state import TASKS, State
+from photovision.app.web import predictions as shown
+from photovision.app.web.neighbours import Recall
+from photovision.app.web.workspace import TASKS, State
 from photovision.core.errors import DataError, PhotovisionError, UnreadableImage, UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from photovision.core.preprocess import Preprocess
     from photovision.core.types import Classes, Floats
-    from photovision.runtime.segmenter import Segmenter
-    from photovision.tasks.recognizer import Recognizer
+    from photovision.tasks.classify.recognizer import Recognizer
+    from photovision.tasks.segment.segmenter import Segmenter
 
 LARGEST = 128 * 2**20
 """Bytes of a picture file at most."""
@@ -152,7 +152,7 @@ def facts(state: State, name: str) -> dict[str, Any]:
 
 def unmade(name: str) -> dict[str, Any]:
     """The same of a ready detector that will be made from its weights when it is first asked."""
-    from photovision.models.ready import COCO, THRESHOLD
+    from photovision.models.pretrained import COCO, THRESHOLD
 
     classes = COCO.split(", ")
     return {

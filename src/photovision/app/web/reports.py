@@ -15,8 +15,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
-from photovision.app.web.examined import folder_of
-from photovision.app.web.state import DEEPEST, MOST_FOLDERS, State
+from photovision.app.web.check_results import folder_of
+from photovision.app.web.workspace import DEEPEST, MOST_FOLDERS, State
 from photovision.core.errors import DataError
 
 PAGE = "report.html"

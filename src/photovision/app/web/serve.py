@@ -17,7 +17,7 @@ from types import FrameType
 import uvicorn
 
 from photovision.app.web.server import SECRET, create_app
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
 from photovision.service.connection import BoundedHead
 

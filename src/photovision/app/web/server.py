@@ -21,7 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photovision.app.web.recognise import LARGEST
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage, UsageError
 from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
 

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from photovision.app.web.examined import folder_of
+from photovision.app.web.check_results import folder_of
 from photovision.app.web.jobs import Job, Jobs
-from photovision.app.web.state import State
+from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
 
 _NAME = 100

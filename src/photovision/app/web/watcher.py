@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from photovision.core.errors import PhotovisionError
 
 if TYPE_CHECKING:
-    from photovision.runtime.counting import Event
-    from photovision.tasks.watch import Asked, Detects, Shown, Watch
+    from photovision.video.counting import Event
+    from photovision.video.watch import Asked, Detects, Shown, Watch
 
 SIDE = 960
 """Pixels of the longer side of the pictures that are shown."""
@@ -27,7 +27,7 @@ class Watcher:
     """A source that is watched.
 
     Args:
-        source: see `photovision.runtime.video.open_video`.
+        source: see `photovision.video.reader.open_video`.
         detect: what tells what is where.
         asked: what is counted.
         quick: whether a file is watched as fast as this machine can, and not at its own pace.
@@ -93,7 +93,7 @@ class Watcher:
                 self._changed.notify_all()
 
     def _go(self) -> None:
-        from photovision.tasks.watch import Watch, annotated
+        from photovision.video.watch import Watch, annotated
 
         with Watch(self._source, self._detect, self._asked) as self._watch:
             wait = self._pace(self._watch)

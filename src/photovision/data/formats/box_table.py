@@ -24,14 +24,14 @@ from photovision.core.errors import DataError
 from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.core.image import SUFFIXES
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import number, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.places import annotation_files, split_of
-from photovision.data.formats.placing import by_folder, detections, shown
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.streams import MAX_LINE, csv_rows
+from photovision.data.formats.streaming_parsers import MAX_LINE, csv_rows
+from photovision.data.formats.writer import by_folder, detections, shown
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _FILE = (

@@ -19,14 +19,14 @@ from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Rle, Shape
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import Size, number, numbers, polygons, rotated_box, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.places import annotation_files, split_of
-from photovision.data.formats.placing import Placed, detections, place
-from photovision.data.formats.streams import json_items
+from photovision.data.formats.streaming_parsers import json_items
+from photovision.data.formats.writer import Placed, detections, place
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _LISTS = ("images", "annotations", "categories")

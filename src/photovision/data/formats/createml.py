@@ -15,14 +15,14 @@ from typing import Any
 from photovision.core.errors import DataError
 from photovision.core.files import write_text
 from photovision.core.folder import new_folder
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import numbers
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.places import annotation_files, split_of
-from photovision.data.formats.placing import Placed, by_folder, detections
-from photovision.data.formats.streams import json_items
+from photovision.data.formats.streaming_parsers import json_items
+from photovision.data.formats.writer import Placed, by_folder, detections
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _NAME = "_annotations.createml.json"

@@ -27,15 +27,15 @@ from photovision.core.folder import new_folder
 from photovision.core.regions import Detections, Regions
 from photovision.core.shapes import MAX_PIXELS, Polygons, Rle
 from photovision.core.types import Ints
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import Size, ellipse, number, polygons, rotated_box, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.cvat_tracks import Place, ReadPlace, one_video, read_tracks, track_lines
 from photovision.data.formats.places import annotation_files
-from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.streams import Element, xml_elements
+from photovision.data.formats.streaming_parsers import Element, xml_elements
+from photovision.data.formats.writer import Placed, detections, place, shown
 from photovision.data.read_options import DEFAULTS, ReadOptions
 from photovision.data.tagged import objects_or_tags
 

@@ -24,11 +24,11 @@ from photovision.core.errors import DataError
 from photovision.core.image import SUFFIXES
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Shape
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import Size, number
 from photovision.data.dataset import Dataset
 from photovision.data.formats import clean
-from photovision.data.formats.streams import Element, xml_elements
+from photovision.data.formats.streaming_parsers import Element, xml_elements
 
 MOST = 10_000_000
 """Objects that tracks may become: a few lines can stand for one in every frame."""

@@ -24,14 +24,14 @@ from photovision.core.folder import new_folder
 from photovision.core.image import decode
 from photovision.core.regions import Detections
 from photovision.core.shapes import MAX_PIXELS, Polygons, Rle, Shape
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import Size, ellipse, numbers, polygons, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.places import annotation_files, split_folder
-from photovision.data.formats.placing import detections, place, shown
-from photovision.data.formats.streams import json_items
+from photovision.data.formats.streaming_parsers import json_items
+from photovision.data.formats.writer import detections, place, shown
 from photovision.data.read_options import DEFAULTS, ReadOptions
 from photovision.data.tagged import objects_or_tags
 

@@ -23,19 +23,19 @@ from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Rle
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import Size
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format
-from photovision.data.formats.brush import write_brush
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.labelstudio_min import whole_task
 from photovision.data.formats.labelstudio_results import Region, declared_size, parts_of, region_shape
+from photovision.data.formats.labelstudio_rle import write_brush
 from photovision.data.formats.locate import is_picture_name
 from photovision.data.formats.places import annotation_files
-from photovision.data.formats.placing import Placed, detections, place
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.streams import json_items
+from photovision.data.formats.streaming_parsers import json_items
+from photovision.data.formats.writer import Placed, detections, place
 from photovision.data.read_options import DEFAULTS, ReadOptions
 from photovision.data.tagged import objects_or_tags
 

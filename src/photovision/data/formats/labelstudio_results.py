@@ -13,7 +13,7 @@ from photovision.core.errors import DataError
 from photovision.core.shapes import Shape
 from photovision.data.coordinates import Size, ellipse, numbers, polygons, rotated_box, size_of
 from photovision.data.formats import clean
-from photovision.data.formats.brush import read_brush
+from photovision.data.formats.labelstudio_rle import read_brush
 
 _KINDS = {f"{kind}labels": kind for kind in ("rectangle", "polygon", "brush", "ellipse")}
 _BARE = frozenset(_KINDS.values())

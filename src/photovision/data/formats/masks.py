@@ -31,7 +31,7 @@ from photovision.core.geometry import upright_values
 from photovision.core.parallel import in_order
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Rle
-from photovision.data.annotated import Gathered, unique_classes
+from photovision.data.annotation_reader import Gathered, unique_classes
 from photovision.data.dataset import Dataset, FileSamples
 from photovision.data.formats import Format
 from photovision.data.formats.colours import (
@@ -55,9 +55,9 @@ from photovision.data.formats.mask_files import (
     turn,
 )
 from photovision.data.formats.mask_names import MaskName, Paired, pair
-from photovision.data.formats.placing import Placed, detections, place, segmentation
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.tree import Listing, common_parts, list_files, stays_inside
+from photovision.data.formats.writer import Placed, detections, place, segmentation
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 

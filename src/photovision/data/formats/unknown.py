@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from photovision.core.errors import DataError
-from photovision.data.formats.streams import json_items, xml_elements
+from photovision.data.formats.streaming_parsers import json_items, xml_elements
 
 KNOWN = "COCO, YOLO, Pascal VOC, Label Studio, CVAT, labelme, VGG Image Annotator, CreateML, CSV of boxes"
 """Formats of annotations that are read, for messages."""

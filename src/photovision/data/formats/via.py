@@ -26,14 +26,14 @@ from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons, Shape
-from photovision.data.annotated import Gathered
+from photovision.data.annotation_reader import Gathered
 from photovision.data.coordinates import ellipse, numbers, polygons
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.places import annotation_files, split_of
-from photovision.data.formats.placing import Placed, by_folder, detections, shown
-from photovision.data.formats.streams import csv_rows, json_items
+from photovision.data.formats.streaming_parsers import csv_rows, json_items
+from photovision.data.formats.writer import Placed, by_folder, detections, shown
 from photovision.data.read_options import DEFAULTS, ReadOptions
 from photovision.data.tagged import objects_or_tags
 

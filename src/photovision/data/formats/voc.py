@@ -24,17 +24,17 @@ from photovision.core.errors import DataError
 from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
-from photovision.data.annotated import Gathered, leaves
+from photovision.data.annotation_reader import Gathered, leaves
 from photovision.data.coordinates import number, rotated_box, size_of
 from photovision.data.dataset import Dataset
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.folder import pictures_below
 from photovision.data.formats.mask_files import without_masks
 from photovision.data.formats.places import annotation_files, split_folder
-from photovision.data.formats.placing import Placed, detections, place, shown
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.streams import Element, xml_elements
+from photovision.data.formats.streaming_parsers import Element, xml_elements
 from photovision.data.formats.tree import files_of, list_files
+from photovision.data.formats.writer import Placed, detections, place, shown
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 MARK = "pixels counted from 1"

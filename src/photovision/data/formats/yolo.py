@@ -21,11 +21,11 @@ from photovision.core.files import write_text
 from photovision.core.folder import new_folder
 from photovision.core.regions import Detections
 from photovision.core.shapes import Polygons
-from photovision.data.annotated import Gathered, unique_classes
+from photovision.data.annotation_reader import Gathered, unique_classes
 from photovision.data.coordinates import Size
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.formats import Format
-from photovision.data.formats.placing import Placed, detections, place
+from photovision.data.formats.writer import Placed, detections, place
 from photovision.data.formats.yolo_layouts import LabelFiles, Layout, found_in, layout_of
 from photovision.data.formats.yolo_rows import MAX_LINE, rows_of
 from photovision.data.read_options import DEFAULTS, ReadOptions

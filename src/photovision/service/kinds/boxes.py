@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from photovision.core.regions import Detections
-from photovision.runtime.detector import Detector, Seen
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
 from photovision.service.kinds import options as asked
@@ -29,6 +28,7 @@ from photovision.service.kinds.kind import (
     through,
 )
 from photovision.service.settings import Limits
+from photovision.tasks.detect.detector import Detector, Seen
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,11 @@ from PIL import Image as Pillow
 
 from photovision.core.image import read_header
 from photovision.core.types import Floats
+from photovision.service.http_error import Refusal
 from photovision.service.kinds.classes import Named
 from photovision.service.kinds.kind import Source, Why
-from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.classify.recognizer import Recognizer
 
 GRID, SIDE, NEAREST = 14, 640, 5
 
@@ -42,8 +42,8 @@ class ClassMap:
 
     def to_json(self) -> dict[str, Any]:
         """The class, a map of 14 x 14 cells over a window of the picture, and the nearest training pictures."""
+        from photovision.trust.explain.explained_model import resized
         from photovision.trust.explain.overlay import scaled
-        from photovision.trust.explain.subject import resized
 
         source = self.source
         height, width = source.shape[:2] if isinstance(source, np.ndarray) else read_header(source).size

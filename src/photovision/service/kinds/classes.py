@@ -13,7 +13,7 @@ from photovision.core.types import Classes
 from photovision.service.kinds import options as asked
 from photovision.service.kinds.kind import Explained, OneCall, Outputs, Size, Source, Tensor, Why
 from photovision.service.settings import Limits
-from photovision.tasks.recognizer import Recognizer
+from photovision.tasks.classify.recognizer import Recognizer
 
 _RAW = ("probs", "logits", "embedding")
 

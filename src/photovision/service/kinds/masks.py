@@ -16,7 +16,6 @@ from PIL import Image as Pillow
 from photovision.core.boxes import colour_of
 from photovision.core.errors import MissingExtra, UnreadableImage
 from photovision.core.shapes import Rle
-from photovision.runtime.segmenter import OVERLAP, Scene, Segmenter
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
 from photovision.service.kinds import options as asked
@@ -32,6 +31,7 @@ from photovision.service.kinds.kind import (
     through,
 )
 from photovision.service.settings import Limits
+from photovision.tasks.segment.segmenter import OVERLAP, Scene, Segmenter
 
 CLASSES_PER_PIXEL, OBJECTS_PER_PIXEL = 16, 64
 """Bytes for each pixel of a picture while its classes, or its objects, are made out."""

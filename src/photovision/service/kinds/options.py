@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from photovision.service.refusal import Refusal
+from photovision.service.http_error import Refusal
 
 LEAST_TILE, MOST_TILE = 32, 8192
 _TILE = r"^[1-9][0-9]{1,3}(x[1-9][0-9]{1,3})?$"

@@ -9,12 +9,12 @@ from typing import Any
 from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UsageError
-from photovision.runtime.detector import Detector
-from photovision.runtime.segmenter import Segmenter
+from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Source, Why, opened, through
-from photovision.service.refusal import Refusal
 from photovision.service.settings import Limits
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.explain_boxes import ExplainedPlaces, explain_boxes
+from photovision.tasks.segment.segmenter import Segmenter
 
 METHODS = ("auto", "drise")
 BOXES, REGIONS = 5, 1

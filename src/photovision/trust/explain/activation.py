@@ -10,7 +10,7 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.subject import Explainer, Subject, resized
+from photovision.trust.explain.explained_model import Explainer, Subject, resized
 
 
 def _class_activation(subject: Subject, images: Image, classes: Ints) -> Floats:

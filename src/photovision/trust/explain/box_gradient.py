@@ -12,8 +12,8 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image
-from photovision.trust.explain.aim import Aim, AimExplainer, BoxAim, Viewer
-from photovision.trust.explain.subject import resized
+from photovision.trust.explain.explained_model import resized
+from photovision.trust.explain.target import Aim, AimExplainer, BoxAim, Viewer
 
 if TYPE_CHECKING:
     import torch

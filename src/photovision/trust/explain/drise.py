@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from photovision.core.types import Floats, Image
-from photovision.trust.explain.aim import BATCH, Aim, AimExplainer, Viewer
-from photovision.trust.explain.subject import blurred, resized
+from photovision.trust.explain.explained_model import blurred, resized
+from photovision.trust.explain.target import BATCH, Aim, AimExplainer, Viewer
 
 MASKS, CELLS, SHOWN = 480, 14, 0.5
 """Masks a picture, cells along the longer side of a mask, share of cells that is shown."""

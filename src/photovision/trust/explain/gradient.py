@@ -16,8 +16,8 @@ import numpy as np
 
 from photovision.core.errors import MissingExtra
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.record import as_maps, blocks_of, outputs_of
-from photovision.trust.explain.subject import Explainer, Subject, blurred, resized
+from photovision.trust.explain.explained_model import Explainer, Subject, blurred, resized
+from photovision.trust.explain.hooks import as_maps, blocks_of, outputs_of
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.subject import Explainer, Subject, blurred
+from photovision.trust.explain.explained_model import Explainer, Subject, blurred
 
 WINDOW, STRIDE = 0.25, 0.125
 """Sides and steps of the window by those of the picture."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.subject import BATCH, Explainer, Subject, blurred, resized
+from photovision.trust.explain.explained_model import BATCH, Explainer, Subject, blurred, resized
 
 MASKS, CELLS, SHOWN = 256, 7, 0.5
 """Masks a picture, cells along each side of a mask, share of cells that is shown."""

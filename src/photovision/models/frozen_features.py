@@ -1,0 +1,107 @@
+"""Trunk: the frozen lower part of a network as a graph of its own, run once for every view of every picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from photovision.core.preprocess import Preprocess
+from photovision.models.export import Normalise, embed, export_graph
+from photovision.models.sequential_split import chain
+
+_FINEST = 16
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a network is cut in two.
+
+    Attributes:
+        lower: names of the frozen steps.
+        upper: names of the trained steps; the last is the classifier.
+        shape: (C, H, W) of the feature map between the parts.
+    """
+
+    lower: tuple[str, ...]
+    upper: tuple[str, ...]
+    shape: tuple[int, int, int]
+
+
+def cut_points(network: nn.Module, size: tuple[int, int]) -> list[Cut]:
+    """All places where a network can be cut into steps below and above a feature map, the uppermost first.
+
+    Empty where the network is no chain of modules.
+    """
+    links = chain(network, size) or []
+    names = tuple(link.name for link in links)
+    cuts = []
+    for index in range(len(links) - 1, 0, -1):
+        shape = links[index - 1].shape
+        convolves = any(isinstance(m, nn.Conv2d) for link in links[index:] for m in link.module.modules())
+        if len(shape) == 3 and convolves and shape[1] > 1:
+            cuts.append(Cut(names[:index], names[index:], (shape[0], shape[1], shape[2])))
+    return cuts
+
+
+def default_cut(network: nn.Module, size: tuple[int, int]) -> Cut | None:
+    """The uppermost cut with a feature map of at least 1/16 of the picture's resolution, or None.
+
+    Below it are edges, textures and parts that all photographs share; above it are the stages that know objects.
+    """
+    fitting = [cut for cut in cut_points(network, size) if cut.shape[1] * _FINEST >= size[0]]
+    return fitting[0] if fitting else None
+
+
+def upper_of(network: nn.Module, cut: Cut, dropout: float) -> nn.Sequential:
+    """The trained steps as a network sharing its modules with the whole, with dropout before the classifier."""
+    steps = dict(network.named_modules())
+    upper = nn.Sequential()
+    for name in cut.upper:
+        if name == cut.upper[-1]:
+            upper.add_module("dropout", nn.Dropout(dropout))
+        upper.add_module(name.replace(".", "_"), steps[name])
+    return upper
+
+
+class _TrunkGraph(nn.Module):
+    def __init__(self, network: nn.Module, preprocess: Preprocess, cut: Cut | None) -> None:
+        super().__init__()
+        self.normalise, self.network = Normalise(preprocess), network
+        steps = dict(network.named_modules())
+        self.lower = nn.ModuleList([steps[name] for name in cut.lower]) if cut else None
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        batch = self.normalise(images)
+        if self.lower is None:
+            return (embed(self.network, batch),)
+        for step in self.lower:
+            batch = step(batch)
+        return (batch,)
+
+
+class _FeatureGraph(_TrunkGraph):
+    """Both the feature map at the cut and the pooled features at the end."""
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess, cut: Cut) -> None:
+        super().__init__(network, preprocess, cut)
+        # The last step is the classifier; all before it give the pooled features.
+        steps = dict(network.named_modules())
+        self.rest = nn.ModuleList([steps[name] for name in cut.upper[:-1]])
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        (maps,) = super().forward(images)
+        features = maps
+        for step in self.rest:
+            features = step(features)
+        return features, maps
+
+
+def export_trunk(network: nn.Module, preprocess: Preprocess, cut: Cut | None, path: Path) -> None:
+    """Write the graph that gives `features` float32 (N, D) and, where there is a cut, `maps` float32 (N, C, H, W)."""
+    if cut is None:
+        export_graph(_TrunkGraph(network, preprocess, None), preprocess.size, ("features",), path)
+    else:
+        export_graph(_FeatureGraph(network, preprocess, cut), preprocess.size, ("features", "maps"), path)

@@ -1,0 +1,105 @@
+"""Trained: the network of a bundle, for work that needs gradients or what happens inside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import timm
+from torch import nn
+
+from photovision.core.errors import ModelError, UsageError
+from photovision.models.backbones import Source, create, load_tensors, read_weights
+from photovision.models.pruned_shapes import resize
+from photovision.models.small import SMALL
+from photovision.runtime.bundle import Bundle
+
+if TYPE_CHECKING:
+    from photovision.models.detector import Detector
+    from photovision.models.segmenter import Segmenter
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def trained_network(bundle: Bundle) -> nn.Module:
+    """The trained network of a bundle in torch, in evaluation mode, on the CPU.
+
+    It takes normalised pictures float32 (N, 3, H, W) and gives logits float32 (N, C), before the temperature.
+
+    Raises:
+        ModelError: the bundle has no weights for torch, or they do not fit its network.
+    """
+    widths = _backbone(bundle).get("widths")
+    try:
+        network = create(_source(bundle), len(bundle.classes))
+        if isinstance(widths, dict):
+            resize(network, widths)
+        return _filled(network, bundle)
+    except UsageError as error:
+        raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
+
+
+def trained_detector(bundle: Bundle) -> Detector:
+    """The trained detector of a bundle in torch, in evaluation mode, on the CPU; raises ModelError likewise."""
+    from photovision.models.detector import Detector
+
+    try:
+        return _filled(Detector(_source(bundle), len(bundle.classes)), bundle)
+    except UsageError as error:
+        raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
+
+
+def trained_segmenter(bundle: Bundle) -> Segmenter:
+    """The trained segmenter of a bundle in torch, in evaluation mode, on the CPU; raises ModelError likewise."""
+    from photovision.models.segmenter import Segmenter
+
+    try:
+        return _filled(Segmenter(_source(bundle), len(bundle.classes), bool(bundle.info.get("instances"))), bundle)
+    except UsageError as error:
+        raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
+
+
+def trained_decider(bundle: Bundle) -> Any:
+    """The whole way from uint8 pixels (N, H, W, 3) to the outputs of the bundle's graph, a module in torch.
+
+    Its `outputs` names them in order. Raises ModelError likewise, and where the bundle lacks its calibration.
+    """
+    from photovision.models.detector import BoxDecider
+    from photovision.models.export import Decider
+    from photovision.models.segmenter import PixelDecider
+
+    info, count = bundle.info, len(bundle.classes)
+    try:
+        if bundle.task == "detect":
+            told = info["calibration"]
+            slope, shift = ([float(value) for value in told[name]] for name in ("slope", "shift"))
+            if len(slope) != count or len(shift) != count:
+                raise ValueError(f"{len(slope)} values for {count} classes")
+            return BoxDecider(trained_detector(bundle), bundle.preprocess, slope, shift).eval()
+        temperature = float(info["temperature"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{bundle.path} tells no calibration ({error}), which torch needs: train it again") from None
+    if bundle.task == "segment":
+        return PixelDecider(trained_segmenter(bundle), bundle.preprocess, temperature).eval()
+    return Decider(trained_network(bundle), bundle.preprocess, temperature, bundle.multilabel).eval()
+
+
+def _backbone(bundle: Bundle) -> dict[str, Any]:
+    backbone = bundle.info.get("backbone")
+    return backbone if isinstance(backbone, dict) else {}
+
+
+def _source(bundle: Bundle) -> Source:
+    """The network's name; raises ModelError where it is none of ours, or where its weights are not there."""
+    name = _backbone(bundle).get("name")
+    if not (bundle.path / "model.safetensors").is_file() or not isinstance(name, str):
+        raise ModelError(f"{bundle.path} holds no network with its weights (model.safetensors): train the model again")
+    # timm would take other names, such as "hf-hub:...", for an order to download.
+    if name not in SMALL and not timm.is_model(name):
+        raise ModelError(f"{bundle.path} holds a network that is not known here, '{name}': upgrade timm or train again")
+    return Source(name, "none", bundle.preprocess)
+
+
+def _filled(network: Network, bundle: Bundle) -> Network:
+    weights = str(bundle.path / "model.safetensors")
+    load_tensors(network, read_weights(weights), weights, strict_head=True)
+    return network.eval()

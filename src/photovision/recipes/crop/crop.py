@@ -1,0 +1,339 @@
+"""Crop monitoring: diseased leaves, or the area of weeds, by day and by plot, with an alarm where they surely rise.
+
+A classifier answers for leaves, and says "unknown" to what is none; a segmenter tells how much of every picture belongs
+to each class, in square metres where the size of a pixel on the ground is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from photovision.core.drawing import percent
+from photovision.core.errors import DataError, UnreadableImage, UsageError
+from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.system import provenance
+from photovision.core.types import Sample
+from photovision.recipes.crop.counts import Seen, see_area, see_leaves
+from photovision.recipes.crop.drawings import most_striking, over_time, plot_map
+from photovision.recipes.crop.series import FEWEST, Point, Rise, compare_days, days_of, plots_of, series
+from photovision.recipes.crop.shots import Shots
+from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.classify.report_text import count, listed
+from photovision.tasks.segment.segmenter import Segmenter
+from photovision.trust.metrics.statistics import proportion
+
+Progress = Callable[[int, int], None]
+Model = Recognizer | Segmenter
+
+
+@dataclass(frozen=True)
+class Field:
+    """What is known of the field.
+
+    Attributes:
+        healthy: classes of a classifier without a disease; () for those whose name holds "healthy".
+        watched: classes of a segmenter that ought not to be there; () for those called weed, disease and the like.
+        pixel: the side of a pixel on the ground in centimetres; None where it is unknown.
+    """
+
+    healthy: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    pixel: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixel is not None and not 0 < self.pixel < 10_000:
+            raise UsageError(f"a pixel should be above 0 and below 10,000 centimetres wide, got {self.pixel:g}")
+
+
+def crop(
+    model: object,
+    shots: Shots,
+    field: Field | None = None,
+    *,
+    strangers: Sequence[Sample] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """Report on fields.
+
+    Args:
+        model: a Recognizer of leaves, or a Segmenter of fields.
+        shots: pictures with their days and plots.
+        field: what is known of the field.
+        strangers: pictures of something else, which a classifier should call unknown.
+        progress: called with (pictures done, pictures).
+
+    Returns:
+        A report of kind "crop"; `metrics`: "diseased" or "area_CLASS" of the latest day (of all pictures where none
+        has a day), "accuracy" where the pictures have labels, "unknown_share", "detected_unknown" of the strangers;
+        `data["crop"]`: points, comparisons and alarms.
+
+    Raises:
+        DataError: no picture can be read.
+        UsageError: a class is unknown to the model, or the model is another one.
+    """
+    field = field or Field()
+    if isinstance(model, Segmenter):
+        seen = see_area(model, shots.all, field.watched, progress)
+    elif isinstance(model, Recognizer):
+        seen = see_leaves(model, shots.all, field.healthy, progress)
+    else:
+        raise UsageError("crops are watched by a classifier of leaves or by a segmenter: train one of these")
+    if not seen.shots:
+        raise DataError(f"none of {count(len(shots.all), 'picture')} can be read ({seen.problems[0].message})")
+    told = _Told(seen, field, tuple(compare_days(seen, _together(seen))))
+    checked = _checked(model, told, strangers) if isinstance(model, Recognizer) else {}
+    return Report(
+        kind="crop",
+        title=f"Field report: {count(len(seen.shots), 'picture')}",
+        summary=tuple(_summary(told, checked)),
+        metrics={**_metrics(told), **checked},
+        tables=[table for table in (_day_table(told), _area_table(told), _rise_table(told)) if table is not None],
+        figures=_figures(told, model),
+        warnings=(*_alarms(told), *_warnings(told, shots)),
+        provenance={"model": {"backbone": (model.info.get("backbone") or {}).get("name")}, **provenance()},
+        data={"crop": _document(told)},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What the report is made from."""
+
+    seen: Seen
+    field: Field
+    rises: tuple[Rise, ...]
+
+    @property
+    def latest(self) -> np.ndarray:
+        """bool (N,), the pictures of the latest day; all where no day is known."""
+        days = days_of(self.seen)
+        return np.array([not days or shot.day == days[-1] for shot in self.seen.shots], dtype=bool)
+
+    @property
+    def subjects(self) -> dict[str, tuple[str, ...]]:
+        """What is followed over time: name -> the classes it stands for."""
+        watched = self.seen.watched
+        together = {_together(self.seen): watched} if watched else {}
+        names = watched if watched else self.seen.classes
+        return together | ({name: (name,) for name in names} if len(names) > 1 or not watched else {})
+
+    @property
+    def alarms(self) -> list[Rise]:
+        """Sure rises, one for a plot and a day, the latest day and there the surest first."""
+        order = sorted((rise for rise in self.rises if rise.alarm), key=lambda rise: (-rise.day.toordinal(), rise.p))
+        first: dict[tuple[str, str, date], Rise] = {}
+        for rise in order:
+            first.setdefault((rise.subject, rise.plot, rise.day), rise)
+        return list(first.values())
+
+
+def _together(seen: Seen) -> str:
+    """What all that is watched is called."""
+    if len(seen.watched) == 1:
+        return seen.watched[0]
+    return "weeds and damage" if seen.area else "diseased"
+
+
+def _of_what(seen: Seen) -> str:
+    return "of the area" if seen.area else "of the leaves"
+
+
+def _metrics(told: _Told) -> dict[str, Metric]:
+    seen, found = told.seen, {}
+    rows = told.latest & seen.known
+    for name, classes in told.subjects.items():
+        share = seen.one(classes).of(rows).estimate(0)
+        if share is not None:
+            key = f"area_{name}" if seen.area else name
+            found[key.replace(" ", "_")] = Metric(*share, int(rows.sum()))
+    return found
+
+
+def _checked(model: Recognizer, told: _Told, strangers: Sequence[Sample]) -> dict[str, Metric]:
+    """What labels and strangers say about the model itself."""
+    seen, found = told.seen, {}
+    unknown = int((~seen.known).sum())
+    found["unknown_share"] = Metric(*proportion(unknown, len(seen.shots)), len(seen.shots))
+    named = [
+        (row, shot.sample.target[0])
+        for row, shot in enumerate(seen.shots)
+        if shot.sample.target is not None and len(shot.sample.target) == 1 and shot.sample.target[0] in seen.classes
+    ]
+    if named:
+        right = sum(bool(seen.ratios.part[row, seen.classes.index(name)]) for row, name in named)
+        found["accuracy"] = Metric(*proportion(right, len(named)), len(named))
+    answers = [a for a in model.stream(s.image for s in strangers) if not isinstance(a, UnreadableImage)]
+    if answers:
+        found["detected_unknown"] = Metric(
+            *proportion(sum(a.known is False for a in answers), len(answers)), len(answers)
+        )
+    return found
+
+
+def _summary(told: _Told, checked: dict[str, Metric]) -> list[str]:
+    seen = told.seen
+    days, plots = days_of(seen), plots_of(seen)
+    when = f"on {days[-1]}" if days else "in all pictures"
+    sentences = []
+    for name, metric in list(_metrics(told).items())[:3]:
+        what = name.removeprefix("area_").replace("_", " ")
+        sentences.append(f"{percent(metric.value)} {_of_what(seen)} {when}: {what} (95 % interval {_span(metric)}).")
+    if told.alarms:
+        sentences.insert(0, f"{count(len(told.alarms), 'alarm')}: {_alarm(told, told.alarms[0])}")
+    elif told.rises:
+        sentences.append(f"No sure rise in {count(len(told.rises), 'comparison')} of days, corrected for their number.")
+    span = f" of {count(len(days), 'day')}" if days else ""
+    span += f" from {days[0]} to {days[-1]}" if len(days) > 1 else ""
+    where = f" in {count(len(plots), 'plot')}" if plots else ""
+    sentences.append(f"{count(len(seen.shots), 'picture')}{span}{where}.")
+    if checked.get("unknown_share") and checked["unknown_share"].value:
+        unknown = int((~seen.known).sum())
+        verbs = "shows something else and counts" if unknown == 1 else "show something else and count"
+        sentences.append(f"{count(unknown, 'picture')} {verbs} in no share (unknown).")
+    if "accuracy" in checked:
+        sentences.append(f"Of labelled pictures {checked['accuracy']} are named right; unknown counts as wrong.")
+    if "detected_unknown" in checked:
+        sentences.append(f"Of pictures of something else {checked['detected_unknown']} are called unknown.")
+    return sentences
+
+
+def _span(metric: Metric) -> str:
+    assert metric.low is not None
+    assert metric.high is not None
+    return f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"
+
+
+def _alarm(told: _Told, rise: Rise) -> str:
+    where = f"plot {rise.plot}, " if rise.plot else ""
+    here, there, gap = rise.gap[:3]
+    return (
+        f"{where}{rise.subject}: {percent(here.value)} {_of_what(told.seen)} on {rise.day}, {percent(there.value)} on"
+        f" {rise.since} ({100 * gap.value:.1f} points more, 95 % interval {100 * gap.low:.1f} to {100 * gap.high:.1f};"
+        f" p = {rise.p:.2g} after correction for {count(len(told.rises), 'comparison')})."
+    )
+
+
+def _alarms(told: _Told) -> list[str]:
+    return [f"Alarm: {_alarm(told, rise)}" for rise in told.alarms]
+
+
+def _warnings(told: _Told, shots: Shots) -> list[str]:
+    seen, found = told.seen, []
+    problems = (*seen.problems, *shots.problems)
+    if problems:
+        names = listed([problem.id for problem in problems])
+        found.append(f"{count(len(problems), 'picture')} could not be read and count nowhere: {names}.")
+    undated = sum(shot.day is None for shot in seen.shots)
+    if undated and days_of(seen):
+        found.append(f"Of {count(undated, 'picture')} nothing tells the day: they are in no series.")
+    if not days_of(seen):
+        found.append("Nothing tells when the pictures were taken: there is no series over time, and no alarm.")
+    elif len(days_of(seen)) > 1 and not told.rises and seen.watched:
+        found.append(f"No days could be compared: that takes {FEWEST} pictures on each.")
+    if not seen.watched:
+        found.append("No class is watched, so there is no alarm: name those that ought not to be there with --watch.")
+    return found
+
+
+def _points(told: _Told) -> list[tuple[str, Point]]:
+    found = [(name, point) for name, classes in told.subjects.items() for point in series(told.seen, classes)]
+    main = next(iter(told.subjects.items()))
+    for plot in plots_of(told.seen):
+        found += [(main[0], point) for point in series(told.seen, main[1], plot)]
+    return found
+
+
+def _day_table(told: _Told) -> Table | None:
+    rows = [
+        (point.day.isoformat(), point.plot or "all", name, Metric(*point.share, point.pictures))
+        for name, point in _points(told)
+    ]
+    note = f"Shares {_of_what(told.seen)}, with intervals over pictures."
+    return Table("By day and plot", ("day", "plot", "what", "share"), tuple(rows), note) if rows else None
+
+
+def _area_table(told: _Told) -> Table | None:
+    """How much ground belongs to each class, on the latest day."""
+    seen = told.seen
+    if not seen.area:
+        return None
+    rows = []
+    latest = told.latest
+    ground = float(seen.ratios.whole[latest, 0].sum()) * ((told.field.pixel or 0) / 100) ** 2
+    for column, name in enumerate(seen.classes):
+        share = seen.ratios.of(latest).estimate(column)
+        if share is not None:
+            n = int(latest.sum())
+            square = Metric(ground * share.value, ground * share.low, ground * share.high, n, "m²") if ground else None
+            rows.append((name, Metric(*share, n), square))
+    note = "Of the latest day."
+    if ground:
+        note += f" The pictures show {ground:,.1f} m² in all; ground that two pictures show counts twice."
+    else:
+        note += " Square metres need the width of a pixel on the ground: --cm-per-pixel."
+    return Table("Area by class", ("class", "share", "area"), tuple(rows), note)
+
+
+def _rise_table(told: _Told) -> Table | None:
+    rows = tuple(
+        (
+            rise.plot or "all",
+            rise.subject,
+            rise.since.isoformat(),
+            rise.day.isoformat(),
+            Metric(*rise.gap.there),
+            Metric(*rise.gap.here),
+            Metric(*rise.gap.gap, rise.pictures, "points"),
+            rise.p,
+            "alarm" if rise.alarm else "",
+        )
+        for rise in sorted(told.rises, key=lambda rise: rise.p)[:60]
+    )
+    columns = ("plot", "what", "from", "to", "before", "now", "difference", "p", "alarm")
+    note = "Whole pictures are exchanged for the test, within plots; p is corrected for all comparisons (Holm)."
+    return Table("Changes", columns, rows, note) if rows else None
+
+
+def _figures(told: _Told, model: Model) -> list[Figure]:
+    seen = told.seen
+    main, classes = next(iter(told.subjects.items()))
+    plots = {plot: series(seen, classes, plot) for plot in plots_of(seen)}
+    whole = {name: series(seen, names) for name, names in told.subjects.items()}
+    latest = {plot: points[-1] for plot, points in plots.items() if points}
+    rows = np.flatnonzero(told.latest & seen.known).tolist()
+    drawn = (
+        over_time(f"Share {_of_what(seen)} over time", whole, band=True),
+        over_time(f"{main.capitalize()} by plot over time", plots, band=False) if len(plots) > 1 else None,
+        plot_map(f"Plots: {main}", latest, told.rises),
+        most_striking(seen, model, rows),
+    )
+    return [figure for figure in drawn if figure is not None]
+
+
+def _document(told: _Told) -> dict[str, Any]:
+    seen = told.seen
+    return {
+        "watched": list(seen.watched),
+        "days": [day.isoformat() for day in days_of(seen)],
+        "plots": list(plots_of(seen)),
+        "unknown": int((~seen.known).sum()),
+        "points": [
+            {
+                "day": point.day.isoformat(),
+                "plot": point.plot,
+                "what": name,
+                "share": Metric(*point.share, point.pictures).to_json(),
+                "square_metres": None
+                if told.field.pixel is None or not seen.area
+                else point.share.value * point.whole * (told.field.pixel / 100) ** 2,
+            }
+            for name, point in _points(told)
+        ],
+        "comparisons": [rise.to_json() for rise in told.rises],
+        "alarms": [rise.to_json() for rise in told.alarms],
+    }

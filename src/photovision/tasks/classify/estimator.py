@@ -1,0 +1,110 @@
+"""PhotoClassifier: Photovision as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from photovision.core.errors import UsageError
+from photovision.core.inputs import Given, as_sources
+from photovision.core.types import Classes, Floats
+from photovision.data.read import dataset_from_arrays
+from photovision.runtime.bundle import read_bundle, unpacked
+from photovision.tasks.classify.recognizer import Recognizer
+
+Pictures = Given | Iterable[Given]
+
+
+class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier of pictures with scikit-learn's interface; single-label.
+
+    Pictures are given as arrays (N, H, W, 3) in RGB or (N, H, W) in grey, or as any iterable of pictures that
+    `photovision.core.inputs.as_source` takes: paths, contents of files, PIL images, arrays. One picture alone gets one
+    answer. Validation and test parts are drawn from the training pictures; `model_.info` has the proof. A fitted
+    estimator can be pickled; its model travels with it.
+
+    Args:
+        minutes: wall time of `fit`.
+        backbone: a timm architecture; None takes what fits.
+        weights: "auto", "none", "hub", a name of `photovision weights list`, or a file's path.
+        size: side of the network's input in pixels; None takes what fits.
+        seed: of everything random.
+
+    Attributes:
+        classes_: the distinct labels, sorted, as they were given.
+        model_: the Recognizer; it has its files for itself, so that it may outlive this estimator.
+
+    Example:
+        >>> PhotoClassifier(minutes=2).get_params()["minutes"]
+        2
+    """
+
+    def __init__(
+        self,
+        minutes: float = 1.0,
+        backbone: str | None = None,
+        weights: str = "auto",
+        size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.minutes = minutes
+        self.backbone = backbone
+        self.weights = weights
+        self.size = size
+        self.seed = seed
+
+    def fit(self, X: Pictures, y: Sequence[Any] | np.ndarray) -> PhotoClassifier:  # noqa: N803 - scikit-learn's name
+        """Train on pictures X with labels y of any sortable kind; raises as `photovision.train` does."""
+        from photovision.tasks.train import train
+
+        pictures = list(as_sources(X, stacks=True)[0])
+        classes, codes = np.unique(np.asarray(y), return_inverse=True)
+        names = [str(label).strip() for label in classes]
+        if len(set(names)) != len(names) or codes.shape != (len(pictures),):
+            raise UsageError(
+                f"y should hold one label for each of the {len(pictures):,} pictures, different ones as text, too"
+            )
+        dataset = dataset_from_arrays(pictures, codes, names)
+        with tempfile.TemporaryDirectory(prefix="photovision-") as folder:
+            train(
+                dataset,
+                Path(folder) / "model",
+                minutes=self.minutes,
+                backbone=self.backbone,
+                weights=self.weights,
+                size=self.size,
+                seed=self.seed,
+            )
+            self.model_ = Recognizer(unpacked(read_bundle(Path(folder) / "model").files()))
+        self.classes_ = classes
+        return self
+
+    def predict_proba(self, X: Pictures) -> Floats:  # noqa: N803
+        """float32 (N, C), of one picture alone (C,): calibrated probabilities, columns in the order of `classes_`.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            UnreadableImage: a picture cannot be decoded.
+        """
+        check_is_fitted(self)
+        pictures, single = as_sources(X, stacks=True)
+        answers = cast("list[Classes]", self.model_.predict(pictures))
+        probs = np.array([answer.probs for answer in answers], np.float32).reshape(-1, len(self.classes_))
+        return probs[0] if single else probs
+
+    def predict(self, X: Pictures) -> np.ndarray:  # noqa: N803
+        """(N,), of one picture alone its label: the most probable one; raises as `predict_proba` does."""
+        probs = self.predict_proba(X)
+        labels: np.ndarray = self.classes_[probs.argmax(axis=-1)]
+        return labels
+
+    def save(self, path: str | Path) -> None:
+        """Copy the model to a folder that `photovision.load` opens; raises NotFittedError, UsageError."""
+        check_is_fitted(self)
+        self.model_.save(path)

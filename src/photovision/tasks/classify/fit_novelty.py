@@ -1,0 +1,109 @@
+"""Remember: what a finished model keeps of its pictures, so that it can doubt, and show what a new picture is like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photovision.core.types import Sample
+from photovision.data.dataset import Dataset
+from photovision.runtime.held_out import MOST as HELD_OUT
+from photovision.runtime.held_out import HeldOut, write_held_out
+from photovision.runtime.neighbours import MOST, References, write_references
+from photovision.runtime.uncertainty import Gate, write_doubt
+from photovision.tasks.classify.recognizer import Recognizer, Responses
+from photovision.trust.metrics.conformal import fit_sets
+from photovision.trust.metrics.novelty import fit_gate
+
+_ENOUGH = 100  # test pictures, from which on they stand for the usual ones
+
+
+def remember(
+    model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed: int, test: Dataset | None = None
+) -> dict[str, Any] | None:
+    """Write a bundle's references, what it said of held-out pictures, and what it knows of its limits.
+
+    Everything is computed by the very graph that will answer, in its arithmetic.
+
+    Args:
+        model: the bundle as far as it is written, without doubt.
+        train: pictures that it learned from; at most 2,048 of them are remembered, every class among them.
+        val: pictures that it did not learn from.
+        folder: of the bundle.
+        seed: of the choice.
+        test: pictures that chose nothing either: what is said of them stands for the usual, where there are enough.
+
+    Returns:
+        what bundle.json says under "doubt"; None for too few validation pictures.
+    """
+    known = train.subset(_chosen(train, seed))
+    said, held_out = (_readable(model.respond(part, embeddings=True)) for part in (known, val))
+    rows, responses = said
+    if responses.embeddings is None:
+        return None
+    samples = [known.samples[int(row)] for row in rows]
+    names = tuple(sample.id for sample in samples), tuple(_label(sample) for sample in samples)
+    write_references(References(responses.embeddings.astype(np.float16), *names), folder)
+    val_rows, calibrating = held_out
+    if calibrating.embeddings is None:
+        return None
+    labels = responses.probs.argmax(1) if known.multilabel else known.labels[rows]
+    gate = fit_gate(
+        responses.embeddings, labels, calibrating.embeddings, calibrating.logits, multilabel=known.multilabel
+    )
+    write_held_out(_usual(calibrating if test is None else _unseen(model, test, seed, calibrating), gate), folder, seed)
+    sets = fit_sets(calibrating.probs, val.truth[val_rows])
+    return None if gate is None or sets is None else write_doubt(sets, gate, folder)
+
+
+def remember_unseen(model: Recognizer, test: Dataset, folder: Path, seed: int) -> None:
+    """Let what a finished model says of pictures that chose nothing stand for the usual, where there are enough.
+
+    Args:
+        model: the bundle, complete.
+        test: pictures that chose nothing.
+        folder: where its `heldout.safetensors` is written.
+        seed: of the choice among many.
+    """
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
+    _, said = _readable(model.respond(test.subset(chosen), embeddings=True))
+    if len(said.probs) >= _ENOUGH:
+        write_held_out(_usual(said, None if model.doubt is None else model.doubt.gate), folder, seed)
+
+
+def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: Responses) -> Responses:
+    """Answers for test pictures: training stopped where validation pictures were answered best, which flatters them."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
+    _, said = _readable(model.respond(test.subset(chosen), embeddings=True))
+    return said if len(said.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
+
+
+def _usual(said: Responses, gate: Gate | None) -> HeldOut:
+    novelty = None if gate is None or said.embeddings is None else gate.novelty(said.embeddings, said.logits)
+    return HeldOut.of(said.probs, novelty, said.embeddings)
+
+
+def _chosen(train: Dataset, seed: int) -> np.ndarray:
+    """Positions of at most MOST pictures, drawn class after class, so that rare classes are remembered, too."""
+    if len(train) <= MOST:
+        return np.arange(len(train))
+    shuffled = np.random.default_rng(seed).permutation(len(train))
+    labels = train.label_matrix[shuffled].argmax(1)
+    turn = np.zeros(len(shuffled), dtype=np.int64)  # how many of its class come before each picture
+    for label in np.unique(labels):
+        turn[labels == label] = np.arange((labels == label).sum())
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:MOST]])
+
+
+def _readable(responses: Responses) -> tuple[np.ndarray, Responses]:
+    """Rows of the pictures that could be read, and the responses for them."""
+    rows = np.flatnonzero(np.isfinite(responses.probs).all(1))
+    embeddings = None if responses.embeddings is None else responses.embeddings[rows]
+    kept = Responses(responses.probs[rows], responses.logits[rows], responses.novelty[rows], embeddings)
+    return rows, kept
+
+
+def _label(sample: Sample) -> str:
+    return " + ".join(sample.target or ())

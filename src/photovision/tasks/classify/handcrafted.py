@@ -1,0 +1,117 @@
+"""The handcrafted rung: the yardstick that every training is measured against, never the model that is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from photovision.core.parallel import in_order
+from photovision.core.types import Floats, Image
+from photovision.data.augment.image import load_pixels
+from photovision.data.dataset import Dataset
+from photovision.tasks.stage import Rung
+from photovision.tasks.training_run import Climb, Reached
+from photovision.trust.baseline import Handmade, LinearSvm
+
+_PROBE = 384
+_LEAST_PICTURES = 1000
+_LARGEST_LOSS = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Handcrafted:
+    """The climbed rung with its parts.
+
+    Attributes:
+        reached: what it reached.
+        features: how pictures are described.
+        machine: what decides.
+    """
+
+    reached: Reached
+    features: Handmade
+    machine: LinearSvm
+
+
+def climb_handcrafted(climb: Climb, seconds: float) -> Handcrafted:
+    """Climb the rung, with as many training pictures as fit into `seconds`, but at least 1,000."""
+    material, work = climb.material, climb.work
+    started = time.monotonic()
+    features = Handmade.fitting(material.typical_side)
+
+    def affordable() -> int:
+        probe = material.train.subset(range(min(_PROBE, len(material.train))))
+        before = time.monotonic()
+        _describe(features, probe)
+        rate = (time.monotonic() - before) / len(probe)
+        # Validation and test must be described too; learning takes about as long as a third of all this.
+        return int(seconds / 1.3 / rate) - len(material.val) - len(material.test)
+
+    most = max(_LEAST_PICTURES, work.value("handcrafted-pictures", affordable))
+    train = _some(material.train, most, climb.options.seed)
+    climb.tell("handcrafted", 0, 3, f"gradients and colours of {len(train):,} pictures")
+    described = work.array("handcrafted-train", lambda: _describe(features, train))
+    val = work.array("handcrafted-val", lambda: _describe(features, material.val))
+    climb.tell("handcrafted", 1, 3, "linear support vector machine")
+    machine = LinearSvm.fit(np.asarray(described), train.truth, len(train.classes))
+    logits = machine(val)
+    score = climb.task.score(climb.task.decode(logits), material.val.label_matrix)
+    climb.tell("handcrafted", 3, 3, f"val {score.value:.1%}")
+    milliseconds = _milliseconds(features, machine, material.val)
+    params = machine.weight.size + machine.bias.size
+    note = f"HOG and colours at {features.side} px, linear SVM, {len(train):,} pictures"
+    seconds_taken = time.monotonic() - started
+    rung = Rung("handcrafted", score, seconds_taken, 4 * params / 1e6, milliseconds, None, params, note)
+
+    def answer(dataset: Dataset, name: str) -> Floats:
+        return climb.task.decode(machine(_describe(features, dataset)))
+
+    return Handcrafted(Reached(rung, logits, answer), features, machine)
+
+
+def mirror_keeps_class(climb: Climb, handcrafted: Handcrafted) -> bool:
+    """Whether pictures may be mirrored in training: False where it would turn one class into another, as with letters.
+
+    Measured: learn once from plain pictures and once from plain and mirrored ones. Where mirroring makes the classes
+    overlap, the second machine is clearly worse on plain validation pictures.
+    """
+    material, seed = climb.material, climb.options.seed
+    train = _some(material.train, 2000, seed)
+    features, classes = handcrafted.features, len(train.classes)
+    plain, turned = _describe(features, train), _describe(features, train, mirrored=True)
+    val = _describe(features, _some(material.val, 1000, seed))
+    truth = _some(material.val, 1000, seed).label_matrix
+
+    def share(machine: LinearSvm) -> float:
+        return climb.task.score(climb.task.decode(machine(val)), truth).value
+
+    alone = share(LinearSvm.fit(plain, train.truth, classes))
+    both = share(LinearSvm.fit(np.concatenate([plain, turned]), np.concatenate([train.truth] * 2), classes))
+    return both >= alone - _LARGEST_LOSS
+
+
+def _describe(features: Handmade, dataset: Dataset, mirrored: bool = False) -> Floats:
+    def images() -> Iterator[Image]:
+        for _, image in in_order(dataset.samples, lambda sample: load_pixels(sample, features.preprocess)):
+            yield image[:, ::-1] if mirrored else image
+
+    return features.extract(images(), len(dataset))
+
+
+def _some(dataset: Dataset, most: int, seed: int) -> Dataset:
+    if len(dataset) <= most:
+        return dataset
+    return dataset.subset(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:most]))
+
+
+def _milliseconds(features: Handmade, machine: LinearSvm, dataset: Dataset) -> float:
+    picture = load_pixels(dataset.samples[0], features.preprocess)[None]
+    times = []
+    for _ in range(10):
+        started = time.perf_counter()
+        machine(features.describe(picture))
+        times.append(1000 * (time.perf_counter() - started))
+    return round(float(np.median(times)), 3)

@@ -1,0 +1,203 @@
+"""The frozen rung: pretrained features, computed once by the fast runtime, with a regularised linear head."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from photovision.core.files import explained, put, sync
+from photovision.core.types import Floats, Image, Sample
+from photovision.data.augment.image import Augment, load_pixels, open_picture
+from photovision.data.dataset import Dataset
+from photovision.learn.groups import Score, group_weights
+from photovision.learn.head import Head, fit_head
+from photovision.models.backbones import Source, count_macs, count_parameters, create
+from photovision.models.export import classifier
+from photovision.models.frozen_features import Cut, default_cut, export_trunk
+from photovision.runtime.session import Session, open_session
+from photovision.runtime.stream import stream
+from photovision.tasks.classify.fair import by_worst_group, cells_of, groups_of
+from photovision.tasks.classify.variants import PLAIN, Variant
+from photovision.tasks.stage import Rung
+from photovision.tasks.training_run import Climb, Reached
+
+HEAD_VIEWS = 2
+"""Views of every training picture that the linear head learns from: as prediction sees it, and one augmented."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """A pretrained network with what its frozen part says about the pictures, kept on disk.
+
+    Attributes:
+        climb: the training this belongs to.
+        source: what the network is and expects.
+        network: pretrained, head untrained.
+        cut: where the network is split, None where it cannot be.
+    """
+
+    climb: Climb
+    source: Source
+    network: nn.Module
+    cut: Cut | None
+
+    @cached_property
+    def session(self) -> Session:
+        """The frozen part, in the fast runtime."""
+        path = self.climb.work.file(
+            "trunk.onnx", lambda target: export_trunk(self.network, self.source.preprocess, self.cut, target)
+        )
+        return open_session(path)
+
+    def open(self) -> Session:
+        """Export and load the frozen part, if that has not been done."""
+        return self.session
+
+    def compute(self, dataset: Dataset, name: str, augment: Augment | None, view: int) -> tuple[Floats, np.ndarray]:
+        """Pooled features float32 (N, D) and feature maps float16 (N, C, H, W) of one view of all pictures."""
+        work = self.climb.work
+        paths = {kind: work.folder / f"{name}-{view}-{kind}.npy" for kind in ("features", "maps")}
+        if work.missing(paths["maps"]):
+            with explained(paths["maps"]):
+                self._run(dataset, name, augment, view, paths)
+        work.accelerator.wait_for_everyone()
+        return np.load(paths["features"]), np.load(paths["maps"], mmap_mode="r")
+
+    def _run(self, dataset: Dataset, name: str, augment: Augment | None, view: int, paths: dict[str, Path]) -> None:
+        # The maps of many pictures do not fit into memory. They are written one after the other, not into a memory map:
+        # a disk that fills up kills the process there, without a word.
+        parts = {kind: path.with_suffix(".part.npy") for kind, path in paths.items()}
+        shape = (len(dataset), *self.cut.shape) if self.cut else (0,)
+        features: list[np.ndarray] = []
+        with parts["maps"].open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+            for outputs in self._answers(dataset, name, augment, view):
+                features.append(outputs["features"].astype(np.float32))
+                if self.cut:
+                    file.write(outputs["maps"].astype("<f2").tobytes())
+        with parts["features"].open("wb") as file:
+            np.save(file, np.stack(features), allow_pickle=False)
+        for kind in ("features", "maps"):
+            sync(parts[kind])
+            put(parts[kind], paths[kind])
+
+    def _answers(
+        self, dataset: Dataset, name: str, augment: Augment | None, view: int
+    ) -> Iterator[dict[str, np.ndarray]]:
+        load = self._loader(augment, view)
+        items = list(enumerate(dataset.samples))
+        for done, answer in enumerate(stream(items, load, self.session), 1):
+            if answer.error is not None:
+                raise answer.error
+            yield answer.outputs
+            if done % 64 == 0 or done == len(items):
+                self.climb.tell(f"features of {name}", done, len(items))
+
+    def _loader(self, augment: Augment | None, view: int) -> Callable[[tuple[int, Sample]], Image]:
+        preprocess, seed = self.source.preprocess, self.climb.options.seed
+
+        def load(item: tuple[int, Sample]) -> Image:
+            position, sample = item
+            if augment is None:
+                return load_pixels(sample, preprocess)
+            rng = np.random.default_rng((seed, view, position))
+            return augment(open_picture(sample, preprocess), preprocess, rng)
+
+        return load
+
+    def views(self, train: Dataset, augment: Augment, count: int, variant: Variant) -> list[tuple[Floats, np.ndarray]]:
+        """`count` views of the training pictures: the first as prediction sees it, the others augmented.
+
+        Those of a robust variant are kept beside the others.
+        """
+        name, varied = f"train-{variant.disturbed}" if variant.disturbed else "train", variant.of(augment)
+        return [self.compute(train, name if view else "train", varied if view else None, view) for view in range(count)]
+
+    def bytes_of_view(self, pictures: int) -> int:
+        """Size of the feature maps of one view."""
+        return 2 * pictures * int(np.prod(self.cut.shape)) if self.cut else 0
+
+
+def open_features(climb: Climb, source: Source) -> Features:
+    """Build the pretrained network and find where to cut it."""
+    network = create(source, len(climb.material.dataset.classes))
+    return Features(climb, source, network, default_cut(network, source.preprocess.size))
+
+
+def climb_frozen(
+    features: Features, train: Dataset, augment: Augment, variant: Variant = PLAIN
+) -> tuple[Reached, float]:
+    """Climb the rung.
+
+    Args:
+        features: of `open_features`.
+        train: the training pictures, or as many of them as the budget allows.
+        augment: of all views but the first.
+        variant: a change to how it learns; a fair one weights the pictures.
+
+    Returns:
+        what was reached, and the seconds that one view of the training pictures takes.
+    """
+    climb, material = features.climb, features.climb.material
+    session = features.open()  # its export is paid once and is no part of a view's time
+    started = time.monotonic()
+    count = 2 * HEAD_VIEWS if variant.disturbed else HEAD_VIEWS  # half of the disturbed views are left as they are
+    views = [view for view, _ in features.views(train, augment, count, variant)]
+    per_view = (time.monotonic() - started) / HEAD_VIEWS
+    val = features.compute(material.val, "val", None, 0)[0]
+    climb.tell("linear head", 0, 1)
+    head = _fit(climb, views, train, val, variant)
+    climb.tell("linear head", 1, 1, f"val {head.score.value:.1%}")
+    network = copy.deepcopy(features.network)
+    set_head(network, head)
+    source, params = features.source, count_parameters(network)
+    note = f"{source.backbone} ({source.weights}) as it is, logistic regression of strength {head.strength:g} on top"
+    note += f", features by {session.engine} in {session.precision}"
+    note += f", {count} views{variant.told}" if variant is not PLAIN else ""
+    macs, seconds = count_macs(network, source.preprocess.size), time.monotonic() - started
+    score = climb.task.score(climb.task.decode(head(val)), material.val.label_matrix)
+    rung = Rung(variant.name or "frozen", score, seconds, 4 * params / 1e6, None, macs, params, note)
+
+    def answer(dataset: Dataset, name: str) -> Floats:
+        return climb.task.decode(head(features.compute(dataset, name, None, 0)[0]))
+
+    def again(change: Variant) -> Reached:
+        return climb_frozen(features, train, augment, change)[0]
+
+    return Reached(rung, head(val), answer, network, source, again), per_view
+
+
+def _fit(climb: Climb, views: list[Floats], train: Dataset, val: Floats, variant: Variant) -> Head:
+    """The head that validates best, by the group served worst where the variant is fair."""
+    judged: Score = climb.task.score
+    weights = None
+    if variant.fair:
+        assert climb.fairness is not None
+        judged = by_worst_group(climb.fairness, climb.material.val)
+        groups = groups_of(train, climb.fairness.attribute, climb.fairness.values)
+        weights = np.tile(group_weights(cells_of(train, groups)), len(views))
+    return fit_head(
+        np.concatenate(views),
+        np.tile(train.label_matrix, (len(views), 1)),
+        val,
+        climb.material.val.label_matrix,
+        lambda logits, truth: judged(climb.task.decode(logits), truth),
+        multilabel=climb.task.multilabel,
+        weights=weights,
+    )
+
+
+def set_head(network: nn.Module, head: Head) -> None:
+    """Put a linear head into a network's last layer."""
+    layer = classifier(network)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(head.weight))
+        layer.bias.copy_(torch.from_numpy(head.bias))

@@ -1,0 +1,275 @@
+"""Story: what the figures mean, in plain words, and the report of a whole training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from photovision.core.drawing import Bar, bars, learning_curve, percent
+from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.types import Floats
+from photovision.trust.metrics.statistics import Estimate, difference
+
+BASELINE = "handcrafted"
+
+
+def evaluation(
+    metrics: Mapping[str, Metric],
+    probs: Floats,
+    truth: np.ndarray,
+    by_class: Table,
+    pairs: Sequence[tuple[str, str, int]],
+) -> tuple[str, ...]:
+    """The summary of an evaluation: the result, its confidence, its weak spots; most important first.
+
+    Args:
+        metrics: from `trust.metrics.scores`.
+        probs: float32 (N, C).
+        truth: int64 (N,), or 0/1 (N, C) for multi-label.
+        by_class: from `trust.metrics.scores.per_class`.
+        pairs: (true class, what it was called, how often), most frequent first.
+    """
+    n = len(probs)
+    if truth.ndim == 2:
+        exact = metrics["exact_match"]
+        told = [f"Every label is right for {round(exact.value * n):,} of {count(n, 'picture')}: {spoken(exact)}."]
+        if "map" in metrics:
+            told.append(f"Mean average precision over the classes: {spoken(metrics['map'])}.")
+    else:
+        accuracy = metrics["accuracy"]
+        told = [f"{round(accuracy.value * n):,} of {count(n, 'picture')} were named correctly: {spoken(accuracy)}."]
+        told.append(_trust(float(probs.max(1).mean()), accuracy))
+    weakest = _weakest(by_class)
+    if weakest:
+        told.append(weakest)
+    if pairs and pairs[0][2] > 1:
+        true, said, times = pairs[0]
+        told.append(f"The most frequent confusion: '{true}' was called '{said}' {times:,} times.")
+    return tuple(told)
+
+
+def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
+    """The report of a training: the evaluation of the chosen rung, and how it was reached.
+
+    Args:
+        info: the content of bundle.json.
+        evaluation: of the chosen rung on pictures that played no part in the training.
+
+    Returns:
+        A report of kind "train": the evaluation with the ladder, learning curves, what deep learning bought over the
+        handcrafted baseline, data notes, export parity, licences and provenance.
+    """
+    rungs: Sequence[Mapping[str, Any]] = info.get("rungs") or ()
+    sentences, alarms = _bought(rungs, info.get("chosen"))
+    parity = _parity(info.get("parity") or {})
+    data, backbone = info.get("data") or {}, info.get("backbone") or {}
+    # The first note tells how the split came about; the others are caveats.
+    split, *caveats = (str(note) for note in data.get("notes") or [""])
+    summary = [*evaluation.summary[:1], *sentences, *evaluation.summary[1:], *parity, *([split] if split else [])]
+    tables = [*_ladder_table(rungs, info), *evaluation.tables, *_left_out(data), *_licences(info.get("licences") or ())]
+    return Report(
+        kind="train",
+        title=f"{backbone.get('name', 'A model')}, trained to tell {len(info['classes'])} classes apart",
+        summary=tuple(summary),
+        metrics=evaluation.metrics,
+        tables=tables,
+        figures=[*_ladder(rungs, info), *evaluation.figures, *_curves(rungs)],
+        warnings=[*alarms, *_apart(rungs, info.get("chosen")), *evaluation.warnings, *caveats],
+        provenance={
+            "backbone": backbone,
+            "data": {"fingerprint": data.get("fingerprint"), "counts": data.get("counts")},
+            "training": info.get("training") or {},
+            **(info.get("provenance") or {}),
+        },
+        data={**evaluation.data, "chosen": info.get("chosen"), "rungs": list(rungs), "parity": info.get("parity")},
+    )
+
+
+def _apart(rungs: Sequence[Mapping[str, Any]], chosen: object) -> list[str]:
+    """A warning where validation and test disagree by more than chance."""
+    for rung in rungs:
+        if rung["name"] != chosen or not rung.get("test"):
+            continue
+        val, test = Metric.from_json(rung["val"]), Metric.from_json(rung["test"])
+        if val.low is not None and test.high is not None and val.low > test.high:
+            return [
+                f"Validation pictures are easier than test pictures ({percent(val.value)} against"
+                f" {percent(test.value)}): they resemble the training pictures more. Confidence learned on them is too"
+                " high for the test pictures; a 'group' column (shop, patient, day) would make validation honest."
+            ]
+    return []
+
+
+def spoken(metric: Metric) -> str:
+    """A share with its interval, as part of a sentence.
+
+    Example:
+        >>> spoken(Metric(0.865, 0.833, 0.893, 498))
+        '86.5 % (95 % interval 83.3 to 89.3 %)'
+    """
+    if metric.low is None or metric.high is None:
+        return percent(metric.value)
+    return f"{percent(metric.value)} (95 % interval {metric.low * 100:.1f} to {metric.high * 100:.1f} %)"
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    Example:
+        >>> count(1, "picture"), count(2, "class", "classes")
+        ('1 picture', '2 classes')
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, quoted, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c"], 2)
+        "'a', 'b' and 1 more"
+    """
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _trust(stated: float, accuracy: Metric) -> str:
+    claim = f"it claims {percent(stated)} on average, and {percent(accuracy.value)} came true"
+    if accuracy.low is not None and accuracy.high is not None and accuracy.low <= stated <= accuracy.high:
+        return f"Its confidence can be taken at its word: {claim}."
+    return f"It is {'over' if stated > accuracy.value else 'under'}-confident: {claim}."
+
+
+def _weakest(by_class: Table) -> str | None:
+    """The class with the lowest recall that enough pictures speak for."""
+    rows = [(row[2].value, row[0], row[1]) for row in by_class.rows if row[2] is not None and row[1] >= 5]
+    if len(rows) < 2 or min(rows)[0] >= 1:
+        return None
+    recall, name, n = min(rows)
+    return f"It is weakest on '{name}', where it finds {round(recall * n)} of {count(n, 'picture')}."
+
+
+def _bought(rungs: Sequence[Mapping[str, Any]], chosen: Any) -> tuple[list[str], list[str]]:
+    """What deep learning bought over the baseline: sentences, and warnings where it bought nothing."""
+    base = next((rung for rung in rungs if rung["name"] == BASELINE), None)
+    deep = [rung for rung in rungs if rung["name"] != BASELINE]
+    if base is None or not deep:
+        return [], []
+    best = next((rung for rung in deep if rung["name"] == chosen), None) or max(deep, key=lambda r: r["val"]["value"])
+    where = "test" if base.get("test") and best.get("test") else "val"
+    low, high = Metric.from_json(base[where]), Metric.from_json(best[where])
+    split = {"test": "test", "val": "validation"}[where]
+    gain = _gain(low, high)
+    told = f"{percent(high.value)} with deep learning ({best['name']}) against {percent(low.value)} with handcrafted"
+    told += f" features on {split} pictures: {_points(gain)}."
+    if gain.value <= 0:
+        return [told], [
+            f"Deep learning bought nothing here: the handcrafted baseline reaches {percent(low.value)} on {split}"
+            f" pictures, {best['name']} {percent(high.value)}. Prefer the baseline, or find out why: more time, other"
+            " weights, or labels that do not follow from the pictures."
+        ]
+    if gain.low is not None and gain.low <= 0:
+        return [told], [
+            f"It is not shown that deep learning is better than the handcrafted baseline here ({_points(gain)}):"
+            " more held-out pictures would tell."
+        ]
+    return [told], []
+
+
+def _gain(base: Metric, best: Metric) -> Metric:
+    if base.low is None or base.high is None or best.low is None or best.high is None:
+        return Metric(best.value - base.value)
+    # Treats the rungs as if they had seen different pictures, which widens the interval: the safe side.
+    return Metric(*difference(Estimate(base.value, base.low, base.high), Estimate(best.value, best.low, best.high)))
+
+
+def _points(gain: Metric) -> str:
+    text = f"{gain.value * 100:+.1f} points"
+    if gain.low is None or gain.high is None:
+        return text
+    return f"{text} (95 % interval {gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
+
+
+def _parity(parity: Mapping[str, Any]) -> list[str]:
+    if not parity.get("pictures"):
+        return []
+    agreement, gap = parity.get("agreement"), parity.get("max_abs_prob_difference")
+    told = f"The exported model was held against the trained network on {count(parity['pictures'], 'picture')}"
+    if agreement is not None:
+        told += f": same answer for {percent(agreement)}"
+    if gap is not None:
+        told += f", probabilities in f32 at most {gap:.2g} apart"
+    if parity.get("tolerance") is not None:
+        told += f" (tolerated: {parity['tolerance']:.2g})"
+    return [told + "."]
+
+
+def _ladder(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list[Figure]:
+    if not rungs:
+        return []
+    groups = {}
+    for rung in rungs:
+        found = [(i, Metric.from_json(rung[name])) for i, name in enumerate(("val", "test")) if rung.get(name)]
+        heading = rung["name"] + (" (chosen)" if rung["name"] == info.get("chosen") else "")
+        groups[heading] = [Bar(m.value, m.low, m.high, series) for series, m in found]
+    series = ("validation", "test") if any(rung.get("test") for rung in rungs) else ("validation",)
+    what = "Mean average precision" if info.get("multilabel") else "Accuracy"
+    note = f"{what} of each rung with 95 % intervals. Validation pictures select the rung; test pictures are used once."
+    return [Figure("The ladder", svg=bars(groups, f"{what} of each rung", series=series), note=note)]
+
+
+def _ladder_table(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list[Table]:
+    if not rungs:
+        return []
+    columns = ("rung", "validation", "test", "training s", "MB", "ms a picture", "multiply-adds", "parameters", "how")
+    rows = []
+    for rung in rungs:
+        val, test = (Metric.from_json(rung[name]) if rung.get(name) else None for name in ("val", "test"))
+        costs = (rung.get(name) for name in ("seconds", "megabytes", "ms_per_picture"))
+        sizes = (_large(rung.get(name)) for name in ("macs", "params"))
+        rows.append((rung["name"], val, test, *costs, *sizes, rung.get("note") or ""))
+    counts = (info.get("data") or {}).get("counts") or {}
+    note = ", ".join(f"{name} {n:,}" for name, n in counts.items() if isinstance(n, int))
+    return [Table("The ladder", columns, tuple(rows), f"Pictures: {note}." if note else "")]
+
+
+def _curves(rungs: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    return [
+        Figure(
+            f"Learning curve: {rung['name']}", svg=learning_curve(rung["curve"], f"Learning curve of {rung['name']}")
+        )
+        for rung in rungs
+        if len(rung.get("curve") or ()) > 1
+    ]
+
+
+def _left_out(data: Mapping[str, Any]) -> list[Table]:
+    problems = data.get("problems") or ()
+    if not problems:
+        return []
+    rows = tuple((problem["id"], problem["kind"], problem["message"]) for problem in problems[:200])
+    more = f"{len(problems) - 200:,} more are in bundle.json." if len(problems) > 200 else ""
+    return [Table("Files left out of the training", ("file", "problem", "what was found"), rows, more)]
+
+
+def _licences(parts: Sequence[Mapping[str, Any]]) -> list[Table]:
+    if not parts:
+        return []
+    words = {True: "yes", False: "no", None: "unsettled"}
+    rows = tuple(
+        (part["part"], part["name"], part["licence"], words[part.get("commercial")], part.get("note") or "")
+        for part in parts
+    )
+    return [Table("Licences", ("part", "name", "licence", "commercial use", "note"), rows)]
+
+
+def _large(n: int | None) -> str | None:
+    """385000000 as '385 M'."""
+    if n is None:
+        return None
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= limit:
+            return f"{n / limit:.3g} {unit}"
+    return str(n)

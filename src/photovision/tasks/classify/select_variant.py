@@ -1,0 +1,183 @@
+"""Vary: the best rung learned again, robustly and fairly; validation decides what is kept, test what it bought."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from photovision.core.types import Floats
+from photovision.data.dataset import Dataset
+from photovision.tasks.classify import fair, robust
+from photovision.tasks.classify.fair import Fairness, right_of
+from photovision.tasks.classify.variants import PLAIN, Variant, fair_variants, robust_variants
+from photovision.tasks.training_run import Climb, Options, Reached
+from photovision.trust.fairness.group_accuracy import LEAST
+
+
+def planned(options: Options, fairness: Fairness | None) -> list[str]:
+    """Names of the variants that time is kept for."""
+    fairly = fair_variants(frozen=False) if fairness is not None and fairness.judged else []
+    return [variant.name for variant in [*robust_variants(options.robust), *fairly]]
+
+
+@dataclass(frozen=True, eq=False)
+class Varied:
+    """What came of the variants.
+
+    Attributes:
+        rungs: the variants that were climbed.
+        chosen: the rung to keep: one of them, or the one they vary.
+        trials: what was asked for, with what validation said.
+    """
+
+    rungs: list[Reached]
+    chosen: Reached
+    trials: list[Robustly | Fairly]
+
+    def judge(self) -> dict[str, Any]:
+        """What every variant reaches on test, JSON-ready; empty where none was asked for. Called by all processes."""
+        return {trial.kind: trial.judge() for trial in self.trials}
+
+
+def climb_variants(climb: Climb, plain: Reached) -> Varied:
+    """Learn `plain` again in all ways that were asked for: first robustly, then, from what is kept of that, fairly.
+
+    Args:
+        climb: the training.
+        plain: the best rung of the ladder.
+    """
+    varied = Varied([], plain, [])
+    if climb.options.robust:
+        varied = _add(varied, Robustly(climb, plain, _learned(climb, plain, robust_variants(climb.options.robust))))
+    if climb.fairness is None:
+        return varied
+    base, frozen = varied.chosen, plain.rung.name == "frozen"
+    start = next((one for one in robust_variants(climb.options.robust) if one.name == base.rung.name), PLAIN)
+    variants = fair_variants(frozen, start) if climb.fairness.judged else []
+    # A fair variant is `plain` learned again with the robust change that was kept, so both compare with `base`.
+    return _add(varied, Fairly(climb, base, climb.fairness, _learned(climb, plain, variants)))
+
+
+def _add(varied: Varied, trial: Robustly | Fairly) -> Varied:
+    rungs = {reached.rung.name: reached for reached in [trial.plain, *trial.variants]}
+    return Varied([*varied.rungs, *trial.variants], rungs[trial.kept[0]], [*varied.trials, trial])
+
+
+def _learned(climb: Climb, plain: Reached, variants: list[Variant]) -> list[Reached]:
+    assert plain.again is not None
+    found = []
+    for variant in variants:
+        if variant.name in climb.ahead:  # its own time comes
+            climb.ahead.remove(variant.name)
+        found.append(plain.again(variant))
+        if found[-1] is not None:
+            climb.reached(found[-1].rung)
+    return [reached for reached in found if reached is not None]
+
+
+class Fairly:
+    """Fair variants against the rung without that change.
+
+    Attributes:
+        plain, variants: the rungs.
+        kept: the name of the one to keep, and why.
+    """
+
+    kind = "fair"
+
+    def __init__(self, climb: Climb, plain: Reached, fairness: Fairness, variants: list[Reached]) -> None:
+        self.climb, self.plain, self.fairness, self.variants = climb, plain, fairness, variants
+        self._right = _of_val(climb, [plain, *variants])
+        self.kept = self._choose()
+
+    def _choose(self) -> tuple[str, str]:
+        name = self.plain.rung.name
+        if not self.fairness.judged:
+            return name, (
+                f"'{name}' is kept without change. Fewer than two groups have {LEAST} pictures both for validation and"
+                " for test, so that no variant could be chosen or judged: give more pictures of the small groups."
+            )
+        return fair.choose_fair(self.fairness.val, self._right, name)
+
+    def judge(self) -> dict[str, Any]:
+        """What the rungs reach for the groups, on validation and on test."""
+        fairness, material = self.fairness, self.climb.material
+        found: dict[str, Any] = {
+            "attribute": fairness.attribute,
+            "kept": self.kept[0],
+            "reason": self.kept[1],
+            "sizes": fairness.sizes(material),
+            "rungs": [],
+        }
+        if not fairness.judged:
+            return found
+        worst = fairness.val.worst(self._right[self.plain.rung.name])[0]
+        first: np.ndarray | None = None
+        for reached in [self.plain, *self.variants]:
+            right = right_of(reached.answer(material.test, "test"), material.test)
+            entry = {
+                "name": reached.rung.name,
+                "val": fair.measured(fairness.val, self._right[reached.rung.name]),
+                "test": fair.measured(fairness.test, right),
+                "gain": None if first is None else fair.gains(fairness.test, worst, first, right),
+            }
+            first = right if first is None else first
+            found["rungs"].append(entry)
+        return {**found, "worst": worst, "balanced": fairness.val.balanced}
+
+
+class Robustly:
+    """Robust variants against the rung without that change; attributes as of `Fairly`."""
+
+    kind = "robust"
+
+    def __init__(self, climb: Climb, plain: Reached, variants: list[Reached]) -> None:
+        self.climb, self.plain, self.variants = climb, plain, variants
+        self._clean = _of_val(climb, [plain, *variants])
+        self._worse, self._rows = self._corrupted("val")
+        self.kept = robust.choose_robust(self._clean, self._worse, plain.rung.name)
+
+    def _corrupted(self, part: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        assert self.plain.source is not None
+        rows, dataset = robust.corrupted(self.climb, self.plain.source, part)
+        rungs = [self.plain, *self.variants]
+        return {one.rung.name: _right(one, dataset, f"corrupted-{part}") for one in rungs}, rows
+
+    def judge(self) -> dict[str, Any]:
+        """What the rungs reach on pictures as they are and on corrupted ones, on validation and on test."""
+        worse, rows = self._corrupted("test")
+        test, name = self.climb.material.test, self.plain.rung.name
+        clean = {one.rung.name: _right(one, test, "test") for one in [self.plain, *self.variants]}
+        entries = [
+            {
+                "name": one,
+                "val": robust.measured(self._clean[one], self._worse[one], self._rows),
+                "test": robust.measured(clean[one], worse[one], rows),
+                "gain": None
+                if one == name
+                else robust.gains((clean[name], worse[name]), (clean[one], worse[one]), rows),
+            }
+            for one in clean
+        ]
+        return {
+            "corruptions": list(robust.judged_corruptions(self.climb)),
+            "severity": robust.SEVERITY,
+            "seen": self.kept[0] == "robust",
+            "kept": self.kept[0],
+            "reason": self.kept[1],
+            "rungs": entries,
+        }
+
+
+def _of_val(climb: Climb, rungs: list[Reached]) -> Mapping[str, np.ndarray]:
+    """Rung -> bool (N,), which validation pictures it has right."""
+    val = climb.material.val
+    return {one.rung.name: right_of(climb.task.decode(one.val_logits), val) for one in rungs}
+
+
+def _right(reached: Reached, dataset: Dataset, name: str) -> np.ndarray:
+    probs: Floats = reached.answer(dataset, name)
+    return right_of(probs, dataset)

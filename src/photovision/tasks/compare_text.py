@@ -1,0 +1,57 @@
+"""What a comparison of two models says: the verdict in words, and both side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from photovision.core.drawing import Bar, bars
+from photovision.core.report import Figure, Metric, Table
+from photovision.tasks.classify import report_text as story
+from photovision.trust.metrics.statistics import Estimate, Z
+
+DETECTED = 2.8 / Z
+"""By how many half intervals two models must differ for it to be seen in 4 of 5 cases: 2.8 standard errors."""
+
+
+def verdict(better: str, gain: Estimate, n: int, least: float, figure: str) -> str:
+    """Which model is better, in a sentence.
+
+    Args:
+        better: "a", "b" or "undecided".
+        gain: of the figure that decides, B less A.
+        n: pictures.
+        least: the smallest difference that would have been seen.
+        figure: what decides, as people call it.
+    """
+    if better == "undecided":
+        return (
+            f"A and B cannot be told apart with {story.count(n, 'picture')}; a difference of at least about"
+            f" {least * 100:.1f} points would have been seen."
+        )
+    winner, sign = ("B", 1) if better == "b" else ("A", -1)
+    low, high = sorted((sign * gain.low, sign * gain.high))
+    return (
+        f"{winner} is better: {sign * gain.value * 100:+.1f} points of {figure}"
+        f" (95 % interval {low * 100:+.1f} to {high * 100:+.1f}, {story.count(n, 'picture')})."
+    )
+
+
+def table(metrics: Mapping[str, Metric]) -> Table:
+    """NAME_a, NAME_b and NAME_difference in a row each."""
+    bases = [name.removesuffix("_a") for name in metrics if name.endswith("_a")]
+    rows = tuple(
+        (base.replace("_", " "), metrics[f"{base}_a"], metrics[f"{base}_b"], metrics.get(f"{base}_difference"))
+        for base in bases
+    )
+    return Table("Side by side", ("figure", "A", "B", "B minus A"), rows)
+
+
+def drawing(metrics: Mapping[str, Metric], leads: Sequence[str]) -> Figure:
+    """The figures of these names as bars."""
+    groups = {}
+    for name in leads:
+        if f"{name}_a" in metrics:
+            pair = metrics[f"{name}_a"], metrics[f"{name}_b"]
+            groups[name.replace("_", " ")] = [Bar(m.value, m.low, m.high, i) for i, m in enumerate(pair)]
+    note = "Intervals that overlap do not mean that there is no difference: the paired test above decides."
+    return Figure("Side by side", svg=bars(groups, "A and B side by side", series=("A", "B")), note=note)

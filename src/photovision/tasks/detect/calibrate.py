@@ -1,0 +1,297 @@
+"""Recalibrate a detector: scores and thresholds learned anew on labelled pictures from the place of use.
+
+What a score means, and which threshold serves best, holds for pictures like those that both were chosen on. Boxes of
+other pictures are the same boxes in the same order, for the network stays as it is: average precision does not change,
+but what is shown, and how far its scores can be trusted, does.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photovision.core.drawing import percent
+from photovision.core.errors import DataError, ExportError
+from photovision.core.files import write_json
+from photovision.core.folder import new_folder, reserved
+from photovision.core.regions import Detections
+from photovision.core.report import Metric, Report, Table
+from photovision.core.seal import write_sealed
+from photovision.core.system import provenance
+from photovision.core.types import Floats, Image
+from photovision.data.augment.image import load_pixels
+from photovision.data.dataset import Dataset
+from photovision.runtime.bundle import read_bundle
+from photovision.runtime.session import open_session
+from photovision.tasks.card_metrics import report_of
+from photovision.tasks.detect.detector import OUTPUTS, Detector
+from photovision.tasks.detect.evaluation import Looked, Progress, look
+from photovision.tasks.holdout import add_recalibration
+from photovision.tasks.model_card import model_card
+from photovision.trust.metrics.box_confidence import calibrated, d_ece, fit_logistic
+from photovision.trust.metrics.detection import Pair, Vector, best_thresholds, match
+from photovision.trust.metrics.matching import Whole, find_hits
+from photovision.trust.metrics.statistics import bootstrap_sums
+
+MIN_PICTURES, MIN_OBJECTS = 30, 50
+"""With fewer labelled pictures or objects nothing can be learned and verified."""
+TOLERANCE = 1e-3
+_FOLDS = 5
+_CHECKED = 4  # pictures that the changed graph is held against
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What the scores of every class mean, and from which score on a box is shown.
+
+    Attributes:
+        slope, shift: C each.
+        thresholds: float32 (C,), of the scores as they are then.
+        kept: whether they show the same boxes as before.
+    """
+
+    slope: list[float]
+    shift: list[float]
+    thresholds: Floats
+    kept: bool = False
+
+    def scores(self, found: Detections) -> Floats:
+        """What the scores of some boxes mean, float32 (M,)."""
+        assert found.scores is not None
+        labels = found.labels
+        slope, shift = np.array(self.slope)[labels], np.array(self.shift)[labels]
+        return calibrated(found.scores, slope, shift)
+
+
+def recalibrate_boxes(
+    detector: Detector, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: Progress | None = None
+) -> Report:
+    """Write a copy of a detector whose scores and thresholds are learned on these pictures.
+
+    How well that works is measured by cross-validation: each picture is judged by what the others taught.
+
+    Args:
+        detector: any.
+        dataset: at least 30 pictures with at least 50 boxes of its classes, which it did not learn from.
+        output: folder of the new bundle; a model already there is replaced, whole.
+        seed: of the folds.
+        progress: called with (pictures done, N).
+
+    Returns:
+        A report of kind "calibrate": calibration error, F1, recall and precision before and after.
+
+    Raises:
+        DataError: too few pictures or boxes, or of other classes.
+        ExportError: the changed graph does not give the scores that it should.
+        UsageError: `output` is the model's own folder.
+    """
+    with reserved(output, "model", [detector.bundle.path]):
+        return _recalibrated(detector, dataset, Path(output), seed, progress)
+
+
+def _recalibrated(detector: Detector, dataset: Dataset, target: Path, seed: int, progress: Progress | None) -> Report:
+    looked = look(detector, dataset, progress)
+    objects = int(looked.hits.objects.sum())
+    if len(looked.pairs) < MIN_PICTURES or objects < MIN_OBJECTS:
+        raise DataError(
+            f"calibrating a detector needs at least {MIN_PICTURES} readable pictures with {MIN_OBJECTS} boxes, got"
+            f" {len(looked.pairs)} with {objects}: add more"
+        )
+    learned, before, after = _proved(looked, seed)
+    report = _report(looked, dataset, learned, before, after, seed)
+    _write(detector, looked, dataset, learned, report, target)
+    return report
+
+
+def _learn(looked: Looked, rows: np.ndarray) -> Learned:
+    matches = match([looked.pairs[int(row)] for row in rows], looked.classes)
+    slope, shift = fit_logistic(matches)
+    # The order of a class's boxes stays, so they are on the same objects.
+    truer = tuple(
+        replace(one, scores=calibrated(one.scores, [slope[label]], [shift[label]]).astype(np.float64))
+        for label, one in enumerate(matches.by["all"])
+    )
+    return Learned(slope, shift, best_thresholds(replace(matches, by={**matches.by, "all": truer})))
+
+
+def _proved(looked: Looked, seed: int) -> tuple[Learned, dict[str, Metric], dict[str, Metric]]:
+    """What is learned from all pictures, and the figures before and after, each picture judged by what others taught.
+
+    Where thresholds that others taught serve worse than the old ones, the old ones stay: what is shown does not change.
+    """
+    n = len(looked.pairs)
+    fold = np.random.default_rng(seed).permutation(n) % _FOLDS
+    pairs, tally = list(looked.pairs), np.zeros((n, 3), dtype=np.int64)
+    for number in range(_FOLDS):
+        own = np.flatnonzero(fold == number)
+        part = _learn(looked, np.flatnonzero(fold != number))
+        for row in own:
+            truth, found = looked.pairs[row]
+            pairs[row] = Pair(truth, replace(found, scores=part.scores(found)))
+        tally[own] = find_hits([pairs[row] for row in own], looked.classes).tally(part.thresholds)
+    old = looked.hits.tally(looked.thresholds)
+    before, after = _figures(looked.pairs, old, looked.classes), _figures(pairs, tally, looked.classes)
+    learned = _learn(looked, np.arange(n))
+    if after["f1"].value < before["f1"].value:
+        learned = replace(learned, thresholds=calibrated(looked.thresholds, learned.slope, learned.shift), kept=True)
+        after = _figures(pairs, old, looked.classes)
+    return learned, before, after
+
+
+def _report(
+    looked: Looked, dataset: Dataset, learned: Learned, before: dict[str, Metric], after: dict[str, Metric], seed: int
+) -> Report:
+    n = len(looked.pairs)
+    rows = tuple((name, before[key], after[key]) for key, name in _NAMES.items() if key in after)
+    note = f"After: cross-validation in {_FOLDS} parts. The model that was written has learned from all pictures."
+    limits = tuple(zip(looked.classes, looked.thresholds.tolist(), learned.thresholds.tolist(), strict=True))
+    told = [
+        f"{_NAMES[key].capitalize()}: {percent(before[key].value)} before, {percent(after[key].value)} after."
+        for key in ("d_ece", "f1")
+        if key in after
+    ]
+    if learned.kept:
+        told.append("New thresholds would serve worse on pictures that they were not learned from: the old ones stay.")
+    return Report(
+        kind="calibrate",
+        title=f"Scores and thresholds learned anew on {n:,} pictures",
+        summary=tuple(told),
+        metrics=after,
+        tables=[
+            Table("Before and after", ("figure", "before", "after"), rows, note),
+            Table("Thresholds", ("class", "before", "after"), limits),
+        ],
+        provenance={"data": {"fingerprint": dataset.fingerprint, "pictures": n}, "seed": seed, **provenance()},
+        data={
+            "before": {name: metric.to_json() for name, metric in before.items()},
+            "calibration": {"slope": learned.slope, "shift": learned.shift},
+            "thresholds": learned.thresholds.tolist(),
+        },
+    )
+
+
+_NAMES = {
+    "d_ece": "calibration error of boxes",
+    "f1": "F1 at the thresholds",
+    "recall_shown": "objects found",
+    "precision_shown": "boxes right",
+}
+
+
+def _figures(pairs: Sequence[Pair], tally: Whole, classes: tuple[str, ...]) -> dict[str, Metric]:
+    """Calibration error of these boxes, and the shares that the tally of what is shown gives, over pictures."""
+
+    def share(part: Vector, whole: Vector) -> Vector:
+        return part / np.maximum(whole, 1)
+
+    finish = {
+        "f1": lambda sums: share(2 * sums[:, 0], 2 * sums[:, 0] + sums[:, 1] + sums[:, 2]),
+        "recall_shown": lambda sums: share(sums[:, 0], sums[:, 0] + sums[:, 2]),
+        "precision_shown": lambda sums: share(sums[:, 0], sums[:, 0] + sums[:, 1]),
+    }
+    found = bootstrap_sums(tally.astype(np.float64), finish, n_boot=400)
+    error = d_ece(find_hits(pairs, classes))
+    own = {} if error is None else {"d_ece": error}
+    return own | {name: Metric(*estimate, len(pairs)) for name, estimate in found.items()}
+
+
+def _write(
+    detector: Detector, looked: Looked, dataset: Dataset, learned: Learned, report: Report, target: Path
+) -> None:
+    samples = looked.samples[:_CHECKED]
+    images = np.stack([load_pixels(sample, detector.preprocess) for sample in samples])
+    with new_folder(target, "model", [detector.bundle.path]) as folder:
+        shutil.copytree(detector.bundle.path, folder, dirs_exist_ok=True)
+        _set_scores(folder / "model.onnx", learned)
+        _verify(detector, folder / "model.onnx", learned, images)
+        add_recalibration(folder, dataset)
+        own = detector.info.get("calibration") or {}
+        slope, shift = own.get("slope") or [1.0] * len(learned.slope), own.get("shift") or [0.0] * len(learned.shift)
+        whole = {
+            "slope": [a * b for a, b in zip(slope, learned.slope, strict=True)],
+            "shift": [b * a + c for a, b, c in zip(shift, learned.slope, learned.shift, strict=True)],
+        }
+        info: dict[str, Any] = {
+            **detector.info,
+            "thresholds": learned.thresholds.tolist(),
+            "calibration": whole,
+            "recalibrated": {
+                "data": report.provenance["data"]["fingerprint"],
+                "pictures": len(looked.pairs),
+                "metrics": report.to_json()["metrics"],
+            },
+        }
+        info["warnings"] = [
+            *(detector.info.get("warnings") or ()),
+            f"Scores and thresholds were learned anew on {len(looked.pairs):,} other pictures after these figures were"
+            " measured.",
+        ]
+        write_json(folder / "bundle.json", info)
+        write_sealed(folder / "README.md", model_card(info, report_of(folder)))
+        read_bundle(folder)  # refuses what it cannot read, before an older model is replaced
+
+
+def _verify(detector: Detector, graph: Path, learned: Learned, images: Image) -> None:
+    """Raise ExportError unless the changed graph gives the scores that were learned."""
+    old = open_session(detector.bundle.graph, precision="f32", outputs=OUTPUTS).run(images)["scores"]
+    new = open_session(graph, precision="f32", outputs=OUTPUTS).run(images)["scores"]
+    off = float(np.abs(calibrated(old, learned.slope, learned.shift) - new).max(initial=0))
+    if not off <= TOLERANCE:
+        raise ExportError(f"the changed graph does not give the scores it should (off by {off:.2g}); report this")
+
+
+def _set_scores(graph: Path, learned: Learned) -> None:
+    """Change what a graph says: its own slope and shift where it has them, else new ones after its scores."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(graph), load_external_data=False)
+    own = {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in ("slope", "shift")}
+    values = [numpy_helper.to_array(own[name]) for name in ("slope", "shift") if name in own]
+    width = (len(learned.slope),)
+    if len(values) == 2 and all(value.shape == width for value in values):
+        slope = values[0] * np.array(learned.slope)
+        shift = values[1] * np.array(learned.slope) + np.array(learned.shift)
+    else:
+        slope, shift = np.array(learned.slope), np.array(learned.shift)
+        own = _append(model)
+    for name, value in (("slope", slope), ("shift", shift)):
+        own[name].CopyFrom(numpy_helper.from_array(value.astype(np.float32), name))
+    onnx.save(model, str(graph))
+
+
+def _append(model: Any) -> dict[str, Any]:
+    """Nodes after the scores of a graph: the logit of each, times slope, plus shift; the two tensors by their names."""
+    from onnx import TensorProto, helper
+
+    nodes = model.graph.node
+    taken = {name for node in nodes for name in (*node.input, *node.output)} | {t.name for t in model.graph.initializer}
+    if taken & {"slope", "shift", "score_least", "score_most"}:
+        raise ExportError("the graph of this detector has names that recalibration needs: train it again")
+    for node in nodes:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                if name == "scores":
+                    names[place] = "scores_before"
+    bounds = {"score_least": 1e-9, "score_most": 1 - 1e-7}
+    one = [helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in bounds.items()]
+    one += [helper.make_tensor("score_one", TensorProto.FLOAT, [], [1.0])]
+    one += [helper.make_tensor(name, TensorProto.FLOAT, [1], [0.0]) for name in ("slope", "shift")]
+    model.graph.initializer.extend(one)
+    nodes.extend(
+        [
+            helper.make_node("Clip", ["scores_before", "score_least", "score_most"], ["scores_held"]),
+            helper.make_node("Sub", ["score_one", "scores_held"], ["scores_rest"]),
+            helper.make_node("Div", ["scores_held", "scores_rest"], ["scores_odds"]),
+            helper.make_node("Log", ["scores_odds"], ["scores_logit"]),
+            helper.make_node("Mul", ["scores_logit", "slope"], ["scores_steep"]),
+            helper.make_node("Add", ["scores_steep", "shift"], ["scores_moved"]),
+            helper.make_node("Sigmoid", ["scores_moved"], ["scores"]),
+        ]
+    )
+    return {tensor.name: tensor for tensor in model.graph.initializer if tensor.name in ("slope", "shift")}

@@ -1,0 +1,67 @@
+"""Course: what the steps of training a detector share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from photovision.core.energy import Meter
+from photovision.learn.log import Listener, Progress, Tracker
+from photovision.learn.loop import Setting
+from photovision.models.backbones import Source
+from photovision.models.query_detector import QuerySource
+from photovision.tasks.detect.objective import Detect, DetectByQueries
+from photovision.tasks.splits import Material
+from photovision.tasks.training_run import Options
+from photovision.tasks.workdir import Work
+
+NAME = "detector"
+_ENDING = 45.0  # seconds for the graph, its comparison, and the judgement on test
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """One training under way.
+
+    Attributes:
+        options: what the user asked for.
+        material: the pictures.
+        work: results so far, on disk.
+        source: the backbone and what it expects.
+        listener: told what goes on.
+        trackers: TensorBoard, MLflow.
+        started: `time.monotonic()` of the beginning.
+        meter: of the energy that it takes.
+    """
+
+    options: Options
+    material: Material
+    work: Work
+    source: Source
+    listener: Listener
+    trackers: tuple[Tracker, ...]
+    started: float
+    meter: Meter
+
+    @property
+    def spendable(self) -> float:
+        """Seconds left for learning."""
+        whole = self.options.minutes * 60
+        return whole - (time.monotonic() - self.started) - min(0.3 * whole, _ENDING)
+
+    @property
+    def task(self) -> Detect:
+        """What is learned."""
+        kind = DetectByQueries if isinstance(self.source, QuerySource) else Detect
+        return kind(len(self.material.dataset.classes), self.source.preprocess.size)
+
+    def setting(self) -> Setting:
+        """For a run of the loop that ends when the budget does."""
+        free = self.options.epochs is not None or self.options.decisions  # what is asked for is not cut short
+        deadline = float("inf") if free else time.monotonic() + max(self.spendable, 1.0)
+        checkpoint = self.work.folder / "checkpoint.pt"
+        return Setting(self.work.accelerator, self.listener, self.trackers, checkpoint, deadline, NAME)
+
+    def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
+        """Show where the training stands."""
+        self.listener(Progress(stage, done, total, line))

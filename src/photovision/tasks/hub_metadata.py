@@ -1,0 +1,77 @@
+"""The Hub's header: the YAML at the top of a model card that the Hugging Face Hub reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from photovision.core.markdown import clean
+from photovision.core.page import heading
+from photovision.tasks.card_text import words_of
+
+LICENCES = frozenset(
+    {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "cc-by-4.0", "cc-by-sa-4.0"}
+    | {"cc-by-nc-4.0", "cc-by-nc-sa-4.0", "agpl-3.0", "gpl-3.0", "lgpl-3.0", "mpl-2.0", "openrail"}
+)
+"""Licences that the Hub knows by these names; any other is "other" there, with a name of its own."""
+
+
+def header(info: Mapping[str, Any]) -> list[str]:
+    """Lines of YAML between "---", from the contents of bundle.json.
+
+    Every value is written as JSON, which is YAML too, so that no name from outside can add a key. Nothing is said of
+    data sets, for the Hub means those that it holds; a licence is named only where all parts share it.
+    """
+    backbone, words = info.get("backbone") or {}, words_of(info)
+    # Networks of models.small are unknown to timm, and it builds no pruned ones, no detectors and no segmenters.
+    own = (
+        words.noun != "classifier" or str(backbone.get("name", "")).startswith("small_") or bool(backbone.get("widths"))
+    )
+    values: dict[str, Any] = {
+        "library_name": "photovision" if own else "timm",
+        "pipeline_tag": words.pipeline,
+        "tags": ["photovision", words.pipeline, "onnx", *(["multi-label"] if info.get("multilabel") else [])],
+        **_licence(info.get("licences") or ()),
+        **_base(backbone),
+    }
+    results = _results(info)
+    if results:
+        values["metrics"] = sorted({entry["type"] for entry in results[0]["metrics"]})
+        values["model-index"] = [{"name": f"photovision-{words.noun}", "results": results}]
+    return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()), "---", ""]
+
+
+def _licence(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    names = {str(part.get("licence", "unknown")).lower() for part in parts}
+    if len(names) == 1 and names <= LICENCES:
+        return {"license": names.pop()}
+    return {"license": "other", "license_name": "see-licences-below"}
+
+
+def _base(backbone: Mapping[str, Any]) -> dict[str, str]:
+    """The model on the Hub that the weights come from, where they do and its full name is known."""
+    name = str(backbone.get("name", ""))
+    if backbone.get("weights") != "hub" or not re.fullmatch(r"\w+\.[\w.-]+", name, re.ASCII):
+        return {}
+    return {"base_model": f"timm/{name}"}
+
+
+def _results(info: Mapping[str, Any]) -> list[dict[str, Any]]:
+    figures = info.get("metrics") or {}
+    metrics = [
+        {
+            "type": kind,
+            "name": heading(name)[0],
+            "value": round(figures[name]["value"], 4),
+            **({"args": args} if args else {}),
+        }
+        for name, (kind, args) in words_of(info).figures.items()
+        if name in figures
+    ]
+    if not metrics:
+        return []
+    fingerprint = clean(str((info.get("data") or {}).get("fingerprint", "unknown")))
+    dataset = {"type": "imagefolder", "name": f"pictures with fingerprint {fingerprint}", "split": "test"}
+    return [{"task": {"type": words_of(info).pipeline}, "dataset": dataset, "metrics": metrics}]

@@ -1,0 +1,91 @@
+"""Segmentation: a class for every pixel, and where objects are told apart, how deep inside its object it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from photovision.core.regions import IGNORE
+from photovision.core.report import Metric
+from photovision.core.types import Floats
+from photovision.trust.metrics.segmentation import confusion_of, mean_iou
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The task of naming the class of every pixel.
+
+    Attributes:
+        classes: C, the number of classes.
+        instances: whether the last channel tells the depth inside an object.
+
+    Example:
+        >>> Segment(2).decode(np.zeros((1, 2, 1, 1), np.float32)).ravel().tolist()
+        [0.5, 0.5]
+    """
+
+    classes: int
+    instances: bool = False
+
+    def loss(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> dict[str, torch.Tensor]:
+        """Cross-entropy plus soft Dice over the classes (Milletari et al. 2016), plus cross-entropy of the depth.
+
+        Args:
+            network: from inputs to logits float (N, K, h, w).
+            batch: `targets` uint8 (N, H, W, M), the planes of the views.
+            smoothing: share of the target spread over all classes.
+        """
+        planes = batch["targets"]
+        raw = functional.interpolate(
+            network(batch["inputs"]).float(), planes.shape[1:3], mode="bilinear", align_corners=False
+        )
+        truth = planes[..., 0].long()
+        logits, judged = raw[:, : self.classes], truth != IGNORE
+        if not bool(judged.any()):  # a view of nothing but unjudged pixels teaches nothing
+            return {"loss": raw.sum() * 0}
+        cross = functional.cross_entropy(logits, truth, ignore_index=IGNORE, label_smoothing=smoothing)
+        dice = self._dice(logits, truth, judged)
+        losses = {"loss": cross + dice, "cross_entropy": cross, "dice": dice}
+        if self.instances:
+            each = functional.binary_cross_entropy_with_logits(raw[:, -1], planes[..., 1] / 255, reduction="none")
+            losses["depth"] = (each * judged).sum() / judged.sum()
+            losses["loss"] = losses["loss"] + losses["depth"]
+        return losses
+
+    def _dice(self, logits: torch.Tensor, truth: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
+        """1 less the mean soft Dice of the classes that occur in the batch."""
+        true = functional.one_hot(torch.where(judged, truth, 0), self.classes).permute(0, 3, 1, 2) * judged[:, None]
+        probs = logits.softmax(1) * judged[:, None]
+        shared, both = (probs * true).sum((0, 2, 3)), (probs + true).sum((0, 2, 3))
+        present = true.sum((0, 2, 3)) > 0
+        return 1 - ((2 * shared + 1) / (both + 1))[present].mean()
+
+    def decode(self, raw: np.ndarray) -> Floats:
+        """float32 (N, K, h, w): probabilities of the classes, then the depth, from logits."""
+        logits = raw[:, : self.classes].astype(np.float32)
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        found: Floats = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+        if not self.instances:
+            return found
+        depth = 1 / (1 + np.exp(-np.clip(raw[:, self.classes :], -60, 60)))
+        return np.concatenate([found, depth], axis=1).astype(np.float32)
+
+    def score(self, predicted: Floats, truth: np.ndarray) -> Metric:
+        """Mean intersection over union at the network's resolution, with its interval over pictures.
+
+        Args:
+            predicted: float32 (N, K, h, w).
+            truth: uint8 (N, H, W, M), H and W multiples of h and w.
+        """
+        said = predicted[:, : self.classes].argmax(1)
+        step = truth.shape[1] // said.shape[1], truth.shape[2] // said.shape[2]
+        seen = truth[:, step[0] // 2 :: step[0], step[1] // 2 :: step[1], 0]
+        return mean_iou(np.stack([confusion_of(t, s, self.classes) for t, s in zip(seen, said, strict=True)]))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Nothing: this loss does not change."""
+        return {}

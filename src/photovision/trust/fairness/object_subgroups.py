@@ -1,0 +1,228 @@
+"""Kinds of objects: are small ones, crowded ones, those at the border of the picture found less often than others?
+
+These slices need no attributes: they follow from the boxes themselves. Classes are held equal, for small objects are
+often of other classes than large ones, and the unit of intervals and tests is the picture (`photovision.trust.metrics.rates`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from photovision.core.drawing import Bar, bars, percent
+from photovision.core.overlap import overlap
+from photovision.core.report import Figure, Finding, Metric, Table
+from photovision.trust.fairness.contrasts import holm
+from photovision.trust.metrics.detection import Vector
+from photovision.trust.metrics.matching import Things
+from photovision.trust.metrics.rates import Kind, compare_things
+
+LEVEL = 0.05
+FEWEST, FEWEST_PICTURES = 20, 10
+"""A kind of fewer objects, or in fewer pictures, is not judged."""
+_EDGE = 0.01  # of the picture's side: so near to it a box touches the border
+_CROWDED = 0.1  # the overlap from which on another object is in the way
+
+
+class Trait(NamedTuple):
+    """One way to tell things apart: what it is called, its values, and the value of each thing, int64 (M,)."""
+
+    name: str
+    values: tuple[str, ...]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What counts as small and as crowded: the thirds of some objects.
+
+    Attributes:
+        areas: the two bounds of their areas, as shares of their pictures.
+        counts: the two bounds of the numbers of objects in their pictures.
+        in_picture: int64 (N,), how many objects every picture has.
+        sizes: float64 (N, 2), (H, W) of every picture.
+    """
+
+    areas: tuple[float, float]
+    counts: tuple[float, float]
+    in_picture: np.ndarray
+    sizes: np.ndarray
+
+    @classmethod
+    def of(cls, there: Things, sizes: np.ndarray) -> Scale:
+        """From all objects of N pictures."""
+        in_picture = np.bincount(there.picture, minlength=len(sizes))
+        start = cls((0, 0), (0, 0), in_picture, sizes.astype(np.float64))
+        return replace(start, areas=_thirds(start.area(there)), counts=_thirds(in_picture[there.picture]))
+
+    def area(self, things: Things) -> Vector:
+        """The share of its picture that each covers, float64 (M,)."""
+        sides = (things.boxes[:, 2:] - things.boxes[:, :2]).astype(np.float64)
+        return np.asarray(sides.prod(1) / np.maximum(self.sizes[things.picture].prod(1), 1))
+
+    def traits(self, things: Things) -> list[Trait]:
+        """Size, crowding, overlap, position and border of M objects or boxes.
+
+        Example:
+            >>> boxes = np.float32([[0, 0, 10, 10], [40, 40, 60, 60]])
+            >>> things = Things(boxes, np.zeros(2, int), np.zeros(2, int), np.arange(2))
+            >>> found = Scale.of(things, np.array([[100, 100]])).traits(things)
+            >>> [trait.values[trait.labels[0]] for trait in found[2:]]
+            ['alone', 'outside the middle', 'at the border']
+        """
+        whole = np.tile(self.sizes[things.picture][:, ::-1], 2)
+        boxes = things.boxes / whole
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+        room = np.minimum(boxes[:, :2], 1 - boxes[:, 2:]).min(1, initial=1)
+        small, large = (f"{100 * bound:.2g} %" for bound in self.areas)
+        few, many = (f"{bound:.0f}" for bound in self.counts)
+        sizes = f"small: below {small} of the picture", f"between, up to {large}", f"large: {large} and more"
+        fullness = f"below {few} objects in the picture", f"{few} to {many}", f"{many} and more"
+        count = self.in_picture[things.picture]
+        outside = np.abs(centre - 0.5).max(1, initial=0) >= 0.25
+        return [
+            Trait("size", sizes, np.digitize(self.area(things), self.areas)),
+            Trait("crowding", fullness, np.digitize(count, self.counts)),
+            Trait("overlap", ("alone", "overlapping another"), _in_the_way(things).astype(int)),
+            Trait("position", ("in the middle", "outside the middle"), outside.astype(int)),
+            Trait("border", ("away from the border", "at the border"), (room <= _EDGE).astype(int)),
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One kind of objects (`what` is "found") or of boxes ("right") against the others, `p` corrected."""
+
+    what: str
+    trait: str
+    value: str
+    kind: Kind
+    p: float = 1.0
+
+    @property
+    def worse(self) -> bool:
+        """Whether it surely fares worse."""
+        return self.p < LEVEL and self.kind.gap.value < 0
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        own = {"trait": self.trait, "value": self.value, "what": self.what, "n": self.kind.n}
+        gap = [round(value, 6) for value in self.kind.gap]
+        return {**own, "share": self.kind.here.value, "difference": gap, "p_corrected": self.p, "worse": self.worse}
+
+
+def audit_kinds(
+    there: Things, seen: np.ndarray, sizes: np.ndarray, *, said: Things | None = None, right: np.ndarray | None = None
+) -> Finding:
+    """Which kinds of objects are found less often than the others, and which kinds of boxes are wrong more often.
+
+    Args:
+        there: the M objects of N pictures.
+        seen: bool (M,), whether each was found.
+        sizes: (N, 2), (H, W) of every picture.
+        said, right: the boxes that are shown, and whether each is on an object; None compares objects only.
+
+    Returns:
+        A table and a chart of all kinds, a warning for each that surely fares worse; `data` under "kinds_of_objects".
+    """
+    scale = Scale.of(there, sizes)
+    judged = _judged("found", there, seen, scale)
+    if said is not None and right is not None:
+        judged += _judged("right", said, right, scale)
+    if not judged:
+        return Finding((f"Kinds of objects were not compared: none has {FEWEST} objects with as many others.",))
+    p = holm([one.kind.p for one in judged])
+    judged = [replace(one, p=float(value)) for one, value in zip(judged, p, strict=True)]
+    worse = sorted((one for one in judged if one.worse), key=lambda one: one.p)
+    return Finding(
+        (_verdict(judged, worse),),
+        tables=[_table(judged, what) for what in dict.fromkeys(one.what for one in judged)],
+        figures=[_chart(judged)],
+        warnings=[_told(one) for one in worse],
+        data={"kinds_of_objects": [one.to_json() for one in judged]},
+    )
+
+
+def _judged(what: str, things: Things, flags: np.ndarray, scale: Scale) -> list[Judged]:
+    found = []
+    for trait in scale.traits(things):
+        for number, value in enumerate(trait.values):
+            member = trait.labels == number
+            sides = [len(np.unique(things.picture[side])) for side in (member, ~member)]
+            if min(member.sum(), (~member).sum()) >= FEWEST and min(sides) >= FEWEST_PICTURES:
+                kind = compare_things(things, flags, member, len(scale.sizes))
+                found.append(Judged(what, trait.name, value, kind))
+    return found
+
+
+def _thirds(values: np.ndarray) -> tuple[float, float]:
+    if not len(values):
+        return 0.0, 0.0
+    low, high = np.quantile(values, [1 / 3, 2 / 3])
+    return float(low), float(max(high, np.nextafter(low, np.inf)))
+
+
+def _in_the_way(things: Things) -> np.ndarray:
+    """bool (M,), whether something else of the same picture overlaps it."""
+    found = np.zeros(len(things), dtype=bool)
+    for picture in np.unique(things.picture):
+        rows = np.flatnonzero(things.picture == picture)
+        shared = overlap(things.boxes[rows], things.boxes[rows])
+        np.fill_diagonal(shared, 0)
+        found[rows] = shared.max(1, initial=0) >= _CROWDED
+    return found
+
+
+_WORDS = {"found": ("objects", "are found"), "right": ("boxes", "are right")}
+
+
+def _verdict(judged: Sequence[Judged], worse: Sequence[Judged]) -> str:
+    checked = f"{len(judged)} comparisons by size, crowding, overlap, position and border, corrected for their number"
+    if not worse:
+        return f"No kind of object was found to be served worse than the others of its class ({checked})."
+    one = worse[0]
+    things, done = _WORDS[one.what]
+    more = f" {len(worse) - 1} more such kinds are in the table." if len(worse) > 1 else ""
+    return (
+        f"Of the {things} by {one.trait}, '{one.value}' fare worst: {percent(one.kind.here.value)} {done},"
+        f" {100 * abs(one.kind.gap.value):.1f} points less than others of the same classes ({checked}).{more}"
+    )
+
+
+def _told(one: Judged) -> str:
+    things, done = _WORDS[one.what]
+    low, high = sorted((100 * abs(one.kind.gap.low), 100 * abs(one.kind.gap.high)))
+    return (
+        f"{one.trait.capitalize()}, '{one.value}': {percent(one.kind.here.value)} of {one.kind.n:,} {things} {done},"
+        f" {100 * abs(one.kind.gap.value):.1f} points (95 % interval {low:.1f} to {high:.1f}) less than of the others"
+        f" within the same classes, p = {one.p:.2g} after correction."
+    )
+
+
+def _table(judged: Sequence[Judged], what: str) -> Table:
+    things, _ = _WORDS[what]
+    rows = [
+        (one.trait, one.value, one.kind.n, Metric(*one.kind.here), Metric(*one.kind.gap, None, "points"), one.p)
+        for one in judged
+        if one.what == what
+    ]
+    columns = ("slice", "value", things, what, "difference", "p")
+    note = (
+        "Difference: to all others, with the classes held equal. Intervals resample pictures; p is of a test over"
+        " pictures, corrected for all rows. Small and crowded are the thirds of these very objects."
+    )
+    return Table(f"Slices of {things}", columns, tuple(rows), note)
+
+
+def _chart(judged: Sequence[Judged]) -> Figure:
+    groups: dict[str, list[Bar]] = {}
+    kinds = list(dict.fromkeys(one.what for one in judged))
+    for one in judged:
+        groups.setdefault(f"{one.trait}: {one.value}", []).append(Bar(*one.kind.here, series=kinds.index(one.what)))
+    names = {"found": "objects found", "right": "boxes right"}
+    drawing = bars(groups, "Objects found and boxes right, by kind", series=[names[kind] for kind in kinds])
+    note = "At the thresholds of the model, with 95 % intervals over pictures."
+    return Figure("Slices of objects", svg=drawing, note=note)

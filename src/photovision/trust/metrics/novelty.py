@@ -1,0 +1,127 @@
+"""Novelty: the gate that tells pictures of something else, learned after training, and what it lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from photovision.core.drawing import Bar, bars, percent
+from photovision.core.report import Figure, Finding, Metric, Table
+from photovision.core.types import Floats, Ints
+from photovision.runtime.uncertainty import Gate, energies
+from photovision.trust.metrics.statistics import auroc, from_influence, proportion
+
+MIN_PICTURES = 20
+"""Validation pictures below which no gate is made."""
+_AXES = 128
+_SHRINKAGE = 0.1
+_EDGE = 0.95
+
+
+def fit_gate(
+    embeddings: Floats, labels: Ints, val_embeddings: Floats, val_logits: Floats, *, multilabel: bool = False
+) -> Gate | None:
+    """Learn where the classes lie, and how far pictures of them usually are from there.
+
+    Args:
+        embeddings: float32 (N, D) of training pictures, unit norm.
+        labels: int64 (N,): their class, or for multi-label pictures the most probable one.
+        val_embeddings, val_logits: float32 (M, D) and (M, C) of pictures that took no part in learning.
+        multilabel: whether several classes may be true at once.
+
+    Returns:
+        None for fewer than 20 validation pictures.
+    """
+    if len(val_embeddings) < MIN_PICTURES:
+        return None
+    present, codes = np.unique(labels, return_inverse=True)
+    means = np.stack([embeddings[codes == c].mean(0) for c in range(len(present))])
+    axes, weights, rest = _spread(embeddings - means[codes])
+    unset = Gate(means, axes, weights, rest, (0.0, 1.0), (0.0, 1.0), multilabel, np.zeros(1, np.float32))
+    return refit_gate(unset, val_embeddings, val_logits)
+
+
+def refit_gate(gate: Gate, val_embeddings: Floats, val_logits: Floats) -> Gate:
+    """The same centres and spread, with what is usual learned from other pictures; arguments as for `fit_gate`."""
+    distance = _usual(gate.distances(val_embeddings))
+    energy = _usual(energies(val_logits, gate.multilabel))
+    ready = replace(gate, distance=distance, energy=energy)
+    return replace(ready, scores=np.sort(ready.novelty(val_embeddings, val_logits)))
+
+
+def novelty_finding(
+    known: Floats, gate_limit: float, asked: float, others: Mapping[str, Floats] | None = None
+) -> Finding:
+    """How often pictures of the model's own kind are called unknown, and how often others are.
+
+    Args:
+        known: float32 (N,), novelty of pictures of the model's classes that took no part in anything.
+        gate_limit: of `Gate.limit`.
+        asked: the share of false alarms asked for, 0 to 1.
+        others: name -> novelty of pictures of something else; none measured where empty.
+
+    Returns:
+        metrics `false_alarms`, and with others `novelty_auroc` and `detected_unknown` over all of them.
+    """
+    alarms = Metric(*proportion(int((known > gate_limit).sum()), len(known)), len(known))
+    metrics = {"false_alarms": alarms}
+    told = [
+        f"{percent(alarms.value)} of {len(known):,} pictures of its own kind are called unknown"
+        f" (asked: {percent(asked)})."
+    ]
+    warnings = []
+    if alarms.low is not None and alarms.low > asked:
+        warnings.append(
+            f"The gate calls {percent(alarms.value)} of these pictures unknown, not {percent(asked)}: they differ from"
+            " the pictures that it learned from. Train with pictures of this kind, or learn what is usual here with"
+            " 'photovision calibrate'."
+        )
+    others = {name: scores for name, scores in (others or {}).items() if len(scores)}
+    if not others:
+        return Finding(
+            (*told, "How well it tells pictures of something else is not measured: give some with --unknown."),
+            metrics,
+            warnings=warnings,
+            data={"false_alarms_asked": asked},
+        )
+    every = np.concatenate(list(others.values()))
+    metrics["novelty_auroc"] = _area(known, every)
+    metrics["detected_unknown"] = Metric(*proportion(int((every > gate_limit).sum()), len(every)), len(every))
+    told.append(
+        f"Of {len(every):,} pictures of something else it calls {percent(metrics['detected_unknown'].value)} unknown"
+        f" (AUROC {metrics['novelty_auroc'].value:.3f})."
+    )
+    rows = tuple(
+        (name, len(s), _area(known, s), Metric(*proportion(int((s > gate_limit).sum()), len(s)), len(s)))
+        for name, s in others.items()
+    )
+    table = Table("Pictures of something else", ("pictures", "n", "AUROC", "called unknown"), rows)
+    shown = {name: [Bar(row[3].value, row[3].low, row[3].high)] for name, row in zip(others, rows, strict=True)}
+    shown["pictures of its own kind"] = [Bar(alarms.value, alarms.low, alarms.high, 1)]
+    figure = Figure("Pictures of something else", svg=bars(shown, "Share called unknown"), note="Share called unknown.")
+    return Finding(tuple(told), metrics, [table], [figure], warnings, {"false_alarms_asked": asked})
+
+
+def _spread(residuals: Floats) -> tuple[Floats, Floats, float]:
+    """Axes of largest variance within classes, the precision along each beyond the rest's, and the rest's."""
+    _, singular, axes = np.linalg.svd(residuals.astype(np.float64), full_matrices=False)
+    variance = np.zeros(residuals.shape[1])
+    variance[: len(singular)] = singular**2 / len(residuals)
+    # Directions in which the few training pictures do not vary at all would count without end.
+    variance += _SHRINKAGE * variance.mean() + 1e-12
+    kept = min(_AXES, len(singular), residuals.shape[1] - 1)
+    rest = float(1 / variance[kept:].mean())
+    return axes[:kept].astype(np.float32), (1 / variance[:kept] - rest).astype(np.float32), rest
+
+
+def _usual(values: Floats) -> tuple[float, float]:
+    middle, edge = np.quantile(values, [0.5, _EDGE]).tolist()
+    return middle, edge
+
+
+def _area(known: Floats, others: Floats) -> Metric:
+    scores = np.concatenate([known, others])
+    truth = np.arange(len(scores)) >= len(known)
+    return Metric(*from_influence(*auroc(scores, truth)), len(scores))
