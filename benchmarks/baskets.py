@@ -27,7 +27,7 @@ from photovision.core.regions import Detections
 from photovision.core.types import Image
 from photovision.data.read import read_dataset
 from photovision.models.pretrained import ready
-from photovision.recipes.basket.basket import Move, Wanted, watch_basket
+from photovision.recipes.basket.basket import BasketRequest, Move, watch_basket
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.detect.detector import Detector
 from photovision.trust.metrics.statistics import wilson
@@ -200,7 +200,7 @@ def main() -> None:
         return cast("list[Detections]", detector.predict(list(images)))
 
     if asked.data.is_file():
-        found = watch_basket(asked.data, detect, Wanted(BOTTLES, ("bottle",), high))
+        found = watch_basket(asked.data, detect, BasketRequest(BOTTLES, ("bottle",), high))
         rate = 30.0
         truth = [Happened("taken", "bottle", (a / rate, b / rate)) for a, b in LIFTED]
         truth += [Happened("returned", "bottle", (a / rate, b / rate)) for a, b in PUT_BACK]
@@ -214,7 +214,7 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             truths.append(clip(folder, things, persons, asked.seed + number))
             names = tuple({name for name, _ in things})
-            told.append(watch_basket(folder, detect, Wanted(ZONES, names, high)).moves)
+            told.append(watch_basket(folder, detect, BasketRequest(ZONES, names, high)).moves)
     kinds = {"things": sorted(name for name, _ in things), "persons": len(persons), "clips": asked.clips}
     print(json.dumps({**kinds, **figures(told, truths, 0.5)}, indent=2))
 

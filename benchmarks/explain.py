@@ -28,7 +28,7 @@ from photovision.tasks.holdout import hold_out
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.default_method import choose
 from photovision.trust.explain.explained_model import resized
-from photovision.trust.explain.faithfulness import ALIKE, TWINS, Trial, likeness, trials
+from photovision.trust.explain.faithfulness import ALIKE, TWINS, FaithfulnessTest, likeness, trials
 from photovision.trust.metrics.statistics import wilson
 
 
@@ -45,7 +45,7 @@ def correct_pictures(model: Recognizer, data: Path, most: int) -> tuple[Image, I
     return np.stack(seen), truth[chosen].astype(np.int64)
 
 
-def shares(found: list[Trial]) -> dict[str, Any]:
+def shares(found: list[FaithfulnessTest]) -> dict[str, Any]:
     """How often maps beat random orders, and what their tests say."""
 
     def share(k: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def main() -> None:
     alike = likeness(explainer, [subject.shuffled(seed) for seed in range(1, TWINS + 1)], images, classes, heat)
     strange = explainer.heatmaps(subject.shuffled(TWINS + 1), images, classes)
     chance = resized(np.random.default_rng(0).normal(size=(len(images), 4, 4)).astype(np.float32), subject.size)
-    found: list[list[Trial]] = []
+    found: list[list[FaithfulnessTest]] = []
     for row, (image, target) in enumerate(zip(images, classes, strict=True)):
         maps = np.stack([heat[row], strange[row], chance[row]])
         found.append(trials(subject, image, int(target), maps, alike=[float(alike[row]), None, None], seed=row))

@@ -23,31 +23,35 @@ from photovision.core.image import decode, to_array
 from photovision.core.report import Metric
 from photovision.models.pretrained import bundle_at
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.explain_boxes import Place, explain_boxes
+from photovision.tasks.explain_boxes import ExplainedRegion, explain_boxes
 from photovision.tasks.load import load
 from photovision.trust.explain import AIM_EXPLAINERS
 from photovision.trust.explain.explained_model import resized
-from photovision.trust.explain.faithfulness import Trial, trials
-from photovision.trust.explain.target import Aimed, BoxAim, Viewer
+from photovision.trust.explain.faithfulness import FaithfulnessTest, trials
+from photovision.trust.explain.target import BoxTarget, TargetHeatmap, Viewer
 from photovision.trust.metrics.statistics import wilson
 
 
-def held(found: list[Trial]) -> dict[str, Any]:
+def held(found: list[FaithfulnessTest]) -> dict[str, Any]:
     """How often tests say that a map may be trusted."""
     k = sum(trial.verdict == "holds" for trial in found)
     told = Metric(k / len(found), *wilson(k, len(found)), len(found)).to_json() if found else {}
     return {**told, "untestable": sum(trial.verdict == "untestable" for trial in found)}
 
 
-def planted(model: Detector, places: list[Place], image: np.ndarray, seed: int) -> tuple[list[Trial], list[Trial]]:
+def planted(
+    model: Detector, places: list[ExplainedRegion], image: np.ndarray, seed: int
+) -> tuple[list[FaithfulnessTest], list[FaithfulnessTest]]:
     """Trials of maps of the shuffled model, and of chance, for the boxes of one picture."""
     viewer = Viewer(model.bundle, model.session.engine, model.session.precision)
     seen, size = model.preprocess.apply(image), model.preprocess.size
     scale = np.array([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
-    aims = [BoxAim((p.box * scale).astype(np.float32), model.classes.index(p.label)) for p in places]
+    aims = [BoxTarget((p.box * scale).astype(np.float32), model.classes.index(p.label)) for p in places]
     strange = AIM_EXPLAINERS.load("drise").heatmaps(viewer.shuffled(seed + 2), seen, aims)
     chance = resized(np.random.default_rng(seed).normal(size=(len(aims), 4, 4)).astype(np.float32), size)
-    both = trials(Aimed(viewer, aims), seen, [*range(len(aims))] * 2, np.concatenate([strange, chance]), seed=seed)
+    both = trials(
+        TargetHeatmap(viewer, aims), seen, [*range(len(aims))] * 2, np.concatenate([strange, chance]), seed=seed
+    )
     return both[: len(aims)], both[len(aims) :]
 
 
@@ -63,8 +67,12 @@ def main() -> None:
     model, files = load(bundle_at(asked.model)), list(find_pictures([asked.folder]))
     files = [files[int(row)] for row in np.unique(np.linspace(0, len(files) - 1, asked.pictures).astype(int))]
     explain_boxes(model, files[0], boxes=asked.boxes, method=asked.method)  # compiles the graphs
-    places: list[Place] = []
-    strange, chance, seconds = list[Trial](), list[Trial](), {True: list[float](), False: list[float]()}
+    places: list[ExplainedRegion] = []
+    strange, chance, seconds = (
+        list[FaithfulnessTest](),
+        list[FaithfulnessTest](),
+        {True: list[float](), False: list[float]()},
+    )
     for number, file in enumerate(files):
         for tests in (False, True):
             began = time.perf_counter()

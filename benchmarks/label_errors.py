@@ -25,7 +25,7 @@ from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.data.scan import scan
 from photovision.data.split import make_splits
-from photovision.tasks.classify.label_errors import Examined, chosen, enough, gathered
+from photovision.tasks.classify.label_errors import LabelledFeatures, chosen, enough, gathered
 from photovision.tasks.classify.unsupervised_features import Blind, describe
 from photovision.trust.labels.label_errors import label_errors
 from photovision.trust.metrics.statistics import average_precision
@@ -56,7 +56,7 @@ def precision_at(suspicion: np.ndarray, wrong: np.ndarray, recall: float) -> flo
     return needed / (int(np.searchsorted(hits, needed)) + 1)
 
 
-def attempt(examined: Examined, blind: Blind, rate: float, seed: int) -> dict[str, float]:
+def attempt(examined: LabelledFeatures, blind: Blind, rate: float, seed: int) -> dict[str, float]:
     """One seed: plant, judge out of sample, rank."""
     labels, wrong = planted(examined.codes, len(examined.names), rate, seed)
     noisy = replace(examined, codes=labels.astype(np.int64)).at(np.arange(len(labels)))

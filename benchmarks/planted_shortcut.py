@@ -34,10 +34,10 @@ from photovision.core.types import Floats, Image
 from photovision.data.augment.image import Augment, load_pixels
 from photovision.data.read import read_dataset
 from photovision.learn.feed import SmallPictureFeed
-from photovision.learn.loop import Setting, fit
+from photovision.learn.loop import RunContext, fit
 from photovision.learn.plan import Plan
 from photovision.models.export import Normalise
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.trust.metrics.statistics import wilson
 from photovision.trust.robustness.shortcut_tests import find_shortcuts
 
@@ -107,8 +107,8 @@ def learn(images: Image, targets: Floats, seed: int, epochs: int) -> Callable[[I
     side = images.shape[1]
     prepare = Normalise(Preprocess((side, side)))
     plan = Plan(epochs, batch_size=64, lr=0.01, warmup=0.3, train_norm=True, seed=seed, validate_every=epochs)
-    setting = Setting(Accelerator(cpu=True))
-    trained = fit(network(targets.shape[1]), Classify(), plan, train, val, prepare, setting).network.eval()
+    setting = RunContext(Accelerator(cpu=True))
+    trained = fit(network(targets.shape[1]), ClassifyObjective(), plan, train, val, prepare, setting).network.eval()
 
     def answer(pictures: Image) -> Floats:
         with torch.inference_mode():

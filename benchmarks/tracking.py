@@ -29,8 +29,8 @@ from photovision.models.pretrained import ready
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.detect.detector import Detector
 from photovision.trust.metrics.tracking import score_tracks
-from photovision.video.tracker import Tracker
-from photovision.video.watch import LOW, Asked, watch
+from photovision.video.tracker import ObjectTracker
+from photovision.video.watch import LOW, WatchRequest, watch
 
 
 class Count(NamedTuple):
@@ -86,7 +86,7 @@ def synthetic() -> dict[str, Any]:
     truth: list[Detections] = []
     found: list[Detections] = []
     for number, (true, said) in enumerate(scenes()):
-        tracker = Tracker(high=0.4, new=0.4)
+        tracker = ObjectTracker(high=0.4, new=0.4)
         for one, objects in zip(said, true, strict=True):
             tracked = tracker.update(one)
             truth.append(_apart(objects, number))
@@ -116,7 +116,7 @@ def main() -> None:
         detector = Detector(bundle, threshold=LOW)
         high = float(np.median(Detector(bundle).thresholds))
         hand = BY_HAND[clip.name]
-        wanted = Asked({"line": hand.line}, classes=hand.classes, high=high)
+        wanted = WatchRequest({"line": hand.line}, classes=hand.classes, high=high)
         runs = [watch(clip, _predict(detector), wanted) for _ in range(asked.repeat)]
         counted = runs[0]["lines"]["line"]
         result["clips"][clip.name] = {

@@ -27,7 +27,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.tasks.detect.detector import Detector
 from photovision.video import reader as video
 from photovision.video.sources import Picture, Stream
-from photovision.video.watch import LOW, Asked, watch
+from photovision.video.watch import LOW, WatchRequest, watch
 
 
 class Looped(Stream):
@@ -71,7 +71,7 @@ def main() -> None:
             samples.append((now, resident()))
         return cast("list[Detections]", detector.predict(list(images)))
 
-    wanted = Asked({"line": ((0.5, 0), (0.5, 1))}, {"all": ((0, 0), (1, 0), (1, 1), (0, 1))}, high=0.25)
+    wanted = WatchRequest({"line": ((0.5, 0), (0.5, 1))}, {"all": ((0, 0), (1, 0), (1, 1), (0, 1))}, high=0.25)
     # Only the end of the file is taken away; everything else is what the command runs.
     looped = mock.patch.object(video, "find_source", lambda source: Looped(str(source), live=False))
     with tempfile.TemporaryDirectory() as top, looped:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from photovision.data.dataset import Dataset
-from photovision.tasks.splits import Material, gather
+from photovision.tasks.splits import TrainingSplits, gather
 
 
-def recorded(bundle: Path, dataset: Dataset, seed: int = 0) -> Material:
+def recorded(bundle: Path, dataset: Dataset, seed: int = 0) -> TrainingSplits:
     """Let a bundle say that it was trained on a data set, split by a seed; gives who learned, chose and judged."""
     material = gather(dataset, seed=seed)
     material.remember(bundle)

@@ -14,9 +14,9 @@ from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
-from photovision.deploy.optimize_classes import Job
+from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.refit import renew
-from photovision.models.backbones import Source, create
+from photovision.models.backbones import Backbone, create
 from photovision.models.export import Decider, Normalise, export_graph
 from photovision.tasks.classify.export_bundle import write_network
 from photovision.tasks.classify.recognizer import Recognizer, load
@@ -33,7 +33,7 @@ def shapes(first: int, count: int, size: int) -> Dataset:
 def teacher(folder: Path, backbone: str, size: int, *, steps: int) -> Recognizer:
     """Train a network on shapes for some steps of 48 pictures, and write it as a bundle."""
     torch.manual_seed(0)
-    source = Source(backbone, "none", Preprocess((size, size)))
+    source = Backbone(backbone, "none", Preprocess((size, size)))
     network, training = create(source, len(CLASSES)), shapes(0, 64, size)
     _train(network, source, training, steps)
     folder.mkdir()
@@ -58,12 +58,14 @@ def teacher(folder: Path, backbone: str, size: int, *, steps: int) -> Recognizer
     return load(folder)
 
 
-def job(model: Recognizer, place: Path, *, backbone: str | None = None, minutes: float = 0.1) -> tuple[Job, list[str]]:
+def job(
+    model: Recognizer, place: Path, *, backbone: str | None = None, minutes: float = 0.1
+) -> tuple[OptimizeRun, list[str]]:
     """A step for that model, and the lines that it will say."""
     said: list[str] = []
     work, size = place / "work", model.preprocess.size[0]
     work.mkdir(parents=True, exist_ok=True)
-    made = Job(
+    made = OptimizeRun(
         model,
         shapes(0, 64, size),
         shapes(5000, 30, size),
@@ -77,7 +79,7 @@ def job(model: Recognizer, place: Path, *, backbone: str | None = None, minutes:
     return made, said
 
 
-def _train(network: nn.Module, source: Source, training: Dataset, steps: int) -> None:
+def _train(network: nn.Module, source: Backbone, training: Dataset, steps: int) -> None:
     pixels = np.stack([np.asarray(sample.image) for sample in training.samples])
     inputs = Normalise(source.preprocess)(torch.from_numpy(pixels)).contiguous(memory_format=torch.channels_last)
     labels = torch.from_numpy(training.labels)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from photovision.data.read import read_dataset as read_dataset
     from photovision.deploy.export import export as export
     from photovision.deploy.optimize import optimize as optimize
-    from photovision.features.report import features as features
+    from photovision.learned_features.report import features as features
     from photovision.tasks.audit import audit as audit
     from photovision.tasks.calibrate import calibrate as calibrate
     from photovision.tasks.calibrate import recalibrate as recalibrate
@@ -64,7 +64,7 @@ _HOME = {
     "explain": "tasks.explain",
     "explain_boxes": "tasks.explain_boxes",
     "attribute": "tasks.explain",
-    "features": "features.report",
+    "features": "learned_features.report",
     "calibrate": "tasks.calibrate",
     "recalibrate": "tasks.calibrate",
     "optimize": "deploy.optimize",

@@ -23,7 +23,7 @@ from photovision.data.read import read_dataset
 from photovision.models import weights
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.train import run, train
-from photovision.tasks.training_run import Options
+from photovision.tasks.training_run import TrainConfig
 
 
 def tinted(n: int, lies: float, seed: int = 0) -> Dataset:
@@ -73,7 +73,7 @@ def test_planted_bias_is_mended_and_the_report_shows_it(fair: Recognizer) -> Non
 
 @pytest.mark.slow
 def test_the_same_training_again_gives_the_same_variant(fair: Recognizer, tmp_path: Path) -> None:
-    again = run(tinted(1600, 0.05), tmp_path / "again", Options.replaying(fair.info))
+    again = run(tinted(1600, 0.05), tmp_path / "again", TrainConfig.replaying(fair.info))
     first, second = (load_file(model.bundle.path / "model.safetensors") for model in (fair, again))
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
@@ -139,7 +139,7 @@ def test_stored_views_serve_fair_and_robust_variants(tmp_path: Path) -> None:
     data = tinted(200, 0.2)
     decisions = {"flip": True, "views": 2, "plan-whole-network": {"epochs": 0, "precision": "f32"}}
     decisions["plan-fine-tuned"] = {"epochs": 2, "precision": "f32"}
-    options = Options(size=64, decisions=decisions, fair_by="tint", robust=("noise", "augmix"))
+    options = TrainConfig(size=64, decisions=decisions, fair_by="tint", robust=("noise", "augmix"))
     model = run(data, tmp_path / "model", options)
     names = [rung["name"] for rung in model.info["rungs"]]
     assert names[:3] == ["handcrafted", "frozen", "fine-tuned"]

@@ -31,11 +31,11 @@ from photovision.data.augment.image import Augment
 from photovision.data.read import read_dataset
 from photovision.learn import checkpoint
 from photovision.learn.log import Progress, silent
-from photovision.models.backbones import Source
+from photovision.models.backbones import Backbone
 from photovision.tasks.classify.linear_probe import Features, open_features
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.recognizer import load
-from photovision.tasks.training_run import Climb, Options
+from photovision.tasks.training_run import TrainConfig, TrainingRun
 from photovision.tasks.workdir import Work
 from photovision.video.event_log import EventLog
 from tests.replacing import whole, write
@@ -140,9 +140,9 @@ def test_a_model_that_cannot_be_replaced_stays(disk: Path, left: int) -> None:
 
 
 def features(disk: Path) -> Features:
-    climb = Climb(Options(), None, work_of(disk), Classify(False), silent, (), 0.0)  # type: ignore[arg-type]
+    climb = TrainingRun(TrainConfig(), None, work_of(disk), ClassifyObjective(False), silent, (), 0.0)  # type: ignore[arg-type]
     object.__setattr__(climb, "material", type("Material", (), {"dataset": read_dataset(disk.parent / "data")}))
-    source = Source("small_resnet", "none", Preprocess((32, 32)))
+    source = Backbone("small_resnet", "none", Preprocess((32, 32)))
     torch.manual_seed(0)
     return open_features(climb, source)
 

@@ -30,7 +30,7 @@ from photovision.tasks.load import load
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.video import sources as frames
 from photovision.video.reader import open_video
-from photovision.video.watch import Asked, watch
+from photovision.video.watch import WatchRequest, watch
 
 GIGA = 1_000_000_000
 
@@ -246,7 +246,7 @@ def test_odd_videos_are_watched_to_their_end(kind: str, tmp_path: Path, detector
     def look(images: Sequence[Any]) -> list[Any]:
         return detector.predict(list(images))  # type: ignore[return-value]
 
-    found = watch(tmp_path / "a.mp4", look, Asked({"a": ((0, 0.5), (1, 0.5))}), output=out)
+    found = watch(tmp_path / "a.mp4", look, WatchRequest({"a": ((0, 0.5), (1, 0.5))}), output=out)
     assert least <= found["frames"] <= 30
     with av.open(str(out)) as film:
         assert sum(1 for _ in film.decode(video=0)) == found["frames"]

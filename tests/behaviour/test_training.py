@@ -24,7 +24,7 @@ from photovision.models import weights
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.evaluate import evaluate
 from photovision.tasks.train import run, train
-from photovision.tasks.training_run import Options
+from photovision.tasks.training_run import TrainConfig
 
 DOUBT = {"doubt.safetensors", "references.safetensors", "heldout.safetensors"}
 FILES = DOUBT | {
@@ -67,10 +67,10 @@ def test_a_bundle_has_its_proof(model: Recognizer) -> None:
 
 
 def test_the_graph_decides_like_the_stored_network(model: Recognizer, shapes: Path) -> None:
-    from photovision.models.backbones import Source, create
+    from photovision.models.backbones import Backbone, create
 
     info = model.info
-    network = create(Source(info["backbone"]["name"], "none", model.preprocess), 2).eval()
+    network = create(Backbone(info["backbone"]["name"], "none", model.preprocess), 2).eval()
     network.load_state_dict(load_file(model.bundle.path / "model.safetensors"))
     samples = read_dataset(shapes).samples[:20]
     batch = np.stack([model.preprocess.normalise(model.preprocess.load(sample.image)) for sample in samples])
@@ -92,7 +92,7 @@ def test_predictions_do_not_depend_on_batch_or_order(model: Recognizer, shapes: 
 
 
 def test_the_same_training_again_gives_the_same_weights(model: Recognizer, shapes: Path, tmp_path: Path) -> None:
-    again = run(read_dataset(shapes), tmp_path / "again", Options.replaying(model.info))
+    again = run(read_dataset(shapes), tmp_path / "again", TrainConfig.replaying(model.info))
     first, second = (load_file(m.bundle.path / "model.safetensors") for m in (model, again))
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
@@ -231,9 +231,9 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
 
     from photovision.learn.log import silent
     from photovision.tasks.classify.handcrafted import climb_handcrafted, mirror_keeps_class
-    from photovision.tasks.classify.objective import Classify
+    from photovision.tasks.classify.objective import ClassifyObjective
     from photovision.tasks.splits import gather
-    from photovision.tasks.training_run import Climb
+    from photovision.tasks.training_run import TrainingRun
     from photovision.tasks.workdir import Work
 
     def keeps(turn: bool, name: str) -> bool:
@@ -248,7 +248,7 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
             labels.append("ab"[i % 2])
         material = gather(dataset_from_arrays(images, labels), seed=0)
         work = Work(tmp_path / name, {}, Accelerator())
-        climb = Climb(Options(), material, work, Classify(), silent, (), 0.0)
+        climb = TrainingRun(TrainConfig(), material, work, ClassifyObjective(), silent, (), 0.0)
         return mirror_keeps_class(climb, climb_handcrafted(climb, 20))
 
     assert not keeps(True, "left-or-right")

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from photovision.app.cli.features import features
 from photovision.core.errors import DataError, ModelError, PhotovisionError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.features import report as atlas
+from photovision.learned_features import report as atlas
 from photovision.models.small import small_resnet
 
 

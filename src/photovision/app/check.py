@@ -34,7 +34,8 @@ def check(
 
     Args:
         data: a folder, a table, or a Dataset.
-        labels: also look for wrong labels and outliers, which takes minutes, see `photovision.tasks.classify.label_errors`.
+        labels: also look for wrong labels and outliers, which takes minutes, see
+            `photovision.tasks.classify.label_errors`.
         minutes: about how long that may take.
         seed: of the split that would be drawn; give the one that the training will use.
         progress: called with (pictures read, pictures to read).

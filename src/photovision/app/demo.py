@@ -86,7 +86,7 @@ def name_photographs() -> None:
     from timm.data import ImageNetInfo
 
     from photovision.app.cli.output import print_rows
-    from photovision.models.backbones import Source, create
+    from photovision.models.backbones import Backbone, create
     from photovision.models.weights import CARRIERS, locate
 
     if locate(WEIGHTS) is None:
@@ -96,7 +96,7 @@ def name_photographs() -> None:
     preprocess = Preprocess(
         carrier.size, "crop", carrier.crop, carrier.interpolation, mean=carrier.mean, std=carrier.std
     )
-    network = create(Source(carrier.backbone, WEIGHTS, preprocess), 1000).eval()
+    network = create(Backbone(carrier.backbone, WEIGHTS, preprocess), 1000).eval()
     paths = photographs()
     batch = np.stack([preprocess.normalise(preprocess.load(path)) for path in paths])
     with torch.inference_mode():

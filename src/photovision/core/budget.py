@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 
-class Budget:
+class MemoryBudget:
     """Bytes that may be taken at once, by turns in the order of asking; more than all of them may be taken alone.
 
     Args:

@@ -16,7 +16,7 @@ _LEFT, _TOP, _TALL = 64.0, 10.0, 210.0
 _RIGHT = WIDTH - 10.0
 
 
-class Line(NamedTuple):
+class CurveLine(NamedTuple):
     """A line through (x, y) points; `low` and `high`, where given, are drawn as a band around it."""
 
     x: Sequence[float] | np.ndarray
@@ -26,7 +26,7 @@ class Line(NamedTuple):
     dashed: bool = False
 
 
-class Point(NamedTuple):
+class CurvePoint(NamedTuple):
     """A point with the bounds of its intervals (None draws no whisker); `series` picks its colour."""
 
     x: float
@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
 
 def lines(
-    series: Mapping[str, Line],
+    series: Mapping[str, CurveLine],
     title: str,
     x_name: str,
     y_name: str,
@@ -77,7 +77,7 @@ def lines(
 
 
 def points(
-    found: Sequence[Point],
+    found: Sequence[CurvePoint],
     title: str,
     x_name: str,
     y_name: str,
@@ -145,7 +145,7 @@ class _Frame:
         return parts
 
 
-def _drawn(frame: _Frame, line: Line, colour: str, dashed: bool, name: str) -> list[str]:
+def _drawn(frame: _Frame, line: CurveLine, colour: str, dashed: bool, name: str) -> list[str]:
     parts = []
     if line.low is not None and line.high is not None:
         there = [(frame.x(x), frame.y(y)) for x, y in zip(line.x, line.high, strict=True)]

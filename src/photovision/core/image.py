@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from photovision.core import iso_boxes
-from photovision.core.budget import Budget
+from photovision.core.budget import MemoryBudget
 from photovision.core.colour import to_srgb
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_cost import DecodeCost, cost_of
@@ -288,7 +288,7 @@ def _unreadable(error: Exception, source: str | Path | bytes) -> UnreadableImage
     return UnreadableImage(f"{name}: cannot be decoded ({_reason(error)})")
 
 
-_memory = Budget(MAX_MEMORY, _SMALL)
+_memory = MemoryBudget(MAX_MEMORY, _SMALL)
 _NOTHING = contextlib.nullcontext()
 
 

@@ -86,7 +86,7 @@ class Tags:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TiffLayout:
     """How the samples of a TIFF picture lie in its file.
 
     Attributes:
@@ -128,7 +128,7 @@ class Layout:
         )
 
 
-def layout(tags: Tags) -> Layout:
+def layout(tags: Tags) -> TiffLayout:
     """The layout; raises UnreadableImage where it makes no sense or its tiles would take far more than the picture."""
     height, width, bands = tags.number(HEIGHT, 0), tags.number(WIDTH, 0), tags.number(BANDS, 1)
     bits, kinds = set(tags.values(BITS) or (1,)), set(tags.values(KIND) or (1,))
@@ -137,7 +137,7 @@ def layout(tags: Tags) -> Layout:
     tiled = TILE_W in tags
     rows = min(tags.number(ROWS, height) or height, height)
     segment = (tags.number(TILE_H, 0), tags.number(TILE_W, 0)) if tiled else (rows, width)
-    found = Layout(
+    found = TiffLayout(
         (height, width),
         bands,
         _KINDS.get(int(kinds.pop()), "") if len(kinds) == 1 else "",
@@ -186,7 +186,7 @@ def kept(tags: Tags, bands: int) -> int:
     return 4 if bands == 4 and tags.number(EXTRA, 0) in (1, 2) else 3
 
 
-def blocks(tags: Tags, found: Layout, shown: int) -> Iterator[tuple[int, int, int | None, Numbers]]:
+def blocks(tags: Tags, found: TiffLayout, shown: int) -> Iterator[tuple[int, int, int | None, Numbers]]:
     """Decode the first `shown` bands strip by strip or tile by tile: top, left, the band (None: all), and values.
 
     Values are (h, w, bands) of the file's own number type. Raises UnreadableImage where parts are missing or damaged.
@@ -211,7 +211,7 @@ def blocks(tags: Tags, found: Layout, shown: int) -> Iterator[tuple[int, int, in
         yield (top, left, band, block) if found.planar else (top, left, None, block[..., :shown])
 
 
-def _segment(tags: Tags, found: Layout, kind: np.dtype[Any], offset: int, count: int, rows: int) -> Numbers:
+def _segment(tags: Tags, found: TiffLayout, kind: np.dtype[Any], offset: int, count: int, rows: int) -> Numbers:
     """One strip or tile: (rows, W, bands) of the file's number type."""
     bands = 1 if found.planar else found.bands
     width = found.segment[1]

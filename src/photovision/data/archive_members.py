@@ -32,7 +32,7 @@ class OutOfBounds(DataError):
     """An archive is larger than any data set should be."""
 
 
-class Budget:
+class ArchiveBudget:
     """What may still be unpacked of one archive, and what was left out of it.
 
     Args:
@@ -95,7 +95,7 @@ def is_archive(path: Path) -> bool:
     return name.endswith(SUFFIXES)
 
 
-def members_of(path: Path, budget: Budget) -> Iterator[Member]:
+def members_of(path: Path, budget: ArchiveBudget) -> Iterator[Member]:
     """The members in their order; each is read before the next is asked for.
 
     Raises:
@@ -112,7 +112,7 @@ def members_of(path: Path, budget: Budget) -> Iterator[Member]:
         raise DataError(f"{path} cannot be unpacked ({str(error)[:100]}): unpack it first") from None
 
 
-def _of_zip(path: Path, file: BinaryIO, budget: Budget) -> Iterator[Member]:
+def _of_zip(path: Path, file: BinaryIO, budget: ArchiveBudget) -> Iterator[Member]:
     _few_entries(path, file)
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
@@ -128,7 +128,7 @@ def _of_zip(path: Path, file: BinaryIO, budget: Budget) -> Iterator[Member]:
                 yield Member(info.filename, True, False, _counted(stream.read, budget))
 
 
-def _counted(read: Callable[[int], bytes], budget: Budget) -> Callable[[int], bytes]:
+def _counted(read: Callable[[int], bytes], budget: ArchiveBudget) -> Callable[[int], bytes]:
     def counted(size: int) -> bytes:
         block = read(size)
         budget.take(len(block))
@@ -154,7 +154,7 @@ def _few_entries(path: Path, file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _of_tar(path: Path, file: BinaryIO, budget: Budget) -> Iterator[Member]:
+def _of_tar(path: Path, file: BinaryIO, budget: ArchiveBudget) -> Iterator[Member]:
     stream = _Forward(_decompressed(file), budget)
     with tarfile.open(fileobj=stream, mode="r:") as archive:  # type: ignore[call-overload]
         while (info := archive.next()) is not None:
@@ -205,7 +205,7 @@ class _Forward:
         budget: what may be read.
     """
 
-    def __init__(self, source: _Source, budget: Budget) -> None:
+    def __init__(self, source: _Source, budget: ArchiveBudget) -> None:
         self.source, self.budget, self.position = source, budget, 0
 
     def read(self, size: int = -1) -> bytes:

@@ -26,7 +26,7 @@ from typing import BinaryIO
 from photovision.core.errors import DataError
 from photovision.core.files import explained, open_regular, write_json
 from photovision.core.system import cache_folder
-from photovision.data.archive_members import SUFFIXES, Budget, Member, OutOfBounds, members_of
+from photovision.data.archive_members import SUFFIXES, ArchiveBudget, Member, OutOfBounds, members_of
 from photovision.data.formats.tree import JUNK
 
 MONTH = 30 * 24 * 3600
@@ -72,7 +72,7 @@ def _unpack(path: Path, folder: Path) -> None:
     """Unpack beside the folder's place, then put all of it there at once."""
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        budget = Budget(path)
+        budget = ArchiveBudget(path)
         _fill(path, part, budget, _DEPTH)
         write_json(part / _LEFT_OUT, budget.left_out)
         os.chmod(part, 0o755)
@@ -81,7 +81,7 @@ def _unpack(path: Path, folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _fill(path: Path, folder: Path, budget: Budget, depth: int) -> None:
+def _fill(path: Path, folder: Path, budget: ArchiveBudget, depth: int) -> None:
     inner = []
     for member in members_of(path, budget):
         target = _target(folder, member, budget)
@@ -119,7 +119,7 @@ class DamagedMember(Exception):
     """A member whose bytes are not what the archive says of them."""
 
 
-def _copy(member: Member, file: BinaryIO, folder: Path, budget: Budget) -> None:
+def _copy(member: Member, file: BinaryIO, folder: Path, budget: ArchiveBudget) -> None:
     size = 0
     while True:
         try:
@@ -140,7 +140,7 @@ def _copy(member: Member, file: BinaryIO, folder: Path, budget: Budget) -> None:
         file.write(block)
 
 
-def _target(folder: Path, member: Member, budget: Budget) -> Path | None:
+def _target(folder: Path, member: Member, budget: ArchiveBudget) -> Path | None:
     """Where a member is written; None where it is nothing to write."""
     name = member.name.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]

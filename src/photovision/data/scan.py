@@ -49,8 +49,9 @@ class Scan:
         kind: uint8 (N,), index into `kinds`.
         kinds: (format, mode) pairs that occur, such as ("JPEG", "RGB").
         digest: uint64 (N,), the first 8 bytes of the SHA-256 of the file.
-        hash, colour, detail, brightness, contrast: as in `photovision.data.near_duplicates.Signature`, one row a picture.
-        low, high: float32 (N,), the lowest and the highest value of pictures of more than 8 bits that count, see
+        hash, colour, detail, brightness, contrast: as in `photovision.data.near_duplicates.Signature`, one row a
+        picture. low, high: float32 (N,), the lowest and the highest value of pictures of more than 8 bits that count,
+        see
             `core.value_range`; 0 for others.
         number: uint8 (N,), 1 + the index into KINDS of the kind of number of such pictures, 0 for others.
         problems: the unreadable pictures.

@@ -14,8 +14,8 @@ import numpy as np
 from photovision.core.errors import ModelError, PhotovisionError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.deploy.optimize_classes import Job
-from photovision.models.backbones import Source, choose, count_macs, create
+from photovision.deploy.optimize_classes import OptimizeRun
+from photovision.models.backbones import Backbone, choose, count_macs, create
 from photovision.models.export import Decider, export_graph
 from photovision.models.load_network import trained_network
 from photovision.models.small import SMALL
@@ -44,7 +44,7 @@ class Candidate:
     """
 
     network: nn.Module
-    source: Source
+    source: Backbone
     speedup: float
     origin: str
 
@@ -55,7 +55,7 @@ class Candidate:
         return f"{self.source.backbone} at {size} px ({self.speedup:.1f} times as fast)"
 
 
-def find_candidates(job: Job, faster: float) -> list[Candidate]:
+def find_candidates(job: OptimizeRun, faster: float) -> list[Candidate]:
     """The networks that are worth teaching, at least `faster` times as fast where the choice is ours.
 
     For pictures of up to 64 pixels the widest small network that is fast enough; for larger ones the teacher's own
@@ -77,7 +77,7 @@ def find_candidates(job: Job, faster: float) -> list[Candidate]:
     return found
 
 
-def speedup(job: Job, network: nn.Module, source: Source) -> float:
+def speedup(job: OptimizeRun, network: nn.Module, source: Backbone) -> float:
     """How many times as many pictures a second a network's graph answers as the job's model, measured in turns."""
     model = job.model
     with tempfile.TemporaryDirectory(dir=job.work) as folder:
@@ -112,7 +112,7 @@ def _noise(size: tuple[int, int]) -> Image:
     return np.random.default_rng(0).integers(0, 256, (_BATCH, *size, 3), dtype=np.uint8)
 
 
-def _named(job: Job, wanted: str) -> Candidate:
+def _named(job: OptimizeRun, wanted: str) -> Candidate:
     name, _, size = wanted.partition("@")
     if size and not (size.isdecimal() and 16 <= int(size) <= 2048):
         raise UsageError(f"--distill-to should be NAME or NAME@SIZE with 16 to 2048 pixels, got '{wanted}'")
@@ -127,7 +127,7 @@ def _named(job: Job, wanted: str) -> Candidate:
     return Candidate(network, source, speedup(job, network, source), origin)
 
 
-def _source(job: Job, name: str, size: int | None) -> Source:
+def _source(job: OptimizeRun, name: str, size: int | None) -> Backbone:
     before = job.model.preprocess
     weights = "auto" if any(CARRIERS[one].backbone == name for one in available()) else "none"
     source = choose(name, weights, size or (before.size[0] if weights == "none" else None))
@@ -136,19 +136,19 @@ def _source(job: Job, name: str, size: int | None) -> Source:
     return _shown(source, before)
 
 
-def _shown(source: Source, before: Preprocess) -> Source:
+def _shown(source: Backbone, before: Preprocess) -> Backbone:
     """The same source, which sees pictures of more than 8 bits as the teacher does."""
     return replace(source, preprocess=replace(source.preprocess, value_ranges=before.value_ranges))
 
 
-def _own(job: Job) -> tuple[nn.Module, Source]:
+def _own(job: OptimizeRun) -> tuple[nn.Module, Backbone]:
     backbone = job.model.info["backbone"]
     if backbone.get("widths"):
         raise ModelError("a pruned network has no smaller version by itself")
-    return trained_network(job.model.bundle), Source(backbone["name"], "none", job.model.preprocess)
+    return trained_network(job.model.bundle), Backbone(backbone["name"], "none", job.model.preprocess)
 
 
-def _searched(job: Job, faster: float) -> Iterator[Candidate]:
+def _searched(job: OptimizeRun, faster: float) -> Iterator[Candidate]:
     if max(job.model.preprocess.size) <= _SMALL:
         yield from _small(job, faster)
         return
@@ -167,7 +167,7 @@ def _searched(job: Job, faster: float) -> Iterator[Candidate]:
             yield other
 
 
-def _small(job: Job, faster: float) -> Iterator[Candidate]:
+def _small(job: OptimizeRun, faster: float) -> Iterator[Candidate]:
     """The costliest of the small networks that is fast enough."""
     made = [(_source(job, name, None), create(_source(job, name, None), len(job.model.classes))) for name in SMALL]
     for source, network in sorted(made, key=lambda pair: -count_macs(pair[1], pair[0].preprocess.size)):
@@ -178,7 +178,7 @@ def _small(job: Job, faster: float) -> Iterator[Candidate]:
             return
 
 
-def _sized(job: Job, network: nn.Module, source: Source, faster: float, origin: str) -> Candidate | None:
+def _sized(job: OptimizeRun, network: nn.Module, source: Backbone, faster: float, origin: str) -> Candidate | None:
     """A network at the largest size that is fast enough."""
     full = min(source.preprocess.size[0], job.model.preprocess.size[0])
     # The time goes with the number of pixels; sizes in steps of half the coarsest stride.

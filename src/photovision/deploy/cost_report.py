@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photovision.core.curves import Point, points
+from photovision.core.curves import CurvePoint, points
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.deploy.profile import Profile
-from photovision.tasks.classify.evaluation import Answers
+from photovision.tasks.classify.evaluation import ClassifyEvaluation
 from photovision.trust.fairness.group_accuracy import LEAST, Served
 from photovision.trust.fairness.groups import read_attribute
 from photovision.trust.metrics.statistics import Estimate, paired_proportions, proportion
@@ -20,7 +20,7 @@ SHOWN = 40
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class OptimizeStep:
     """A model on the way: the original, or what a step made of the one before.
 
     Attributes:
@@ -30,23 +30,23 @@ class Stage:
     """
 
     name: str
-    answers: Answers
+    answers: ClassifyEvaluation
     profile: Profile
 
 
-def gain(before: Answers, after: Answers) -> Estimate:
+def gain(before: ClassifyEvaluation, after: ClassifyEvaluation) -> Estimate:
     """How much more often `after` is right (in every label, for multi-label models), paired; a loss is negative."""
     first, second = shared(before, after)
     return paired_proportions(first.right, second.right)
 
 
-def shared(a: Answers, b: Answers) -> tuple[Answers, Answers]:
+def shared(a: ClassifyEvaluation, b: ClassifyEvaluation) -> tuple[ClassifyEvaluation, ClassifyEvaluation]:
     """The answers on the pictures that both models could read."""
     both = np.intersect1d(a.positions, b.positions)
     return a.at(np.searchsorted(a.positions, both)), b.at(np.searchsorted(b.positions, both))
 
 
-def losses(stages: Sequence[Stage]) -> Finding:
+def losses(stages: Sequence[OptimizeStep]) -> Finding:
     """Hold every stage against the first one.
 
     Returns:
@@ -80,7 +80,7 @@ def _json(figures: dict[str, Metric | str | None]) -> dict[str, object]:
     return {name: value.to_json() if isinstance(value, Metric) else value for name, value in figures.items()}
 
 
-def _figures(first: Stage, stage: Stage) -> dict[str, Metric | str | None]:
+def _figures(first: OptimizeStep, stage: OptimizeStep) -> dict[str, Metric | str | None]:
     before, after = shared(first.answers, stage.answers)
     n, scores = len(after.samples), after.scores()
     lead = "exact_match" if after.multilabel else "accuracy"
@@ -102,13 +102,15 @@ def _figures(first: Stage, stage: Stage) -> dict[str, Metric | str | None]:
     }
 
 
-def _plot(stages: Sequence[Stage]) -> Figure:
+def _plot(stages: Sequence[OptimizeStep]) -> Figure:
     found = []
     for number, stage in enumerate(stages):
         answers, speed = stage.answers, stage.profile.throughput
         right = proportion(int(answers.right.sum()), len(answers.samples))
         found.append(
-            Point(speed.value, right.value, stage.name, speed.low, speed.high, right.low, right.high, min(number, 1))
+            CurvePoint(
+                speed.value, right.value, stage.name, speed.low, speed.high, right.low, right.high, min(number, 1)
+            )
         )
     drawing = points(found, "Accuracy against speed", "pictures a second", "accuracy", x_form="{:,.0f}".format)
     note = (
@@ -118,7 +120,7 @@ def _plot(stages: Sequence[Stage]) -> Figure:
     return Figure("Accuracy against speed", svg=drawing, note=note)
 
 
-def _groups(before: Answers, after: Answers) -> tuple[list[Table], list[str]]:
+def _groups(before: ClassifyEvaluation, after: ClassifyEvaluation) -> tuple[list[Table], list[str]]:
     """The change of every group of pictures, and of every class; a warning where one clearly loses."""
     first, second = shared(before, after)
     rows: list[tuple[str, int, Metric, Metric, Metric]] = []
@@ -145,7 +147,7 @@ def _groups(before: Answers, after: Answers) -> tuple[list[Table], list[str]]:
     return [table], warned
 
 
-def _attributes(answers: Answers) -> dict[str, np.ndarray]:
+def _attributes(answers: ClassifyEvaluation) -> dict[str, np.ndarray]:
     """Attribute -> one value a picture, "" where unknown; true classes are one of them for single-label models."""
     names = sorted({name for sample in answers.samples for name in sample.groups})
     given = {name: [sample.groups.get(name, "") for sample in answers.samples] for name in names}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from photovision.core.report import Finding, Metric, Table
-from photovision.deploy.evaluation import FIGURES, Held
+from photovision.deploy.evaluation import FIGURES, HeldOutEvaluation
 from photovision.deploy.profile import Profile
 
 _NOTE = (
@@ -17,7 +17,7 @@ _NOTE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class RegionOptimizeStep:
     """A model before or after.
 
     Attributes:
@@ -27,11 +27,11 @@ class Stage:
     """
 
     name: str
-    held: Held
+    held: HeldOutEvaluation
     profile: Profile
 
 
-def losses(first: Stage, last: Stage, max_drop: float) -> Finding:
+def losses(first: RegionOptimizeStep, last: RegionOptimizeStep, max_drop: float) -> Finding:
     """Hold a changed model against the original.
 
     Returns:
@@ -54,7 +54,9 @@ def losses(first: Stage, last: Stage, max_drop: float) -> Finding:
     )
 
 
-def _summary(first: Stage, last: Stage, gains: dict[str, Metric], speed: float, max_drop: float) -> tuple[str, ...]:
+def _summary(
+    first: RegionOptimizeStep, last: RegionOptimizeStep, gains: dict[str, Metric], speed: float, max_drop: float
+) -> tuple[str, ...]:
     name, change = next(iter(gains.items()))
     low, high = 100 * (change.low or 0), 100 * (change.high or 0)
     needed, shown = last.profile, round(100 * change.value, 1) + 0.0  # no minus before nothing
@@ -67,7 +69,7 @@ def _summary(first: Stage, last: Stage, gains: dict[str, Metric], speed: float, 
     )
 
 
-def _row(stage: Stage) -> dict[str, Metric | str | None]:
+def _row(stage: RegionOptimizeStep) -> dict[str, Metric | str | None]:
     needed = stage.profile
     return {
         **stage.held.figures(),

@@ -18,18 +18,18 @@ import torch
 from photovision.core.report import Metric
 from photovision.data.dataset import Dataset
 from photovision.deploy.candidates import Candidate, find_candidates
-from photovision.deploy.optimize_classes import Job
-from photovision.deploy.student import FASTER, Lesson, answers_of, open_lesson, teach_whole, write_student
+from photovision.deploy.optimize_classes import OptimizeRun
+from photovision.deploy.student import FASTER, StudentRun, answers_of, open_lesson, teach_whole, write_student
 from photovision.learn.distill import HEAT, SHARE, StoredViews, recalled
 from photovision.learn.feed import FeatureFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import create
-from photovision.models.frozen_features import Cut, default_cut, upper_of
+from photovision.models.frozen_features import SplitPoint, default_cut, upper_of
 from photovision.tasks.classify.finetune import Study
 from photovision.tasks.classify.linear_probe import Features, climb_frozen
 from photovision.tasks.classify.scratch import scratch_plan
 from photovision.tasks.classify.variants import PLAIN
-from photovision.tasks.training_run import Reached
+from photovision.tasks.training_run import TrainedStage
 from photovision.tasks.workdir import Work
 
 _LEAST_PICTURES = 500
@@ -38,7 +38,7 @@ _SHARE_FOR_VIEWS = 0.3
 _DROPOUT = 0.2
 
 
-def distill(job: Job) -> Path:
+def distill(job: OptimizeRun) -> Path:
     """Teach a smaller network what a model answers, and write its bundle.
 
     Args:
@@ -75,11 +75,11 @@ def distill(job: Job) -> Path:
     return write_student(lesson, student.network, student.source, told, pruned=False)
 
 
-def _cut(candidate: Candidate) -> Cut | None:
+def _cut(candidate: Candidate) -> SplitPoint | None:
     return default_cut(candidate.network, candidate.source.preprocess.size)
 
 
-def _by_parts(lesson: Lesson, candidates: list[Candidate]) -> tuple[Metric, str, Candidate]:
+def _by_parts(lesson: StudentRun, candidates: list[Candidate]) -> tuple[Metric, str, Candidate]:
     """Probe every candidate with a linear head on its frozen features, then teach the best one's upper stages."""
     probed = []
     for number, one in enumerate(candidates):
@@ -94,7 +94,7 @@ def _by_parts(lesson: Lesson, candidates: list[Candidate]) -> tuple[Metric, str,
     return score, how, replace(candidates[number], network=reached.network)
 
 
-def _features(lesson: Lesson, candidate: Candidate, number: int) -> Features:
+def _features(lesson: StudentRun, candidate: Candidate, number: int) -> Features:
     """The candidate's frozen part, with a folder of its own for what it says."""
     climb = lesson.climb
     key = {"candidate": [candidate.source.backbone, candidate.source.preprocess.size]}
@@ -102,7 +102,7 @@ def _features(lesson: Lesson, candidate: Candidate, number: int) -> Features:
     return Features(replace(climb, work=work), candidate.source, candidate.network, _cut(candidate))
 
 
-def _affordable(lesson: Lesson, features: Features, candidates: int) -> Dataset:
+def _affordable(lesson: StudentRun, features: Features, candidates: int) -> Dataset:
     """The training pictures whose fewest views, by teacher and student, fit into the share of time for them."""
     climb, train = lesson.climb, lesson.climb.material.train
 
@@ -122,7 +122,9 @@ def _affordable(lesson: Lesson, features: Features, candidates: int) -> Dataset:
     return train.subset(np.sort(rng.permutation(len(train))[:most]))
 
 
-def _upper(lesson: Lesson, features: Features, train: Dataset, start: Reached, per_view: float) -> tuple[Metric, str]:
+def _upper(
+    lesson: StudentRun, features: Features, train: Dataset, start: TrainedStage, per_view: float
+) -> tuple[Metric, str]:
     """Teach the stages above the cut on stored views; the start's network changes, if that makes it better."""
     climb, cut, network = features.climb, features.cut, start.network
     assert cut is not None
@@ -149,7 +151,7 @@ def _upper(lesson: Lesson, features: Features, train: Dataset, start: Reached, p
     )
 
 
-def _whole(lesson: Lesson, candidate: Candidate) -> tuple[Metric, str, Candidate]:
+def _whole(lesson: StudentRun, candidate: Candidate) -> tuple[Metric, str, Candidate]:
     """Teach a whole network on pictures."""
     climb, source = lesson.climb, candidate.source
     network = candidate.network

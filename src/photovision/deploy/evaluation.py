@@ -12,11 +12,12 @@ from photovision.core.errors import DataError
 from photovision.core.report import Metric, Report
 from photovision.data.dataset import Dataset
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluate import Looked, evaluate_boxes, look
+from photovision.tasks.detect.evaluate import evaluate_boxes, look
+from photovision.tasks.detect.evaluation import DetectEvaluation
 from photovision.tasks.load import NOUNS
 from photovision.tasks.segment.evaluation import background_of, evaluate_masks, judge
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.splits import Material
+from photovision.tasks.splits import TrainingSplits
 from photovision.trust.metrics.detection import Matches, match, scores
 from photovision.trust.metrics.paired_tests import box_gains, mask_gains
 from photovision.trust.metrics.segmentation import overlap
@@ -26,7 +27,7 @@ FIGURES = {"map": "mAP", "map50": "mAP at .5", "miou": "mean IoU", "dice": "Dice
 """Figure -> what people call it."""
 
 
-class Held(Protocol):
+class HeldOutEvaluation(Protocol):
     """How one model does on some pictures.
 
     Attributes:
@@ -51,7 +52,7 @@ class Held(Protocol):
 class HeldBoxes:
     """A detector's answers; mean average precision leads."""
 
-    looked: Looked
+    looked: DetectEvaluation
 
     @cached_property
     def matches(self) -> Matches:
@@ -60,16 +61,16 @@ class HeldBoxes:
 
     @property
     def pictures(self) -> int:
-        """See `Held`."""
+        """See `HeldOutEvaluation`."""
         return len(self.looked.pairs)
 
     def figures(self) -> dict[str, Metric]:
-        """See `Held`."""
+        """See `HeldOutEvaluation`."""
         found = scores(self.matches)[0]
         return {name: found[name] for name in ("map", "map50", "map75")}
 
     def gain(self, after: HeldBoxes) -> dict[str, Metric]:
-        """See `Held`."""
+        """See `HeldOutEvaluation`."""
         return box_gains(self.matches, after.matches).figures
 
 
@@ -82,27 +83,27 @@ class HeldMasks:
 
     @property
     def pictures(self) -> int:
-        """See `Held`."""
+        """See `HeldOutEvaluation`."""
         return len(self.confusions)
 
     def figures(self) -> dict[str, Metric]:
-        """See `Held`."""
+        """See `HeldOutEvaluation`."""
         found = overlap(self.confusions, self.classes, background_of(self.classes))
         return {name: found[name] for name in ("miou", "dice")}
 
     def gain(self, after: HeldMasks) -> dict[str, Metric]:
-        """See `Held`."""
+        """See `HeldOutEvaluation`."""
         return mask_gains(self.confusions, after.confusions, self.classes, background_of(self.classes)).figures
 
 
-def hold(model: Places, dataset: Dataset) -> Held:
+def hold(model: Places, dataset: Dataset) -> HeldOutEvaluation:
     """Ask a model about every labelled picture; raises DataError as its evaluation does."""
     if isinstance(model, Detector):
         return HeldBoxes(look(model, dataset))
     return HeldMasks(judge(model, dataset).confusions, model.classes)
 
 
-def proof(model: Places, material: Material) -> Report:
+def proof(model: Places, material: TrainingSplits) -> Report:
     """The evaluation of a model on the test pictures."""
     leaked = material.leaked.tolist()
     if isinstance(model, Detector):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE, read_training_images, write_training_images
-from photovision.tasks.splits import Material
+from photovision.tasks.splits import TrainingSplits
 
 _ALWAYS = ("DATASHEET.md", TRAINING_IMAGES_FILE)
 _WEIGHTS = ("model.safetensors", "config.json")
@@ -27,7 +27,7 @@ def keep(source: Path, folder: Path, *, weights: bool) -> None:
             shutil.copy2(source / name, folder / name)
 
 
-def keep_more(folder: Path, info: Mapping[str, Any], material: Material) -> None:
+def keep_more(folder: Path, info: Mapping[str, Any], material: TrainingSplits) -> None:
     """Add pictures that are not those of the model's training to the record of a bundle in the making.
 
     Args:

@@ -20,7 +20,7 @@ from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.evaluate import Model
 from photovision.tasks.holdout import NO_RECORD, exposures
 from photovision.tasks.load import opened
-from photovision.tasks.splits import Material, gather
+from photovision.tasks.splits import TrainingSplits, gather
 
 MOST_MINUTES = 10_000
 
@@ -93,7 +93,7 @@ def _check(max_drop: float, minutes: float, methods: Collection[str], backbone: 
         raise UsageError("distilling needs the architecture of the smaller network (backbone), and nothing else does")
 
 
-def fair(material: Material, model: Model, dataset: Dataset) -> Material:
+def fair(material: TrainingSplits, model: Model, dataset: Dataset) -> TrainingSplits:
     """The pictures, split so that those which the model learned from neither choose nor judge.
 
     Raises:

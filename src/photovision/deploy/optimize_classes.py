@@ -30,21 +30,21 @@ from photovision.core.report import Finding, Report
 from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.data.dataset import Dataset
-from photovision.deploy.cost_report import Stage, gain, losses
+from photovision.deploy.cost_report import OptimizeStep, gain, losses
 from photovision.deploy.kept import keep_more
 from photovision.deploy.profile import profile
-from photovision.tasks.classify.evaluation import Answers, answer, judge
+from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer, judge
 from photovision.tasks.classify.fit_novelty import remember_unseen
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.model_card import model_card
-from photovision.tasks.splits import Material
+from photovision.tasks.splits import TrainingSplits
 
 LEAST = 20
 """Validation and test pictures below which no loss can be told."""
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class OptimizeRun:
     """One step: the model to make smaller, the pictures to do it with, and where the new bundle goes.
 
     Attributes:
@@ -87,7 +87,7 @@ this order."""
 
 def optimize_classes(
     model: Recognizer,
-    material: Material,
+    material: TrainingSplits,
     output: str | Path,
     methods: Collection[str],
     *,
@@ -125,7 +125,8 @@ def optimize_classes(
         for number, name in enumerate(names):
             lost = -gain(held[0], held[-1]).value
             left = max(0.0, (deadline - time.monotonic()) / 60) / (len(names) - number)
-            job = Job(made[-1], material.train, material.val, work / f"{number}-{name}", work / f"{number}-{name}.work",
+            job = OptimizeRun(made[-1], material.train, material.val, work / f"{number}-{name}", work /
+            f"{number}-{name}.work",
                       left, backbone, say, max_drop - max(0.0, lost))  # fmt: skip
             made.append(_step(name, job))
             held.append(answer(made[-1], material.val))
@@ -146,7 +147,9 @@ def aligned(dataset: Dataset, model: Recognizer) -> Dataset:
     return replace(dataset, classes=model.classes, multilabel=model.multilabel)
 
 
-def _check(model: Recognizer, material: Material, target: Path, names: Sequence[str], methods: Collection[str]) -> None:
+def _check(
+    model: Recognizer, material: TrainingSplits, target: Path, names: Sequence[str], methods: Collection[str]
+) -> None:
     check_methods(methods)
     check_folder(target, "model", [model.bundle.path])
     for part, pictures in (("validation", material.val), ("test", material.test)):
@@ -165,14 +168,14 @@ def check_methods(methods: Collection[str]) -> None:
         raise UsageError("nothing to do: ask for --int8, --bf16, --prune or --distill-to BACKBONE")
 
 
-def _step(name: str, job: Job) -> Recognizer:
+def _step(name: str, job: OptimizeRun) -> Recognizer:
     if not (job.folder / "bundle.json").is_file():  # else it was finished before an interruption
         job.work.mkdir(parents=True, exist_ok=True)
         METHODS.load(name)(job)
     return load(job.folder)
 
 
-def _refuse(names: Sequence[str], answers: Sequence[Answers], max_drop: float, which: str) -> None:
+def _refuse(names: Sequence[str], answers: Sequence[ClassifyEvaluation], max_drop: float, which: str) -> None:
     """Raise ExportError where the last model lost too much, with the step that lost most."""
     whole = gain(answers[0], answers[-1])
     if -whole.value <= max_drop + 1e-9:
@@ -189,10 +192,14 @@ def _refuse(names: Sequence[str], answers: Sequence[Answers], max_drop: float, w
 
 
 def _report(
-    made: Sequence[Recognizer], judged: Sequence[Answers], material: Material, names: Sequence[str], max_drop: float
+    made: Sequence[Recognizer],
+    judged: Sequence[ClassifyEvaluation],
+    material: TrainingSplits,
+    names: Sequence[str],
+    max_drop: float,
 ) -> Report:
     profiles = profile([one.bundle for one in made])
-    stages = [Stage(*parts) for parts in zip(("original", *names), judged, profiles, strict=True)]
+    stages = [OptimizeStep(*parts) for parts in zip(("original", *names), judged, profiles, strict=True)]
     found = losses(stages)
     last, change = profiles[-1], found.metrics["accuracy_change"]
     n, speed = len(judged[-1].samples), found.metrics["speedup"].value
@@ -218,7 +225,7 @@ def _report(
     ).including(found, _proof(made[-1], judged[-1], material))
 
 
-def _proof(model: Recognizer, answers: Answers, material: Material) -> Finding:
+def _proof(model: Recognizer, answers: ClassifyEvaluation, material: TrainingSplits) -> Finding:
     """The evaluation of the last model."""
     found = judge(model, answers, material.test, leaked=material.leaked.tolist())
     metrics = {name: metric.to_json() for name, metric in found.metrics.items()}
@@ -226,7 +233,7 @@ def _proof(model: Recognizer, answers: Answers, material: Material) -> Finding:
     return Finding((), *parts, data={"evaluation": metrics})
 
 
-def _write(made: Sequence[Recognizer], report: Report, material: Material, target: Path) -> None:
+def _write(made: Sequence[Recognizer], report: Report, material: TrainingSplits, target: Path) -> None:
     """Put the last model into its place, with the figures of this optimisation instead of the original's."""
     last, document = made[-1], report.to_json()
     before = last.info.get("optimized") or {}
@@ -252,7 +259,7 @@ def _write(made: Sequence[Recognizer], report: Report, material: Material, targe
 
 
 def _key(
-    model: Recognizer, material: Material, names: Sequence[str], max_drop: float, backbone: str | None
+    model: Recognizer, material: TrainingSplits, names: Sequence[str], max_drop: float, backbone: str | None
 ) -> dict[str, Any]:
     graph = hashlib.sha256(model.bundle.graph.read_bytes()).hexdigest()
     return {

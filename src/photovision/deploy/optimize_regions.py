@@ -26,18 +26,18 @@ from photovision.core.system import provenance
 from photovision.core.types import Image
 from photovision.data.dataset import Dataset
 from photovision.deploy.confidence import learned_anew
-from photovision.deploy.cost_report_regions import Stage, losses
-from photovision.deploy.evaluation import FIGURES, Held, Places, hold, need_regions, proof
+from photovision.deploy.cost_report_regions import RegionOptimizeStep, losses
+from photovision.deploy.evaluation import FIGURES, HeldOutEvaluation, Places, hold, need_regions, proof
 from photovision.deploy.parity import Outputs, boxes_alike, places_alike
 from photovision.deploy.profile import OUTPUTS, profile
-from photovision.deploy.quantize import Setting, compressor, quantize_graph
+from photovision.deploy.quantize import QuantizeSetting, compressor, quantize_graph
 from photovision.deploy.write_regions import write_changed
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import NOUNS
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.splits import Material
+from photovision.tasks.splits import TrainingSplits
 
 METHODS = ("int8", "bf16")
 LEAST = 10
@@ -45,11 +45,11 @@ LEAST = 10
 CALIBRATING = 200
 """Training pictures that ranges are learned from."""
 SETTINGS = (
-    Setting("plain", "mixed", True, ("ends",)),
-    Setting("careful", "mixed", True, ("ends", "first", "squeeze")),
-    Setting("corrected", "mixed", False, ("ends", "first", "squeeze")),
-    Setting("backbone", "mixed", False, ("ends", "first", "squeeze", "normed")),
-    Setting("spared", "mixed", False, ("ends", "first", "squeeze", "normed", "depthwise")),
+    QuantizeSetting("plain", "mixed", True, ("ends",)),
+    QuantizeSetting("careful", "mixed", True, ("ends", "first", "squeeze")),
+    QuantizeSetting("corrected", "mixed", False, ("ends", "first", "squeeze")),
+    QuantizeSetting("backbone", "mixed", False, ("ends", "first", "squeeze", "normed")),
+    QuantizeSetting("spared", "mixed", False, ("ends", "first", "squeeze", "normed", "depthwise")),
 )
 """From the fastest to the most careful."""
 ENGINES = 0.9
@@ -70,7 +70,7 @@ class _Step:
 
 def optimize_regions(
     model: Places,
-    material: Material,
+    material: TrainingSplits,
     output: str | Path,
     methods: Collection[str],
     *,
@@ -117,7 +117,7 @@ def optimize_regions(
         before, after = hold(model, material.test), hold(changed, material.test)
         _refuse(method, before, after, max_drop, "test")
         profiles = profile([one.bundle for one in (model, changed)])
-        stages = Stage("original", before, profiles[0]), Stage(method, after, profiles[1])
+        stages = RegionOptimizeStep("original", before, profiles[0]), RegionOptimizeStep(method, after, profiles[1])
         report = _report(method, losses(*stages, max_drop), proof(changed, material), material, max_drop)
         _finish(changed, model, report, material, target)
     return report
@@ -137,11 +137,11 @@ def check_method(model: Places, methods: Collection[str]) -> str:
     return next(iter(methods))
 
 
-def _steps(method: str) -> Callable[[Places, Material, Path, float, float, Say], _Step]:
+def _steps(method: str) -> Callable[[Places, TrainingSplits, Path, float, float, Say], _Step]:
     return {"int8": _int8, "bf16": _bf16}[method]
 
 
-def _bf16(model: Places, material: Material, scratch: Path, max_drop: float, minutes: float, say: Say) -> _Step:
+def _bf16(model: Places, material: TrainingSplits, scratch: Path, max_drop: float, minutes: float, say: Say) -> _Step:
     """The graph as it is, computed in bf16 where the processor can, whatever the first parity check said."""
     changes = {"parity": {**(model.info.get("parity") or {}), "precision": "bf16"}}
     after = type(model)(Bundle(model.bundle.path, {**model.info, **changes}), precision="bf16")
@@ -149,12 +149,12 @@ def _bf16(model: Places, material: Material, scratch: Path, max_drop: float, min
     return _Step(model.bundle.graph, changes, True)
 
 
-def _int8(model: Places, material: Material, scratch: Path, max_drop: float, minutes: float, say: Say) -> _Step:
+def _int8(model: Places, material: TrainingSplits, scratch: Path, max_drop: float, minutes: float, say: Say) -> _Step:
     """The fastest setting that loses little enough on validation, else the one that loses least."""
     nncf = compressor()
     images, shown = pictures_of(model, material.train, CALIBRATING), pictures_of(model, material.val, _COMPARED)
     before, began = hold(model, material.val), time.monotonic()
-    tried, refused = list[tuple[float, Held, _Step]](), list[ExportError]()
+    tried, refused = list[tuple[float, HeldOutEvaluation, _Step]](), list[ExportError]()
     for done, setting in enumerate(SETTINGS):
         if done and (time.monotonic() - began) * (1 + 1 / done) > 60 * minutes:
             break
@@ -230,7 +230,7 @@ def _lead(gains: dict[str, Metric]) -> Metric:
     return next(iter(gains.values()))
 
 
-def _refuse(method: str, before: Held, after: Held, max_drop: float, which: str) -> None:
+def _refuse(method: str, before: HeldOutEvaluation, after: HeldOutEvaluation, max_drop: float, which: str) -> None:
     gains = before.gain(after)
     name, change = next(iter(gains.items()))
     if -change.value <= max_drop + 1e-9:
@@ -242,7 +242,7 @@ def _refuse(method: str, before: Held, after: Held, max_drop: float, which: str)
     )
 
 
-def _report(method: str, losses_: Finding, proved: Report, material: Material, max_drop: float) -> Report:
+def _report(method: str, losses_: Finding, proved: Report, material: TrainingSplits, max_drop: float) -> Report:
     evaluation = {name: metric.to_json() for name, metric in proved.metrics.items()}
     # The proof's leading figures are among the losses already.
     rest = Finding((), {}, proved.tables, proved.figures, proved.warnings, {"evaluation": evaluation})
@@ -259,7 +259,7 @@ def _report(method: str, losses_: Finding, proved: Report, material: Material, m
     return report.including(losses_, rest)
 
 
-def _finish(changed: Places, model: Places, report: Report, material: Material, target: Path) -> None:
+def _finish(changed: Places, model: Places, report: Report, material: TrainingSplits, target: Path) -> None:
     document = report.to_json()
     before: Sequence[str] = (model.info.get("optimized") or {}).get("methods", ())
     info = {

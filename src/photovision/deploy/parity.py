@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from photovision.core.overlap import overlap
-from photovision.runtime.nms import Boxes
+from photovision.runtime.nms import ScoredBoxes
 from photovision.tasks.detect.detector import Detector
 
 TOLERANCE = 0.02
@@ -81,11 +81,11 @@ def places_alike(expected: Sequence[Outputs], got: Sequence[Outputs]) -> Alike:
     return Alike(agreement, gap, "places", TOLERANCE, gap <= TOLERANCE and agreement >= LEAST_AGREEMENT)
 
 
-def _standing(detector: Detector, outputs: Outputs, row: int) -> Boxes:
+def _standing(detector: Detector, outputs: Outputs, row: int) -> ScoredBoxes:
     return detector.boxes({name: outputs[name][row] for name in ("boxes", "scores")}, detector.preprocess.size)
 
 
-def _met(some: Boxes, others: Boxes) -> int:
+def _met(some: ScoredBoxes, others: ScoredBoxes) -> int:
     """How many of some boxes another one of their class lies on."""
     same = some.labels[:, None] == others.labels[None]
     return int(((overlap(some.xyxy, others.xyxy) >= SAME_BOX) & same).any(1).sum())

@@ -17,16 +17,16 @@ from torch import nn
 
 from photovision.core.errors import MissingExtra, ModelError, UsageError
 from photovision.deploy.candidates import MARGIN, speedup
-from photovision.deploy.optimize_classes import Job
+from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.student import FASTER, open_lesson, teach_whole, write_student
 from photovision.learn.distill import HEAT, SHARE
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source, count_parameters
+from photovision.models.backbones import Backbone, count_parameters
 from photovision.models.load_network import trained_network
 from photovision.models.pruned_shapes import prunable, settle
 from photovision.models.small import SMALL
 from photovision.tasks.classify.scratch import scratch_plan
-from photovision.tasks.training_run import Climb
+from photovision.tasks.training_run import TrainingRun
 
 RATIOS = (0.25, 0.375, 0.5, 0.625, 0.75)
 """Shares of the channels that are taken out, tried in turn until the network is fast enough."""
@@ -34,7 +34,7 @@ _ROUND = 8  # engines compute channels in blocks of 8 or 16
 _SLOWER = 0.3
 
 
-def prune(job: Job) -> Path:
+def prune(job: OptimizeRun) -> Path:
     """Take channels out of a model's network until it is twice as fast, teach it by the whole one, write its bundle.
 
     Args:
@@ -58,7 +58,7 @@ def prune(job: Job) -> Path:
     network, name = trained_network(bundle), bundle.info["backbone"]["name"]
     if not prunable(network):
         raise UsageError(f"{name} is no network of convolutions and batch normalisation: use --distill-to instead")
-    source = Source(name, "none", bundle.preprocess)
+    source = Backbone(name, "none", bundle.preprocess)
     lesson = open_lesson(job, "prune")
     before = count_parameters(network)
     ratio, gained = lesson.climb.work.value("ratio", lambda: _choose(library, job, network, source))
@@ -113,7 +113,7 @@ def narrowed(library: Any, network: nn.Module, size: tuple[int, int], ratio: flo
     return narrow
 
 
-def _choose(library: Any, job: Job, network: nn.Module, source: Source) -> tuple[float, float]:
+def _choose(library: Any, job: OptimizeRun, network: nn.Module, source: Backbone) -> tuple[float, float]:
     """The smallest share that makes the network fast enough, and how many times as fast it is."""
     gained = 0.0
     for ratio in RATIOS:
@@ -129,7 +129,7 @@ def _choose(library: Any, job: Job, network: nn.Module, source: Source) -> tuple
     )
 
 
-def _plan(climb: Climb, source: Source) -> Plan:
+def _plan(climb: TrainingRun, source: Backbone) -> Plan:
     """As from scratch where the network is small, but with smaller steps: much is known already."""
     plan = scratch_plan(climb, source)
     return replace(plan, lr=plan.lr * _SLOWER) if source.backbone in SMALL else replace(plan, lr=5e-4)

@@ -23,13 +23,13 @@ import numpy as np
 
 from photovision.core.errors import DataError, ExportError, MissingExtra, UnreadableImage
 from photovision.data.dataset import Dataset
-from photovision.deploy.optimize_classes import Job
+from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.quantize_layers import layers, straighten
 from photovision.deploy.refit import write_copy
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Engine, without_telemetry
 from photovision.runtime.stream import loader
-from photovision.tasks.classify.evaluation import Answers, answer
+from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer
 from photovision.tasks.classify.recognizer import Recognizer
 
 CALIBRATING = 300
@@ -41,7 +41,7 @@ _COMPARED = 128
 
 
 @dataclass(frozen=True)
-class Setting:
+class QuantizeSetting:
     """How careful the quantisation is.
 
     Attributes:
@@ -58,16 +58,16 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("plain", "mixed", True, ("last",)),
-    Setting("careful", "mixed", False, ("last", "first", "squeeze")),
-    Setting("spared", "mixed", False, ("last", "first", "squeeze", "depthwise")),
+    QuantizeSetting("plain", "mixed", True, ("last",)),
+    QuantizeSetting("careful", "mixed", False, ("last", "first", "squeeze")),
+    QuantizeSetting("spared", "mixed", False, ("last", "first", "squeeze", "depthwise")),
 )
 """From the fastest to the most careful. The last layer costs next to nothing, and explanations read its weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    setting: Setting
+    setting: QuantizeSetting
     folder: Path
     parity: dict[str, Any]
     drop: float
@@ -81,7 +81,7 @@ class _Tried:
         return self.drop <= max_drop + 1e-9
 
 
-def int8(job: Job) -> Path:
+def int8(job: OptimizeRun) -> Path:
     """Quantise a model to 8 bits; its torch weights, which are not those of the new graph, stay behind.
 
     Raises:
@@ -116,7 +116,7 @@ def int8(job: Job) -> Path:
     return write_copy(job, best.folder / "model.onnx", changes, weights=False)
 
 
-def bf16(job: Job) -> Path:
+def bf16(job: OptimizeRun) -> Path:
     """Let a model compute in bf16 on every processor that can, whatever its first parity check said.
 
     The graph stays as it is. Processors without bf16 compute in float32. Accuracy is measured by the caller.
@@ -146,7 +146,7 @@ def compressor() -> Any:
     return nncf
 
 
-def quantize_graph(nncf: Any, graph: Path, images: np.ndarray, setting: Setting, target: Path) -> None:
+def quantize_graph(nncf: Any, graph: Path, images: np.ndarray, setting: QuantizeSetting, target: Path) -> None:
     """Write an 8-bit version of an ONNX graph.
 
     Args:
@@ -189,7 +189,9 @@ def quantize_graph(nncf: Any, graph: Path, images: np.ndarray, setting: Setting,
     onnx.save(quantized, str(target))
 
 
-def _try(nncf: Any, job: Job, setting: Setting, images: np.ndarray, before: Answers) -> _Tried:
+def _try(
+    nncf: Any, job: OptimizeRun, setting: QuantizeSetting, images: np.ndarray, before: ClassifyEvaluation
+) -> _Tried:
     folder = job.work / f"int8-{setting.name}"
     quantize_graph(nncf, job.model.bundle.graph, images, setting, folder / "model.onnx")
     # What is left in float is computed in float32: it is little, and the answers are the same on every machine.
@@ -202,7 +204,7 @@ def _try(nncf: Any, job: Job, setting: Setting, images: np.ndarray, before: Answ
     return _Tried(setting, folder, parity, float(before.right.mean() - after.right.mean()))
 
 
-def _engines(bundle: Bundle, job: Job) -> dict[str, Any]:
+def _engines(bundle: Bundle, job: OptimizeRun) -> dict[str, Any]:
     """Whether both engines say the same of real pictures; raises ExportError where they do not."""
     pictures = _some(job.validation, _COMPARED)
     engines: tuple[Engine, Engine] = ("openvino", "onnxruntime")
@@ -216,7 +218,7 @@ def _engines(bundle: Bundle, job: Job) -> dict[str, Any]:
     return {"pictures": len(first.probs), "max_abs_prob_difference": gap, "engines_agree": agreement}
 
 
-def _same(a: Answers, b: Answers) -> float:
+def _same(a: ClassifyEvaluation, b: ClassifyEvaluation) -> float:
     return float((a.said == b.said).all(1).mean())
 
 

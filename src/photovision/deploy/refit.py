@@ -20,7 +20,7 @@ from photovision.core.seal import write_sealed
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.deploy.kept import keep
-from photovision.deploy.optimize_classes import Job
+from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.fit_novelty import remember
 from photovision.tasks.classify.recognizer import Recognizer, load
@@ -29,7 +29,7 @@ from photovision.trust.metrics.calibrate import fit_temperature
 from photovision.trust.metrics.scores import choose_thresholds
 
 
-def write_copy(job: Job, graph: Path, changes: Mapping[str, Any], *, weights: bool) -> Path:
+def write_copy(job: OptimizeRun, graph: Path, changes: Mapping[str, Any], *, weights: bool) -> Path:
     """Write a bundle like the job's, with another graph or other facts, and with what it knows of its limits renewed.
 
     Args:

@@ -23,13 +23,13 @@ from photovision.data.augment.image import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
 from photovision.data.split import Splits
 from photovision.deploy.kept import keep
-from photovision.deploy.optimize_classes import Job
+from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.refit import renew
 from photovision.learn.distill import Distilled, Teacher, beside
 from photovision.learn.log import Progress
 from photovision.learn.loop import fit
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source, count_macs, count_parameters
+from photovision.models.backbones import Backbone, count_macs, count_parameters
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Decider, Normalise, check_parity, export_graph
 from photovision.models.load_network import trained_network
@@ -39,12 +39,12 @@ from photovision.runtime.session import Session
 from photovision.runtime.stream import stream
 from photovision.tasks.classify.export_bundle import parity_pictures, write_network
 from photovision.tasks.classify.finetune import Study, budgeted
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.classify.scratch import load_pictures
 from photovision.tasks.model_card import model_card
-from photovision.tasks.splits import Material
-from photovision.tasks.training_run import Climb, Options
+from photovision.tasks.splits import TrainingSplits
+from photovision.tasks.training_run import TrainConfig, TrainingRun
 from photovision.tasks.workdir import Work
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ FASTER = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class StudentRun:
     """One student's training.
 
     Attributes:
@@ -67,8 +67,8 @@ class Lesson:
         augment: how training pictures are varied.
     """
 
-    job: Job
-    climb: Climb
+    job: OptimizeRun
+    climb: TrainingRun
     augment: Augment
 
     @property
@@ -96,7 +96,7 @@ class Lesson:
         return done.score, int(done.curve[-1]["epoch"])
 
 
-def open_lesson(job: Job, name: str) -> Lesson:
+def open_lesson(job: OptimizeRun, name: str) -> StudentRun:
     """Open the unfinished work of a step.
 
     Args:
@@ -115,24 +115,24 @@ def open_lesson(job: Job, name: str) -> Lesson:
     seed = int(made.get("seed", 0))
     key = [name, job.backbone, training.fingerprint, validation.fingerprint, job.model.info["temperature"]]
     work = Work(job.work / name, {"key": key, "metrics": job.model.info.get("metrics")}, Accelerator())
-    options = Options(minutes=job.minutes, seed=seed)
+    options = TrainConfig(minutes=job.minutes, seed=seed)
     material = _material(training, validation, job.model)
-    task = Classify(job.model.multilabel)
-    climb = Climb(options, material, work, task, _told(job), (), started)
+    task = ClassifyObjective(job.model.multilabel)
+    climb = TrainingRun(options, material, work, task, _told(job), (), started)
     mirrored = bool((made.get("decisions") or {}).get("flip", made.get("flip") != "off"))
-    return Lesson(job, climb, Augment(flip=mirrored))
+    return StudentRun(job, climb, Augment(flip=mirrored))
 
 
-def _material(training: Dataset, validation: Dataset, model: Recognizer) -> Material:
+def _material(training: Dataset, validation: Dataset, model: Recognizer) -> TrainingSplits:
     samples = (*training.samples, *validation.samples)
     together = replace(training, samples=samples, splits={}, problems=(), corrections=())
     first, none = len(training), np.empty(0, np.int64)
     positions = np.arange(len(samples), dtype=np.int64)
     sides = np.full(len(samples), min(model.preprocess.size), np.int32)  # as large as they are seen
-    return Material(together, Splits(positions[:first], positions[first:], none, none, False), (), sides)
+    return TrainingSplits(together, Splits(positions[:first], positions[first:], none, none, False), (), sides)
 
 
-def _told(job: Job) -> Callable[[Progress], None]:
+def _told(job: OptimizeRun) -> Callable[[Progress], None]:
     """Lines of progress, not more than one in some seconds."""
     shown: dict[str, float] = {}
 
@@ -145,10 +145,11 @@ def _told(job: Job) -> Callable[[Progress], None]:
     return listener
 
 
-def answers_of(lesson: Lesson, train: Dataset, views: int) -> Floats:
+def answers_of(lesson: StudentRun, train: Dataset, views: int) -> Floats:
     """The teacher's calibrated logits float32 (views * N, C): of the pictures as they are, then of augmented views.
 
-    View k of picture i is the one that `tasks.classify.linear_probe.Features` makes of it for the student, at the teacher's size.
+    View k of picture i is the one that `tasks.classify.linear_probe.Features` makes of it for the student, at the
+    teacher's size.
     """
     climb, model = lesson.climb, lesson.job.model
     parts = []
@@ -159,7 +160,7 @@ def answers_of(lesson: Lesson, train: Dataset, views: int) -> Floats:
     return np.concatenate(parts)
 
 
-def _answers(lesson: Lesson, train: Dataset, session: Session, view: int) -> Floats:
+def _answers(lesson: StudentRun, train: Dataset, session: Session, view: int) -> Floats:
     preprocess, seed = lesson.job.model.preprocess, lesson.climb.options.seed
 
     def read(item: tuple[int, Sample]) -> Image:
@@ -178,7 +179,7 @@ def _answers(lesson: Lesson, train: Dataset, session: Session, view: int) -> Flo
 
 
 def teach_whole(
-    lesson: Lesson, network: nn.Module, source: Source, plan: Plan, *, pretrained: bool
+    lesson: StudentRun, network: nn.Module, source: Backbone, plan: Plan, *, pretrained: bool
 ) -> tuple[Metric, int]:
     """Train a whole network on pictures, with the teacher answering beside it, in place.
 
@@ -202,7 +203,9 @@ def teach_whole(
     return lesson.learn(study, plan, teacher, mixed=True)
 
 
-def write_student(lesson: Lesson, network: nn.Module, source: Source, told: Mapping[str, Any], *, pruned: bool) -> Path:
+def write_student(
+    lesson: StudentRun, network: nn.Module, source: Backbone, told: Mapping[str, Any], *, pruned: bool
+) -> Path:
     """Export a trained student, compare it with its graph, learn its confidence, and write its bundle at once.
 
     Args:
@@ -250,7 +253,7 @@ def write_student(lesson: Lesson, network: nn.Module, source: Source, told: Mapp
     return job.folder
 
 
-def _backbone(network: nn.Module, source: Source, before: Mapping[str, Any], pruned: bool) -> dict[str, Any]:
+def _backbone(network: nn.Module, source: Backbone, before: Mapping[str, Any], pruned: bool) -> dict[str, Any]:
     weights = source.weights if source.weights in ("none", "hub") else Path(source.weights).name
     if source.backbone == before["backbone"]["name"]:
         weights = before["backbone"]["weights"]
@@ -259,7 +262,7 @@ def _backbone(network: nn.Module, source: Source, before: Mapping[str, Any], pru
     return {**told, "widths": widths_of(network)} if pruned else told
 
 
-def _licences(source: Source, before: Mapping[str, Any]) -> list[LedgerEntry]:
+def _licences(source: Backbone, before: Mapping[str, Any]) -> list[LedgerEntry]:
     """The teacher's ledger, for the student learned from its answers, and what the student adds."""
     entries = [LedgerEntry(**entry) for entry in before["licences"]]
     own = [] if source.backbone == before["backbone"]["name"] else ledger(source.backbone, source.weights)

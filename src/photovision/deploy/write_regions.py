@@ -15,7 +15,7 @@ from photovision.core.seal import write_sealed
 from photovision.deploy.kept import keep, keep_more
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.tasks.model_card import model_card
-from photovision.tasks.splits import Material
+from photovision.tasks.splits import TrainingSplits
 
 
 def write_changed(
@@ -26,7 +26,7 @@ def write_changed(
     *,
     weights: bool,
     report: Report | None = None,
-    material: Material | None = None,
+    material: TrainingSplits | None = None,
 ) -> None:
     """Write a bundle like another one.
 

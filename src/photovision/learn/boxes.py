@@ -18,7 +18,7 @@ from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
-from photovision.data.augment.box import BoxView, open_whole, truth_of
+from photovision.data.augment.box import BoxAugmenter, open_whole, truth_of
 from photovision.data.augment.image import load_pixels
 from photovision.data.augment.mosaic import Piece, pieces, truth
 from photovision.models.assign import NOTHING
@@ -46,7 +46,7 @@ class BoxFeed:
         self,
         samples: Sequence[Sample],
         preprocess: Preprocess,
-        view: BoxView,
+        view: BoxAugmenter,
         workers: int,
         lower: Session | None = None,
     ) -> None:

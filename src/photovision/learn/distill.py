@@ -14,7 +14,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.learn.feed import Batch
-from photovision.learn.objective import Task
+from photovision.learn.objective import Objective
 
 HEAT = 2.0
 """Divides the logits of both, so that the small probabilities, which tell what resembles what, count."""
@@ -25,7 +25,7 @@ Teacher = Callable[[Batch], torch.Tensor]
 """From a batch to the teacher's calibrated logits, float (N, C), for the very views in it."""
 
 
-class Labelled(Task, Protocol):
+class Labelled(Objective, Protocol):
     """A task of classes."""
 
     @property

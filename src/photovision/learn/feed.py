@@ -39,7 +39,7 @@ class Feed(Protocol):
 
 
 @runtime_checkable
-class Moving(Protocol):
+class FeedWithTargets(Protocol):
     """A feed whose truth moves with what is varied of the inputs, such as boxes in mirrored pictures."""
 
     def truth(self, positions: np.ndarray, epoch: int, seed: int) -> Floats:
@@ -48,7 +48,7 @@ class Moving(Protocol):
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """Which part of every global batch this process computes: the `rank`-th of `world` equal ones."""
 
     rank: int = 0
@@ -76,12 +76,12 @@ def order(n: int, epoch: int, seed: int, batch_size: int, weights: Floats | None
 
 
 def batches(
-    feed: Feed, epoch: int, seed: int, batch_size: int, start: int, share: Share, weights: Floats | None = None
+    feed: Feed, epoch: int, seed: int, batch_size: int, start: int, share: Shard, weights: Floats | None = None
 ) -> Iterator[Batch]:
     """This process's batches of one epoch from batch `start` on, made ahead of time by one thread."""
     parts = [share.of(row) for row in order(len(feed.targets), epoch, seed, batch_size, weights)[start:]]
     for positions, inputs in in_order(parts, lambda rows: feed.take(rows, epoch, seed), workers=1, ahead=3):
-        truth = feed.truth(positions, epoch, seed) if isinstance(feed, Moving) else feed.targets[positions]
+        truth = feed.truth(positions, epoch, seed) if isinstance(feed, FeedWithTargets) else feed.targets[positions]
         targets = torch.from_numpy(truth)
         yield {"inputs": inputs, "targets": targets, "positions": torch.from_numpy(positions)}
 

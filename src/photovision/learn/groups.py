@@ -11,7 +11,7 @@ from torch import nn
 
 from photovision.core.report import Metric
 from photovision.core.types import Floats, Ints
-from photovision.learn.objective import Task
+from photovision.learn.objective import Objective
 
 MOST_REPEATED = 20.0
 """How much more often than the average a sample of a rare group is shown, or counts, at most."""
@@ -21,7 +21,7 @@ Score = Callable[[Floats, np.ndarray], Metric]
 Sum = Callable[[torch.Tensor], torch.Tensor]
 
 
-class Separable(Task, Protocol):
+class Separable(Objective, Protocol):
     """A task whose loss is a mean over samples."""
 
     def each(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> torch.Tensor:
@@ -46,7 +46,7 @@ def group_weights(groups: Ints) -> Floats:
     return scaled
 
 
-class Judged:
+class GroupScored:
     """A task that learns as another does, but keeps the weights that a score of its own finds best.
 
     Args:
@@ -74,7 +74,7 @@ class Judged:
         return self.base.state()
 
 
-class Reweighted(Judged):
+class Reweighted(GroupScored):
     """Each sample's loss counts by a weight.
 
     Args:
@@ -91,7 +91,7 @@ class Reweighted(Judged):
         return {"loss": (each * self.weights[batch["positions"].cpu()].to(each)).mean()}
 
 
-class GroupDro(Judged):
+class GroupDro(GroupScored):
     """Group distributionally robust optimisation (Sagawa et al. 2020): the groups' losses count by weights q that grow
     exponentially with them, so that learning minds the group that fares worst.
 

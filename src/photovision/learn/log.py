@@ -41,7 +41,7 @@ def counted(listener: Listener, stage: str) -> Callable[[int, int], None]:
     return lambda done, total: listener(Progress(stage, done, total))
 
 
-class Tracker(Protocol):
+class MetricTracker(Protocol):
     """Where figures go beside the terminal."""
 
     def log(self, stage: str, step: int, values: dict[str, float]) -> None:
@@ -87,9 +87,9 @@ class _MLflow:
         self._mlflow.end_run()
 
 
-def open_trackers(names: tuple[str, ...], folder: Path) -> list[Tracker]:
+def open_trackers(names: tuple[str, ...], folder: Path) -> list[MetricTracker]:
     """Open "tensorboard" or "mlflow" trackers that write into `folder`; raises MissingExtra where not installed."""
-    kinds: dict[str, Callable[[Path], Tracker]] = {"tensorboard": _TensorBoard, "mlflow": _MLflow}
+    kinds: dict[str, Callable[[Path], MetricTracker]] = {"tensorboard": _TensorBoard, "mlflow": _MLflow}
     for name in names:
         if name not in kinds:
             raise UsageError(f"--track should be tensorboard or mlflow, got '{name}'")

@@ -17,9 +17,9 @@ from torch import nn
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.learn import checkpoint
-from photovision.learn.feed import Batch, Feed, Share, batches
-from photovision.learn.log import Listener, Progress, Tracker, silent
-from photovision.learn.objective import Task
+from photovision.learn.feed import Batch, Feed, Shard, batches
+from photovision.learn.log import Listener, MetricTracker, Progress, silent
+from photovision.learn.objective import Objective
 from photovision.learn.optim import Average, build_optimiser, mix, set_rate
 from photovision.learn.plan import Plan
 
@@ -28,7 +28,7 @@ CHECKPOINT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunContext:
     """Everything around a run that does not change what is learned.
 
     Attributes:
@@ -42,14 +42,14 @@ class Setting:
 
     accelerator: Accelerator
     listener: Listener = silent
-    trackers: tuple[Tracker, ...] = ()
+    trackers: tuple[MetricTracker, ...] = ()
     checkpoint: Path | None = None
     deadline: float = float("inf")
     stage: str = "training"
 
 
 @dataclass
-class Fit:
+class FitResult:
     """What a run found.
 
     Attributes:
@@ -86,14 +86,14 @@ class _State:
 
 def fit(
     network: nn.Module,
-    task: Task,
+    task: Objective,
     plan: Plan,
     train: Feed,
     val: Feed,
     prepare: Prepare,
-    setting: Setting,
+    setting: RunContext,
     weights: Floats | None = None,
-) -> Fit:
+) -> FitResult:
     """Train a network and return it with the weights that validated best.
 
     Killed at any moment and started again with the same arguments, it ends with the same weights as if it had never
@@ -126,19 +126,19 @@ def fit(
         stopped = "interrupted"
     assert run.state.best_score is not None
     network.load_state_dict(run.state.best)
-    return Fit(network.cpu().eval(), run.state.best_score, run.state.curve, stopped, run.state.shortened)
+    return FitResult(network.cpu().eval(), run.state.best_score, run.state.curve, stopped, run.state.shortened)
 
 
 class _Run:
     def __init__(
         self,
         network: nn.Module,
-        task: Task,
+        task: Objective,
         plan: Plan,
         train: Feed,
         val: Feed,
         prepare: Prepare,
-        setting: Setting,
+        setting: RunContext,
         weights: Floats | None,
     ) -> None:
         self.task, self.plan, self.train, self.val = task, plan, train, val
@@ -152,7 +152,7 @@ class _Run:
         optimiser = build_optimiser(self.network, plan)
         model = torch.compile(self.network) if plan.compile else self.network
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
-        self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
+        self.share = Shard(self.accelerator.process_index, self.accelerator.num_processes)
         self.steps = max(1, -(-len(train.targets) // plan.batch_size))
         self.state = self._restore()
         self.started = time.monotonic() - self.state.seconds

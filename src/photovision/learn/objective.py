@@ -12,7 +12,7 @@ from photovision.core.report import Metric
 from photovision.core.types import Floats
 
 
-class Task(Protocol):
+class Objective(Protocol):
     """What is being learned.
 
     A network maps `inputs` (N, C, H, W) to raw outputs (N, K); a task says how wrong and how good these are. A batch

@@ -10,7 +10,7 @@ import torch
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image, Sample
-from photovision.data.augment.mask import Look, Planes, Scenes, View, open_scene
+from photovision.data.augment.mask import Look, MaskAugmenter, MaskedImages, Planes, open_scene
 
 
 class PixelFeed:
@@ -30,10 +30,16 @@ class PixelFeed:
     targets: np.ndarray
 
     def __init__(
-        self, samples: Sequence[Sample], preprocess: Preprocess, view: View, workers: int, *, judged: bool = False
+        self,
+        samples: Sequence[Sample],
+        preprocess: Preprocess,
+        view: MaskAugmenter,
+        workers: int,
+        *,
+        judged: bool = False,
     ) -> None:
         self.samples, self.preprocess, self.view, self.workers = samples, preprocess, view, workers
-        self.scenes = Scenes(samples)
+        self.scenes = MaskedImages(samples)
         every = np.arange(len(samples))
         self.targets = self.truth(every, -1, 0) if judged else np.zeros((len(samples), 0), dtype=np.uint8)
 

@@ -31,7 +31,7 @@ _MOST = 0.9
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class NetworkStage:
     """A layer whose units are looked at.
 
     Attributes:
@@ -59,7 +59,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Field:
+class ReceptiveField:
     """How much of a picture the units of a stage see.
 
     Attributes:
@@ -72,7 +72,7 @@ class Field:
 
 
 @dataclass(frozen=True, eq=False)
-class Responses:
+class UnitActivations:
     """How strongly N pictures excite the C units of a stage.
 
     Attributes:
@@ -86,17 +86,17 @@ class Responses:
     places: Ints
 
     @classmethod
-    def room(cls, pictures: int, units: int) -> Responses:
+    def room(cls, pictures: int, units: int) -> UnitActivations:
         """Room for the responses of so many pictures and units."""
         empty = np.zeros((pictures, units), np.float32)
         return cls(empty, empty.copy(), np.zeros((pictures, units, 2), np.int64))
 
-    def at(self, rows: slice) -> Responses:
+    def at(self, rows: slice) -> UnitActivations:
         """Those of some pictures, in the same memory."""
-        return Responses(self.peaks[rows], self.means[rows], self.places[rows])
+        return UnitActivations(self.peaks[rows], self.means[rows], self.places[rows])
 
 
-def find_stages(network: nn.Module, size: tuple[int, int]) -> list[Stage]:
+def find_stages(network: nn.Module, size: tuple[int, int]) -> list[NetworkStage]:
     """The first layer that keeps places apart and the last of every resolution, from the picture upwards.
 
     Of a network that keeps one resolution throughout, such as a vision transformer: five layers, evenly spaced.
@@ -135,10 +135,10 @@ def _weighs(module: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def _layers(network: nn.Module, size: tuple[int, int]) -> list[Stage]:
+def _layers(network: nn.Module, size: tuple[int, int]) -> list[NetworkStage]:
     """All steps that keep places apart, in the order in which they are run."""
     grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
-    found: dict[str, Stage] = {}
+    found: dict[str, NetworkStage] = {}
     ended: dict[nn.Module, torch.Tensor] = {}
 
     def look(name: str, module: nn.Module, output: Any) -> None:
@@ -148,7 +148,7 @@ def _layers(network: nn.Module, size: tuple[int, int]) -> list[Stage]:
         if shape is not None:
             ending = next((one for one in module.modules() if ended.get(one) is output), None)
             found.pop(name, None)
-            found[name] = Stage(name, module, *shape, ending)
+            found[name] = NetworkStage(name, module, *shape, ending)
 
     handles = [
         module.register_forward_hook(lambda m, _, output: ended.__setitem__(m, output))
@@ -200,12 +200,12 @@ class _Reached(Exception):
 
 
 @contextmanager
-def _watched(stages: Sequence[Stage], stop: bool) -> Iterator[dict[str, torch.Tensor]]:
+def _watched(stages: Sequence[NetworkStage], stop: bool) -> Iterator[dict[str, torch.Tensor]]:
     """Within the context, every run of the network leaves the stages' responses (N, C, h, w) here, by name."""
     caught: dict[str, torch.Tensor] = {}
     inputs: dict[nn.Module, torch.Tensor] = {}
 
-    def keep(stage: Stage, output: torch.Tensor) -> None:
+    def keep(stage: NetworkStage, output: torch.Tensor) -> None:
         caught[stage.name] = stage.maps(output if stage.activation is None else inputs.pop(stage.activation))
         if stop:
             raise _Reached
@@ -224,7 +224,7 @@ def _watched(stages: Sequence[Stage], stop: bool) -> Iterator[dict[str, torch.Te
             handle.remove()
 
 
-def response_maps(network: nn.Module, stage: Stage, batch: torch.Tensor) -> torch.Tensor:
+def response_maps(network: nn.Module, stage: NetworkStage, batch: torch.Tensor) -> torch.Tensor:
     """A stage's responses float (N, C, h, w) to a normalised batch (N, 3, H, W); what lies above it is not run."""
     with _watched([stage], stop=True) as caught:
         with suppress(_Reached):
@@ -233,7 +233,9 @@ def response_maps(network: nn.Module, stage: Stage, batch: torch.Tensor) -> torc
 
 
 @torch.no_grad()
-def feature_stacks(network: nn.Module, stages: Sequence[Stage], picture: Image, preprocess: Preprocess) -> list[Floats]:
+def feature_stacks(
+    network: nn.Module, stages: Sequence[NetworkStage], picture: Image, preprocess: Preprocess
+) -> list[Floats]:
     """The feature maps float32 (C, h, w) of every stage for one uint8 picture (H, W, 3)."""
     with _watched(stages, stop=False) as caught:
         network(Normalise(preprocess)(torch.from_numpy(picture[None].copy())))
@@ -250,8 +252,8 @@ def first_filters(network: nn.Module) -> Floats | None:
 
 @torch.no_grad()
 def measure(
-    network: nn.Module, stages: Sequence[Stage], batches: Iterable[Image], most: int, preprocess: Preprocess
-) -> tuple[Mapping[str, Responses], Floats]:
+    network: nn.Module, stages: Sequence[NetworkStage], batches: Iterable[Image], most: int, preprocess: Preprocess
+) -> tuple[Mapping[str, UnitActivations], Floats]:
     """How strongly pictures excite the units of every stage, with flat memory.
 
     Args:
@@ -265,7 +267,7 @@ def measure(
         stage name -> responses; and the network's logits float32 (N, K).
     """
     # Room is taken at once: small results between large batches would leave gaps that nothing fits into.
-    found = {stage.name: Responses.room(most, stage.channels) for stage in stages}
+    found = {stage.name: UnitActivations.room(most, stage.channels) for stage in stages}
     logits, done, normalise = np.zeros((most, 0), np.float32), 0, Normalise(preprocess)
     with _watched(stages, stop=False) as caught:
         for batch in batches:
@@ -279,11 +281,11 @@ def measure(
     return {name: responses.at(slice(done)) for name, responses in found.items()}, logits[:done]
 
 
-def _floored(stage: Stage, maps: torch.Tensor) -> torch.Tensor:
+def _floored(stage: NetworkStage, maps: torch.Tensor) -> torch.Tensor:
     return maps if stage.activation is None else maps.clamp(min=0)
 
 
-def _note(maps: torch.Tensor, into: Responses) -> None:
+def _note(maps: torch.Tensor, into: UnitActivations) -> None:
     margin = int(min(maps.shape[2:]) >= ROOMY)
     inner = maps[:, :, margin : maps.shape[2] - margin, margin : maps.shape[3] - margin]
     peaks, flat = inner.flatten(2).max(2)
@@ -291,7 +293,7 @@ def _note(maps: torch.Tensor, into: Responses) -> None:
     into.places[:] = torch.stack([flat // inner.shape[3], flat % inner.shape[3]], 2).numpy() + margin
 
 
-def receptive_field(network: nn.Module, stage: Stage, size: tuple[int, int], seed: int = 0) -> Field:
+def receptive_field(network: nn.Module, stage: NetworkStage, size: tuple[int, int], seed: int = 0) -> ReceptiveField:
     """How much of a picture of `size` (H, W) the units in the middle of a stage see.
 
     The reach is where their gradient differs from zero, on noise pictures and over all units, so any network can be
@@ -306,7 +308,7 @@ def receptive_field(network: nn.Module, stage: Stage, size: tuple[int, int], see
     influence = gradient.abs().sum((0, 1)).numpy().astype(np.float64)
     rows, columns = np.nonzero(influence.any(1))[0], np.nonzero(influence.any(0))[0]
     if not len(rows):
-        return Field(0, 0)
+        return ReceptiveField(0, 0)
     reach = int(max(np.ptp(rows), np.ptp(columns))) + 1
     middle = [
         (at + 0.5) * side / count - 0.5 for at, side, count in zip((row, column), size, maps.shape[2:], strict=True)
@@ -316,4 +318,4 @@ def receptive_field(network: nn.Module, stage: Stage, size: tuple[int, int], see
     order = np.argsort(distance, kind="stable")
     share = np.cumsum(influence.ravel()[order]) / influence.sum()
     within = distance[order][np.searchsorted(share, _MOST)]
-    return Field(reach, min(reach, int(np.ceil(2 * within)) + 1))
+    return ReceptiveField(reach, min(reach, int(np.ceil(2 * within)) + 1))

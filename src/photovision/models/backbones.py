@@ -20,7 +20,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Source:
+class Backbone:
     """Where a network starts from.
 
     Attributes:
@@ -40,7 +40,7 @@ class Source:
         return zoo.ledger(self.backbone, self.weights, self.licence)
 
 
-def choose(backbone: str | None, weights: str, size: int | None, allow_download: bool = False) -> Source:
+def choose(backbone: str | None, weights: str, size: int | None, allow_download: bool = False) -> Backbone:
     """Settle backbone, weights and preprocessing from what the user said.
 
     Args:
@@ -64,7 +64,7 @@ def choose(backbone: str | None, weights: str, size: int | None, allow_download:
             raise UsageError(f"the weights '{weights}' are not on this machine: photovision weights get {weights}")
         side = (size, size) if size else carrier.size
         preprocess = Preprocess(side, "squash", 1.0, carrier.interpolation, carrier.mean, carrier.std)
-        return Source(carrier.backbone, weights, preprocess)
+        return Backbone(carrier.backbone, weights, preprocess)
     name = backbone or "resnet50"
     if weights == "hub" and not allow_download:
         raise UsageError("--weights hub uses the network: add --allow-download, or choose offline weights")
@@ -89,9 +89,9 @@ def _automatic(backbone: str | None) -> str:
     )
 
 
-def _timm_source(name: str, weights: str, size: int | None) -> Source:
+def _timm_source(name: str, weights: str, size: int | None) -> Backbone:
     if name in SMALL:
-        return Source(name, weights, Preprocess((size or 32, size or 32)))
+        return Backbone(name, weights, Preprocess((size or 32, size or 32)))
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.split('_')[0].split('.')[0]}*")[:4]
         raise UsageError(f"timm has no architecture '{name}'" + (f"; did you mean {', '.join(near)}?" if near else ""))
@@ -101,10 +101,10 @@ def _timm_source(name: str, weights: str, size: int | None) -> Source:
     std = tuple(config.std) if config else zoo.IMAGENET_STD
     interpolation = "bicubic" if config and config.interpolation == "bicubic" else "bilinear"
     licence = config.license if config and weights == "hub" else None
-    return Source(name, weights, Preprocess((height, width), "squash", 1.0, interpolation, mean, std), licence)
+    return Backbone(name, weights, Preprocess((height, width), "squash", 1.0, interpolation, mean, std), licence)
 
 
-def create(source: Source, classes: int) -> nn.Module:
+def create(source: Backbone, classes: int) -> nn.Module:
     """Build a timm network with `classes` outputs (0: pooled features), pretrained where the source says so.
 
     The head starts untrained; `ValueError`s of timm about the input size come as UsageError.
@@ -118,7 +118,7 @@ def create(source: Source, classes: int) -> nn.Module:
     return network
 
 
-def _create(source: Source, classes: int) -> nn.Module:
+def _create(source: Backbone, classes: int) -> nn.Module:
     sized = "vit" in source.backbone or "swin" in source.backbone or "deit" in source.backbone
     options = {"img_size": source.preprocess.size} if sized else {}
     network: nn.Module = timm.create_model(

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from photovision.core.errors import UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.models.backbones import Source, create
+from photovision.models.backbones import Backbone, create
 from photovision.models.export import Normalise
 from photovision.models.sequential_split import chain
 
@@ -63,7 +63,7 @@ class Pyramid(nn.Module):
         return found
 
 
-class Head(nn.Module):
+class DetectionHead(nn.Module):
     """The same two towers of convolutions over every map: what is there, and how far it reaches."""
 
     def __init__(self, classes: int) -> None:
@@ -103,7 +103,7 @@ class Upper(nn.Module):
 
     def __init__(self, stages: nn.ModuleList, channels: tuple[int, ...], size: tuple[int, int], classes: int) -> None:
         super().__init__()
-        self.stages, self.pyramid, self.head = stages, Pyramid(channels), Head(classes)
+        self.stages, self.pyramid, self.head = stages, Pyramid(channels), DetectionHead(classes)
         self.register_buffer("places", places_of(size), persistent=False)
 
     def forward(self, finest: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ class Upper(nn.Module):
         return found.gather(1, best[:, :, None].expand(-1, -1, found.shape[2]))
 
 
-class Detector(nn.Module):
+class DetectorNetwork(nn.Module):
     """Normalised pictures float (N, 3, H, W) -> boxes and logits, see `Upper`.
 
     Args:
@@ -132,7 +132,7 @@ class Detector(nn.Module):
         UsageError: the backbone is no chain of stages with maps at 1/8, 1/16 and 1/32.
     """
 
-    def __init__(self, source: Source, classes: int) -> None:
+    def __init__(self, source: Backbone, classes: int) -> None:
         super().__init__()
         size = source.preprocess.size
         if size[0] % STRIDES[-1] or size[1] % STRIDES[-1]:
@@ -162,7 +162,7 @@ class Detector(nn.Module):
 class Lower(nn.Module):
     """uint8 (N, H, W, 3) -> the map float32 (N, K, H / 8, W / 8) that a detector's upper part learns from."""
 
-    def __init__(self, network: Detector, preprocess: Preprocess) -> None:
+    def __init__(self, network: DetectorNetwork, preprocess: Preprocess) -> None:
         super().__init__()
         self.normalise, self.lower = Normalise(preprocess), network.lower
 

@@ -16,7 +16,7 @@ _FINEST = 16
 
 
 @dataclass(frozen=True)
-class Cut:
+class SplitPoint:
     """Where a network is cut in two.
 
     Attributes:
@@ -30,7 +30,7 @@ class Cut:
     shape: tuple[int, int, int]
 
 
-def cut_points(network: nn.Module, size: tuple[int, int]) -> list[Cut]:
+def cut_points(network: nn.Module, size: tuple[int, int]) -> list[SplitPoint]:
     """All places where a network can be cut into steps below and above a feature map, the uppermost first.
 
     Empty where the network is no chain of modules.
@@ -42,11 +42,11 @@ def cut_points(network: nn.Module, size: tuple[int, int]) -> list[Cut]:
         shape = links[index - 1].shape
         convolves = any(isinstance(m, nn.Conv2d) for link in links[index:] for m in link.module.modules())
         if len(shape) == 3 and convolves and shape[1] > 1:
-            cuts.append(Cut(names[:index], names[index:], (shape[0], shape[1], shape[2])))
+            cuts.append(SplitPoint(names[:index], names[index:], (shape[0], shape[1], shape[2])))
     return cuts
 
 
-def default_cut(network: nn.Module, size: tuple[int, int]) -> Cut | None:
+def default_cut(network: nn.Module, size: tuple[int, int]) -> SplitPoint | None:
     """The uppermost cut with a feature map of at least 1/16 of the picture's resolution, or None.
 
     Below it are edges, textures and parts that all photographs share; above it are the stages that know objects.
@@ -55,7 +55,7 @@ def default_cut(network: nn.Module, size: tuple[int, int]) -> Cut | None:
     return fitting[0] if fitting else None
 
 
-def upper_of(network: nn.Module, cut: Cut, dropout: float) -> nn.Sequential:
+def upper_of(network: nn.Module, cut: SplitPoint, dropout: float) -> nn.Sequential:
     """The trained steps as a network sharing its modules with the whole, with dropout before the classifier."""
     steps = dict(network.named_modules())
     upper = nn.Sequential()
@@ -67,7 +67,7 @@ def upper_of(network: nn.Module, cut: Cut, dropout: float) -> nn.Sequential:
 
 
 class _TrunkGraph(nn.Module):
-    def __init__(self, network: nn.Module, preprocess: Preprocess, cut: Cut | None) -> None:
+    def __init__(self, network: nn.Module, preprocess: Preprocess, cut: SplitPoint | None) -> None:
         super().__init__()
         self.normalise, self.network = Normalise(preprocess), network
         steps = dict(network.named_modules())
@@ -85,7 +85,7 @@ class _TrunkGraph(nn.Module):
 class _FeatureGraph(_TrunkGraph):
     """Both the feature map at the cut and the pooled features at the end."""
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess, cut: Cut) -> None:
+    def __init__(self, network: nn.Module, preprocess: Preprocess, cut: SplitPoint) -> None:
         super().__init__(network, preprocess, cut)
         # The last step is the classifier; all before it give the pooled features.
         steps = dict(network.named_modules())
@@ -99,7 +99,7 @@ class _FeatureGraph(_TrunkGraph):
         return features, maps
 
 
-def export_trunk(network: nn.Module, preprocess: Preprocess, cut: Cut | None, path: Path) -> None:
+def export_trunk(network: nn.Module, preprocess: Preprocess, cut: SplitPoint | None, path: Path) -> None:
     """Write the graph that gives `features` float32 (N, D) and, where there is a cut, `maps` float32 (N, C, H, W)."""
     if cut is None:
         export_graph(_TrunkGraph(network, preprocess, None), preprocess.size, ("features",), path)

@@ -8,14 +8,14 @@ import timm
 from torch import nn
 
 from photovision.core.errors import ModelError, UsageError
-from photovision.models.backbones import Source, create, load_tensors, read_weights
+from photovision.models.backbones import Backbone, create, load_tensors, read_weights
 from photovision.models.pruned_shapes import resize
 from photovision.models.small import SMALL
 from photovision.runtime.bundle import Bundle
 
 if TYPE_CHECKING:
-    from photovision.models.detector import Detector
-    from photovision.models.segmenter import Segmenter
+    from photovision.models.detector import DetectorNetwork
+    from photovision.models.segmenter import SegmenterNetwork
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,22 +38,24 @@ def trained_network(bundle: Bundle) -> nn.Module:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
 
-def trained_detector(bundle: Bundle) -> Detector:
+def trained_detector(bundle: Bundle) -> DetectorNetwork:
     """The trained detector of a bundle in torch, in evaluation mode, on the CPU; raises ModelError likewise."""
-    from photovision.models.detector import Detector
+    from photovision.models.detector import DetectorNetwork
 
     try:
-        return _filled(Detector(_source(bundle), len(bundle.classes)), bundle)
+        return _filled(DetectorNetwork(_source(bundle), len(bundle.classes)), bundle)
     except UsageError as error:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
 
-def trained_segmenter(bundle: Bundle) -> Segmenter:
+def trained_segmenter(bundle: Bundle) -> SegmenterNetwork:
     """The trained segmenter of a bundle in torch, in evaluation mode, on the CPU; raises ModelError likewise."""
-    from photovision.models.segmenter import Segmenter
+    from photovision.models.segmenter import SegmenterNetwork
 
     try:
-        return _filled(Segmenter(_source(bundle), len(bundle.classes), bool(bundle.info.get("instances"))), bundle)
+        return _filled(
+            SegmenterNetwork(_source(bundle), len(bundle.classes), bool(bundle.info.get("instances"))), bundle
+        )
     except UsageError as error:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
@@ -88,7 +90,7 @@ def _backbone(bundle: Bundle) -> dict[str, Any]:
     return backbone if isinstance(backbone, dict) else {}
 
 
-def _source(bundle: Bundle) -> Source:
+def _source(bundle: Bundle) -> Backbone:
     """The network's name; raises ModelError where it is none of ours, or where its weights are not there."""
     name = _backbone(bundle).get("name")
     if not (bundle.path / "model.safetensors").is_file() or not isinstance(name, str):
@@ -96,7 +98,7 @@ def _source(bundle: Bundle) -> Source:
     # timm would take other names, such as "hf-hub:...", for an order to download.
     if name not in SMALL and not timm.is_model(name):
         raise ModelError(f"{bundle.path} holds a network that is not known here, '{name}': upgrade timm or train again")
-    return Source(name, "none", bundle.preprocess)
+    return Backbone(name, "none", bundle.preprocess)
 
 
 def _filled(network: Network, bundle: Bundle) -> Network:

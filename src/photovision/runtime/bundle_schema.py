@@ -15,12 +15,12 @@ from photovision.core.errors import ModelError
 
 _LARGEST, _LONGEST = 1e15, 100_000
 Schema = Any
-"""A `Kind`; a list of one schema, for lists of any length; or a mapping from names to schemas, where names that end in
-"?" may be missing or null, and "*" stands for every other name."""
+"""A `FieldType`; a list of one schema, for lists of any length; or a mapping from names to schemas, where names that
+end in "?" may be missing or null, and "*" stands for every other name."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class FieldType:
     """A kind of plain value.
 
     Attributes:
@@ -37,14 +37,14 @@ def _is_number(value: Any) -> bool:
     return fitting and math.isfinite(value) and abs(value) <= _LARGEST
 
 
-NUMBER = Kind("a number", _is_number)
-SHARE = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-POSITIVE = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
-WHOLE = Kind("a whole number from 0 on", lambda value: isinstance(value, int) and _is_number(value) and value >= 0)
-TEXT = Kind("a text", lambda value: isinstance(value, str) and len(value) <= _LONGEST)
-TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
-OBJECT = Kind("an object", lambda value: isinstance(value, dict))
-PRECISION = Kind("f32 or bf16", lambda value: value in ("f32", "bf16"))
+NUMBER = FieldType("a number", _is_number)
+SHARE = FieldType("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+POSITIVE = FieldType("a number above 0", lambda value: _is_number(value) and value > 0)
+WHOLE = FieldType("a whole number from 0 on", lambda value: isinstance(value, int) and _is_number(value) and value >= 0)
+TEXT = FieldType("a text", lambda value: isinstance(value, str) and len(value) <= _LONGEST)
+TRUTH = FieldType("true or false", lambda value: isinstance(value, bool))
+OBJECT = FieldType("an object", lambda value: isinstance(value, dict))
+PRECISION = FieldType("f32 or bf16", lambda value: value in ("f32", "bf16"))
 
 METRIC = {"value": NUMBER, "low?": NUMBER, "high?": NUMBER, "n?": NUMBER, "unit?": TEXT}
 LICENCE = {"part": TEXT, "name": TEXT, "licence": TEXT, "commercial?": TRUTH, "note?": TEXT}
@@ -136,7 +136,7 @@ def check_info(info: Mapping[str, Any], where: object) -> None:
 
 def _wrong(value: Any, schema: Schema, place: str) -> tuple[str, str, str] | None:
     """Where the first odd value is, what is expected there, and what is there; None where all is well."""
-    if isinstance(schema, Kind):
+    if isinstance(schema, FieldType):
         return None if schema.allows(value) else (place, schema.name, _short(value))
     if isinstance(schema, list):
         if not isinstance(value, list):

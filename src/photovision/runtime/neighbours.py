@@ -31,7 +31,7 @@ class Neighbour(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class References:
+class NeighbourIndex:
     """Embeddings of training pictures.
 
     Attributes:
@@ -65,7 +65,7 @@ class References:
         return self.embeddings.astype(np.float32)
 
 
-def write_references(references: References, folder: Path) -> None:
+def write_references(references: NeighbourIndex, folder: Path) -> None:
     """Write them into a bundle's folder."""
     from safetensors.numpy import save_file
 
@@ -73,7 +73,7 @@ def write_references(references: References, folder: Path) -> None:
     save_file({"embeddings": references.embeddings.astype(np.float16)}, folder / REFERENCES_FILE, metadata=names)
 
 
-def read_references(folder: Path) -> References | None:
+def read_references(folder: Path) -> NeighbourIndex | None:
     """Read what `write_references` wrote; None where there is nothing; raises ModelError for a damaged file."""
     from safetensors import SafetensorError, safe_open
 
@@ -86,7 +86,7 @@ def read_references(folder: Path) -> References | None:
         ids, labels = (_texts(json.loads(names[part])) for part in ("ids", "labels"))
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); copy the model again or train it again") from None
-    return References(embeddings, ids, labels)
+    return NeighbourIndex(embeddings, ids, labels)
 
 
 def _texts(values: Sequence[object]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ _CUT = 0.5  # of the smaller box: from here on a piece and a whole, or two piece
 
 
 @dataclass(frozen=True, eq=False)
-class Boxes:
+class ScoredBoxes:
     """N boxes of one picture.
 
     Attributes:
@@ -33,12 +33,12 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: np.ndarray) -> Boxes:
+    def take(self, rows: np.ndarray) -> ScoredBoxes:
         """Some of them, by position or by a mask."""
-        return Boxes(self.xyxy[rows], self.scores[rows], self.labels[rows])
+        return ScoredBoxes(self.xyxy[rows], self.scores[rows], self.labels[rows])
 
 
-def candidates(boxes: Floats, scores: Floats, thresholds: Floats, most: int = CANDIDATES) -> Boxes:
+def candidates(boxes: Floats, scores: Floats, thresholds: Floats, most: int = CANDIDATES) -> ScoredBoxes:
     """The boxes whose score reaches the threshold of a class, most probable first; a place may count for several.
 
     Args:
@@ -55,10 +55,10 @@ def candidates(boxes: Floats, scores: Floats, thresholds: Floats, most: int = CA
     order = np.argsort(-values, kind="stable")[:most]
     rows, labels = rows[order], labels[order]
     finite = np.flatnonzero(np.isfinite(boxes[rows]).all(axis=1))
-    return Boxes(boxes[rows], values[order], labels.astype(np.int64)).take(finite)
+    return ScoredBoxes(boxes[rows], values[order], labels.astype(np.int64)).take(finite)
 
 
-def suppress(found: Boxes, iou: float = 0.5, most: int = MOST) -> Boxes:
+def suppress(found: ScoredBoxes, iou: float = 0.5, most: int = MOST) -> ScoredBoxes:
     """Non-maximum suppression: of boxes of one class that overlap by more than `iou`, the most probable stays.
 
     Boxes of different classes do not suppress each other.
@@ -82,7 +82,7 @@ def suppress(found: Boxes, iou: float = 0.5, most: int = MOST) -> Boxes:
     return found.take(kept_[np.argsort(-found.scores[kept_], kind="stable")[:most]])
 
 
-def merge(found: Boxes, cut: np.ndarray, iou: float = 0.5, most: int = MOST) -> Boxes:
+def merge(found: ScoredBoxes, cut: np.ndarray, iou: float = 0.5, most: int = MOST) -> ScoredBoxes:
     """Suppression over the boxes of overlapping tiles, where borders of tiles cut objects into pieces.
 
     A piece belongs to a box of its class that it shares half of the smaller area with, and widens it where that is a
@@ -117,7 +117,7 @@ def merge(found: Boxes, cut: np.ndarray, iou: float = 0.5, most: int = MOST) -> 
             xyxy[row, :2] = np.minimum(xyxy[row, :2], xyxy[same, :2].min(axis=0))
             xyxy[row, 2:] = np.maximum(xyxy[row, 2:], xyxy[same, 2:].max(axis=0))
         scores[row] = max(scores[row], scores[same].max(initial=0))
-    merged = Boxes(xyxy, scores, found.labels).take(alive)
+    merged = ScoredBoxes(xyxy, scores, found.labels).take(alive)
     return merged.take(np.argsort(-merged.scores, kind="stable")[:most])
 
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Answer(Generic[T]):
+class StreamItem(Generic[T]):
     """What the graph says about one item.
 
     Attributes:
@@ -62,7 +62,7 @@ def opener(preprocess: Preprocess) -> Callable[[Source | UnreadableImage], Pillo
 
 def stream(
     items: Iterable[T], load: Callable[[T], Image], session: Session, *, batch_size: int = 32
-) -> Iterator[Answer[T]]:
+) -> Iterator[StreamItem[T]]:
     """Answer every item, in order, with at most a few batches in memory.
 
     Args:
@@ -98,12 +98,12 @@ def stream(
 
 def _answers(
     batch: list[tuple[T, Image | UnreadableImage]], future: Future[dict[str, np.ndarray]] | None
-) -> Iterator[Answer[T]]:
+) -> Iterator[StreamItem[T]]:
     outputs = future.result() if future else {}
     row = 0
     for item, image in batch:
         if isinstance(image, UnreadableImage):
-            yield Answer(item, {}, image)
+            yield StreamItem(item, {}, image)
         else:
-            yield Answer(item, {name: values[row] for name, values in outputs.items()})
+            yield StreamItem(item, {name: values[row] for name, values in outputs.items()})
             row += 1

@@ -18,7 +18,7 @@ from photovision.core.inputs import Source
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.types import Floats, Image
-from photovision.runtime.nms import Boxes, merge
+from photovision.runtime.nms import ScoredBoxes, merge
 from photovision.runtime.session import Session
 from photovision.runtime.stream import opener, stream
 
@@ -39,7 +39,7 @@ class Beholder(Protocol):
         """Its graph."""
         ...
 
-    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> Boxes:
+    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> ScoredBoxes:
         """From outputs to boxes in the picture."""
         ...
 
@@ -99,7 +99,7 @@ class _Tile:
 
 def seen_in_tiles(
     sources: Iterable[Source | UnreadableImage], tiling: Tiling, detector: Beholder, *, batch_size: int = 8
-) -> Iterator[tuple[Source | UnreadableImage, Size, Boxes | UnreadableImage]]:
+) -> Iterator[tuple[Source | UnreadableImage, Size, ScoredBoxes | UnreadableImage]]:
     """(source, size, merged boxes in pixels of the picture or why it is unreadable) for every picture, in order.
 
     A few pictures are in memory at a time, whole.
@@ -110,7 +110,7 @@ def seen_in_tiles(
             raise tile.picture
         return detector.preprocess.resize(tile.picture, tile.window)
 
-    found: list[Boxes] = []
+    found: list[ScoredBoxes] = []
     cut: list[np.ndarray] = []
     for answer in stream(_tiles(sources, tiling, detector.preprocess), load, detector.session, batch_size=batch_size):
         tile = answer.item
@@ -148,8 +148,8 @@ def _tiles(sources: Iterable[Source | UnreadableImage], tiling: Tiling, preproce
             yield _Tile(source, picture, window, size, number == len(windows))
 
 
-def _joined(parts: list[Boxes]) -> Boxes:
-    return Boxes(
+def _joined(parts: list[ScoredBoxes]) -> ScoredBoxes:
+    return ScoredBoxes(
         np.concatenate([part.xyxy for part in parts]),
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.labels for part in parts]),

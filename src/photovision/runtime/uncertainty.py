@@ -1,7 +1,7 @@
 """Doubt: when a model does not know. Prediction sets with a stated coverage, and a gate for pictures of something else.
 
-Both are learned after training (`photovision.trust.metrics.conformal`, `photovision.trust.metrics.novelty`), lie in the bundle, and run
-here on what the graph gives, without torch.
+Both are learned after training (`photovision.trust.metrics.conformal`, `photovision.trust.metrics.novelty`), lie in
+the bundle, and run here on what the graph gives, without torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PARTS = ("means", "axes", "weights")
 
 
 @dataclass(frozen=True, eq=False)
-class Sets:
+class ConformalSets:
     """Class-conditional conformal prediction sets (Vovk 2012, conditional validity of conformal predictors).
 
     A class belongs to a picture's set where its probability is at least the class's threshold. Of pictures like the
@@ -55,7 +55,7 @@ class Sets:
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
+class NoveltyDetector:
     """Whether a picture resembles what the model learned from.
 
     Novelty grows with the distance of the embedding to the nearest class mean (Mahalanobis distance with one
@@ -116,7 +116,7 @@ class Gate:
 
 
 @dataclass(frozen=True, eq=False)
-class Doubt:
+class Uncertainty:
     """What a bundle knows of its own limits.
 
     Attributes:
@@ -126,8 +126,8 @@ class Doubt:
         false_alarms: share of pictures like the training ones that may be called unknown.
     """
 
-    sets: Sets
-    gate: Gate
+    sets: ConformalSets
+    gate: NoveltyDetector
     coverage: float = COVERAGE
     false_alarms: float = FALSE_ALARMS
 
@@ -146,10 +146,10 @@ class Doubt:
         return self.gate.limit(self.false_alarms)
 
 
-class Doubting:
+class NoveltySession:
     """A session that adds the output `novelty` float32 (N,)."""
 
-    def __init__(self, session: Session, gate: Gate) -> None:
+    def __init__(self, session: Session, gate: NoveltyDetector) -> None:
         self._session, self._gate = session, gate
         self.engine, self.precision = session.engine, session.precision
 
@@ -175,7 +175,7 @@ def energies(logits: Floats, multilabel: bool) -> Floats:
     return np.asarray(-(top + np.log(np.exp(logits - top[:, None]).sum(1))), dtype=np.float32)
 
 
-def write_doubt(sets: Sets, gate: Gate, folder: Path) -> dict[str, Any]:
+def write_doubt(sets: ConformalSets, gate: NoveltyDetector, folder: Path) -> dict[str, Any]:
     """Write the gate's arrays into a bundle's folder, and return what bundle.json says, JSON-ready."""
     from safetensors.numpy import save_file
 
@@ -194,7 +194,7 @@ def write_doubt(sets: Sets, gate: Gate, folder: Path) -> dict[str, Any]:
     }
 
 
-def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: float | None = None) -> Doubt | None:
+def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: float | None = None) -> Uncertainty | None:
     """What the bundle knows of its limits; None for bundles that were made without.
 
     Raises:
@@ -212,11 +212,13 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         return None
     try:
         means, axes, weights = _arrays(bundle.path / GATE_FILE)
-        sets = Sets(tuple(_ascending(own) for own in told["set_scores"]))
+        sets = ConformalSets(tuple(_ascending(own) for own in told["set_scores"]))
         facts = told["gate"]
         pairs = [(float(facts[name][0]), float(facts[name][1])) for name in ("distance", "energy")]
         scores = _ascending(facts["scores"])
-        gate = Gate(means, axes, weights, float(facts["rest"]), pairs[0], pairs[1], bundle.multilabel, scores)
+        gate = NoveltyDetector(
+            means, axes, weights, float(facts["rest"]), pairs[0], pairs[1], bundle.multilabel, scores
+        )
         if len(sets.scores) != len(bundle.classes) or not len(scores):
             raise ValueError("it does not fit the classes")
         asked = [
@@ -225,7 +227,7 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         ]
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
         raise ModelError(f"{bundle.path}: what it knows of its limits is damaged ({error}); copy it again") from None
-    return Doubt(sets, gate, *asked)
+    return Uncertainty(sets, gate, *asked)
 
 
 def _arrays(path: Path) -> tuple[Floats, Floats, Floats]:

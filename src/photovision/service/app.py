@@ -20,7 +20,7 @@ from photovision.service import routes_predict as plain
 from photovision.service import routes_v1 as protocol_v1
 from photovision.service import routes_v2 as protocol
 from photovision.service.logs import Journal
-from photovision.service.middleware import OPEN, Gate
+from photovision.service.middleware import OPEN, Middleware
 from photovision.service.page import page
 from photovision.service.routes_common import as_json
 from photovision.service.settings import Settings
@@ -85,7 +85,7 @@ def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
     _pages(app, service)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Gate, service=service)
+    app.add_middleware(Middleware, service=service)
     return app
 
 

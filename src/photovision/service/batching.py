@@ -29,7 +29,7 @@ from photovision.service.kinds.kind import Kind, ManyCalls, OneCall, Outcome, Ou
 from photovision.service.metrics import Metrics
 from photovision.service.recording import Keep, Recording
 from photovision.service.settings import Limits
-from photovision.service.tile_batching import Shared, Window
+from photovision.service.tile_batching import Shared, TileRequest
 
 SIZES = (1, 2, 3, 4, 6, 12, 24, 48, 96)
 """Sizes of batches: few, and mostly multiples of what two cores take apart at once (six pictures of 224 pixels)."""
@@ -40,7 +40,7 @@ PATIENCE = 0.5
 Said = Outcome | UnreadableImage
 
 
-class Ticket:
+class PendingRequest:
     """One request: its pictures, how they are answered, and the future of their answers.
 
     Attributes:
@@ -61,13 +61,13 @@ class Ticket:
 
 
 @dataclass(eq=False, slots=True)
-class Job:
+class BatchItem:
     """One picture of a ticket: its place there, the file's bytes or an array, and what the network sees of it.
 
     `size` is the picture's, (H, W), once it is prepared.
     """
 
-    ticket: Ticket
+    ticket: PendingRequest
     place: int
     source: Source
     image: Image | None = field(default=None)
@@ -110,7 +110,7 @@ class Batcher:
         self._decoders, self._lookers, self._loop, self._pool = decoders, lookers, loop, pool
         self._sizes = [size for size in SIZES if size < batch_size] + [batch_size]
         self._max_wait = max_wait
-        self._ready: SimpleQueue[Job | Window | None] = SimpleQueue()
+        self._ready: SimpleQueue[BatchItem | TileRequest | None] = SimpleQueue()
         self._batches, self._pictures = metrics.batch.labels(name), metrics.pictures.labels(name)
         self._unreadable = metrics.unreadable.labels(name)
         self._pace = 0.01  # seconds a picture, a running mean
@@ -142,11 +142,11 @@ class Batcher:
         refusal = self.full(len(sources))
         if refusal is not None:
             raise refusal
-        ticket = Ticket(name, way or self.kind.way({}), len(sources), self._loop.create_future())
+        ticket = PendingRequest(name, way or self.kind.way({}), len(sources), self._loop.create_future())
         threads = self._decoders if isinstance(ticket.way, OneCall) else self._lookers
         self.pending += len(sources)
         for place, source in enumerate(sources):
-            threads.submit(self._begin, Job(ticket, place, source))
+            threads.submit(self._begin, BatchItem(ticket, place, source))
         await ticket.future
         return [said for said in ticket.said if said is not None]
 
@@ -193,11 +193,11 @@ class Batcher:
             return content
         return await opened(content, self._pool, self.kind.model.preprocess, self._limits.picture_pixels)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: BatchItem) -> None:
         """In a thread: a picture is prepared or looked at here, or in a process of its own where that is costly."""
         self._tried(job, self._in_thread)
 
-    def _tried(self, job: Job, work: Callable[[Job], None]) -> None:
+    def _tried(self, job: BatchItem, work: Callable[[BatchItem], None]) -> None:
         try:
             if job.ticket.future.done():  # nobody waits any more: the request ran out of time
                 raise Refusal(503, "given up", "timeout")
@@ -210,7 +210,7 @@ class Batcher:
         except Exception as error:  # such as no memory; the thread goes on
             self._tell([job], Refusal(503, f"the picture could not be prepared ({type(error).__name__})", "decoding"))
 
-    def _in_thread(self, job: Job) -> None:
+    def _in_thread(self, job: BatchItem) -> None:
         way, source, pool = job.ticket.way, job.source, self._pool
         cost = estimate_cost(source) if pool is not None and isinstance(source, bytes) else None
         if pool is not None and cost is not None and is_costly(cost, self._limits.picture_pixels):
@@ -223,7 +223,7 @@ class Batcher:
             pixels = cost.pixels if cost is not None else source.shape[0] * source.shape[1]  # type: ignore[union-attr]
             self._look(job, way, source, beside(way, pixels))
 
-    def _in_process(self, pool: DecodePool, cost: DecodeCost, job: Job) -> None:
+    def _in_process(self, pool: DecodePool, cost: DecodeCost, job: BatchItem) -> None:
         way, source, most, done = job.ticket.way, job.source, self._limits.picture_pixels, job.ticket.future.done
         assert isinstance(source, bytes)
         with pool.room.taken(room_for(way, cost), done):
@@ -234,7 +234,7 @@ class Batcher:
             job.image, job.size = pool.decoded(source, way.preprocess, cost, most, done)
         self._ready.put(job)
 
-    def _look(self, job: Job, way: ManyCalls, source: Source, room: int) -> None:
+    def _look(self, job: BatchItem, way: ManyCalls, source: Source, room: int) -> None:
         """See a picture through windows to the end; it holds `room` bytes meanwhile."""
         done = job.ticket.future.done
         holding = self._pool.room.taken(room, done) if self._pool is not None and room else contextlib.nullcontext()
@@ -248,7 +248,7 @@ class Batcher:
 
     def _network(self) -> None:
         while (first := self._ready.get()) is not None:
-            inputs: list[Job | Window] = [first]
+            inputs: list[BatchItem | TileRequest] = [first]
             try:
                 inputs = self._gathered(first)
                 self._hand_on(inputs, self._called(inputs))
@@ -257,7 +257,7 @@ class Batcher:
         if self._recording is not None:
             self._recording.close()
 
-    def _called(self, inputs: Sequence[Job | Window]) -> list[Outputs]:
+    def _called(self, inputs: Sequence[BatchItem | TileRequest]) -> list[Outputs]:
         """The outputs of the network for each input."""
         self._began = began = time.monotonic()
         try:
@@ -269,7 +269,7 @@ class Batcher:
         self._pace += 0.1 * ((time.monotonic() - began) / len(inputs) - self._pace)
         return rows
 
-    def _gathered(self, first: Job | Window) -> list[Job | Window]:
+    def _gathered(self, first: BatchItem | TileRequest) -> list[BatchItem | TileRequest]:
         until = time.monotonic() + self._max_wait
         while 1 + self._ready.qsize() < self._sizes[-1] and time.monotonic() < until:
             time.sleep(0.0005)
@@ -286,11 +286,11 @@ class Batcher:
         """The largest size of batch that does not exceed what waits."""
         return max(size for size in self._sizes if size <= waiting)
 
-    def _hand_on(self, inputs: Sequence[Job | Window], rows: Sequence[Outputs]) -> None:
+    def _hand_on(self, inputs: Sequence[BatchItem | TileRequest], rows: Sequence[Outputs]) -> None:
         """The network has answered: windows take their outputs, pictures are delivered or recorded."""
         jobs, own = [], []
         for one, row in zip(inputs, rows, strict=True):
-            if isinstance(one, Window):
+            if isinstance(one, TileRequest):
                 one.take(row)
             else:
                 jobs.append(one)
@@ -303,19 +303,19 @@ class Batcher:
         else:
             self._recording.put(jobs, lambda: _outcomes(jobs, own))
 
-    def _fail(self, inputs: Sequence[Job | Window], refusal: Refusal) -> None:
+    def _fail(self, inputs: Sequence[BatchItem | TileRequest], refusal: Refusal) -> None:
         jobs = []
         for one in inputs:
-            if isinstance(one, Window):
+            if isinstance(one, TileRequest):
                 one.fail(refusal)
             else:
                 jobs.append(one)
         self._tell(jobs, refusal)
 
-    def _deliver(self, jobs: list[Job], rows: list[Outputs]) -> None:
+    def _deliver(self, jobs: list[BatchItem], rows: list[Outputs]) -> None:
         self._settle(jobs, _outcomes(jobs, rows))
 
-    def _tell(self, jobs: list[Job], said: UnreadableImage | Refusal) -> None:
+    def _tell(self, jobs: list[BatchItem], said: UnreadableImage | Refusal) -> None:
         """From any thread: all these pictures have the same answer."""
         if isinstance(said, UnreadableImage):
             self._unreadable.inc(len(jobs))
@@ -325,7 +325,7 @@ class Batcher:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _settle(self, jobs: list[Job], said: Sequence[Said | Refusal]) -> None:
+    def _settle(self, jobs: list[BatchItem], said: Sequence[Said | Refusal]) -> None:
         self.pending -= len(jobs)
         for job, one in zip(jobs, said, strict=True):
             ticket = job.ticket
@@ -341,11 +341,11 @@ class Batcher:
             self._ready.put(None)
 
 
-def _outcomes(jobs: Sequence[Job], rows: Sequence[Outputs]) -> list[Outcome | Refusal]:
+def _outcomes(jobs: Sequence[BatchItem], rows: Sequence[Outputs]) -> list[Outcome | Refusal]:
     return [_outcome(job, row) for job, row in zip(jobs, rows, strict=True)]
 
 
-def _outcome(job: Job, outputs: Outputs) -> Outcome | Refusal:
+def _outcome(job: BatchItem, outputs: Outputs) -> Outcome | Refusal:
     assert isinstance(job.ticket.way, OneCall)
     try:
         return job.ticket.way.answer(outputs, job.size)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 
 from photovision.service.http_error import Refusal
-from photovision.service.limits import Budget
+from photovision.service.limits import RequestBudget
 from photovision.service.settings import MB, Limits
 
 _PACKED = ("gzip", "x-gzip", "deflate")
@@ -32,7 +32,7 @@ class Body:
 
 
 @asynccontextmanager
-async def read_body(request: Request, limits: Limits, budget: Budget) -> AsyncIterator[Body]:
+async def read_body(request: Request, limits: Limits, budget: RequestBudget) -> AsyncIterator[Body]:
     """The whole body, counted against the budget of all requests for as long as it is used.
 
     Raises:

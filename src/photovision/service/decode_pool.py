@@ -41,7 +41,7 @@ _KEPT = 16 << 20  # bytes of the file between two pictures
 
 
 @dataclass(frozen=True)
-class Asked:
+class DecodeRequest:
     """What is asked of a process.
 
     Attributes:
@@ -68,7 +68,9 @@ class Worker:
         self._using, self._closed = threading.Lock(), False
         self.restarts = -1
 
-    def decoded(self, content: bytes, asked: Asked, given_up: Callable[[], bool] = lambda: False) -> tuple[Image, Size]:
+    def decoded(
+        self, content: bytes, asked: DecodeRequest, given_up: Callable[[], bool] = lambda: False
+    ) -> tuple[Image, Size]:
         """The pixels that are asked for, uint8 RGB (H, W, 3), and the (H, W) of the whole picture.
 
         Raises:
@@ -78,7 +80,7 @@ class Worker:
         with self._using:
             return self._decoded(content, asked, given_up)
 
-    def _decoded(self, content: bytes, asked: Asked, given_up: Callable[[], bool]) -> tuple[Image, Size]:
+    def _decoded(self, content: bytes, asked: DecodeRequest, given_up: Callable[[], bool]) -> tuple[Image, Size]:
         process = self._running()
         os.ftruncate(self._file, 0)
         _write(self._file, content)
@@ -163,7 +165,7 @@ class Worker:
             raise late
         raise UnreadableImage("the picture: cannot be decoded (its decoder ended)")
 
-    def _image(self, shape: Any, asked: Asked) -> Image:
+    def _image(self, shape: Any, asked: DecodeRequest) -> Image:
         height, width, channels = (int(side) for side in shape)
         if asked.whole:
             fits = height > 0 and width > 0 and height * width <= asked.max_pixels
@@ -258,7 +260,9 @@ class DecodePool:
             worker = self._own.worker = Worker()
             with self._lock:
                 self._workers.append(worker)
-        return worker.decoded(content, Asked(preprocess, whole, cost.bytes, max_pixels, self._seconds), given_up)
+        return worker.decoded(
+            content, DecodeRequest(preprocess, whole, cost.bytes, max_pixels, self._seconds), given_up
+        )
 
     def close(self) -> None:
         """End the threads when they have done what waits, and the processes."""

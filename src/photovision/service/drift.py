@@ -42,7 +42,7 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class DriftWindow:
     """Predictions of a record, in the order of their times.
 
     Attributes:
@@ -107,7 +107,7 @@ def drift(
     return drift_report(model, record, window, reference, found, pictures, seed)
 
 
-def read_window(model: Recognizer, record: Record, span: Span, seed: int = 0) -> Window:
+def read_window(model: Recognizer, record: Record, span: Span, seed: int = 0) -> DriftWindow:
     """The predictions of a span, at most 2,000 drawn at random; raises as `drift` does."""
     name, version, warnings = _served(model, record, span)
     rows, total = _drawn(record, span, name, version, seed)
@@ -117,7 +117,7 @@ def read_window(model: Recognizer, record: Record, span: Span, seed: int = 0) ->
             " take a longer window"
         )
     answers, missing = _answers(rows, model)
-    return Window(
+    return DriftWindow(
         answers,
         tuple(row.at for row in rows),
         tuple(row.kept for row in rows),

@@ -16,14 +16,14 @@ from photovision.core.types import Sample
 from photovision.trust.drift import Drift
 
 if TYPE_CHECKING:
-    from photovision.service.drift import Window
+    from photovision.service.drift import DriftWindow
     from photovision.service.record import Record
 
 SHOWN = 8
 MOST_PIXELS = 100_000_000
 
 
-def picture_figures(record: Record, window: Window, found: Drift, reference: Sequence[Sample]) -> list[Figure]:
+def picture_figures(record: Record, window: DriftWindow, found: Drift, reference: Sequence[Sample]) -> list[Figure]:
     """Grids of small pictures; none where none were kept.
 
     Args:
@@ -48,7 +48,7 @@ def picture_figures(record: Record, window: Window, found: Drift, reference: Seq
     return figures
 
 
-def _grid(record: Record, window: Window, rows: np.ndarray, title: str, note: str) -> Figure | None:
+def _grid(record: Record, window: DriftWindow, rows: np.ndarray, title: str, note: str) -> Figure | None:
     """The first of these rows whose pictures are there, each picture once."""
     shown: dict[str, tuple[Sample, str]] = {}
     for row in rows[: 20 * SHOWN]:
@@ -67,7 +67,7 @@ def _grid(record: Record, window: Window, rows: np.ndarray, title: str, note: st
     return picture_grid(title, samples, captions, note)
 
 
-def _caption(window: Window, row: int) -> str:
+def _caption(window: DriftWindow, row: int) -> str:
     answers = window.answers
     novelty = "" if answers.novelty is None else f"\nnovelty {round(float(answers.novelty[row]), 1) + 0:.1f}"
     said = f"{window.classes[answers.best[row]]}, {percent(float(answers.prob[row]))}"

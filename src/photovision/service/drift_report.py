@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import Bar, bars, percent
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Sample
 from photovision.runtime.held_out import HeldOut
 from photovision.service.drift_pictures import picture_figures
-from photovision.trust.drift import Comparison, Drift, mix_differences
+from photovision.trust.drift import Drift, DriftComparison, mix_differences
 from photovision.trust.metrics.statistics import Estimate, Z, proportion
 
 if TYPE_CHECKING:
-    from photovision.service.drift import Window
+    from photovision.service.drift import DriftWindow
     from photovision.service.record import Record
     from photovision.tasks.classify.recognizer import Recognizer
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
 def drift_report(
     model: Recognizer,
     record: Record,
-    window: Window,
+    window: DriftWindow,
     reference: HeldOut,
     found: Drift,
     pictures: Sequence[Sample],
@@ -83,7 +83,7 @@ def _metrics(answers: HeldOut, reference: HeldOut, found: Drift, limit: float | 
     return metrics if unknown is None else {**metrics, "unknown_share": unknown}
 
 
-def _origin(window: Window, reference: HeldOut) -> dict[str, object]:
+def _origin(window: DriftWindow, reference: HeldOut) -> dict[str, object]:
     return {
         "served_as": {"name": window.name, "version": window.version},
         "window": {
@@ -96,7 +96,7 @@ def _origin(window: Window, reference: HeldOut) -> dict[str, object]:
     }
 
 
-def _data(found: Drift, window: Window) -> dict[str, object]:
+def _data(found: Drift, window: DriftWindow) -> dict[str, object]:
     return {
         "drift": bool(found.changed),
         "changed": [one.name for one in found.changed],
@@ -107,7 +107,7 @@ def _data(found: Drift, window: Window) -> dict[str, object]:
     }
 
 
-def _told(one: Comparison) -> dict[str, object]:
+def _told(one: DriftComparison) -> dict[str, object]:
     return {
         "name": one.name,
         "statistic": one.statistic,
@@ -119,7 +119,7 @@ def _told(one: Comparison) -> dict[str, object]:
 
 def _summary(
     model: Recognizer,
-    window: Window,
+    window: DriftWindow,
     reference: HeldOut,
     found: Drift,
     metrics: dict[str, Metric],
@@ -153,7 +153,7 @@ def _summary(
     return tuple(told)
 
 
-def _when(found: Drift, window: Window) -> str:
+def _when(found: Drift, window: DriftWindow) -> str:
     if found.since is not None:
         return f"The change begins about {_moment(window, found.since)}, as far as the order of the pictures tells."
     if found.until is not None:
@@ -161,7 +161,7 @@ def _when(found: Drift, window: Window) -> str:
     return "It is there throughout this window, or comes and goes in it: no one moment stands out."
 
 
-def _moment(window: Window, position: int) -> str:
+def _moment(window: DriftWindow, position: int) -> str:
     return window.times[position].strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -251,7 +251,7 @@ def _unknown(answers: HeldOut, limit: float | None) -> Metric | None:
     return Metric(*proportion(int((answers.novelty > limit).sum()), len(answers)), len(answers))
 
 
-def _parts(window: Window) -> list[Part]:
+def _parts(window: DriftWindow) -> list[Part]:
     count = min(MOST_PARTS, len(window.answers) // LEAST_IN_PART)
     return [
         Part(rows, window.times[rows[0]].strftime("%Y-%m-%d %H:%M"))
@@ -264,7 +264,7 @@ def _mean(values: np.ndarray) -> Estimate:
     return Estimate(value, max(value - half, 0.0), min(value + half, 1.0))
 
 
-def _over_time(parts: list[Part], window: Window, limit: float | None) -> Table:
+def _over_time(parts: list[Part], window: DriftWindow, limit: float | None) -> Table:
     rows = []
     for part in parts:
         answers = window.answers.take(part.rows)
@@ -273,7 +273,7 @@ def _over_time(parts: list[Part], window: Window, limit: float | None) -> Table:
 
 
 def _over_time_figure(
-    parts: list[Part], window: Window, reference: HeldOut, found: Drift, limit: float | None
+    parts: list[Part], window: DriftWindow, reference: HeldOut, found: Drift, limit: float | None
 ) -> list[Figure]:
     if len(parts) < 2:
         return []
@@ -287,7 +287,7 @@ def _over_time_figure(
     if found.strange is not None:
         counts = [(int(found.strange[part.rows].sum()), len(part.rows)) for part in parts]
         shown["unlike held out"] = _line(x, [proportion(*count) for count in counts])
-    shown["usual confidence"] = Line(ends, [float(reference.prob.mean())] * 2, dashed=True)
+    shown["usual confidence"] = CurveLine(ends, [float(reference.prob.mean())] * 2, dashed=True)
 
     long = window.times[-1] - window.times[0] > timedelta(days=4)
 
@@ -303,8 +303,8 @@ def _over_time_figure(
     return [Figure("Over time", svg=drawing, note=note)]
 
 
-def _line(x: list[float], found: list[Estimate]) -> Line:
-    return Line(x, [e.value for e in found], [e.low for e in found], [e.high for e in found])
+def _line(x: list[float], found: list[Estimate]) -> CurveLine:
+    return CurveLine(x, [e.value for e in found], [e.low for e in found], [e.high for e in found])
 
 
 def _mix_figure(classes: Sequence[str], mix: list[tuple[Estimate, Estimate, Estimate]]) -> Figure:
@@ -329,6 +329,6 @@ def _cumulative(title: str, name: str, a: np.ndarray, b: np.ndarray, form: objec
     shown = {}
     for label, values in (("in use", a), ("held out", b)):
         x = np.minimum(np.quantile(values, shares), high)
-        shown[label] = Line(x, shares)
+        shown[label] = CurveLine(x, shares)
     drawing = lines(shown, title, name, "share at or below", x_form=form)  # type: ignore[arg-type]
     return Figure(title, svg=drawing, note=f"Share of the pictures at or below each value.{further}")

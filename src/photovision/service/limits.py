@@ -55,7 +55,7 @@ class Rates:
             self._buckets.popitem(last=False)
 
 
-class Budget:
+class RequestBudget:
     """Bytes that are held by all requests together.
 
     Example:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.errors import DataError
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
@@ -78,7 +78,7 @@ def _distribution(seconds: Floats) -> Figure:
     shares = np.concatenate([np.linspace(0, 0.98, 99), np.linspace(0.981, 0.999, 19)])
     times = np.quantile(seconds, shares) * 1000
     drawn = lines(
-        {"answered": Line([0.0, *times], [0.0, *shares])},
+        {"answered": CurveLine([0.0, *times], [0.0, *shares])},
         "Share of requests answered within a time",
         "ms",
         "share of requests",
@@ -92,7 +92,7 @@ def _course(found: Measured) -> Figure:
     counts, edges = np.histogram(found.at, windows, (0, found.duration))
     rate = counts * (windows / found.duration)
     drawn = lines(
-        {"answers a second": Line((edges[1:] + edges[:-1]) / 2, rate)},
+        {"answers a second": CurveLine((edges[1:] + edges[:-1]) / 2, rate)},
         "Answers a second over time",
         "s",
         "answers a second",

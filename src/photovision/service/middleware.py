@@ -32,7 +32,7 @@ _PLACE = "photovision"
 
 
 @dataclass(eq=False, slots=True)
-class Visit:
+class RequestContext:
     """What is known of one request.
 
     Attributes:
@@ -57,13 +57,13 @@ class Visit:
     reason: str = ""
 
 
-def visit_of(request: Request) -> Visit:
+def visit_of(request: Request) -> RequestContext:
     """What the gate knows of a request."""
-    visit: Visit = request.scope[_PLACE]
+    visit: RequestContext = request.scope[_PLACE]
     return visit
 
 
-class Gate:
+class Middleware:
     """ASGI middleware around the whole application.
 
     Args:
@@ -86,7 +86,7 @@ class Gate:
             return
         began = time.perf_counter()
         headers = dict(scope["headers"])
-        visit = Visit(f"{self._start}{next(self._count):08x}")
+        visit = RequestContext(f"{self._start}{next(self._count):08x}")
         scope[_PLACE] = visit
         named = headers.get(b"x-request-id", b"")
         extra = [(b"x-request-id", named if _NAME.fullmatch(named) else visit.id.encode())]
@@ -108,7 +108,7 @@ class Gate:
         finally:
             self._tell(scope, visit, time.perf_counter() - began)
 
-    def _admit(self, scope: Scope, headers: dict[bytes, bytes], visit: Visit) -> None:
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes], visit: RequestContext) -> None:
         service = self._service
         peer = scope["client"][0] if scope.get("client") else ""
         forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
@@ -148,7 +148,7 @@ class Gate:
                 "origin",
             )
 
-    async def _refuse(self, refusal: Refusal, visit: Visit, send: Send) -> None:
+    async def _refuse(self, refusal: Refusal, visit: RequestContext, send: Send) -> None:
         visit.reason = refusal.reason
         self._service.metrics.rejected.labels(refusal.reason).inc()
         if visit.status:  # the answer has begun; breaking off is all that is left
@@ -164,7 +164,7 @@ class Gate:
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _tell(self, scope: Scope, visit: Visit, seconds: float) -> None:
+    def _tell(self, scope: Scope, visit: RequestContext, seconds: float) -> None:
         service, route = self._service, getattr(scope.get("route"), "path", "other")
         service.metrics.answered(route, visit.status, seconds)
         facts: dict[str, Any] = {"id": visit.id, "method": scope["method"][:16], "route": route, "status": visit.status}

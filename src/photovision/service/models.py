@@ -54,7 +54,7 @@ class Version:
 
 
 @dataclass(eq=False)
-class Shelf:
+class ModelSlot:
     """The versions of one model that are loaded, the oldest first, and which of them answers.
 
     Attributes:
@@ -88,7 +88,7 @@ class Models:
     def __init__(self, settings: Settings, metrics: Metrics, journal: Journal) -> None:
         self._settings, self._metrics, self._journal = settings, metrics, journal
         self.recorder: Recorder | None = None
-        self._shelves = {name: Shelf(path) for name, path in settings.models.items()}
+        self._shelves = {name: ModelSlot(path) for name, path in settings.models.items()}
         self._decoders: Decoders | None = None
         self._lookers: Decoders | None = None
         self._pool: DecodePool | None = None
@@ -195,18 +195,18 @@ class Models:
         for shelf in self._shelves.values():
             for version in shelf.versions.values():
                 version.batcher.close()
-        self._shelves = {name: Shelf(shelf.path) for name, shelf in self._shelves.items()}
+        self._shelves = {name: ModelSlot(shelf.path) for name, shelf in self._shelves.items()}
         for threads in (self._decoders, self._lookers, self._pool):
             if threads is not None:
                 threads.close()
 
-    def _shelf(self, model: str | None) -> Shelf:
+    def _shelf(self, model: str | None) -> ModelSlot:
         shelf = self._shelves.get(self.names[0] if model is None else model)
         if shelf is None:
             raise Refusal(404, f"no model of that name; there are {', '.join(self.names)}"[:500], "unknown")
         return shelf
 
-    async def _opened(self, model: str, shelf: Shelf) -> Version:
+    async def _opened(self, model: str, shelf: ModelSlot) -> Version:
         """The version in the folder; the one that is loaded already, if its content is the same."""
         name = await asyncio.to_thread(content_name, shelf.path)
         if name in shelf.versions:
@@ -236,7 +236,7 @@ class Models:
             raise
         return Version(model, name, kind, batcher, time.time())
 
-    def _answer_by(self, model: str, shelf: Shelf, version: Version) -> None:
+    def _answer_by(self, model: str, shelf: ModelSlot, version: Version) -> None:
         """Swap, in one step of the event loop, so that no request sees anything between."""
         old = tuple(shelf.versions)
         previous, shelf.current = shelf.current, version

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from photovision.service.batching import Job
+from photovision.service.batching import BatchItem
 from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Outcome
 from photovision.service.logs import Journal
@@ -59,7 +59,7 @@ class Recorder:
         self._closed = threading.Event()
         self.failing = False
 
-    def keep(self, model: str, version: str, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def keep(self, model: str, version: str, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
         """Write one batch; raises Refusal (503) where that fails and is required."""
         try:
             rows = [self._row(model, version, job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
@@ -109,7 +109,7 @@ class Recorder:
         self._closed.set()
         self._writer.close()
 
-    def _row(self, model: str, version: str, job: Job, outcome: Outcome) -> Row:
+    def _row(self, model: str, version: str, job: BatchItem, outcome: Outcome) -> Row:
         from photovision.service.record import Row
 
         return Row(
@@ -131,7 +131,7 @@ class Keeping:
     model: str
     version: str
 
-    def write(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
         """Record a batch; raises Refusal (503) where that fails and is required."""
         self.recorder.keep(self.model, self.version, jobs, outcomes)
 

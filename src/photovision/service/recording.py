@@ -13,13 +13,13 @@ from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Outcome
 
 if TYPE_CHECKING:
-    from photovision.service.batching import Job
+    from photovision.service.batching import BatchItem
 
 
 class Keep(Protocol):
     """Where answers are kept; see `keeping.Recorder`."""
 
-    def write(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
         """Record a batch, in a thread, before its answers go out; raises Refusal where they may not."""
         ...
 
@@ -28,14 +28,14 @@ class Keep(Protocol):
         ...
 
 
-Settle = Callable[[list["Job"], Sequence[Outcome | Refusal]], None]
+Settle = Callable[[list["BatchItem"], Sequence[Outcome | Refusal]], None]
 
 
 @dataclass(eq=False, slots=True)
 class _Batch:
     """Pictures, the function that makes their answers, and whether these went out."""
 
-    jobs: list[Job]
+    jobs: list[BatchItem]
     made: Callable[[], Sequence[Outcome | Refusal]]
     done: bool = False
     timer: asyncio.TimerHandle | None = field(default=None)
@@ -63,7 +63,7 @@ class Recording:
         self._waiting = 0
         self._thread = Decoders(1, "recording")
 
-    def put(self, jobs: list[Job], made: Callable[[], Sequence[Outcome | Refusal]]) -> None:
+    def put(self, jobs: list[BatchItem], made: Callable[[], Sequence[Outcome | Refusal]]) -> None:
         """From any thread: record these answers, then let them out."""
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._begin, _Batch(jobs, made))

@@ -11,7 +11,7 @@ from typing import Any
 from photovision.core.errors import PhotovisionError
 from photovision.service.callers import Callers
 from photovision.service.keys import Guard
-from photovision.service.limits import Budget, Rates
+from photovision.service.limits import Rates, RequestBudget
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
 from photovision.service.models import Models
@@ -45,7 +45,7 @@ class Service:
         self.metrics = Metrics()
         self.models = Models(settings, self.metrics, self.journal)
         self.metrics.watch_decoding(self.models)
-        self.budget = Budget(settings.limits.body_room)
+        self.budget = RequestBudget(settings.limits.body_room)
         self.callers = Callers(settings.trusted_proxies)
         self.guard = None if settings.keys is None else Guard(settings.keys)
         self.wrong_keys = Rates(1.0, WRONG_KEYS)

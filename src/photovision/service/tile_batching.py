@@ -16,7 +16,7 @@ from photovision.service.http_error import Refusal
 _PATIENCE = 0.5  # seconds between two looks at whether the answer is still wanted
 
 
-class Window:
+class TileRequest:
     """One input of a call that waits for its outputs.
 
     Attributes:
@@ -61,7 +61,7 @@ class Shared:
         self._check()
         call = _Call(len(images))
         for place, image in enumerate(images):
-            self._queue.put(Window(call, place, image))
+            self._queue.put(TileRequest(call, place, image))
         while not call.done.wait(_PATIENCE):
             self._check()
         if call.refusal is not None:

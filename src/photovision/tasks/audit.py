@@ -21,9 +21,9 @@ from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
 from photovision.learn.log import Listener, Progress, counted, silent
+from photovision.tasks.audit_request import AuditRequest as AuditRequest
 from photovision.tasks.audit_request import Groups, run_checks
-from photovision.tasks.audit_request import Wish as Wish
-from photovision.tasks.classify.evaluation import Answers, answer, judge
+from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer, judge
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.checks import audit_boxes
 from photovision.tasks.detect.detector import Detector
@@ -46,7 +46,7 @@ _LEAST_EXPLAINED, _EXPLAINED, _ORDERS, _FAITHFUL = 10, 24, 5, 0.75
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class AuditContext:
     """What is audited, with everything that the checks share.
 
     Attributes:
@@ -59,7 +59,7 @@ class Case:
     """
 
     model: Recognizer
-    answers: Answers
+    answers: ClassifyEvaluation
     by: tuple[str, ...]
     seconds: float
     seed: int
@@ -80,7 +80,7 @@ class Case:
         return np.stack([image for _, image in loaded])
 
     @cached_property
-    def part(self) -> Answers:
+    def part(self) -> ClassifyEvaluation:
         """The answers for `images`."""
         return self.answers.at(self.rows)
 
@@ -118,7 +118,7 @@ class Case:
         return lambda done, total: self.listener(Progress(check, done, total))
 
 
-def _groups(case: Case) -> Finding | None:
+def _groups(case: AuditContext) -> Finding | None:
     from photovision.trust.fairness.audit import audit_groups
 
     if not case.compared:
@@ -139,7 +139,7 @@ def _groups(case: Case) -> Finding | None:
     )
 
 
-def _slices(case: Case) -> Finding | None:
+def _slices(case: AuditContext) -> Finding | None:
     from photovision.trust.robustness.slices import find_slices, finding
 
     answers = case.answers
@@ -155,7 +155,7 @@ def _slices(case: Case) -> Finding | None:
     return finding(found, answers.samples, answers.right)
 
 
-def _shortcuts(case: Case) -> Finding | None:
+def _shortcuts(case: AuditContext) -> Finding | None:
     from photovision.tasks.explain import heatmaps
     from photovision.trust.robustness.shortcuts import audit_shortcuts
 
@@ -174,7 +174,7 @@ def _shortcuts(case: Case) -> Finding | None:
     )
 
 
-def _labels(case: Case) -> Finding | None:
+def _labels(case: AuditContext) -> Finding | None:
     from photovision.core.thumbnail import picture_grid
     from photovision.trust.labels.label_errors import label_errors
 
@@ -204,7 +204,7 @@ def _labels(case: Case) -> Finding | None:
     )
 
 
-def _explanations(case: Case) -> Finding | None:
+def _explanations(case: AuditContext) -> Finding | None:
     from photovision.tasks.explain import heatmaps, subject_of
     from photovision.trust.explain.default_method import choose
     from photovision.trust.explain.faithfulness import trials
@@ -240,7 +240,7 @@ def _explanations(case: Case) -> Finding | None:
     return Finding((told,), {"faithful_maps": both}, [table], warnings=[warning] if poor else [])
 
 
-def _robustness(case: Case) -> Finding:
+def _robustness(case: AuditContext) -> Finding:
     from photovision.trust.robustness.report import finding
     from photovision.trust.robustness.suite import affordable, highest, spread, suite
 
@@ -260,7 +260,7 @@ def _robustness(case: Case) -> Finding:
     return finding(found, case.images[rows], total=len(case.answers.samples))
 
 
-def _raters(case: Case) -> Finding | None:
+def _raters(case: AuditContext) -> Finding | None:
     from photovision.trust.labels.annotators import is_rater, raters_finding
 
     names = sorted({name for sample in case.answers.samples for name in sample.groups if is_rater(name)})
@@ -271,7 +271,7 @@ def _raters(case: Case) -> Finding | None:
     return raters_finding(ratings, answers.classes, answers.probs.argmax(1), answers.truth, seed=case.seed)
 
 
-CHECKS: Mapping[str, Callable[[Case], Finding | None]] = {
+CHECKS: Mapping[str, Callable[[AuditContext], Finding | None]] = {
     "groups": _groups,
     "slices": _slices,
     "shortcuts": _shortcuts,
@@ -318,7 +318,7 @@ def audit(
         DataError: as for `evaluate`, or no picture has an attribute that was asked for.
         UsageError: no check of that name, or a model that cannot be audited.
     """
-    wish = Wish(tuple(by), tuple(only), minutes, seed)
+    wish = AuditRequest(tuple(by), tuple(only), minutes, seed)
     own: Model = opened(model, "audit")
     check_unknown(own, unknown)
     dataset = as_dataset(data)
@@ -337,7 +337,7 @@ def audit(
 def _audit_classes(
     model: Recognizer,
     dataset: Dataset,
-    wish: Wish,
+    wish: AuditRequest,
     listener: Listener,
     leaked: Collection[int],
     unknown: Dataset | None,
@@ -346,7 +346,7 @@ def _audit_classes(
     started = time.monotonic()
     answers = answer(model, dataset, counted(listener, "judging"), embeddings=True)
     base = judge(model, answers, dataset, leaked=leaked, unknown=unknown)
-    case = Case(model, answers, wish.by, wish.minutes * 60 - (time.monotonic() - started), wish.seed, listener)
+    case = AuditContext(model, answers, wish.by, wish.minutes * 60 - (time.monotonic() - started), wish.seed, listener)
     _ = case.attributes  # a mistaken name is told before the work
     found, seconds = run_checks(CHECKS, case, wish.only, listener)
     report = base.including(*found)

@@ -21,7 +21,7 @@ MOST_VALUES = 20
 
 
 @dataclass(frozen=True)
-class Wish:
+class AuditRequest:
     """What an audit is asked for.
 
     Attributes:

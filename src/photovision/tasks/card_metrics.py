@@ -47,7 +47,7 @@ _ELSEWHERE = ("The ladder", "Licences", "Files left out of the training")
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class MetricSource:
     """Where figures come from.
 
     Attributes:
@@ -66,7 +66,7 @@ class Source:
 class Evidence:
     """All sources of figures on one model, the training first."""
 
-    sources: Sequence[Source]
+    sources: Sequence[MetricSource]
 
     @classmethod
     def gather(cls, info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> Evidence:
@@ -74,10 +74,10 @@ class Evidence:
         brought = variants.finding(info.get("variants"))
         own = {name: Metric.from_json(value) for name, value in (info.get("metrics") or {}).items()}
         warnings = (*(info.get("warnings") or ()), *brought.warnings)
-        training = Source("training", brought.summary, {**own, **brought.metrics}, brought.tables, warnings)
+        training = MetricSource("training", brought.summary, {**own, **brought.metrics}, brought.tables, warnings)
         again = info.get("recalibrated") or {}
         figures = {name: Metric.from_json(value) for name, value in (again.get("metrics") or {}).items()}
-        renewed = [Source("calibration elsewhere", (), figures, (), ())] if figures else []
+        renewed = [MetricSource("calibration elsewhere", (), figures, (), ())] if figures else []
         return cls([training, *renewed, *([] if audit is None else [_audit(audit)])])
 
     def metrics(self, topic: str) -> list[tuple[str, Metric, str]]:
@@ -156,7 +156,7 @@ def names_pictures(one: Table) -> bool:
     return any(column.casefold() in _NAMING for column in one.columns)
 
 
-def _audit(audit: Mapping[str, Any]) -> Source:
+def _audit(audit: Mapping[str, Any]) -> MetricSource:
     tables = [
         Table(str(one["title"]), tuple(map(str, one["columns"])), tuple(map(tuple, one["rows"])))
         for one in audit.get("tables") or ()
@@ -164,4 +164,4 @@ def _audit(audit: Mapping[str, Any]) -> Source:
     metrics = {name: Metric.from_json(value) for name, value in (audit.get("metrics") or {}).items()}
     kind = str(audit.get("kind") or "audit")
     name = "training" if kind == "train" else kind
-    return Source(name, tuple(audit.get("summary") or ()), metrics, tables, tuple(audit.get("warnings") or ()))
+    return MetricSource(name, tuple(audit.get("summary") or ()), metrics, tables, tuple(audit.get("warnings") or ()))

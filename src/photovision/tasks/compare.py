@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from photovision.core import phrases
 from photovision.core.errors import DataError
 from photovision.core.report import Figure, Metric, Report
 from photovision.core.system import provenance
@@ -16,8 +17,14 @@ from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
 from photovision.learn.log import Listener, counted, silent
 from photovision.tasks import compare_text as compare_story
-from photovision.tasks.classify import report_text as story
-from photovision.tasks.classify.evaluation import Answering, Answers, Progress, answer, said_names, true_names
+from photovision.tasks.classify.evaluation import (
+    ClassifyEvaluation,
+    Predictor,
+    Progress,
+    answer,
+    said_names,
+    true_names,
+)
 from photovision.tasks.compare_regions import compare_boxes, compare_masks, facts
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.holdout import HasBundle, Holdout, hold_out
@@ -36,7 +43,7 @@ from photovision.trust.metrics.statistics import (
 SHOWN = 12
 _LEVEL = 0.05
 _LEAST_PROB = float(np.finfo(np.float32).eps)
-Model = Answering | Detector | Segmenter
+Model = Predictor | Detector | Segmenter
 
 
 def compare(
@@ -107,7 +114,7 @@ def check_kinds(a: Model, b: Model) -> None:
         raise DataError(f"A is a {kinds[0]} and B a {kinds[1]}: only models of one kind can be compared")
 
 
-def _compare_classes(a: Answering, b: Answering, dataset: Dataset, progress: Progress | None) -> Report:
+def _compare_classes(a: Predictor, b: Predictor, dataset: Dataset, progress: Progress | None) -> Report:
     if a.multilabel != b.multilabel:
         raise DataError("one of the models gives one class a picture, the other any number: they cannot be compared")
     first, second = _common(answer(a, dataset, _half(progress, 0)), answer(b, dataset, _half(progress, 1)))
@@ -130,7 +137,7 @@ def _compare_classes(a: Answering, b: Answering, dataset: Dataset, progress: Pro
         title=f"Is B better than A on {n:,} pictures?",
         summary=(
             compare_story.verdict(better, deciding, n, least, "mAP" if a.multilabel else "accuracy"),
-            f"{story.count(flips.only_b, 'picture')} only B has right, {flips.only_a:,} only A"
+            f"{phrases.count(flips.only_b, 'picture')} only B has right, {flips.only_a:,} only A"
             f" (McNemar's exact test: p = {flips.p:.2g}).",
         ),
         metrics=metrics,
@@ -154,7 +161,7 @@ def _half(progress: Progress | None, done: int) -> Progress | None:
     return lambda at, total: report(done * total + at, 2 * total)
 
 
-def _common(a: Answers, b: Answers) -> tuple[Answers, Answers]:
+def _common(a: ClassifyEvaluation, b: ClassifyEvaluation) -> tuple[ClassifyEvaluation, ClassifyEvaluation]:
     """The answers on pictures that both models could read."""
     both = np.intersect1d(a.positions, b.positions)
     if not len(both):
@@ -162,7 +169,7 @@ def _common(a: Answers, b: Answers) -> tuple[Answers, Answers]:
     return a.at(np.searchsorted(a.positions, both)), b.at(np.searchsorted(b.positions, both))
 
 
-def _side_by_side(a: Answers, b: Answers) -> dict[str, Metric]:
+def _side_by_side(a: ClassifyEvaluation, b: ClassifyEvaluation) -> dict[str, Metric]:
     kept = ("map", "exact_match", "ece") if a.multilabel else ("accuracy", "balanced_accuracy", "log_loss", "ece")
     found_a, found_b = a.scores(), b.scores()
     metrics: dict[str, Metric] = {}
@@ -172,12 +179,12 @@ def _side_by_side(a: Answers, b: Answers) -> dict[str, Metric]:
     return metrics
 
 
-def _losses(answers: Answers) -> np.ndarray:
+def _losses(answers: ClassifyEvaluation) -> np.ndarray:
     chosen = answers.probs[np.arange(len(answers.truth)), answers.truth].astype(np.float64)
     return np.asarray(-np.log(np.clip(chosen, _LEAST_PROB, 1)))
 
 
-def _map_difference(a: Answers, b: Answers) -> Estimate:
+def _map_difference(a: ClassifyEvaluation, b: ClassifyEvaluation) -> Estimate:
     """B minus A, from each picture's influence on both figures (infinitesimal jackknife)."""
     names = [name for name in a.classes if a.truth[:, a.classes.index(name)].any()]
     if not names:
@@ -192,7 +199,7 @@ def _map_difference(a: Answers, b: Answers) -> Estimate:
     return Estimate(value, value - Z * error, value + Z * error)
 
 
-def _flipped(a: Answers, b: Answers) -> list[Figure]:
+def _flipped(a: ClassifyEvaluation, b: ClassifyEvaluation) -> list[Figure]:
     found = []
     for title, rows in (
         ("A wrong, B right", np.flatnonzero(~a.right & b.right)),
@@ -204,29 +211,29 @@ def _flipped(a: Answers, b: Answers) -> list[Figure]:
             title,
             [a.samples[int(row)] for row in shown],
             [_both(a, b, int(row)) for row in shown],
-            f"{len(shown)} of {story.count(len(rows), 'picture')} that flipped, those with the largest change first.",
+            f"{len(shown)} of {phrases.count(len(rows), 'picture')} that flipped, those with the largest change first.",
         )
         found += [grid] if grid else []
     return found
 
 
-def _movement(a: Answers, b: Answers) -> np.ndarray:
+def _movement(a: ClassifyEvaluation, b: ClassifyEvaluation) -> np.ndarray:
     order = [b.classes.index(name) if name in b.classes else -1 for name in a.classes]
     known = np.array(order) >= 0
     return np.asarray(np.abs(a.probs[:, known] - b.probs[:, np.array(order)[known]]).max(1))
 
 
-def _both(a: Answers, b: Answers, row: int) -> str:
+def _both(a: ClassifyEvaluation, b: ClassifyEvaluation, row: int) -> str:
     told = f"true: {true_names(a, row)}\nA: {said_names(a, row)}\nB: {said_names(b, row)}"
     return f"{told}\n{a.samples[row].id}"
 
 
-def _warnings(a: Answers, b: Answers) -> list[str]:
+def _warnings(a: ClassifyEvaluation, b: ClassifyEvaluation) -> list[str]:
     problems: Sequence[str] = sorted({problem.id for problem in (*a.problems, *b.problems)})
     found = []
     if problems:
-        listed = story.listed(problems)
-        found.append(f"{story.count(len(problems), 'picture')} could not be read and count nowhere: {listed}.")
+        listed = phrases.listed(problems)
+        found.append(f"{phrases.count(len(problems), 'picture')} could not be read and count nowhere: {listed}.")
     if len(a.samples) < 100:
         found.append(f"These figures rest on {len(a.samples)} pictures only: small differences cannot be seen.")
     return found

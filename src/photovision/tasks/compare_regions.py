@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from photovision.core import phrases
 from photovision.core.boxes import draw_regions
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image import open_sample, to_array
@@ -19,10 +20,10 @@ from photovision.core.thumbnail import jpeg
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.tasks import compare_text as compare_story
-from photovision.tasks.classify import report_text as story
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluate import Looked, look
-from photovision.tasks.segment.evaluation import Judged, background_of, judge
+from photovision.tasks.detect.evaluate import look
+from photovision.tasks.detect.evaluation import DetectEvaluation
+from photovision.tasks.segment.evaluation import SegmentEvaluation, background_of, judge
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import match, scores
 from photovision.trust.metrics.paired_tests import Gains, box_gains, mask_gains
@@ -36,7 +37,7 @@ _SAME = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
+class _RegionComparison:
     """Two models held against each other.
 
     Attributes:
@@ -72,7 +73,7 @@ def compare_boxes(a: Detector, b: Detector, dataset: Dataset, progress: Sequence
     (figures_a, class_a), (figures_b, class_b) = (scores(one) for one in matches)
     kept = [name for name in ("map", "map50", "map75", "recall") if name in figures_a]
     gains = box_gains(*matches)
-    held = _Held(
+    held = _RegionComparison(
         ("map", "mAP"),
         {name: (figures_a[name], figures_b[name]) for name in kept},
         gains,
@@ -100,7 +101,7 @@ def compare_masks(a: Segmenter, b: Segmenter, dataset: Dataset, progress: Sequen
     background = background_of(a.classes)
     figures = [mask_overlap(one, a.classes, background) for one in tables]
     gains = mask_gains(*tables, a.classes, background)
-    held = _Held(
+    held = _RegionComparison(
         ("miou", "mean IoU"),
         {name: (figures[0][name], figures[1][name]) for name in ("miou", "dice")},
         gains,
@@ -116,7 +117,7 @@ def _same_classes(a: Detector | Segmenter, b: Detector | Segmenter) -> None:
     for one, other, name in ((a, b, "A"), (b, a, "B")):
         if alone := [c for c in one.classes if c not in other.classes]:
             raise DataError(
-                f"the models know different classes, only {name} knows {story.listed(alone)}: compare models of the"
+                f"the models know different classes, only {name} knows {phrases.listed(alone)}: compare models of the"
                 " same classes"
             )
 
@@ -130,21 +131,20 @@ def _rows(a: Sequence[Sample], b: Sequence[Sample]) -> tuple[list[int], list[int
     return rows, [places[a[row].id] for row in rows]
 
 
-def _common_boxes(a: Looked, b: Looked) -> tuple[Looked, Looked]:
+def _common_boxes(a: DetectEvaluation, b: DetectEvaluation) -> tuple[DetectEvaluation, DetectEvaluation]:
     rows = _rows(a.samples, b.samples)
     first, second = (
-        Looked(tuple(one.samples[r] for r in kept), tuple(one.pairs[r] for r in kept), one.classes, one.thresholds,
-               one.problems)
+        replace(one, samples=tuple(one.samples[r] for r in kept), pairs=tuple(one.pairs[r] for r in kept), sizes=())
         for one, kept in zip((a, b), rows, strict=True)
-    )  # fmt: skip
+    )
     return first, second
 
 
-def _names(a: Looked | Judged, b: Looked | Judged) -> list[str]:
+def _names(a: DetectEvaluation | SegmentEvaluation, b: DetectEvaluation | SegmentEvaluation) -> list[str]:
     return sorted({problem.id for one in (a, b) for problem in one.problems})
 
 
-def _report(a: Detector | Segmenter, b: Detector | Segmenter, dataset: Dataset, held: _Held) -> Report:
+def _report(a: Detector | Segmenter, b: Detector | Segmenter, dataset: Dataset, held: _RegionComparison) -> Report:
     (lead, spoken), n = held.lead, held.pictures
     metrics: dict[str, Metric] = {}
     for name, pair in held.figures.items():
@@ -186,7 +186,7 @@ def facts(info: dict[str, Any]) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _by_class_story(held: _Held) -> list[str]:
+def _by_class_story(held: _RegionComparison) -> list[str]:
     """The classes in which one is surely better; a sentence each way."""
     told = []
     for winner, sign in (("B", 1), ("A", -1)):
@@ -196,11 +196,11 @@ def _by_class_story(held: _Held) -> list[str]:
             if gain.low is not None and gain.high is not None and min(sign * gain.low, sign * gain.high) > 0
         ]
         if sure:
-            told.append(f"{winner} is better in {story.listed(sure)}.")
+            told.append(f"{winner} is better in {phrases.listed(sure)}.")
     return told
 
 
-def _class_table(held: _Held) -> Table:
+def _class_table(held: _RegionComparison) -> Table:
     rows = [(name, *held.by_class[name], gain) for name, gain in held.gains.by_class.items()]
     rows.sort(key=lambda row: row[3].value)
     note = (
@@ -211,17 +211,17 @@ def _class_table(held: _Held) -> Table:
     return Table(f"By class: {figure}", ("class", "A", "B", "B minus A"), tuple(rows), note)
 
 
-def _warnings(held: _Held) -> list[str]:
+def _warnings(held: _RegionComparison) -> list[str]:
     found = []
     if held.problems:
-        names = story.listed(held.problems)
-        found.append(f"{story.count(len(held.problems), 'picture')} could not be read and count nowhere: {names}.")
+        names = phrases.listed(held.problems)
+        found.append(f"{phrases.count(len(held.problems), 'picture')} could not be read and count nowhere: {names}.")
     if held.pictures < 100:
         found.append(f"These figures rest on {held.pictures} pictures only: small differences cannot be seen.")
     return found
 
 
-def _boxes_apart(a: Looked, b: Looked) -> Figure | None:
+def _boxes_apart(a: DetectEvaluation, b: DetectEvaluation) -> Figure | None:
     """The pictures with the most probable boxes that only one of the models shows."""
     shown = [(_said(a, row), _said(b, row)) for row in range(len(a.pairs))]
     alone = [(_alone(first, second), _alone(second, first)) for first, second in shown]
@@ -230,13 +230,13 @@ def _boxes_apart(a: Looked, b: Looked) -> Figure | None:
     for row in np.argsort(-cost, kind="stable")[:SHOWN].tolist():
         if cost[row] > 0:
             only_a, only_b = (int((one > 0).sum()) for one in alone[row])
-            told = f"{story.count(only_a, 'box', 'boxes')} only A shows, {only_b} only B\n{a.samples[row].id}"
+            told = f"{phrases.count(only_a, 'box', 'boxes')} only A shows, {only_b} only B\n{a.samples[row].id}"
             pictures += _drawn(a.samples[row], (a.pairs[row].truth, *shown[row]), told)
     note = "Each picture three times: the truth, then what A and what B shows."
     return Figure("Where they disagree most", pictures=tuple(pictures), note=note, wide=True) if pictures else None
 
 
-def _said(one: Looked, row: int) -> Detections:
+def _said(one: DetectEvaluation, row: int) -> Detections:
     found, kept = one.pairs[row].found, one.shown(row)
     assert found.scores is not None
     return Detections(found.boxes[kept], found.labels[kept], one.classes, found.scores[kept])
@@ -251,7 +251,12 @@ def _alone(mine: Detections, theirs: Detections) -> np.ndarray:
 
 
 def _masks_apart(
-    a: Segmenter, b: Segmenter, first: Judged, second: Judged, rows_a: list[int], rows_b: list[int]
+    a: Segmenter,
+    b: Segmenter,
+    first: SegmentEvaluation,
+    second: SegmentEvaluation,
+    rows_a: list[int],
+    rows_b: list[int],
 ) -> Figure | None:
     """The pictures on which one of the models is much better than the other."""
     badness = first.badness[rows_a], second.badness[rows_b]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from photovision.core import phrases
 from photovision.core.drawing import Bar, bars
 from photovision.core.report import Figure, Metric, Table
-from photovision.tasks.classify import report_text as story
 from photovision.trust.metrics.statistics import Estimate, Z
 
 DETECTED = 2.8 / Z
@@ -25,14 +25,14 @@ def verdict(better: str, gain: Estimate, n: int, least: float, figure: str) -> s
     """
     if better == "undecided":
         return (
-            f"A and B cannot be told apart with {story.count(n, 'picture')}; a difference of at least about"
+            f"A and B cannot be told apart with {phrases.count(n, 'picture')}; a difference of at least about"
             f" {least * 100:.1f} points would have been seen."
         )
     winner, sign = ("B", 1) if better == "b" else ("A", -1)
     low, high = sorted((sign * gain.low, sign * gain.high))
     return (
         f"{winner} is better: {sign * gain.value * 100:+.1f} points of {figure}"
-        f" (95 % interval {low * 100:+.1f} to {high * 100:+.1f}, {story.count(n, 'picture')})."
+        f" (95 % interval {low * 100:+.1f} to {high * 100:+.1f}, {phrases.count(n, 'picture')})."
     )
 
 

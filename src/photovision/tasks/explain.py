@@ -27,8 +27,8 @@ from photovision.tasks.load import opened
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.default_method import choose
-from photovision.trust.explain.explained_model import Explainer, Subject
-from photovision.trust.explain.faithfulness import TWINS, Trial, likeness, trials
+from photovision.trust.explain.explained_model import ExplainedModel, Explainer
+from photovision.trust.explain.faithfulness import TWINS, FaithfulnessTest, likeness, trials
 
 Progress = Callable[[int, int], None]
 
@@ -41,7 +41,7 @@ Model = Recognizer | Detector | Segmenter
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class ExplainedImage:
     """One picture with all that was found out about the model's answer.
 
     Attributes:
@@ -59,7 +59,7 @@ class Explained:
     seen: Image
     answer: Classes
     maps: tuple[Attribution, ...]
-    trials: tuple[Trial | None, ...]
+    trials: tuple[FaithfulnessTest | None, ...]
     neighbours: tuple[Neighbour, ...] = ()
 
 
@@ -76,7 +76,7 @@ class Explanations:
 
     methods: tuple[str, ...]
     reason: str | None
-    pictures: list[Explained] = field(default_factory=list)
+    pictures: list[ExplainedImage] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -207,17 +207,17 @@ def heatmaps(model: Recognizer, images: Image, classes: Ints, method: str = AUTO
     return _finite(explainer.heatmaps(subject, images, np.asarray(classes, np.int64)))
 
 
-def subject_of(model: Recognizer) -> Subject:
+def subject_of(model: Recognizer) -> ExplainedModel:
     """The model as explainers take it; the last one asked for is kept, since opening its graphs takes a second."""
     return _subject(model.bundle, model.session.engine, model.session.precision)
 
 
 @lru_cache(maxsize=1)
-def _subject(bundle: Bundle, engine: str, precision: str) -> Subject:
-    return Subject(bundle, engine, precision)
+def _subject(bundle: Bundle, engine: str, precision: str) -> ExplainedModel:
+    return ExplainedModel(bundle, engine, precision)
 
 
-def _chosen(subject: Subject, methods: Sequence[str]) -> tuple[list[Explainer], str | None]:
+def _chosen(subject: ExplainedModel, methods: Sequence[str]) -> tuple[list[Explainer], str | None]:
     reason = None
     names = []
     for name in methods or (AUTO,):
@@ -229,20 +229,20 @@ def _chosen(subject: Subject, methods: Sequence[str]) -> tuple[list[Explainer], 
 
 def _explained(
     model: Recognizer,
-    subject: Subject,
+    subject: ExplainedModel,
     explainers: Sequence[Explainer],
-    twins: Sequence[Subject],
+    twins: Sequence[ExplainedModel],
     picture: Source | UnreadableImage,
     name: str,
     index: int | None,
     seed: int,
-) -> Explained:
+) -> ExplainedImage:
     upright, seen = _pixels(model, picture)
     answer = model.predict(picture)
     assert isinstance(answer, Classes)
     target = int(answer.probs.argmax()) if index is None else index
     maps = [_map(explainer, subject, seen, target, model.classes) for explainer in explainers]
-    tested: list[Trial | None] = [None] * len(maps)
+    tested: list[FaithfulnessTest | None] = [None] * len(maps)
     if twins:
         heat, classes = np.stack([one.heatmap for one in maps]), np.array([target])
         alike = [
@@ -252,10 +252,10 @@ def _explained(
         tested = [*trials(subject, seen, target, heat, alike=alike, seed=seed)]
     embedding = model.session.run(seen[None])["embedding"][0]
     near = model.references.nearest(embedding, NEAREST) if model.references else []
-    return Explained(name, upright, seen, answer, tuple(maps), tuple(tested), tuple(near))
+    return ExplainedImage(name, upright, seen, answer, tuple(maps), tuple(tested), tuple(near))
 
 
-def _map(explainer: Explainer, subject: Subject, seen: Image, index: int, classes: Sequence[str]) -> Attribution:
+def _map(explainer: Explainer, subject: ExplainedModel, seen: Image, index: int, classes: Sequence[str]) -> Attribution:
     heat = _finite(explainer.heatmaps(subject, seen[None], np.array([index])))
     return Attribution(heat[0], classes[index], explainer.name)
 

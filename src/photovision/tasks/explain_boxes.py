@@ -26,9 +26,16 @@ from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import opened
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.faithfulness import Trial, correlation, trials
-from photovision.trust.explain.pointing_game import Pointing, pointing
-from photovision.trust.explain.target import Aim, Aimed, AimExplainer, BoxAim, RegionAim, Viewer
+from photovision.trust.explain.faithfulness import FaithfulnessTest, correlation, trials
+from photovision.trust.explain.pointing_game import PointingGame, pointing
+from photovision.trust.explain.target import (
+    BoxTarget,
+    ExplanationTarget,
+    RegionTarget,
+    TargetExplainer,
+    TargetHeatmap,
+    Viewer,
+)
 
 Progress = Callable[[int, int], None]
 Places = Detector | Segmenter
@@ -45,7 +52,7 @@ _SAME = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class ExplainedRegion:
     """One box or region, and why the model says that it is there.
 
     Attributes:
@@ -68,12 +75,12 @@ class Place:
     shown: Image
     inside: Bools
     map: Attribution
-    pointing: Pointing
-    trial: Trial | None
+    pointing: PointingGame
+    trial: FaithfulnessTest | None
 
 
 @dataclass(frozen=True, eq=False)
-class ExplainedPlaces:
+class ExplainedRegions:
     """One picture with the boxes or regions that were explained.
 
     Attributes:
@@ -88,11 +95,11 @@ class ExplainedPlaces:
     size: tuple[int, int]
     upright: Image
     found: Detections
-    places: tuple[Place, ...]
+    places: tuple[ExplainedRegion, ...]
 
 
 @dataclass(eq=False)
-class PlaceExplanations:
+class RegionExplanations:
     """What `explain_found` tells in its report.
 
     Attributes:
@@ -102,7 +109,7 @@ class PlaceExplanations:
     """
 
     method: str
-    pictures: list[ExplainedPlaces] = field(default_factory=list)
+    pictures: list[ExplainedRegions] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -116,7 +123,7 @@ def explain_boxes(
     method: str = AUTO,
     tests: bool = True,
     seed: int = 0,
-) -> ExplainedPlaces:
+) -> ExplainedRegions:
     """Why a detector says that something is there, or a segmenter that a region is of a class.
 
     Args:
@@ -149,7 +156,7 @@ def explain_boxes(
         of = [row for row in range(len(missed)) if target in (None, missed.names[row])]
         wanted += [(missed, row, True) for row in of[: boxes if isinstance(boxes, int) else BOXES]]
     places = list(_places(model, explainer, whole, wanted, tests, seed))
-    return ExplainedPlaces(name, size, _shown(whole), found, tuple(places))
+    return ExplainedRegions(name, size, _shown(whole), found, tuple(places))
 
 
 def explain_found(
@@ -182,7 +189,7 @@ def explain_found(
     sources = chosen_pictures(pictures)
     known = {} if data is None else truths(data)
     _check_data(model, sources, data, known)
-    found = PlaceExplanations(_explainer(model, method).name)
+    found = RegionExplanations(_explainer(model, method).name)
     for number, source in enumerate(sources):
         file = name_of(source)
         truth = None if file is None else known.get(Path(file).resolve())
@@ -231,8 +238,8 @@ def truths(data: Dataset) -> dict[Path, Detections]:
     }
 
 
-def _explainer(model: Places, method: str) -> AimExplainer:
-    explainer: AimExplainer = AIM_EXPLAINERS.load(DEFAULT if method == AUTO else method)
+def _explainer(model: Places, method: str) -> TargetExplainer:
+    explainer: TargetExplainer = AIM_EXPLAINERS.load(DEFAULT if method == AUTO else method)
     if model.bundle.task not in explainer.tasks:
         raise UsageError(f"{explainer.name} does not explain a {type(model).__name__.lower()}: choose {DEFAULT}")
     return explainer
@@ -290,15 +297,15 @@ def _missed(model: Detector, found: Detections, truth: Detections) -> Detections
 
 def _places(
     model: Places,
-    explainer: AimExplainer,
+    explainer: TargetExplainer,
     whole: Pillow.Image,
     wanted: Sequence[tuple[Detections, int, bool]],
     tests: bool,
     seed: int,
-) -> list[Place]:
+) -> list[ExplainedRegion]:
     """Explain answers that the network gives of the same part of the picture together."""
     windows = [_window(model, whole, found.boxes[row]) for found, row, _ in wanted]
-    done: list[Place] = []
+    done: list[ExplainedRegion] = []
     for window in dict.fromkeys(windows):
         own = [one for one, where in zip(wanted, windows, strict=True) if where == window]
         seen = model.preprocess.resize(whole, window)
@@ -312,19 +319,19 @@ def _places(
             drawn = Attribution(heat[number], name, explainer.name)
             where = pointing(heat[number], inside)
             box = found.boxes[row]
-            done.append(Place(name, score, box, missed, window, shown, inside, drawn, where, tested[number]))
+            done.append(ExplainedRegion(name, score, box, missed, window, shown, inside, drawn, where, tested[number]))
     return done
 
 
 def _maps(
-    viewer: Viewer, explainer: AimExplainer, seen: Image, aims: list[Aim], tests: bool, seed: int
-) -> tuple[Floats, list[Trial | None]]:
+    viewer: Viewer, explainer: TargetExplainer, seen: Image, aims: list[ExplanationTarget], tests: bool, seed: int
+) -> tuple[Floats, list[FaithfulnessTest | None]]:
     """The maps float32 (A, H, W), and their trials."""
     heat = np.nan_to_num(explainer.heatmaps(viewer, seen, aims), posinf=0, neginf=0)
     if not tests:
         return heat, [None] * len(aims)
     alike = correlation(heat, [explainer.heatmaps(_twin(viewer, seed + 1), seen, aims)])
-    tested = trials(Aimed(viewer, aims), seen, range(len(aims)), heat, alike=alike.tolist(), seed=seed)
+    tested = trials(TargetHeatmap(viewer, aims), seen, range(len(aims)), heat, alike=alike.tolist(), seed=seed)
     return heat, list(tested)
 
 
@@ -354,19 +361,19 @@ def _window(model: Places, whole: Pillow.Image, box: Floats) -> Box:
     return left, top, left + wide, top + high
 
 
-def _aim(model: Places, found: Detections, row: int, window: Box, whole: Pillow.Image) -> Aim:
+def _aim(model: Places, found: Detections, row: int, window: Box, whole: Pillow.Image) -> ExplanationTarget:
     """The answer in pixels of the network's input."""
     size, (left, top, right, bottom) = model.preprocess.size, window
     label = model.classes.index(found.names[row])
     if isinstance(model, Detector):
         across, down = size[1] / (right - left), size[0] / (bottom - top)
         box = (found.boxes[row] - (left, top, left, top)) * (across, down, across, down)
-        return BoxAim(box.astype(np.float32), label)
+        return BoxTarget(box.astype(np.float32), label)
     mask = found.masks[row] if found.masks is not None else None
     assert mask is not None
     bits = Pillow.fromarray(mask.bitmap((whole.height, whole.width)).astype(np.float32))
     part = np.asarray(bits.resize(size[::-1], Pillow.Resampling.BILINEAR, box=window))
-    return RegionAim(part >= min(0.5, float(part.max())), label)
+    return RegionTarget(part >= min(0.5, float(part.max())), label)
 
 
 def _shown(picture: Pillow.Image) -> Image:

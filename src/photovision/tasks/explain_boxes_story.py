@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
+from photovision.core.phrases import count, listed
 from photovision.core.preprocess import Preprocess
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
-from photovision.tasks.classify.report_text import count, listed
 from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SHARES, SPAN, Trial, cell_means
+from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SHARES, SPAN, FaithfulnessTest, cell_means
 from photovision.trust.explain.overlay import legend, overlay, scaled
 from photovision.trust.explain.pointing_game import MARGIN
 from photovision.trust.metrics.statistics import wilson
 
 if TYPE_CHECKING:
-    from photovision.tasks.explain_boxes import ExplainedPlaces, Place, PlaceExplanations, Places
+    from photovision.tasks.explain_boxes import ExplainedRegion, ExplainedRegions, Places, RegionExplanations
 
 GRID = 14
 """Rows and columns of the heatmaps in the JSON document."""
@@ -31,10 +31,10 @@ OUTSIDE = 0.5
 _GAP = 6
 _TOLD = 6  # pictures with a sentence and curves each
 _SHORT = {"holds": "may be trusted", "fails": "do not trust it", "untestable": "cannot be tested"}
-Shown = tuple["ExplainedPlaces", int, "Place"]
+Shown = tuple["ExplainedRegions", int, "ExplainedRegion"]
 
 
-def report(model: Places, found: PlaceExplanations) -> Report:
+def report(model: Places, found: RegionExplanations) -> Report:
     """The report of kind "explain" of a detector or a segmenter."""
     backbone = (model.info.get("backbone") or {}).get("name")
     every = list(_every(found))
@@ -61,7 +61,7 @@ def report(model: Places, found: PlaceExplanations) -> Report:
     )
 
 
-def describe(one: ExplainedPlaces) -> dict[str, Any]:
+def describe(one: ExplainedRegions) -> dict[str, Any]:
     """JSON-ready: `{"picture", "size": [h, w], "found", "boxes": [{"label", "score", "xyxy", "missed", ...}]}`.
 
     Every box has a 14 x 14 "heatmap", 0 to 1, over "window", in pixels of the picture, and its "test".
@@ -74,7 +74,7 @@ def describe(one: ExplainedPlaces) -> dict[str, Any]:
     }
 
 
-def _json(place: Place) -> dict[str, Any]:
+def _json(place: ExplainedRegion) -> dict[str, Any]:
     heat = place.map.heatmap
     cells = cell_means(scaled(heat)[None], GRID)[0].reshape(min(GRID, heat.shape[0]), -1)
     return {
@@ -91,13 +91,13 @@ def _json(place: Place) -> dict[str, Any]:
     }
 
 
-def drawn(place: Place) -> Image:
+def drawn(place: ExplainedRegion) -> Image:
     """The map over what the network saw, the thing outlined: uint8 RGB (h, w, 3)."""
     height, width = place.inside.shape
     return _outlined(place, overlay(place.shown, place.map.heatmap, Preprocess((height, width))))
 
 
-def _outlined(place: Place, picture: Image) -> Image:
+def _outlined(place: ExplainedRegion, picture: Image) -> Image:
     """A bright line with a dark rim around the thing, which is seen on any ground."""
     from scipy.ndimage import binary_dilation, binary_erosion
 
@@ -110,7 +110,7 @@ def _outlined(place: Place, picture: Image) -> Image:
     return page
 
 
-def _every(found: PlaceExplanations) -> Iterator[Shown]:
+def _every(found: RegionExplanations) -> Iterator[Shown]:
     return ((one, number, place) for one in found.pictures for number, place in enumerate(one.places, 1))
 
 
@@ -118,7 +118,7 @@ def _what(model: Places) -> tuple[str, str]:
     return ("box", "boxes") if model.bundle.task == "detect" else ("region", "regions")
 
 
-def _summary(found: PlaceExplanations, every: list[Shown], held: int, tested: int) -> tuple[str, ...]:
+def _summary(found: RegionExplanations, every: list[Shown], held: int, tested: int) -> tuple[str, ...]:
     if not every:
         return ("The model says of nothing in these pictures that it is there, so there is nothing to explain.",)
     told = [f"{held:,} of {count(tested, 'map')} by {found.method} stood the tests and may be trusted."] * bool(tested)
@@ -130,7 +130,7 @@ def _summary(found: PlaceExplanations, every: list[Shown], held: int, tested: in
     return tuple(told)
 
 
-def _sentence(place: Place) -> str:
+def _sentence(place: ExplainedRegion) -> str:
     """What is there, whether its map may be believed, and where it lies."""
     head = f"'{place.label}' was missed." if place.missed else f"'{place.label}' ({place.score:.0%})."
     told = [head, *([place.trial.sentence] if place.trial else [])]
@@ -141,7 +141,7 @@ def _sentence(place: Place) -> str:
     return " ".join(told)
 
 
-def _warnings(found: PlaceExplanations, every: list[Shown]) -> list[str]:
+def _warnings(found: RegionExplanations, every: list[Shown]) -> list[str]:
     told = []
     doubtful = [_name(*one) for one in every if (trial := one[2].trial) and trial.verdict != "holds"]
     if doubtful:
@@ -159,15 +159,15 @@ def _warnings(found: PlaceExplanations, every: list[Shown]) -> list[str]:
     return told
 
 
-def _holds(place: Place) -> bool:
+def _holds(place: ExplainedRegion) -> bool:
     return place.trial is not None and place.trial.verdict == "holds"
 
 
-def _name(one: ExplainedPlaces, number: int, place: Place) -> str:
+def _name(one: ExplainedRegions, number: int, place: ExplainedRegion) -> str:
     return f"{place.label} {number} of {one.name}"
 
 
-def _reading(found: PlaceExplanations) -> Figure:
+def _reading(found: RegionExplanations) -> Figure:
     note = (
         f"{found.method}: {AIM_EXPLAINERS.load(found.method).about} The outline is the thing that is explained. Each"
         " map has colours of its own range. A map may be trusted if showing its places in a blurred picture brings the"
@@ -180,7 +180,7 @@ def _reading(found: PlaceExplanations) -> Figure:
     return Figure("How to read the maps", svg=legend(), note=note)
 
 
-def _figures(one: ExplainedPlaces, pictures: int) -> Iterator[Figure]:
+def _figures(one: ExplainedRegions, pictures: int) -> Iterator[Figure]:
     if not one.places:
         yield Figure(one.name, pictures=((jpeg(one.upright), f"nothing to explain\n{one.name}"),))
         return
@@ -195,26 +195,26 @@ def _figures(one: ExplainedPlaces, pictures: int) -> Iterator[Figure]:
             yield Figure(one.name, svg=_curves(place.trial, title), note=f"{number}: {_sentence(place)}")
 
 
-def _caption(number: int, place: Place) -> str:
+def _caption(number: int, place: ExplainedRegion) -> str:
     said = "missed" if place.missed else f"{place.score:.0%}"
     verdict = _SHORT[place.trial.verdict] if place.trial else "not tested"
     return f"{number} {place.label}, {said}\n{verdict}; {place.pointing.heat:.0%} of the heat in it"
 
 
-def _beside(place: Place) -> Image:
+def _beside(place: ExplainedRegion) -> Image:
     """What the network saw, the thing outlined, and the map over it: uint8 RGB."""
     gap = np.full((place.shown.shape[0], _GAP, 3), 255, np.uint8)
     return np.concatenate([_outlined(place, place.shown), gap, drawn(place)], axis=1)
 
 
-def _curves(trial: Trial, title: str) -> str:
+def _curves(trial: FaithfulnessTest, title: str) -> str:
     found = {}
     for name, own, random in (
         ("shown", trial.insertion, trial.random_insertion),
         ("hidden", trial.deletion, trial.random_deletion),
     ):
-        found[f"{name} in the map's order"] = Line(SHARES, own)
-        found[f"{name} at random"] = Line(SHARES, random.mean(0), random.min(0), random.max(0), dashed=True)
+        found[f"{name} in the map's order"] = CurveLine(SHARES, own)
+        found[f"{name} at random"] = CurveLine(SHARES, random.mean(0), random.min(0), random.max(0), dashed=True)
     return lines(found, title, "share of the picture", "how much of it is left", x_form="{:.0%}".format)
 
 

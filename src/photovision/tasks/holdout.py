@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from photovision.core.errors import DataError, UsageError
+from photovision.core.phrases import count, spoken
 from photovision.core.report import Finding, Metric
 from photovision.core.types import Ints, Sample
 from photovision.data.dataset import SPLITS, Dataset
@@ -33,7 +34,6 @@ from photovision.runtime.training_images import (
     roles_of,
     write_training_images,
 )
-from photovision.tasks.classify.report_text import count, spoken
 
 Progress = Callable[[int, int], None]
 _LEADS = {"accuracy": "accuracy", "map": "mean average precision", "miou": "mean IoU"}

@@ -26,7 +26,7 @@ MOST_VALUES = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class TrainingSplits:
     """Pictures, and who learns, selects and judges with which.
 
     Attributes:
@@ -122,7 +122,7 @@ class Material:
         return {name: dict(counts.most_common()) for name, counts in found.items() if len(counts) <= MOST_VALUES}
 
 
-def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] | None = None) -> Material:
+def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] | None = None) -> TrainingSplits:
     """Check every picture, and split.
 
     Raises:
@@ -138,4 +138,4 @@ def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] 
             raise DataError(f"the {name} split has {have} readable pictures, at least {least} needed{broken}; add more")
     sides = np.minimum(found.height, found.width).astype(np.int32)
     ranges = found.value_ranges(splits.train)
-    return Material(dataset.shown_by(ranges), splits, problems, sides, TrainingImages.of(found, splits), ranges)
+    return TrainingSplits(dataset.shown_by(ranges), splits, problems, sides, TrainingImages.of(found, splits), ranges)

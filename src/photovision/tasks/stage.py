@@ -10,7 +10,7 @@ from photovision.core.report import Metric
 
 
 @dataclass(frozen=True)
-class Rung:
+class StageResult:
     """What one step of the ladder reached.
 
     Attributes:
@@ -50,7 +50,7 @@ class Rung:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Rung:
+    def from_json(cls, value: Mapping[str, Any]) -> StageResult:
         """Read what `to_json` wrote."""
         test = Metric.from_json(value["test"]) if value.get("test") else None
         fields = {**value, "val": Metric.from_json(value["val"]), "test": test, "curve": tuple(value["curve"])}

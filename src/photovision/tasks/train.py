@@ -19,15 +19,15 @@ from photovision.core.output import placed
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
-from photovision.learn.log import Listener, Progress, Tracker, open_trackers, silent
-from photovision.models.backbones import Source, choose
+from photovision.learn.log import Listener, MetricTracker, Progress, open_trackers, silent
+from photovision.models.backbones import Backbone, choose
 from photovision.models.weights import require_commercial
 from photovision.tasks.classify.export_bundle import licences, write_bundle
 from photovision.tasks.classify.fair import Fairness, values_of
 from photovision.tasks.classify.finetune import climb_upper, climb_whole
-from photovision.tasks.classify.handcrafted import Handcrafted, climb_handcrafted, mirror_keeps_class
+from photovision.tasks.classify.handcrafted import HandcraftedFeatures, climb_handcrafted, mirror_keeps_class
 from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features, climb_frozen, open_features
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.classify.scratch import climb_scratch
 from photovision.tasks.classify.select_variant import climb_variants, planned
@@ -36,7 +36,7 @@ from photovision.tasks.detect.learn import run as run_boxes
 from photovision.tasks.segment.learn import learns_masks, train_masks
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.tasks.splits import gather
-from photovision.tasks.training_run import Climb, Options, Reached
+from photovision.tasks.training_run import TrainConfig, TrainedStage, TrainingRun
 from photovision.tasks.workdir import Work
 
 _ENOUGH_FOR_FROZEN = 1000
@@ -88,9 +88,9 @@ def train(
         DataError, UsageError, LicenceError, ExportError: each with one line that says what to do.
 
     Interrupted or killed, the same call goes on where it was. What the command line offers beyond this (downloads,
-    trackers, mirrored views) `run` takes as `Options`.
+    trackers, mirrored views) `run` takes as `TrainConfig`.
     """
-    options = Options(
+    options = TrainConfig(
         minutes,
         backbone,
         weights,
@@ -105,7 +105,7 @@ def train(
 
 
 def run(
-    dataset: Dataset, output: Path, options: Options, listener: Listener = silent
+    dataset: Dataset, output: Path, options: TrainConfig, listener: Listener = silent
 ) -> Recognizer | Detector | Segmenter:
     """`train` with all options, also those that only the command line offers."""
     first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
@@ -117,7 +117,7 @@ def run(
         return _run(dataset, output, options, listener)
 
 
-def _run(dataset: Dataset, output: Path, options: Options, listener: Listener) -> Recognizer:
+def _run(dataset: Dataset, output: Path, options: TrainConfig, listener: Listener) -> Recognizer:
     started, meter = time.monotonic(), Meter()
     if any(sample.target is None for sample in dataset.samples):
         raise DataError("training needs a label for every picture; some have none: complete the table or the folders")
@@ -134,10 +134,10 @@ def _run(dataset: Dataset, output: Path, options: Options, listener: Listener) -
         dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
     )
     with _tracking(options, output) as trackers:
-        task = Classify(dataset.multilabel)
+        task = ClassifyObjective(dataset.multilabel)
         fairness = Fairness.of(material, options.fair_by) if options.fair_by is not None else None
         ahead = planned(options, fairness)
-        climb = Climb(options, material, work, task, listener, trackers, started, fairness, meter, ahead)
+        climb = TrainingRun(options, material, work, task, listener, trackers, started, fairness, meter, ahead)
         plain = climb_ladder(climb, wanted)
         varied = climb_variants(climb, best_of(plain))
         rungs, chosen = [*plain, *varied.rungs], varied.chosen
@@ -150,7 +150,7 @@ def _run(dataset: Dataset, output: Path, options: Options, listener: Listener) -
     return load(output)
 
 
-def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
+def climb_ladder(climb: TrainingRun, wanted: Backbone) -> list[TrainedStage]:
     """All rungs that the budget allows, from the cheapest to the dearest."""
     rungs = []
     for reached in _ladder(climb, wanted):
@@ -159,7 +159,7 @@ def climb_ladder(climb: Climb, wanted: Source) -> list[Reached]:
     return rungs
 
 
-def _ladder(climb: Climb, wanted: Source) -> Iterator[Reached]:
+def _ladder(climb: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
     """One rung after the other, each learned when it is asked for."""
     handcrafted = climb_handcrafted(climb, 0.12 * climb.left)
     augment = Augment(flip=_mirrored(climb, handcrafted))
@@ -187,7 +187,7 @@ def _ladder(climb: Climb, wanted: Source) -> Iterator[Reached]:
         yield whole
 
 
-def best_of(rungs: list[Reached]) -> Reached:
+def best_of(rungs: list[TrainedStage]) -> TrainedStage:
     """The network that validates best; of equal ones the one that learned more.
 
     Handcrafted features are the yardstick and are never kept: they have no graph to export.
@@ -197,11 +197,11 @@ def best_of(rungs: list[Reached]) -> Reached:
     return [reached for reached in networks if reached.rung.val.value == best][-1]
 
 
-def _wanted(options: Options) -> Source:
+def _wanted(options: TrainConfig) -> Backbone:
     return choose(options.backbone, options.weights, options.size, options.allow_download)
 
 
-def _fitting(wanted: Source, climb: Climb) -> Source:
+def _fitting(wanted: Backbone, climb: TrainingRun) -> Backbone:
     """From scratch, and with no architecture asked for, the one that fits the pictures and the machine."""
     if wanted.weights != "none" or climb.options.backbone is not None:
         return wanted
@@ -210,7 +210,7 @@ def _fitting(wanted: Source, climb: Climb) -> Source:
     return choose("resnet50" if climb.work.accelerator.device.type == "cuda" else "resnet18", "none", None)
 
 
-def _mirrored(climb: Climb, handcrafted: Handcrafted) -> bool:
+def _mirrored(climb: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
     if climb.options.flip != "auto":
         return climb.options.flip == "on"
     return bool(climb.work.value("flip", lambda: mirror_keeps_class(climb, handcrafted)))
@@ -237,7 +237,7 @@ def _affordable(features: Features, share: float) -> Dataset:
 
 
 @contextmanager
-def _tracking(options: Options, output: Path) -> Iterator[tuple[Tracker, ...]]:
+def _tracking(options: TrainConfig, output: Path) -> Iterator[tuple[MetricTracker, ...]]:
     place = placed(output)
     folder = place.with_name(f"{place.name}-tracking")
     if options.track:

@@ -15,20 +15,20 @@ from photovision.core.energy import Meter
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
-from photovision.learn.log import Listener, Progress, Tracker
-from photovision.learn.loop import Setting
-from photovision.models.backbones import Source
+from photovision.learn.log import Listener, MetricTracker, Progress
+from photovision.learn.loop import RunContext
+from photovision.models.backbones import Backbone
 from photovision.runtime.neighbours import MOST
 from photovision.tasks.classify.fair import Fairness
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.variants import Variant, robust_variants
-from photovision.tasks.splits import Material
-from photovision.tasks.stage import Rung
+from photovision.tasks.splits import TrainingSplits
+from photovision.tasks.stage import StageResult
 from photovision.tasks.workdir import Work
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainConfig:
     """What the user asked for.
 
     Attributes:
@@ -83,7 +83,7 @@ class Options:
         return [path for path in named if path.exists()]
 
     @classmethod
-    def replaying(cls, info: Mapping[str, Any]) -> Options:
+    def replaying(cls, info: Mapping[str, Any]) -> TrainConfig:
         """The options and decisions of the training that a bundle's description tells of."""
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in info["training"].items() if name in known}
@@ -91,7 +91,7 @@ class Options:
 
 
 @dataclass(frozen=True, eq=False)
-class Climb:
+class TrainingRun:
     """One training under way.
 
     Attributes:
@@ -107,12 +107,12 @@ class Climb:
         ahead: names of the variants that are still to be learned; each is left as much time as the rung under way.
     """
 
-    options: Options
-    material: Material
+    options: TrainConfig
+    material: TrainingSplits
     work: Work
-    task: Classify
+    task: ClassifyObjective
     listener: Listener
-    trackers: tuple[Tracker, ...]
+    trackers: tuple[MetricTracker, ...]
     started: float
     fairness: Fairness | None = None
     meter: Meter = field(default_factory=Meter)
@@ -135,22 +135,22 @@ class Climb:
         if self.work.accelerator.is_main_process:
             self.listener(Progress(stage, done, total, line))
 
-    def reached(self, rung: Rung) -> None:
+    def reached(self, rung: StageResult) -> None:
         """Tell programs that listen that a rung is climbed."""
         if self.work.accelerator.is_main_process:
             self.listener(Progress(rung.name, 1, 1, f"val {rung.val}", {"rung": rung.to_json()}))
 
-    def setting(self, stage: str) -> Setting:
+    def setting(self, stage: str) -> RunContext:
         """For a run of the loop that ends at the latest when the budget does."""
         listener = self.listener if self.work.accelerator.is_main_process else (lambda progress: None)
         checkpoint = self.work.folder / f"checkpoint-{stage.replace(' ', '-')}.pt"
         free = self.options.epochs is not None or self.options.decisions  # what is asked for is not cut short
         deadline = float("inf") if free else time.monotonic() + max(self.spendable, 1.0)
-        return Setting(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage)
+        return RunContext(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage)
 
 
 @dataclass(frozen=True, eq=False)
-class Reached:
+class TrainedStage:
     """A rung that was climbed.
 
     Attributes:
@@ -163,12 +163,12 @@ class Reached:
         again: learns the same from the same start with one change; None for handcrafted features.
     """
 
-    rung: Rung
+    rung: StageResult
     val_logits: Floats
     answer: Callable[[Dataset, str], Floats]
     network: nn.Module | None = None
-    source: Source | None = None
-    again: Callable[[Variant], Reached | None] | None = None
+    source: Backbone | None = None
+    again: Callable[[Variant], TrainedStage | None] | None = None
 
 
 def balance(targets: Floats) -> Floats | None:

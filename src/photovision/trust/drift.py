@@ -30,7 +30,7 @@ _SHORTEST = 10
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DriftComparison:
     """One thing that was compared.
 
     Attributes:
@@ -51,7 +51,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Stability:
+class DriftStability:
     """A population stability index, and what equal pictures reach in a share `false_alarms` of cases."""
 
     name: str
@@ -76,8 +76,8 @@ class Drift:
         since, until: position in the window at which the change begins or ends; None where it has no such point.
     """
 
-    comparisons: tuple[Comparison, ...]
-    stabilities: tuple[Stability, ...]
+    comparisons: tuple[DriftComparison, ...]
+    stabilities: tuple[DriftStability, ...]
     false_alarms: float
     separable: Estimate | None
     unlike: Vector
@@ -86,7 +86,7 @@ class Drift:
     until: int | None = None
 
     @property
-    def changed(self) -> tuple[Comparison, ...]:
+    def changed(self) -> tuple[DriftComparison, ...]:
         """Those that changed, the clearest first."""
         return tuple(sorted((c for c in self.comparisons if c.changed), key=lambda c: c.p))
 
@@ -144,7 +144,7 @@ def compare(
     comparisons = _judged(found, false_alarms)
     return Drift(
         comparisons,
-        tuple(Stability(name, float(v[0]), _quantile(v, false_alarms)) for name, v in shifts.items()),
+        tuple(DriftStability(name, float(v[0]), _quantile(v, false_alarms)) for name, v in shifts.items()),
         false_alarms,
         separable,
         unlike,
@@ -323,11 +323,13 @@ def _unlike(kernel: Floats, n: int) -> Vector:
     return np.asarray(np.log((here + little) / (there + little)))
 
 
-def _judged(found: Mapping[str, Vector], false_alarms: float) -> tuple[Comparison, ...]:
+def _judged(found: Mapping[str, Vector], false_alarms: float) -> tuple[DriftComparison, ...]:
     # Rounding must not make the truth look larger than an exchange that gives the same.
     p = [float((values >= values[0] - 1e-9 * abs(values[0])).mean()) for values in found.values()]
     return tuple(
-        Comparison(name, float(values[0]), _quantile(values, false_alarms), own, adjusted, adjusted <= false_alarms)
+        DriftComparison(
+            name, float(values[0]), _quantile(values, false_alarms), own, adjusted, adjusted <= false_alarms
+        )
         for (name, values), own, adjusted in zip(found.items(), p, holm(p).tolist(), strict=True)
     )
 

@@ -26,7 +26,7 @@ Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Line:
+class CountingLine:
     """A line that is crossed, from `start` to `end`, x and y in pixels; only crossings between the two points count.
 
     Directions are those of someone who walks from `start` to `end`: objects go to their "left" or to their "right".
@@ -164,8 +164,8 @@ class Counting:
         door left 2
     """
 
-    def __init__(self, lines: Sequence[Line] = (), zones: Sequence[Zone] = ()) -> None:
-        self._places: tuple[Line | Zone, ...] = (*lines, *zones)
+    def __init__(self, lines: Sequence[CountingLine] = (), zones: Sequence[Zone] = ()) -> None:
+        self._places: tuple[CountingLine | Zone, ...] = (*lines, *zones)
         names = [place.name for place in self._places]
         if len(set(names)) < len(names):
             raise UsageError(f"lines and zones should have names of their own, got {', '.join(names)}")
@@ -241,7 +241,7 @@ class Counting:
             }
         return {"lines": lines, "zones": zones}
 
-    def _moved(self, place: Line | Zone, track: int, side: int, first: int) -> list[Event]:
+    def _moved(self, place: CountingLine | Zone, track: int, side: int, first: int) -> list[Event]:
         """The events of an object that is now on a side of a place, 0 for within the margin."""
         one, name = self._known[track], place.name
         before = one.sides.get(name, 0)

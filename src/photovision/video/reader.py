@@ -19,7 +19,7 @@ from types import TracebackType
 from photovision.core.errors import DataError, UsageError
 from photovision.core.types import Image
 from photovision.core.value_range import ValueRanges
-from photovision.video.sources import PATIENCE, Source, find_source
+from photovision.video.sources import PATIENCE, VideoSource, find_source
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before each attempt to open a broken stream again; the last one for all further attempts."""
@@ -85,7 +85,7 @@ class Video:
         warnings: what should be known at the end, a line each.
     """
 
-    def __init__(self, source: Source, *, live: bool | None, every: int, patience: float) -> None:
+    def __init__(self, source: VideoSource, *, live: bool | None, every: int, patience: float) -> None:
         self.name, self.rate, self.frames = source.name, source.rate, source.frames
         self.live = source.live if live is None else live
         self.read = self.dropped = self.reconnects = 0

@@ -48,7 +48,7 @@ Turn = tuple[bool, int, int]
 KEEP: Turn = (False, 1, 1)
 
 
-class Source(Protocol):
+class VideoSource(Protocol):
     """Something that gives frames.
 
     Attributes:
@@ -78,7 +78,7 @@ class Source(Protocol):
         ...
 
 
-def find_source(source: str | Path | int, ranges: ValueRanges = ()) -> Source:
+def find_source(source: str | Path | int, ranges: ValueRanges = ()) -> VideoSource:
     """Open what a person names; see `photovision.video.reader.open_video`."""
     text = str(source)
     if re.fullmatch(r"\d{1,3}", text) or text.startswith("/dev/video"):
@@ -120,7 +120,7 @@ class Folder:
         self.frames: int | None = len(found)
 
     def pictures(self) -> Iterator[Picture]:
-        """See `Source`."""
+        """See `VideoSource`."""
         for number, file in enumerate(self._files):
             try:
                 image = to_array(decode(file, max_pixels=MOST_PIXELS, ranges=self._ranges))
@@ -130,10 +130,10 @@ class Folder:
             yield number / FOLDER_RATE, lambda image=image: image  # type: ignore[misc]
 
     def reopen(self) -> None:
-        """See `Source`."""
+        """See `VideoSource`."""
 
     def close(self) -> None:
-        """See `Source`."""
+        """See `VideoSource`."""
 
 
 class Stream:
@@ -157,7 +157,7 @@ class Stream:
         self.frames = video.frames or None
 
     def pictures(self) -> Iterator[Picture]:
-        """See `Source`."""
+        """See `VideoSource`."""
         first, last = None, 0.0
         size, turn = None, KEEP
         for number, frame in enumerate(self._frames()):
@@ -177,12 +177,12 @@ class Stream:
             yield last, lambda frame=frame, turn=turn: _upright(frame, turn)  # type: ignore[misc]
 
     def reopen(self) -> None:
-        """See `Source`."""
+        """See `VideoSource`."""
         self.close()
         self._container = self._open()
 
     def close(self) -> None:
-        """See `Source`."""
+        """See `VideoSource`."""
         self._container.close()
 
     def _frames(self) -> Iterator[VideoFrame]:

@@ -123,7 +123,7 @@ class _Tracks:
         self.missed[rows] = 0
 
 
-class Tracker:
+class ObjectTracker:
     """Follows objects from frame to frame; give it the detections of one frame after the other.
 
     Args:

@@ -29,11 +29,11 @@ from photovision.core.parallel import batched
 from photovision.core.regions import Detections
 from photovision.core.types import Image
 from photovision.core.value_range import ValueRanges
-from photovision.video.counting import Counting, Event, Line, Point, Zone
+from photovision.video.counting import Counting, CountingLine, Event, Point, Zone
 from photovision.video.event_log import EventLog
 from photovision.video.reader import Frame, open_video
 from photovision.video.tags import Tagger, Tags
-from photovision.video.tracker import Tracker
+from photovision.video.tracker import ObjectTracker
 from photovision.video.watch_drawing import Drawing
 from photovision.video.writer import Film
 
@@ -45,7 +45,7 @@ LOW = 0.1
 """Detections below this score are of no use to the tracker."""
 
 
-class Detects(Protocol):
+class DetectsObjects(Protocol):
     """Anything that tells what is where, such as `Detector.predict`."""
 
     def __call__(self, images: Sequence[Image], /) -> Sequence[Detections]:
@@ -54,7 +54,7 @@ class Detects(Protocol):
 
 
 @dataclass(frozen=True)
-class Asked:
+class WatchRequest:
     """What is counted, and how objects are followed.
 
     Attributes:
@@ -79,7 +79,7 @@ class Asked:
 
     def counting(self, size: tuple[int, int]) -> Counting:
         """Lines and zones in frames of `size` (H, W); raises UsageError where one is none."""
-        lines = [Line(name, *_pixels(points, size)) for name, points in self.lines.items()]
+        lines = [CountingLine(name, *_pixels(points, size)) for name, points in self.lines.items()]
         return Counting(lines, [Zone(name, _pixels(points, size)) for name, points in self.zones.items()])
 
 
@@ -123,12 +123,12 @@ class Watch:
     def __init__(
         self,
         source: str | Path | int,
-        detect: Detects,
-        asked: Asked | None = None,
+        detect: DetectsObjects,
+        asked: WatchRequest | None = None,
         tagger: Tagger | None = None,
     ) -> None:
-        asked = asked or Asked()
-        self.tracker = Tracker(high=asked.high, low=min(asked.low, asked.high), new=asked.high)
+        asked = asked or WatchRequest()
+        self.tracker = ObjectTracker(high=asked.high, low=min(asked.low, asked.high), new=asked.high)
         self.asked, self.frames, self.seconds = asked, 0, 0.0
         self._detect, self._began = detect, time.monotonic()
         self._tagger, self._tagged = tagger, Counter[str]()
@@ -205,8 +205,8 @@ class Watch:
 
 def watch(
     source: str | Path | int,
-    detect: Detects,
-    asked: Asked | None = None,
+    detect: DetectsObjects,
+    asked: WatchRequest | None = None,
     *,
     tagger: Tagger | None = None,
     events: Path | None = None,
@@ -280,7 +280,7 @@ def annotated(watching: Watch, *, side: int | None = None, quality: int = 80) ->
 
 
 def annotated_jpegs(
-    source: str | Path | int, detect: Detects, asked: Asked | None = None, *, quality: int = 80
+    source: str | Path | int, detect: DetectsObjects, asked: WatchRequest | None = None, *, quality: int = 80
 ) -> Iterator[bytes]:
     """Annotated frames as JPEG files, one after the other: parts of a multipart/x-mixed-replace answer (MJPEG).
 

@@ -24,7 +24,7 @@ from photovision.app.web.watcher import Watcher
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.video.sources import _PROTOCOLS
-from photovision.video.watch import Asked
+from photovision.video.watch import WatchRequest
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def crossing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("clips") / "crossing.mp4", pictures)
 
 
-def source(kind: str, value: str) -> live.Source:
-    return live.Source.model_validate({"kind": kind, "value": value})
+def source(kind: str, value: str) -> live.LiveSource:
+    return live.LiveSource.model_validate({"kind": kind, "value": value})
 
 
 def test_videos_of_the_folder_are_listed_without_links(folder: Path, client: TestClient) -> None:
@@ -112,18 +112,18 @@ def test_a_first_frame_to_draw_on(client: TestClient) -> None:
 def test_what_makes_no_sense_is_refused(folder: Path, change: dict[str, Any], message: str) -> None:
     wish = {"source": {"kind": "file", "value": "clips/a.mp4"}, "model": "spotter", **change}
     with pytest.raises(UsageError, match=message):
-        live.asked_for(State(folder), live.Wanted.model_validate(wish))
+        live.asked_for(State(folder), live.LiveRequest.model_validate(wish))
 
 
 def test_only_detectors_watch(folder: Path) -> None:
     with pytest.raises(ModelError, match="no model"):
         live.asked_for(
-            State(folder), live.Wanted.model_validate({"source": {"kind": "camera", "value": "0"}, "model": "x"})
+            State(folder), live.LiveRequest.model_validate({"source": {"kind": "camera", "value": "0"}, "model": "x"})
         )
 
 
 def test_frames_counts_and_events_come_beside_each_other(crossing: Path) -> None:
-    asked = Asked(lines={"gate": ((0.5, 1), (0.5, 0))})
+    asked = WatchRequest(lines={"gate": ((0.5, 1), (0.5, 0))})
     one = Watcher(crossing, blobs, asked, quick=True)
     number, pictures = 0, 0
     while (found := one.picture(number)) is not None:
@@ -140,7 +140,7 @@ def test_frames_counts_and_events_come_beside_each_other(crossing: Path) -> None
 
 def test_a_file_is_shown_at_its_own_pace(crossing: Path) -> None:
     began = time.monotonic()
-    one = Watcher(crossing, blobs, Asked())
+    one = Watcher(crossing, blobs, WatchRequest())
     time.sleep(0.5)
     assert 5 <= one.told(0)["frame"] <= 20
     one.stop()
@@ -150,12 +150,12 @@ def test_a_file_is_shown_at_its_own_pace(crossing: Path) -> None:
 
 def test_nobody_looks_and_it_ends(crossing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher, "ALONE", 0.2)
-    one = Watcher(crossing, blobs, Asked())
+    one = Watcher(crossing, blobs, WatchRequest())
     assert one.wait(1.5), "the video itself lasts 2.4 s"
 
 
 def test_a_broken_source_is_told_in_one_line(folder: Path) -> None:
-    one = Watcher(folder / "clips" / "broken.mp4", blobs, Asked())
+    one = Watcher(folder / "clips" / "broken.mp4", blobs, WatchRequest())
     assert one.wait(5)
     told = one.told(0)
     assert told["ended"]
@@ -165,9 +165,9 @@ def test_a_broken_source_is_told_in_one_line(folder: Path) -> None:
 
 def test_one_is_watched_at_a_time_and_the_last_takes_over(crossing: Path) -> None:
     watchers = live.Watchers()
-    first = watchers.start(crossing, blobs, Asked(), False)
+    first = watchers.start(crossing, blobs, WatchRequest(), False)
     one = watchers.of(first)
-    second = watchers.start(crossing, blobs, Asked(), False)
+    second = watchers.start(crossing, blobs, WatchRequest(), False)
     assert one.wait(2)
     with pytest.raises(UsageError, match="not watched any more"):
         watchers.of(first)

@@ -187,9 +187,9 @@ def test_the_peak_of_memory_stays_near_the_picture_itself(
 def test_memory_is_shared_by_turns() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from photovision.core.budget import Budget
+    from photovision.core.budget import MemoryBudget
 
-    budget, held, most = Budget(100, 10), [0], [0]
+    budget, held, most = MemoryBudget(100, 10), [0], [0]
 
     def work(wanted: int) -> None:
         with budget.taken(wanted):

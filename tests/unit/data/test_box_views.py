@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
-from photovision.data.augment.box import UNJUDGED, BoxView, truth_of
+from photovision.data.augment.box import UNJUDGED, BoxAugmenter, truth_of
 from photovision.data.augment.image import Augment
 
 PREPROCESS = Preprocess((160, 192))
@@ -27,7 +27,7 @@ def test_a_box_stays_on_its_pixels(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = int(rng.integers(0, 120)), int(rng.integers(0, 60))
     picture, found = marked((x, y, x + int(rng.integers(30, 80)), y + int(rng.integers(30, 60))))
-    view = BoxView(Augment(scale=0.3, jitter=0), turn=bool(seed % 2))
+    view = BoxAugmenter(Augment(scale=0.3, jitter=0), turn=bool(seed % 2))
     draw = view.draw((120, 200), np.random.default_rng(seed))
     image, truth = draw.pixels(picture, (120, 200), PREPROCESS), draw.truth(found, PREPROCESS)
     white = image[..., 0] > 127
@@ -53,7 +53,7 @@ def test_what_is_cut_off_or_a_crowd_is_not_judged() -> None:
 def test_a_smaller_decoded_picture_has_the_same_boxes() -> None:
     picture, found = marked((40, 20, 120, 80))
     half = picture.resize((100, 60))
-    view = BoxView(Augment(scale=1, ratio=1, flip=False, jitter=0))
+    view = BoxAugmenter(Augment(scale=1, ratio=1, flip=False, jitter=0))
     draw = view.draw((120, 200), np.random.default_rng(0))
     whole, small = (draw.pixels(one, (120, 200), PREPROCESS) for one in (picture, half))
     np.testing.assert_allclose(draw.truth(found, PREPROCESS)[0, 1:], [38.4, 26.67, 115.2, 106.67], atol=0.01)

@@ -13,7 +13,7 @@ from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Rle
 from photovision.core.types import Sample
 from photovision.data.augment.image import Augment
-from photovision.data.augment.mask import Scenes, View, depth, planes_of
+from photovision.data.augment.mask import MaskAugmenter, MaskedImages, depth, planes_of
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(8, 90), st.integers(8, 90), st.sampled_from([None, (16, 16), (40, 24)]))
@@ -25,7 +25,7 @@ def test_masks_follow_windows_mirrors_and_turns(
     labels = np.zeros((height, width), np.uint8)
     labels[: rng.integers(2, height), : rng.integers(2, width)] = 1
     picture = Image.fromarray(np.repeat(200 * labels[..., None], 3, axis=2))
-    look = View(Augment(), tile, turn=True).draw((width, height), rng)
+    look = MaskAugmenter(Augment(), tile, turn=True).draw((width, height), rng)
     shown = look.pixels(picture, (width, height), Preprocess((32, 32)))[..., 0]
     truth = look.planes(labels[..., None], (32, 32))[..., 0]
     sure = (shown < 20) | (shown > 180)
@@ -37,7 +37,7 @@ def test_a_picture_decoded_smaller_fits_its_mask() -> None:
     labels = np.zeros((80, 120, 1), np.uint8)
     labels[:40, :60] = 1
     small = Image.fromarray(np.repeat(200 * labels[::2, ::2], 3, axis=2))
-    look = View(Augment(), (40, 40)).fixed((120, 80))
+    look = MaskAugmenter(Augment(), (40, 40)).fixed((120, 80))
     shown = look.pixels(small, (120, 80), Preprocess((40, 40)))[..., 0]
     assert ((shown > 100) == (look.planes(labels, (40, 40))[..., 0] == 1)).mean() > 0.97
 
@@ -45,7 +45,7 @@ def test_a_picture_decoded_smaller_fits_its_mask() -> None:
 def test_classes_are_not_mixed_but_depths_are() -> None:
     planes = np.zeros((10, 10, 2), np.uint8)
     planes[:, 5:] = 2, 200
-    shown = View(Augment(), None).fixed((10, 10)).planes(planes, (64, 64))
+    shown = MaskAugmenter(Augment(), None).fixed((10, 10)).planes(planes, (64, 64))
     assert set(np.unique(shown[..., 0]).tolist()) == {0, 2}
     assert len(np.unique(shown[..., 1])) > 2
 
@@ -88,7 +88,7 @@ def test_scenes_are_made_once() -> None:
             return b""
 
     sample = Sample("x", np.zeros((4, 4, 3), np.uint8), ("a",), regions=Segmentation(Counted(), ("a", "b")))
-    scenes = Scenes([sample])
+    scenes = MaskedImages([sample])
     assert scenes[0].shape == (4, 4, 1)
     assert scenes[0] is scenes[0]
     assert Counted.times == 1

@@ -15,7 +15,7 @@ from photovision.deploy.candidates import find_candidates
 from photovision.deploy.distill import distill
 from photovision.deploy.student import open_lesson, teach_whole
 from photovision.learn import checkpoint
-from photovision.models.backbones import Source, create
+from photovision.models.backbones import Backbone, create
 from photovision.models.export import Normalise
 from photovision.models.load_network import trained_network
 from photovision.tasks.classify.recognizer import Recognizer, load
@@ -42,7 +42,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
     return teacher(tmp_path_factory.mktemp("cut") / "model", "test_efficientnet", 96, steps=40)
 
 
-def logits_of(network: torch.nn.Module, source: Source, first: int) -> np.ndarray:
+def logits_of(network: torch.nn.Module, source: Backbone, first: int) -> np.ndarray:
     pixels = np.stack([np.asarray(sample.image) for sample in shapes(first, 30, source.preprocess.size[0]).samples])
     with torch.no_grad():
         found: np.ndarray = network.eval()(Normalise(source.preprocess)(torch.from_numpy(pixels))).numpy()
@@ -54,7 +54,7 @@ def test_a_student_comes_to_agree_with_its_teacher(small: Recognizer, tmp_path: 
     lesson = open_lesson(step, "distill")
     lesson = replace(lesson, climb=replace(lesson.climb, options=replace(lesson.climb.options, epochs=15)))
     torch.manual_seed(1)
-    source = Source("small_resnet_slim", "none", small.preprocess)
+    source = Backbone("small_resnet_slim", "none", small.preprocess)
     network = create(source, 3)
     said = logits_of(trained_network(small.bundle), source, 9000)
     before = logits_of(network, source, 9000)

@@ -13,14 +13,14 @@ from convolutions import NAMES, colour_data, convolution_bundle
 
 from photovision.app.cli import run
 from photovision.core.errors import DataError, ExportError, UsageError
-from photovision.deploy.cost_report import Stage, losses
+from photovision.deploy.cost_report import OptimizeStep, losses
 from photovision.deploy.optimize_classes import aligned
 from photovision.deploy.optimize_classes import optimize_classes as optimize
 from photovision.deploy.profile import Profile, profile
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.evaluation import answer
 from photovision.tasks.classify.recognizer import load
-from photovision.tasks.splits import Material, gather
+from photovision.tasks.splits import TrainingSplits, gather
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def material() -> Material:
+def material() -> TrainingSplits:
     return gather(colour_data(0, 60), seed=0)
 
 
@@ -70,7 +70,7 @@ def test_a_model_that_loses_more_than_allowed_is_refused_with_the_step_to_blame(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small"]
 
 
-def test_test_pictures_may_refuse_what_validation_pictures_let_pass(tmp_path: Path, material: Material) -> None:
+def test_test_pictures_may_refuse_what_validation_pictures_let_pass(tmp_path: Path, material: TrainingSplits) -> None:
     """All validation pictures are of the class that is left where the maps are lost: the one of the largest bias."""
     broken = load(convolution_bundle(tmp_path / "model", glare=3000.0))
     named = min(NAMES, key=lambda name: sum(value**2 for value in COLOURS[name]))
@@ -83,7 +83,7 @@ def test_test_pictures_may_refuse_what_validation_pictures_let_pass(tmp_path: Pa
 
 
 def test_mistakes_are_told_in_one_line(
-    data: Path, tmp_path: Path, material: Material, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, material: TrainingSplits, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle, output = convolution_bundle(tmp_path / "model"), str(tmp_path / "small")
     for arguments, said in (
@@ -104,7 +104,7 @@ def test_mistakes_are_told_in_one_line(
 
 
 def test_an_interrupted_command_goes_on_where_it_stopped(
-    tmp_path: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, material: TrainingSplits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, said = load(convolution_bundle(tmp_path / "model")), list[str]()
 
@@ -134,9 +134,9 @@ def test_the_group_that_loses_is_named(tmp_path: Path) -> None:
     wrong[: len(wrong) // 2] = False
     spoilt = replace(before, probs=np.where(wrong[:, None], np.roll(before.probs, 1, axis=1), before.probs))
     (facts,) = profile([model.bundle], rounds=2)
-    same = losses([Stage("original", before, facts), Stage("same", before, facts)])
+    same = losses([OptimizeStep("original", before, facts), OptimizeStep("same", before, facts)])
     assert not same.warnings
-    found = losses([Stage("original", before, facts), Stage("worse", spoilt, facts)])
+    found = losses([OptimizeStep("original", before, facts), OptimizeStep("worse", spoilt, facts)])
     (groups,) = [table for table in found.tables if table.title == "Change by group"]
     assert groups.rows[0][0] == "site = north"
     assert groups.rows[0][-1].value == pytest.approx(-0.5)

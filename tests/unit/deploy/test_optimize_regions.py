@@ -23,10 +23,10 @@ from photovision.deploy.quantize_layers import layers
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.load import load
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.splits import Material, gather
+from photovision.tasks.splits import TrainingSplits, gather
 
 
-def material(count: int = 90) -> Material:
+def material(count: int = 90) -> TrainingSplits:
     """Such squares, a third of them in each part."""
     third = count // 3
     splits = {name: tuple(range(n * third, (n + 1) * third)) for n, name in enumerate(("train", "val", "test"))}
@@ -83,7 +83,7 @@ def test_what_loses_too_much_is_refused_and_not_written(tmp_path: Path, monkeypa
     assert not (tmp_path / "small").exists()
 
 
-def painted(count: int = 75) -> Material:
+def painted(count: int = 75) -> TrainingSplits:
     samples, classes = [], ("background", "thing")
     for number in range(count):
         labels, rng = np.zeros((32, 32), np.int32), np.random.default_rng(number)

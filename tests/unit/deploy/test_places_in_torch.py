@@ -17,15 +17,15 @@ from photovision.core.errors import ModelError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.deploy.export import export
-from photovision.models.backbones import Source
-from photovision.models.detector import BoxDecider, Detector
+from photovision.models.backbones import Backbone
+from photovision.models.detector import BoxDecider, DetectorNetwork
 from photovision.models.export import export_graph
 from photovision.models.load_network import trained_decider, trained_detector
-from photovision.models.segmenter import PixelDecider, Segmenter
+from photovision.models.segmenter import PixelDecider, SegmenterNetwork
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.load import load
 from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.target import BoxAim, Viewer
+from photovision.trust.explain.target import BoxTarget, Viewer
 
 pytestmark = pytest.mark.slow
 SIZE = (64, 96)
@@ -48,7 +48,9 @@ def write(folder: Path, task: str, network: nn.Module, decider: Any, **more: Any
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("places")
     torch.manual_seed(0)
-    detector, segmenter = (kind(Source("test_resnet", "none", PREPROCESS), 2) for kind in (Detector, partial_segmenter))
+    detector, segmenter = (
+        kind(Backbone("test_resnet", "none", PREPROCESS), 2) for kind in (DetectorNetwork, partial_segmenter)
+    )
     slope, shift = [1.5, 2.0], [4.0, 5.0]
     return {
         "detect": write(
@@ -61,8 +63,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }  # fmt: skip
 
 
-def partial_segmenter(source: Source, classes: int) -> Segmenter:
-    return Segmenter(source, classes, False)
+def partial_segmenter(source: Backbone, classes: int) -> SegmenterNetwork:
+    return SegmenterNetwork(source, classes, False)
 
 
 def pictures(count: int = 4) -> Image:
@@ -97,7 +99,7 @@ def test_gradients_point_at_what_the_box_reacts_to(models: dict[str, Path]) -> N
     network = trained_detector(bundle)
     with torch.no_grad():
         found = network(torch.from_numpy(PREPROCESS.normalise(image)[None]))[0].numpy()
-    aims = [BoxAim(np.float32(found[row, :4]), 0) for row in (0, 40)]
+    aims = [BoxTarget(np.float32(found[row, :4]), 0) for row in (0, 40)]
     heat = AIM_EXPLAINERS.load("hirescam").heatmaps(viewer, image, aims)
     assert heat.shape == (2, *SIZE)
     assert np.isfinite(heat).all()

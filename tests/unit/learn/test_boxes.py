@@ -7,23 +7,23 @@ import pytest
 from boxed import boxed_samples
 
 from photovision.core.preprocess import Preprocess
-from photovision.data.augment.box import BoxView
+from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.learn.boxes import BoxFeed
-from photovision.learn.feed import Share, batches
+from photovision.learn.feed import Shard, batches
 from photovision.models.assign import NOTHING
 
 PREPROCESS = Preprocess((96, 128))
 
 
 def feed(mosaic: float = 0) -> BoxFeed:
-    return BoxFeed(boxed_samples(9), PREPROCESS, BoxView(Augment(scale=0.5, jitter=0), mosaic=mosaic), 2)
+    return BoxFeed(boxed_samples(9), PREPROCESS, BoxAugmenter(Augment(scale=0.5, jitter=0), mosaic=mosaic), 2)
 
 
 @pytest.mark.parametrize("mosaic", [0, 1])
 def test_boxes_travel_with_their_pixels_in_every_batch(mosaic: float) -> None:
     bright = 0
-    for batch in batches(feed(mosaic), 3, 7, 4, 0, Share()):
+    for batch in batches(feed(mosaic), 3, 7, 4, 0, Shard()):
         for image, rows in zip(batch["inputs"].numpy(), batch["targets"].numpy(), strict=True):
             for _, x1, y1, x2, y2 in rows[rows[:, 0] >= 0]:
                 middle = image[int((y1 + y2) / 2), int(min((x1 + x2) / 2, 127))]
@@ -41,7 +41,7 @@ def test_without_variation_the_truth_is_the_whole_pictures() -> None:
 
 
 def test_a_batch_does_not_depend_on_what_came_before() -> None:
-    all_, rest = list(batches(feed(), 1, 0, 4, 0, Share())), list(batches(feed(), 1, 0, 4, 2, Share()))
+    all_, rest = list(batches(feed(), 1, 0, 4, 0, Shard())), list(batches(feed(), 1, 0, 4, 2, Shard()))
     for name in ("inputs", "targets", "positions"):
         np.testing.assert_array_equal(all_[2][name].numpy(), rest[0][name].numpy())
 

@@ -10,7 +10,7 @@ from torch import nn
 from photovision.core.preprocess import Preprocess
 from photovision.learn.distill import Distilled, StoredViews, beside, recalled
 from photovision.models.export import Normalise
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 
 
 def batch(inputs: torch.Tensor, classes: int = 3) -> dict[str, torch.Tensor]:
@@ -27,7 +27,7 @@ def loss(task: Distilled, logits: torch.Tensor) -> float:
 def test_the_teachers_own_answer_is_the_best_one_where_it_alone_counts(multilabel: bool) -> None:
     torch.manual_seed(0)
     said = torch.randn(6, 3)
-    task = Distilled(Classify(multilabel), recalled(said.numpy()), share=1.0)
+    task = Distilled(ClassifyObjective(multilabel), recalled(said.numpy()), share=1.0)
     best = loss(task, said)
     assert all(loss(task, said + 0.3 * torch.randn(6, 3)) > best for _ in range(20))
     if not multilabel:
@@ -36,15 +36,17 @@ def test_the_teachers_own_answer_is_the_best_one_where_it_alone_counts(multilabe
 
 def test_without_a_share_for_the_teacher_it_is_the_plain_task() -> None:
     logits = torch.randn(6, 3)
-    task = Distilled(Classify(), recalled(np.zeros((6, 3), np.float32)), share=0.0)
-    assert loss(task, logits) == pytest.approx(float(Classify().loss(nn.Identity(), batch(logits), 0.0)["loss"]))
+    task = Distilled(ClassifyObjective(), recalled(np.zeros((6, 3), np.float32)), share=0.0)
+    assert loss(task, logits) == pytest.approx(
+        float(ClassifyObjective().loss(nn.Identity(), batch(logits), 0.0)["loss"])
+    )
 
 
 def test_heat_keeps_the_size_of_the_gradient() -> None:
     said, sizes = torch.randn(8, 3), []
     for heat in (4.0, 16.0):
         logits = torch.randn(8, 3, generator=torch.Generator().manual_seed(1)).requires_grad_(True)
-        task = Distilled(Classify(), recalled(said.numpy()), heat=heat, share=1.0)
+        task = Distilled(ClassifyObjective(), recalled(said.numpy()), heat=heat, share=1.0)
         task.loss(nn.Identity(), batch(logits), 0.0)["loss"].backward()  # type: ignore[no-untyped-call]
         assert logits.grad is not None
         sizes.append(float(logits.grad.norm()))

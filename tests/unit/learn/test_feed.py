@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
 from photovision.data.augment.image import Augment
-from photovision.learn.feed import FeatureFeed, PictureFeed, Share, SmallPictureFeed, batches, order
+from photovision.learn.feed import FeatureFeed, PictureFeed, Shard, SmallPictureFeed, batches, order
 from photovision.learn.optim import mix
 from photovision.learn.plan import Plan
 
@@ -69,15 +69,15 @@ def test_an_epoch_shows_every_sample_in_whole_batches(n: int, half: int, epoch: 
 
 
 def test_two_processes_share_what_one_sees() -> None:
-    one = [b["inputs"] for b in batches(small(), 1, 0, 4, 0, Share())]
-    parts = [[b["inputs"] for b in batches(small(), 1, 0, 4, 0, Share(rank, 2))] for rank in (0, 1)]
+    one = [b["inputs"] for b in batches(small(), 1, 0, 4, 0, Shard())]
+    parts = [[b["inputs"] for b in batches(small(), 1, 0, 4, 0, Shard(rank, 2))] for rank in (0, 1)]
     for whole, left, right in zip(one, *parts, strict=True):
         assert torch.equal(whole, torch.cat([left, right]))
 
 
 def test_resumed_epoch_goes_on_with_the_next_batch() -> None:
-    whole = [b["inputs"] for b in batches(small(), 1, 0, 4, 0, Share())]
-    rest = [b["inputs"] for b in batches(small(), 1, 0, 4, 1, Share())]
+    whole = [b["inputs"] for b in batches(small(), 1, 0, 4, 0, Shard())]
+    rest = [b["inputs"] for b in batches(small(), 1, 0, 4, 1, Shard())]
     assert len(rest) == len(whole) - 1
     assert torch.equal(whole[1], rest[0])
 

@@ -19,11 +19,11 @@ from photovision.core.types import Floats
 from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
-from photovision.learn.groups import GroupDro, Judged, Reweighted, group_weights
+from photovision.learn.groups import GroupDro, GroupScored, Reweighted, group_weights
 from photovision.learn.log import Progress
-from photovision.learn.loop import Fit, Setting, fit, outputs
+from photovision.learn.loop import FitResult, RunContext, fit, outputs
 from photovision.learn.plan import Plan
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 
 PLAN = Plan(6, batch_size=32, lr=3e-3, train_norm=True, label_smoothing=0.0)
 
@@ -67,22 +67,24 @@ def worst(probs: Floats, truth: np.ndarray, groups: np.ndarray = VAL_GROUPS) -> 
     return Metric(min(float(right[groups == group].mean()) for group in range(4)), None, None, len(right))
 
 
-def task(kind: str, groups: np.ndarray = GROUPS, plan: Plan = PLAN) -> Judged:
+def task(kind: str, groups: np.ndarray = GROUPS, plan: Plan = PLAN) -> GroupScored:
     if kind == "reweighted":
-        return Reweighted(Classify(), worst, group_weights(groups))
+        return Reweighted(ClassifyObjective(), worst, group_weights(groups))
     if kind == "GroupDRO":
         steps = plan.epochs * -(-len(groups) // plan.batch_size)
-        return GroupDro(Classify(), worst, groups, group_weights(groups), steps=steps)
-    return Judged(Classify(), worst)
+        return GroupDro(ClassifyObjective(), worst, groups, group_weights(groups), steps=steps)
+    return GroupScored(ClassifyObjective(), worst)
 
 
-def run(kind: str, plan: Plan = PLAN, **setting: object) -> Fit:
+def run(kind: str, plan: Plan = PLAN, **setting: object) -> FitResult:
     weights = group_weights(GROUPS) if kind in ("group-balanced", "GroupDRO") else None
-    return fit(network(), task(kind, plan=plan), plan, TRAIN, VAL, scaled, Setting(Accelerator(), **setting), weights)  # type: ignore[arg-type]
+    return fit(
+        network(), task(kind, plan=plan), plan, TRAIN, VAL, scaled, RunContext(Accelerator(), **setting), weights
+    )  # type: ignore[arg-type]
 
 
-def worst_on_test(done: Fit) -> float:
-    probs = Classify().decode(outputs(done.network, TEST, scaled, Accelerator()))
+def worst_on_test(done: FitResult) -> float:
+    probs = ClassifyObjective().decode(outputs(done.network, TEST, scaled, Accelerator()))
     return worst(probs, TEST.targets, TEST_GROUPS).value
 
 
@@ -111,7 +113,7 @@ def test_weights_of_groups() -> None:
 
 def test_q_grows_where_the_loss_is_high_and_stays_a_distribution() -> None:
     groups = np.array([0, 0, 1, 1, 2, 2])
-    dro = GroupDro(Classify(), worst, groups, steps=20)
+    dro = GroupDro(ClassifyObjective(), worst, groups, steps=20)
     logits = nn.Parameter(torch.tensor([[4.0, 0.0]] * 2 + [[0.0, 4.0]] * 2 + [[0.0, 0.0]] * 2))
     batch = {"inputs": torch.arange(6), "targets": torch.eye(2)[[0] * 6], "positions": torch.arange(6)}
 
@@ -126,7 +128,7 @@ def test_q_grows_where_the_loss_is_high_and_stays_a_distribution() -> None:
 
 
 def test_groups_that_fare_alike_stay_equal() -> None:
-    dro = GroupDro(Classify(), worst, np.array([0, 1, 0, 1]), steps=20)
+    dro = GroupDro(ClassifyObjective(), worst, np.array([0, 1, 0, 1]), steps=20)
     batch = {"inputs": torch.zeros(4, 2), "targets": torch.eye(2)[[0, 0, 1, 1]], "positions": torch.arange(4)}
     for _ in range(5):
         dro.loss(nn.Identity(), batch, 0.0)
@@ -138,7 +140,7 @@ def test_a_rarely_drawn_group_counts_as_if_drawn_equally_often() -> None:
     groups = np.array([0] * 9 + [1])
     losses = torch.tensor([1.0] * 9 + [3.0])
 
-    class Given(Classify):
+    class Given(ClassifyObjective):
         def each(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> torch.Tensor:
             return losses[batch["positions"]]
 

@@ -8,11 +8,11 @@ from sklearn.datasets import load_digits
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.learn.head import fit_head
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 
 
 def score(logits: Floats, truth: Floats) -> Metric:
-    task = Classify()
+    task = ClassifyObjective()
     return task.score(task.decode(logits), truth)
 
 
@@ -37,6 +37,6 @@ def test_multilabel_heads_are_independent() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(200, 4)).astype(np.float32)
     targets = (features[:, :3] > 0).astype(np.float32)
-    task = Classify(multilabel=True)
+    task = ClassifyObjective(multilabel=True)
     head = fit_head(features, targets, features, targets, lambda x, y: task.score(task.decode(x), y), multilabel=True)
     assert head.score.value > 0.95

@@ -20,9 +20,9 @@ from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.log import Progress
-from photovision.learn.loop import Setting, fit
+from photovision.learn.loop import RunContext, fit
 from photovision.learn.plan import Plan
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 
 PLAN = Plan(6, batch_size=8, lr=3e-3, train_norm=True, label_smoothing=0.0)
 
@@ -48,13 +48,15 @@ def scaled(inputs: torch.Tensor) -> torch.Tensor:
     return inputs.permute(0, 3, 1, 2).float() / 255 - 0.5
 
 
-def run(plan: Plan = PLAN, **setting: object) -> loop.Fit:
-    return fit(network(), Classify(), plan, pictures(), pictures(16, 1), scaled, Setting(Accelerator(), **setting))  # type: ignore[arg-type]
+def run(plan: Plan = PLAN, **setting: object) -> loop.FitResult:
+    return fit(
+        network(), ClassifyObjective(), plan, pictures(), pictures(16, 1), scaled, RunContext(Accelerator(), **setting)
+    )  # type: ignore[arg-type]
 
 
 def test_learns_sixteen_pictures_by_heart() -> None:
     few = pictures(16)
-    done = fit(network(), Classify(), replace(PLAN, epochs=30), few, few, scaled, Setting(Accelerator()))
+    done = fit(network(), ClassifyObjective(), replace(PLAN, epochs=30), few, few, scaled, RunContext(Accelerator()))
     assert done.score.value == 1.0
     assert done.curve[-1]["loss"] < 0.3 * done.curve[0]["loss"]
 

@@ -13,21 +13,21 @@ from photovision.core.errors import ExportError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.augment.box import UNJUDGED
 from photovision.models.assign import NOTHING, assign
-from photovision.models.backbones import Source
+from photovision.models.backbones import Backbone
 from photovision.models.box_parity import check_boxes
-from photovision.models.detector import MOST, BoxDecider, Detector, places_of
+from photovision.models.detector import MOST, BoxDecider, DetectorNetwork, places_of
 from photovision.models.export import export_graph
 
 SIZE = (64, 96)
 
 
-def source(backbone: str = "test_resnet", size: tuple[int, int] = SIZE) -> Source:
-    return Source(backbone, "none", Preprocess(size))
+def source(backbone: str = "test_resnet", size: tuple[int, int] = SIZE) -> Backbone:
+    return Backbone(backbone, "none", Preprocess(size))
 
 
 def test_every_place_answers_in_training_and_the_best_in_evaluation() -> None:
     torch.manual_seed(0)
-    network = Detector(source(size=(128, 160)), 3)
+    network = DetectorNetwork(source(size=(128, 160)), 3)
     inputs = torch.rand(2, 3, 128, 160)
     places = len(places_of((128, 160)))
     assert network.train()(inputs).shape == (2, places, 7)
@@ -40,9 +40,9 @@ def test_every_place_answers_in_training_and_the_best_in_evaluation() -> None:
 
 def test_a_network_without_maps_is_refused_in_a_line() -> None:
     with pytest.raises(UsageError, match="convolutional backbone"):
-        Detector(source("test_vit", (160, 160)), 2)
+        DetectorNetwork(source("test_vit", (160, 160)), 2)
     with pytest.raises(UsageError, match="multiple of 32"):
-        Detector(source(size=(70, 96)), 2)
+        DetectorNetwork(source(size=(70, 96)), 2)
 
 
 def test_places_learn_the_object_they_lie_in() -> None:
@@ -81,7 +81,7 @@ def test_a_picture_without_objects_teaches_nothing_but_that() -> None:
 
 def test_the_graph_finds_what_the_network_finds(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    decider = BoxDecider(Detector(source(), 2), Preprocess(SIZE), [1.0, 1.5], [2.0, 3.0])
+    decider = BoxDecider(DetectorNetwork(source(), 2), Preprocess(SIZE), [1.0, 1.5], [2.0, 3.0])
     path = tmp_path / "model.onnx"
     export_graph(decider, SIZE, decider.outputs, path)
     images = np.stack([Preprocess(SIZE).apply(np.asarray(sample.image)) for sample in boxed_samples(3)])

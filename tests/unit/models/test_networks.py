@@ -13,7 +13,7 @@ from torch import nn
 from photovision.core.errors import ExportError, LicenceError, ModelError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.models import export, weights
-from photovision.models.backbones import Source, choose, count_macs, create, load_tensors, read_weights
+from photovision.models.backbones import Backbone, choose, count_macs, create, load_tensors, read_weights
 from photovision.models.depthwise import frozen_depthwise, is_depthwise
 from photovision.models.frozen_features import cut_points, default_cut, upper_of
 from photovision.runtime.session import Engine
@@ -69,7 +69,7 @@ def test_macs_of_a_known_layer() -> None:
 
 def _decider(temperature: float = 2.0, multilabel: bool = False) -> export.Decider:
     torch.manual_seed(0)
-    network = create(Source("small_resnet", "none", Preprocess((24, 24))), 3)
+    network = create(Backbone("small_resnet", "none", Preprocess((24, 24))), 3)
     return export.Decider(network, Preprocess((24, 24)), temperature, multilabel)
 
 
@@ -110,7 +110,7 @@ def test_only_wanted_outputs_are_computed(tmp_path: Path, engine: Engine) -> Non
 )
 def test_the_last_feature_maps_keep_their_places(name: str, grid: int) -> None:
     torch.manual_seed(0)
-    network = create(Source(name, "none", Preprocess((96, 96))), 3).eval()
+    network = create(Backbone(name, "none", Preprocess((96, 96))), 3).eval()
     with torch.no_grad():
         raw = network.forward_features(torch.rand(2, 3, 96, 96))  # type: ignore[operator]
     maps = export.feature_maps(network, raw)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from photovision.core.preprocess import Preprocess
-from photovision.models.activations import Stage, find_stages
+from photovision.models.activations import NetworkStage, find_stages
 from photovision.models.visualise import noise_pictures, visualise_classes, visualise_units
 
 PREPROCESS = Preprocess((48, 48))
@@ -40,12 +40,12 @@ def network() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def stage(network: nn.Module) -> Stage:
+def stage(network: nn.Module) -> NetworkStage:
     return find_stages(network, (48, 48))[0]
 
 
 @pytest.fixture(scope="module")
-def made(network: nn.Module, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
+def made(network: nn.Module, stage: NetworkStage) -> tuple[np.ndarray, np.ndarray]:
     """A picture for each planted unit."""
     return visualise_units(network, stage, [RED, BLUE, VERTICAL, LEVEL], PREPROCESS, side=48, steps=128)
 
@@ -71,13 +71,13 @@ def test_an_edge_unit_gets_edges_of_its_direction(made: tuple[np.ndarray, np.nda
 
 
 def test_a_made_picture_excites_far_more_than_noise(
-    network: nn.Module, stage: Stage, made: tuple[np.ndarray, np.ndarray]
+    network: nn.Module, stage: NetworkStage, made: tuple[np.ndarray, np.ndarray]
 ) -> None:
     _, start = visualise_units(network, stage, [RED, BLUE, VERTICAL, LEVEL], PREPROCESS, side=48, steps=1)
     assert (made[1] > 3 * start).all()
 
 
-def test_the_seed_decides(network: nn.Module, stage: Stage) -> None:
+def test_the_seed_decides(network: nn.Module, stage: NetworkStage) -> None:
     def run(seed: int) -> np.ndarray:
         return visualise_units(network, stage, [RED, VERTICAL], PREPROCESS, side=48, steps=8, seed=seed)[0]
 
@@ -85,13 +85,13 @@ def test_the_seed_decides(network: nn.Module, stage: Stage) -> None:
     assert not np.array_equal(run(1), run(2))
 
 
-def test_a_smaller_canvas_is_shown_without_its_border(network: nn.Module, stage: Stage) -> None:
+def test_a_smaller_canvas_is_shown_without_its_border(network: nn.Module, stage: NetworkStage) -> None:
     pictures, _ = visualise_units(network, stage, [RED], PREPROCESS, side=32, steps=2)
     assert pictures.shape == (1, 24, 24, 3)
     assert pictures.dtype == np.uint8
 
 
-def test_grey_pictures_have_no_colour(network: nn.Module, stage: Stage) -> None:
+def test_grey_pictures_have_no_colour(network: nn.Module, stage: NetworkStage) -> None:
     pictures, _ = visualise_units(network, stage, [VERTICAL], PREPROCESS, side=48, steps=20, grey=True)
     assert np.ptp(pictures.astype(int), axis=3).max() == 0
     assert np.ptp(noise_pictures(2, (16, 16), grey=True).astype(int), axis=3).max() == 0
@@ -108,7 +108,7 @@ def test_a_class_picture_is_called_so(network: nn.Module) -> None:
     assert len(steps) == 40
 
 
-def test_the_network_is_left_as_it_was(network: nn.Module, stage: Stage) -> None:
+def test_the_network_is_left_as_it_was(network: nn.Module, stage: NetworkStage) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     visualise_units(network, stage, [RED], PREPROCESS, side=48, steps=3)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())

@@ -10,7 +10,7 @@ import pytest
 from shop import BASKET, SHELF, ZONES, Truth, agreement, carried, film, find
 
 from photovision.core.errors import DataError, UsageError
-from photovision.recipes.basket.basket import Outcome, Wanted, watch_basket
+from photovision.recipes.basket.basket import BasketRequest, BasketResult, watch_basket
 from photovision.recipes.basket.page import write_basket
 from photovision.recipes.basket.receipt import Receipt, review
 
@@ -20,9 +20,9 @@ from clips import write
 RATE = 12
 
 
-def told(folder: Path, things: Any, count: int, wanted: Wanted | None = None, **kwargs: Any) -> Outcome:
+def told(folder: Path, things: Any, count: int, wanted: BasketRequest | None = None, **kwargs: Any) -> BasketResult:
     clip = write(folder / "clip.mp4", film(things, count), rate=RATE)
-    return watch_basket(clip, find, wanted or Wanted(ZONES, high=0.7), **kwargs)
+    return watch_basket(clip, find, wanted or BasketRequest(ZONES, high=0.7), **kwargs)
 
 
 TAKEN = carried({20: (30.0, 40.0), 45: (200.0, 40.0)})
@@ -30,9 +30,11 @@ HAND = ("person", lambda i: (115.0, 50.0))
 
 
 @pytest.fixture(scope="module")
-def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def doubtful(tmp_path_factory: pytest.TempPathFactory) -> BasketResult:
     """A cup that a person hides on its way, with pictures of it."""
-    return told(tmp_path_factory.mktemp("clips"), [("cup", TAKEN), HAND], 70, Wanted(ZONES, high=0.7, evidence=True))
+    return told(
+        tmp_path_factory.mktemp("clips"), [("cup", TAKEN), HAND], 70, BasketRequest(ZONES, high=0.7, evidence=True)
+    )
 
 
 def test_taken_and_returned(tmp_path: Path) -> None:
@@ -49,7 +51,7 @@ def test_taken_and_returned(tmp_path: Path) -> None:
     assert lines[-1]["summary"]["receipt"] == {"basket": {"cup": {"items": 1, "in_review": 0}}}
 
 
-def test_an_item_that_a_person_hides_on_its_way_is_told_once_and_waits_for_review(doubtful: Outcome) -> None:
+def test_an_item_that_a_person_hides_on_its_way_is_told_once_and_waits_for_review(doubtful: BasketResult) -> None:
     (move,) = doubtful.moves
     assert (move.kind, move.origin, move.target) == ("taken", "shelf", "basket")
     assert move.held
@@ -80,11 +82,13 @@ def test_what_appears_in_a_basket_from_nowhere_waits_for_review(tmp_path: Path) 
 
 def test_a_way_between_two_shelves_is_no_move_of_a_basket(tmp_path: Path) -> None:
     zones = {"low": SHELF, "high": BASKET, "basket": ((0.4, 0), (0.6, 0), (0.6, 0.2), (0.4, 0.2))}
-    assert not told(tmp_path, [("cup", carried({20: (30, 85), 45: (200, 85)}))], 60, Wanted(zones, high=0.7)).moves
+    assert not told(
+        tmp_path, [("cup", carried({20: (30, 85), 45: (200, 85)}))], 60, BasketRequest(zones, high=0.7)
+    ).moves
 
 
-def test_the_report_has_pictures_only_where_they_are_asked_for(doubtful: Outcome, tmp_path: Path) -> None:
-    wanted = Wanted(ZONES, high=0.7, evidence=True)
+def test_the_report_has_pictures_only_where_they_are_asked_for(doubtful: BasketResult, tmp_path: Path) -> None:
+    wanted = BasketRequest(ZONES, high=0.7, evidence=True)
     write_basket(doubtful, wanted, "finder", tmp_path)
     (waiting,) = [json.loads(line) for line in (tmp_path / "review.jsonl").read_text().splitlines()]
     assert waiting["review"]
@@ -93,13 +97,13 @@ def test_the_report_has_pictures_only_where_they_are_asked_for(doubtful: Outcome
     assert (tmp_path / "review.html").read_text().count("data:image/jpeg") == 2
     plain = told(tmp_path, [("cup", lambda i: (200, 40) if i > 14 else None)], 36)
     assert [move.views for move in plain.moves] == [()]
-    write_basket(plain, Wanted(ZONES, high=0.7), "finder", tmp_path)
+    write_basket(plain, BasketRequest(ZONES, high=0.7), "finder", tmp_path)
     assert not (tmp_path / "evidence").exists()
     assert "data:image" not in (tmp_path / "report.html").read_text() + (tmp_path / "review.html").read_text()
 
 
-def test_a_person_decides_and_the_receipt_follows(doubtful: Outcome, tmp_path: Path) -> None:
-    write_basket(doubtful, Wanted(ZONES, high=0.7), "finder", tmp_path / "a")
+def test_a_person_decides_and_the_receipt_follows(doubtful: BasketResult, tmp_path: Path) -> None:
+    write_basket(doubtful, BasketRequest(ZONES, high=0.7), "finder", tmp_path / "a")
     assert review(tmp_path / "a")["receipt"] == {"basket": {"cup": {"items": 0, "in_review": 1}}}
     found = review(tmp_path / "a", accept=[1])
     assert found["receipt"] == {"basket": {"cup": {"items": 1, "in_review": 0}}}
@@ -126,7 +130,7 @@ def test_a_damaged_report_gives_one_line(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize("zones", [{}, {"basket": BASKET}, {"shelf": SHELF}])
 def test_a_basket_and_a_shelf_are_needed(tmp_path: Path, zones: Any) -> None:
     with pytest.raises(UsageError, match="begins with basket or cart"):
-        watch_basket(tmp_path / "a.mp4", find, Wanted(zones))
+        watch_basket(tmp_path / "a.mp4", find, BasketRequest(zones))
 
 
 def test_receipts_add_up() -> None:

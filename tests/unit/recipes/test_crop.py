@@ -17,7 +17,7 @@ from photovision.app.cli import run
 from photovision.core.errors import DataError, UsageError
 from photovision.core.report import Report
 from photovision.core.types import Sample
-from photovision.recipes.crop.crop import Field, crop
+from photovision.recipes.crop.crop import CropField, crop
 from photovision.recipes.crop.drawings import _places
 from photovision.recipes.crop.shots import Shot, Shots, day_of, read_shots
 from photovision.tasks.load import load
@@ -56,7 +56,7 @@ def alarms(report: Report) -> list[tuple[str, str]]:
     return [(one["plot"], one["day"]) for one in report.data["crop"]["alarms"]]
 
 
-SICK = Field(healthy=("green", "blue"))
+SICK = CropField(healthy=("green", "blue"))
 
 
 def test_a_rise_in_one_plot_is_an_alarm_there_and_then(model: object) -> None:
@@ -132,7 +132,7 @@ def test_area_is_told_in_shares_and_in_square_metres(tmp_path: Path) -> None:
         for day, share in shares.items()
         for n in range(12)
     ]
-    report = crop(model, Shots(tuple(shots)), Field(watched=("thing",), pixel=2.0))
+    report = crop(model, Shots(tuple(shots)), CropField(watched=("thing",), pixel=2.0))
     assert report.metrics["area_thing"].value == pytest.approx(0.25, abs=0.02)
     low, high = report.metrics["area_thing"].low, report.metrics["area_thing"].high
     assert low is not None
@@ -210,11 +210,11 @@ def test_mistakes_are_one_line(tmp_path: Path, model: object) -> None:
     with pytest.raises(UsageError, match="which class is healthy"):
         crop(model, leaves({"A": (1,)}))
     with pytest.raises(UsageError, match="does not know the class 'rust'"):
-        crop(model, leaves({"A": (1,)}), Field(healthy=("rust",)))
+        crop(model, leaves({"A": (1,)}), CropField(healthy=("rust",)))
     with pytest.raises(UsageError, match="nothing is left"):
-        crop(model, leaves({"A": (1,)}), Field(healthy=("red", "green", "blue")))
+        crop(model, leaves({"A": (1,)}), CropField(healthy=("red", "green", "blue")))
     with pytest.raises(UsageError, match="centimetres"):
-        Field(pixel=float("nan"))
+        CropField(pixel=float("nan"))
     with pytest.raises(UsageError, match="a classifier of leaves or by a segmenter"):
         crop(load(spotter_bundle(tmp_path / "spotter")), leaves({"A": (1,)}))
     (tmp_path / "junk.jpg").write_bytes(b"junk")

@@ -22,7 +22,7 @@ from photovision.data.dataset import Dataset
 from photovision.models.pretrained import bundle_at
 from photovision.recipes.ratios import Ratios, between, change
 from photovision.recipes.road.evaluation import Weather, read_scenes, seeing, tagged
-from photovision.recipes.road.road import Asked, road
+from photovision.recipes.road.road import RoadRequest, road
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.segment.segmenter import Segmenter
 
@@ -65,7 +65,7 @@ def verdicts(report: object) -> dict[str, str]:
 
 
 def test_a_condition_that_hides_things_is_told_and_others_are_not(detector: Detector) -> None:
-    asked = Asked(("weather", "road"), classes=NAMES)
+    asked = RoadRequest(("weather", "road"), classes=NAMES)
     report = road(detector, drives(), asked)
     found = verdicts(report)
     assert found["weather = fog"] == "do not use"
@@ -85,14 +85,14 @@ def test_a_condition_that_hides_things_is_told_and_others_are_not(detector: Dete
 
 
 def test_conditions_are_found_by_the_usual_names_of_attributes(detector: Detector) -> None:
-    assert set(verdicts(road(detector, drives(), Asked(classes=NAMES)))) == {"weather = fog", "weather = sun"}
+    assert set(verdicts(road(detector, drives(), RoadRequest(classes=NAMES)))) == {"weather = fog", "weather = sun"}
 
 
 def test_weather_is_simulated_where_the_pictures_tell_of_none(detector: Detector) -> None:
     plain = drives(0)
     plain = replace(plain, samples=tuple(replace(sample, groups={}) for sample in plain.samples))
     done = []
-    asked = Asked(classes=NAMES, weather=("night", "jpeg"), severities=(1, 5))
+    asked = RoadRequest(classes=NAMES, weather=("night", "jpeg"), severities=(1, 5))
     report = road(detector, plain, asked, progress=lambda at, total: done.append((at, total)))
     assert verdicts(report) == {"night": "do not use", "jpeg": "no loss shown"}
     assert "at night: recall of" in report.summary[0]
@@ -154,21 +154,23 @@ def test_tags_of_another_model_tell_the_condition(tmp_path: Path, detector: Dete
     assert list(tags) == ["tag"]
     assert len(tags["tag"]) == len(data)
     halves = {"tag": ["day" if sample.groups["weather"] == "sun" else "dusk" for sample in data.samples]}
-    assert verdicts(road(detector, data, Asked(("tag",), classes=NAMES), tags=halves))["tag = dusk"] == "do not use"
+    assert (
+        verdicts(road(detector, data, RoadRequest(("tag",), classes=NAMES), tags=halves))["tag = dusk"] == "do not use"
+    )
 
 
 def test_what_cannot_be_judged_gives_one_line(tmp_path: Path, detector: Detector) -> None:
     with pytest.raises(DataError, match="no class of roads in common"):
         road(detector, drives())
     with pytest.raises(UsageError, match="does not know the class 'tram'"):
-        road(detector, drives(), Asked(classes=("tram",)))
+        road(detector, drives(), RoadRequest(classes=("tram",)))
     with pytest.raises(UsageError, match="no attribute 'moon'"):
-        road(detector, drives(), Asked(("moon",), classes=NAMES))
+        road(detector, drives(), RoadRequest(("moon",), classes=NAMES))
     with pytest.raises(UsageError, match="severities"):
-        road(detector, drives(), Asked(severities=(6,), classes=NAMES))
+        road(detector, drives(), RoadRequest(severities=(6,), classes=NAMES))
     few = drives().subset(range(6))
     with pytest.raises(DataError, match="too little to judge"):
-        road(detector, few, Asked(classes=NAMES))
+        road(detector, few, RoadRequest(classes=NAMES))
     with pytest.raises(UsageError, match="names classes of whole pictures"):
         seeing(colour_bundle(tmp_path / "colours"))
 
@@ -243,6 +245,6 @@ def test_the_ready_detector_on_real_roads(shared_data: Path) -> None:
         model = seeing(bundle_at("yolov4-tiny"))
     except ModelError as error:
         pytest.skip(str(error))
-    report = road(model, read_dataset(shared_data / "coco-sample"), Asked(severities=(5,)))
+    report = road(model, read_dataset(shared_data / "coco-sample"), RoadRequest(severities=(5,)))
     assert 0.3 < report.metrics["road_recall"].value < 0.8
     assert verdicts(report)["night"] == "do not use"

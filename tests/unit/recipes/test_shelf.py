@@ -16,12 +16,12 @@ from photovision.core.regions import Detections
 from photovision.recipes.shelf.align import fixed
 from photovision.recipes.shelf.counts import count, distribution
 from photovision.recipes.shelf.slots import Slot, judge, learn_slots, read_slots, write_slots
-from photovision.recipes.shelf.visits import View, changes
+from photovision.recipes.shelf.visits import AlignedView, changes
 
 CUP, CAT, OTHER_CAT = ("cup", (40, 30)), ("cat", (120, 40)), ("cat", (120, 90))
 
 
-def view(folder: Path, name: str, things: Any, seed: int = 0) -> View:
+def view(folder: Path, name: str, things: Any, seed: int = 0) -> AlignedView:
     picture = frame(things, seed)
     file = folder / f"{name}.png"
     Image.fromarray(picture).save(file)
@@ -29,7 +29,7 @@ def view(folder: Path, name: str, things: Any, seed: int = 0) -> View:
     things = np.flatnonzero([name != "person" for name in found.names])
     hiders = found.boxes[[name == "person" for name in found.names]]
     found = Detections(found.boxes[things], found.labels[things], found.classes, found.scores[things])
-    return View(name, str(file), picture.shape[:2], found, found.scores >= 0.7, hiders)
+    return AlignedView(name, str(file), picture.shape[:2], found, found.scores >= 0.7, hiders)
 
 
 def told(folder: Path, before: Any, now: Any) -> list[tuple[str, str]]:
@@ -72,12 +72,12 @@ def test_what_a_detector_overlooks_is_no_change_while_its_pixels_are_the_same(tm
     one, other = view(tmp_path, "before", [CUP, CAT]), view(tmp_path, "now", [CUP, CAT], seed=1)
     rows = [row for row, name in enumerate(other.found.names) if name != "cup"]
     blind = Detections(other.found.boxes[rows], other.found.labels[rows], other.found.classes, other.found.scores[rows])
-    other = View("now", other.file, other.size, blind, other.shown[rows])
+    other = AlignedView("now", other.file, other.size, blind, other.shown[rows])
     found = changes(one, other, fixed(one.image, other.image))
     assert not [change for change in found if change.sure]
 
 
-def states(slots: Any, seen: View, reference: View) -> dict[str, str]:
+def states(slots: Any, seen: AlignedView, reference: AlignedView) -> dict[str, str]:
     alignment = fixed(reference.image, seen.image)
     judged = judge(slots, seen, alignment, reference.size)
     return {one.slot.name: one.state for one in judged}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from photovision.core.errors import UsageError
 from photovision.core.regions import Detections
-from photovision.video.counting import Counting, Event, Line, Zone
+from photovision.video.counting import Counting, CountingLine, Event, Zone
 
-DOOR = Line("door", (50, 0), (50, 100))
+DOOR = CountingLine("door", (50, 0), (50, 100))
 ROOM = Zone("room", ((20, 20), (80, 20), (80, 80), (20, 80)))
 
 
@@ -56,7 +56,7 @@ def test_trembling_on_a_line_counts_nothing_and_crossing_trembling_counts_once(s
     rng = np.random.default_rng(seed)
     across = np.array([np.cos(turn), np.sin(turn)])
     along = np.array([-np.sin(turn), np.cos(turn)])
-    line = Line("any", tuple(50 - 100 * along), tuple(50 + 100 * along))
+    line = CountingLine("any", tuple(50 - 100 * along), tuple(50 + 100 * along))
     counting = Counting([line])
     trembling = rng.uniform(-1.5, 1.5, 60)  # the margin is 1.6 pixels for a box of 20
     walk(counting, [tuple(50 + across * shift) for shift in trembling])
@@ -154,9 +154,9 @@ def test_events_are_json() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Line("a", (1, 1), (1, 1)),
-        lambda: Line("a", (1, 1), (float("nan"), 1)),
-        lambda: Line("", (1, 1), (9, 1)),
+        lambda: CountingLine("a", (1, 1), (1, 1)),
+        lambda: CountingLine("a", (1, 1), (float("nan"), 1)),
+        lambda: CountingLine("", (1, 1), (9, 1)),
         lambda: Zone("a", ((0, 0), (9, 9))),
         lambda: Zone("a", ((0, 0), (9, 9), (5, 5))),
         lambda: Zone("a", ()),

@@ -11,7 +11,15 @@ import pytest
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.runtime.bundle import Bundle
-from photovision.runtime.uncertainty import GATE_FILE, Doubt, Doubting, Gate, Sets, read_doubt, write_doubt
+from photovision.runtime.uncertainty import (
+    GATE_FILE,
+    ConformalSets,
+    NoveltyDetector,
+    NoveltySession,
+    Uncertainty,
+    read_doubt,
+    write_doubt,
+)
 from photovision.trust.metrics.conformal import fit_sets
 from photovision.trust.metrics.novelty import fit_gate
 
@@ -44,22 +52,22 @@ def test_rare_classes_share_a_threshold() -> None:
     rng = np.random.default_rng(1)
     plenty = np.sort(rng.random(200)).astype(np.float32)
     rare = [np.float32([0.1 * i, 0.1 * i + 0.05]) for i in range(10)]
-    found = Sets((plenty, *rare)).thresholds(0.9)
+    found = ConformalSets((plenty, *rare)).thresholds(0.9)
     assert len(set(found[1:].tolist())) == 1
     assert found[1] == pytest.approx(0.05)  # the second smallest of 20 in all
     assert found[0] == plenty[19]
 
 
 def test_too_few_pictures_of_all_classes_together_leave_every_class_in() -> None:
-    assert Sets((np.float32([0.9]), np.float32([0.8]))).thresholds(0.95).tolist() == [0, 0]
+    assert ConformalSets((np.float32([0.9]), np.float32([0.8]))).thresholds(0.95).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, "0.9", [0.9]])
 def test_shares_outside_0_to_1_are_refused(share: Any) -> None:
     with pytest.raises(UsageError, match="above 0 and below 1"):
-        Sets((np.float32([0.5]),)).thresholds(share)
+        ConformalSets((np.float32([0.5]),)).thresholds(share)
     with pytest.raises(UsageError, match="false_alarms should be above 0"):
-        Doubt(Sets((np.float32([0.5]),)), gate(), 0.9, share)
+        Uncertainty(ConformalSets((np.float32([0.5]),)), gate(), 0.9, share)
 
 
 def clusters(rng: np.random.Generator, count: int, classes: int = 3, width: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +82,7 @@ def sure(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
     return (8 * np.eye(3)[labels] + rng.normal(0, 0.5, (len(labels), 3))).astype(np.float32)
 
 
-def gate(seed: int = 0, multilabel: bool = False) -> Gate:
+def gate(seed: int = 0, multilabel: bool = False) -> NoveltyDetector:
     rng = np.random.default_rng(seed)
     known, labels = clusters(rng, 500)
     held_out, held_labels = clusters(rng, 1000)
@@ -121,13 +129,13 @@ def test_a_session_gains_the_novelty_of_its_pictures() -> None:
         def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
             return {"embedding": np.eye(16, dtype=np.float32)[: len(images)], "logits": np.zeros((len(images), 3))}
 
-    outputs = Doubting(Fixed(), gate()).run(np.zeros((4, 8, 8, 3), np.uint8))
+    outputs = NoveltySession(Fixed(), gate()).run(np.zeros((4, 8, 8, 3), np.uint8))
     assert outputs["novelty"].shape == (4,)
     assert outputs["novelty"][3] > outputs["novelty"][0]
 
 
 def bundle(folder: Path, **changes: Any) -> Bundle:
-    told = write_doubt(Sets((np.float32([0.5] * 30),) * 3), gate(), folder)
+    told = write_doubt(ConformalSets((np.float32([0.5] * 30),) * 3), gate(), folder)
     told = json.loads(json.dumps(told)) | changes
     return Bundle(folder, {"classes": ["a", "b", "c"], "multilabel": False, "doubt": told})
 

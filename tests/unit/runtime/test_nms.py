@@ -7,15 +7,15 @@ import pytest
 
 from photovision.core.errors import UsageError
 from photovision.core.overlap import overlap
-from photovision.runtime.nms import Boxes, candidates, merge, suppress
+from photovision.runtime.nms import ScoredBoxes, candidates, merge, suppress
 from photovision.runtime.tiles import Tiling, cut_by
 
 
-def some_boxes(count: int, seed: int, classes: int = 3) -> Boxes:
+def some_boxes(count: int, seed: int, classes: int = 3) -> ScoredBoxes:
     rng = np.random.default_rng(seed)
     corner, side = rng.uniform(0, 80, (count, 2)), rng.uniform(1, 40, (count, 2))
     xyxy = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
-    return Boxes(xyxy, rng.uniform(0, 1, count).astype(np.float32), rng.integers(0, classes, count))
+    return ScoredBoxes(xyxy, rng.uniform(0, 1, count).astype(np.float32), rng.integers(0, classes, count))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -61,11 +61,13 @@ def test_candidates_are_every_place_and_class_above_its_threshold() -> None:
 
 def test_pieces_join_the_whole_and_wholes_stay_apart() -> None:
     whole, piece, neighbour = [0, 0, 100, 40], [0, 0, 45, 40], [60, 0, 160, 40]
-    found = Boxes(np.array([piece, whole, neighbour], np.float32), np.float32([0.9, 0.8, 0.7]), np.zeros(3, np.int64))
+    found = ScoredBoxes(
+        np.array([piece, whole, neighbour], np.float32), np.float32([0.9, 0.8, 0.7]), np.zeros(3, np.int64)
+    )
     merged = merge(found, np.array([True, False, False]))
     assert merged.xyxy.tolist() == [whole, neighbour]
     assert merged.scores == pytest.approx([0.9, 0.7])
-    apart = merge(Boxes(found.xyxy, found.scores, np.array([0, 1, 2])), np.array([True, False, False]))
+    apart = merge(ScoredBoxes(found.xyxy, found.scores, np.array([0, 1, 2])), np.array([True, False, False]))
     assert len(apart) == 3
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from photovision.core.errors import ModelError
-from photovision.runtime.neighbours import REFERENCES_FILE, References, read_references, write_references
+from photovision.runtime.neighbours import REFERENCES_FILE, NeighbourIndex, read_references, write_references
 
 
-def some(count: int = 50, width: int = 8) -> References:
+def some(count: int = 50, width: int = 8) -> NeighbourIndex:
     points = np.random.default_rng(0).normal(size=(count, width))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    return References(points.astype(np.float16), tuple(f"{i}.jpg" for i in range(count)), ("a", "b") * (count // 2))
+    return NeighbourIndex(points.astype(np.float16), tuple(f"{i}.jpg" for i in range(count)), ("a", "b") * (count // 2))
 
 
 def test_a_picture_is_nearest_to_itself() -> None:
@@ -49,4 +49,4 @@ def test_nothing_there_is_none_and_damage_is_said(tmp_path: Path) -> None:
 
 def test_names_and_embeddings_must_fit() -> None:
     with pytest.raises(ModelError, match="as many names"):
-        References(np.zeros((3, 2), np.float16), ("a",), ("x",))
+        NeighbourIndex(np.zeros((3, 2), np.float16), ("a",), ("x",))

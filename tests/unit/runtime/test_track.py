@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from photovision.core.errors import UsageError
 from photovision.core.regions import Detections
-from photovision.video.tracker import Tracker, assign
+from photovision.video.tracker import ObjectTracker, assign
 
 
 def boxes(*rows: tuple[float, float, float, float], labels: Sequence[int] = (), scores: Any = 0.9) -> Detections:
@@ -35,7 +35,7 @@ def ids(found: Detections) -> list[int]:
 
 
 def test_two_objects_that_pass_each_other_keep_their_numbers() -> None:
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for i in range(60):
         left, right = square(10 + 3 * i, 50), square(190 - 3 * i, 58)
         found = tracker.update(boxes(left, right))
@@ -44,7 +44,7 @@ def test_two_objects_that_pass_each_other_keep_their_numbers() -> None:
 
 
 def test_a_flicker_gets_no_number() -> None:
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for i in range(10):
         found = tracker.update(boxes(square(10 + i), *([square(100)] if i == 5 else [])))
         assert len(found) == (i > 0)
@@ -53,32 +53,32 @@ def test_a_flicker_gets_no_number() -> None:
 
 def test_a_hidden_object_is_known_again_within_the_patience() -> None:
     for hidden, count in ((8, 1), (12, 2)):
-        tracker = Tracker(patience=10)
+        tracker = ObjectTracker(patience=10)
         for i in range(60):
             tracker.update(boxes() if 30 <= i < 30 + hidden else boxes(square(10 + 2 * i)))
         assert tracker.count == count
 
 
 def test_low_scores_go_on_with_a_track_but_begin_none() -> None:
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for i in range(20):
         found = tracker.update(boxes(square(10 + i), square(10 + i, 120), scores=[0.2 if i > 5 else 0.9, 0.3]))
     assert ids(found) == [1]
-    tracker = Tracker(low=0.25)
+    tracker = ObjectTracker(low=0.25)
     for i in range(20):
         found = tracker.update(boxes(square(10 + i), scores=0.2 if i > 5 else 0.9))
     assert len(found) == 0
 
 
 def test_a_wavering_class_is_one_object_with_the_class_it_had_most() -> None:
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for i in range(30):
         found = tracker.update(boxes(square(10 + i), labels=[int(i % 3 == 2)]))
     assert (ids(found), found.names) == ([1], ("car",))
 
 
 def test_one_object_that_is_found_under_two_classes_is_one() -> None:
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for i in range(30):
         found = tracker.update(boxes(square(10 + i), square(10.5 + i), labels=[0, 1], scores=[0.9, 0.7]))
     assert tracker.count == 1
@@ -86,14 +86,14 @@ def test_one_object_that_is_found_under_two_classes_is_one() -> None:
 
 
 def test_objects_that_stand_close_are_two() -> None:
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for i in range(30):
         tracker.update(boxes(square(10 + i), square(20 + i)))
     assert tracker.count == 2
 
 
 def test_numbers_never_come_back_and_memory_is_flat() -> None:
-    tracker, seen = Tracker(patience=5), set[int]()
+    tracker, seen = ObjectTracker(patience=5), set[int]()
     for i in range(400):
         seen |= set(ids(tracker.update(boxes(square(500 * (i // 20) + i % 20)))))
     assert seen == set(range(1, 21))
@@ -106,7 +106,7 @@ def test_masks_scores_and_order_of_what_is_kept_stay() -> None:
     mask = Polygons((np.float32([[0, 0], [5, 0], [5, 5]]),))
     found = boxes(square(10), square(100), scores=[0.9, 0.8])
     found = Detections(found.boxes, found.labels, found.classes, found.scores, (None, mask))
-    tracker = Tracker()
+    tracker = ObjectTracker()
     tracker.update(found)
     again = tracker.update(found)
     assert again.masks is not None
@@ -116,7 +116,7 @@ def test_masks_scores_and_order_of_what_is_kept_stay() -> None:
 
 
 def test_detections_without_scores_and_without_names_are_tracked() -> None:
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for i in range(3):
         found = tracker.update(Detections(np.float32([square(i)]), np.array([7])))
     assert (ids(found), found.names) == ([1], ("7",))
@@ -125,14 +125,14 @@ def test_detections_without_scores_and_without_names_are_tracked() -> None:
 @pytest.mark.parametrize("wrong", [{"low": 0.6}, {"high": 0.7}, {"new": 1.5}, {"patience": 0}])
 def test_scores_out_of_order_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="low <= high"):
-        Tracker(**wrong)
+        ObjectTracker(**wrong)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000))
 def test_any_boxes_give_unique_numbers_in_a_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    tracker = Tracker()
+    tracker = ObjectTracker()
     for _ in range(12):
         count = int(rng.integers(0, 12))
         corners = rng.uniform(-50, 150, (count, 2))

@@ -19,7 +19,7 @@ from spotter import scene, spotter_bundle
 from photovision.core.errors import UnreadableImage
 from photovision.core.types import Image
 from photovision.runtime.bundle import read_bundle
-from photovision.service.batching import Batcher, Job
+from photovision.service.batching import Batcher, BatchItem
 from photovision.service.decoding import Decoders
 from photovision.service.http_error import Refusal
 from photovision.service.kinds.boxes import Detecting, Found
@@ -200,7 +200,7 @@ class Kept:
         self.lates = 0
         self._fault, self._refusal = fault, refusal
 
-    def write(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
         assert not any(job.ticket.future.done() for job in jobs)
         self._fault(labels(outcomes))
         self.labels.append(labels(outcomes))

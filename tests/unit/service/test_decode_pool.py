@@ -27,7 +27,7 @@ from photovision.core.image import decode, to_array
 from photovision.core.image_cost import DecodeCost, estimate_cost
 from photovision.core.preprocess import Preprocess
 from photovision.service import costly
-from photovision.service.decode_pool import Asked, DecodePool, Worker
+from photovision.service.decode_pool import DecodePool, DecodeRequest, Worker
 from photovision.service.http_error import Refusal
 from photovision.service.limits import Room
 from photovision.service.settings import Limits, Settings
@@ -58,7 +58,9 @@ def pid_of(worker: Worker) -> int:
 def decoded(
     worker: Worker, content: bytes, preprocess: Preprocess | None, cost: DecodeCost, max_pixels: int, seconds: float
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    return worker.decoded(content, Asked(preprocess or SEEN, preprocess is None, cost.bytes, max_pixels, seconds))
+    return worker.decoded(
+        content, DecodeRequest(preprocess or SEEN, preprocess is None, cost.bytes, max_pixels, seconds)
+    )
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -101,7 +103,9 @@ def test_a_picture_that_takes_too_long_is_ended_and_the_next_one_is_decoded(work
 def test_a_picture_that_nobody_waits_for_is_decoded_no_further(worker: Worker) -> None:
     began = time.monotonic()
     with pytest.raises(Refusal, match="given up"):
-        worker.decoded(blank(12_000), Asked(SEEN, True, 10**9, MANY, 20.0), lambda: time.monotonic() > began + 0.1)
+        worker.decoded(
+            blank(12_000), DecodeRequest(SEEN, True, 10**9, MANY, 20.0), lambda: time.monotonic() > began + 0.1
+        )
     assert time.monotonic() - began < 5
     small = colour_file("red")
     decoded(worker, small, SEEN, estimate_cost(small), MANY, 10)

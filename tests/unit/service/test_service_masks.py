@@ -21,7 +21,7 @@ from photovision.app.cli import run
 from photovision.core.shapes import Rle
 from photovision.runtime.bundle import read_bundle
 from photovision.service.settings import Limits, Settings
-from photovision.tasks.segment.segmenter import Scene, Segmenter
+from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -53,7 +53,7 @@ def client(bundles: dict[str, Path]) -> Iterator[TestClient]:
         yield client
 
 
-def expected(bundle: Path) -> Scene:
+def expected(bundle: Path) -> SegmentResult:
     return next(Segmenter(read_bundle(bundle)).see([picture()]))
 
 

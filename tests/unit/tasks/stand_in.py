@@ -8,7 +8,7 @@ import numpy as np
 
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.tasks.classify.recognizer import Responses
+from photovision.tasks.classify.recognizer import ModelOutputs
 
 
 class StandIn:
@@ -30,8 +30,8 @@ class StandIn:
         self.info = info or {}
         self.doubt = None
 
-    def respond(self, dataset: Dataset, progress: Any = None, *, embeddings: bool = False) -> Responses:
-        found = Responses.blank(len(dataset), len(self.classes))
+    def respond(self, dataset: Dataset, progress: Any = None, *, embeddings: bool = False) -> ModelOutputs:
+        found = ModelOutputs.blank(len(dataset), len(self.classes))
         for row, sample in enumerate(dataset.samples):
             if sample.id in self.answers:
                 found.probs[row] = self.answers[sample.id]

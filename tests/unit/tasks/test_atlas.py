@@ -18,8 +18,8 @@ from photovision.core.page import to_html, write_report
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.features import report as atlas
-from photovision.features.report import features
+from photovision.learned_features import report as atlas
+from photovision.learned_features.report import features
 from photovision.tasks.classify.recognizer import Recognizer, load
 
 

@@ -23,7 +23,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.tasks.audit import CHECKS as CLASS_CHECKS
 from photovision.tasks.audit import audit, rewrite_card
 from photovision.tasks.audit_request import NAMES as NAMES_OF_CHECKS
-from photovision.tasks.audit_request import Wish
+from photovision.tasks.audit_request import AuditRequest
 from photovision.tasks.detect.checks import CHECKS
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.segment.checks import CHECKS as MASK_CHECKS
@@ -149,7 +149,7 @@ def test_scores_that_promise_too_much_are_named(detector: Detector) -> None:
 def test_every_check_can_be_asked_for() -> None:
     every = {*CHECKS, *MASK_CHECKS, *CLASS_CHECKS}
     assert every == set(NAMES_OF_CHECKS)
-    assert Wish(only=tuple(every)).only
+    assert AuditRequest(only=tuple(every)).only
 
 
 def test_mistakes_are_told(detector: Detector) -> None:

@@ -16,7 +16,7 @@ from photovision.core.errors import DataError, ModelError, UnreadableImage, Usag
 from photovision.core.page import to_html
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.runtime.neighbours import References, write_references
+from photovision.runtime.neighbours import NeighbourIndex, write_references
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.explain import attribute, explain, explanations, heatmaps
 from photovision.tasks.explain_boxes import MOST
@@ -90,7 +90,7 @@ def test_several_methods_meet_in_one_report(model: Recognizer, picture: Path) ->
 def test_nearest_training_pictures(tmp_path: Path, picture: Path) -> None:
     bundle = spot_bundle(tmp_path / "model")
     vectors = np.eye(3, dtype=np.float16)
-    write_references(References(vectors, ("a.png", "b.png", "c.png"), ("red", "green", "blue")), bundle)
+    write_references(NeighbourIndex(vectors, ("a.png", "b.png", "c.png"), ("red", "green", "blue")), bundle)
     report = explain(load(bundle), [picture], tests=False)
     assert report.to_json()["pictures"][0]["nearest"][0]["id"] == "a.png"
     assert report.tables[-1].rows[0][1] == "red"
@@ -138,7 +138,8 @@ def test_what_makes_no_sense_is_said(model: Recognizer, picture: Path) -> None:
 
 def test_no_torch_is_loaded(model: Recognizer, picture: Path) -> None:
     program = (
-        "import sys; from photovision.tasks.explain import explain; from photovision.tasks.classify.recognizer import load\n"
+        "import sys; from photovision.tasks.explain import explain\n"
+        "from photovision.tasks.classify.recognizer import load\n"
         "explain(load(sys.argv[1]), [sys.argv[2]], methods=['auto', 'cam', 'eigencam', 'occlusion', 'rise'])\n"
         "assert not {'torch', 'timm', 'captum'} & set(sys.modules), 'torch was loaded'"
     )

@@ -27,7 +27,7 @@ from photovision.trust.explain import drise
 from photovision.trust.explain.drise import DRISE
 from photovision.trust.explain.faithfulness import trials
 from photovision.trust.explain.pointing_game import pointing
-from photovision.trust.explain.target import Aimed, BoxAim, RegionAim, Viewer
+from photovision.trust.explain.target import BoxTarget, RegionTarget, TargetHeatmap, Viewer
 
 RED, GREEN = (32, 48, 48, 64), (96, 16, 112, 32)
 
@@ -105,12 +105,12 @@ def test_a_planted_cue_outside_the_box_is_found(tmp_path: Path) -> None:
 
 def test_maps_of_a_model_that_has_learned_nothing_fail(detector: Detector) -> None:
     viewer = Viewer(detector.bundle)
-    aims = [BoxAim(np.float32(RED), 0)]
+    aims = [BoxTarget(np.float32(RED), 0)]
     twin = viewer.shuffled(3)
     wrong = DRISE.heatmaps(twin, picture(), aims)
-    (trial,) = trials(Aimed(viewer, aims), picture(), range(1), wrong)
+    (trial,) = trials(TargetHeatmap(viewer, aims), picture(), range(1), wrong)
     assert trial.verdict == "fails", "it says nothing of the model"
-    (trial,) = trials(Aimed(twin, aims), picture(), range(1), wrong)
+    (trial,) = trials(TargetHeatmap(twin, aims), picture(), range(1), wrong)
     assert trial.verdict != "holds", "a model that sees nothing has nothing to explain"
 
 
@@ -193,13 +193,13 @@ def test_an_aim_says_how_much_of_an_answer_is_left() -> None:
         "boxes": np.float32([[[0, 0, 10, 10], [0, 0, 10, 20]], [[50, 50, 60, 60], [np.inf, 0, 1, np.nan]]]),
         "scores": np.float32([[[0.8, 0.1], [0.5, 0.9]], [[0.9, 0.9], [0.9, 0.9]]]),
     }
-    assert BoxAim(np.float32([0, 0, 10, 10]), 0).score(outputs).tolist() == pytest.approx([0.8, 0])
-    assert BoxAim(np.float32([0, 0, 10, 10]), 1).score(outputs).tolist() == pytest.approx([0.45, 0])
+    assert BoxTarget(np.float32([0, 0, 10, 10]), 0).score(outputs).tolist() == pytest.approx([0.8, 0])
+    assert BoxTarget(np.float32([0, 0, 10, 10]), 1).score(outputs).tolist() == pytest.approx([0.45, 0])
     region = np.zeros((8, 8), bool)
     region[:4] = True
     probs = np.zeros((1, 2, 4, 4), np.float32)
     probs[0, 1, :2] = 0.75
-    assert RegionAim(region, 1).score({"classes": probs})[0] == pytest.approx(0.75, abs=0.1)
+    assert RegionTarget(region, 1).score({"classes": probs})[0] == pytest.approx(0.75, abs=0.1)
 
 
 @pytest.mark.usefixtures("quick")

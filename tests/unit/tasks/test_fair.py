@@ -11,7 +11,7 @@ from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.split import Splits
 from photovision.tasks.classify.fair import Fairness, cells_of, choose_fair, groups_of, values_of
-from photovision.tasks.splits import Material
+from photovision.tasks.splits import TrainingSplits
 from photovision.trust.fairness.group_accuracy import Served
 
 
@@ -48,12 +48,12 @@ def test_pictures_without_the_attribute_are_groups_of_their_own_and_small_cells_
     assert cells[18] == cells[20]
 
 
-def material(values: list[str | None]) -> Material:
+def material(values: list[str | None]) -> TrainingSplits:
     n = len(values)
     data = dataset(values, [("x", "y")[i % 2] for i in range(n)])
     parts = [np.arange(start, n, 3) for start in range(3)]
     splits = Splits(*parts, leaked=np.array([], int), published=False, notes=())
-    return Material(data, splits, (), np.full(n, 24, np.int32))
+    return TrainingSplits(data, splits, (), np.full(n, 24, np.int32))
 
 
 def test_groups_are_judged_where_validation_and_test_have_ten_pictures() -> None:

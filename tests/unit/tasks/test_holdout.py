@@ -29,7 +29,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE, read_training_images
 from photovision.tasks.holdout import hold_out, unseen_part
 from photovision.tasks.load import load
-from photovision.tasks.splits import Material, gather
+from photovision.tasks.splits import TrainingSplits, gather
 
 N = 60
 
@@ -77,7 +77,7 @@ KINDS = {
 class Trained(NamedTuple):
     model: Any
     data: Dataset
-    material: Material
+    material: TrainingSplits
     kind: Kind
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photovision.features.tiles import CELL, Box, enlarged, field_box, filter_tiles, map_tiles, patch
+from photovision.learned_features.tiles import CELL, FieldBox, enlarged, field_box, filter_tiles, map_tiles, patch
 
 
 def opened(content: bytes) -> np.ndarray:
@@ -18,23 +18,23 @@ def opened(content: bytes) -> np.ndarray:
 @pytest.mark.parametrize(
     ("place", "side", "expected"),
     [
-        ((0, 0), 20, Box(0, 0, 20)),
-        ((9, 9), 20, Box(80, 80, 20)),
-        ((5, 5), 10, Box(50, 50, 10)),
-        ((5, 5), 300, Box(0, 0, 100)),
+        ((0, 0), 20, FieldBox(0, 0, 20)),
+        ((9, 9), 20, FieldBox(80, 80, 20)),
+        ((5, 5), 10, FieldBox(50, 50, 10)),
+        ((5, 5), 300, FieldBox(0, 0, 100)),
     ],
 )
-def test_fields_stay_within_the_picture(place: tuple[int, int], side: int, expected: Box) -> None:
+def test_fields_stay_within_the_picture(place: tuple[int, int], side: int, expected: FieldBox) -> None:
     assert field_box((100, 100), (10, 10), place, side) == expected
 
 
 def test_a_patch_shows_the_place_and_frames_a_small_field() -> None:
     picture = np.zeros((100, 100, 3), np.uint8)
     picture[40:70, 40:70] = (220, 30, 30)
-    shown = opened(patch(picture, Box(45, 45, 20)))
+    shown = opened(patch(picture, FieldBox(45, 45, 20)))
     assert shown.shape == (CELL, CELL, 3)
     assert shown.mean((0, 1))[0] > 200
-    framed = opened(patch(picture, Box(52, 52, 3)))
+    framed = opened(patch(picture, FieldBox(52, 52, 3)))
     assert framed.mean((0, 1))[0] > 150
     assert np.abs(framed.astype(int) - (220, 30, 30)).sum(2).max() > 300  # the frame
 

@@ -8,7 +8,7 @@ import pytest
 from photovision.core.errors import UsageError
 from photovision.tasks.classify.robust import choose_robust, gains, measured, recovered
 from photovision.tasks.classify.variants import corruptions_of, robust_variants
-from photovision.tasks.training_run import Options
+from photovision.tasks.training_run import TrainConfig
 
 N = 400
 ROWS = np.arange(0, N, 2)
@@ -60,4 +60,4 @@ def test_names_are_families_corruptions_and_augmix() -> None:
     assert corruptions_of(["blur", "augmix"]) == ("motion-blur", "defocus-blur")
     assert [one.name for one in robust_variants(["augmix"])] == ["AugMix"]
     with pytest.raises(UsageError, match="'wether'; did you mean weather"):
-        Options(robust=("wether",))
+        TrainConfig(robust=("wether",))

@@ -13,39 +13,41 @@ from boxed import CLASSES, boxed_samples, boxed_set
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.data.augment.box import BoxView
+from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.learn.boxes import BoxFeed
-from photovision.learn.loop import Fit, Setting, fit
+from photovision.learn.loop import FitResult, RunContext, fit
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source
-from photovision.models.detector import Detector
+from photovision.models.backbones import Backbone
+from photovision.models.detector import DetectorNetwork
 from photovision.models.export import Normalise
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.learn import input_size, run
-from photovision.tasks.detect.objective import Detect
+from photovision.tasks.detect.objective import DetectObjective
 from photovision.tasks.load import load
-from photovision.tasks.training_run import Options
+from photovision.tasks.training_run import TrainConfig
 
 PREPROCESS = Preprocess((64, 96))
-STILL = BoxView(Augment(scale=1, ratio=1, flip=False, jitter=0))
+STILL = BoxAugmenter(Augment(scale=1, ratio=1, flip=False, jitter=0))
 PLAN = Plan(60, 8, lr=4e-3, weight_decay=0.0, train_norm=True, clip=5.0, validate_every=60)
 
 
-def learned(plan: Plan, setting: Setting, view: BoxView = STILL) -> Fit:
+def learned(plan: Plan, setting: RunContext, view: BoxAugmenter = STILL) -> FitResult:
     torch.manual_seed(0)
-    network = Detector(Source("test_resnet", "none", PREPROCESS), len(CLASSES))
+    network = DetectorNetwork(Backbone("test_resnet", "none", PREPROCESS), len(CLASSES))
     feed = BoxFeed(boxed_samples(16), PREPROCESS, view, 2)
-    return fit(network, Detect(len(CLASSES), PREPROCESS.size), plan, feed, feed, Normalise(PREPROCESS), setting)
+    return fit(
+        network, DetectObjective(len(CLASSES), PREPROCESS.size), plan, feed, feed, Normalise(PREPROCESS), setting
+    )
 
 
 def test_a_tiny_detector_learns_sixteen_pictures_by_heart() -> None:
-    assert learned(PLAN, Setting(Accelerator(cpu=True))).score.value > 0.5
+    assert learned(PLAN, RunContext(Accelerator(cpu=True))).score.value > 0.5
 
 
 def test_interrupted_and_resumed_it_ends_with_the_same_weights(tmp_path: Path) -> None:
-    plan, view = dataclasses.replace(PLAN, epochs=4, batch_size=4, validate_every=1), BoxView(Augment(scale=0.5))
-    whole = learned(plan, Setting(Accelerator(cpu=True)), view)
+    plan, view = dataclasses.replace(PLAN, epochs=4, batch_size=4, validate_every=1), BoxAugmenter(Augment(scale=0.5))
+    whole = learned(plan, RunContext(Accelerator(cpu=True)), view)
     count = {"steps": 0}
 
     def stop(progress: object) -> None:
@@ -53,7 +55,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_weights(tmp_path: Path) -
         if count["steps"] == 10:
             raise RuntimeError("killed")
 
-    setting = Setting(Accelerator(cpu=True), checkpoint=tmp_path / "checkpoint.pt")
+    setting = RunContext(Accelerator(cpu=True), checkpoint=tmp_path / "checkpoint.pt")
     with pytest.raises(RuntimeError, match="killed"):
         learned(plan, dataclasses.replace(setting, listener=stop), view)
     resumed = learned(plan, setting, view)
@@ -63,7 +65,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_weights(tmp_path: Path) -
 
 def test_the_whole_way_to_a_detector(tmp_path: Path) -> None:
     data, output = boxed_set(16, 6, 6), tmp_path / "model"
-    options = Options(minutes=1, backbone="test_resnet", weights="none", size=128, epochs=2)
+    options = TrainConfig(minutes=1, backbone="test_resnet", weights="none", size=128, epochs=2)
     made = run(data, output, options)
     assert isinstance(made, runtime.Detector)
     assert not (tmp_path / ".model.work").exists()
@@ -84,9 +86,9 @@ def test_what_a_detector_cannot_learn_from_is_told(tmp_path: Path) -> None:
     data = boxed_set(4, 2, 2)
     bare = tuple(dataclasses.replace(sample, regions=None) for sample in data.samples)
     with pytest.raises(DataError, match="boxes"):
-        run(dataclasses.replace(data, samples=bare), tmp_path / "a", Options())
+        run(dataclasses.replace(data, samples=bare), tmp_path / "a", TrainConfig())
     with pytest.raises(UsageError, match="fair"):
-        run(data, tmp_path / "b", Options(robust=("blur",)))
+        run(data, tmp_path / "b", TrainConfig(robust=("blur",)))
 
 
 def test_the_input_has_the_pictures_proportions_and_room_for_small_objects() -> None:

@@ -18,13 +18,13 @@ from photovision.learn.log import silent
 from photovision.tasks.load import load
 from photovision.tasks.segment.learn import learns_masks, train_masks
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.training_run import Options
+from photovision.tasks.training_run import TrainConfig
 
 SMALL = "lcnet_035"
 
 
-def _options(epochs: int) -> Options:
-    return Options(minutes=2, backbone=SMALL, weights="none", size=64, epochs=epochs)
+def _options(epochs: int) -> TrainConfig:
+    return TrainConfig(minutes=2, backbone=SMALL, weights="none", size=64, epochs=epochs)
 
 
 def test_what_is_learned_pixel_by_pixel(tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ def test_what_is_learned_pixel_by_pixel(tmp_path: Path) -> None:
 
 def test_what_cannot_be_done_is_told_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="multiple of 32"):
-        train_masks(semantic(2), tmp_path / "m", Options(weights="none", size=100), silent)
+        train_masks(semantic(2), tmp_path / "m", TrainConfig(weights="none", size=100), silent)
     with pytest.raises(UsageError, match="--robust"):
-        train_masks(semantic(2), tmp_path / "m", Options(weights="none", robust=("fog",)), silent)
+        train_masks(semantic(2), tmp_path / "m", TrainConfig(weights="none", robust=("fog",)), silent)
     assert not (tmp_path / "m").exists()
 
 

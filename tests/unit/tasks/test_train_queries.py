@@ -14,10 +14,10 @@ from queries import SIDE, TINY, tiny, tiny_folder
 
 from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.data.augment.box import BoxView
+from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.learn.boxes import BoxFeed
-from photovision.learn.loop import Fit, Setting, fit
+from photovision.learn.loop import FitResult, RunContext, fit
 from photovision.learn.optim import build_optimiser
 from photovision.learn.plan import Plan
 from photovision.models.checkpoint_folder import read_folder
@@ -25,41 +25,41 @@ from photovision.models.export import Normalise
 from photovision.models.query_detector import QueryDetector, QuerySource, query_source
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.learn import run, size_for
-from photovision.tasks.detect.objective import DetectByQueries
+from photovision.tasks.detect.objective import DetectByQueriesObjective
 from photovision.tasks.train import run as run_any
-from photovision.tasks.training_run import Options
+from photovision.tasks.training_run import TrainConfig
 
 pytest.importorskip("transformers", reason="needs the extra transformers")
-STILL = BoxView(Augment(scale=1, ratio=1, flip=False, jitter=0))
+STILL = BoxAugmenter(Augment(scale=1, ratio=1, flip=False, jitter=0))
 SQUARE = (SIDE, SIDE)
 
 
-def learned(family: str, plan: Plan, setting: Setting, view: BoxView = STILL, count: int = 8) -> Fit:
+def learned(family: str, plan: Plan, setting: RunContext, view: BoxAugmenter = STILL, count: int = 8) -> FitResult:
     torch.manual_seed(0)
     found = tiny(family)
     network = QueryDetector(found, SQUARE, CLASSES)
     feed = BoxFeed(boxed_samples(count), found.preprocess, view, 2)
     prepare = Normalise(found.preprocess)
-    return fit(network, DetectByQueries(len(CLASSES), SQUARE), plan, feed, feed, prepare, setting)
+    return fit(network, DetectByQueriesObjective(len(CLASSES), SQUARE), plan, feed, feed, prepare, setting)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", TINY)
 def test_it_learns_eight_pictures_by_heart(family: str) -> None:
     plan = Plan(200, 8, lr=3e-3, weight_decay=0.0, train_norm=True, clip=1.0, ema=0.9, validate_every=200)
-    done = learned(family, plan, Setting(Accelerator(cpu=True)))
+    done = learned(family, plan, RunContext(Accelerator(cpu=True)))
     assert done.score.value > 0.3  # untrained: 0.0
 
 
 def test_the_loss_falls() -> None:
     plan = Plan(16, 4, lr=2e-3, weight_decay=0.0, train_norm=True, clip=1.0, validate_every=8)
-    curve = learned("d_fine", plan, Setting(Accelerator(cpu=True)), count=4).curve
+    curve = learned("d_fine", plan, RunContext(Accelerator(cpu=True)), count=4).curve
     assert curve[-1]["loss"] < 0.9 * curve[0]["loss"]
 
 
 def test_interrupted_and_resumed_it_ends_with_the_same_weights(tmp_path: Path) -> None:
-    plan, view = Plan(2, 4, lr=1e-3, train_norm=True, ema=0.9), BoxView(Augment(scale=0.5))
-    whole = learned("d_fine", plan, Setting(Accelerator(cpu=True)), view)
+    plan, view = Plan(2, 4, lr=1e-3, train_norm=True, ema=0.9), BoxAugmenter(Augment(scale=0.5))
+    whole = learned("d_fine", plan, RunContext(Accelerator(cpu=True)), view)
     count = {"steps": 0}
 
     def stop(progress: object) -> None:
@@ -67,7 +67,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_weights(tmp_path: Path) -
         if count["steps"] == 3:
             raise RuntimeError("killed")
 
-    setting = Setting(Accelerator(cpu=True), checkpoint=tmp_path / "checkpoint.pt")
+    setting = RunContext(Accelerator(cpu=True), checkpoint=tmp_path / "checkpoint.pt")
     with pytest.raises(RuntimeError, match="killed"):
         learned("d_fine", plan, dataclasses.replace(setting, listener=stop), view)
     resumed = learned("d_fine", plan, setting, view)
@@ -89,7 +89,7 @@ def test_the_backbone_learns_more_slowly() -> None:
 def test_the_whole_way_from_a_folder_to_a_detector_and_on_from_there(tmp_path: Path) -> None:
     data, output = boxed_set(8, 4, 4), tmp_path / "model"
     folder = tiny_folder(tmp_path / "theirs", "rt_detr_v2", ("cat", "dog", "cow"))
-    made = run(data, output, Options(minutes=1, backbone=str(folder), epochs=1, flip="off"))
+    made = run(data, output, TrainConfig(minutes=1, backbone=str(folder), epochs=1, flip="off"))
     assert isinstance(made, runtime.Detector)
     assert made.classes == CLASSES
     assert tuple(made.info["preprocess"]["size"]) == SQUARE
@@ -126,10 +126,10 @@ def test_a_size_that_the_network_can_take(tmp_path: Path) -> None:
 def test_what_may_not_or_cannot_be_used_is_told_before_anything_is_read(tmp_path: Path) -> None:
     data = boxed_set(4, 2, 2)
     with pytest.raises(LicenceError, match="rf-detr-large"):
-        run_any(data, tmp_path / "a", Options(backbone="rf-detr-xl"))
+        run_any(data, tmp_path / "a", TrainConfig(backbone="rf-detr-xl"))
     folder = tiny_folder(tmp_path / "theirs", "d_fine")
     with pytest.raises(LicenceError, match="unknown"):
-        run_any(data, tmp_path / "b", Options(backbone=str(folder), commercial=True))
+        run_any(data, tmp_path / "b", TrainConfig(backbone=str(folder), commercial=True))
     plain = dataclasses.replace(data, task="classify")
     with pytest.raises(UsageError, match="whole detector"):
-        run_any(plain, tmp_path / "c", Options(backbone="dfine-s"))
+        run_any(plain, tmp_path / "c", TrainConfig(backbone="dfine-s"))

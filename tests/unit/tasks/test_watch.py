@@ -16,7 +16,7 @@ from PIL import Image
 
 from photovision.core.errors import DataError, RecordError, UsageError
 from photovision.video.reader import open_video
-from photovision.video.watch import Asked, Watch, annotated_jpegs, watch
+from photovision.video.watch import Watch, WatchRequest, annotated_jpegs, watch
 
 GATE = {"gate": ((64.0, 0.0), (64.0, 96.0))}
 SHARES = {"gate": ((0.5, 0.0), (0.5, 1.0))}
@@ -36,7 +36,7 @@ def crossing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("lines", [GATE, SHARES])
 def test_counts_are_those_of_what_moves(crossing: Path, lines: Any) -> None:
-    found = watch(crossing, blobs, Asked(lines, PEN))
+    found = watch(crossing, blobs, WatchRequest(lines, PEN))
     assert found["lines"]["gate"] == {
         "left": 1,
         "right": 1,
@@ -48,16 +48,16 @@ def test_counts_are_those_of_what_moves(crossing: Path, lines: Any) -> None:
 
 
 def test_only_some_classes_and_some_frames(crossing: Path) -> None:
-    found = watch(crossing, blobs, Asked(GATE, classes=("red",), every=2))
+    found = watch(crossing, blobs, WatchRequest(GATE, classes=("red",), every=2))
     assert (found["lines"]["gate"]["left"], found["lines"]["gate"]["right"]) == (1, 0)
     assert (found["frames"], found["tracks"]) == (30, 1)
-    assert watch(crossing, blobs, Asked(max_seconds=0.5))["frames"] == 13
+    assert watch(crossing, blobs, WatchRequest(max_seconds=0.5))["frames"] == 13
 
 
 def test_events_are_written_line_by_line_and_into_sqlite_and_added_to(crossing: Path, tmp_path: Path) -> None:
     events, record = tmp_path / "new" / "events.jsonl", tmp_path / "events.db"
     for _ in range(2):
-        found = watch(crossing, blobs, Asked(GATE, PEN), events=events, record=record)
+        found = watch(crossing, blobs, WatchRequest(GATE, PEN), events=events, record=record)
     lines = [json.loads(line) for line in events.read_text().splitlines()]
     assert [line["event"] for line in lines].count("start") == 2
     assert lines[-1]["summary"]["lines"] == found["lines"]
@@ -78,7 +78,7 @@ def test_events_are_written_line_by_line_and_into_sqlite_and_added_to(crossing: 
 
 
 def test_the_film_shows_what_was_seen(crossing: Path, tmp_path: Path) -> None:
-    watch(crossing, blobs, Asked(GATE), output=tmp_path / "a.mp4")
+    watch(crossing, blobs, WatchRequest(GATE), output=tmp_path / "a.mp4")
     with open_video(tmp_path / "a.mp4") as video, open_video(crossing) as plain:
         pairs = list(zip(video, plain, strict=True))
     assert len(pairs) == 60
@@ -102,7 +102,7 @@ class Interrupting:
 
 def test_ctrl_c_ends_with_a_summary_and_whole_files(crossing: Path, tmp_path: Path) -> None:
     events, film = tmp_path / "events.jsonl", tmp_path / "a.mp4"
-    found = watch(crossing, Interrupting(44), Asked(GATE, PEN), events=events, output=film)
+    found = watch(crossing, Interrupting(44), WatchRequest(GATE, PEN), events=events, output=film)
     assert found["interrupted"]
     assert 30 <= found["frames"] <= 44
     with open_video(film) as video:
@@ -117,7 +117,7 @@ def test_frames_that_change_size_are_watched(tmp_path: Path) -> None:
     for number in range(12):
         size = (96, 128) if number < 6 else (60, 80)
         Image.fromarray(draw([(0, (20 + 3 * number, 40))], size)).save(tmp_path / f"{number}.png")
-    found = watch(tmp_path, blobs, Asked(GATE), output=tmp_path / "out" / "a.mp4")
+    found = watch(tmp_path, blobs, WatchRequest(GATE), output=tmp_path / "out" / "a.mp4")
     assert (found["frames"], found["tracks"]) == (12, 1)
 
 
@@ -131,7 +131,7 @@ def test_a_source_without_frames_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_what_cannot_be_counted_or_written_is_told_at_once(crossing: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least 1 pixel"):
-        watch(crossing, blobs, Asked({"gate": ((5.0, 5.0), (5.0, 5.0))}))
+        watch(crossing, blobs, WatchRequest({"gate": ((5.0, 5.0), (5.0, 5.0))}))
     (tmp_path / "foreign.db").write_bytes(b"not a database " * 100)
     with pytest.raises(RecordError, match=r"foreign\.db"):
         watch(crossing, blobs, record=tmp_path / "foreign.db")
@@ -140,7 +140,7 @@ def test_what_cannot_be_counted_or_written_is_told_at_once(crossing: Path, tmp_p
 
 
 def test_steps_give_the_frame_with_its_objects(crossing: Path) -> None:
-    with Watch(crossing, blobs, Asked(GATE)) as watching:
+    with Watch(crossing, blobs, WatchRequest(GATE)) as watching:
         steps = list(watching)
     crossed = [step for step in steps for event in step.events if event.kind == "cross"]
     assert [step.frame.index for step in steps] == list(range(60))
@@ -150,7 +150,7 @@ def test_steps_give_the_frame_with_its_objects(crossing: Path) -> None:
 
 
 def test_a_live_view_is_a_row_of_jpegs(crossing: Path) -> None:
-    pictures = annotated_jpegs(crossing, blobs, Asked(GATE))
+    pictures = annotated_jpegs(crossing, blobs, WatchRequest(GATE))
     first = next(pictures)
     pictures.close()  # type: ignore[attr-defined]
     assert Image.open(io.BytesIO(first)).size == (128, 96)

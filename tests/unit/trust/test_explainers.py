@@ -17,12 +17,12 @@ from torch import nn
 
 from photovision.core.errors import MissingExtra, ModelError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.models.backbones import Source, create
+from photovision.models.backbones import Backbone, create
 from photovision.models.export import Decider, export_graph
 from photovision.runtime.bundle import read_bundle
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.default_method import choose
-from photovision.trust.explain.explained_model import Subject, blurred, resized
+from photovision.trust.explain.explained_model import ExplainedModel, blurred, resized
 from photovision.trust.explain.gradient import GRADCAM, HIRESCAM, INTEGRATED_GRADIENTS
 from photovision.trust.explain.rollout import ROLLOUT
 
@@ -33,17 +33,18 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 @pytest.fixture(scope="module")
-def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
+def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ExplainedModel]:
     """A subject a network, with random weights."""
     return {
-        name: Subject(read_bundle(bundle(tmp_path_factory.mktemp(name), name)), precision="f32") for name in NETWORKS
+        name: ExplainedModel(read_bundle(bundle(tmp_path_factory.mktemp(name), name)), precision="f32")
+        for name in NETWORKS
     }
 
 
 def bundle(folder: Path, name: str) -> Path:
     preprocess = Preprocess((SIDE, SIDE))
     torch.manual_seed(0)
-    network = create(Source(name, "none", preprocess), CLASSES)
+    network = create(Backbone(name, "none", preprocess), CLASSES)
     decider = Decider(network, preprocess, 1.0, False)
     export_graph(decider, preprocess.size, decider.outputs, folder / "model.onnx")
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, folder / "model.safetensors")
@@ -62,7 +63,7 @@ def pictures(count: int = 2) -> np.ndarray:
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", EXPLAINERS.names())
-def test_contract(name: str, network: str, subjects: dict[str, Subject]) -> None:
+def test_contract(name: str, network: str, subjects: dict[str, ExplainedModel]) -> None:
     explainer, subject, images = EXPLAINERS.load(name), subjects[network], pictures()
     assert explainer.name == name
     classes = np.array([1, 2])
@@ -81,7 +82,9 @@ def test_contract(name: str, network: str, subjects: dict[str, Subject]) -> None
     assert explainer.of_class is not np.allclose(other, found)
 
 
-def test_class_activation_is_what_gradients_give_where_the_last_layer_is_linear(subjects: dict[str, Subject]) -> None:
+def test_class_activation_is_what_gradients_give_where_the_last_layer_is_linear(
+    subjects: dict[str, ExplainedModel],
+) -> None:
     subject, images, classes = subjects["test_resnet"], pictures(), np.array([0, 2])
     cam, hires, grad = (EXPLAINERS.load(n).heatmaps(subject, images, classes) for n in ("cam", "hirescam", "gradcam"))
     places = np.prod(subject.grid)
@@ -92,7 +95,7 @@ def test_class_activation_is_what_gradients_give_where_the_last_layer_is_linear(
     )
 
 
-def test_class_activation_adds_up_to_the_logit(subjects: dict[str, Subject]) -> None:
+def test_class_activation_adds_up_to_the_logit(subjects: dict[str, ExplainedModel]) -> None:
     subject, images = subjects["test_resnet"], pictures()
     weights, bias = subject.layer  # type: ignore[misc]
     summed = np.einsum("ck,nkhw->nc", weights, subject.maps(images)) / np.prod(subject.grid) + bias
@@ -102,7 +105,7 @@ def test_class_activation_adds_up_to_the_logit(subjects: dict[str, Subject]) -> 
     np.testing.assert_allclose(summed, logits, atol=1e-3)
 
 
-def test_grad_cam_agrees_with_captum_on_convolutions(subjects: dict[str, Subject]) -> None:
+def test_grad_cam_agrees_with_captum_on_convolutions(subjects: dict[str, ExplainedModel]) -> None:
     from captum.attr import LayerGradCam
 
     subject, images, classes = subjects["test_resnet"], pictures(), np.array([1, 0])
@@ -115,7 +118,7 @@ def test_grad_cam_agrees_with_captum_on_convolutions(subjects: dict[str, Subject
     np.testing.assert_allclose(GRADCAM.heatmaps(subject, images, classes), expected, atol=1e-5 + 1e-3 * expected.max())
 
 
-def test_integrated_gradients_add_up_to_what_the_picture_adds(subjects: dict[str, Subject]) -> None:
+def test_integrated_gradients_add_up_to_what_the_picture_adds(subjects: dict[str, ExplainedModel]) -> None:
     subject, images, classes = subjects["test_vit"], pictures(), np.array([0, 1])
     found = INTEGRATED_GRADIENTS.heatmaps(subject, images, classes).sum((1, 2))
     values = []
@@ -128,7 +131,7 @@ def test_integrated_gradients_add_up_to_what_the_picture_adds(subjects: dict[str
     np.testing.assert_allclose(found, added, rtol=0.1, atol=0.1 * np.abs(added).max())
 
 
-def test_attention_that_flows_adds_up_to_one(subjects: dict[str, Subject]) -> None:
+def test_attention_that_flows_adds_up_to_one(subjects: dict[str, ExplainedModel]) -> None:
     found = ROLLOUT.heatmaps(subjects["test_vit"], pictures(), np.array([0, 0]))
     assert (found > 0).all()
     coarse = found.reshape(2, 4, 16, 4, 16).mean((2, 4)).sum((1, 2))  # the 16 places; the class token keeps the rest
@@ -137,7 +140,7 @@ def test_attention_that_flows_adds_up_to_one(subjects: dict[str, Subject]) -> No
 
 
 @pytest.mark.parametrize("network", ["test_resnet", "test_vit"])
-def test_hooks_are_released_and_nothing_stays(network: str, subjects: dict[str, Subject]) -> None:
+def test_hooks_are_released_and_nothing_stays(network: str, subjects: dict[str, ExplainedModel]) -> None:
     subject, images, classes = subjects[network], pictures(1), np.array([0])
     explainers = [GRADCAM, HIRESCAM, INTEGRATED_GRADIENTS] + ([ROLLOUT] if network == "test_vit" else [])
     before = None
@@ -151,7 +154,7 @@ def test_hooks_are_released_and_nothing_stays(network: str, subjects: dict[str, 
 
 
 @pytest.mark.parametrize("explainer", [GRADCAM, HIRESCAM, ROLLOUT], ids=lambda e: e.name)
-def test_hooks_are_released_after_an_error(explainer: Any, subjects: dict[str, Subject]) -> None:
+def test_hooks_are_released_after_an_error(explainer: Any, subjects: dict[str, ExplainedModel]) -> None:
     subject = subjects["test_vit"]
     fused = [block.attn.fused_attn for block in subject.network.blocks]
     whole, subject.network.norm = subject.network.norm, Broken()
@@ -165,7 +168,7 @@ def test_hooks_are_released_after_an_error(explainer: Any, subjects: dict[str, S
 
 
 @pytest.mark.slow
-def test_memory_is_flat_over_a_thousand_calls(subjects: dict[str, Subject]) -> None:
+def test_memory_is_flat_over_a_thousand_calls(subjects: dict[str, ExplainedModel]) -> None:
     subject, images, classes = subjects["test_vit"], pictures(1), np.array([0])
     explainers = [EXPLAINERS.load(n) for n in ("gradcam", "hirescam", "rollout", "eigencam", "integrated-gradients")]
     held = []
@@ -177,7 +180,7 @@ def test_memory_is_flat_over_a_thousand_calls(subjects: dict[str, Subject]) -> N
     assert held[-1] - held[0] < 30, held
 
 
-def test_shuffled_weights_are_the_same_values_elsewhere(subjects: dict[str, Subject]) -> None:
+def test_shuffled_weights_are_the_same_values_elsewhere(subjects: dict[str, ExplainedModel]) -> None:
     subject = subjects["test_resnet"]
     twin = subject.shuffled(1)
     own, theirs = (dict(s.network.named_parameters())["fc.weight"] for s in (subject, twin))
@@ -191,7 +194,7 @@ def test_shuffled_weights_are_the_same_values_elsewhere(subjects: dict[str, Subj
 
 
 def test_maps_find_the_spot(tmp_path: Path) -> None:
-    subject = Subject(read_bundle(spot_bundle(tmp_path / "m")))
+    subject = ExplainedModel(read_bundle(spot_bundle(tmp_path / "m")))
     images = np.stack([spot_picture(0, 0, 2, 1, (2, 3)), spot_picture(2, 3, 1, 2, (1, 1))])
     for name in ("cam", "occlusion", "rise"):
         found = EXPLAINERS.load(name).heatmaps(subject, images, np.array([0, 2]))
@@ -199,12 +202,12 @@ def test_maps_find_the_spot(tmp_path: Path) -> None:
             assert heat[spot_box(*place)].mean() > np.quantile(heat, 0.9), name
 
 
-def test_the_default_is_exact_or_occlusion(tmp_path: Path, subjects: dict[str, Subject]) -> None:
-    fine = choose(Subject(read_bundle(spot_bundle(tmp_path / "a"))))
+def test_the_default_is_exact_or_occlusion(tmp_path: Path, subjects: dict[str, ExplainedModel]) -> None:
+    fine = choose(ExplainedModel(read_bundle(spot_bundle(tmp_path / "a"))))
     assert fine.name == "cam"
     assert "8 x 8" in fine.reason
     for options in ({"exact": False}, {"maps": False}):
-        other = choose(Subject(read_bundle(spot_bundle(tmp_path / str(options), **options))))
+        other = choose(ExplainedModel(read_bundle(spot_bundle(tmp_path / str(options), **options))))
         assert other.name == "occlusion"
     coarse = choose(subjects["test_resnet"])  # 2 x 2 places
     assert coarse.name == "occlusion"
@@ -213,18 +216,20 @@ def test_the_default_is_exact_or_occlusion(tmp_path: Path, subjects: dict[str, S
 
 
 def test_log_odds_tell_apart_what_probabilities_round_to_one(tmp_path: Path) -> None:
-    subject = Subject(read_bundle(spot_bundle(tmp_path / "m")))
+    subject = ExplainedModel(read_bundle(spot_bundle(tmp_path / "m")))
     image = spot_picture(0, 1, 2)
     odds = subject.log_odds(np.stack([image, image]), np.array([0, 1]))
     probs = subject.probs(image[None])[0]
     np.testing.assert_allclose(odds, np.log(probs[:2] / (1 - probs[:2])), atol=1e-2)
-    several = Subject(read_bundle(spot_bundle(tmp_path / "s", multilabel=True)))
+    several = ExplainedModel(read_bundle(spot_bundle(tmp_path / "s", multilabel=True)))
     p = several.probs(image[None])[0]
     np.testing.assert_allclose(several.log_odds(image[None], np.array([0])), np.log(p[0] / (1 - p[0])), atol=1e-2)
 
 
-def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subjects: dict[str, Subject]) -> None:
-    bare = Subject(read_bundle(spot_bundle(tmp_path / "m", maps=False)))
+def test_what_is_missing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subjects: dict[str, ExplainedModel]
+) -> None:
+    bare = ExplainedModel(read_bundle(spot_bundle(tmp_path / "m", maps=False)))
     images, classes = spot_picture(0, 1, 1)[None], np.array([0])
     with pytest.raises(UsageError, match="choose occlusion"):
         EXPLAINERS.load("cam").heatmaps(bare, images, classes)

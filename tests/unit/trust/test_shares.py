@@ -10,13 +10,13 @@ from photovision.core.regions import Detections
 from photovision.trust.fairness.object_subgroups import Scale, audit_kinds
 from photovision.trust.fairness.regions import audit_shares
 from photovision.trust.metrics.detection import Pair
-from photovision.trust.metrics.matching import Hits, find_hits
+from photovision.trust.metrics.matching import Matching, find_hits
 from photovision.trust.metrics.rates import compare_things, of_pictures, precision, recall
 
 LIMITS = np.array([0.5] * 3, np.float32)
 
 
-def seen_by_chance(count: int, found: np.ndarray, seed: int = 0, unlike: float = 0.0) -> Hits:
+def seen_by_chance(count: int, found: np.ndarray, seed: int = 0, unlike: float = 0.0) -> Matching:
     """Pictures with four objects each, found with the probabilities (count, 4); one false box in every fourth picture.
 
     `unlike` lets whole pictures be better or worse than others.
@@ -38,7 +38,7 @@ def seen_by_chance(count: int, found: np.ndarray, seed: int = 0, unlike: float =
     return find_hits(pairs, CLASSES)
 
 
-def groups_of(hits: Hits, values: list[str]) -> dict[str, object]:
+def groups_of(hits: Matching, values: list[str]) -> dict[str, object]:
     shares = [recall(hits, LIMITS), precision(hits, LIMITS)]
     finding = audit_shares({"camera": values}, ["camera"], shares, precise=hits.ap50)
     return {"finding": finding, **finding.data["fairness"]}

@@ -13,7 +13,7 @@ from clips import CLASSES, blobs, draw
 from photovision.core.errors import UsageError
 from photovision.core.regions import Detections
 from photovision.trust.metrics.tracking import score_tracks
-from photovision.video.tracker import Tracker
+from photovision.video.tracker import ObjectTracker
 
 
 def frame(rows: Sequence[tuple[int, float]]) -> Detections:
@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
 
 def scene(paths: Sequence[tuple[int, Any]], count: int) -> tuple[list[Detections], list[Detections]]:
     """The truth, and what the tracker makes of what a simple detector finds in the drawn frames."""
-    truth, found, tracker = [], [], Tracker(patience=30)
+    truth, found, tracker = [], [], ObjectTracker(patience=30)
     for i in range(count):
         discs = [(number, kind, path(i)) for number, (kind, path) in enumerate(paths, 1)]
         seen = [(number, kind, at) for number, kind, at in discs if at is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.robustness.patch_transplant import Bench, Region, border_regions, centred
+from photovision.trust.robustness.patch_transplant import Bench, TransplantRegion, border_regions, centred
 
 
 @pytest.mark.parametrize("size", [(28, 28), (33, 61), (224, 224)])
@@ -41,5 +41,5 @@ def test_pasting_takes_the_masked_places_from_the_donor() -> None:
     assert (pasted[:2, :2] == 30).all()
     assert (pasted[2:] == 10).all()
     assert (pasted[:, 2:] == 10).all()
-    own = Region("own", np.stack([corner.masks[0], ~corner.masks[0]]))
+    own = TransplantRegion("own", np.stack([corner.masks[0], ~corner.masks[0]]))
     assert bench.ask(own, np.array([2, 2]), np.array([0, 0])).ravel().tolist() == [30, 10]

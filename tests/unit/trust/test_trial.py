@@ -10,16 +10,16 @@ from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image, Ints
 from photovision.runtime.bundle import read_bundle
 from photovision.trust.explain import EXPLAINERS
-from photovision.trust.explain.explained_model import Explainer, Subject, resized
-from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SHARES, Trial, cell_means, likeness, trials
+from photovision.trust.explain.explained_model import ExplainedModel, Explainer, resized
+from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SHARES, FaithfulnessTest, cell_means, likeness, trials
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    return Subject(read_bundle(spot_bundle(tmp_path_factory.mktemp("spots") / "model")))
+def subject(tmp_path_factory: pytest.TempPathFactory) -> ExplainedModel:
+    return ExplainedModel(read_bundle(spot_bundle(tmp_path_factory.mktemp("spots") / "model")))
 
 
-def edges(subject: Subject, images: Image, classes: Ints) -> Floats:
+def edges(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     """An explainer that never asks the model: where the picture changes most."""
     rows, columns = np.gradient(images.mean(-1), axis=(1, 2))
     return np.hypot(rows, columns).astype(np.float32)
@@ -38,7 +38,7 @@ def places(count: int, seed: int = 0) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("method", ["cam", "occlusion"])
-def test_right_maps_hold(method: str, subject: Subject) -> None:
+def test_right_maps_hold(method: str, subject: ExplainedModel) -> None:
     explainer, held = EXPLAINERS.load(method), []
     for seed, place in enumerate(places(6)):
         image = spot_picture(0, *place, seed)
@@ -47,7 +47,7 @@ def test_right_maps_hold(method: str, subject: Subject) -> None:
     assert held == ["holds"] * 6
 
 
-def test_maps_of_another_place_fail(subject: Subject) -> None:
+def test_maps_of_another_place_fail(subject: ExplainedModel) -> None:
     for seed, (row, column) in enumerate(places(5, 1)):
         image = spot_picture(0, row, column, seed, other=((row + 2) % 4, (column + 2) % 4))
         heat = np.zeros((1, SIDE, SIDE), np.float32)
@@ -57,7 +57,7 @@ def test_maps_of_another_place_fail(subject: Subject) -> None:
         assert trial.sentence.startswith("Do not trust this map")
 
 
-def test_chance_hardly_ever_holds(subject: Subject) -> None:
+def test_chance_hardly_ever_holds(subject: ExplainedModel) -> None:
     rng = np.random.default_rng(7)
     held = total = 0
     for seed, place in enumerate(places(12, 2)):
@@ -67,7 +67,7 @@ def test_chance_hardly_ever_holds(subject: Subject) -> None:
     assert held / total <= 0.12, f"{held} of {total} maps of pure chance were trusted; 1 in 10 is what is promised"
 
 
-def test_what_the_model_says_of_the_blur_as_well_cannot_be_tested(subject: Subject) -> None:
+def test_what_the_model_says_of_the_blur_as_well_cannot_be_tested(subject: ExplainedModel) -> None:
     image = spot_picture(0, 2, 2)
     (trial,) = trials(subject, image, 1, np.random.default_rng(0).random((1, SIDE, SIDE), np.float32))
     assert trial.span < 0
@@ -75,13 +75,13 @@ def test_what_the_model_says_of_the_blur_as_well_cannot_be_tested(subject: Subje
     assert "cannot be tested" in trial.sentence
 
 
-def test_a_flat_map_fails(subject: Subject) -> None:
+def test_a_flat_map_fails(subject: ExplainedModel) -> None:
     (trial,) = trials(subject, spot_picture(0, 2, 2), 0, np.full((1, SIDE, SIDE), 3, np.float32))
     assert trial.verdict == "fails"
     assert "same value everywhere" in trial.sentence
 
 
-def test_a_map_of_the_picture_is_found_out_by_shuffled_weights(subject: Subject) -> None:
+def test_a_map_of_the_picture_is_found_out_by_shuffled_weights(subject: ExplainedModel) -> None:
     images, classes = spot_picture(0, 1, 3, other=(3, 1))[None], np.array([0])
     twins = [subject.shuffled(1), subject.shuffled(2)]
     heat = EDGES.heatmaps(subject, images, classes)
@@ -92,7 +92,7 @@ def test_a_map_of_the_picture_is_found_out_by_shuffled_weights(subject: Subject)
     assert "shuffled weights" in trial.sentence
 
 
-def test_a_map_of_the_model_is_not(subject: Subject) -> None:
+def test_a_map_of_the_model_is_not(subject: ExplainedModel) -> None:
     # Shuffled, this small model has other colours: over many, its maps have nothing in common with its own.
     images = np.stack([spot_picture(0, *place, seed, other=(0, 0)) for seed, place in enumerate(places(4, 3))])
     classes, explainer = np.zeros(4, np.int64), EXPLAINERS.load("occlusion")
@@ -102,7 +102,7 @@ def test_a_map_of_the_model_is_not(subject: Subject) -> None:
     assert found.mean() < ALIKE
 
 
-def test_curves_go_from_the_blur_to_the_picture_and_back(subject: Subject) -> None:
+def test_curves_go_from_the_blur_to_the_picture_and_back(subject: ExplainedModel) -> None:
     image = spot_picture(2, 2, 1)
     heat = EXPLAINERS.load("cam").heatmaps(subject, image[None], np.array([2]))
     (trial,) = trials(subject, image, 2, heat, orders=3)
@@ -116,7 +116,7 @@ def test_curves_go_from_the_blur_to_the_picture_and_back(subject: Subject) -> No
     assert trial.areas[1] < 0.45  # of three classes each has a third where nothing is seen
 
 
-def test_all_maps_meet_the_same_orders_and_the_seed_decides(subject: Subject) -> None:
+def test_all_maps_meet_the_same_orders_and_the_seed_decides(subject: ExplainedModel) -> None:
     image = spot_picture(0, 3, 1)
     heat = np.random.default_rng(0).random((2, SIDE, SIDE), np.float32)
     one, two = trials(subject, image, 0, heat)
@@ -131,21 +131,21 @@ def test_all_maps_meet_the_same_orders_and_the_seed_decides(subject: Subject) ->
 def test_sentences_fit_the_numbers() -> None:
     rising = SHARES.astype(np.float32)
     random = np.stack([rising] * 19), np.stack([1 - rising] * 19)
-    good = Trial(rising**0.2, 1 - rising**0.2, *random, 0.1)
+    good = FaithfulnessTest(rising**0.2, 1 - rising**0.2, *random, 0.1)
     assert good.verdict == "holds"
     assert good.chance == pytest.approx(0.05)
     assert "19 of 19 random orders" in good.sentence
     assert "shuffled weights give another map" in good.sentence
-    bad = Trial(rising**3, 1 - rising**3, *random)
+    bad = FaithfulnessTest(rising**3, 1 - rising**3, *random)
     assert bad.chance == 1
     assert "only 0 of 19" in bad.sentence
-    one_sided = Trial(rising**0.2, 1 - rising**1.2, *random)
+    one_sided = FaithfulnessTest(rising**0.2, 1 - rising**1.2, *random)
     assert one_sided.beaten == 19
     assert one_sided.verdict == "fails"
     assert "hiding its places changes the answer no sooner" in one_sided.sentence
-    alike = Trial(rising**0.2, 1 - rising**0.2, *random, ALIKE)
+    alike = FaithfulnessTest(rising**0.2, 1 - rising**0.2, *random, ALIKE)
     assert alike.verdict == "fails"
-    few = Trial(rising**0.2, 1 - rising**0.2, random[0][:4], random[1][:4])
+    few = FaithfulnessTest(rising**0.2, 1 - rising**0.2, random[0][:4], random[1][:4])
     assert few.verdict == "fails", "4 orders are too few to rule out chance"
     assert set(good.to_json()) >= {"insertion", "deletion", "verdict", "sentence"}
 
@@ -158,12 +158,12 @@ def test_cells_take_any_size() -> None:
     assert cell_means(np.ones((1, 3, 5), np.float32)).shape == (1, 15)
 
 
-def test_maps_of_another_size_are_refused(subject: Subject) -> None:
+def test_maps_of_another_size_are_refused(subject: ExplainedModel) -> None:
     with pytest.raises(UsageError, match="heatmaps"):
         trials(subject, spot_picture(0, 1, 1), 0, np.zeros((1, 7, 7), np.float32))
 
 
-def test_shuffled_graphs_leave_nothing_behind(subject: Subject) -> None:
+def test_shuffled_graphs_leave_nothing_behind(subject: ExplainedModel) -> None:
     twin = subject.shuffled(3)
     scratch = twin.graph.parent
     twin.probs(spot_picture(0, 1, 1)[None])

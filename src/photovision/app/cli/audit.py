@@ -48,10 +48,10 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.progress import shown
     from photovision.models.pretrained import bundle_at
     from photovision.tasks.audit import audit, rewrite_card
-    from photovision.tasks.audit_request import Wish
+    from photovision.tasks.audit_request import AuditRequest
     from photovision.tasks.load import load
 
-    wish = Wish(_names("--by", by), _names("--only", only), minutes, seed)
+    wish = AuditRequest(_names("--by", by), _names("--only", only), minutes, seed)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     others = None if unknown is None else strangers(unknown)
     dataset = read_data(data, reading)

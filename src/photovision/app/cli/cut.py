@@ -11,7 +11,7 @@ from photovision.app.cli.options import Json
 
 if TYPE_CHECKING:
     from photovision.core.types import Image
-    from photovision.tasks.cut.prompted_segmenter import Cut, Cutter
+    from photovision.tasks.cut.prompted_segmenter import Cutter, Mask
 
 Points = Annotated[
     list[str] | None,
@@ -91,7 +91,7 @@ def _numbers(text: str, count: int, flag: str) -> list[float]:
     return values
 
 
-def _write(image: Image, found: Cut, folder: Path, picture: Path) -> dict[str, str]:
+def _write(image: Image, found: Mask, folder: Path, picture: Path) -> dict[str, str]:
     """The mask as large as the picture, and the object cut out; nothing is cut out of an empty mask."""
     import numpy as np
 

@@ -19,12 +19,12 @@ from photovision.app.cli.options import TagModel
 if TYPE_CHECKING:
     from photovision.core.preprocess import Preprocess
     from photovision.core.types import Image
-    from photovision.tasks.detect.detector import Detector, Seen
+    from photovision.tasks.detect.detector import Detector, DetectResult
     from photovision.video.reader import Frame
     from photovision.video.tags import Tagger, Tags
 
-    Say = Callable[[Seen, Frame | None, Tags | None], None]
-    Look = Callable[[Iterable[str | Image]], Iterator[Seen]]
+    Say = Callable[[DetectResult, Frame | None, Tags | None], None]
+    Look = Callable[[Iterable[str | Image]], Iterator[DetectResult]]
 
 Sources = Annotated[
     list[str] | None,
@@ -97,7 +97,9 @@ def detect(
     _tell(_answers(names, look), say, draw, tagger)
 
 
-def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, draw: _Drawn | None, tagger: Tagger | None) -> None:
+def _tell(
+    answers: Iterator[tuple[DetectResult, Frame | None]], say: Say, draw: _Drawn | None, tagger: Tagger | None
+) -> None:
     """Print what is seen and draw it where that is wanted; exit code 2 where something could not be read."""
     from photovision.app.cli.output import note
 
@@ -117,7 +119,7 @@ def _tell(answers: Iterator[tuple[Seen, Frame | None]], say: Say, draw: _Drawn |
         raise typer.Exit(2)
 
 
-def _tags(tagger: Tagger, seen: Seen, frame: Frame | None) -> Tags:
+def _tags(tagger: Tagger, seen: DetectResult, frame: Frame | None) -> Tags:
     if seen.found is None or seen.file is None:
         return {}
     if frame is None:
@@ -131,7 +133,7 @@ def _looking(detector: Detector, batch_size: int, tile: tuple[int, int] | None, 
     return lambda sources: detector.see(sources, batch_size=batch_size, tile=tile, overlap=overlap)
 
 
-def _answers(names: list[str], look: Look) -> Iterator[tuple[Seen, Frame | None]]:
+def _answers(names: list[str], look: Look) -> Iterator[tuple[DetectResult, Frame | None]]:
     """What is seen in every picture, and in every frame of a video, in order."""
     from photovision.app.image_paths import VIDEOS, find_pictures
 
@@ -143,9 +145,9 @@ def _answers(names: list[str], look: Look) -> Iterator[tuple[Seen, Frame | None]
             yield from ((seen, None) for seen in look(find_pictures(run, sys.stdin)))
 
 
-def _frames(name: str, look: Look) -> Iterator[tuple[Seen, Frame | None]]:
+def _frames(name: str, look: Look) -> Iterator[tuple[DetectResult, Frame | None]]:
     from photovision.core.errors import DataError, UnreadableImage
-    from photovision.tasks.detect.detector import Seen
+    from photovision.tasks.detect.detector import DetectResult
     from photovision.video.reader import open_video
 
     waiting: deque[Frame] = deque()
@@ -154,7 +156,7 @@ def _frames(name: str, look: Look) -> Iterator[tuple[Seen, Frame | None]]:
             for seen in look(_remembered(video, waiting)):
                 yield replace(seen, file=name), waiting.popleft()
     except DataError as error:
-        yield Seen(name, (0, 0), None, UnreadableImage(str(error))), None
+        yield DetectResult(name, (0, 0), None, UnreadableImage(str(error))), None
 
 
 def _remembered(frames: Iterable[Frame], waiting: deque[Frame]) -> Iterator[Image]:
@@ -185,7 +187,7 @@ def size_of(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
-def _json_line(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
+def _json_line(seen: DetectResult, frame: Frame | None, tags: Tags | None) -> None:
     told = seen.to_json() | ({} if tags is None or seen.found is None else {"tags": tags})
     if frame is not None:
         told = {"file": told.pop("file"), "frame": frame.index, "time": round(frame.time, 3), **told}
@@ -199,7 +201,7 @@ def _csv_lines(tagged: bool) -> Say:
     columns = ["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "frame", "error"]
     writer.writerow([*columns, *(["tags"] if tagged else [])])
 
-    def say(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
+    def say(seen: DetectResult, frame: Frame | None, tags: Tags | None) -> None:
         scene = [] if tags is None else ["|".join(tags)]
         if seen.found is None:
             writer.writerow(cells([seen.file, *[""] * 9, seen.to_json()["error"], *scene]))
@@ -213,7 +215,7 @@ def _csv_lines(tagged: bool) -> Say:
     return say
 
 
-def _text_line(seen: Seen, frame: Frame | None, tags: Tags | None) -> None:
+def _text_line(seen: DetectResult, frame: Frame | None, tags: Tags | None) -> None:
     from photovision.app.cli.output import note
     from photovision.app.cli.tagging import tags_text
     from photovision.core.text import printable
@@ -237,7 +239,7 @@ class _Drawn:
         self._taken: set[str] = set()
         self._film: Film | None = None
 
-    def __call__(self, seen: Seen, frame: Frame | None) -> None:
+    def __call__(self, seen: DetectResult, frame: Frame | None) -> None:
         """Draw one picture or frame."""
         from photovision.core.boxes import draw_regions
         from photovision.core.image import to_array

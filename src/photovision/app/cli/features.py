@@ -44,7 +44,7 @@ def features(
 
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
-    from photovision.features.report import features as draw
+    from photovision.learned_features.report import features as draw
 
     with shown() as listener:
         report = draw(

@@ -99,9 +99,9 @@ def read_data(path: Path, reading: ReadOptions) -> Dataset:
 def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
     """One line on what the data were taken for, where nobody has said so, and one for each guess within."""
     from photovision.app.cli.output import first_process, note
+    from photovision.core.phrases import count
     from photovision.data.formats.rows import SUFFIXES as TABLES
     from photovision.data.read import unnamed
-    from photovision.tasks.classify.report_text import count
 
     if not first_process():
         return

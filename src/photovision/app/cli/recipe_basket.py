@@ -52,7 +52,7 @@ def basket(
     from photovision.app.cli.watch import known, opened, predicting, zone_of
     from photovision.app.progress import counted, shown
     from photovision.core.errors import UsageError
-    from photovision.recipes.basket.basket import Wanted, watch_basket
+    from photovision.recipes.basket.basket import BasketRequest, watch_basket
     from photovision.recipes.basket.page import check_basket, report, write_basket
 
     if evidence and output is None:
@@ -61,7 +61,7 @@ def basket(
         check_basket(output)
     zones = dict(map(zone_of, zone))
     detector, high = opened(model, threshold)
-    wanted = Wanted(zones, known(detector, tuple(only or ())), high, review_below, evidence, max_seconds)
+    wanted = BasketRequest(zones, known(detector, tuple(only or ())), high, review_below, evidence, max_seconds)
     with shown() as listener:
         progress = counted(listener, "watching")
         found = watch_basket(source, predicting(detector), wanted, events=events, progress=progress)

@@ -49,12 +49,12 @@ def crop(
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import counted, shown
-    from photovision.recipes.crop.crop import Field
+    from photovision.recipes.crop.crop import CropField
     from photovision.recipes.crop.crop import crop as report_on
     from photovision.recipes.crop.shots import read_shots
     from photovision.tasks.load import load
 
-    field = Field(tuple(healthy or ()), tuple(watch or ()), pixel)
+    field = CropField(tuple(healthy or ()), tuple(watch or ()), pixel)
     opened = load(model, false_alarms=false_alarms)
     shots = read_shots(data, opened.classes, date_column=date, plot_column=plot)
     others = strangers(unknown).samples if unknown else ()

@@ -65,13 +65,13 @@ def road(  # noqa: PLR0913 - one parameter a flag
     from photovision.data.attributes import with_attributes
     from photovision.models.pretrained import bundle_at
     from photovision.recipes.road.evaluation import seeing, tagged
-    from photovision.recipes.road.road import Asked
+    from photovision.recipes.road.road import RoadRequest
     from photovision.recipes.road.road import road as judge
     from photovision.tasks.holdout import hold_out
 
     seer = seeing(bundle_at(model))
     severities = tuple(_severity(part) for part in severity.split(","))
-    asked = Asked(_names(condition), simulate, _names(weather), severities, tuple(only or ()), pictures, seed)
+    asked = RoadRequest(_names(condition), simulate, _names(weather), severities, tuple(only or ()), pictures, seed)
     dataset = read_data(data, reading)
     with shown() as listener:
         part = hold_out(dataset, [seer], split, counted(listener, "checking pictures"))

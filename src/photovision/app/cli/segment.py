@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from photovision.tasks.segment.segmenter import Scene, Segmenter
+    from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
     from photovision.video.tags import Tagger, Tags
 
 
@@ -46,11 +46,11 @@ def tell_masks(
         raise typer.Exit(2)
 
 
-def _tags(tagger: Tagger, scene: Scene) -> Tags | None:
+def _tags(tagger: Tagger, scene: SegmentResult) -> Tags | None:
     return None if scene.found is None or scene.file is None else tagger.picture(scene.file)
 
 
-def _say(scene: Scene, as_json: bool, tags: Tags | None) -> None:
+def _say(scene: SegmentResult, as_json: bool, tags: Tags | None) -> None:
     from photovision.app.cli.output import note
     from photovision.app.cli.tagging import tags_text
     from photovision.core.text import printable
@@ -68,7 +68,7 @@ def _say(scene: Scene, as_json: bool, tags: Tags | None) -> None:
     print(f"{printable(str(scene.file))}{objects}  {told}{tags_text(tags)}", flush=True)
 
 
-def _write(scene: Scene, output: Path, name: str) -> None:
+def _write(scene: SegmentResult, output: Path, name: str) -> None:
     import numpy as np
     from PIL import Image
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from photovision.tasks.classify.recognizer import Recognizer
     from photovision.tasks.detect.detector import Detector
     from photovision.tasks.segment.segmenter import Segmenter
-    from photovision.tasks.training_run import Options
+    from photovision.tasks.training_run import TrainConfig
 
 
 Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")]
@@ -78,20 +78,20 @@ def train(  # noqa: PLR0913 - one parameter a flag
     dataset = read_data(data, reading)
 
     from photovision.runtime.bundle import read_bundle
-    from photovision.tasks.training_run import Options
+    from photovision.tasks.training_run import TrainConfig
 
     if replay is not None:
         check_folder(output, "model", [replay])
-        options = Options.replaying(read_bundle(replay).info)
+        options = TrainConfig.replaying(read_bundle(replay).info)
     else:
         asked = tuple(filter(None, (name.strip() for name in (robust or "").split(","))))
         tracked = tuple(track or ())
-        options = Options(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
+        options = TrainConfig(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
         options = dataclasses.replace(options, fair_by=fair_by, robust=asked)
     _run(dataset, output, options, events, as_json)
 
 
-def _run(dataset: Dataset, output: Path, options: Options, events: Path | None, as_json: bool) -> None:
+def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | None, as_json: bool) -> None:
     from photovision.app.cli.output import first_process, note
     from photovision.app.progress import shown, told
     from photovision.learn.log import silent

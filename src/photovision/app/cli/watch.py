@@ -63,7 +63,7 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import note, print_json
     from photovision.app.cli.tagging import tagger_of
     from photovision.app.progress import counted, shown
-    from photovision.video.watch import LOW, Asked
+    from photovision.video.watch import LOW, WatchRequest
     from photovision.video.watch import watch as look
 
     lines = dict(_line(text, number) for number, text in enumerate(line or (), 1))
@@ -71,7 +71,7 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     detector, high = opened(model, threshold)
     classes = known(detector, tuple(only or ()))
     ranges = detector.preprocess.value_ranges
-    asked = Asked(lines, zones, classes, high, min(LOW, high), every, max_seconds, ranges=ranges)
+    asked = WatchRequest(lines, zones, classes, high, min(LOW, high), every, max_seconds, ranges=ranges)
     tagger = tagger_of(tags)
     note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from photovision.app.web import labels
 from photovision.app.web import predictions as shown
-from photovision.app.web.catalogue import Catalogue, Catalogues, Wish
+from photovision.app.web.catalogue import Catalogue, Catalogues, LabelFilter
 from photovision.app.web.thumbnails import LARGE, SIDE, Thumbnails
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, UsageError
@@ -33,8 +33,8 @@ _HEADER = 1 << 20  # a header lies in the first part of a file, also behind a la
 Seen = Annotated[str | None, Header(alias="if-none-match")]
 
 
-class Asked(BaseModel):
-    """What the page asks for: a data set, filters as in `Wish`, and which part of the result.
+class BrowseRequest(BaseModel):
+    """What the page asks for: a data set, filters as in `LabelFilter`, and which part of the result.
 
     `groups` is a JSON object, attribute -> value.
     """
@@ -64,7 +64,7 @@ def routes(state: State) -> APIRouter:
         return catalogues.get(data, anew=anew).summary()
 
     @router.get("/pictures")
-    def pictures(wish: Annotated[Asked, Query()], seen: Seen = None) -> Response:
+    def pictures(wish: Annotated[BrowseRequest, Query()], seen: Seen = None) -> Response:
         """One page of the grid."""
         return unless_seen(page(catalogues.get(wish.data), wish), seen)
 
@@ -105,16 +105,16 @@ def _show(router: APIRouter, catalogues: Catalogues) -> None:
         return layer_of(catalogues.get(data), i)
 
 
-def chosen(asked: Asked) -> Wish:
+def chosen(asked: BrowseRequest) -> LabelFilter:
     """What was asked for, as the catalogue understands it; raises UsageError for what makes no sense."""
     try:
         groups = tuple(sorted((str(name), str(value)) for name, value in json.loads(asked.groups).items()))
     except (ValueError, AttributeError, RecursionError):
         raise UsageError("groups should be a JSON object of attributes and values") from None
-    return Wish(asked.split, asked.label, asked.kind, asked.text, groups, asked.worst, asked.as_of)
+    return LabelFilter(asked.split, asked.label, asked.kind, asked.text, groups, asked.worst, asked.as_of)
 
 
-def page(catalogue: Catalogue, asked: Asked) -> dict[str, Any]:
+def page(catalogue: Catalogue, asked: BrowseRequest) -> dict[str, Any]:
     """Rows `start` to `start + count` of what was asked for, and how many there are."""
     positions = catalogue.positions(chosen(asked))
     decisions = catalogue.decisions()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from photovision.app.web.check_results import KINDS, NOTHING, Examined, read_examined
+from photovision.app.web.check_results import KINDS, NOTHING, CheckResults, read_examined
 from photovision.app.web.predictions import colours, counted
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError
@@ -27,7 +27,7 @@ _REMEMBERED = 24
 
 
 @dataclass(frozen=True)
-class Wish:
+class LabelFilter:
     """What the grid should show.
 
     Attributes:
@@ -66,8 +66,8 @@ class Catalogue:
     source: Path
     dataset: Dataset
     corrections: Corrections
-    examined: Examined = NOTHING
-    _lists: OrderedDict[Wish, Ints] = field(default_factory=OrderedDict)
+    examined: CheckResults = NOTHING
+    _lists: OrderedDict[LabelFilter, Ints] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         count = len(self.dataset)
@@ -110,7 +110,7 @@ class Catalogue:
         found = {self.position[name]: c for name, c in self.corrections.latest().items() if name in self.position}
         return {position: c for position, c in found.items() if c.was == self.given(position)}
 
-    def positions(self, wish: Wish) -> Ints:
+    def positions(self, wish: LabelFilter) -> Ints:
         """int64 (n,): the pictures that a wish asks for, in their order; remembered, so that pages fit together."""
         if wish not in self._lists:
             self._lists[wish] = self._chosen(wish, self.decisions())
@@ -118,7 +118,7 @@ class Catalogue:
                 self._lists.popitem(last=False)
         return self._lists[wish]
 
-    def _chosen(self, wish: Wish, decisions: Mapping[int, Correction]) -> Ints:
+    def _chosen(self, wish: LabelFilter, decisions: Mapping[int, Correction]) -> Ints:
         mask = np.ones(len(self), bool)
         if wish.split:
             mask &= self.split == wish.split
@@ -213,7 +213,9 @@ class Catalogues:
             return self._known[name]
 
 
-def read_catalogue(name: str, source: Path, examined: Callable[[Dataset, Path], Examined] = read_examined) -> Catalogue:
+def read_catalogue(
+    name: str, source: Path, examined: Callable[[Dataset, Path], CheckResults] = read_examined
+) -> Catalogue:
     """Read the names and labels of a data set, and what `check` found in it before."""
     dataset = read_dataset(source, corrections=False)
     return Catalogue(name, source, dataset, Corrections(root_of(source)), examined(dataset, source))

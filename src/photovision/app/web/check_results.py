@@ -63,7 +63,7 @@ class Mark:
 
 
 @dataclass(frozen=True, eq=False)
-class Examined:
+class CheckResults:
     """What was found in one data set.
 
     Attributes:
@@ -106,7 +106,7 @@ class Examined:
         }
 
 
-NOTHING = Examined()
+NOTHING = CheckResults()
 
 
 def folder_of(source: Path) -> Path:
@@ -115,7 +115,7 @@ def folder_of(source: Path) -> Path:
     return cache_folder() / "checks" / key
 
 
-def read_examined(dataset: Dataset, source: Path) -> Examined:
+def read_examined(dataset: Dataset, source: Path) -> CheckResults:
     """What was found in the data set at `source` when it was last examined; `NOTHING` where it never was."""
     file = folder_of(source) / "report.json"
     try:
@@ -134,7 +134,7 @@ def read_examined(dataset: Dataset, source: Path) -> Examined:
     for several in marks.values():
         several.sort(key=lambda mark: order.index(mark.kind))
     current = report.get("pictures", 0) + _left_out(report) == len(dataset) and when <= time.time()
-    return Examined(when, bool(report.get("label_errors")), current, marks)
+    return CheckResults(when, bool(report.get("label_errors")), current, marks)
 
 
 def _left_out(report: Mapping[str, Any]) -> int:

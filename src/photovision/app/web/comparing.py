@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from photovision.core.report import Report
     from photovision.data.dataset import Dataset
-    from photovision.tasks.classify.evaluation import Answers, Progress
-    from photovision.tasks.classify.recognizer import Recognizer, Responses
+    from photovision.tasks.classify.evaluation import ClassifyEvaluation, Progress
+    from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 
 MOST = 2000
 """Pictures that are shown at most, those first where the models are surest of different things."""
 
 
-class Wanted(BaseModel):
+class ComparisonRequest(BaseModel):
     """Which models to compare on which data."""
 
     a: str
@@ -41,7 +41,7 @@ class Stopped(Exception):
 
 
 @dataclass(eq=False)
-class Job:
+class ComparisonJob:
     """One comparison, at work in a thread of its own.
 
     Attributes:
@@ -74,20 +74,20 @@ class Job:
 class Kept:
     """A model with its answers on one data set, so that it need not give them twice; in place of a Recognizer."""
 
-    def __init__(self, model: Recognizer, responses: Responses) -> None:
+    def __init__(self, model: Recognizer, responses: ModelOutputs) -> None:
         self.classes, self.multilabel, self.thresholds = model.classes, model.multilabel, model.thresholds
         self.info, self.doubt, self._responses = model.info, model.doubt, responses
 
-    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> Responses:
+    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> ModelOutputs:
         """The kept answers."""
         return self._responses
 
 
-class Jobs:
+class ComparisonJobs:
     """Comparisons by number; the one at work and the one before it are known."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Job] = {}
+        self._kept: dict[int, ComparisonJob] = {}
         self._count = 0
 
     def start(self, a: Path, b: Path, data: Path) -> int:
@@ -95,13 +95,13 @@ class Jobs:
         for earlier in self._kept.values():
             earlier.stop.set()
         self._count += 1
-        job = Job()
+        job = ComparisonJob()
         self._kept = {number: kept for number, kept in self._kept.items() if number == self._count - 1}
         self._kept[self._count] = job
         threading.Thread(target=_work, args=(job, a, b, data), name="compare").start()
         return self._count
 
-    def of(self, number: int) -> Job:
+    def of(self, number: int) -> ComparisonJob:
         """The comparison of that number; raises UsageError for one that is not known."""
         if number not in self._kept:
             raise UsageError("this comparison is not known any more: start it again")
@@ -115,12 +115,12 @@ class Jobs:
 
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
-    jobs = Jobs()
+    jobs = ComparisonJobs()
     router = APIRouter(prefix="/api/compare")
     state.leaving.append(jobs.end)
 
     @router.post("/start")
-    def start(wanted: Wanted) -> dict[str, int]:
+    def start(wanted: ComparisonRequest) -> dict[str, int]:
         """Start to compare."""
         if wanted.a == wanted.b:
             raise UsageError("choose two different models")
@@ -148,7 +148,7 @@ def routes(state: State) -> APIRouter:
     return router
 
 
-def _thumbnail(job: Job, row: int) -> Response:
+def _thumbnail(job: ComparisonJob, row: int) -> Response:
     from photovision.core.thumbnail import thumbnail
 
     if not 0 <= row < len(job.samples):
@@ -159,7 +159,7 @@ def _thumbnail(job: Job, row: int) -> Response:
     return Response(small, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
 
 
-def _work(job: Job, a: Path, b: Path, data: Path) -> None:
+def _work(job: ComparisonJob, a: Path, b: Path, data: Path) -> None:
     try:
         job.result = compared(job, a, b, data)
     except Stopped:
@@ -171,7 +171,7 @@ def _work(job: Job, a: Path, b: Path, data: Path) -> None:
         raise
 
 
-def compared(job: Job, a: Path, b: Path, data: Path) -> dict[str, Any]:
+def compared(job: ComparisonJob, a: Path, b: Path, data: Path) -> dict[str, Any]:
     """Compare two bundles on a data set: the report's JSON; of classifiers `rows` where their answers differ, of others
     `apart`, pictures with what both draw where they disagree most.
 
@@ -208,7 +208,7 @@ def compared(job: Job, a: Path, b: Path, data: Path) -> dict[str, Any]:
 
 
 def classifiers(
-    job: Job, models: tuple[Recognizer, Recognizer], dataset: Dataset
+    job: ComparisonJob, models: tuple[Recognizer, Recognizer], dataset: Dataset
 ) -> tuple[Report, list[dict[str, Any]]]:
     """Which of two classifiers is better, and the pictures that they call by different names."""
     from photovision.tasks.classify.evaluation import answer
@@ -223,7 +223,7 @@ def classifiers(
     return report, rows
 
 
-def differing(models: list[Kept], answers: list[Answers]) -> tuple[list[Sample], list[dict[str, Any]]]:
+def differing(models: list[Kept], answers: list[ClassifyEvaluation]) -> tuple[list[Sample], list[dict[str, Any]]]:
     """The pictures that two models call by different names, those first of which both are surest."""
     from photovision.tasks.classify.evaluation import true_names
 
@@ -246,11 +246,11 @@ def differing(models: list[Kept], answers: list[Answers]) -> tuple[list[Sample],
     return [a.samples[row] for row in rows[:MOST]], found
 
 
-def _names(answers: Answers, row: int) -> set[str]:
+def _names(answers: ClassifyEvaluation, row: int) -> set[str]:
     return {answers.classes[int(c)] for c in np.flatnonzero(answers.said[row])}
 
 
-def _said(model: Kept, answers: Answers, row: int) -> dict[str, Any]:
+def _said(model: Kept, answers: ClassifyEvaluation, row: int) -> dict[str, Any]:
     strange = model.doubt is not None and bool(answers.novelty[row] > model.doubt.limit)
     label = ", ".join(sorted(_names(answers, row))) or "nothing"
     return {"label": label, "prob": float(answers.probs[row].max()), "known": not strange}

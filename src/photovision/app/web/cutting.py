@@ -22,7 +22,7 @@ from photovision.core.errors import PhotovisionError, UsageError
 
 if TYPE_CHECKING:
     from photovision.core.types import Image
-    from photovision.tasks.cut.prompted_segmenter import Cut, Cutter, Embedding
+    from photovision.tasks.cut.prompted_segmenter import Cutter, Embedding, Mask
 
 HELD = 2
 """Pictures that are held at once: one a tab, and the one before."""
@@ -38,7 +38,7 @@ class Prompt(BaseModel):
 
 
 @dataclass(eq=False)
-class Held:
+class EncodedImage:
     """A picture that is worked on.
 
     Attributes:
@@ -49,16 +49,16 @@ class Held:
 
     image: Image
     embedding: Embedding
-    cut: Cut | None = None
+    cut: Mask | None = None
 
 
-class Table:
+class ImageTable:
     """The cutter, opened at first use, and the pictures that it is at work on."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._numbers = itertools.count(1)
-        self._held: OrderedDict[int, Held] = OrderedDict()
+        self._held: OrderedDict[int, EncodedImage] = OrderedDict()
         self._cutter: Cutter | None = None
 
     def cutter(self) -> Cutter:
@@ -69,20 +69,20 @@ class Table:
             self._cutter = Cutter.open()
         return self._cutter
 
-    def lay(self, content: bytes) -> tuple[int, Held]:
+    def lay(self, content: bytes) -> tuple[int, EncodedImage]:
         """Look at a picture; gives its number. Raises UnreadableImage or ModelError."""
         from photovision.core.image import decode, to_array
 
         image = to_array(decode(content))
         with self._guard:
-            held = Held(image, self.cutter().embed(image))
+            held = EncodedImage(image, self.cutter().embed(image))
             number = next(self._numbers)
             self._held[number] = held
             while len(self._held) > HELD:
                 self._held.popitem(last=False)
         return number, held
 
-    def cut(self, prompt: Prompt) -> Cut:
+    def cut(self, prompt: Prompt) -> Mask:
         """The mask of what a prompt means."""
         held = self.of(prompt.picture)
         points = np.array(prompt.points, np.float32).reshape(-1, 2)
@@ -90,7 +90,7 @@ class Table:
             held.cut = self.cutter().cut(held.embedding, points, np.array(prompt.positive, bool), prompt.box)
             return held.cut
 
-    def of(self, number: int) -> Held:
+    def of(self, number: int) -> EncodedImage:
         """The picture of that number; raises UsageError where others took its place."""
         if number not in self._held:
             raise UsageError("this picture is not held any more: open it again")
@@ -100,7 +100,7 @@ class Table:
 def routes(state: object) -> APIRouter:
     """Addresses of this view."""
     router = APIRouter(prefix="/api/cut")
-    table = Table()
+    table = ImageTable()
 
     @router.get("/ready")
     def ready() -> dict[str, Any]:
@@ -138,7 +138,7 @@ def routes(state: object) -> APIRouter:
     return router
 
 
-def file_of(held: Held, kind: str) -> bytes:
+def file_of(held: EncodedImage, kind: str) -> bytes:
     """The PNG of the mask, uint8 0 or 255 (H, W), or of the object, RGBA, no larger than it is.
 
     Raises UsageError where nothing was cut out yet.

@@ -20,14 +20,14 @@ EDITORS = "correct them in Label Studio or CVAT, whose files 'photovision conver
 """Where boxes and masks are edited."""
 
 
-class Seen(BaseModel):
+class SeenLabel(BaseModel):
     """The decision that the page shows."""
 
     decision: str
     label: list[str] = []
 
 
-class Change(BaseModel):
+class LabelChange(BaseModel):
     """What the person decided about the picture at position `i`, whose name must be `name`."""
 
     data: str
@@ -35,7 +35,7 @@ class Change(BaseModel):
     name: str
     decision: str
     label: list[str] = Field([], max_length=1000)
-    instead_of: Seen | None = None
+    instead_of: SeenLabel | None = None
 
 
 def routes(catalogues: Catalogues) -> APIRouter:
@@ -43,14 +43,14 @@ def routes(catalogues: Catalogues) -> APIRouter:
     router = APIRouter(prefix="/labels")
 
     @router.post("")
-    def decide(change: Change) -> dict[str, Any]:
+    def decide(change: LabelChange) -> dict[str, Any]:
         """Save a decision."""
         return save(catalogues.get(change.data), change)
 
     return router
 
 
-def save(catalogue: Catalogue, change: Change) -> dict[str, Any]:
+def save(catalogue: Catalogue, change: LabelChange) -> dict[str, Any]:
     """Save a decision; `saved` tells whether it was, `decision` what stands now.
 
     Raises:

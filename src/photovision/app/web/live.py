@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from photovision.core.regions import Detections
     from photovision.core.types import Image
     from photovision.tasks.detect.detector import Detector
-    from photovision.video.watch import Asked, Detects
+    from photovision.video.watch import DetectsObjects, WatchRequest
 
 SCHEMES = ("rtsp", "rtmp", "rtmps", "srt", "http", "https", "udp", "rtp", "tcp")
 """Addresses that may be watched begin with one of these."""
@@ -50,27 +50,27 @@ Point = tuple[float, float]
 Share = Field(ge=0, le=1)
 
 
-class Source(BaseModel):
+class LiveSource(BaseModel):
     """What is watched: "file" with a path below the page's folder, "camera" with its number, or "address"."""
 
     kind: Literal["file", "camera", "address"]
     value: str = Field(max_length=2000)
 
 
-class Place(BaseModel):
+class CameraAddress(BaseModel):
     """A line of two points or a zone of three or more; x and y in shares of the frame's width and height, 0 to 1."""
 
     name: str = Field(min_length=1, max_length=60)
     points: list[tuple[float, float]] = Field(min_length=2, max_length=64)
 
 
-class Wanted(BaseModel):
+class LiveRequest(BaseModel):
     """What is watched by which detector, and what is counted."""
 
-    source: Source
+    source: LiveSource
     model: str
-    lines: list[Place] = Field([], max_length=32)
-    zones: list[Place] = Field([], max_length=32)
+    lines: list[CameraAddress] = Field([], max_length=32)
+    zones: list[CameraAddress] = Field([], max_length=32)
     classes: list[str] = Field([], max_length=1000)
     threshold: float | None = Field(None, ge=0, le=1)
     quick: bool = False
@@ -84,7 +84,7 @@ class Watchers:
         self._guard = threading.Lock()
         self._kept: tuple[int, Watcher] | None = None
 
-    def start(self, source: str | Path | int, detect: Detects, asked: Asked, quick: bool) -> int:
+    def start(self, source: str | Path | int, detect: DetectsObjects, asked: WatchRequest, quick: bool) -> int:
         """Watch something; gives its number."""
         with self._guard:
             if self._kept is not None:
@@ -119,7 +119,7 @@ def routes(state: State) -> APIRouter:
         return {"videos": videos(state.folder), "cameras": cameras()}
 
     @router.post("/look")
-    def look(source: Source) -> dict[str, Any]:
+    def look(source: LiveSource) -> dict[str, Any]:
         """The first frame, to draw lines and zones on; `{"error": reason}` where there is none: cameras come and go."""
         place = opened(state, source)
         try:
@@ -129,7 +129,7 @@ def routes(state: State) -> APIRouter:
             return {"error": str(error)}
 
     @router.post("/start")
-    def start(wanted: Wanted) -> dict[str, int]:
+    def start(wanted: LiveRequest) -> dict[str, int]:
         """Start to watch, and end what was watched before."""
         asked = asked_for(state, wanted)
         return {"number": watchers.start(opened(state, wanted.source), detects(state, wanted), asked, wanted.quick)}
@@ -158,7 +158,7 @@ def _follow(router: APIRouter, watchers: Watchers, ending: threading.Event) -> N
         return {"stopped": True}
 
 
-def opened(state: State, source: Source) -> str | Path | int:
+def opened(state: State, source: LiveSource) -> str | Path | int:
     """What `open_video` opens; raises UsageError or DataError for what the page may not or cannot watch."""
     value = source.value.strip()
     if source.kind == "camera":
@@ -176,9 +176,9 @@ def opened(state: State, source: Source) -> str | Path | int:
     return path
 
 
-def asked_for(state: State, wanted: Wanted) -> Asked:
+def asked_for(state: State, wanted: LiveRequest) -> WatchRequest:
     """What is counted; raises UsageError or ModelError where it makes no sense."""
-    from photovision.video.watch import LOW, Asked
+    from photovision.video.watch import LOW, WatchRequest
 
     _check_names(wanted)
     bundle = read_bundle(_made(state, wanted.model))
@@ -189,10 +189,10 @@ def asked_for(state: State, wanted: Wanted) -> Asked:
     high = wanted.threshold if wanted.threshold is not None else own[len(own) // 2] if own else HIGH
     lines = {one.name: (one.points[0], one.points[1]) for one in wanted.lines}
     zones = {one.name: tuple(one.points) for one in wanted.zones}
-    return Asked(lines, zones, tuple(wanted.classes), high, min(LOW, high))
+    return WatchRequest(lines, zones, tuple(wanted.classes), high, min(LOW, high))
 
 
-def _check_names(wanted: Wanted) -> None:
+def _check_names(wanted: LiveRequest) -> None:
     names = [one.name for one in (*wanted.lines, *wanted.zones)]
     if len(set(names)) < len(names):
         raise UsageError("lines and zones need names of their own: give each another one")
@@ -208,7 +208,7 @@ def _made(state: State, name: str) -> Path:
     return state.path_of(name)
 
 
-def detects(state: State, wanted: Wanted) -> Detects:
+def detects(state: State, wanted: LiveRequest) -> DetectsObjects:
     """The detector for one batch after the other, so that the page's other views can use it between."""
 
     def detect(images: Sequence[Image]) -> Sequence[Detections]:

@@ -24,7 +24,7 @@ from photovision.core.types import Image
 if TYPE_CHECKING:
     from photovision.app.web.workspace import Model
     from photovision.core.types import Classes
-    from photovision.tasks.segment.segmenter import Scene, Segmenter
+    from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
 
 LARGEST = 1600
 """Pixels of the longer side of a layer that lies over a picture."""
@@ -61,7 +61,7 @@ def boxes(found: Detections) -> list[dict[str, Any]]:
     return [{**row, "class": label} for row, label in rows]
 
 
-def of_scene(scene: Scene) -> dict[str, Any]:
+def of_scene(scene: SegmentResult) -> dict[str, Any]:
     """Shares of the classes, the objects where they are told apart, and the layer that shows where they are."""
     assert scene.found is not None
     told = scene.to_json()

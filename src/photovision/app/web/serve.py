@@ -74,7 +74,7 @@ def serve(state: State, own: socket.socket, token: str, browser: bool) -> None:
         if browser:
             file = ends.enter_context(_opening(address_of(own, token)))
             threading.Thread(target=webbrowser.open, args=(file,), daemon=True).start()
-        _Server(config, state).run(sockets=[own])
+        _PageServer(config, state).run(sockets=[own])
 
 
 @contextlib.contextmanager
@@ -90,7 +90,7 @@ def _opening(address: str) -> Iterator[str]:
             os.unlink(name)
 
 
-class _Server(uvicorn.Server):
+class _PageServer(uvicorn.Server):
     """Lets answers that go on and on, of videos that are watched, end before it waits for the last one."""
 
     def __init__(self, config: uvicorn.Config, state: State) -> None:

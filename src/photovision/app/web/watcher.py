@@ -13,7 +13,7 @@ from photovision.core.errors import PhotovisionError
 
 if TYPE_CHECKING:
     from photovision.video.counting import Event
-    from photovision.video.watch import Asked, Detects, Shown, Watch
+    from photovision.video.watch import DetectsObjects, Shown, Watch, WatchRequest
 
 SIDE = 960
 """Pixels of the longer side of the pictures that are shown."""
@@ -37,7 +37,9 @@ class Watcher:
         error: why it failed, one line; None where it did not.
     """
 
-    def __init__(self, source: str | Path | int, detect: Detects, asked: Asked, *, quick: bool = False) -> None:
+    def __init__(
+        self, source: str | Path | int, detect: DetectsObjects, asked: WatchRequest, *, quick: bool = False
+    ) -> None:
         self._source, self._detect, self._asked, self._quick = source, detect, asked, quick
         self._changed = threading.Condition()
         self._stopped = threading.Event()

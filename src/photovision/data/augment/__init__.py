@@ -1,1 +1,1 @@
-"""Augment."""
+"""Augmentation: new views of an image, and of its boxes and masks, each determined by a seed."""

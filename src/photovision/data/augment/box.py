@@ -54,7 +54,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class BoxView:
+class BoxAugmenter:
     """How pictures with boxes are varied for a network that learns.
 
     Attributes:

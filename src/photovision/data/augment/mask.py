@@ -73,7 +73,7 @@ def depth(numbers: np.ndarray) -> np.ndarray:
     return np.where(numbers > 0, found, 0).astype(np.float32)
 
 
-class Scenes(Sequence[Planes]):
+class MaskedImages(Sequence[Planes]):
     """The planes of every sample, made when they are asked for and kept as far as two gigabytes reach.
 
     Args:
@@ -141,7 +141,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class View:
+class MaskAugmenter:
     """How pictures and their planes are shown to a network that learns.
 
     Attributes:

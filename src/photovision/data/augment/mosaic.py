@@ -13,7 +13,7 @@ import numpy as np
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats
-from photovision.data.augment.box import BoxView, Draw
+from photovision.data.augment.box import BoxAugmenter, Draw
 
 _MIDDLE = 0.35, 0.65  # where the four parts meet, as shares of the view's sides
 _SMALLEST = 0.55  # how large objects are in a mosaic, against the whole picture in a view; at most as large
@@ -40,7 +40,7 @@ class Piece:
 
 
 def pieces(
-    view: BoxView,
+    view: BoxAugmenter,
     position: int,
     sizes: Sequence[tuple[int, int]],
     size: tuple[int, int],
@@ -89,7 +89,7 @@ def truth(parts: Sequence[tuple[Piece, Floats]]) -> Floats:
     return np.concatenate(moved)
 
 
-def _part(view: BoxView, size: tuple[int, int], share: tuple[float, float], rng: np.random.Generator) -> Draw:
+def _part(view: BoxAugmenter, size: tuple[int, int], share: tuple[float, float], rng: np.random.Generator) -> Draw:
     """A window of a picture for a place that has this share of the view's height and width."""
     zoom = rng.uniform(_SMALLEST, 1.0)
     high, wide = (min(side, side * part / zoom) for side, part in zip(size, share, strict=True))

@@ -1,1 +1,1 @@
-"""Check."""
+"""Checks: what should be known about a data set before training."""

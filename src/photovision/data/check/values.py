@@ -17,7 +17,7 @@ _WORDS = {"unsigned": "of whole numbers", "signed": "of signed numbers", "float"
 
 
 @dataclass
-class Found:
+class ValueRanges:
     """What is said about the values of a dataset's pictures."""
 
     summary: list[str] = field(default_factory=list)
@@ -25,14 +25,14 @@ class Found:
     data: list[dict[str, Any]] = field(default_factory=list)
 
 
-def examine(scan: Scan, names: list[str]) -> Found:
+def examine(scan: Scan, names: list[str]) -> ValueRanges:
     """State the range of every kind of number, and warn where parts of the data have another one.
 
     Args:
         scan: of N pictures.
         names: N, how the pictures are called.
     """
-    found = Found()
+    found = ValueRanges()
     for shown in scan.value_ranges():
         rows = np.flatnonzero(scan.number == 1 + KINDS.index(shown.kind)).astype(np.int64)
         found.summary.append(_stated(shown, len(rows)))

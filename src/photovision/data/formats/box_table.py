@@ -120,7 +120,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     files = annotation_files(path, _SUFFIXES, is_box_table, all_depths=True)
     if not files:
         raise DataError(f"{path} holds no table of boxes: expected the columns filename, class, xmin, ymin, xmax, ymax")
-    reading = _Reading(Gathered(path if path.is_dir() else path.parent, path, "boxcsv"))
+    reading = _BoxTableReading(Gathered(path if path.is_dir() else path.parent, path, "boxcsv"))
     reading.alone = len(files) == 1
     for file in files:
         try:
@@ -190,7 +190,7 @@ def _columns(cells: Sequence[str]) -> _Columns | None:
     return None
 
 
-class _Reading:
+class _BoxTableReading:
     """Reads one table after the other."""
 
     def __init__(self, found: Gathered) -> None:

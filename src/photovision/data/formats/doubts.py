@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from photovision.core.errors import DataError
-from photovision.data.formats.layout import Layout, is_container
+from photovision.data.formats.layout import FolderLayout, is_container
 from photovision.data.formats.locate import is_picture_name
 from photovision.data.formats.mask_names import place_of
 from photovision.data.formats.names import suggested
@@ -34,7 +34,7 @@ _PARTS = re.compile(r"(?:^|[^a-z])(?:part|batch|chunk|shard|images?|imgs?|pictur
 _INSIST = "; --format folder takes the names of the folders as classes all the same"
 
 
-def refuse_doubtful(listing: Listing, layout: Layout) -> None:
+def refuse_doubtful(listing: Listing, layout: FolderLayout) -> None:
     """Raise DataError, in one line with the reason and a way out, where the folders' names are hardly the classes."""
     path = listing.root
     reason = _splits_only(listing, layout) or _beside(listing) or _no_class(listing, layout) or _among(listing, layout)
@@ -42,7 +42,7 @@ def refuse_doubtful(listing: Listing, layout: Layout) -> None:
         raise DataError(f"{path}: {reason}")
 
 
-def _splits_only(listing: Listing, layout: Layout) -> str:
+def _splits_only(listing: Listing, layout: FolderLayout) -> str:
     """Splits that hold pictures only: train/1.jpg, valid/2.jpg."""
     if not layout.empty:
         return ""
@@ -74,7 +74,7 @@ def _beside(listing: Listing) -> str:
     )
 
 
-def _no_class(listing: Listing, layout: Layout) -> str:
+def _no_class(listing: Listing, layout: FolderLayout) -> str:
     """Folders whose names say only that pictures are inside."""
     labels = {label for label in layout.labels.values() if label}
     if not labels or not (all(_says_nothing(label) for label in labels) or _are_parts(labels)):
@@ -98,7 +98,7 @@ def _are_parts(labels: set[Parts]) -> bool:
     return len(labels) > 1 and len(stems) == 1 and bool(_PARTS.search(stems.pop()))
 
 
-def _among(listing: Listing, layout: Layout) -> str:
+def _among(listing: Listing, layout: FolderLayout) -> str:
     """A file called like annotations in a folder of pictures, or in a folder that holds several such folders."""
     for name in _data_files(listing):
         folder, file = os.path.split(name)
@@ -111,7 +111,7 @@ def _among(listing: Listing, layout: Layout) -> str:
     return ""
 
 
-def _heads(layout: Layout) -> set[Parts]:
+def _heads(layout: FolderLayout) -> set[Parts]:
     """The folders of the splits."""
     return {parts[: depth + 1] for parts in layout.splits for depth in range(len(parts) - 1)}
 

@@ -25,7 +25,7 @@ from photovision.data.archive_members import SUFFIXES as ARCHIVES
 from photovision.data.dataset import Dataset, FileSamples, Problem
 from photovision.data.formats import Format, clean, ordered
 from photovision.data.formats.doubts import refuse_doubtful, unknown_file
-from photovision.data.formats.layout import Layout, layout_of
+from photovision.data.formats.layout import FolderLayout, layout_of
 from photovision.data.formats.mask_files import without_masks
 from photovision.data.formats.names import read_names, suggested
 from photovision.data.formats.portable import check_folders
@@ -94,7 +94,7 @@ def _check_read_again(path: Path, dataset: Dataset, split_of: dict[int, str]) ->
         layout = layout_of(path, listing.pictures)
         refuse_doubtful(listing, layout)
     except DataError:
-        layout = Layout({}, {})
+        layout = FolderLayout({}, {})
     for parts, (split, label) in places.items():
         if "/".join(layout.labels.get(parts, ())) != label or layout.splits.get(parts, "") != split:
             raise DataError(
@@ -144,7 +144,7 @@ def _no_pictures(listing: Listing) -> str:
     return f"no pictures were found in {path}{found}: expected a folder per class, as in cat/1.jpg and dog/2.jpg"
 
 
-def _dataset(listing: Listing, layout: Layout, notes: Sequence[Problem]) -> Dataset:
+def _dataset(listing: Listing, layout: FolderLayout, notes: Sequence[Problem]) -> Dataset:
     files: list[str] = []
     labels: list[str] = []
     splits: dict[str, list[int]] = {}

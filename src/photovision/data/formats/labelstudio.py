@@ -29,7 +29,7 @@ from photovision.data.dataset import Dataset
 from photovision.data.formats import Format
 from photovision.data.formats.json_kinds import json_kind
 from photovision.data.formats.labelstudio_min import whole_task
-from photovision.data.formats.labelstudio_results import Region, declared_size, parts_of, region_shape
+from photovision.data.formats.labelstudio_results import ResultRegion, declared_size, parts_of, region_shape
 from photovision.data.formats.labelstudio_rle import write_brush
 from photovision.data.formats.locate import is_picture_name
 from photovision.data.formats.places import annotation_files
@@ -122,7 +122,7 @@ class _Export:
         """All of it, its classes in alphabetical order."""
         return objects_or_tags(self.found, self.found.alphabetical(self.classes), options, empty_is_none=True)
 
-    def _region(self, position: int, where: str, region: Region) -> None:
+    def _region(self, position: int, where: str, region: ResultRegion) -> None:
         try:
             size = declared_size(region.result) or self.found.sizes[position]
             if not region.label:

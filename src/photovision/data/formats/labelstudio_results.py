@@ -25,7 +25,7 @@ _LEFT_OUT = {
 }
 
 
-class Region(NamedTuple):
+class ResultRegion(NamedTuple):
     """Something drawn: its place among the results, its kind, its class or "", and the result."""
 
     place: int
@@ -34,7 +34,7 @@ class Region(NamedTuple):
     result: dict[str, Any]
 
 
-class Answer(NamedTuple):
+class AnnotationResult(NamedTuple):
     """What was said of the whole picture: the name of the question and the labels."""
 
     question: str
@@ -49,7 +49,7 @@ class Odd(NamedTuple):
     bad: bool = False
 
 
-def parts_of(results: Sequence[Any]) -> tuple[list[Region], list[Answer], list[Odd]]:
+def parts_of(results: Sequence[Any]) -> tuple[list[ResultRegion], list[AnnotationResult], list[Odd]]:
     """The regions, the answers about the whole picture, and what is left out, in the order of the results."""
     drawn = {str(one.get("id")): one for one in results if _kind(one) in _BARE and one.get("id") is not None}
     said = {
@@ -57,19 +57,19 @@ def parts_of(results: Sequence[Any]) -> tuple[list[Region], list[Answer], list[O
         for one in results
         if _type(one) in _NAMES and str(one.get("id")) in drawn and _type(drawn[str(one["id"])]) in _BARE
     }
-    regions: list[Region] = []
-    answers: list[Answer] = []
+    regions: list[ResultRegion] = []
+    answers: list[AnnotationResult] = []
     odd: list[Odd] = []
     for place, one in enumerate(results):
         kind, type_, id = _kind(one), _type(one), str(one.get("id")) if isinstance(one, dict) else ""
         if kind in _BARE:
             names = _names(one) or said.get(id, [])
-            regions.append(Region(place, kind, names[0] if names else "", one))
+            regions.append(ResultRegion(place, kind, names[0] if names else "", one))
             odd += [Odd(place, "second labels of an object")] if len(names) > 1 else []
         elif type_ in _NAMES and id in drawn:
             odd += [] if id in said else [Odd(place, "answers about single objects")]
         elif type_ in ("choices", "taxonomy"):
-            answers.append(Answer(str(one.get("from_name") or type_), _names(one)))
+            answers.append(AnnotationResult(str(one.get("from_name") or type_), _names(one)))
         elif type_ in _LEFT_OUT:
             odd.append(Odd(place, _LEFT_OUT[type_]))
         else:
@@ -102,7 +102,7 @@ def declared_size(one: Any) -> Size | None:
     return size_of(one.get("original_height"), one.get("original_width")) if isinstance(one, dict) else None
 
 
-def region_shape(region: Region, size: Size) -> tuple[list[float] | None, Shape | None]:
+def region_shape(region: ResultRegion, size: Size) -> tuple[list[float] | None, Shape | None]:
     """A box x1, y1, x2, y2 or an outline in pixels of a picture of (H, W); raises DataError where it is neither."""
     value = region.result.get("value")
     if not isinstance(value, dict):

@@ -31,7 +31,7 @@ _UNLABELLED = re.compile(
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """What folders mean.
 
     Attributes:
@@ -50,13 +50,13 @@ def is_container(name: str) -> bool:
     return name.lower().rstrip("0123456789_- ") in CONTAINERS
 
 
-def layout_of(path: Path, folders: Collection[Parts]) -> Layout:
+def layout_of(path: Path, folders: Collection[Parts]) -> FolderLayout:
     """What the folders of pictures below `path` mean; raises DataError where splits and classes are mixed."""
     top = _wrapper(folders)
     rest = {parts: parts[top:] for parts in folders}
     level, found = _split_level(path, rest.values())
     if level is None:
-        return Layout(rest, {}, tuple(sorted(found)))
+        return FolderLayout(rest, {}, tuple(sorted(found)))
     labels: dict[Parts, Parts] = {}
     splits: dict[Parts, str] = {}
     for parts, inner in rest.items():
@@ -69,8 +69,8 @@ def layout_of(path: Path, folders: Collection[Parts]) -> Layout:
         labels[parts] = (*inner[:level], *own, *inner[level + 1 :])
     kept = _unwrapped(labels, splits)
     if not any(kept.values()):  # below the splits are only folders such as images/
-        return Layout(rest, {}, tuple(sorted(found)))
-    return Layout(kept, splits)
+        return FolderLayout(rest, {}, tuple(sorted(found)))
+    return FolderLayout(kept, splits)
 
 
 def _wrapper(folders: Collection[Parts]) -> int:

@@ -40,7 +40,7 @@ _PICTURE = re.compile(r"(.+?)[ _\-.]+(?:img|image|rgb|sat|photo|orig|original|in
 _PICTURE_FIRST = re.compile(r"(?:img|image|photo|pic|picture|sat)(?:[ _\-.]+|(?=\d))(.+)")
 
 
-class Place(NamedTuple):
+class MaskPlace(NamedTuple):
     """What the folders of a file tell: its role ("mask", "objects", "image" or ""), its split, and all other words."""
 
     role: str
@@ -72,12 +72,12 @@ class Paired:
     masks: dict[str, list[MaskName]] = field(default_factory=dict)
     objects: dict[str, list[MaskName]] = field(default_factory=dict)
     pictures: list[str] = field(default_factory=list)
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, MaskPlace] = field(default_factory=dict)
     spare: list[str] = field(default_factory=list)
     apart: set[str] = field(default_factory=set)
 
 
-def place_of(parts: Parts, splits: Mapping[str, SplitName] | None = None) -> Place:
+def place_of(parts: Parts, splits: Mapping[str, SplitName] | None = None) -> MaskPlace:
     """What the folders above a file tell.
 
     Args:
@@ -106,7 +106,7 @@ def place_of(parts: Parts, splits: Mapping[str, SplitName] | None = None) -> Pla
             rest += [named.rest.casefold()] if named is not None and named.rest else []
         elif own and (not own.isdecimal() or len(words) == 1):
             rest.append(part.casefold() if len(own.split()) == len(words) else own.casefold())
-    return Place(role, split, tuple(rest))
+    return MaskPlace(role, split, tuple(rest))
 
 
 def _words(part: str) -> list[str]:
@@ -121,8 +121,8 @@ def _own(words: Sequence[str]) -> str:
 def pair(listing: Listing) -> Paired:
     """Tell masks from pictures, and put together what belongs together; nothing is opened."""
     found = Paired()
-    masks: list[tuple[str, Place, str]] = []
-    beside: list[tuple[str, Place, str]] = []
+    masks: list[tuple[str, MaskPlace, str]] = []
+    beside: list[tuple[str, MaskPlace, str]] = []
     splits = split_folders({_own(_words(part)) for parts in listing.pictures for part in parts})
     top = common_parts(listing.pictures)
     marked_above = place_of(top).role != ""
@@ -151,9 +151,9 @@ def pair(listing: Listing) -> Paired:
     return found
 
 
-def _graded(listing: Listing, found: Paired) -> list[tuple[str, Place, str]]:
+def _graded(listing: Listing, found: Paired) -> list[tuple[str, MaskPlace, str]]:
     """Files beside pictures whose names go on in the same few ways: 1.jpg, 1_1stHO.png, 1_2ndHO.png, 2.jpg, ..."""
-    taken: list[tuple[str, Place, str]] = []
+    taken: list[tuple[str, MaskPlace, str]] = []
     for parts, names in listing.pictures.items():
         stems = {name.rpartition(".")[0].casefold(): name for name in names}
         ways: dict[str, list[str]] = defaultdict(list)
@@ -189,7 +189,7 @@ class _Pairing:
                 self.loose[place.rest, key].add(file)
                 self.stems[key].add(file)
 
-    def run(self, masks: Sequence[tuple[str, Place, str]]) -> None:
+    def run(self, masks: Sequence[tuple[str, MaskPlace, str]]) -> None:
         for file, place, stem in masks:
             name, picture, apart = self._picture(file, place, stem)
             if picture is None:
@@ -200,7 +200,7 @@ class _Pairing:
             kind = self.found.objects if apart or place.role == "objects" else self.found.masks
             kind.setdefault(picture, []).append(name)
 
-    def _picture(self, file: str, place: Place, stem: str) -> tuple[MaskName, str | None, bool]:
+    def _picture(self, file: str, place: MaskPlace, stem: str) -> tuple[MaskName, str | None, bool]:
         folder = os.path.dirname(file)
         for key, kind, number in _keys(stem):
             if (picture := self._lookup(place, key)) is not None:
@@ -208,7 +208,7 @@ class _Pairing:
         alone = [one for one in self.folders[place.split, place.rest] if self.found.places[one].role == "image"]
         own = alone[0] if place.rest and place.role and len(alone) == 1 else None  # 7/masks/a.png, 7/images/7.png
         if place.rest and own is None:  # masks/1/a.png, images/1.jpg
-            own = self._lookup(Place("", place.split, place.rest[:-1]), place.rest[-1])
+            own = self._lookup(MaskPlace("", place.split, place.rest[:-1]), place.rest[-1])
         for key in _beginnings(stem):
             if (picture := self.exact.get((place.split, place.rest, key))) is not None:
                 rest = stem[len(key) :].strip(" _-.")
@@ -216,7 +216,7 @@ class _Pairing:
                 return MaskName(file, f"{folder}|{rest if not number else ''}", number), picture, bool(own and number)
         return MaskName(file, folder, stem), own, own is not None
 
-    def _lookup(self, place: Place, key: str) -> str | None:
+    def _lookup(self, place: MaskPlace, key: str) -> str | None:
         exact = self.exact.get((place.split, place.rest, key))
         if exact is not None:
             return exact

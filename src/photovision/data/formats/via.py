@@ -66,7 +66,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
         raise DataError(
             f"{path} holds no project or export of VIA: expected via_project.json or an export beside 1.jpg"
         )
-    reading = _Reading(Gathered(path if path.is_dir() else path.parent, path, "via"))
+    reading = _ViaReading(Gathered(path if path.is_dir() else path.parent, path, "via"))
     reading.alone = len(files) == 1
     good = []
     for file in files:
@@ -165,7 +165,7 @@ def _cell(text: str | None) -> Any:
         return None
 
 
-class _Reading:
+class _ViaReading:
     """Reads all files twice: which attributes there are, then the objects."""
 
     def __init__(self, found: Gathered) -> None:

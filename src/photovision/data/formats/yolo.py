@@ -26,7 +26,7 @@ from photovision.data.coordinates import Size
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.formats import Format
 from photovision.data.formats.writer import Placed, detections, place
-from photovision.data.formats.yolo_layouts import LabelFiles, Layout, found_in, layout_of
+from photovision.data.formats.yolo_layouts import LabelFiles, YoloLayout, found_in, layout_of
 from photovision.data.formats.yolo_rows import MAX_LINE, rows_of
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -49,7 +49,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     lists = layout.lists
     whole = len(lists) > 1 and len({tuple(files) for files in lists.values()}) == 1
     several = not whole and any(lists.get(split) for split in SPLITS[1:])
-    reader = _Reader(found, layout, names)
+    reader = _YoloReader(found, layout, names)
     for split, files in lists.items():
         for name, below in files if not whole or split == "train" else ():
             position = found.picture(name, split=split if several or not whole else None, measured=True, below=below)
@@ -76,10 +76,10 @@ def write(dataset: Dataset, path: Path) -> None:
         write_text(folder / "data.yaml", "\n".join(["path: .", *lines, "names:", *names, ""]))
 
 
-class _Reader:
+class _YoloReader:
     """Reads the label files of pictures; classes without names are numbered as they come."""
 
-    def __init__(self, found: Gathered, layout: Layout, names: tuple[str, ...] | None) -> None:
+    def __init__(self, found: Gathered, layout: YoloLayout, names: tuple[str, ...] | None) -> None:
         self.found, self.names = found, names
         self.root = layout.root
         self.labels = LabelFiles(layout)

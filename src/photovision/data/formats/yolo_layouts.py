@@ -31,7 +31,7 @@ Split = str | None
 
 
 @dataclass
-class Layout:
+class YoloLayout:
     """What a data set names.
 
     Attributes:
@@ -74,7 +74,7 @@ class LabelFiles:
     Where neither is there, the only text file of the picture's name counts, wherever it lies.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: YoloLayout) -> None:
         self.root = layout.root
         self._files = {name for name in layout.texts() if name not in layout.list_files}
         self._by_stem: dict[str, list[str]] = defaultdict(list)
@@ -120,7 +120,7 @@ def found_in(path: Path) -> bool:
     return _yaml_of(path) is not None or bool(annotation_files(path, (".txt",), _has_row))
 
 
-def layout_of(path: Path) -> Layout:
+def layout_of(path: Path) -> YoloLayout:
     """Where everything is; raises DataError where nothing tells."""
     yaml = _yaml_of(path) or next((path / name for name in _YAML if (path / name).is_file()), None)
     if yaml is not None:
@@ -159,11 +159,11 @@ def _has_row(file: Path) -> bool:
         return False
 
 
-def _by_yaml(file: Path) -> Layout:
+def _by_yaml(file: Path) -> YoloLayout:
     settings = read_settings(file)
     root = file.parent
     names = class_names(file, settings.get("names"))
-    layout = Layout(root, file, list_files(root), names, key_points=key_points(file, settings.get("kpt_shape")))
+    layout = YoloLayout(root, file, list_files(root), names, key_points=key_points(file, settings.get("kpt_shape")))
     for key, value in settings.items():
         if (split := split_named(key)) is not None and value:
             layout.lists.setdefault(split, []).extend(_pictures(layout, settings.get("path"), value))
@@ -174,7 +174,7 @@ def _by_yaml(file: Path) -> Layout:
     return layout
 
 
-def _pictures(layout: Layout, base: Any, value: Any) -> list[tuple[str, str]]:
+def _pictures(layout: YoloLayout, base: Any, value: Any) -> list[tuple[str, str]]:
     """Pictures of a split, which is a folder, a list in a file, or several of them."""
     found: list[tuple[str, str]] = []
     for one in value if isinstance(value, list) else [value]:
@@ -190,7 +190,7 @@ def _pictures(layout: Layout, base: Any, value: Any) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _within(layout: Layout, base: Any, name: str) -> Path | None:
+def _within(layout: YoloLayout, base: Any, name: str) -> Path | None:
     """The folder or list as people mean it: below `path` or the YAML file; else its longest end that is there."""
     root = layout.root
     parts, above = _parts(name), _parts(base) if isinstance(base, str) else []
@@ -212,7 +212,7 @@ def _inside(root: Path, place: Path) -> bool:
     return os.path.realpath(place).startswith(os.path.realpath(root).rstrip(os.sep) + os.sep) or place == root
 
 
-def _listed(layout: Layout, file: Path) -> list[tuple[str, str]]:
+def _listed(layout: YoloLayout, file: Path) -> list[tuple[str, str]]:
     """The pictures that a list names, a line each, with the folder of the list."""
     root = layout.root
     layout.list_files.add(file.relative_to(root).as_posix())
@@ -227,9 +227,9 @@ def _lines(file: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _by_files(root: Path, data: Path | None) -> Layout | None:
+def _by_files(root: Path, data: Path | None) -> YoloLayout | None:
     """Names from obj.data or classes.txt, splits from lists of pictures, else from folders."""
-    layout = Layout(root, root, list_files(root), None)
+    layout = YoloLayout(root, root, list_files(root), None)
     settings = dict(_settings(data)) if data is not None else {}
     named = _existing(layout, settings.get("names", "")) if settings else []
     layout.source, layout.names = _names(root, named or _existing(layout, *_NAMES, ending=".names"))
@@ -255,7 +255,7 @@ def _settings(file: Path) -> Iterator[tuple[str, str]]:
             yield key.strip().lower(), value.strip()
 
 
-def _existing(layout: Layout, *names: str, ending: str = "") -> list[Path]:
+def _existing(layout: YoloLayout, *names: str, ending: str = "") -> list[Path]:
     """Files below the root with one of these names, whatever folder they are said to be in, or with an ending."""
     wanted = {PurePosixPath(name.replace("\\", "/")).name.lower() for name in names if name}
     return [

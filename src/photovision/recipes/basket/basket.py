@@ -22,7 +22,7 @@ from photovision.recipes.basket.receipt import BASKETS, Receipt, is_basket
 from photovision.recipes.basket.tracklets import MEMORY, Trail, Trails
 from photovision.video.counting import Event, Point
 from photovision.video.event_log import EventLog
-from photovision.video.watch import LOW, Asked, Detects, Step, Watch
+from photovision.video.watch import LOW, DetectsObjects, Step, Watch, WatchRequest
 
 PERSON = "person"
 SETTLED = 1.0
@@ -246,11 +246,11 @@ class Moves:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BasketRequest:
     """What is looked for.
 
     Attributes:
-        zones: name -> corners, as in `photovision.video.watch.Asked`.
+        zones: name -> corners, as in `photovision.video.watch.WatchRequest`.
         classes: names of the classes that are items; () for all but persons.
         high: score from which on an item is followed.
         review_below: moves with less confidence are left to a person.
@@ -265,14 +265,14 @@ class Wanted:
     evidence: bool = False
     max_seconds: float | None = None
 
-    def asked(self) -> Asked:
+    def asked(self) -> WatchRequest:
         """As `Watch` is asked: persons are followed beside the items."""
         classes = (*self.classes, PERSON) if self.classes else ()
-        return Asked({}, self.zones, classes, self.high, min(LOW, self.high), max_seconds=self.max_seconds)
+        return WatchRequest({}, self.zones, classes, self.high, min(LOW, self.high), max_seconds=self.max_seconds)
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class BasketResult:
     """What a video brought.
 
     Attributes:
@@ -294,12 +294,12 @@ class Outcome:
 
 def watch_basket(
     source: str | Path | int,
-    detect: Detects,
-    wanted: Wanted,
+    detect: DetectsObjects,
+    wanted: BasketRequest,
     *,
     events: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Outcome:
+) -> BasketResult:
     """Watch a video to its end, or until Ctrl-C, and tell what was taken and returned.
 
     Args:
@@ -333,7 +333,7 @@ def watch_basket(
             tell(move)
         summary = {**watching.summary(), "interrupted": interrupted}
         log.end({**summary, "moves": len(moves.found), "receipt": receipt.to_json()})
-        return Outcome(watching.video.name, tuple(moves.found), moves.initial, moves.persons, summary, first)
+        return BasketResult(watching.video.name, tuple(moves.found), moves.initial, moves.persons, summary, first)
 
 
 def _items(found: Detections) -> list[tuple[int, int]]:

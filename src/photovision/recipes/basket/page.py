@@ -19,7 +19,7 @@ from photovision.core.page import to_html, write_report
 from photovision.core.report import Figure, Report, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
-from photovision.recipes.basket.basket import Move, Outcome, Wanted
+from photovision.recipes.basket.basket import BasketRequest, BasketResult, Move
 from photovision.recipes.basket.receipt import DECISIONS, Receipt, is_basket
 from photovision.video.counting import Point
 
@@ -28,7 +28,7 @@ MOST_SHOWN = 200
 _BASKET, _SHELF = (60, 120, 255), (40, 170, 80)
 
 
-def report(outcome: Outcome, wanted: Wanted, model: str) -> Report:
+def report(outcome: BasketResult, wanted: BasketRequest, model: str) -> Report:
     """The report of a video.
 
     Args:
@@ -62,7 +62,7 @@ def report(outcome: Outcome, wanted: Wanted, model: str) -> Report:
     )
 
 
-def write_basket(outcome: Outcome, wanted: Wanted, model: str, folder: Path) -> Report:
+def write_basket(outcome: BasketResult, wanted: BasketRequest, model: str, folder: Path) -> Report:
     """Write the report, review.jsonl and review.html, and evidence/ with pictures where they were asked for.
 
     Raises UsageError as `check_basket` does.
@@ -111,7 +111,7 @@ def _summary(moves: Sequence[Mapping[str, Any]], receipt: Receipt, waiting: int)
     return tuple(told)
 
 
-def _warnings(outcome: Outcome) -> tuple[str, ...]:
+def _warnings(outcome: BasketResult) -> tuple[str, ...]:
     found = [str(line) for line in outcome.summary.get("warnings", ())]
     if outcome.summary.get("interrupted"):
         found.append("Interrupted: the video was not seen to its end.")
@@ -149,7 +149,7 @@ def _moves(moves: Sequence[Mapping[str, Any]]) -> Table:
     return Table("Moves", ("no.", "time", "class", "what", "confidence", "doubts"), tuple(rows))
 
 
-def _initial(outcome: Outcome) -> list[Table]:
+def _initial(outcome: BasketResult) -> list[Table]:
     rows = tuple((zone, label, n) for (zone, label), n in sorted(outcome.initial.items()))
     return [Table("There at the start", ("zone", "class", "items"), rows)] if rows else []
 

@@ -1,1 +1,1 @@
-"""Crop."""
+"""Crop: leaves, weeds and plants counted by plot and day."""

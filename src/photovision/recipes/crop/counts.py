@@ -22,7 +22,7 @@ WEEDS = ("weed", "disease", "blight", "rust", "mildew", "lesion", "pest")
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class PlotCounts:
     """What a model says of N pictures that could be read.
 
     Attributes:
@@ -55,7 +55,7 @@ class Seen:
 
 def see_leaves(
     model: Recognizer, shots: Sequence[Shot], healthy: Sequence[str] = (), progress: Progress | None = None
-) -> Seen:
+) -> PlotCounts:
     """Ask a classifier about leaves; pictures unlike those that it learned from are unknown, and count in no share.
 
     Args:
@@ -85,12 +85,14 @@ def see_leaves(
     part = np.array(parts, np.float64).reshape(-1, len(model.classes))
     whole = np.repeat(sure[:, None].astype(np.float64), len(model.classes), axis=1)
     watched = tuple(name for name in model.classes if name not in fine)
-    return Seen(tuple(kept), model.classes, Ratios(part, whole), watched, sure, tuple(said), False, tuple(problems))
+    return PlotCounts(
+        tuple(kept), model.classes, Ratios(part, whole), watched, sure, tuple(said), False, tuple(problems)
+    )
 
 
 def see_area(
     model: Segmenter, shots: Sequence[Shot], watched: Sequence[str] = (), progress: Progress | None = None
-) -> Seen:
+) -> PlotCounts:
     """Ask a segmenter how much of every picture belongs to each class.
 
     Args:
@@ -120,7 +122,7 @@ def see_area(
         for p, w in zip(part, whole, strict=True)
     )
     sure = np.ones(len(kept), dtype=bool)
-    return Seen(tuple(kept), model.classes, Ratios(part, whole), bad, sure, said, True, tuple(problems))
+    return PlotCounts(tuple(kept), model.classes, Ratios(part, whole), bad, sure, said, True, tuple(problems))
 
 
 def _named(classes: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:

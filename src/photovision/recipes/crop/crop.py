@@ -15,15 +15,15 @@ import numpy as np
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UnreadableImage, UsageError
+from photovision.core.phrases import count, listed
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Sample
-from photovision.recipes.crop.counts import Seen, see_area, see_leaves
+from photovision.recipes.crop.counts import PlotCounts, see_area, see_leaves
 from photovision.recipes.crop.drawings import most_striking, over_time, plot_map
-from photovision.recipes.crop.series import FEWEST, Point, Rise, compare_days, days_of, plots_of, series
+from photovision.recipes.crop.series import FEWEST, Rise, SeriesPoint, compare_days, days_of, plots_of, series
 from photovision.recipes.crop.shots import Shots
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.classify.report_text import count, listed
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.statistics import proportion
 
@@ -32,7 +32,7 @@ Model = Recognizer | Segmenter
 
 
 @dataclass(frozen=True)
-class Field:
+class CropField:
     """What is known of the field.
 
     Attributes:
@@ -53,7 +53,7 @@ class Field:
 def crop(
     model: object,
     shots: Shots,
-    field: Field | None = None,
+    field: CropField | None = None,
     *,
     strangers: Sequence[Sample] = (),
     progress: Progress | None = None,
@@ -76,7 +76,7 @@ def crop(
         DataError: no picture can be read.
         UsageError: a class is unknown to the model, or the model is another one.
     """
-    field = field or Field()
+    field = field or CropField()
     if isinstance(model, Segmenter):
         seen = see_area(model, shots.all, field.watched, progress)
     elif isinstance(model, Recognizer):
@@ -85,7 +85,7 @@ def crop(
         raise UsageError("crops are watched by a classifier of leaves or by a segmenter: train one of these")
     if not seen.shots:
         raise DataError(f"none of {count(len(shots.all), 'picture')} can be read ({seen.problems[0].message})")
-    told = _Told(seen, field, tuple(compare_days(seen, _together(seen))))
+    told = _CropText(seen, field, tuple(compare_days(seen, _together(seen))))
     checked = _checked(model, told, strangers) if isinstance(model, Recognizer) else {}
     return Report(
         kind="crop",
@@ -101,11 +101,11 @@ def crop(
 
 
 @dataclass(frozen=True, eq=False)
-class _Told:
+class _CropText:
     """What the report is made from."""
 
-    seen: Seen
-    field: Field
+    seen: PlotCounts
+    field: CropField
     rises: tuple[Rise, ...]
 
     @property
@@ -132,18 +132,18 @@ class _Told:
         return list(first.values())
 
 
-def _together(seen: Seen) -> str:
+def _together(seen: PlotCounts) -> str:
     """What all that is watched is called."""
     if len(seen.watched) == 1:
         return seen.watched[0]
     return "weeds and damage" if seen.area else "diseased"
 
 
-def _of_what(seen: Seen) -> str:
+def _of_what(seen: PlotCounts) -> str:
     return "of the area" if seen.area else "of the leaves"
 
 
-def _metrics(told: _Told) -> dict[str, Metric]:
+def _metrics(told: _CropText) -> dict[str, Metric]:
     seen, found = told.seen, {}
     rows = told.latest & seen.known
     for name, classes in told.subjects.items():
@@ -154,7 +154,7 @@ def _metrics(told: _Told) -> dict[str, Metric]:
     return found
 
 
-def _checked(model: Recognizer, told: _Told, strangers: Sequence[Sample]) -> dict[str, Metric]:
+def _checked(model: Recognizer, told: _CropText, strangers: Sequence[Sample]) -> dict[str, Metric]:
     """What labels and strangers say about the model itself."""
     seen, found = told.seen, {}
     unknown = int((~seen.known).sum())
@@ -175,7 +175,7 @@ def _checked(model: Recognizer, told: _Told, strangers: Sequence[Sample]) -> dic
     return found
 
 
-def _summary(told: _Told, checked: dict[str, Metric]) -> list[str]:
+def _summary(told: _CropText, checked: dict[str, Metric]) -> list[str]:
     seen = told.seen
     days, plots = days_of(seen), plots_of(seen)
     when = f"on {days[-1]}" if days else "in all pictures"
@@ -208,7 +208,7 @@ def _span(metric: Metric) -> str:
     return f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"
 
 
-def _alarm(told: _Told, rise: Rise) -> str:
+def _alarm(told: _CropText, rise: Rise) -> str:
     where = f"plot {rise.plot}, " if rise.plot else ""
     here, there, gap = rise.gap[:3]
     return (
@@ -218,11 +218,11 @@ def _alarm(told: _Told, rise: Rise) -> str:
     )
 
 
-def _alarms(told: _Told) -> list[str]:
+def _alarms(told: _CropText) -> list[str]:
     return [f"Alarm: {_alarm(told, rise)}" for rise in told.alarms]
 
 
-def _warnings(told: _Told, shots: Shots) -> list[str]:
+def _warnings(told: _CropText, shots: Shots) -> list[str]:
     seen, found = told.seen, []
     problems = (*seen.problems, *shots.problems)
     if problems:
@@ -240,7 +240,7 @@ def _warnings(told: _Told, shots: Shots) -> list[str]:
     return found
 
 
-def _points(told: _Told) -> list[tuple[str, Point]]:
+def _points(told: _CropText) -> list[tuple[str, SeriesPoint]]:
     found = [(name, point) for name, classes in told.subjects.items() for point in series(told.seen, classes)]
     main = next(iter(told.subjects.items()))
     for plot in plots_of(told.seen):
@@ -248,7 +248,7 @@ def _points(told: _Told) -> list[tuple[str, Point]]:
     return found
 
 
-def _day_table(told: _Told) -> Table | None:
+def _day_table(told: _CropText) -> Table | None:
     rows = [
         (point.day.isoformat(), point.plot or "all", name, Metric(*point.share, point.pictures))
         for name, point in _points(told)
@@ -257,7 +257,7 @@ def _day_table(told: _Told) -> Table | None:
     return Table("By day and plot", ("day", "plot", "what", "share"), tuple(rows), note) if rows else None
 
 
-def _area_table(told: _Told) -> Table | None:
+def _area_table(told: _CropText) -> Table | None:
     """How much ground belongs to each class, on the latest day."""
     seen = told.seen
     if not seen.area:
@@ -279,7 +279,7 @@ def _area_table(told: _Told) -> Table | None:
     return Table("Area by class", ("class", "share", "area"), tuple(rows), note)
 
 
-def _rise_table(told: _Told) -> Table | None:
+def _rise_table(told: _CropText) -> Table | None:
     rows = tuple(
         (
             rise.plot or "all",
@@ -299,7 +299,7 @@ def _rise_table(told: _Told) -> Table | None:
     return Table("Changes", columns, rows, note) if rows else None
 
 
-def _figures(told: _Told, model: Model) -> list[Figure]:
+def _figures(told: _CropText, model: Model) -> list[Figure]:
     seen = told.seen
     main, classes = next(iter(told.subjects.items()))
     plots = {plot: series(seen, classes, plot) for plot in plots_of(seen)}
@@ -315,7 +315,7 @@ def _figures(told: _Told, model: Model) -> list[Figure]:
     return [figure for figure in drawn if figure is not None]
 
 
-def _document(told: _Told) -> dict[str, Any]:
+def _document(told: _CropText) -> dict[str, Any]:
     seen = told.seen
     return {
         "watched": list(seen.watched),

@@ -11,15 +11,15 @@ from PIL import Image as Pillow
 
 from photovision.core import svg
 from photovision.core.boxes import draw_regions
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import Bar, bars, percent
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import to_array
 from photovision.core.report import Figure
 from photovision.core.svg import LINE, SECOND, WIDTH
 from photovision.core.thumbnail import jpeg, picture_grid
-from photovision.recipes.crop.counts import Seen
-from photovision.recipes.crop.series import Point, Rise
+from photovision.recipes.crop.counts import PlotCounts
+from photovision.recipes.crop.series import Rise, SeriesPoint
 from photovision.tasks.segment.segmenter import Segmenter
 
 MOST_LINES = 8
@@ -28,7 +28,7 @@ _SIDE = 420
 _GRID = re.compile(r"([A-Za-z]{1,2})[-_ ]?(\d{1,2})")
 
 
-def over_time(title: str, told: Mapping[str, Sequence[Point]], band: bool) -> Figure | None:
+def over_time(title: str, told: Mapping[str, Sequence[SeriesPoint]], band: bool) -> Figure | None:
     """Shares over days, a line each, at most MOST_LINES; bars where there is one day only.
 
     Args:
@@ -53,10 +53,10 @@ def over_time(title: str, told: Mapping[str, Sequence[Point]], band: bool) -> Fi
     return Figure(title, svg=drawing, note=note)
 
 
-def _line(points: Sequence[Point], start: date, band: bool) -> Line:
+def _line(points: Sequence[SeriesPoint], start: date, band: bool) -> CurveLine:
     x = [float((point.day - start).days) for point in points]
     shares = np.array([point.share for point in points])
-    return Line(x, shares[:, 0], shares[:, 1], shares[:, 2]) if band else Line(x, shares[:, 0])
+    return CurveLine(x, shares[:, 0], shares[:, 1], shares[:, 2]) if band else CurveLine(x, shares[:, 0])
 
 
 def _day(start: date, at: float) -> str:
@@ -67,7 +67,7 @@ def _short(share: float) -> str:
     return f"{share:.0%}" if share == 0 or share >= 0.095 else percent(share)
 
 
-def plot_map(title: str, latest: Mapping[str, Point], rises: Sequence[Rise]) -> Figure | None:
+def plot_map(title: str, latest: Mapping[str, SeriesPoint], rises: Sequence[Rise]) -> Figure | None:
     """The plots with their shares on their latest days: A1, A2, B1 lie as on the field, others in rows."""
     if len(latest) < 2:
         return None
@@ -102,7 +102,7 @@ def _places(names: Sequence[str]) -> dict[str, tuple[int, int]]:
     return {name: (place % 4, place // 4) for place, name in enumerate(names)}
 
 
-def most_striking(seen: Seen, model: object, rows: Sequence[int]) -> Figure | None:
+def most_striking(seen: PlotCounts, model: object, rows: Sequence[int]) -> Figure | None:
     """The pictures among `rows` that show most of what is watched, with what is said of them."""
     if not seen.watched:
         return None

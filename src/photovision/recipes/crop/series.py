@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from photovision.core.report import Metric
-from photovision.recipes.crop.counts import Seen
+from photovision.recipes.crop.counts import PlotCounts
 from photovision.recipes.ratios import Gap, between
 from photovision.trust.fairness.contrasts import holm
 from photovision.trust.metrics.statistics import Estimate
@@ -20,7 +20,7 @@ FEWEST = 8
 LEVEL = 0.05
 
 
-class Point(NamedTuple):
+class SeriesPoint(NamedTuple):
     """A figure of one day.
 
     Attributes:
@@ -78,17 +78,17 @@ class Rise:
         }
 
 
-def plots_of(seen: Seen) -> tuple[str, ...]:
+def plots_of(seen: PlotCounts) -> tuple[str, ...]:
     """The plots that are named, in their order."""
     return tuple(sorted({shot.plot for shot in seen.shots} - {""}, key=_natural))
 
 
-def days_of(seen: Seen) -> tuple[date, ...]:
+def days_of(seen: PlotCounts) -> tuple[date, ...]:
     """The days that are known, in their order."""
     return tuple(sorted({shot.day for shot in seen.shots if shot.day is not None}))
 
 
-def series(seen: Seen, names: Sequence[str], plot: str = "") -> list[Point]:
+def series(seen: PlotCounts, names: Sequence[str], plot: str = "") -> list[SeriesPoint]:
     """The share of some classes together on every day, in one plot or ("") in all."""
     days, plots = _columns(seen)
     ratios = seen.one(names)
@@ -97,11 +97,11 @@ def series(seen: Seen, names: Sequence[str], plot: str = "") -> list[Point]:
         rows = (days == day.toordinal()) & ((plots == plot) | (plot == "")) & seen.known
         share = ratios.of(rows).estimate(0)
         if share is not None:
-            found.append(Point(day, plot, share, int(rows.sum()), float(ratios.whole[rows].sum())))
+            found.append(SeriesPoint(day, plot, share, int(rows.sum()), float(ratios.whole[rows].sum())))
     return found
 
 
-def compare_days(seen: Seen, together: str) -> list[Rise]:
+def compare_days(seen: PlotCounts, together: str) -> list[Rise]:
     """Every day against the day before it and against the first one: what is watched in all plots together and in each
     plot, and every class that is watched in all plots together.
 
@@ -119,7 +119,7 @@ def compare_days(seen: Seen, together: str) -> list[Rise]:
     return [replace(rise, p=float(p)) for rise, p in zip(rises, holm([r.gap.p for r in rises]), strict=True)]
 
 
-def _compared(seen: Seen, name: str, classes: Sequence[str], plot: str) -> list[Rise]:
+def _compared(seen: PlotCounts, name: str, classes: Sequence[str], plot: str) -> list[Rise]:
     days, plots = _columns(seen)
     there = ((plots == plot) | (plot == "")) & seen.known
     strata = np.unique(plots, return_inverse=True)[1].ravel()
@@ -138,7 +138,7 @@ def _compared(seen: Seen, name: str, classes: Sequence[str], plot: str) -> list[
     return found
 
 
-def _columns(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+def _columns(seen: PlotCounts) -> tuple[np.ndarray, np.ndarray]:
     """Of every picture the day as a number, 0 where it is unknown, and the plot."""
     days = np.array([0 if shot.day is None else shot.day.toordinal() for shot in seen.shots], dtype=np.int64)
     return days, np.array([shot.plot for shot in seen.shots], dtype=object)

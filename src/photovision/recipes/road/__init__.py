@@ -1,1 +1,1 @@
-"""Road."""
+"""Road: objects and regions on roads, by weather and light."""

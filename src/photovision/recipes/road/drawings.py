@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from photovision.core.boxes import draw_regions
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import Bar, bars
+from photovision.core.phrases import count
 from photovision.core.regions import Detections, Regions
 from photovision.core.report import Figure
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
-from photovision.recipes.road.evaluation import Figures, Scenes, Weather
+from photovision.recipes.road.evaluation import Figures, RoadScenes, Weather
 from photovision.recipes.road.gaps import ALL, NONE, Cost
-from photovision.tasks.classify.report_text import count
 from photovision.trust.metrics.detection import Pair
 from photovision.trust.metrics.matching import find_hits
 
@@ -29,7 +29,7 @@ Verdicts = Mapping[tuple[str, bool], Cost]
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class RoadText:
     """What the report is made from.
 
     Attributes:
@@ -38,7 +38,7 @@ class Told:
         views: figures of the pictures at `rows` in every simulated condition, and as they are (None).
     """
 
-    scenes: Scenes
+    scenes: RoadScenes
     figures: Figures
     costs: list[Cost]
     few: list[str]
@@ -63,12 +63,12 @@ class Told:
         return found
 
 
-def draw(told: Told, verdicts: Verdicts) -> list[Figure]:
+def draw(told: RoadText, verdicts: Verdicts) -> list[Figure]:
     """Bars of real conditions, curves of simulated ones, and example pictures."""
     return [*_bars(told), *_curves(told), *_examples(told, verdicts)]
 
 
-def _bars(told: Told) -> list[Figure]:
+def _bars(told: RoadText) -> list[Figure]:
     """The main figure in every condition that the pictures really have."""
     found = {
         f"{cost.condition} ({count(cost.pictures, 'picture')})": [
@@ -84,7 +84,7 @@ def _bars(told: Told) -> list[Figure]:
     return [Figure(title, svg=bars(found, title), note=note)]
 
 
-def _curves(told: Told) -> list[Figure]:
+def _curves(told: RoadText) -> list[Figure]:
     """The main figure by severity, of all classes and of the one with most objects."""
     if not told.views:
         return []
@@ -96,7 +96,7 @@ def _curves(told: Told) -> list[Figure]:
     return [chart for chart in (_curve(told, *subject) for subject in subjects) if chart is not None]
 
 
-def _curve(told: Told, subject: str, column: int, pooled: bool) -> Figure | None:
+def _curve(told: RoadText, subject: str, column: int, pooled: bool) -> Figure | None:
     points: dict[str, list[tuple[int, float]]] = {}
     for view, figures in told.views.items():
         ratios = figures[told.main].pooled if pooled else figures[told.main]
@@ -107,7 +107,7 @@ def _curve(told: Told, subject: str, column: int, pooled: bool) -> Figure | None
     if not start or not points:
         return None
     drawn = {name: np.array([*start, *own], float) for name, own in points.items()}
-    series = {name: Line(values[:, 0], values[:, 1]) for name, values in drawn.items()}
+    series = {name: CurveLine(values[:, 0], values[:, 1]) for name, values in drawn.items()}
     name = "all classes" if subject == ALL else subject
     title = f"{MEANING[told.main].capitalize()} by severity, simulated: {name}"
     drawing = lines(
@@ -120,7 +120,7 @@ def _whole(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else ""
 
 
-def _examples(told: Told, verdicts: Verdicts) -> list[Figure]:
+def _examples(told: RoadText, verdicts: Verdicts) -> list[Figure]:
     """For every condition that costs something, the picture that loses most: as it is, and in the condition."""
     pictures: list[tuple[bytes, str]] = []
     shown: set[int] = set()
@@ -133,7 +133,7 @@ def _examples(told: Told, verdicts: Verdicts) -> list[Figure]:
     return [Figure("What is lost", pictures=tuple(pictures), note=note, wide=True)]
 
 
-def _made_example(told: Told, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
+def _made_example(told: RoadText, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
     """The picture that loses most beside itself."""
     assert cost.severity is not None
     view = Weather(cost.condition, cost.severity)
@@ -145,7 +145,7 @@ def _made_example(told: Told, cost: Cost, shown: set[int]) -> list[tuple[bytes, 
     return [(jpeg(both), f"{place}\n{told.scenes.samples[row].id}")]
 
 
-def _real_examples(told: Told, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
+def _real_examples(told: RoadText, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
     """The picture of the condition that misses most."""
     figure = told.figures[told.main]
     missed = (figure.whole - figure.part).sum(1)
@@ -160,7 +160,7 @@ def _next(rows: Sequence[int], shown: set[int]) -> int:
     return row
 
 
-def _drawn(told: Told, row: int, view: Weather | None) -> Image:
+def _drawn(told: RoadText, row: int, view: Weather | None) -> Image:
     image, truth = told.scenes.picture(row, view)
     said: Regions = told.scenes.answer(image)
     if isinstance(said, Detections) and isinstance(truth, Detections):

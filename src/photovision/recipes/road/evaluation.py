@@ -55,7 +55,7 @@ class Weather(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Scenes:
+class RoadScenes:
     """Pictures whose truth is known, of the classes that are judged.
 
     Attributes:
@@ -139,7 +139,7 @@ def tagged(tagger: Path, samples: Sequence[Sample]) -> dict[str, list[str]]:
     }
 
 
-def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = None, seed: int = 0) -> Scenes:
+def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = None, seed: int = 0) -> RoadScenes:
     """The pictures that a model can be judged on, reduced to the classes that matter.
 
     Args:
@@ -172,7 +172,7 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
     if not samples:
         why = f" ({problems[0].message})" if problems else ": it needs pictures with boxes or masks"
         raise DataError(f"no picture of the data can be judged{why}")
-    return Scenes(model, tuple(samples), names, tuple(problems), seed)
+    return RoadScenes(model, tuple(samples), names, tuple(problems), seed)
 
 
 def _told(model: Model, regions: Regions | None) -> bool:
@@ -242,7 +242,7 @@ def _scaled(regions: Regions, size: tuple[int, int], new: tuple[int, int]) -> Re
     return replace(regions, boxes=regions.boxes * scale)
 
 
-def _boxes(scenes: Scenes, pictures: Iterator[tuple[Image, Regions]]) -> Figures:
+def _boxes(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Figures:
     detector = scenes.model
     assert isinstance(detector, Detector)
     truths: list[Regions] = []
@@ -271,7 +271,7 @@ def _counted(pictures: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -
     return np.bincount(pictures * shape[1] + labels, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
 
 
-def _pixels(scenes: Scenes, pictures: Iterator[tuple[Image, Regions]]) -> Figures:
+def _pixels(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Figures:
     segmenter = scenes.model
     assert isinstance(segmenter, Segmenter)
     columns = [segmenter.classes.index(name) for name in scenes.classes]

@@ -11,7 +11,7 @@ import numpy as np
 from photovision.core.report import Metric
 from photovision.data.corruptions import SEVERITIES, names
 from photovision.recipes.ratios import Gap, Ratios, between, change
-from photovision.recipes.road.evaluation import Figures, Progress, Scenes, Weather
+from photovision.recipes.road.evaluation import Figures, Progress, RoadScenes, Weather
 from photovision.trust.fairness.contrasts import holm
 from photovision.trust.fairness.groups import make_groups, read_attributes
 
@@ -115,7 +115,7 @@ def given(
 
 
 def simulated(
-    scenes: Scenes,
+    scenes: RoadScenes,
     rows: Sequence[int],
     conditions: Sequence[str] = WEATHER,
     severities: Sequence[int] = STRENGTHS,

@@ -13,12 +13,13 @@ from typing import Any
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UsageError
+from photovision.core.phrases import count, listed
 from photovision.core.report import Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.data.corruptions import names
 from photovision.data.dataset import Dataset
-from photovision.recipes.road.drawings import MEANING, Told, draw
-from photovision.recipes.road.evaluation import Figures, Model, Scenes, Weather, read_scenes
+from photovision.recipes.road.drawings import MEANING, RoadText, draw
+from photovision.recipes.road.evaluation import Figures, Model, RoadScenes, Weather, read_scenes
 from photovision.recipes.road.gaps import (
     ALL,
     DO_NOT,
@@ -34,7 +35,6 @@ from photovision.recipes.road.gaps import (
     given,
     simulated,
 )
-from photovision.tasks.classify.report_text import count, listed
 from photovision.trust.robustness.suite import spread
 
 ATTRIBUTES = ("condition", "weather", "timeofday", "time_of_day", "time of day", "daytime", "light", "lighting")
@@ -45,7 +45,7 @@ _PLACES = {"night": "at night", "motion-blur": "in motion blur", "rain": "in rai
 
 
 @dataclass(frozen=True)
-class Asked:
+class RoadRequest:
     """What is asked of the pictures.
 
     Attributes:
@@ -69,7 +69,7 @@ class Asked:
 def road(
     model: Model,
     dataset: Dataset,
-    asked: Asked | None = None,
+    asked: RoadRequest | None = None,
     *,
     tags: Mapping[str, Sequence[str]] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -91,7 +91,7 @@ def road(
         UsageError: an attribute or a class does not exist, or the severity is none.
         DataError: nothing can be judged, see `read_scenes`.
     """
-    asked = asked or Asked()
+    asked = asked or RoadRequest()
     if set(asked.severities) - set(range(1, 6)) or not asked.severities:
         raise UsageError(f"severities should be 1 to 5, got {', '.join(map(str, asked.severities)) or 'none'}")
     scenes = read_scenes(model, dataset, asked.classes, asked.seed)
@@ -111,7 +111,7 @@ def road(
             f"too little to judge: a condition needs {FEWEST} objects in {PICTURES} pictures, and as many elsewhere;"
             f" the data have {count(len(scenes.samples), 'picture')} of {', '.join(scenes.classes)}"
         )
-    return _report(Told(scenes, figures, corrected(costs), few, views, rows), dataset)
+    return _report(RoadText(scenes, figures, corrected(costs), few, views, rows), dataset)
 
 
 class _Steps:
@@ -126,7 +126,7 @@ class _Steps:
             self._progress(self.done, self.total)
 
 
-def _groups(dataset: Dataset, scenes: Scenes, tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _groups(dataset: Dataset, scenes: RoadScenes, tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Attribute -> one value for each of the scenes."""
     position = {sample.id: row for row, sample in enumerate(dataset.samples)}
     rows = [position[sample.id] for sample in scenes.samples]
@@ -135,7 +135,7 @@ def _groups(dataset: Dataset, scenes: Scenes, tags: Mapping[str, Sequence[str]])
     return found | {name: [values[row] for row in rows] for name, values in tags.items()}
 
 
-def _report(told: Told, dataset: Dataset) -> Report:
+def _report(told: RoadText, dataset: Dataset) -> Report:
     scenes = told.scenes
     verdicts = {key: _worst(costs) for key, costs in told.conditions().items()}
     metrics = {}
@@ -193,7 +193,7 @@ def _place(condition: str, made: bool) -> str:
     return _PLACES.get(condition, f"in {condition}") if made else f"where {condition}"
 
 
-def _sentence(told: Told, condition: str, made: bool, cost: Cost) -> str:
+def _sentence(told: RoadText, condition: str, made: bool, cost: Cost) -> str:
     """The verdict on a condition with the figures behind it."""
     here, there, gap = cost.gap.here.value, cost.gap.there.value, cost.gap.gap
     what = f"{cost.figure} of {'all classes together' if cost.subject == ALL else cost.subject}"
@@ -225,7 +225,7 @@ def _sentence(told: Told, condition: str, made: bool, cost: Cost) -> str:
     )
 
 
-def _summary(told: Told, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
+def _summary(told: RoadText, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
     ranked = sorted(verdicts.items(), key=lambda item: (VERDICTS.index(item[1].verdict), item[1].gap.gap.value))
     sentences = [_sentence(told, condition, made, cost) for (condition, made), cost in ranked]
     if told.views:
@@ -236,7 +236,7 @@ def _summary(told: Told, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]
     return sentences
 
 
-def _warnings(told: Told, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
+def _warnings(told: RoadText, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
     found = []
     if told.scenes.problems:
         names = listed([problem.id for problem in told.scenes.problems])
@@ -250,7 +250,7 @@ def _warnings(told: Told, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str
     return found
 
 
-def _condition_table(told: Told) -> Table:
+def _condition_table(told: RoadText) -> Table:
     rows = [_row(cost)[:1] + _row(cost)[2:] for cost in told.costs if cost.subject == told.whole]
     note = (
         "All classes that are judged together. Elsewhere: the other pictures, or the same ones as they are. p is"
@@ -260,7 +260,7 @@ def _condition_table(told: Told) -> Table:
     return Table("By condition", columns, tuple(rows), note)
 
 
-def _class_table(told: Told) -> Table:
+def _class_table(told: RoadText) -> Table:
     """Class by class; of simulated conditions the middle severity."""
     severities = sorted({cost.severity for cost in told.costs if cost.severity is not None})
     middle = severities[len(severities) // 2] if severities else None

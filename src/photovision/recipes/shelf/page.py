@@ -15,7 +15,7 @@ from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Floats, Image
 from photovision.recipes.shelf.counts import Count
-from photovision.recipes.shelf.shelf import Shelf, Visit
+from photovision.recipes.shelf.shelf import ShelfMonitor, ShelfVisit
 
 SIDE = 960
 """Longest side of a drawn picture in pixels."""
@@ -39,7 +39,7 @@ _LEGEND = (
 _ORDER = ("empty", "short", "unsure", "hidden", "full", "outside")
 
 
-def report(visit: Visit, model: str) -> Report:
+def report(visit: ShelfVisit, model: str) -> Report:
     """The report of a visit.
 
     Args:
@@ -73,7 +73,7 @@ def report(visit: Visit, model: str) -> Report:
     )
 
 
-def summary(visit: Visit) -> tuple[str, ...]:
+def summary(visit: ShelfVisit) -> tuple[str, ...]:
     """Sentences for a reader who reads nothing else."""
     told = []
     slots = [slot for shelf in visit.shelves for slot in shelf.slots]
@@ -90,7 +90,7 @@ def summary(visit: Visit) -> tuple[str, ...]:
     return (*told, f"Counted in {number:,} picture{'s' * (number > 1)}: {counts}.")
 
 
-def metrics(visit: Visit) -> dict[str, Metric]:
+def metrics(visit: ShelfVisit) -> dict[str, Metric]:
     """The shares of slots that are full, and that somebody should fill, of those that can be seen."""
     judged = [s for shelf in visit.shelves for s in shelf.slots if s.state in ("full", "short", "empty", "unsure")]
     if not judged:
@@ -99,7 +99,7 @@ def metrics(visit: Visit) -> dict[str, Metric]:
     return {"slots_full": Metric(full / len(judged)), "slots_to_fill": Metric(alarms / len(judged))}
 
 
-def warnings(visit: Visit) -> tuple[str, ...]:
+def warnings(visit: ShelfVisit) -> tuple[str, ...]:
     """What a careful reader must know."""
     told = [*visit.warnings, *(line for shelf in visit.shelves for line in shelf.warnings)]
     if not visit.calibrated:
@@ -122,12 +122,12 @@ def _totals(totals: Mapping[str, Count], pictures: int) -> Table:
     )
 
 
-def _by_picture(shelves: Sequence[Shelf]) -> Table:
+def _by_picture(shelves: Sequence[ShelfMonitor]) -> Table:
     rows = [(s.view.name, name, one.boxes, _range(one)) for s in shelves for name, one in s.counts.items()]
     return Table("Counts by picture", ("picture", "class", "boxes shown", "expected"), tuple(rows))
 
 
-def _slots(shelves: Sequence[Shelf]) -> list[Table]:
+def _slots(shelves: Sequence[ShelfMonitor]) -> list[Table]:
     pairs = [(shelf, slot) for shelf in shelves for slot in shelf.slots]
     if not pairs:
         return []
@@ -149,7 +149,7 @@ def _slots(shelves: Sequence[Shelf]) -> list[Table]:
     return [Table("Slots", columns, rows, note)]
 
 
-def _changes(shelves: Sequence[Shelf]) -> list[Table]:
+def _changes(shelves: Sequence[ShelfMonitor]) -> list[Table]:
     compared = [shelf for shelf in shelves if shelf.changes is not None]
     if not compared:
         return []
@@ -168,11 +168,11 @@ def _range(found: Count) -> str:
     return f"{found.expected:.1f} ({found.low} to {found.high})"
 
 
-def _urgency(shelf: Shelf) -> int:
+def _urgency(shelf: ShelfMonitor) -> int:
     return sum(slot.alarm for slot in shelf.slots) + sum(change.sure for change in shelf.changes or ())
 
 
-def _figure(shelf: Shelf) -> Figure | None:
+def _figure(shelf: ShelfMonitor) -> Figure | None:
     try:
         picture = draw(shelf)
     except UnreadableImage:  # it went away meanwhile
@@ -183,7 +183,7 @@ def _figure(shelf: Shelf) -> Figure | None:
     return Figure("The shelves", pictures=((jpeg(picture, 85), caption),), note=f"{caption}.", lead=True)
 
 
-def draw(shelf: Shelf, side: int = SIDE) -> Image:
+def draw(shelf: ShelfMonitor, side: int = SIDE) -> Image:
     """The picture of a shelf with its slots and sure changes, or with its boxes where there are neither.
 
     Returns:

@@ -14,8 +14,8 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.regions import Detections
 from photovision.recipes.shelf.align import Alignment, align, fixed
 from photovision.recipes.shelf.counts import Count, count
-from photovision.recipes.shelf.slots import HIDERS, Judged, Slot, judge, learn_slots
-from photovision.recipes.shelf.visits import Change, View, changes
+from photovision.recipes.shelf.slots import HIDERS, Slot, SlotDecision, judge, learn_slots
+from photovision.recipes.shelf.visits import AlignedView, ShelfChange, changes
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.detect.detector import Detector, Size
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Shelf:
+class ShelfMonitor:
     """What is known of one picture of the visit.
 
     Attributes:
@@ -36,10 +36,10 @@ class Shelf:
         warnings: what could not be done, a line each.
     """
 
-    view: View
+    view: AlignedView
     counts: Mapping[str, Count]
-    slots: tuple[Judged, ...] = ()
-    changes: tuple[Change, ...] | None = None
+    slots: tuple[SlotDecision, ...] = ()
+    changes: tuple[ShelfChange, ...] | None = None
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Shelf:
 
 
 @dataclass(frozen=True, eq=False)
-class Visit:
+class ShelfVisit:
     """Everything that one visit brought.
 
     Attributes:
@@ -67,14 +67,14 @@ class Visit:
         warnings: what could not be done at all.
     """
 
-    shelves: tuple[Shelf, ...]
+    shelves: tuple[ShelfMonitor, ...]
     totals: Mapping[str, Count]
     calibrated: bool
     learned: tuple[Slot, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
-    def alarms(self) -> list[tuple[Shelf, Judged]]:
+    def alarms(self) -> list[tuple[ShelfMonitor, SlotDecision]]:
         """Slots that are empty or short."""
         return [(shelf, slot) for shelf in self.shelves for slot in shelf.slots if slot.alarm]
 
@@ -106,7 +106,7 @@ class Looker:
         self._wanted = np.array([name in self.classes for name in known])
         self._hides = np.array([name in HIDERS for name in known])
 
-    def views(self, files: Iterable[str], progress: Progress | None = None) -> tuple[list[View], list[str]]:
+    def views(self, files: Iterable[str], progress: Progress | None = None) -> tuple[list[AlignedView], list[str]]:
         """What is in every picture, and a line for each that cannot be read; raises DataError where none can."""
         views, problems, names = [], [], list(files)
         for number, seen in enumerate(self._detector.see(names, batch_size=4, tile=self._tile), 1):
@@ -124,12 +124,14 @@ class Looker:
         ]
         return views, problems
 
-    def _view(self, file: str, size: Size, found: Detections) -> View:
+    def _view(self, file: str, size: Size, found: Detections) -> AlignedView:
         scores = np.zeros(0, np.float32) if found.scores is None else found.scores
         shown = scores >= self.thresholds[found.labels]
         rows, hiders = self._wanted[found.labels], found.boxes[shown & self._hides[found.labels]]
         found = Detections(found.boxes[rows], found.labels[rows], found.classes, scores[rows])
-        return View(Path(file).stem, file, size, found, shown[rows], hiders, self._detector.preprocess.value_ranges)
+        return AlignedView(
+            Path(file).stem, file, size, found, shown[rows], hiders, self._detector.preprocess.value_ranges
+        )
 
 
 def visit(
@@ -141,7 +143,7 @@ def visit(
     before: Iterable[str] | None = None,
     still: bool = False,
     progress: Progress | None = None,
-) -> Visit:
+) -> ShelfVisit:
     """Count what stands on the shelves of a visit, judge their slots, and compare it with the visit before.
 
     Pictures of one shelf are found by their name, or because every visit has one only.
@@ -171,12 +173,12 @@ def visit(
         notes: list[str] = []
         judged = _judged(view, slots, _Others(full, alone, still), notes)
         found = _changed(view, _Others(old, alone, still), notes)
-        shelves.append(Shelf(view, counted([view]), tuple(judged), found, tuple(notes)))
+        shelves.append(ShelfMonitor(view, counted([view]), tuple(judged), found, tuple(notes)))
     warnings = (*problems, *unread, *missed, *_unused(slots, views))
-    return Visit(tuple(shelves), counted(views), looker.calibrated, learned, warnings)
+    return ShelfVisit(tuple(shelves), counted(views), looker.calibrated, learned, warnings)
 
 
-def counted(views: Sequence[View]) -> dict[str, Count]:
+def counted(views: Sequence[AlignedView]) -> dict[str, Count]:
     """Class -> count over pictures, most frequent first; classes that no probable box speaks of are left out."""
     counts = {}
     classes = views[0].found.classes if views else ()
@@ -189,7 +191,7 @@ def counted(views: Sequence[View]) -> dict[str, Count]:
     return dict(sorted(counts.items(), key=lambda item: -item[1].expected))
 
 
-def _learned(view: View) -> tuple[Slot, ...]:
+def _learned(view: AlignedView) -> tuple[Slot, ...]:
     rows = np.flatnonzero(view.shown)
     shown = Detections(view.found.boxes[rows], view.found.labels[rows], view.found.classes)
     return learn_slots(shown, view.size, view.name)
@@ -199,21 +201,21 @@ def _learned(view: View) -> tuple[Slot, ...]:
 class _Others:
     """The pictures of another visit, and how one of this visit is laid over its partner among them."""
 
-    views: Sequence[View]
+    views: Sequence[AlignedView]
     alone: bool  # whether this visit has one picture only
     still: bool
 
-    def partner(self, view: View) -> View | None:
+    def partner(self, view: AlignedView) -> AlignedView | None:
         """The picture of the same shelf."""
         named = [other for other in self.views if other.name == view.name]
         return named[0] if named else self.views[0] if self.alone and len(self.views) == 1 else None
 
-    def aligned(self, old: View, new: View) -> Alignment:
+    def aligned(self, old: AlignedView, new: AlignedView) -> Alignment:
         """How they lie over each other; raises DataError."""
         return fixed(old.image, new.image) if self.still else align(old.image, new.image)
 
 
-def _judged(view: View, slots: Sequence[Slot], full: _Others, notes: list[str]) -> list[Judged]:
+def _judged(view: AlignedView, slots: Sequence[Slot], full: _Others, notes: list[str]) -> list[SlotDecision]:
     if not slots:
         return []
     if not full.views:
@@ -231,7 +233,7 @@ def _judged(view: View, slots: Sequence[Slot], full: _Others, notes: list[str]) 
     return judge(mine, view, alignment, reference.size)
 
 
-def _changed(view: View, old: _Others, notes: list[str]) -> tuple[Change, ...] | None:
+def _changed(view: AlignedView, old: _Others, notes: list[str]) -> tuple[ShelfChange, ...] | None:
     if not old.views:
         return None
     earlier = old.partner(view)
@@ -245,7 +247,7 @@ def _changed(view: View, old: _Others, notes: list[str]) -> tuple[Change, ...] |
         return None
 
 
-def _unused(slots: Sequence[Slot], views: Sequence[View]) -> list[str]:
+def _unused(slots: Sequence[Slot], views: Sequence[AlignedView]) -> list[str]:
     """Pictures of the planogram that the visit does not have."""
     names = {view.name for view in views}
     absent = sorted({slot.picture for slot in slots if slot.picture} - names) if len(names) > 1 else []

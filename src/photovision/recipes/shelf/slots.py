@@ -21,7 +21,7 @@ from photovision.core.regions import Detections
 from photovision.core.types import Floats
 from photovision.recipes.shelf.align import Alignment
 from photovision.recipes.shelf.counts import distribution
-from photovision.recipes.shelf.visits import View
+from photovision.recipes.shelf.visits import AlignedView
 
 ALARM, CALM = 0.8, 0.6
 """A slot is called empty or short from this probability on, and full below that one; between them it is unsure."""
@@ -62,7 +62,7 @@ class Slot:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class SlotDecision:
     """What is known of a slot.
 
     Attributes:
@@ -145,10 +145,10 @@ def learn_slots(found: Detections, size: tuple[int, int], picture: str = "") -> 
 
 def judge(
     slots: Sequence[Slot],
-    view: View,
+    view: AlignedView,
     alignment: Alignment | None = None,
     reference_size: tuple[int, int] | None = None,
-) -> list[Judged]:
+) -> list[SlotDecision]:
     """What stands in every slot of one picture.
 
     Args:
@@ -176,7 +176,7 @@ def judge(
         if _share(boxes[row], np.array([[0, 0, view.size[1], view.size[0]]], dtype=np.float32)) < _INSIDE:
             state = "outside"
         judged.append(
-            Judged(slot, state, missing, expected, boxes[row], _other(boxes[row], view, slot.label), unchanged)
+            SlotDecision(slot, state, missing, expected, boxes[row], _other(boxes[row], view, slot.label), unchanged)
         )
     return judged
 
@@ -200,7 +200,7 @@ def _owners(boxes: Floats, found: Detections) -> np.ndarray:
     return np.where(near.max(1) > 0, near.argmax(1), -1)
 
 
-def _other(box: Floats, view: View, wanted: str) -> str:
+def _other(box: Floats, view: AlignedView, wanted: str) -> str:
     """The class of what is of a slot's size and stands in its place instead."""
     rows = [i for i in np.flatnonzero(view.shown).tolist() if view.found.names[i] != wanted]
     same = overlap(box[None], view.found.boxes[rows])[0]

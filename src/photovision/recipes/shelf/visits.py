@@ -24,7 +24,7 @@ _SIMILAR, _SIZES = 0.5, 0.6  # least intersection of colour histograms, and of t
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class ShelfChange:
     """One difference between two visits.
 
     Attributes:
@@ -54,7 +54,7 @@ class Change:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class AlignedView:
     """One picture of a visit and what is in it.
 
     Attributes:
@@ -81,7 +81,7 @@ class View:
         return to_array(decode(self.file, ranges=self.ranges))
 
 
-def changes(before: View, now: View, alignment: Alignment) -> list[Change]:
+def changes(before: AlignedView, now: AlignedView, alignment: Alignment) -> list[ShelfChange]:
     """What appeared, vanished or moved, the surest first.
 
     A change of an object has the confidence p (1 - q) (1 - r): p that it is in one picture, q that one of its class is
@@ -111,7 +111,7 @@ def _lonely(
     others: Detections,
     theirs: Floats,
     alignment: Alignment,
-) -> list[Change]:
+) -> list[ShelfChange]:
     """A change for every object of `rows` that none of its class in the other picture is the same as."""
     if mine.scores is None or others.scores is None or not rows.any():
         return []
@@ -126,7 +126,7 @@ def _lonely(
         confidence = float(mine.scores[row]) * (1 - float(partner[row])) * (1 - alignment.unchanged(box))
         sides = (box, None) if kind == "vanished" else (None, box)
         if confidence > 0.01:
-            found.append(Change(kind, mine.names[row], confidence, *sides))
+            found.append(ShelfChange(kind, mine.names[row], confidence, *sides))
     return found
 
 
@@ -141,8 +141,8 @@ def _seen_before(boxes: Floats, alignment: Alignment) -> np.ndarray:
 
 
 def _moved(
-    gone: list[Change], new: list[Change], now: View, before: View, alignment: Alignment
-) -> list[tuple[Change, Change, Change]]:
+    gone: list[ShelfChange], new: list[ShelfChange], now: AlignedView, before: AlignedView, alignment: Alignment
+) -> list[tuple[ShelfChange, ShelfChange, ShelfChange]]:
     """Pairs of one class, size and look that are near each other, with the change that they are together."""
     gone, new = [one for one in gone if one.sure], [one for one in new if one.sure]
     if not gone or not new:
@@ -166,7 +166,7 @@ def _moved(
         (
             gone[i],
             new[j],
-            Change("moved", gone[i].label, min(gone[i].confidence, new[j].confidence), gone[i].before, new[j].now),
+            ShelfChange("moved", gone[i].label, min(gone[i].confidence, new[j].confidence), gone[i].before, new[j].now),
         )
         for i, j in pairs
     ]

@@ -28,7 +28,7 @@ from photovision.service.kinds.kind import (
     through,
 )
 from photovision.service.settings import Limits
-from photovision.tasks.detect.detector import Detector, Seen
+from photovision.tasks.detect.detector import Detector, DetectResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Found:
 
     def to_json(self, file: str | None) -> dict[str, Any]:
         """`{"file", "size": [h, w], "boxes": [{"label", "score", "xyxy"}]}`."""
-        return Seen(file, self.size, self.boxes).to_json()
+        return DetectResult(file, self.size, self.boxes).to_json()
 
     def facts(self) -> dict[str, Any]:
         """All boxes; the most probable one stands for the picture, "" for none."""

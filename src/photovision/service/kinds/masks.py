@@ -31,7 +31,7 @@ from photovision.service.kinds.kind import (
     through,
 )
 from photovision.service.settings import Limits
-from photovision.tasks.segment.segmenter import OVERLAP, Scene, Segmenter
+from photovision.tasks.segment.segmenter import OVERLAP, Segmenter, SegmentResult
 
 CLASSES_PER_PIXEL, OBJECTS_PER_PIXEL = 16, 64
 """Bytes for each pixel of a picture while its classes, or its objects, are made out."""
@@ -141,7 +141,7 @@ def _painted(
     return Painted(told, _png(mask), _objects(scene), form, outlines)
 
 
-def _objects(scene: Scene) -> bytes | None:
+def _objects(scene: SegmentResult) -> bytes | None:
     if scene.numbers is None:
         return None
     if int(scene.numbers.max()) > _MOST_OBJECTS:
@@ -149,7 +149,7 @@ def _objects(scene: Scene) -> bytes | None:
     return _png(Pillow.fromarray(scene.numbers.astype(np.uint16)))
 
 
-def _outlines(scene: Scene) -> list[dict[str, Any]]:
+def _outlines(scene: SegmentResult) -> list[dict[str, Any]]:
     """A mask for every object, or for every class that occurs, as COCO writes them."""
     assert scene.found is not None
     if scene.objects is not None:

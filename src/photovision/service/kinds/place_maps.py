@@ -13,7 +13,7 @@ from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Source, Why, opened, through
 from photovision.service.settings import Limits
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.explain_boxes import ExplainedPlaces, explain_boxes
+from photovision.tasks.explain_boxes import ExplainedRegions, explain_boxes
 from photovision.tasks.segment.segmenter import Segmenter
 
 METHODS = ("auto", "drise")
@@ -26,7 +26,7 @@ _TOLD = ("label", "score", "xyxy", "heatmap", "window", "heat_inside", "area_ins
 class PlaceMaps:
     """The maps of the most probable boxes, or of the largest region."""
 
-    found: ExplainedPlaces
+    found: ExplainedRegions
 
     def to_json(self) -> dict[str, Any]:
         """Every box with a map of 14 x 14 cells over a window of the picture, in its pixels."""

@@ -1,1 +1,1 @@
-"""Classify."""
+"""Classification: one label for each image, or any number of labels."""

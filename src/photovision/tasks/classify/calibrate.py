@@ -24,9 +24,9 @@ from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.runtime.held_out import HeldOut, write_held_out
-from photovision.runtime.uncertainty import Doubt, Gate, Sets, write_doubt
+from photovision.runtime.uncertainty import ConformalSets, NoveltyDetector, Uncertainty, write_doubt
 from photovision.tasks.card_metrics import report_of
-from photovision.tasks.classify.recognizer import Recognizer, Responses, load
+from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer, load
 from photovision.tasks.holdout import add_recalibration
 from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.calibrate import confidences, ece, fit_temperature
@@ -83,7 +83,7 @@ def _recalibrated(model: Recognizer, dataset: Dataset, target: Path, seed: int, 
 class _Case:
     """Pictures with what the model says of them."""
 
-    said: Responses
+    said: ModelOutputs
     truth: np.ndarray
     multilabel: bool
     fingerprint: str
@@ -100,8 +100,8 @@ class _Case:
 @dataclass(frozen=True, eq=False)
 class _Learned:
     temperature: float
-    sets: Sets
-    gate: Gate
+    sets: ConformalSets
+    gate: NoveltyDetector
 
 
 def _ask(model: Recognizer, dataset: Dataset, progress: Progress | None) -> _Case:
@@ -117,18 +117,18 @@ def _ask(model: Recognizer, dataset: Dataset, progress: Progress | None) -> _Cas
             f"calibrating needs at least {MIN_PICTURES} readable labelled pictures, got {len(rows)}: add more"
         )
     unit = said.embeddings[rows]
-    kept = Responses(said.probs[rows], said.logits[rows], said.novelty[rows], unit)
+    kept = ModelOutputs(said.probs[rows], said.logits[rows], said.novelty[rows], unit)
     return _Case(kept, part.truth[rows], model.multilabel, dataset.fingerprint, unit)
 
 
-def _learn(case: _Case, doubt: Doubt, rows: np.ndarray) -> _Learned:
+def _learn(case: _Case, doubt: Uncertainty, rows: np.ndarray) -> _Learned:
     temperature = fit_temperature(case.said.logits[rows], case.truth[rows], multilabel=case.multilabel)
     sets = fit_sets(case.probs(temperature, rows), case.truth[rows])
     assert sets is not None  # there are enough pictures
     return _Learned(temperature, sets, refit_gate(doubt.gate, case.unit[rows], case.said.logits[rows]))
 
 
-def _report(case: _Case, doubt: Doubt, learned: _Learned, seed: int) -> Report:
+def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Report:
     n = len(case.truth)
     fold = np.random.default_rng(seed).permutation(n) % _FOLDS
     probs, within = np.empty_like(case.said.probs), np.empty(case.said.probs.shape, bool)

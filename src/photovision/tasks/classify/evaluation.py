@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from photovision.core import phrases
 from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
 from photovision.core.errors import DataError
 from photovision.core.report import Figure, Metric, Report, Table
@@ -16,9 +17,9 @@ from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Floats, Sample
 from photovision.data.corrections import NAME
 from photovision.data.dataset import Dataset, Problem
-from photovision.runtime.uncertainty import Doubt
+from photovision.runtime.uncertainty import Uncertainty
 from photovision.tasks.classify import report_text as story
-from photovision.tasks.classify.recognizer import Responses
+from photovision.tasks.classify.recognizer import ModelOutputs
 from photovision.tasks.classify.uncertainty_report import limits
 from photovision.tasks.holdout import leak_free
 from photovision.trust.metrics.calibrate import ece_by_chance, reliability
@@ -29,7 +30,7 @@ Progress = Callable[[int, int], None]
 SHOWN = 24
 
 
-class Answering(Protocol):
+class Predictor(Protocol):
     """What evaluation needs of a model; `Recognizer` has it."""
 
     classes: tuple[str, ...]
@@ -41,15 +42,15 @@ class Answering(Protocol):
         """The whole of bundle.json."""
 
     @property
-    def doubt(self) -> Doubt | None:
+    def doubt(self) -> Uncertainty | None:
         """Prediction sets and gate; None where the model has none."""
 
-    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> Responses:
+    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> ModelOutputs:
         """Probabilities, logits, novelty of all pictures, and the problems of unreadable ones."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ClassifyEvaluation:
     """A model's answers on the pictures that could be read and whose truth is known.
 
     Attributes:
@@ -101,10 +102,10 @@ class Answers:
         limits = np.full(len(self.classes), 0.5, np.float32) if self.thresholds is None else self.thresholds
         return np.asarray(probs >= limits)
 
-    def at(self, rows: np.ndarray) -> Answers:
+    def at(self, rows: np.ndarray) -> ClassifyEvaluation:
         """The answers at these rows."""
         samples = tuple(self.samples[int(row)] for row in rows)
-        return Answers(
+        return ClassifyEvaluation(
             samples,
             self.positions[rows],
             self.classes,
@@ -124,7 +125,7 @@ class Answers:
 
 
 def evaluate_classes(
-    recognizer: Answering,
+    recognizer: Predictor,
     dataset: Dataset,
     *,
     leaked: Collection[int] = (),
@@ -142,8 +143,8 @@ def evaluate_classes(
         progress: called with (pictures done, N).
 
     Returns:
-        A report of kind "evaluate"; `metrics` are those of `trust.metrics.scores`, `trust.metrics.selective`, and for models with
-        prediction sets and a gate `trust.metrics.conformal` and `trust.metrics.novelty`.
+        A report of kind "evaluate"; `metrics` are those of `trust.metrics.scores`, `trust.metrics.selective`, and for
+        models with prediction sets and a gate `trust.metrics.conformal` and `trust.metrics.novelty`.
 
     Raises:
         DataError: a class is unknown to the model, nothing is labelled, or nothing could be read.
@@ -152,8 +153,8 @@ def evaluate_classes(
 
 
 def judge(
-    recognizer: Answering,
-    answers: Answers,
+    recognizer: Predictor,
+    answers: ClassifyEvaluation,
     dataset: Dataset,
     *,
     leaked: Collection[int] = (),
@@ -193,13 +194,13 @@ def judge(
     return report.including(*limited)
 
 
-def _check_classes(recognizer: Answering, dataset: Dataset) -> None:
+def _check_classes(recognizer: Predictor, dataset: Dataset) -> None:
     known = recognizer.classes
     unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(known))
     if unknown:
         raise DataError(
-            f"the model does not know {story.listed(unknown)}: give data whose classes are among its {len(known)}"
-            f" ({story.listed(known)})"
+            f"the model does not know {phrases.listed(unknown)}: give data whose classes are among its {len(known)}"
+            f" ({phrases.listed(known)})"
         )
     if not recognizer.multilabel and any(len(s.target) != 1 for s in dataset.samples if s.target is not None):
         raise DataError(
@@ -207,7 +208,7 @@ def _check_classes(recognizer: Answering, dataset: Dataset) -> None:
         )
 
 
-def _novelty_by_class(recognizer: Answering, unknown: Dataset | None) -> dict[str, Floats]:
+def _novelty_by_class(recognizer: Predictor, unknown: Dataset | None) -> dict[str, Floats]:
     """Name of what is shown -> novelty of its readable pictures."""
     if unknown is None or recognizer.doubt is None:
         return {}
@@ -218,8 +219,8 @@ def _novelty_by_class(recognizer: Answering, unknown: Dataset | None) -> dict[st
 
 
 def answer(
-    recognizer: Answering, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False
-) -> Answers:
+    recognizer: Predictor, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False
+) -> ClassifyEvaluation:
     """Ask the model about every labelled picture; raises DataError as `evaluate_classes` does."""
     known = {name: i for i, name in enumerate(recognizer.classes)}
     _check_classes(recognizer, dataset)
@@ -239,7 +240,7 @@ def answer(
     truth = np.zeros((len(samples), len(known)), np.float32)
     for row, sample in enumerate(samples):
         truth[row, [known[name] for name in sample.target or ()]] = 1
-    return Answers(
+    return ClassifyEvaluation(
         samples,
         labelled[readable],
         recognizer.classes,
@@ -252,19 +253,19 @@ def answer(
     )
 
 
-def _warnings(answers: Answers, dataset: Dataset) -> list[str]:
+def _warnings(answers: ClassifyEvaluation, dataset: Dataset) -> list[str]:
     found = []
     if answers.problems:
-        names = story.listed([problem.id for problem in answers.problems])
-        found.append(f"{story.count(len(answers.problems), 'picture')} could not be read and count nowhere: {names}.")
+        names = phrases.listed([problem.id for problem in answers.problems])
+        found.append(f"{phrases.count(len(answers.problems), 'picture')} could not be read and count nowhere: {names}.")
     if dataset.problems:
-        names = story.listed([f"{problem.id} ({problem.kind})" for problem in dataset.problems])
-        found.append(f"{story.count(len(dataset.problems), 'file')} of the data were left out: {names}.")
+        names = phrases.listed([f"{problem.id} ({problem.kind})" for problem in dataset.problems])
+        found.append(f"{phrases.count(len(dataset.problems), 'file')} of the data were left out: {names}.")
     if changed := sum(change.applied and change.decision == "label" for change in dataset.corrections):
-        found.append(f"{story.count(changed, 'label')} of the data corrected by hand, in {NAME}.")
+        found.append(f"{phrases.count(changed, 'label')} of the data corrected by hand, in {NAME}.")
     unlabelled = sum(sample.target is None for sample in dataset.samples)
     if unlabelled:
-        found.append(f"{story.count(unlabelled, 'picture')} without a label were left out.")
+        found.append(f"{phrases.count(unlabelled, 'picture')} without a label were left out.")
     counts = answers.truth.sum(0) if answers.multilabel else np.bincount(answers.truth, minlength=len(answers.classes))
     present, few = int((counts > 0).sum()), int(((counts > 0) & (counts < 10)).sum())
     if present < len(counts):
@@ -273,14 +274,14 @@ def _warnings(answers: Answers, dataset: Dataset) -> list[str]:
         )
     if few:
         found.append(
-            f"{story.count(few, 'class', 'classes')} here have fewer than 10 pictures: read their rows with care."
+            f"{phrases.count(few, 'class', 'classes')} here have fewer than 10 pictures: read their rows with care."
         )
     if len(answers.samples) < 100:
         found.append(f"These figures rest on {len(answers.samples)} pictures only: the intervals are wide.")
     return found
 
 
-def _mistakes(answers: Answers) -> Figure | None:
+def _mistakes(answers: ClassifyEvaluation) -> Figure | None:
     wrong = np.flatnonzero(~answers.right)
     said = answers.said
     if answers.multilabel:
@@ -298,23 +299,23 @@ def _mistakes(answers: Answers) -> Figure | None:
     )
 
 
-def _caption(answers: Answers, row: int) -> str:
+def _caption(answers: ClassifyEvaluation, row: int) -> str:
     return f"true: {true_names(answers, row)}\nsaid: {said_names(answers, row)}\n{answers.samples[row].id}"
 
 
-def true_names(answers: Answers, row: int) -> str:
+def true_names(answers: ClassifyEvaluation, row: int) -> str:
     """The true class of one picture, or the true classes."""
     true = np.flatnonzero(answers.truth[row]) if answers.multilabel else [answers.truth[row]]
     return ", ".join(answers.classes[int(c)] for c in true) or "nothing"
 
 
-def said_names(answers: Answers, row: int) -> str:
+def said_names(answers: ClassifyEvaluation, row: int) -> str:
     """What the model says of one picture, with its confidence: 'leek (97 %)'."""
     said = np.flatnonzero(answers.said[row])
     return ", ".join(f"{answers.classes[int(c)]} ({answers.probs[row, c] * 100:.0f} %)" for c in said) or "nothing"
 
 
-def _reliability(answers: Answers) -> Figure:
+def _reliability(answers: ClassifyEvaluation) -> Figure:
     bins = int(np.clip(len(answers.samples) // 15, 3, 10))  # fewer pictures, fewer and steadier points
     curve = reliability(answers.probs, answers.truth, bins)
     chance = ece_by_chance(answers.probs, answers.truth)
@@ -326,7 +327,7 @@ def _reliability(answers: Answers) -> Figure:
     return Figure("Calibration", svg=reliability_diagram(*curve, title="Stated confidence against truth"), note=note)
 
 
-def _heatmap(answers: Answers) -> Figure | None:
+def _heatmap(answers: ClassifyEvaluation) -> Figure | None:
     if answers.multilabel:
         return None
     matrix = confusion(answers.probs.argmax(1), answers.truth, len(answers.classes))
@@ -340,7 +341,7 @@ def _heatmap(answers: Answers) -> Figure | None:
     )
 
 
-def _confused(answers: Answers) -> list[tuple[str, str, int]]:
+def _confused(answers: ClassifyEvaluation) -> list[tuple[str, str, int]]:
     """(true class, what it was called, how often), most frequent first; single-label only."""
     if answers.multilabel:
         return []
@@ -352,14 +353,14 @@ def _confused(answers: Answers) -> list[tuple[str, str, int]]:
     return [(names[rows[i]], names[columns[i]], int(matrix[rows[i], columns[i]])) for i in order]
 
 
-def _pair_table(pairs: Sequence[tuple[str, str, int]], answers: Answers) -> list[Table]:
+def _pair_table(pairs: Sequence[tuple[str, str, int]], answers: ClassifyEvaluation) -> list[Table]:
     totals = np.bincount(answers.truth, minlength=len(answers.classes))
     total = {name: int(n) for name, n in zip(answers.classes, totals, strict=True)}
     rows = tuple((true, said, n, percent(n / total[true])) for true, said, n in pairs[:20])
     return [Table("Most confused pairs", ("true class", "called", "times", "share of the class"), rows)]
 
 
-def _name(recognizer: Answering) -> str:
+def _name(recognizer: Predictor) -> str:
     backbone = recognizer.info.get("backbone") or {}
     return str(backbone.get("name") or "the model")
 

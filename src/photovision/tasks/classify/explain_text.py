@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
+from photovision.core.phrases import count, listed
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg, thumbnail
 from photovision.core.types import Attribution
 from photovision.data.dataset import Dataset
-from photovision.tasks.classify.report_text import count, listed
 from photovision.trust.explain import EXPLAINERS
-from photovision.trust.explain.faithfulness import ALIKE, CHANCE, ORDERS, SHARES, SPAN, Trial, cell_means
+from photovision.trust.explain.faithfulness import ALIKE, CHANCE, ORDERS, SHARES, SPAN, FaithfulnessTest, cell_means
 from photovision.trust.explain.overlay import legend, overlay, scaled
 from photovision.trust.metrics.statistics import wilson
 
 if TYPE_CHECKING:
     from photovision.tasks.classify.recognizer import Recognizer
-    from photovision.tasks.explain import Explained, Explanations
+    from photovision.tasks.explain import ExplainedImage, Explanations
 
 GRID = 14
 """Rows and columns of the heatmaps in the JSON document."""
@@ -74,7 +74,7 @@ def _summary(found: Explanations) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _sentence(one: Explained) -> str:
+def _sentence(one: ExplainedImage) -> str:
     explained, said = one.maps[0].target, f"{one.name}: '{one.answer.label}' ({one.answer.prob:.0%})"
     if explained != one.answer.best:
         said += f", explained for '{explained}'"
@@ -83,7 +83,7 @@ def _sentence(one: Explained) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _likes(one: Explained) -> str:
+def _likes(one: ExplainedImage) -> str:
     """What the most similar training pictures are."""
     if not one.neighbours:
         return ""
@@ -137,7 +137,7 @@ def _reading(found: Explanations) -> Figure:
     return Figure("How to read the maps", svg=legend(), note=note)
 
 
-def _figures(model: Recognizer, one: Explained, data: Dataset | None) -> list[Figure]:
+def _figures(model: Recognizer, one: ExplainedImage, data: Dataset | None) -> list[Figure]:
     title = f"{one.name}: {one.answer.label} ({one.answer.prob:.0%})"
     height, width = one.seen.shape[:2]
     pictures = [(jpeg(_enlarged(one.seen)), f"the {height} x {width} pixels\nthat the network sees")]
@@ -152,20 +152,20 @@ def _figures(model: Recognizer, one: Explained, data: Dataset | None) -> list[Fi
     return [*figures, Figure(title, pictures=near, note=_likes(one))] if near else figures
 
 
-def _curves(trial: Trial, heat: Attribution) -> str:
+def _curves(trial: FaithfulnessTest, heat: Attribution) -> str:
     found = {}
     for name, own, random in (
         ("shown", trial.insertion, trial.random_insertion),
         ("hidden", trial.deletion, trial.random_deletion),
     ):
         low, high = random.min(0), random.max(0)
-        found[f"{name} in the map's order"] = Line(SHARES, own)
-        found[f"{name} at random"] = Line(SHARES, random.mean(0), low, high, dashed=True)
+        found[f"{name} in the map's order"] = CurveLine(SHARES, own)
+        found[f"{name} at random"] = CurveLine(SHARES, random.mean(0), low, high, dashed=True)
     title = f"How fast the answer comes and goes, {heat.method}"
     return lines(found, title, "share of the picture", f"probability of {heat.target}", x_form="{:.0%}".format)
 
 
-def _neighbours(one: Explained, data: Dataset | None) -> tuple[tuple[bytes, str], ...]:
+def _neighbours(one: ExplainedImage, data: Dataset | None) -> tuple[tuple[bytes, str], ...]:
     """Pictures of the nearest training pictures, as far as `data` has them."""
     if data is None:
         return ()
@@ -212,7 +212,7 @@ def _nearest(found: Explanations) -> Table:
     return Table("Nearest training pictures", ("picture", "is like", "similarity", "training picture"), rows, note)
 
 
-def _json(one: Explained) -> dict[str, Any]:
+def _json(one: ExplainedImage) -> dict[str, Any]:
     maps = []
     for heat, trial in zip(one.maps, one.trials, strict=True):
         cells = cell_means(scaled(heat.heatmap)[None], GRID)[0]

@@ -21,7 +21,7 @@ from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.models.backbones import Source
+from photovision.models.backbones import Backbone
 from photovision.models.export import Decider, Parity, check_parity, export_graph
 from photovision.models.weights import LedgerEntry
 from photovision.runtime.bundle import VERSION, Bundle
@@ -32,7 +32,7 @@ from photovision.tasks.classify.report_text import training_report
 from photovision.tasks.classify.variants import finding
 from photovision.tasks.datasheet import datasheet
 from photovision.tasks.model_card import model_card
-from photovision.tasks.training_run import Climb, Reached
+from photovision.tasks.training_run import TrainedStage, TrainingRun
 from photovision.trust.metrics.calibrate import fit_temperature
 from photovision.trust.metrics.scores import choose_thresholds
 
@@ -40,10 +40,10 @@ _PARITY_PICTURES = 128
 
 
 def write_bundle(
-    climb: Climb,
-    rungs: list[Reached],
+    climb: TrainingRun,
+    rungs: list[TrainedStage],
     judged: list[Floats | None],
-    chosen: Reached,
+    chosen: TrainedStage,
     output: Path,
     variants: Mapping[str, Any],
 ) -> None:
@@ -86,7 +86,7 @@ def write_bundle(
 
 
 def _prove(
-    climb: Climb, model: Recognizer, rungs: list[Reached], judged: list[Floats | None], chosen: Reached
+    climb: TrainingRun, model: Recognizer, rungs: list[TrainedStage], judged: list[Floats | None], chosen: TrainedStage
 ) -> Report:
     """Judge on test, and put the figures into the bundle's description."""
     info, test = model.info, climb.material.test
@@ -105,7 +105,12 @@ def _prove(
 
 
 def _info(
-    climb: Climb, rungs: list[Reached], chosen: Reached, source: Source, temperature: float, parity: Parity
+    climb: TrainingRun,
+    rungs: list[TrainedStage],
+    chosen: TrainedStage,
+    source: Backbone,
+    temperature: float,
+    parity: Parity,
 ) -> dict[str, Any]:
     material = climb.material
     probs = climb.task.decode(chosen.val_logits / temperature)
@@ -140,12 +145,12 @@ def _info(
     }
 
 
-def licences(source: Source) -> list[LedgerEntry]:
+def licences(source: Backbone) -> list[LedgerEntry]:
     """The ledger of a network's parts."""
     return source.ledger()
 
 
-def write_network(network: nn.Module, source: Source, classes: tuple[str, ...], folder: Path) -> None:
+def write_network(network: nn.Module, source: Backbone, classes: tuple[str, ...], folder: Path) -> None:
     """Write a network's weights (model.safetensors) and, for timm's architectures, how timm builds it (config.json)."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with explained(folder):
@@ -173,7 +178,7 @@ def write_network(network: nn.Module, source: Source, classes: tuple[str, ...], 
     write_json(folder / "config.json", config)
 
 
-def parity_pictures(dataset: Dataset, source: Source) -> np.ndarray:
+def parity_pictures(dataset: Dataset, source: Backbone) -> np.ndarray:
     """Evenly spread pictures of a dataset, as the network sees them: uint8 (N, H, W, 3)."""
     count = min(_PARITY_PICTURES, len(dataset))
     positions = np.linspace(0, len(dataset) - 1, count).astype(int)

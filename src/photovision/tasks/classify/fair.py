@@ -13,11 +13,11 @@ from photovision.core.errors import DataError
 from photovision.core.report import Metric
 from photovision.core.types import Floats, Ints
 from photovision.data.dataset import SPLITS, Dataset
-from photovision.learn.groups import GroupDro, Judged, Reweighted, Score, Sum, group_weights
+from photovision.learn.groups import GroupDro, GroupScored, Reweighted, Score, Sum, group_weights
 from photovision.learn.plan import Plan
-from photovision.tasks.classify.objective import Classify
+from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.variants import Variant
-from photovision.tasks.splits import Material
+from photovision.tasks.splits import TrainingSplits
 from photovision.trust.fairness.group_accuracy import LEAST, Served
 from photovision.trust.metrics.statistics import BEYOND_CHANCE, paired_proportions, proportion, standard_error
 
@@ -94,7 +94,7 @@ class Fairness:
     test: Served
 
     @classmethod
-    def of(cls, material: Material, attribute: str) -> Fairness:
+    def of(cls, material: TrainingSplits, attribute: str) -> Fairness:
         """Settle who is judged."""
         values, parts = values_of(material.dataset, attribute), (material.val, material.test)
         groups = [groups_of(part, attribute, values) for part in parts]
@@ -111,7 +111,7 @@ class Fairness:
         """Whether at least two groups have enough pictures."""
         return len(self.val.strata) > 1
 
-    def sizes(self, material: Material) -> dict[str, dict[str, int]]:
+    def sizes(self, material: TrainingSplits) -> dict[str, dict[str, int]]:
         """Group -> how many pictures it has in train, val and test; "not given" for those without a value."""
         found = {}
         for number, value in [*enumerate(self.values), (-1, "not given")]:
@@ -123,8 +123,8 @@ class Fairness:
 
 
 def fairly(
-    fairness: Fairness, variant: Variant, task: Classify, train: Dataset, val: Dataset, plan: Plan, total: Sum
-) -> tuple[Judged, Plan, Floats | None]:
+    fairness: Fairness, variant: Variant, task: ClassifyObjective, train: Dataset, val: Dataset, plan: Plan, total: Sum
+) -> tuple[GroupScored, Plan, Floats | None]:
     """How a network learns a fair variant: the task, the plan, and how often each picture is shown.
 
     Mixing is off, for a mixed picture belongs to no group; GroupDRO decays weights four times as much, for without
@@ -144,7 +144,7 @@ def fairly(
     if variant.fair == "reweighted":
         return Reweighted(task, judged, weights), plan, None
     if variant.fair == "group-balanced":
-        return Judged(task, judged), plan, weights
+        return GroupScored(task, judged), plan, weights
     steps = plan.epochs * -(-len(train) // plan.batch_size)
     dro = GroupDro(task, judged, cells, weights, steps=steps, total=total)
     return dro, replace(plan, weight_decay=_STRONGER * plan.weight_decay), weights

@@ -24,17 +24,17 @@ from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.learn.feed import FeatureFeed, Feed, PictureFeed
 from photovision.learn.loop import Prepare, fit, outputs
-from photovision.learn.objective import Task
+from photovision.learn.objective import Objective
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source, count_macs, count_parameters
+from photovision.models.backbones import Backbone, count_macs, count_parameters
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise
 from photovision.models.frozen_features import upper_of
 from photovision.tasks.classify.fair import fairly
 from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features
 from photovision.tasks.classify.variants import PLAIN, Variant
-from photovision.tasks.stage import Rung
-from photovision.tasks.training_run import Climb, Reached, balance
+from photovision.tasks.stage import StageResult
+from photovision.tasks.training_run import TrainedStage, TrainingRun, balance
 
 _MOST_VIEWS = 8
 _MOST_EPOCHS = 30
@@ -79,12 +79,12 @@ class Study:
 
 def climb_upper(
     features: Features,
-    frozen: Reached,
+    frozen: TrainedStage,
     train: Dataset,
     augment: Augment,
     per_view: float,
     variant: Variant = PLAIN,
-) -> Reached | None:
+) -> TrainedStage | None:
     """Train the stages above the cut on stored feature maps; None where there is no cut, or no time.
 
     Args:
@@ -113,7 +113,7 @@ def climb_upper(
     def answer(dataset: Dataset, name: str) -> Floats:
         return study_probs(climb, study, seen(dataset, name))
 
-    def again(change: Variant) -> Reached | None:
+    def again(change: Variant) -> TrainedStage | None:
         return climb_upper(features, frozen, train, augment, per_view, change)
 
     study = Study("fine-tuned", train, part, lambda maps: maps, learned, seen(val, "val"), cut.shape, variant=variant)
@@ -125,8 +125,8 @@ def climb_upper(
 
 
 def climb_whole(
-    climb: Climb, start: Reached, train: Dataset, augment: Augment, variant: Variant = PLAIN
-) -> Reached | None:
+    climb: TrainingRun, start: TrainedStage, train: Dataset, augment: Augment, variant: Variant = PLAIN
+) -> TrainedStage | None:
     """Train the whole network on pictures, with smaller rates further down; None where there is no time."""
     assert start.network is not None
     assert start.source is not None
@@ -156,7 +156,7 @@ def climb_whole(
     def answer(dataset: Dataset, name: str) -> Floats:
         return study_probs(climb, study, feed(dataset, Augment()))
 
-    def again(change: Variant) -> Reached | None:
+    def again(change: Variant) -> TrainedStage | None:
         return climb_whole(climb, start, train, augment, change)
 
     note = f"all stages, on {len(train):,} pictures augmented anew every epoch"
@@ -164,16 +164,16 @@ def climb_whole(
 
 
 def learn(
-    climb: Climb,
+    climb: TrainingRun,
     study: Study,
     plan: Plan,
     network: nn.Module,
-    source: Source,
+    source: Backbone,
     started: float,
     note: str,
     answer: Callable[[Dataset, str], Floats],
-    again: Callable[[Variant], Reached | None],
-) -> Reached:
+    again: Callable[[Variant], TrainedStage | None],
+) -> TrainedStage:
     """Run the loop and word what it reached.
 
     Args:
@@ -182,9 +182,9 @@ def learn(
         source: what the network is and expects.
         started: `time.monotonic()` when work on this rung began.
         note: how it was learned.
-        answer, again: see `Reached`.
+        answer, again: see `TrainedStage`.
     """
-    task: Task = climb.task
+    task: Objective = climb.task
     weights = balance(study.train.targets) if plan.balanced else None
     if study.variant.fair:
         task, plan, weights = _fairly(climb, study, plan)
@@ -202,13 +202,13 @@ def learn(
     params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
     seconds = time.monotonic() - started
     score = climb.task.score(climb.task.decode(logits), study.val.targets) if study.variant.fair else done.score
-    rung = Rung(
+    rung = StageResult(
         study.stage, score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve), plan.to_json()
     )
-    return Reached(rung, logits, answer, network, source, again)
+    return TrainedStage(rung, logits, answer, network, source, again)
 
 
-def _fairly(climb: Climb, study: Study, plan: Plan) -> tuple[Task, Plan, Floats | None]:
+def _fairly(climb: TrainingRun, study: Study, plan: Plan) -> tuple[Objective, Plan, Floats | None]:
     """The task, the plan and the frequency of pictures by which a fair variant learns."""
     accelerator = climb.work.accelerator
     assert climb.fairness is not None
@@ -220,7 +220,7 @@ def _fairly(climb: Climb, study: Study, plan: Plan) -> tuple[Task, Plan, Floats 
     return fairly(climb.fairness, study.variant, climb.task, study.pictures, climb.material.val, plan, total)
 
 
-def budgeted(climb: Climb, study: Study, base: Plan, *, most_epochs: int, least_epochs: int = 1) -> Plan | None:
+def budgeted(climb: TrainingRun, study: Study, base: Plan, *, most_epochs: int, least_epochs: int = 1) -> Plan | None:
     """Fit a plan into the budget: measure a step in both arithmetics, take the faster, count the epochs.
 
     The outcome is stored, so that a resumed training, and every variant, has the same plan. None where the time is not
@@ -285,7 +285,7 @@ def step_seconds(study: Study, plan: Plan, device: torch.device) -> float:
     return float(np.median(times[2:]))  # the first ones also pay for memory and for kernels being chosen
 
 
-def study_probs(climb: Climb, study: Study, feed: Feed) -> Floats:
+def study_probs(climb: TrainingRun, study: Study, feed: Feed) -> Floats:
     """Probabilities float32 (N, C) of a trained study for another feed."""
     return climb.task.decode(outputs(study.part, feed, study.prepare, climb.work.accelerator))
 
@@ -299,7 +299,7 @@ def _views(features: Features, pictures: int, per_view: float) -> int:
     return max(HEAD_VIEWS, min(_MOST_VIEWS, affordable, storable))
 
 
-def _quickly(study: Study, climb: Climb) -> contextlib.AbstractContextManager[None]:
+def _quickly(study: Study, climb: TrainingRun) -> contextlib.AbstractContextManager[None]:
     """On a CPU, pretrained depthwise kernels stay as they are: to train them would take most of the time."""
     cpu = climb.work.accelerator.device.type == "cpu"
     return frozen_depthwise(study.part) if cpu and study.pretrained else contextlib.nullcontext()

@@ -11,9 +11,9 @@ from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.runtime.held_out import MOST as HELD_OUT
 from photovision.runtime.held_out import HeldOut, write_held_out
-from photovision.runtime.neighbours import MOST, References, write_references
-from photovision.runtime.uncertainty import Gate, write_doubt
-from photovision.tasks.classify.recognizer import Recognizer, Responses
+from photovision.runtime.neighbours import MOST, NeighbourIndex, write_references
+from photovision.runtime.uncertainty import NoveltyDetector, write_doubt
+from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.trust.metrics.conformal import fit_sets
 from photovision.trust.metrics.novelty import fit_gate
 
@@ -45,7 +45,7 @@ def remember(
         return None
     samples = [known.samples[int(row)] for row in rows]
     names = tuple(sample.id for sample in samples), tuple(_label(sample) for sample in samples)
-    write_references(References(responses.embeddings.astype(np.float16), *names), folder)
+    write_references(NeighbourIndex(responses.embeddings.astype(np.float16), *names), folder)
     val_rows, calibrating = held_out
     if calibrating.embeddings is None:
         return None
@@ -73,14 +73,14 @@ def remember_unseen(model: Recognizer, test: Dataset, folder: Path, seed: int) -
         write_held_out(_usual(said, None if model.doubt is None else model.doubt.gate), folder, seed)
 
 
-def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: Responses) -> Responses:
+def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: ModelOutputs) -> ModelOutputs:
     """Answers for test pictures: training stopped where validation pictures were answered best, which flatters them."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
     _, said = _readable(model.respond(test.subset(chosen), embeddings=True))
     return said if len(said.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
 
 
-def _usual(said: Responses, gate: Gate | None) -> HeldOut:
+def _usual(said: ModelOutputs, gate: NoveltyDetector | None) -> HeldOut:
     novelty = None if gate is None or said.embeddings is None else gate.novelty(said.embeddings, said.logits)
     return HeldOut.of(said.probs, novelty, said.embeddings)
 
@@ -97,11 +97,11 @@ def _chosen(train: Dataset, seed: int) -> np.ndarray:
     return np.sort(shuffled[np.argsort(turn, kind="stable")[:MOST]])
 
 
-def _readable(responses: Responses) -> tuple[np.ndarray, Responses]:
+def _readable(responses: ModelOutputs) -> tuple[np.ndarray, ModelOutputs]:
     """Rows of the pictures that could be read, and the responses for them."""
     rows = np.flatnonzero(np.isfinite(responses.probs).all(1))
     embeddings = None if responses.embeddings is None else responses.embeddings[rows]
-    kept = Responses(responses.probs[rows], responses.logits[rows], responses.novelty[rows], embeddings)
+    kept = ModelOutputs(responses.probs[rows], responses.logits[rows], responses.novelty[rows], embeddings)
     return rows, kept
 
 

@@ -12,8 +12,8 @@ from photovision.core.parallel import in_order
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.tasks.stage import Rung
-from photovision.tasks.training_run import Climb, Reached
+from photovision.tasks.stage import StageResult
+from photovision.tasks.training_run import TrainedStage, TrainingRun
 from photovision.trust.baseline import Handmade, LinearSvm
 
 _PROBE = 384
@@ -22,7 +22,7 @@ _LARGEST_LOSS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Handcrafted:
+class HandcraftedFeatures:
     """The climbed rung with its parts.
 
     Attributes:
@@ -31,12 +31,12 @@ class Handcrafted:
         machine: what decides.
     """
 
-    reached: Reached
+    reached: TrainedStage
     features: Handmade
     machine: LinearSvm
 
 
-def climb_handcrafted(climb: Climb, seconds: float) -> Handcrafted:
+def climb_handcrafted(climb: TrainingRun, seconds: float) -> HandcraftedFeatures:
     """Climb the rung, with as many training pictures as fit into `seconds`, but at least 1,000."""
     material, work = climb.material, climb.work
     started = time.monotonic()
@@ -64,15 +64,15 @@ def climb_handcrafted(climb: Climb, seconds: float) -> Handcrafted:
     params = machine.weight.size + machine.bias.size
     note = f"HOG and colours at {features.side} px, linear SVM, {len(train):,} pictures"
     seconds_taken = time.monotonic() - started
-    rung = Rung("handcrafted", score, seconds_taken, 4 * params / 1e6, milliseconds, None, params, note)
+    rung = StageResult("handcrafted", score, seconds_taken, 4 * params / 1e6, milliseconds, None, params, note)
 
     def answer(dataset: Dataset, name: str) -> Floats:
         return climb.task.decode(machine(_describe(features, dataset)))
 
-    return Handcrafted(Reached(rung, logits, answer), features, machine)
+    return HandcraftedFeatures(TrainedStage(rung, logits, answer), features, machine)
 
 
-def mirror_keeps_class(climb: Climb, handcrafted: Handcrafted) -> bool:
+def mirror_keeps_class(climb: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
     """Whether pictures may be mirrored in training: False where it would turn one class into another, as with letters.
 
     Measured: learn once from plain pictures and once from plain and mirrored ones. Where mirroring makes the classes

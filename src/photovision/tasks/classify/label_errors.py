@@ -43,7 +43,7 @@ _DESCRIBING, _CHOOSING = 0.6, 0.8  # shares of the time after which each must be
 
 
 @dataclass(frozen=True, eq=False)
-class Examined:
+class LabelledFeatures:
     """N pictures with their labels, in an order that does not depend on the order of the dataset.
 
     Attributes:
@@ -66,11 +66,11 @@ class Examined:
     leaked: np.ndarray
     rows: Ints
 
-    def at(self, rows: Ints) -> Examined:
+    def at(self, rows: Ints) -> LabelledFeatures:
         """The pictures at these rows, whose classes are numbered anew and whose folds are dealt anew."""
         present, codes = np.unique(self.codes[rows], return_inverse=True)
         units = self.units[rows]
-        return Examined(
+        return LabelledFeatures(
             self.positions[rows],
             codes.astype(np.int64),
             tuple(self.names[int(code)] for code in present),
@@ -83,7 +83,7 @@ class Examined:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class FeatureChoice:
     """The features and the regularisation that tell the labels best.
 
     Attributes:
@@ -162,7 +162,7 @@ def audit_labels(
         cleaned = _cleaned(examined, choice)
     found = label_errors(choice.probs, examined.codes)
     left_out = sorted(set(whole.names) - set(examined.names))
-    told = story.Told(dataset, examined.positions, examined.codes, examined.names, examined.side)
+    told = story.LabelErrorText(dataset, examined.positions, examined.codes, examined.names, examined.side)
     return story.joined(
         story.labels(told, found, choice.kind, blind.backbone, choice.probs),
         story.coverage(len(examined.codes), len(whole.codes), left_out, minutes, MIN_CLASS, FOLDS),
@@ -171,7 +171,7 @@ def audit_labels(
     )
 
 
-def gathered(dataset: Dataset, scan: Scan, splits: Splits, seed: int) -> Examined:
+def gathered(dataset: Dataset, scan: Scan, splits: Splits, seed: int) -> LabelledFeatures:
     """Every picture of the splits, in an order that is drawn from the seed and the ids."""
     parts = (splits.train, splits.val, splits.test)
     positions = np.concatenate(parts)
@@ -185,7 +185,7 @@ def gathered(dataset: Dataset, scan: Scan, splits: Splits, seed: int) -> Examine
     codes = np.array([index[dataset.samples[int(p)].label] for p in positions], dtype=np.int64)
     units, leaked = units_of(dataset, scan, positions)[positions], np.isin(positions, splits.leaked)
     every = np.arange(len(codes))
-    return Examined(positions, codes, dataset.classes, units, every, side[order], leaked, every).at(every)
+    return LabelledFeatures(positions, codes, dataset.classes, units, every, side[order], leaked, every).at(every)
 
 
 def _dealt(codes: Ints, units: Ints) -> Ints:
@@ -197,7 +197,7 @@ def _dealt(codes: Ints, units: Ints) -> Ints:
     return folds[number.ravel()]
 
 
-def enough(examined: Examined) -> Ints:
+def enough(examined: LabelledFeatures) -> Ints:
     """Rows, int64, of the pictures of classes that every head can learn: 10 pictures, in 5 units at least."""
     counts = np.bincount(examined.codes, minlength=len(examined.names))
     pairs = np.unique(np.stack([examined.codes, examined.units]), axis=1)
@@ -206,12 +206,12 @@ def enough(examined: Examined) -> Ints:
     return np.flatnonzero(able[examined.codes]).astype(np.int64)
 
 
-def _too_few(examined: Examined) -> bool:
+def _too_few(examined: LabelledFeatures) -> bool:
     rows = enough(examined)
     return len(rows) < MIN_PICTURES or len(np.unique(examined.codes[rows])) < 2
 
 
-def chosen(blind: Blind, examined: Examined, deadline: float) -> Choice:
+def chosen(blind: Blind, examined: LabelledFeatures, deadline: float) -> FeatureChoice:
     """Try kinds of features and regularisations out of sample, as many as time allows; the least surprised one wins.
 
     Args:
@@ -220,14 +220,14 @@ def chosen(blind: Blind, examined: Examined, deadline: float) -> Choice:
         deadline: of `time.monotonic()`; one attempt is made in any case.
     """
     kinds = {kind: features[examined.rows] for kind, features in blind.spaces.items()}
-    tried: list[tuple[float, Choice]] = []
+    tried: list[tuple[float, FeatureChoice]] = []
 
     def attempt(kind: str, strength: float) -> None:
         if tried and time.monotonic() > deadline:
             return
         logits = out_of_sample(kinds[kind], examined.codes, examined.folds, len(examined.names), strength)
         probs = np.asarray(softmax(logits, axis=1))
-        tried.append((surprise(probs, examined.codes), Choice(kind, kinds[kind], strength, probs)))
+        tried.append((surprise(probs, examined.codes), FeatureChoice(kind, kinds[kind], strength, probs)))
 
     for kind in kinds:
         attempt(kind, STRENGTHS[0])
@@ -237,7 +237,7 @@ def chosen(blind: Blind, examined: Examined, deadline: float) -> Choice:
     return min(tried, key=lambda one: one[0])[1]
 
 
-def _cleaned(examined: Examined, choice: Choice) -> Cleaned | None:
+def _cleaned(examined: LabelledFeatures, choice: FeatureChoice) -> Cleaned | None:
     """Learn with and without the suspects, which are found again among the learning pictures alone.
 
     None where there are too few pictures to learn from or to judge with.
@@ -268,10 +268,10 @@ def _cleaned(examined: Examined, choice: Choice) -> Cleaned | None:
     return Cleaned(judged, learning[found.suspects], right)
 
 
-def _strays(dataset: Dataset, described: Examined, blind: Blind) -> Finding:
+def _strays(dataset: Dataset, described: LabelledFeatures, blind: Blind) -> Finding:
     """Outliers among the network's features; handcrafted ones were measured to miss most of them."""
     features = blind.features.get(NETWORK)
     if features is None or len(blind) < MIN_FOR_OUTLIERS:
         return story.no_strays(len(blind), MIN_FOR_OUTLIERS)
-    told = story.Told(dataset, described.positions, described.codes, described.names, described.side)
+    told = story.LabelErrorText(dataset, described.positions, described.codes, described.names, described.side)
     return story.strays(told, outliers(features), blind.backbone)

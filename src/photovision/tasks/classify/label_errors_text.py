@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photovision.core.drawing import percent
+from photovision.core.phrases import count, listed
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Ints, Sample
 from photovision.data.dataset import SPLITS, Dataset
-from photovision.tasks.classify.report_text import count, listed
 from photovision.trust.labels.label_errors import REFERENCE, LabelErrors
 from photovision.trust.labels.outliers import Outliers
 from photovision.trust.metrics.statistics import Estimate, paired_proportions, proportion
@@ -30,7 +30,7 @@ _KINDS = {"network": "{network}", "handcrafted": "handcrafted features", "both":
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class LabelErrorText:
     """The pictures that are spoken of: rows of a finding, with their labels.
 
     Attributes:
@@ -77,7 +77,7 @@ def too_little(pictures: int, least: int, least_class: int, kinds: int) -> Findi
     return Finding(summary=(sentence,), data={"label_errors": None})
 
 
-def labels(told: Told, found: LabelErrors, kind: str, backbone: str, probs: np.ndarray) -> Finding:
+def labels(told: LabelErrorText, found: LabelErrors, kind: str, backbone: str, probs: np.ndarray) -> Finding:
     """Which labels are probably wrong; `probs` float (N, C) are out of sample."""
     agree = Metric(*proportion(int((probs.argmax(1) == told.codes).sum()), len(told.codes)), len(told.codes))
     features = _KINDS[kind].format(network=backbone)
@@ -143,7 +143,7 @@ def _method(features: str, agree: Metric) -> str:
     )
 
 
-def _suspect(told: Told, found: LabelErrors, row: int) -> dict[str, Any]:
+def _suspect(told: LabelErrorText, found: LabelErrors, row: int) -> dict[str, Any]:
     return {
         "id": told.sample(row).id,
         "label": told.label(row),
@@ -154,11 +154,11 @@ def _suspect(told: Told, found: LabelErrors, row: int) -> dict[str, Any]:
     }
 
 
-def _rather(told: Told, found: LabelErrors, row: int) -> str:
+def _rather(told: LabelErrorText, found: LabelErrors, row: int) -> str:
     return f"{told.names[int(found.suggested[row])]} ({found.confidence[row] * 100:.0f} %)"
 
 
-def _suspect_tables(told: Told, found: LabelErrors, suspects: Sequence[dict[str, Any]]) -> list[Table]:
+def _suspect_tables(told: LabelErrorText, found: LabelErrors, suspects: Sequence[dict[str, Any]]) -> list[Table]:
     if not suspects:
         return []
     rows = tuple(
@@ -177,7 +177,7 @@ def _suspect_tables(told: Told, found: LabelErrors, suspects: Sequence[dict[str,
     ]
 
 
-def _joint(told: Told, found: LabelErrors) -> list[dict[str, Any]]:
+def _joint(told: LabelErrorText, found: LabelErrors) -> list[dict[str, Any]]:
     """The confident joint off its diagonal, largest first."""
     away = found.joint - np.diag(np.diag(found.joint))
     rows, columns = np.nonzero(away)
@@ -207,7 +207,7 @@ def coverage(
     return Finding(summary=tuple(told))
 
 
-def cleaning(told: Told, found: LabelErrors, cleaned: Cleaned | None) -> Finding:
+def cleaning(told: LabelErrorText, found: LabelErrors, cleaned: Cleaned | None) -> Finding:
     """What leaving the suspects out changes, on pictures that taught nothing."""
     if cleaned is None:
         return Finding(
@@ -267,7 +267,7 @@ def no_strays(pictures: int, least: int) -> Finding:
     return Finding(summary=(f"Outliers were not looked for: that needs {why}.",), data={"outliers": None})
 
 
-def strays(told: Told, found: Outliers, backbone: str) -> Finding:
+def strays(told: LabelErrorText, found: Outliers, backbone: str) -> Finding:
     """Pictures that resemble nothing else."""
     by = f"features of {backbone}"
     named = [
@@ -296,7 +296,7 @@ def strays(told: Told, found: Outliers, backbone: str) -> Finding:
     )
 
 
-def _grid(title: str, told: Told, rows: Ints, caption: Any, note: str) -> list[Figure]:
+def _grid(title: str, told: LabelErrorText, rows: Ints, caption: Any, note: str) -> list[Figure]:
     chosen = [int(row) for row in rows[:SHOWN]]
     samples = [told.sample(row) for row in chosen]
     figure = picture_grid(title, samples, [f"{caption(row)}\n{told.sample(row).id}" for row in chosen], note)

@@ -19,15 +19,15 @@ from photovision.data.augment.image import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
 from photovision.learn.groups import Score, group_weights
 from photovision.learn.head import Head, fit_head
-from photovision.models.backbones import Source, count_macs, count_parameters, create
+from photovision.models.backbones import Backbone, count_macs, count_parameters, create
 from photovision.models.export import classifier
-from photovision.models.frozen_features import Cut, default_cut, export_trunk
+from photovision.models.frozen_features import SplitPoint, default_cut, export_trunk
 from photovision.runtime.session import Session, open_session
 from photovision.runtime.stream import stream
 from photovision.tasks.classify.fair import by_worst_group, cells_of, groups_of
 from photovision.tasks.classify.variants import PLAIN, Variant
-from photovision.tasks.stage import Rung
-from photovision.tasks.training_run import Climb, Reached
+from photovision.tasks.stage import StageResult
+from photovision.tasks.training_run import TrainedStage, TrainingRun
 
 HEAD_VIEWS = 2
 """Views of every training picture that the linear head learns from: as prediction sees it, and one augmented."""
@@ -44,10 +44,10 @@ class Features:
         cut: where the network is split, None where it cannot be.
     """
 
-    climb: Climb
-    source: Source
+    climb: TrainingRun
+    source: Backbone
     network: nn.Module
-    cut: Cut | None
+    cut: SplitPoint | None
 
     @cached_property
     def session(self) -> Session:
@@ -126,7 +126,7 @@ class Features:
         return 2 * pictures * int(np.prod(self.cut.shape)) if self.cut else 0
 
 
-def open_features(climb: Climb, source: Source) -> Features:
+def open_features(climb: TrainingRun, source: Backbone) -> Features:
     """Build the pretrained network and find where to cut it."""
     network = create(source, len(climb.material.dataset.classes))
     return Features(climb, source, network, default_cut(network, source.preprocess.size))
@@ -134,7 +134,7 @@ def open_features(climb: Climb, source: Source) -> Features:
 
 def climb_frozen(
     features: Features, train: Dataset, augment: Augment, variant: Variant = PLAIN
-) -> tuple[Reached, float]:
+) -> tuple[TrainedStage, float]:
     """Climb the rung.
 
     Args:
@@ -164,18 +164,18 @@ def climb_frozen(
     note += f", {count} views{variant.told}" if variant is not PLAIN else ""
     macs, seconds = count_macs(network, source.preprocess.size), time.monotonic() - started
     score = climb.task.score(climb.task.decode(head(val)), material.val.label_matrix)
-    rung = Rung(variant.name or "frozen", score, seconds, 4 * params / 1e6, None, macs, params, note)
+    rung = StageResult(variant.name or "frozen", score, seconds, 4 * params / 1e6, None, macs, params, note)
 
     def answer(dataset: Dataset, name: str) -> Floats:
         return climb.task.decode(head(features.compute(dataset, name, None, 0)[0]))
 
-    def again(change: Variant) -> Reached:
+    def again(change: Variant) -> TrainedStage:
         return climb_frozen(features, train, augment, change)[0]
 
-    return Reached(rung, head(val), answer, network, source, again), per_view
+    return TrainedStage(rung, head(val), answer, network, source, again), per_view
 
 
-def _fit(climb: Climb, views: list[Floats], train: Dataset, val: Floats, variant: Variant) -> Head:
+def _fit(climb: TrainingRun, views: list[Floats], train: Dataset, val: Floats, variant: Variant) -> Head:
     """The head that validates best, by the group served worst where the variant is fair."""
     judged: Score = climb.task.score
     weights = None

@@ -15,7 +15,7 @@ from photovision.trust.metrics.statistics import wilson
 
 
 @dataclass(frozen=True)
-class Classify:
+class ClassifyObjective:
     """The task of naming what is in a picture.
 
     Attributes:

@@ -17,16 +17,16 @@ from photovision.core.inputs import Given, Source, as_sources, name_of, placed
 from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.bundle import Bundle, lasting, read_bundle
-from photovision.runtime.neighbours import References, read_references
+from photovision.runtime.neighbours import NeighbourIndex, read_references
 from photovision.runtime.session import ANSWER, Engine, Precision, Session
 from photovision.runtime.stream import loader, stream
-from photovision.runtime.uncertainty import Doubting, read_doubt
+from photovision.runtime.uncertainty import NoveltySession, read_doubt
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(eq=False)
-class Responses:
+class ModelOutputs:
     """What a model says of N pictures; NaN in the rows of unreadable ones.
 
     Attributes:
@@ -44,7 +44,7 @@ class Responses:
     problems: list[Problem] = field(default_factory=list)
 
     @classmethod
-    def blank(cls, count: int, classes: int) -> Responses:
+    def blank(cls, count: int, classes: int) -> ModelOutputs:
         """Of pictures that nothing has been said of yet."""
         probs, logits = (np.full((count, classes), np.nan, dtype=np.float32) for _ in range(2))
         return cls(probs, logits, np.full(count, np.nan, dtype=np.float32))
@@ -104,10 +104,10 @@ class Recognizer:
     def session(self) -> Session:
         """The loaded graph; opened at first use."""
         session = self.bundle.open_session(self._engine, self._precision, ANSWER)
-        return session if self.doubt is None else Doubting(session, self.doubt.gate)
+        return session if self.doubt is None else NoveltySession(session, self.doubt.gate)
 
     @cached_property
-    def references(self) -> References | None:
+    def references(self) -> NeighbourIndex | None:
         """Training pictures that the bundle remembers; None for bundles that were made without."""
         return self.bundle.still(read_references(self.bundle.path))
 
@@ -165,7 +165,7 @@ class Recognizer:
             raise ModelError(f"{self.bundle.graph} gives probabilities outside 0 to 1: train it again")
         return probs.astype(np.float32)
 
-    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> Responses:
+    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> ModelOutputs:
         """Answer a whole dataset.
 
         Args:
@@ -173,7 +173,7 @@ class Recognizer:
             progress: called with (pictures done, N).
             embeddings: whether embeddings are kept, 4 D bytes a picture.
         """
-        found = Responses.blank(len(dataset), len(self.classes))
+        found = ModelOutputs.blank(len(dataset), len(self.classes))
         answers = stream((sample.image for sample in dataset.samples), loader(self.preprocess), self.session)
         for row, (sample, answer) in enumerate(zip(dataset.samples, answers, strict=True)):
             if answer.error is None:

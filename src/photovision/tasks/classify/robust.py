@@ -14,9 +14,9 @@ from photovision.core.types import Image, Sample
 from photovision.data.augment.image import load_pixels
 from photovision.data.corruptions import CORRUPTIONS, corrupt
 from photovision.data.dataset import Dataset
-from photovision.models.backbones import Source
+from photovision.models.backbones import Backbone
 from photovision.tasks.classify.variants import corruptions_of
-from photovision.tasks.training_run import Climb
+from photovision.tasks.training_run import TrainingRun
 from photovision.trust.metrics.statistics import (
     BEYOND_CHANCE,
     Estimate,
@@ -32,12 +32,12 @@ LARGEST_COST = 0.01
 _LEAST, _MOST, _SHARE = 200, 2000, 0.04
 
 
-def judged_corruptions(climb: Climb) -> tuple[str, ...]:
+def judged_corruptions(climb: TrainingRun) -> tuple[str, ...]:
     """The corruptions asked for; all there are, where only AugMix was."""
     return corruptions_of(climb.options.robust) or CORRUPTIONS.names()
 
 
-def corrupted(climb: Climb, source: Source, part: str) -> tuple[np.ndarray, Dataset]:
+def corrupted(climb: TrainingRun, source: Backbone, part: str) -> tuple[np.ndarray, Dataset]:
     """Rows of "val" or "test", evenly spread, and these pictures after one corruption each, at severity 3.
 
     They are as many as fit into a small share of the budget, 200 to 2,000, and the same for all variants.
@@ -60,7 +60,7 @@ def corrupted(climb: Climb, source: Source, part: str) -> tuple[np.ndarray, Data
     return rows, Dataset(changed, dataset.classes, multilabel=dataset.multilabel)
 
 
-def _affordable(climb: Climb, source: Source) -> int:
+def _affordable(climb: TrainingRun, source: Backbone) -> int:
     """How many pictures of validation and of test can be corrupted and answered in a small share of the budget."""
     kinds, samples = judged_corruptions(climb), climb.material.val.samples
     trials = range(max(16, len(kinds)))

@@ -19,17 +19,17 @@ from photovision.data.augment.image import Augment, load_pixels
 from photovision.data.dataset import Dataset
 from photovision.learn.feed import Feed, PictureFeed, SmallPictureFeed
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source, create
+from photovision.models.backbones import Backbone, create
 from photovision.models.export import Normalise
 from photovision.models.small import SMALL
 from photovision.tasks.classify.finetune import Study, budgeted, learn, study_probs
 from photovision.tasks.classify.variants import PLAIN, Variant
-from photovision.tasks.training_run import Climb, Reached
+from photovision.tasks.training_run import TrainedStage, TrainingRun
 
 _MOST_IN_MEMORY = 2 * 2**30
 
 
-def scratch_source(climb: Climb, wanted: Source) -> Source:
+def scratch_source(climb: TrainingRun, wanted: Backbone) -> Backbone:
     """Settle the input of a network that starts from nothing: its size and normalisation come from the pictures."""
     side = climb.options.size or min(max(wanted.preprocess.size), _input_side(climb, wanted.backbone))
     preprocess = climb.material.shown(replace(wanted.preprocess, size=(side, side)))
@@ -44,14 +44,14 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _input_side(climb: Climb, backbone: str) -> int:
+def _input_side(climb: TrainingRun, backbone: str) -> int:
     typical = climb.material.typical_side
     if backbone in SMALL:
         return int(np.clip(typical, 16, 64))
     return int(np.clip(32 * round(typical / 32), 64, 224))  # fewer pixels would vanish in five halvings
 
 
-def climb_scratch(climb: Climb, wanted: Source, augment: Augment) -> Reached:
+def climb_scratch(climb: TrainingRun, wanted: Backbone, augment: Augment) -> TrainedStage:
     """Climb the rung.
 
     Args:
@@ -66,8 +66,8 @@ def climb_scratch(climb: Climb, wanted: Source, augment: Augment) -> Reached:
 
 
 def _climb(
-    climb: Climb, source: Source, train: Pixels, val: Pixels, augment: Augment, started: float, variant: Variant
-) -> Reached:
+    climb: TrainingRun, source: Backbone, train: Pixels, val: Pixels, augment: Augment, started: float, variant: Variant
+) -> TrainedStage:
     torch.manual_seed(climb.options.seed)
     network = create(source, len(climb.material.dataset.classes))
     study = Study(
@@ -87,7 +87,7 @@ def _climb(
     def answer(dataset: Dataset, name: str) -> Floats:
         return study_probs(climb, study, load_pictures(dataset, source).feed(source, augment))
 
-    def again(change: Variant) -> Reached:
+    def again(change: Variant) -> TrainedStage:
         return _climb(climb, source, train, val, augment, time.monotonic(), change)
 
     count, side = len(train.dataset), source.preprocess.size[0]
@@ -95,7 +95,7 @@ def _climb(
     return learn(climb, study, plan, network, source, started, note, answer, again)
 
 
-def scratch_plan(climb: Climb, source: Source) -> Plan:
+def scratch_plan(climb: TrainingRun, source: Backbone) -> Plan:
     """The plan of a network that starts from nothing, but for the number of epochs."""
     small = source.backbone in SMALL
     size = 128 if small and len(climb.material.train) >= 5000 else 32
@@ -128,7 +128,7 @@ class Pixels:
     dataset: Dataset
     images: Image | None
 
-    def feed(self, source: Source, augment: Augment) -> Feed:
+    def feed(self, source: Backbone, augment: Augment) -> Feed:
         """Their feed."""
         targets, height = self.dataset.label_matrix, source.preprocess.size[0]
         if self.images is None:
@@ -136,7 +136,7 @@ class Pixels:
         return SmallPictureFeed(self.images, targets, augment, shift=max(1, round(height / 28)))
 
 
-def load_pictures(dataset: Dataset, source: Source) -> Pixels:
+def load_pictures(dataset: Dataset, source: Backbone) -> Pixels:
     """Pictures for learning; small ones are held in memory, as long as they take at most 2 GB."""
     height, width = source.preprocess.size
     if max(height, width) > 64 or len(dataset) * height * width * 3 > _MOST_IN_MEMORY:

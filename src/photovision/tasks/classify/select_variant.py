@@ -13,11 +13,11 @@ from photovision.data.dataset import Dataset
 from photovision.tasks.classify import fair, robust
 from photovision.tasks.classify.fair import Fairness, right_of
 from photovision.tasks.classify.variants import PLAIN, Variant, fair_variants, robust_variants
-from photovision.tasks.training_run import Climb, Options, Reached
+from photovision.tasks.training_run import TrainConfig, TrainedStage, TrainingRun
 from photovision.trust.fairness.group_accuracy import LEAST
 
 
-def planned(options: Options, fairness: Fairness | None) -> list[str]:
+def planned(options: TrainConfig, fairness: Fairness | None) -> list[str]:
     """Names of the variants that time is kept for."""
     fairly = fair_variants(frozen=False) if fairness is not None and fairness.judged else []
     return [variant.name for variant in [*robust_variants(options.robust), *fairly]]
@@ -33,8 +33,8 @@ class Varied:
         trials: what was asked for, with what validation said.
     """
 
-    rungs: list[Reached]
-    chosen: Reached
+    rungs: list[TrainedStage]
+    chosen: TrainedStage
     trials: list[Robustly | Fairly]
 
     def judge(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Varied:
         return {trial.kind: trial.judge() for trial in self.trials}
 
 
-def climb_variants(climb: Climb, plain: Reached) -> Varied:
+def climb_variants(climb: TrainingRun, plain: TrainedStage) -> Varied:
     """Learn `plain` again in all ways that were asked for: first robustly, then, from what is kept of that, fairly.
 
     Args:
@@ -66,7 +66,7 @@ def _add(varied: Varied, trial: Robustly | Fairly) -> Varied:
     return Varied([*varied.rungs, *trial.variants], rungs[trial.kept[0]], [*varied.trials, trial])
 
 
-def _learned(climb: Climb, plain: Reached, variants: list[Variant]) -> list[Reached]:
+def _learned(climb: TrainingRun, plain: TrainedStage, variants: list[Variant]) -> list[TrainedStage]:
     assert plain.again is not None
     found = []
     for variant in variants:
@@ -88,7 +88,9 @@ class Fairly:
 
     kind = "fair"
 
-    def __init__(self, climb: Climb, plain: Reached, fairness: Fairness, variants: list[Reached]) -> None:
+    def __init__(
+        self, climb: TrainingRun, plain: TrainedStage, fairness: Fairness, variants: list[TrainedStage]
+    ) -> None:
         self.climb, self.plain, self.fairness, self.variants = climb, plain, fairness, variants
         self._right = _of_val(climb, [plain, *variants])
         self.kept = self._choose()
@@ -134,7 +136,7 @@ class Robustly:
 
     kind = "robust"
 
-    def __init__(self, climb: Climb, plain: Reached, variants: list[Reached]) -> None:
+    def __init__(self, climb: TrainingRun, plain: TrainedStage, variants: list[TrainedStage]) -> None:
         self.climb, self.plain, self.variants = climb, plain, variants
         self._clean = _of_val(climb, [plain, *variants])
         self._worse, self._rows = self._corrupted("val")
@@ -172,12 +174,12 @@ class Robustly:
         }
 
 
-def _of_val(climb: Climb, rungs: list[Reached]) -> Mapping[str, np.ndarray]:
+def _of_val(climb: TrainingRun, rungs: list[TrainedStage]) -> Mapping[str, np.ndarray]:
     """Rung -> bool (N,), which validation pictures it has right."""
     val = climb.material.val
     return {one.rung.name: right_of(climb.task.decode(one.val_logits), val) for one in rungs}
 
 
-def _right(reached: Reached, dataset: Dataset, name: str) -> np.ndarray:
+def _right(reached: TrainedStage, dataset: Dataset, name: str) -> np.ndarray:
     probs: Floats = reached.answer(dataset, name)
     return right_of(probs, dataset)

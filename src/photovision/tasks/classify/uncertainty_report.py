@@ -8,7 +8,7 @@ import numpy as np
 
 from photovision.core.report import Finding
 from photovision.core.types import Floats
-from photovision.runtime.uncertainty import Doubt
+from photovision.runtime.uncertainty import Uncertainty
 from photovision.trust.metrics.conformal import sets_finding
 from photovision.trust.metrics.novelty import novelty_finding
 from photovision.trust.metrics.selective import selective_finding
@@ -19,7 +19,7 @@ def limits(
     truth: np.ndarray,
     right: np.ndarray,
     novelty: Floats,
-    doubt: Doubt | None,
+    doubt: Uncertainty | None,
     classes: Sequence[str],
     others: Mapping[str, Floats] | None = None,
 ) -> list[Finding]:

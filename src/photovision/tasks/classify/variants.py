@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from photovision.core.curves import Point, points
+from photovision.core.curves import CurvePoint, points
 from photovision.core.drawing import percent
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.data.augment.image import Augment
@@ -258,9 +258,9 @@ def _starred(rung: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     return f"{rung['name']} *" if rung["name"] == found["kept"] else str(rung["name"])
 
 
-def _point(rung: Mapping[str, Any], across: str, up: str, number: int) -> Point:
+def _point(rung: Mapping[str, Any], across: str, up: str, number: int) -> CurvePoint:
     x, y = _metric(rung, "test", across), _metric(rung, "test", up)
-    return Point(x.value, y.value, rung["name"], x.low, x.high, y.low, y.high, number)
+    return CurvePoint(x.value, y.value, rung["name"], x.low, x.high, y.low, y.high, number)
 
 
 def _above(gain: Metric) -> bool:

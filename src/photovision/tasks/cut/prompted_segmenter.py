@@ -48,7 +48,7 @@ class Embedding:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class Mask:
     """One object.
 
     Attributes:
@@ -153,7 +153,7 @@ class Cutter:
         points: Floats,
         positive: Bools,
         box: tuple[float, float, float, float] | None = None,
-    ) -> Cut:
+    ) -> Mask:
         """The object that points and a box mean.
 
         Args:
@@ -175,7 +175,7 @@ class Cutter:
         masks, scores = self._decoded(embedding, points, positive, box)
         alone = len(points) == 1 and box is None
         best = 1 + int(scores[1:].argmax()) if alone else 0
-        return Cut(self._mask(masks[best], embedding.size), float(np.clip(scores[best], 0, 1)))
+        return Mask(self._mask(masks[best], embedding.size), float(np.clip(scores[best], 0, 1)))
 
     def _framed(self, image: Image) -> Image:
         """The picture in the upper left corner of the network's square; the rest in the mean colour says nothing."""

@@ -1,1 +1,1 @@
-"""Detect."""
+"""Object detection: boxes with classes and scores."""

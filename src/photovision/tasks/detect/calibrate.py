@@ -30,7 +30,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.card_metrics import report_of
 from photovision.tasks.detect.detector import OUTPUTS, Detector
-from photovision.tasks.detect.evaluation import Looked, Progress, look
+from photovision.tasks.detect.evaluation import DetectEvaluation, Progress, look
 from photovision.tasks.holdout import add_recalibration
 from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.box_confidence import calibrated, d_ece, fit_logistic
@@ -46,7 +46,7 @@ _CHECKED = 4  # pictures that the changed graph is held against
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class DetectCalibration:
     """What the scores of every class mean, and from which score on a box is shown.
 
     Attributes:
@@ -108,7 +108,7 @@ def _recalibrated(detector: Detector, dataset: Dataset, target: Path, seed: int,
     return report
 
 
-def _learn(looked: Looked, rows: np.ndarray) -> Learned:
+def _learn(looked: DetectEvaluation, rows: np.ndarray) -> DetectCalibration:
     matches = match([looked.pairs[int(row)] for row in rows], looked.classes)
     slope, shift = fit_logistic(matches)
     # The order of a class's boxes stays, so they are on the same objects.
@@ -116,10 +116,10 @@ def _learn(looked: Looked, rows: np.ndarray) -> Learned:
         replace(one, scores=calibrated(one.scores, [slope[label]], [shift[label]]).astype(np.float64))
         for label, one in enumerate(matches.by["all"])
     )
-    return Learned(slope, shift, best_thresholds(replace(matches, by={**matches.by, "all": truer})))
+    return DetectCalibration(slope, shift, best_thresholds(replace(matches, by={**matches.by, "all": truer})))
 
 
-def _proved(looked: Looked, seed: int) -> tuple[Learned, dict[str, Metric], dict[str, Metric]]:
+def _proved(looked: DetectEvaluation, seed: int) -> tuple[DetectCalibration, dict[str, Metric], dict[str, Metric]]:
     """What is learned from all pictures, and the figures before and after, each picture judged by what others taught.
 
     Where thresholds that others taught serve worse than the old ones, the old ones stay: what is shown does not change.
@@ -144,7 +144,12 @@ def _proved(looked: Looked, seed: int) -> tuple[Learned, dict[str, Metric], dict
 
 
 def _report(
-    looked: Looked, dataset: Dataset, learned: Learned, before: dict[str, Metric], after: dict[str, Metric], seed: int
+    looked: DetectEvaluation,
+    dataset: Dataset,
+    learned: DetectCalibration,
+    before: dict[str, Metric],
+    after: dict[str, Metric],
+    seed: int,
 ) -> Report:
     n = len(looked.pairs)
     rows = tuple((name, before[key], after[key]) for key, name in _NAMES.items() if key in after)
@@ -201,7 +206,12 @@ def _figures(pairs: Sequence[Pair], tally: Whole, classes: tuple[str, ...]) -> d
 
 
 def _write(
-    detector: Detector, looked: Looked, dataset: Dataset, learned: Learned, report: Report, target: Path
+    detector: Detector,
+    looked: DetectEvaluation,
+    dataset: Dataset,
+    learned: DetectCalibration,
+    report: Report,
+    target: Path,
 ) -> None:
     samples = looked.samples[:_CHECKED]
     images = np.stack([load_pixels(sample, detector.preprocess) for sample in samples])
@@ -236,7 +246,7 @@ def _write(
         read_bundle(folder)  # refuses what it cannot read, before an older model is replaced
 
 
-def _verify(detector: Detector, graph: Path, learned: Learned, images: Image) -> None:
+def _verify(detector: Detector, graph: Path, learned: DetectCalibration, images: Image) -> None:
     """Raise ExportError unless the changed graph gives the scores that were learned."""
     old = open_session(detector.bundle.graph, precision="f32", outputs=OUTPUTS).run(images)["scores"]
     new = open_session(graph, precision="f32", outputs=OUTPUTS).run(images)["scores"]
@@ -245,7 +255,7 @@ def _verify(detector: Detector, graph: Path, learned: Learned, images: Image) ->
         raise ExportError(f"the changed graph does not give the scores it should (off by {off:.2g}); report this")
 
 
-def _set_scores(graph: Path, learned: Learned) -> None:
+def _set_scores(graph: Path, learned: DetectCalibration) -> None:
     """Change what a graph says: its own slope and shift where it has them, else new ones after its scores."""
     import onnx
     from onnx import numpy_helper

@@ -24,13 +24,13 @@ from photovision.data.corruptions import CORRUPTIONS
 from photovision.data.corruptions.transform_targets import BOXLESS, moved_boxes, through
 from photovision.data.dataset import Dataset
 from photovision.learn.log import Listener, Progress, silent
-from photovision.tasks.audit_request import Groups, Wish, run_checks
+from photovision.tasks.audit_request import AuditRequest, Groups, run_checks
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import judge_boxes
-from photovision.tasks.detect.evaluation import Looked, kept, look, opened
+from photovision.tasks.detect.evaluation import DetectEvaluation, kept, look, opened
 from photovision.trust.metrics.detection import Pair, Vector, resamples
 from photovision.trust.metrics.detection_errors import break_down
-from photovision.trust.metrics.matching import Things, f1_of, find_hits
+from photovision.trust.metrics.matching import ObjectBoxes, f1_of, find_hits
 
 MOST_PICTURES = 1000
 _SHARE_OF_CONDITIONS = 0.6
@@ -56,7 +56,7 @@ class BoxCase:
     """
 
     detector: Detector
-    looked: Looked
+    looked: DetectEvaluation
     groups: Groups
     seconds: float
     seed: int
@@ -135,7 +135,7 @@ def _objects(case: BoxCase) -> Finding:
     hits, thresholds = case.looked.hits, case.looked.thresholds
     rows = np.flatnonzero(hits.shown(thresholds))
     found = hits.found
-    said = Things(found.boxes[rows], found.labels[rows], found.picture[rows], found.row[rows])
+    said = ObjectBoxes(found.boxes[rows], found.labels[rows], found.picture[rows], found.row[rows])
     return audit_kinds(hits.there, hits.seen(thresholds), case.sizes, said=said, right=hits.right[rows])
 
 
@@ -285,7 +285,7 @@ CHECKS: Mapping[str, Callable[[BoxCase], Finding | None]] = {
 
 
 def audit_boxes(
-    detector: Detector, dataset: Dataset, wish: Wish, listener: Listener = silent, leaked: Collection[int] = ()
+    detector: Detector, dataset: Dataset, wish: AuditRequest, listener: Listener = silent, leaked: Collection[int] = ()
 ) -> Report:
     """Question a detector.
 

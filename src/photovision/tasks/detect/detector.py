@@ -18,7 +18,7 @@ from photovision.core.preprocess import Box, Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image
 from photovision.runtime.bundle import Bundle, lasting
-from photovision.runtime.nms import MOST, Boxes, candidates, suppress
+from photovision.runtime.nms import MOST, ScoredBoxes, candidates, suppress
 from photovision.runtime.session import Engine, Precision, Session
 from photovision.runtime.stream import stream
 from photovision.runtime.tiles import Tiling, seen_in_tiles
@@ -31,7 +31,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class DetectResult:
     """What a detector says of one picture.
 
     Attributes:
@@ -144,7 +144,7 @@ class Detector:
 
     def see(
         self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
-    ) -> Iterator[Seen]:
+    ) -> Iterator[DetectResult]:
         """Answer any number of pictures in order, with flat memory.
 
         Args:
@@ -168,7 +168,7 @@ class Detector:
         batch_size: int = 8,
         tile: Size | None = None,
         overlap: float = 0.2,
-    ) -> Iterator[Seen]:
+    ) -> Iterator[DetectResult]:
         if tile is not None:
             tiling = Tiling(tile, overlap)
             for source, size, answer in seen_in_tiles(sources, tiling, self, batch_size=batch_size):
@@ -179,7 +179,7 @@ class Detector:
             size = read.item.size
             yield self._seen(read.item.source, size, read.error or self.boxes(read.outputs, size))
 
-    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> Boxes:
+    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> ScoredBoxes:
         """From the graph's outputs for one picture to the boxes that stand, in pixels of that picture.
 
         Args:
@@ -189,7 +189,7 @@ class Detector:
         """
         found = suppress(candidates(self._checked(outputs), outputs["scores"], self.thresholds), self.iou, self.most)
         placed = to_picture(found.xyxy, self.preprocess, size, window)
-        return Boxes(placed, np.clip(found.scores, 0, 1), found.labels)
+        return ScoredBoxes(placed, np.clip(found.scores, 0, 1), found.labels)
 
     def answer(self, outputs: dict[str, np.ndarray], size: Size) -> Detections:
         """What the graph's outputs for one picture of `size` (H, W) mean; as `boxes`, with class names."""
@@ -211,14 +211,16 @@ class Detector:
             raise ModelError(f"{self.bundle.graph} gives scores outside 0 to 1, or boxes nowhere: train it again")
         return boxes
 
-    def _named(self, boxes: Boxes) -> Detections:
+    def _named(self, boxes: ScoredBoxes) -> Detections:
         return Detections(boxes.xyxy, boxes.labels, self.classes, boxes.scores)
 
-    def _seen(self, source: Source | UnreadableImage, size: Size, answer: Boxes | UnreadableImage) -> Seen:
+    def _seen(
+        self, source: Source | UnreadableImage, size: Size, answer: ScoredBoxes | UnreadableImage
+    ) -> DetectResult:
         file = name_of(source)
         if isinstance(answer, UnreadableImage):
-            return Seen(file, (0, 0), None, answer)
-        return Seen(file, size, self._named(answer))
+            return DetectResult(file, (0, 0), None, answer)
+        return DetectResult(file, size, self._named(answer))
 
     def _load(self, item: _Item) -> Image:
         if isinstance(item.source, UnreadableImage):

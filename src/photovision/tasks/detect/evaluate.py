@@ -6,14 +6,14 @@ from collections.abc import Collection
 
 import numpy as np
 
+from photovision.core.phrases import count
 from photovision.core.report import Metric, Report
 from photovision.core.system import provenance
 from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
-from photovision.tasks.classify.report_text import count
 from photovision.tasks.detect import report_text as story
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluation import Looked as Looked
+from photovision.tasks.detect.evaluation import DetectEvaluation as DetectEvaluation
 from photovision.tasks.detect.evaluation import Progress
 from photovision.tasks.detect.evaluation import look as look
 from photovision.tasks.holdout import leak_free
@@ -46,7 +46,7 @@ def evaluate_boxes(
     return judge_boxes(detector, look(detector, dataset, progress), dataset, leaked)
 
 
-def judge_boxes(detector: Detector, looked: Looked, dataset: Dataset, leaked: Collection[int] = ()) -> Report:
+def judge_boxes(detector: Detector, looked: DetectEvaluation, dataset: Dataset, leaked: Collection[int] = ()) -> Report:
     """The report of `evaluate_boxes` on pictures that the detector was asked about already."""
     matches = match(looked.pairs, looked.classes)
     figures, by_class = scores(matches)
@@ -83,17 +83,17 @@ def judge_boxes(detector: Detector, looked: Looked, dataset: Dataset, leaked: Co
     )
 
 
-def _precision(looked: Looked, rows: Ints) -> dict[str, Metric]:
+def _precision(looked: DetectEvaluation, rows: Ints) -> dict[str, Metric]:
     """Average precision of some of the pictures."""
     return scores(match([looked.pairs[int(row)] for row in rows], looked.classes))[0]
 
 
-def _calibration(looked: Looked) -> dict[str, Metric]:
+def _calibration(looked: DetectEvaluation) -> dict[str, Metric]:
     error, localised = d_ece(looked.hits), la_ece(looked.hits)
     return {"d_ece": error, "la_ece": localised} if error is not None and localised is not None else {}
 
 
-def _counted(looked: Looked) -> dict[str, Metric]:
+def _counted(looked: DetectEvaluation) -> dict[str, Metric]:
     """How far the number of boxes is from the number of objects: picture by picture, and over all of them."""
     rows = []
     for row, pair in enumerate(looked.pairs):

@@ -10,13 +10,13 @@ import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image import open_sample, to_array
+from photovision.core.phrases import listed
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.tasks.classify.report_text import listed
 from photovision.tasks.detect.detector import Detector, Size
 from photovision.trust.metrics.detection import Pair
-from photovision.trust.metrics.matching import Hits, find_hits
+from photovision.trust.metrics.matching import Matching, find_hits
 
 Progress = Callable[[int, int], None]
 
@@ -28,7 +28,7 @@ MOST_OBJECTS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class DetectEvaluation:
     """What a detector says of N labelled pictures that could be read.
 
     Attributes:
@@ -48,7 +48,7 @@ class Looked:
     sizes: tuple[Size, ...] = ()
 
     @cached_property
-    def hits(self) -> Hits:
+    def hits(self) -> Matching:
         """Which box is on which object."""
         return find_hits(self.pairs, self.classes)
 
@@ -69,7 +69,7 @@ def kept(found: Detections, rows: np.ndarray) -> Detections:
     return Detections(found.boxes[rows], found.labels[rows], found.classes, found.scores[rows])
 
 
-def look(detector: Detector, dataset: Dataset, progress: Progress | None = None) -> Looked:
+def look(detector: Detector, dataset: Dataset, progress: Progress | None = None) -> DetectEvaluation:
     """Ask a detector about every picture whose boxes are known.
 
     Raises:
@@ -103,7 +103,9 @@ def look(detector: Detector, dataset: Dataset, progress: Progress | None = None)
             progress(done, len(told))
     if not pairs:
         raise DataError(f"none of the {len(told):,} pictures could be read ({problems[0].message}): check the files")
-    return Looked(tuple(samples), tuple(pairs), detector.classes, detector.thresholds, tuple(problems), tuple(sizes))
+    return DetectEvaluation(
+        tuple(samples), tuple(pairs), detector.classes, detector.thresholds, tuple(problems), tuple(sizes)
+    )
 
 
 def opened(sample: Sample) -> Image | None:

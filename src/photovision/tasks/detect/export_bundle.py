@@ -19,21 +19,21 @@ from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.augment.image import load_pixels
-from photovision.learn.loop import Fit
+from photovision.learn.loop import FitResult
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source, count_macs, count_parameters
+from photovision.models.backbones import Backbone, count_macs, count_parameters
 from photovision.models.box_parity import check_boxes
-from photovision.models.detector import BoxDecider, Detector
+from photovision.models.detector import BoxDecider, DetectorNetwork
 from photovision.models.export import Parity, export_graph
 from photovision.models.query_detector import QueryDetector, QuerySource
 from photovision.runtime.bundle import VERSION, Bundle
 from photovision.tasks.datasheet import datasheet
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.evaluate import evaluate_boxes
-from photovision.tasks.detect.objective import Detect
-from photovision.tasks.detect.training_run import NAME, Course
+from photovision.tasks.detect.objective import DetectObjective
+from photovision.tasks.detect.training_run import NAME, DetectTrainingRun
 from photovision.tasks.model_card import model_card
-from photovision.tasks.stage import Rung
+from photovision.tasks.stage import StageResult
 from photovision.trust.metrics.box_confidence import calibrated, fit_logistic
 from photovision.trust.metrics.detection import best_thresholds, scores
 
@@ -41,7 +41,7 @@ _PARITY_PICTURES = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class TrainedDetector:
     """What was learned, and what it says of the validation pictures.
 
     Attributes:
@@ -52,15 +52,15 @@ class Learned:
         plan, done: how it was learned.
     """
 
-    network: Detector | QueryDetector
-    task: Detect
+    network: DetectorNetwork | QueryDetector
+    task: DetectObjective
     predicted: Floats
     truth: np.ndarray
     plan: Plan
-    done: Fit
+    done: FitResult
 
 
-def write_detector(course: Course, learned: Learned, output: Path) -> None:
+def write_detector(course: DetectTrainingRun, learned: TrainedDetector, output: Path) -> None:
     """Write the bundle at once, replacing an older one there.
 
     Raises:
@@ -97,7 +97,7 @@ def write_detector(course: Course, learned: Learned, output: Path) -> None:
         course.tell("export", 3, 3)
 
 
-def _save(network: Detector | QueryDetector, source: Source, folder: Path) -> None:
+def _save(network: DetectorNetwork | QueryDetector, source: Backbone, folder: Path) -> None:
     """The weights; of a network that transformers built also its description, so that training can start from there."""
     with explained(folder):
         if isinstance(network, QueryDetector):
@@ -115,17 +115,17 @@ def need_judge() -> None:
         raise MissingExtra("pycocotools", "detect", "training a detector")
 
 
-def _rung(course: Course, learned: Learned, val: Metric) -> Rung:
+def _rung(course: DetectTrainingRun, learned: TrainedDetector, val: Metric) -> StageResult:
     network, size = learned.network, course.source.preprocess.size
     params, epochs = count_parameters(network), int(learned.done.curve[-1]["epoch"])
     whole = f" of {learned.plan.epochs} ({learned.done.stopped})" if epochs != learned.plan.epochs else ""
     note = f"{epochs}{whole} epochs on {len(course.material.train):,} pictures, varied anew every epoch"
     curve, plan = tuple(learned.done.curve), learned.plan.to_json()
     seconds = time.monotonic() - course.started
-    return Rung(NAME, val, seconds, 4 * params / 1e6, None, count_macs(network, size), params, note, curve, plan)
+    return StageResult(NAME, val, seconds, 4 * params / 1e6, None, count_macs(network, size), params, note, curve, plan)
 
 
-def _info(course: Course, learned: Learned, rung: Rung, parity: Parity) -> dict[str, Any]:
+def _info(course: DetectTrainingRun, learned: TrainedDetector, rung: StageResult, parity: Parity) -> dict[str, Any]:
     source = course.source
     return {
         "format": "photovision",
@@ -155,7 +155,7 @@ def _info(course: Course, learned: Learned, rung: Rung, parity: Parity) -> dict[
     }
 
 
-def _proved(course: Course, report: Report, rung: Rung) -> Report:
+def _proved(course: DetectTrainingRun, report: Report, rung: StageResult) -> Report:
     """The evaluation on test as the report of the training."""
     material = course.material
     counts = [len(part) for part in (material.train, material.val, material.test)]
@@ -170,7 +170,7 @@ def _proved(course: Course, report: Report, rung: Rung) -> Report:
     return replace(report, kind="train", title=f"A detector of {classes}", summary=learned, data=data)
 
 
-def _pictures(course: Course) -> np.ndarray:
+def _pictures(course: DetectTrainingRun) -> np.ndarray:
     """Evenly spread validation pictures as the network sees them: uint8 (N, H, W, 3)."""
     val = course.material.val
     positions = np.linspace(0, len(val) - 1, min(_PARITY_PICTURES, len(val))).astype(int)

@@ -19,28 +19,28 @@ from photovision.core.energy import Meter
 from photovision.core.errors import DataError, UsageError
 from photovision.core.system import cores, keep_memory
 from photovision.core.types import Floats
-from photovision.data.augment.box import BoxView
+from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.learn.boxes import BoxFeed, found_in, sizes_of
-from photovision.learn.log import Listener, Progress, Tracker, silent
-from photovision.learn.loop import Fit, Prepare, fit, outputs
+from photovision.learn.log import Listener, MetricTracker, Progress, silent
+from photovision.learn.loop import FitResult, Prepare, fit, outputs
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source, choose
+from photovision.models.backbones import Backbone, choose
 from photovision.models.checkpoints import is_checkpoint
 from photovision.models.depthwise import frozen_depthwise
-from photovision.models.detector import STRIDES, Detector, Lower
+from photovision.models.detector import STRIDES, DetectorNetwork, Lower
 from photovision.models.export import Normalise, export_graph
 from photovision.models.query_detector import QueryDetector, QuerySource, query_source
 from photovision.models.weights import require_commercial
 from photovision.runtime.session import Precision, open_session
 from photovision.tasks.classify.export_bundle import licences
 from photovision.tasks.detect import detector as runtime
-from photovision.tasks.detect.export_bundle import Learned, need_judge, write_detector
-from photovision.tasks.detect.training_run import Course
+from photovision.tasks.detect.export_bundle import TrainedDetector, need_judge, write_detector
+from photovision.tasks.detect.training_run import DetectTrainingRun
 from photovision.tasks.load import load
 from photovision.tasks.splits import gather
-from photovision.tasks.training_run import Options
+from photovision.tasks.training_run import TrainConfig
 from photovision.tasks.workdir import Work
 
 _MOST_EPOCHS = 150
@@ -53,7 +53,7 @@ _QUERY_IOUS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # queries learn not to repeat each
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class DetectTraining:
     """What learns from what: the part of the network that is trained, and its feeds.
 
     Attributes:
@@ -64,7 +64,7 @@ class Lesson:
         frozen: whether the part leaves out the lower stages, and depthwise kernels stay as they are.
     """
 
-    network: Detector | QueryDetector
+    network: DetectorNetwork | QueryDetector
     part: nn.Module
     prepare: Prepare
     train: BoxFeed
@@ -79,9 +79,9 @@ class Lesson:
 def run(
     dataset: Dataset,
     output: Path,
-    options: Options,
+    options: TrainConfig,
     listener: Listener = silent,
-    trackers: tuple[Tracker, ...] = (),
+    trackers: tuple[MetricTracker, ...] = (),
 ) -> runtime.Detector:
     """Train a detector; see `photovision.tasks.train.train`.
 
@@ -114,7 +114,7 @@ def run(
         preprocess=replace(material.shown(wanted.preprocess), size=(size[0], size[1]), fit="squash", crop=1.0),
     )
     told = listener if accelerator.is_main_process else silent
-    course = Course(options, material, work, source, told, trackers, started, meter)
+    course = DetectTrainingRun(options, material, work, source, told, trackers, started, meter)
     lesson = lesson_of(course)
     plan = planned(course, lesson)
     keep_memory()
@@ -125,7 +125,7 @@ def run(
     return load(output)  # type: ignore[no-any-return]
 
 
-def lesson_of(course: Course) -> Lesson:
+def lesson_of(course: DetectTrainingRun) -> DetectTraining:
     """The network and its feeds: on a CPU the stages above 1/8 learn from pretrained maps, elsewhere all of it.
 
     Networks with queries learn whole everywhere.
@@ -136,23 +136,23 @@ def lesson_of(course: Course) -> Lesson:
     device = course.work.accelerator.device
     session = None
     part: nn.Module = network
-    frozen = isinstance(network, Detector) and device.type == "cpu" and source.weights != "none"
-    if isinstance(network, Detector) and frozen:
+    frozen = isinstance(network, DetectorNetwork) and device.type == "cpu" and source.weights != "none"
+    if isinstance(network, DetectorNetwork) and frozen:
         whole = Lower(network, source.preprocess)
         path = course.work.file(
             "lower.onnx", lambda target: export_graph(whole, source.preprocess.size, ("maps",), target)
         )
         session, part = open_session(path), network.upper
-    view = BoxView(Augment(scale=0.5, ratio=1.25, flip=options.flip != "off"), mosaic=_MOSAIC)
+    view = BoxAugmenter(Augment(scale=0.5, ratio=1.25, flip=options.flip != "off"), mosaic=_MOSAIC)
 
     def feed(data: Dataset) -> BoxFeed:
         return BoxFeed(data.samples, source.preprocess, view, cores(), session)
 
     prepare: Prepare = (lambda maps: maps) if frozen else Normalise(source.preprocess).to(device)
-    return Lesson(network, part, prepare, feed(material.train), feed(material.val), frozen)
+    return DetectTraining(network, part, prepare, feed(material.train), feed(material.val), frozen)
 
 
-def planned(course: Course, lesson: Lesson) -> Plan:
+def planned(course: DetectTrainingRun, lesson: DetectTraining) -> Plan:
     """A plan that fits into the budget, by measured steps in both arithmetics; stored, so that a resumed run has it."""
     count, options = len(lesson.train.targets), course.options
     batch_size = 16 if count >= 100 else 8 if count >= 16 else 4
@@ -181,7 +181,7 @@ def planned(course: Course, lesson: Lesson) -> Plan:
     )
 
 
-def _recipe(source: Source, batch_size: int) -> Plan:
+def _recipe(source: Backbone, batch_size: int) -> Plan:
     """Rates as their authors have them: attention wants small ones, and backbones that know pictures smaller ones."""
     scratch = source.weights == "none"
     if isinstance(source, QuerySource):
@@ -192,7 +192,7 @@ def _recipe(source: Source, batch_size: int) -> Plan:
     return Plan(1, batch_size, lr=lr, layer_decay=decay, ema=0.99, train_norm=scratch, **rest)
 
 
-def _pace(course: Course, lesson: Lesson, plan: Plan) -> float:
+def _pace(course: DetectTrainingRun, lesson: DetectTraining, plan: Plan) -> float:
     """Seconds of one batch, its making included."""
     device = course.work.accelerator.device
     positions = np.arange(plan.batch_size) % len(lesson.train.targets)
@@ -213,23 +213,23 @@ def _pace(course: Course, lesson: Lesson, plan: Plan) -> float:
     return float(np.median(times[1:]))
 
 
-def finish(course: Course, lesson: Lesson, plan: Plan, done: Fit, output: Path) -> None:
+def finish(course: DetectTrainingRun, lesson: DetectTraining, plan: Plan, done: FitResult, output: Path) -> None:
     """Settle how much boxes may overlap, and write the bundle."""
     course.work.decisions["shortened"] = done.shortened
     raw = outputs(lesson.part, lesson.val, lesson.prepare, course.work.accelerator, 16)
     predicted: Floats = course.task.decode(raw)
     lesson.network.cpu().eval()
-    ious = _IOUS if isinstance(lesson.network, Detector) else _QUERY_IOUS
+    ious = _IOUS if isinstance(lesson.network, DetectorNetwork) else _QUERY_IOUS
     tasks = [replace(course.task, iou=iou) for iou in ious]
     found = [task.score(predicted, lesson.val.targets).value for task in tasks]
     task = tasks[int(np.argmax(found))]
     if course.work.accelerator.is_main_process:
-        learned = Learned(lesson.network, task, predicted, lesson.val.targets, plan, done)
+        learned = TrainedDetector(lesson.network, task, predicted, lesson.val.targets, plan, done)
         write_detector(course, learned, output)
     course.work.accelerator.wait_for_everyone()
 
 
-def size_for(source: Source, train: Dataset, asked: int | None) -> list[int]:
+def size_for(source: Backbone, train: Dataset, asked: int | None) -> list[int]:
     """[H, W] of the network's input: of a pretrained one with queries what it was trained at, else by the pictures."""
     if not isinstance(source, QuerySource):
         return input_size(train, asked)
@@ -261,18 +261,18 @@ def input_size(train: Dataset, asked: int | None) -> list[int]:
     return [max(STRIDES[-1], STRIDES[-1] * math.ceil(side / STRIDES[-1] - 0.25)) for side in sides.tolist()]
 
 
-def _wanted(options: Options) -> Source:
+def _wanted(options: TrainConfig) -> Backbone:
     if is_checkpoint(options.backbone):
         return query_source(str(options.backbone), options.weights, options.allow_download)
     return choose(options.backbone or _plain(options), options.weights, options.size, options.allow_download)
 
 
-def _network(source: Source, classes: tuple[str, ...]) -> Detector | QueryDetector:
+def _network(source: Backbone, classes: tuple[str, ...]) -> DetectorNetwork | QueryDetector:
     if isinstance(source, QuerySource):
         return QueryDetector(source.found, source.preprocess.size, classes)
-    return Detector(source, len(classes))
+    return DetectorNetwork(source, len(classes))
 
 
-def _plain(options: Options) -> Literal["resnet18"] | None:
+def _plain(options: TrainConfig) -> Literal["resnet18"] | None:
     """From scratch, and with no architecture asked for, a small one."""
     return "resnet18" if options.weights == "none" else None

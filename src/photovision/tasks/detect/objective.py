@@ -27,7 +27,7 @@ LEAST = 0.02
 
 
 @dataclass(frozen=True)
-class Detect:
+class DetectObjective:
     """The task of finding objects.
 
     Attributes:
@@ -101,7 +101,7 @@ class Detect:
 
 
 @dataclass(frozen=True)
-class DetectByQueries(Detect):
+class DetectByQueriesObjective(DetectObjective):
     """The task for networks that match queries to objects; their loss is their own (see `models.query_detector`)."""
 
     def loss(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> dict[str, torch.Tensor]:

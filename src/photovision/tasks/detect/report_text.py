@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from photovision.core.boxes import draw_regions
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
+from photovision.core.phrases import count, listed
 from photovision.core.report import Figure, Metric, Table
 from photovision.core.thumbnail import jpeg
 from photovision.data.dataset import Dataset
-from photovision.tasks.classify.report_text import count, listed
-from photovision.tasks.detect.evaluation import Looked, opened
+from photovision.tasks.detect.evaluation import DetectEvaluation, opened
 from photovision.trust.metrics.box_confidence import curve
 from photovision.trust.metrics.detection import SIZES, Matches, curve_of
 from photovision.trust.metrics.detection_errors import KINDS, MEANING, Breakdown, confusion
@@ -26,7 +26,7 @@ _PAIRS = 15
 _RANGES = {"small": "below 32 x 32 pixels", "medium": "32 x 32 to 96 x 96", "large": "above 96 x 96"}
 
 
-def summary(metrics: Mapping[str, Metric], broken: Breakdown, looked: Looked) -> tuple[str, ...]:
+def summary(metrics: Mapping[str, Metric], broken: Breakdown, looked: DetectEvaluation) -> tuple[str, ...]:
     """The result, its costliest error, its counts and its scores; most important first."""
     dearest = max(KINDS, key=lambda kind: broken.costs[kind])
     costs = (
@@ -56,7 +56,7 @@ def _in_all(metrics: Mapping[str, Metric]) -> str:
     return f", and over all pictures there are {percent(abs(off))} too {'many' if off > 0 else 'few'}"
 
 
-def class_table(matches: Matches, by_class: Mapping[str, Metric], looked: Looked) -> Table:
+def class_table(matches: Matches, by_class: Mapping[str, Metric], looked: DetectEvaluation) -> Table:
     """Objects, average precision, and recall and precision at the threshold of every class; the worst first."""
     limits = dict(zip(looked.classes, looked.thresholds.tolist(), strict=True))
     objects = dict(zip(matches.classes, matches.objects.tolist(), strict=True))
@@ -69,7 +69,7 @@ def class_table(matches: Matches, by_class: Mapping[str, Metric], looked: Looked
     return Table("By class", ("class", "objects", "average precision", "found", "right", "threshold"), rows, note)
 
 
-def _at(looked: Looked, name: str) -> tuple[Metric | None, Metric | None]:
+def _at(looked: DetectEvaluation, name: str) -> tuple[Metric | None, Metric | None]:
     """Recall and precision of one class at its threshold."""
     hits, label = looked.hits, looked.classes.index(name)
     own = hits.shown(looked.thresholds) & (hits.found.labels == label)
@@ -90,7 +90,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> Metric | None:
     return Metric(value, found.low, found.high, n)
 
 
-def shown_shares(looked: Looked) -> dict[str, Metric]:
+def shown_shares(looked: DetectEvaluation) -> dict[str, Metric]:
     """`recall_shown` and `precision_shown`: of all objects and of all boxes at the thresholds."""
     hits, spare, missed = looked.hits.tally(looked.thresholds).T
     found = {"recall_shown": _ratio(hits, hits + missed), "precision_shown": _ratio(hits, hits + spare)}
@@ -107,7 +107,7 @@ def size_table(matches: Matches, metrics: Mapping[str, Metric]) -> Table:
     return Table("By size", ("size", "what it is", "objects", "average precision"), rows, note)
 
 
-def errors(broken: Breakdown, looked: Looked) -> dict[str, dict[str, float]]:
+def errors(broken: Breakdown, looked: DetectEvaluation) -> dict[str, dict[str, float]]:
     """Kind -> how many there are at the thresholds, and what they cost."""
     shown = dict.fromkeys(KINDS, 0)
     for mistake in broken.mistakes:
@@ -126,7 +126,7 @@ def error_table(told: Mapping[str, Mapping[str, float]]) -> Table:
     return Table("Kinds of errors", ("kind", "what it is", "how many", "cost in mAP at .5"), rows, note)
 
 
-def confusions(looked: Looked) -> tuple[Figure | None, Table | None, np.ndarray]:
+def confusions(looked: DetectEvaluation) -> tuple[Figure | None, Table | None, np.ndarray]:
     """What was called what at the thresholds: drawn for few classes, the most frequent for many; and the matrix."""
     matrix = confusion(looked.pairs, looked.thresholds, len(looked.classes))
     names = (*looked.classes, "nothing")
@@ -155,7 +155,7 @@ def precision_curves(matches: Matches) -> Figure | None:
     for label in order:
         recall, precision = curve_of(matches.by["all"][label])
         if len(recall):
-            series[matches.classes[label][:24]] = Line(recall, precision)
+            series[matches.classes[label][:24]] = CurveLine(recall, precision)
     if not series:
         return None
     names = ("Precision against recall", "share of objects found", "share of boxes right")
@@ -165,7 +165,7 @@ def precision_curves(matches: Matches) -> Figure | None:
     return Figure("Precision against recall", svg=drawing, note=note)
 
 
-def calibration(looked: Looked) -> Figure | None:
+def calibration(looked: DetectEvaluation) -> Figure | None:
     """Stated scores against the share of boxes that are right."""
     found = curve(looked.hits)
     if found is None:
@@ -178,7 +178,7 @@ def calibration(looked: Looked) -> Figure | None:
     return Figure("Calibration of scores", svg=drawing, note=note)
 
 
-def worst(looked: Looked, broken: Breakdown) -> Figure | None:
+def worst(looked: DetectEvaluation, broken: Breakdown) -> Figure | None:
     """The pictures with the surest errors, each with its truth and with the answer."""
     cost = np.zeros(len(looked.pairs))
     for mistake in broken.mistakes:
@@ -194,7 +194,7 @@ def worst(looked: Looked, broken: Breakdown) -> Figure | None:
     return Figure("Worst mistakes", pictures=tuple(pictures), note=note, wide=True)
 
 
-def _drawn(looked: Looked, broken: Breakdown, row: int) -> tuple[bytes, str] | None:
+def _drawn(looked: DetectEvaluation, broken: Breakdown, row: int) -> tuple[bytes, str] | None:
     """The truth beside the answer, with a caption; None where the picture cannot be read any more."""
     sample, truth = looked.samples[row], looked.pairs[row].truth
     image = opened(sample)
@@ -208,7 +208,7 @@ def _drawn(looked: Looked, broken: Breakdown, row: int) -> tuple[bytes, str] | N
     return jpeg(page), f"true: {count(len(truth), 'object')}; wrong in the answer: {told}\n{sample.id}"
 
 
-def warnings(looked: Looked, dataset: Dataset, matches: Matches) -> tuple[str, ...]:
+def warnings(looked: DetectEvaluation, dataset: Dataset, matches: Matches) -> tuple[str, ...]:
     """What a careful reader must know before trusting the figures."""
     found = []
     if looked.problems:

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 
 from photovision.core.energy import Meter
-from photovision.learn.log import Listener, Progress, Tracker
-from photovision.learn.loop import Setting
-from photovision.models.backbones import Source
+from photovision.learn.log import Listener, MetricTracker, Progress
+from photovision.learn.loop import RunContext
+from photovision.models.backbones import Backbone
 from photovision.models.query_detector import QuerySource
-from photovision.tasks.detect.objective import Detect, DetectByQueries
-from photovision.tasks.splits import Material
-from photovision.tasks.training_run import Options
+from photovision.tasks.detect.objective import DetectByQueriesObjective, DetectObjective
+from photovision.tasks.splits import TrainingSplits
+from photovision.tasks.training_run import TrainConfig
 from photovision.tasks.workdir import Work
 
 NAME = "detector"
@@ -20,7 +20,7 @@ _ENDING = 45.0  # seconds for the graph, its comparison, and the judgement on te
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class DetectTrainingRun:
     """One training under way.
 
     Attributes:
@@ -34,12 +34,12 @@ class Course:
         meter: of the energy that it takes.
     """
 
-    options: Options
-    material: Material
+    options: TrainConfig
+    material: TrainingSplits
     work: Work
-    source: Source
+    source: Backbone
     listener: Listener
-    trackers: tuple[Tracker, ...]
+    trackers: tuple[MetricTracker, ...]
     started: float
     meter: Meter
 
@@ -50,17 +50,17 @@ class Course:
         return whole - (time.monotonic() - self.started) - min(0.3 * whole, _ENDING)
 
     @property
-    def task(self) -> Detect:
+    def task(self) -> DetectObjective:
         """What is learned."""
-        kind = DetectByQueries if isinstance(self.source, QuerySource) else Detect
+        kind = DetectByQueriesObjective if isinstance(self.source, QuerySource) else DetectObjective
         return kind(len(self.material.dataset.classes), self.source.preprocess.size)
 
-    def setting(self) -> Setting:
+    def setting(self) -> RunContext:
         """For a run of the loop that ends when the budget does."""
         free = self.options.epochs is not None or self.options.decisions  # what is asked for is not cut short
         deadline = float("inf") if free else time.monotonic() + max(self.spendable, 1.0)
         checkpoint = self.work.folder / "checkpoint.pt"
-        return Setting(self.work.accelerator, self.listener, self.trackers, checkpoint, deadline, NAME)
+        return RunContext(self.work.accelerator, self.listener, self.trackers, checkpoint, deadline, NAME)
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Show where the training stands."""

@@ -1,1 +1,1 @@
-"""Segment."""
+"""Segmentation: the class of every pixel, and which pixels are one object."""

@@ -28,13 +28,13 @@ from photovision.data.corruptions.transform_targets import MOVING, moved_labels
 from photovision.data.dataset import Dataset
 from photovision.data.formats.colours import BACKGROUND
 from photovision.learn.log import Listener, Progress, silent
-from photovision.tasks.audit_request import Groups, Wish, run_checks
+from photovision.tasks.audit_request import AuditRequest, Groups, run_checks
 from photovision.tasks.detect.evaluation import opened
-from photovision.tasks.segment.evaluation import Judged, background_of, judge, judged_report, truth_of
+from photovision.tasks.segment.evaluation import SegmentEvaluation, background_of, judge, judged_report, truth_of
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import Pair, Vector, resamples
 from photovision.trust.metrics.matching import find_hits
-from photovision.trust.metrics.rates import Share
+from photovision.trust.metrics.rates import Rate
 from photovision.trust.metrics.segmentation import confusion_of, pooled
 
 MOST_PICTURES = 500
@@ -51,7 +51,7 @@ class MaskCase:
     """What is audited: the model, what it says of the pictures, their attributes, the budget in seconds, the seed."""
 
     segmenter: Segmenter
-    judged: Judged
+    judged: SegmentEvaluation
     groups: Groups
     seconds: float
     seed: int
@@ -103,7 +103,7 @@ def _middle(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.ascontiguousarray(whole[top : top + size[0], left : left + size[1]])
 
 
-def _shares(case: MaskCase) -> list[Share]:
+def _shares(case: MaskCase) -> list[Rate]:
     """Dice of the classes but the background, and objects found where objects are told apart."""
     table = case.judged.confusions
     background = background_of(case.segmenter.classes)
@@ -111,11 +111,11 @@ def _shares(case: MaskCase) -> list[Share]:
     right = np.einsum("ncc->nc", table)[:, things].astype(np.float64)
     both = (table.sum(1) + table.sum(2))[:, things].astype(np.float64)
     rates = 2 * right.sum(0) / np.maximum(both.sum(0), 1)
-    found = [Share("dice", "right", 2 * right.sum(1), both.sum(1), both @ rates)]
+    found = [Rate("dice", "right", 2 * right.sum(1), both.sum(1), both @ rates)]
     if case.judged.counts is not None:
         hits, spare, missed = case.judged.counts.T.astype(np.float64)
         for name, told, whole in (("recall", "found", hits + missed), ("precision", "right", hits + spare)):
-            found.append(Share(name, told, hits, whole, whole * hits.sum() / max(whole.sum(), 1)))
+            found.append(Rate(name, told, hits, whole, whole * hits.sum() / max(whole.sum(), 1)))
     return found
 
 
@@ -250,7 +250,11 @@ CHECKS: Mapping[str, Callable[[MaskCase], Finding | None]] = {
 
 
 def audit_masks(
-    segmenter: Segmenter, dataset: Dataset, wish: Wish, listener: Listener = silent, leaked: Collection[int] = ()
+    segmenter: Segmenter,
+    dataset: Dataset,
+    wish: AuditRequest,
+    listener: Listener = silent,
+    leaked: Collection[int] = (),
 ) -> Report:
     """Question a segmenter.
 

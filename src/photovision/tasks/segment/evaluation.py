@@ -10,18 +10,18 @@ import numpy as np
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image import to_array
+from photovision.core.phrases import count, listed
 from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.segments import draw_segments
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
-from photovision.core.types import Image, Sample
+from photovision.core.types import Image, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
-from photovision.tasks.classify.report_text import count, listed
 from photovision.tasks.holdout import leak_free
-from photovision.tasks.segment.segmenter import Scene, Segmenter
+from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
 from photovision.trust.metrics.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 from photovision.trust.metrics.segmentation import (
     confusion_of,
@@ -38,7 +38,7 @@ _SIDE, _GAP = 560, 6
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class SegmentEvaluation:
     """How a segmenter's answers on N pictures compare with the truth.
 
     Attributes:
@@ -83,8 +83,9 @@ def evaluate_masks(
 
     Returns:
         A report of kind "evaluate"; `metrics`: "miou", "dice", "boundary_f1", "surface_distance", and where objects are
-        told apart those of `trust.metrics.segmentation.instance_scores`, and "pq", "sq" and "rq" of `trust.metrics.panoptic`; all with
-        intervals over pictures. `data["by_class"]`: the figures of every class that occurs.
+        told apart those of `trust.metrics.segmentation.instance_scores`, and "pq", "sq" and "rq" of
+        `trust.metrics.panoptic`; all with intervals over pictures. `data["by_class"]`: the figures of every class that
+        occurs.
 
     Raises:
         DataError: a class is unknown to the model, no picture has masks, or nothing could be read.
@@ -92,7 +93,9 @@ def evaluate_masks(
     return judged_report(segmenter, judge(segmenter, dataset, progress), dataset, leaked)
 
 
-def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset, leaked: Collection[int] = ()) -> Report:
+def judged_report(
+    segmenter: Segmenter, judged: SegmentEvaluation, dataset: Dataset, leaked: Collection[int] = ()
+) -> Report:
     """The report of `evaluate_masks` on pictures that the segmenter was asked about already."""
     background = background_of(segmenter.classes)
     figures = overlap(judged.confusions, segmenter.classes, background)
@@ -102,13 +105,11 @@ def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset, leaked
         counted = instance_scores(judged.counts) if judged.counts.any() else {}  # the truth tells no objects apart
         metrics |= counted | {name: quality[name] for name in ("pq", "sq", "rq") if quality}
         figures |= quality
-    leaks = leak_free(
-        judged.samples,
-        dataset,
-        leaked,
-        metrics,
-        lambda rows: overlap(judged.confusions[rows], segmenter.classes, background),
-    )
+
+    def rescored(rows: Ints) -> dict[str, Metric]:
+        return overlap(judged.confusions[rows], segmenter.classes, background)
+
+    leaks = leak_free(judged.samples, dataset, leaked, metrics, rescored)
     by_class = _by_class(figures, segmenter.classes, judged)
     worst = _worst(segmenter, judged)
     return Report(
@@ -134,7 +135,7 @@ def judged_report(segmenter: Segmenter, judged: Judged, dataset: Dataset, leaked
     )
 
 
-def judge(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None) -> Judged:
+def judge(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None) -> SegmentEvaluation:
     """Ask a segmenter about every picture with masks; raises DataError as `evaluate_masks` does."""
     told = [sample for sample in dataset.samples if sample.regions is not None]
     if not told:
@@ -156,7 +157,9 @@ def judge(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = No
         raise DataError(f"none of the {len(told):,} pictures could be judged ({problems[0].message}): check the files")
     confusions, outlines, counts, segments = zip(*rows, strict=True)
     numbered, told_apart = (np.stack(part) if segmenter.instances else None for part in (counts, segments))
-    return Judged(tuple(samples), np.stack(confusions), np.stack(outlines), numbered, tuple(problems), told_apart)
+    return SegmentEvaluation(
+        tuple(samples), np.stack(confusions), np.stack(outlines), numbered, tuple(problems), told_apart
+    )
 
 
 def background_of(classes: tuple[str, ...]) -> int | None:
@@ -191,7 +194,7 @@ def truth_of(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) ->
 
 
 def _compared(
-    segmenter: Segmenter, sample: Sample, scene: Scene, things: list[int]
+    segmenter: Segmenter, sample: Sample, scene: SegmentResult, things: list[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
     if scene.found is None:
         assert scene.error is not None
@@ -214,7 +217,7 @@ def _compared(
     )
 
 
-def _scenery(scene: Scene) -> Scenery:
+def _scenery(scene: SegmentResult) -> Scenery:
     """An answer in segments; every object is of one class, which most of its pixels have."""
     assert scene.found is not None
     if scene.numbers is None or scene.objects is None:
@@ -223,7 +226,7 @@ def _scenery(scene: Scene) -> Scenery:
     return Scenery(kinds[scene.numbers], scene.numbers)
 
 
-def _story(metrics: dict[str, Metric], judged: Judged) -> tuple[str, ...]:
+def _story(metrics: dict[str, Metric], judged: SegmentEvaluation) -> tuple[str, ...]:
     told = [
         f"Masks overlap the truth by {percent(metrics['miou'].value)} (mean IoU) and {percent(metrics['dice'].value)}"
         f" (Dice) on {count(len(judged.samples), 'picture')}."
@@ -247,7 +250,9 @@ def _story(metrics: dict[str, Metric], judged: Judged) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _by_class(figures: dict[str, Metric], classes: tuple[str, ...], judged: Judged) -> dict[str, dict[str, Metric]]:
+def _by_class(
+    figures: dict[str, Metric], classes: tuple[str, ...], judged: SegmentEvaluation
+) -> dict[str, dict[str, Metric]]:
     """Class -> name of a figure -> the figure, of the classes that occur, worst first."""
     things = [name for number, name in enumerate(classes) if number != background_of(classes)]
     found = {}
@@ -260,7 +265,7 @@ def _by_class(figures: dict[str, Metric], classes: tuple[str, ...], judged: Judg
     return dict(sorted(found.items(), key=lambda row: row[1]["iou"].value))
 
 
-def _class_table(by_class: dict[str, dict[str, Metric]], classes: tuple[str, ...], judged: Judged) -> Table:
+def _class_table(by_class: dict[str, dict[str, Metric]], classes: tuple[str, ...], judged: SegmentEvaluation) -> Table:
     pixels = judged.confusions.sum((0, 2))
     shares = dict(zip(classes, pixels / max(int(pixels.sum()), 1), strict=True))
     names = {"iou": "IoU", "dice": "Dice", "boundary_f1": "boundary F1", "surface_distance": "surface distance"}
@@ -276,7 +281,7 @@ def _class_table(by_class: dict[str, dict[str, Metric]], classes: tuple[str, ...
     return Table("By class", ("class", "share of pixels", *names.values()), tuple(rows), note)
 
 
-def _worst(segmenter: Segmenter, judged: Judged) -> Figure | None:
+def _worst(segmenter: Segmenter, judged: SegmentEvaluation) -> Figure | None:
     """The worst pictures: truth on the left, answer on the right."""
     badness = judged.badness
     order = [int(row) for row in np.argsort(-badness, kind="stable")[:SHOWN]]
@@ -311,7 +316,7 @@ def _both(segmenter: Segmenter, sample: Sample, image: Image) -> Image:
     return page
 
 
-def _warnings(judged: Judged) -> list[str]:
+def _warnings(judged: SegmentEvaluation) -> list[str]:
     found = []
     if judged.problems:
         names = listed([problem.id for problem in judged.problems])

@@ -23,17 +23,17 @@ from photovision.core.report import Figure, Report
 from photovision.core.seal import write_sealed
 from photovision.core.system import cores, keep_memory, provenance
 from photovision.data.augment.image import Augment
-from photovision.data.augment.mask import View
+from photovision.data.augment.mask import MaskAugmenter
 from photovision.data.dataset import Dataset
 from photovision.data.formats.colours import BACKGROUND
-from photovision.learn.log import Listener, Progress, Tracker
-from photovision.learn.loop import Fit, Setting, fit, outputs
+from photovision.learn.log import Listener, MetricTracker, Progress
+from photovision.learn.loop import FitResult, RunContext, fit, outputs
 from photovision.learn.pixels import PixelFeed
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Source, choose, count_macs, count_parameters
+from photovision.models.backbones import Backbone, choose, count_macs, count_parameters
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise, export_graph
-from photovision.models.segmenter import FACTOR, PixelDecider, Segmenter, check_pixels
+from photovision.models.segmenter import FACTOR, PixelDecider, SegmenterNetwork, check_pixels
 from photovision.models.weights import require_commercial
 from photovision.runtime.bundle import VERSION, Bundle, read_bundle
 from photovision.tasks.classify.export_bundle import licences
@@ -42,10 +42,10 @@ from photovision.tasks.datasheet import datasheet
 from photovision.tasks.model_card import model_card
 from photovision.tasks.segment import segmenter as runtime
 from photovision.tasks.segment.evaluation import evaluate_masks
-from photovision.tasks.segment.objective import Segment
-from photovision.tasks.splits import Material, gather
-from photovision.tasks.stage import Rung
-from photovision.tasks.training_run import Options
+from photovision.tasks.segment.objective import SegmentObjective
+from photovision.tasks.splits import TrainingSplits, gather
+from photovision.tasks.stage import StageResult
+from photovision.tasks.training_run import TrainConfig
 from photovision.tasks.workdir import Work
 from photovision.trust.metrics.calibrate import fit_temperature
 
@@ -65,7 +65,7 @@ def learns_masks(dataset: Dataset) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class SegmentTraining:
     """What one training learns, and how pictures are shown to it.
 
     Attributes:
@@ -77,16 +77,16 @@ class Lesson:
         least: pixels of the smallest thing that counts as an object.
     """
 
-    material: Material
-    task: Segment
+    material: TrainingSplits
+    task: SegmentObjective
     classes: tuple[str, ...]
-    source: Source
+    source: Backbone
     tile: tuple[int, int] | None
     least: int
 
 
 def train_masks(
-    dataset: Dataset, output: Path, options: Options, listener: Listener, trackers: tuple[Tracker, ...] = ()
+    dataset: Dataset, output: Path, options: TrainConfig, listener: Listener, trackers: tuple[MetricTracker, ...] = ()
 ) -> runtime.Segmenter:
     """Learn masks and write the bundle; `photovision.tasks.train.run` comes here for data that `learns_masks`.
 
@@ -106,11 +106,11 @@ def train_masks(
     )
     source = replace(source, preprocess=material.shown(source.preprocess))
     lesson = plan_lesson(material, source)
-    network = Segmenter(source, len(lesson.classes), lesson.task.instances)
+    network = SegmenterNetwork(source, len(lesson.classes), lesson.task.instances)
     judging = min(0.25 * options.minutes * 60, 30 + 0.5 * len(material.test))
     free = options.epochs is not None or options.decisions  # what is asked for is not cut short
     deadline = float("inf") if free else started + 60 * options.minutes - judging
-    setting = Setting(accelerator, listener, trackers, work.folder / "checkpoint-masks.pt", deadline, NAME)
+    setting = RunContext(accelerator, listener, trackers, work.folder / "checkpoint-masks.pt", deadline, NAME)
     learned, val = _learn(lesson, network, options, setting, work)
     if accelerator.is_main_process:
         facts = {"seconds": round(time.monotonic() - started, 1), "decisions": work.decisions}
@@ -119,7 +119,7 @@ def train_masks(
     return runtime.Segmenter(read_bundle(output))
 
 
-def _source(options: Options) -> Source:
+def _source(options: TrainConfig) -> Backbone:
     size = options.size or SIZE
     if size % FACTOR:
         raise UsageError(f"--size should be a multiple of {FACTOR} for masks, got {size}")
@@ -127,7 +127,7 @@ def _source(options: Options) -> Source:
     return choose(backbone, options.weights, size, options.allow_download)
 
 
-def plan_lesson(material: Material, source: Source) -> Lesson:
+def plan_lesson(material: TrainingSplits, source: Backbone) -> SegmentTraining:
     """Settle classes, the window that the network sees, and what counts as an object.
 
     Raises:
@@ -135,7 +135,7 @@ def plan_lesson(material: Material, source: Source) -> Lesson:
     """
     dataset = material.dataset
     if dataset.task == "segment":
-        return Lesson(material, Segment(len(dataset.classes)), dataset.classes, source, None, 1)
+        return SegmentTraining(material, SegmentObjective(len(dataset.classes)), dataset.classes, source, None, 1)
     if BACKGROUND in dataset.classes:
         raise DataError(f"objects should not be called '{BACKGROUND}', which is what is no object: rename the class")
     areas = np.concatenate([_areas(sample.regions) for sample in material.train.samples])
@@ -146,7 +146,7 @@ def plan_lesson(material: Material, source: Source) -> Lesson:
     height, width = (int(np.clip(round(scale * v), 16, 8192)) for v in source.preprocess.size)
     least = max(1, int(np.percentile(areas, 1) / 4))
     classes = (BACKGROUND, *dataset.classes)
-    return Lesson(material, Segment(len(classes), True), classes, source, (height, width), least)
+    return SegmentTraining(material, SegmentObjective(len(classes), True), classes, source, (height, width), least)
 
 
 def _areas(regions: object) -> np.ndarray:
@@ -159,11 +159,13 @@ def _areas(regions: object) -> np.ndarray:
     return np.array([box if runs is None else runs[1::2].sum() for box, runs in zip(boxes, counts, strict=True)])
 
 
-def _learn(lesson: Lesson, network: Segmenter, options: Options, setting: Setting, work: Work) -> tuple[Fit, PixelFeed]:
+def _learn(
+    lesson: SegmentTraining, network: SegmenterNetwork, options: TrainConfig, setting: RunContext, work: Work
+) -> tuple[FitResult, PixelFeed]:
     material, preprocess, workers = lesson.material, lesson.source.preprocess, cores()
     # Under a microscope or from above no direction means anything; in photographs up is up.
     turn = lesson.tile is not None and preprocess.size[0] == preprocess.size[1]
-    view = View(Augment(flip=options.flip != "off"), lesson.tile, turn and options.flip != "off")
+    view = MaskAugmenter(Augment(flip=options.flip != "off"), lesson.tile, turn and options.flip != "off")
     train = PixelFeed(material.train.samples, preprocess, view, workers)
     some = np.linspace(0, len(material.val) - 1, min(_MOST_VAL, len(material.val))).astype(int)
     val = PixelFeed(material.val.subset(some).samples, preprocess, view, workers, judged=True)
@@ -179,7 +181,7 @@ def _learn(lesson: Lesson, network: Segmenter, options: Options, setting: Settin
     return learned, val
 
 
-def _plan(study: Study, options: Options, setting: Setting, work: Work, pretrained: bool) -> Plan:
+def _plan(study: Study, options: TrainConfig, setting: RunContext, work: Work, pretrained: bool) -> Plan:
     """As many epochs as the loop finds time for: it measures the first ones and shortens the run."""
     base = Plan(
         options.epochs or _MOST_EPOCHS,
@@ -202,7 +204,7 @@ def _plan(study: Study, options: Options, setting: Setting, work: Work, pretrain
     return replace(base, precision=work.value("precision", faster))
 
 
-def _temperature(network: Segmenter, task: Segment, val: PixelFeed, accelerator: Accelerator) -> float:
+def _temperature(network: SegmenterNetwork, task: SegmentObjective, val: PixelFeed, accelerator: Accelerator) -> float:
     """What makes the probabilities of pixels true on validation."""
     prepare = Normalise(val.preprocess).to(accelerator.device)
     raw = outputs(network.to(accelerator.device), val, prepare, accelerator, batch_size=16)
@@ -216,9 +218,9 @@ def _temperature(network: Segmenter, task: Segment, val: PixelFeed, accelerator:
 
 
 def _write(
-    lesson: Lesson,
-    network: Segmenter,
-    learned: Fit,
+    lesson: SegmentTraining,
+    network: SegmenterNetwork,
+    learned: FitResult,
     val: PixelFeed,
     output: Path,
     training: dict[str, Any],
@@ -249,11 +251,13 @@ def _write(
         write_sealed(folder / "DATASHEET.md", datasheet(info))
 
 
-def _info(lesson: Lesson, network: Segmenter, learned: Fit, training: dict[str, Any]) -> dict[str, Any]:
+def _info(
+    lesson: SegmentTraining, network: SegmenterNetwork, learned: FitResult, training: dict[str, Any]
+) -> dict[str, Any]:
     source, epochs = lesson.source, int(learned.curve[-1]["epoch"])
     params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
     note = f"a backbone with a decoder, all of it, {epochs} epochs ({learned.stopped})"
-    rung = Rung(
+    rung = StageResult(
         NAME, learned.score, training["seconds"], 4 * params / 1e6, None, macs, params, note, tuple(learned.curve)
     )
     weights = source.weights if source.weights in ("none", "hub") else Path(source.weights).name
@@ -277,7 +281,7 @@ def _info(lesson: Lesson, network: Segmenter, learned: Fit, training: dict[str, 
     }
 
 
-def _report(proof: Report, learned: Fit, info: dict[str, Any]) -> Report:
+def _report(proof: Report, learned: FitResult, info: dict[str, Any]) -> Report:
     counts = info["data"]["counts"]
     told = (
         f"Learned from {counts['train']:,} pictures in {info['training']['seconds']:.0f} s; chosen by"

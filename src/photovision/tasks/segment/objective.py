@@ -16,7 +16,7 @@ from photovision.trust.metrics.segmentation import confusion_of, mean_iou
 
 
 @dataclass(frozen=True)
-class Segment:
+class SegmentObjective:
     """The task of naming the class of every pixel.
 
     Attributes:

@@ -31,7 +31,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class SegmentResult:
     """What a segmenter says of one picture.
 
     Attributes:
@@ -61,7 +61,7 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class _Pixels:
+class _TilePixels:
     """What the network says of every pixel: the class, how sure it is, and how deep inside an object, 0 to 255."""
 
     labels: np.ndarray
@@ -133,7 +133,7 @@ class Segmenter:
 
     def see(
         self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None
-    ) -> Iterator[Scene]:
+    ) -> Iterator[SegmentResult]:
         """Answer any number of pictures in order, a few of them in memory at a time, whole.
 
         Args:
@@ -149,28 +149,30 @@ class Segmenter:
 
     def _scenes(
         self, sources: Iterable[Source | UnreadableImage], batch_size: int = 8, tile: Size | None = None
-    ) -> Iterator[Scene]:
+    ) -> Iterator[SegmentResult]:
         chosen = tile or self.tile
         tiling = None if chosen is None else Tiling(chosen, OVERLAP)
         for source, picture in in_order(sources, opener(self.preprocess), ahead=2):
             file = name_of(source)
             if isinstance(picture, UnreadableImage):
-                yield Scene(file, (0, 0), None, error=picture)
+                yield SegmentResult(file, (0, 0), None, error=picture)
                 continue
             yield self._scene(file, picture, self._pixels(picture, tiling, batch_size))
 
-    def _scene(self, file: str | None, picture: Pillow.Image, pixels: _Pixels) -> Scene:
+    def _scene(self, file: str | None, picture: Pillow.Image, pixels: _TilePixels) -> SegmentResult:
         size = picture.height, picture.width
         found = Segmentation(pixels.labels.astype(np.int32), self.classes)
         if pixels.depth is None:
-            return Scene(file, size, found)
+            return SegmentResult(file, size, found)
         least = int(self.info.get("least_area") or 1)
         numbers = separate(pixels.labels > 0, pixels.depth, least)
         # What is too small to be an object is background, too.
         found = Segmentation(np.where(numbers > 0, pixels.labels, 0).astype(np.int32), self.classes)
-        return Scene(file, size, found, numbers, detections(numbers, pixels.labels, pixels.sure, self.classes[1:]))
+        return SegmentResult(
+            file, size, found, numbers, detections(numbers, pixels.labels, pixels.sure, self.classes[1:])
+        )
 
-    def _pixels(self, picture: Pillow.Image, tiling: Tiling | None, batch_size: int) -> _Pixels:
+    def _pixels(self, picture: Pillow.Image, tiling: Tiling | None, batch_size: int) -> _TilePixels:
         """Every window decides about the middle part of it, up to halfway into what its neighbours see, too."""
         size = picture.height, picture.width
         whole = (0.0, 0.0, float(size[1]), float(size[0]))
@@ -186,7 +188,7 @@ class Segmenter:
                 _fill(labels, sure, outputs["classes"][row], window, owned[start + row])
                 if depth is not None:
                     _fill_depth(depth, outputs["depth"][row, 0], window, owned[start + row])
-        return _Pixels(labels, sure, depth)
+        return _TilePixels(labels, sure, depth)
 
     def _checked(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         probs, depth = outputs.get("classes"), outputs.get("depth")

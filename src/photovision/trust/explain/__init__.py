@@ -1,8 +1,8 @@
 """Explainers: which places of a picture speak for a class. One file a family, one line here for each.
 
-To add one, write `EXPLAINER = Explainer(...)` (see `photovision.trust.explain.explained_model`) and name it below, or give it
-through the entry point `photovision.explainers`; a contract test runs over the whole table. No map is shown without
-the test of `photovision.trust.explain.faithfulness`.
+To add one, write `EXPLAINER = Explainer(...)` (see `photovision.trust.explain.explained_model`) and name it below, or
+give it through the entry point `photovision.explainers`; a contract test runs over the whole table. No map is shown
+without the test of `photovision.trust.explain.faithfulness`.
 """
 
 from __future__ import annotations

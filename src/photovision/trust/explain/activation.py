@@ -10,10 +10,10 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.explained_model import Explainer, Subject, resized
+from photovision.trust.explain.explained_model import ExplainedModel, Explainer, resized
 
 
-def _class_activation(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _class_activation(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     """The last layer's weights of the class, applied at every place of the feature maps.
 
     The mean of the map over all places is the class's logit without its bias. For such networks Grad-CAM and HiResCAM
@@ -29,7 +29,7 @@ def _class_activation(subject: Subject, images: Image, classes: Ints) -> Floats:
     return resized(np.einsum("nk,nkhw->nhw", layer.weights[classes], maps, optimize=True), subject.size)
 
 
-def _principal(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _principal(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     """The first principal component of the feature maps over places; which class is asked for plays no part.
 
     A component has no sign of its own: places that differ more from the mean of all places get the higher values, since

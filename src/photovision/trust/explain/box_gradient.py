@@ -13,7 +13,7 @@ import numpy as np
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image
 from photovision.trust.explain.explained_model import resized
-from photovision.trust.explain.target import Aim, AimExplainer, BoxAim, Viewer
+from photovision.trust.explain.target import BoxTarget, ExplanationTarget, TargetExplainer, Viewer
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ SMOOTH = 0.01
 """How far maps are smoothed, by the picture's sides."""
 
 
-def _hires_cam(viewer: Viewer, image: Image, aims: Sequence[Aim]) -> Floats:
+def _hires_cam(viewer: Viewer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
     """The map at 1/8 of the resolution, each place weighed by how the box's logit grows with it."""
     import torch
     from scipy.ndimage import gaussian_filter
@@ -32,7 +32,7 @@ def _hires_cam(viewer: Viewer, image: Image, aims: Sequence[Aim]) -> Floats:
     maps = network.lower(batch).detach().requires_grad_()  # type: ignore[operator]
     answer = network.upper(maps)[0]  # type: ignore[operator]
     for aim in aims:
-        if not isinstance(aim, BoxAim):
+        if not isinstance(aim, BoxTarget):
             raise UsageError("gradients explain boxes only: choose drise")
         (slope,) = torch.autograd.grad(_logit(answer, aim), maps, retain_graph=True)
         found.append((slope * maps.detach()).sum(1)[0].clamp(min=0).numpy())
@@ -40,7 +40,7 @@ def _hires_cam(viewer: Viewer, image: Image, aims: Sequence[Aim]) -> Floats:
     return np.asarray(gaussian_filter(resized(np.stack(found), viewer.size), sigma, mode="nearest"), np.float32)
 
 
-def _logit(answer: torch.Tensor, aim: BoxAim) -> torch.Tensor:
+def _logit(answer: torch.Tensor, aim: BoxTarget) -> torch.Tensor:
     """The logit of the place that tells of the box: the one of the best probability times overlap."""
     told = answer.detach().numpy()
     outputs = {"boxes": told[None, :, :4], "scores": 1 / (1 + np.exp(-np.clip(told[None, :, 4:], -60, 60)))}
@@ -48,7 +48,7 @@ def _logit(answer: torch.Tensor, aim: BoxAim) -> torch.Tensor:
     return answer[int(np.argmax(each)), 4 + aim.label]
 
 
-HIRESCAM = AimExplainer(
+HIRESCAM = TargetExplainer(
     "hirescam",
     "The maps at an eighth of the resolution, weighed by how the box's class grows with each place (HiResCAM).",
     torch=True,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from photovision.trust.explain.explained_model import Subject
+from photovision.trust.explain.explained_model import ExplainedModel
 from photovision.trust.explain.faithfulness import CELLS
 
 
-class Choice(NamedTuple):
+class DefaultMethod(NamedTuple):
     """The name of an explainer, and why it was chosen, a sentence for people."""
 
     name: str
     reason: str
 
 
-def choose(subject: Subject) -> Choice:
+def choose(subject: ExplainedModel) -> DefaultMethod:
     """The class activation map where it is exact and fine enough, else occlusion; both need no torch.
 
     Measured with `benchmarks/explain.py`: maps of 4 x 4 places are too coarse to stand the trial, where occlusion beats
@@ -23,16 +23,16 @@ def choose(subject: Subject) -> Choice:
     which it takes thirty times as long.
     """
     if subject.layer is None:
-        return Choice(
+        return DefaultMethod(
             "occlusion", "Occlusion was chosen, since feature maps do not explain this kind of network exactly."
         )
     rows, columns = subject.grid
     if min(rows, columns) < CELLS:
-        return Choice(
+        return DefaultMethod(
             "occlusion",
             f"Occlusion was chosen, since the network's last maps are too coarse ({rows} x {columns} places).",
         )
-    return Choice(
+    return DefaultMethod(
         "cam",
         "The class activation map was chosen, since it is exact for this network: its last layer is linear in the mean"
         f" of maps of {rows} x {columns} places.",

@@ -42,7 +42,7 @@ class Explainer:
     about: str
     torch: bool
     of_class: bool
-    heatmaps: Callable[[Subject, Image, Ints], Floats]
+    heatmaps: Callable[[ExplainedModel, Image, Ints], Floats]
 
 
 class Layer(NamedTuple):
@@ -52,7 +52,7 @@ class Layer(NamedTuple):
     bias: Floats
 
 
-class Subject:
+class ExplainedModel:
     """A model under explanation: its exported graph, and its network in torch for methods that need gradients.
 
     Args:
@@ -71,13 +71,13 @@ class Subject:
         self.temperature = float(bundle.info.get("temperature", 1.0))  # detectors have none
         self._engine, self._precision, self._seed = engine, precision or bundle.precision, seed
 
-    def shuffled(self, seed: int) -> Subject:
+    def shuffled(self, seed: int) -> ExplainedModel:
         """A model of the same shape and scale that has learned nothing, since all its weights are shuffled.
 
         The graph is shuffled as a file, so no torch is needed (the check of Adebayo et al. 2018, "Sanity checks for
         saliency maps", with the weights' own distribution in place of the initial one).
         """
-        return Subject(self.bundle, self._engine, self._precision, seed)
+        return ExplainedModel(self.bundle, self._engine, self._precision, seed)
 
     @cached_property
     def graph(self) -> Path:

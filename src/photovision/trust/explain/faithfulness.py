@@ -19,7 +19,7 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.explained_model import Explainer, Subject, blurred, resized
+from photovision.trust.explain.explained_model import ExplainedModel, Explainer, blurred, resized
 
 CELLS = 7
 """Cells along each side in which places are shown and hidden; maps that are coarser can hardly tell them apart."""
@@ -39,7 +39,7 @@ ALIKE = 0.5
 Verdict = Literal["holds", "fails", "untestable"]
 
 
-class Answering(Protocol):
+class ScoringModel(Protocol):
     """What a trial asks of a model."""
 
     def probs(self, images: Image) -> Floats:
@@ -48,7 +48,7 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class FaithfulnessTest:
     """How one map stood its test.
 
     Attributes:
@@ -159,7 +159,7 @@ class Trial:
 
 
 def trials(
-    subject: Answering,
+    subject: ScoringModel,
     image: Image,
     target: int | Sequence[int],
     heatmaps: Floats,
@@ -167,7 +167,7 @@ def trials(
     alike: Sequence[float | None] = (),
     orders: int = ORDERS,
     seed: int = 0,
-) -> list[Trial]:
+) -> list[FaithfulnessTest]:
     """Test M maps of one picture: 2 x (orders + M) x 6 runs of the network, and two more.
 
     Args:
@@ -197,11 +197,13 @@ def trials(
     for row, aim in enumerate([target] * len(heat) if isinstance(target, int) else target):
         shown, hidden = insertion[..., aim], deletion[..., aim]
         random = shown[:orders], hidden[:orders]
-        found.append(Trial(shown[orders + row], hidden[orders + row], *random, told[row], bool(flat[row])))
+        found.append(FaithfulnessTest(shown[orders + row], hidden[orders + row], *random, told[row], bool(flat[row])))
     return found
 
 
-def likeness(explainer: Explainer, twins: Sequence[Subject], images: Image, classes: Ints, heatmaps: Floats) -> Floats:
+def likeness(
+    explainer: Explainer, twins: Sequence[ExplainedModel], images: Image, classes: Ints, heatmaps: Floats
+) -> Floats:
     """Mean rank correlation of each map with those of models with shuffled weights: float32 (N,), -1 to 1.
 
     Args:
@@ -232,7 +234,7 @@ def cell_means(heatmaps: Floats, cells: int = CELLS) -> Floats:
     return np.stack([np.bincount(places, row) / counts for row in flat]).astype(np.float32)
 
 
-def _curves(subject: Answering, image: Image, places: Ints, ranks: Ints) -> tuple[Floats, Floats]:
+def _curves(subject: ScoringModel, image: Image, places: Ints, ranks: Ints) -> tuple[Floats, Floats]:
     """Insertion and deletion, float32 (R, S, C) each, for R ranks of the cells, int64 (R, cells)."""
     steps = np.round(SHARES * ranks.shape[1]).astype(int)
     fill = blurred(image[None])[0]

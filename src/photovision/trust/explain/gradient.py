@@ -16,7 +16,7 @@ import numpy as np
 
 from photovision.core.errors import MissingExtra
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.explained_model import Explainer, Subject, blurred, resized
+from photovision.trust.explain.explained_model import ExplainedModel, Explainer, blurred, resized
 from photovision.trust.explain.hooks import as_maps, blocks_of, outputs_of
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ STEPS, SMOOTH = 32, 0.02
 pixels are smoothed, by the picture's sides, since of scattered pixels nothing can be seen."""
 
 
-def _grad_cam(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _grad_cam(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     """Each map counts by the mean of its gradient; what speaks against the class is cut off, as in the paper."""
     return _weighed(subject, images, classes, lambda maps, slope: (slope.mean((2, 3), True) * maps).sum(1).clamp(min=0))
 
 
-def _hires_cam(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _hires_cam(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     """Each place of each map counts by its own gradient."""
     return _weighed(subject, images, classes, lambda maps, slope: (slope * maps).sum(1))
 
 
-def _integrated(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _integrated(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     try:
         from captum.attr import IntegratedGradients
     except ImportError:
@@ -64,7 +64,7 @@ def _integrated(subject: Subject, images: Image, classes: Ints) -> Floats:
     return np.asarray(gaussian_filter(np.concatenate(found), sigma, mode="nearest"), np.float32)
 
 
-def _weighed(subject: Subject, images: Image, classes: Ints, weigh: Weigh) -> Floats:
+def _weighed(subject: ExplainedModel, images: Image, classes: Ints, weigh: Weigh) -> Floats:
     import torch
 
     network, found = subject.network, []
@@ -92,7 +92,7 @@ def _places(network: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, torc
     return kept[0], logits
 
 
-def _normalised(subject: Subject, images: Image) -> torch.Tensor:
+def _normalised(subject: ExplainedModel, images: Image) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(np.stack([subject.bundle.preprocess.normalise(image) for image in images]))

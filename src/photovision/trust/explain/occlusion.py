@@ -13,17 +13,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.explained_model import Explainer, Subject, blurred
+from photovision.trust.explain.explained_model import ExplainedModel, Explainer, blurred
 
 WINDOW, STRIDE = 0.25, 0.125
 """Sides and steps of the window by those of the picture."""
 
 
-def _occlusion(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _occlusion(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     return np.stack([_one(subject, image, int(target)) for image, target in zip(images, classes, strict=True)])
 
 
-def _one(subject: Subject, image: Image, target: int) -> Floats:
+def _one(subject: ExplainedModel, image: Image, target: int) -> Floats:
     from scipy.ndimage import gaussian_filter
 
     fill = blurred(image[None])[0]

@@ -19,14 +19,14 @@ MARGIN = 0.035
 """Width of the margin, by the longer side of what the network sees."""
 
 
-class Pointing(NamedTuple):
+class PointingGame(NamedTuple):
     """Share of the heat in the thing with its margin, and share of the picture that these are; both 0 to 1."""
 
     heat: float
     area: float
 
 
-def pointing(heatmap: Floats, inside: Bools) -> Pointing:
+def pointing(heatmap: Floats, inside: Bools) -> PointingGame:
     """Where the heat of a map lies.
 
     Args:
@@ -44,4 +44,4 @@ def pointing(heatmap: Floats, inside: Bools) -> Pointing:
     near = inside | (distance_transform_edt(~inside) <= MARGIN * max(heatmap.shape)) if inside.any() else inside
     hot = np.clip(heatmap - (np.median(heatmap) + heatmap.max()) / 2, 0, None)
     whole = float(hot.sum())
-    return Pointing(round(float(hot[near].sum()) / whole, 6) if whole > 0 else 0.0, round(float(near.mean()), 6))
+    return PointingGame(round(float(hot[near].sum()) / whole, 6) if whole > 0 else 0.0, round(float(near.mean()), 6))

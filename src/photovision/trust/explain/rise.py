@@ -8,18 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.explained_model import BATCH, Explainer, Subject, blurred, resized
+from photovision.trust.explain.explained_model import BATCH, ExplainedModel, Explainer, blurred, resized
 
 MASKS, CELLS, SHOWN = 256, 7, 0.5
 """Masks a picture, cells along each side of a mask, share of cells that is shown."""
 
 
-def _rise(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _rise(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     masks = _masks(subject.size)
     return np.stack([_one(subject, masks, image, int(c)) for image, c in zip(images, classes, strict=True)])
 
 
-def _one(subject: Subject, masks: Floats, image: Image, target: int) -> Floats:
+def _one(subject: ExplainedModel, masks: Floats, image: Image, target: int) -> Floats:
     """Masks are weighted by log-odds, less their mean: probabilities near 1 or 0 would leave little to tell apart."""
     fill = blurred(image[None])[0].astype(np.float32)
     odds = np.empty(len(masks), np.float32)

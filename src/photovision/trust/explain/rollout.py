@@ -13,7 +13,7 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image, Ints
-from photovision.trust.explain.explained_model import Explainer, Subject, resized
+from photovision.trust.explain.explained_model import ExplainedModel, Explainer, resized
 from photovision.trust.explain.hooks import as_maps, blocks_of, outputs_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BATCH = 16
 
 
-def _rollout(subject: Subject, images: Image, classes: Ints) -> Floats:
+def _rollout(subject: ExplainedModel, images: Image, classes: Ints) -> Floats:
     import torch
 
     network, found = subject.network, []

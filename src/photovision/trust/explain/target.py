@@ -18,7 +18,7 @@ from photovision.core.overlap import overlap
 from photovision.core.types import Floats, Image
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Session, open_session
-from photovision.trust.explain.explained_model import Subject, resized
+from photovision.trust.explain.explained_model import ExplainedModel, resized
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,7 @@ _FAR = 1e5  # pixels: boxes of views that a network was not made for may end any
 OUTPUTS = {"detect": ("boxes", "scores"), "segment": ("classes",)}
 
 
-class Aim(Protocol):
+class ExplanationTarget(Protocol):
     """One answer of a model, in pixels of the network's input."""
 
     @property
@@ -48,7 +48,7 @@ class Aim(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class BoxAim:
+class BoxTarget:
     """A box of a class; its score is that of the best place, its probability times its overlap with this box (D-RISE).
 
     Attributes:
@@ -60,21 +60,21 @@ class BoxAim:
     label: int
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> Floats:
-        """See `Aim`."""
+        """See `ExplanationTarget`."""
         scores = np.nan_to_num(outputs["scores"][..., self.label])
         boxes = np.clip(np.nan_to_num(outputs["boxes"]), -_FAR, _FAR).reshape(-1, 4)
         shares = overlap(self.box[None], boxes)[0].reshape(scores.shape)
         return np.asarray((shares * scores).max(axis=1, initial=0), np.float32)
 
     def inside(self, size: tuple[int, int]) -> Bools:
-        """See `Aim`."""
+        """See `ExplanationTarget`."""
         x1, y1, x2, y2 = self.box
         rows, columns = np.arange(size[0])[:, None] + 0.5, np.arange(size[1])[None] + 0.5
         return np.asarray((columns > x1) & (columns < x2) & (rows > y1) & (rows < y2))
 
 
 @dataclass(frozen=True, eq=False)
-class RegionAim:
+class RegionTarget:
     """A class over a region; its score is the mean of its probability there.
 
     Attributes:
@@ -86,13 +86,13 @@ class RegionAim:
     label: int
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> Floats:
-        """See `Aim`."""
+        """See `ExplanationTarget`."""
         probs = np.nan_to_num(outputs["classes"][:, self.label])
         weights = resized(self.region[None].astype(np.float32), (probs.shape[1], probs.shape[2]))[0]
         return np.asarray(np.tensordot(probs, weights, axes=2) / max(float(weights.sum()), 1e-6), np.float32)
 
     def inside(self, size: tuple[int, int]) -> Bools:
-        """See `Aim`."""
+        """See `ExplanationTarget`."""
         return self.region
 
 
@@ -112,13 +112,13 @@ class Viewer:
         self.bundle = bundle
         self.size = bundle.preprocess.size
         self._choices = engine, precision or bundle.precision
-        self._graph = Subject(bundle, engine, precision, seed)
+        self._graph = ExplainedModel(bundle, engine, precision, seed)
 
     def shuffled(self, seed: int) -> Viewer:
         """A model of the same shape that has learned nothing; see `Subject.shuffled`."""
         return Viewer(self.bundle, *self._choices, seed)
 
-    def scores(self, views: Image, aims: Sequence[Aim]) -> Floats:
+    def scores(self, views: Image, aims: Sequence[ExplanationTarget]) -> Floats:
         """How much of every aim is left in each view: float32 (N, A), for uint8 (N, H, W, 3) of the network's size."""
         found = np.empty((len(views), len(aims)), np.float32)
         for start in range(0, len(views), BATCH):
@@ -146,11 +146,11 @@ class Viewer:
 
 
 @dataclass(frozen=True, eq=False)
-class Aimed:
+class TargetHeatmap:
     """A model that answers with nothing but its aims, one column each: what a trial of maps asks."""
 
     viewer: Viewer
-    aims: Sequence[Aim]
+    aims: Sequence[ExplanationTarget]
 
     def probs(self, images: Image) -> Floats:
         """float32 (N, A)."""
@@ -158,7 +158,7 @@ class Aimed:
 
 
 @dataclass(frozen=True)
-class AimExplainer:
+class TargetExplainer:
     """A way to tell which places of a picture an answer about a place rests on.
 
     Attributes:
@@ -174,12 +174,12 @@ class AimExplainer:
     about: str
     torch: bool
     tasks: tuple[str, ...]
-    heatmaps: HeatOfAims
+    heatmaps: TargetHeatmaps
 
 
-class HeatOfAims(Protocol):
-    """What an `AimExplainer` does."""
+class TargetHeatmaps(Protocol):
+    """What an `TargetExplainer` does."""
 
-    def __call__(self, viewer: Viewer, image: Image, aims: Sequence[Aim]) -> Floats:
+    def __call__(self, viewer: Viewer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
         """float32 (A, H, W)."""
         ...

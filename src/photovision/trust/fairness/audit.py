@@ -1,9 +1,9 @@
 """Fairness: for which groups of pictures a model is less right, less calibrated or less covered than for the others.
 
-Every group of enough pictures is held against all others within the true classes (`photovision.trust.fairness.contrasts`), and
-all tests together are corrected for their number (Holm 1979): where no group differs, any is named with a probability
-of at most the level. Rates follow fairlearn's definitions, and the tests hold them against it; it is no dependency
-because it gives no intervals and brings pandas.
+Every group of enough pictures is held against all others within the true classes
+(`photovision.trust.fairness.contrasts`), and all tests together are corrected for their number (Holm 1979): where no
+group differs, any is named with a probability of at most the level. Rates follow fairlearn's definitions, and the
+tests hold them against it; it is no dependency because it gives no intervals and brings pandas.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from photovision.core.errors import UsageError
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats
 from photovision.trust.fairness.contrasts import detectable, holm
-from photovision.trust.fairness.disparity import Comparison, Judged, compare_groups
+from photovision.trust.fairness.disparity import GroupComparison, GroupPredictions, compare_groups
 from photovision.trust.fairness.groups import Attribute, Group, read_attributes
 from photovision.trust.fairness.parity import parity_table
 from photovision.trust.fairness.representation import representation
@@ -83,7 +83,7 @@ def audit_groups(
     n = len(probs)
     if not n or not len(truth) == len(right) == len(said) == n or (sets is not None and len(sets) != n):
         raise UsageError(f"expected answers and truth of the same pictures, at least one, got {n} and {len(truth)}")
-    judged = Judged(tuple(classes), probs, truth, right, said, sets)
+    judged = GroupPredictions(tuple(classes), probs, truth, right, said, sets)
     attributes = read_attributes(groups, by, n)
     comparisons, too_few = compare_groups(judged, attributes, min_group)
     audit = _Audit(judged, attributes, comparisons, too_few, min_group, level)
@@ -95,18 +95,18 @@ def audit_groups(
 class _Audit:
     """What the report is made from."""
 
-    judged: Judged
+    judged: GroupPredictions
     attributes: Sequence[Attribute]
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[GroupComparison]
     too_few: Sequence[Group]
     min_group: int
     level: float
 
-    def of(self, kind: str) -> list[Comparison]:
+    def of(self, kind: str) -> list[GroupComparison]:
         """All comparisons of one kind, in the order of the groups."""
         return [one for one in self.comparisons if one.kind == kind]
 
-    def found(self, one: Comparison) -> bool:
+    def found(self, one: GroupComparison) -> bool:
         """Whether the group surely fares worse than the others."""
         return one.worse and one.corrected < self.level
 
@@ -116,14 +116,14 @@ class _Audit:
         return len({(one.kind, one.subject, one.sides) for one in self.comparisons})
 
     @property
-    def worst(self) -> list[Comparison]:
+    def worst(self) -> list[GroupComparison]:
         """What is warned of: found, and no mere part of a group found for the same reason; the surest first."""
         found = [one for one in self.comparisons if self.found(one)]
         kept = [one for one in found if not any(_part_of(one, other) for other in found)]
         return sorted(kept, key=lambda one: (one.kind != "accuracy", one.corrected))
 
 
-def _part_of(one: Comparison, other: Comparison) -> bool:
+def _part_of(one: GroupComparison, other: GroupComparison) -> bool:
     same = (one.kind, one.subject) == (other.kind, other.subject)
     return same and set(other.group.parts) < set(one.group.parts)
 
@@ -155,7 +155,7 @@ def _finding(
     )
 
 
-def _verdict(audit: _Audit, worst: Sequence[Comparison]) -> str:
+def _verdict(audit: _Audit, worst: Sequence[GroupComparison]) -> str:
     groups = {id(one.group) for one in audit.comparisons}
     if not groups:
         return f"No group could be judged: none has at least {audit.min_group} pictures with as many others beside it."
@@ -184,7 +184,7 @@ def _power(audit: _Audit) -> str:
     return f"A difference in accuracy of about {', of '.join(told)} would have been seen in 4 of 5 cases."
 
 
-def _told(one: Comparison, audit: _Audit, coverage: float | None) -> str:
+def _told(one: GroupComparison, audit: _Audit, coverage: float | None) -> str:
     """A warning of one group that fares worse, with the figures behind it."""
     sure = f"p = {one.corrected:.2g} after correction for {audit.tests} tests"
     here, there, name = percent(one.here.value), percent(one.there.value), one.group.name
@@ -257,7 +257,7 @@ def _accuracy_table(audit: _Audit) -> Table:
     return Table("Accuracy by group", columns, kept, note + more)
 
 
-def _judgement(one: Comparison, audit: _Audit) -> str:
+def _judgement(one: GroupComparison, audit: _Audit) -> str:
     assert one.contrast is not None
     if one.contrast.comparable < 0.5:
         return "its classes hardly occur elsewhere"
@@ -292,7 +292,7 @@ def _error_table(audit: _Audit) -> Table | None:
     return Table("Errors by group", ("group", *names), tuple(recalls[:SHOWN]), note) if recalls else None
 
 
-def _recalls(judged: Judged, group: Group) -> tuple[Any, ...]:
+def _recalls(judged: GroupPredictions, group: Group) -> tuple[Any, ...]:
     there, counts = np.unique(judged.truth[group.member], return_counts=True)
     hits = np.bincount(judged.truth[group.member & judged.right], minlength=len(judged.classes))[there]
     macro = Metric(*mean_of_proportions(hits, counts), group.n)
@@ -359,7 +359,7 @@ def _charts(audit: _Audit) -> list[Figure]:
     return figures
 
 
-def _document(audit: _Audit, worst: Sequence[Comparison]) -> dict[str, Any]:
+def _document(audit: _Audit, worst: Sequence[GroupComparison]) -> dict[str, Any]:
     return {
         "found": list(dict.fromkeys(one.group.name for one in worst)),
         "judged": len({id(one.group) for one in audit.comparisons}),

@@ -16,7 +16,7 @@ from photovision.trust.metrics.statistics import Estimate, Z, difference, wilson
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class GroupPredictions:
     """The answers that are judged, N pictures and C classes.
 
     Attributes:
@@ -74,7 +74,7 @@ class Judged:
         return np.asarray(np.where(counts[which] >= least, which, len(counts) + self.true.sum(1)))
 
 
-class Comparison(NamedTuple):
+class GroupComparison(NamedTuple):
     """One comparison of one group with all others.
 
     Attributes:
@@ -114,8 +114,8 @@ class Comparison(NamedTuple):
 
 
 def compare_groups(
-    judged: Judged, attributes: Sequence[Attribute], min_group: int
-) -> tuple[list[Comparison], list[Group]]:
+    judged: GroupPredictions, attributes: Sequence[Attribute], min_group: int
+) -> tuple[list[GroupComparison], list[Group]]:
     """All tests with their corrected p, and the groups that are too small, or have too few others, to be judged.
 
     Of two groups that are each other's rest, each is listed, but their test counts once.
@@ -124,7 +124,7 @@ def compare_groups(
     large = [g for g in everyone if g.n >= min_group and g.known.sum() - g.n >= min_group]
     strata = judged.strata(min_group)
     covered, gaps = judged.covered, judged.gaps
-    tests: list[Comparison] = []
+    tests: list[GroupComparison] = []
     for group in large:
         tests.append(_share("accuracy", judged.right, group, strata))
         tests.append(_confidence(judged, gaps, group, strata))
@@ -135,7 +135,7 @@ def compare_groups(
     return corrected(tests), [group for group in everyone if id(group) not in chosen]
 
 
-def corrected(tests: list[Comparison]) -> list[Comparison]:
+def corrected(tests: list[GroupComparison]) -> list[GroupComparison]:
     """Half of the level goes to single attributes and half to intersections, which are many and have few pictures."""
     keys = [(test.kind, test.subject, test.sides) for test in tests]
     first = {key: i for i, key in reversed(list(enumerate(keys)))}
@@ -149,20 +149,20 @@ def corrected(tests: list[Comparison]) -> list[Comparison]:
     return [test._replace(corrected=p_of[key]) for test, key in zip(tests, keys, strict=True)]
 
 
-def _share(kind: str, flags: np.ndarray, group: Group, strata: np.ndarray) -> Comparison:
+def _share(kind: str, flags: np.ndarray, group: Group, strata: np.ndarray) -> GroupComparison:
     known = group.known
     found = contrast(flags[known], group.member[known], strata[known])
-    return Comparison(group, kind, "", found.share, found.other, found.adjusted, group.n, found.p, found)
+    return GroupComparison(group, kind, "", found.share, found.other, found.adjusted, group.n, found.p, found)
 
 
-def _confidence(judged: Judged, gaps: np.ndarray, group: Group, strata: np.ndarray) -> Comparison:
+def _confidence(judged: GroupPredictions, gaps: np.ndarray, group: Group, strata: np.ndarray) -> GroupComparison:
     known = group.known
     here, there = (_mean_gap(judged, gaps, part) for part in (group.member, known & ~group.member))
     p = shift(gaps[known], group.member[known], strata[known])
-    return Comparison(group, "confidence", "", here, there, difference(there, here), group.n, p)
+    return GroupComparison(group, "confidence", "", here, there, difference(there, here), group.n, p)
 
 
-def _mean_gap(judged: Judged, gaps: np.ndarray, part: np.ndarray) -> Estimate:
+def _mean_gap(judged: GroupPredictions, gaps: np.ndarray, part: np.ndarray) -> Estimate:
     """Mean of stated confidence minus truth. Where every answer is right, its own spread would promise too much, so the
     interval of one label's answers is that of the share that came true (Wilson)."""
     n, value = int(part.sum()), float(gaps[part].mean())
@@ -174,7 +174,7 @@ def _mean_gap(judged: Judged, gaps: np.ndarray, part: np.ndarray) -> Estimate:
     return Estimate(value, value + k / n - high, value + k / n - low)
 
 
-def _rates(judged: Judged, group: Group, min_group: int) -> list[Comparison]:
+def _rates(judged: GroupPredictions, group: Group, min_group: int) -> list[GroupComparison]:
     """Misses and false alarms of single classes, where group and others have enough pictures that could be either."""
     tests = []
     true = judged.true
@@ -189,5 +189,7 @@ def _rates(judged: Judged, group: Group, min_group: int) -> list[Comparison]:
             both = inside | outside
             found = contrast(flags[both], inside[both], np.zeros(int(both.sum()), int))
             name = judged.classes[c]
-            tests.append(Comparison(group, kind, name, found.share, found.other, found.raw, int(inside.sum()), found.p))
+            tests.append(
+                GroupComparison(group, kind, name, found.share, found.other, found.raw, int(inside.sum()), found.p)
+            )
     return tests

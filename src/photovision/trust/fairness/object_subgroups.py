@@ -1,7 +1,8 @@
 """Kinds of objects: are small ones, crowded ones, those at the border of the picture found less often than others?
 
 These slices need no attributes: they follow from the boxes themselves. Classes are held equal, for small objects are
-often of other classes than large ones, and the unit of intervals and tests is the picture (`photovision.trust.metrics.rates`).
+often of other classes than large ones, and the unit of intervals and tests is the picture
+(`photovision.trust.metrics.rates`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from photovision.core.overlap import overlap
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.trust.fairness.contrasts import holm
 from photovision.trust.metrics.detection import Vector
-from photovision.trust.metrics.matching import Things
-from photovision.trust.metrics.rates import Kind, compare_things
+from photovision.trust.metrics.matching import ObjectBoxes
+from photovision.trust.metrics.rates import RateKind, compare_things
 
 LEVEL = 0.05
 FEWEST, FEWEST_PICTURES = 20, 10
@@ -52,18 +53,18 @@ class Scale:
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, there: Things, sizes: np.ndarray) -> Scale:
+    def of(cls, there: ObjectBoxes, sizes: np.ndarray) -> Scale:
         """From all objects of N pictures."""
         in_picture = np.bincount(there.picture, minlength=len(sizes))
         start = cls((0, 0), (0, 0), in_picture, sizes.astype(np.float64))
         return replace(start, areas=_thirds(start.area(there)), counts=_thirds(in_picture[there.picture]))
 
-    def area(self, things: Things) -> Vector:
+    def area(self, things: ObjectBoxes) -> Vector:
         """The share of its picture that each covers, float64 (M,)."""
         sides = (things.boxes[:, 2:] - things.boxes[:, :2]).astype(np.float64)
         return np.asarray(sides.prod(1) / np.maximum(self.sizes[things.picture].prod(1), 1))
 
-    def traits(self, things: Things) -> list[Trait]:
+    def traits(self, things: ObjectBoxes) -> list[Trait]:
         """Size, crowding, overlap, position and border of M objects or boxes.
 
         Example:
@@ -93,13 +94,13 @@ class Scale:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class SubgroupPredictions:
     """One kind of objects (`what` is "found") or of boxes ("right") against the others, `p` corrected."""
 
     what: str
     trait: str
     value: str
-    kind: Kind
+    kind: RateKind
     p: float = 1.0
 
     @property
@@ -115,7 +116,12 @@ class Judged:
 
 
 def audit_kinds(
-    there: Things, seen: np.ndarray, sizes: np.ndarray, *, said: Things | None = None, right: np.ndarray | None = None
+    there: ObjectBoxes,
+    seen: np.ndarray,
+    sizes: np.ndarray,
+    *,
+    said: ObjectBoxes | None = None,
+    right: np.ndarray | None = None,
 ) -> Finding:
     """Which kinds of objects are found less often than the others, and which kinds of boxes are wrong more often.
 
@@ -146,7 +152,7 @@ def audit_kinds(
     )
 
 
-def _judged(what: str, things: Things, flags: np.ndarray, scale: Scale) -> list[Judged]:
+def _judged(what: str, things: ObjectBoxes, flags: np.ndarray, scale: Scale) -> list[SubgroupPredictions]:
     found = []
     for trait in scale.traits(things):
         for number, value in enumerate(trait.values):
@@ -154,7 +160,7 @@ def _judged(what: str, things: Things, flags: np.ndarray, scale: Scale) -> list[
             sides = [len(np.unique(things.picture[side])) for side in (member, ~member)]
             if min(member.sum(), (~member).sum()) >= FEWEST and min(sides) >= FEWEST_PICTURES:
                 kind = compare_things(things, flags, member, len(scale.sizes))
-                found.append(Judged(what, trait.name, value, kind))
+                found.append(SubgroupPredictions(what, trait.name, value, kind))
     return found
 
 
@@ -165,7 +171,7 @@ def _thirds(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, np.nextafter(low, np.inf)))
 
 
-def _in_the_way(things: Things) -> np.ndarray:
+def _in_the_way(things: ObjectBoxes) -> np.ndarray:
     """bool (M,), whether something else of the same picture overlaps it."""
     found = np.zeros(len(things), dtype=bool)
     for picture in np.unique(things.picture):
@@ -179,7 +185,7 @@ def _in_the_way(things: Things) -> np.ndarray:
 _WORDS = {"found": ("objects", "are found"), "right": ("boxes", "are right")}
 
 
-def _verdict(judged: Sequence[Judged], worse: Sequence[Judged]) -> str:
+def _verdict(judged: Sequence[SubgroupPredictions], worse: Sequence[SubgroupPredictions]) -> str:
     checked = f"{len(judged)} comparisons by size, crowding, overlap, position and border, corrected for their number"
     if not worse:
         return f"No kind of object was found to be served worse than the others of its class ({checked})."
@@ -192,7 +198,7 @@ def _verdict(judged: Sequence[Judged], worse: Sequence[Judged]) -> str:
     )
 
 
-def _told(one: Judged) -> str:
+def _told(one: SubgroupPredictions) -> str:
     things, done = _WORDS[one.what]
     low, high = sorted((100 * abs(one.kind.gap.low), 100 * abs(one.kind.gap.high)))
     return (
@@ -202,7 +208,7 @@ def _told(one: Judged) -> str:
     )
 
 
-def _table(judged: Sequence[Judged], what: str) -> Table:
+def _table(judged: Sequence[SubgroupPredictions], what: str) -> Table:
     things, _ = _WORDS[what]
     rows = [
         (one.trait, one.value, one.kind.n, Metric(*one.kind.here), Metric(*one.kind.gap, None, "points"), one.p)
@@ -217,7 +223,7 @@ def _table(judged: Sequence[Judged], what: str) -> Table:
     return Table(f"Slices of {things}", columns, tuple(rows), note)
 
 
-def _chart(judged: Sequence[Judged]) -> Figure:
+def _chart(judged: Sequence[SubgroupPredictions]) -> Figure:
     groups: dict[str, list[Bar]] = {}
     kinds = list(dict.fromkeys(one.what for one in judged))
     for one in judged:

@@ -1,8 +1,8 @@
 """Groups of pictures with boxes or masks: in which are fewer objects found, or more boxes wrong, than in the others?
 
-As `photovision.trust.fairness.audit` for classifiers: every value of every attribute and every intersection against all other
-pictures, classes held equal, all tests corrected for their number (Holm 1979). The unit is the picture, for the objects
-of one are not independent: see `photovision.trust.metrics.rates`.
+As `photovision.trust.fairness.audit` for classifiers: every value of every attribute and every intersection against
+all other pictures, classes held equal, all tests corrected for their number (Holm 1979). The unit is the picture, for
+the objects of one are not independent: see `photovision.trust.metrics.rates`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from photovision.core.drawing import Bar, bars, percent
 from photovision.core.errors import UsageError
 from photovision.core.report import Figure, Finding, Metric, Table
-from photovision.trust.fairness.disparity import Comparison, corrected
+from photovision.trust.fairness.disparity import GroupComparison, corrected
 from photovision.trust.fairness.groups import Attribute, Group, make_groups, read_attributes
 from photovision.trust.fairness.representation import representation
 from photovision.trust.metrics.detection import Vector, resamples
-from photovision.trust.metrics.rates import Share
+from photovision.trust.metrics.rates import Rate
 from photovision.trust.metrics.statistics import Estimate, Z, difference
 
 SHOWN = 60
@@ -32,18 +32,18 @@ Precise = Callable[[Vector], Vector]
 
 
 @dataclass(frozen=True, eq=False)
-class _Audit:
+class _RegionAudit:
     """What the report is made from."""
 
     attributes: Sequence[Attribute]
-    shares: Sequence[Share]
-    comparisons: Sequence[Comparison]
+    shares: Sequence[Rate]
+    comparisons: Sequence[GroupComparison]
     too_few: Sequence[Group]
     precise: Precise | None
     min_group: int
     level: float
 
-    def found(self, one: Comparison) -> bool:
+    def found(self, one: GroupComparison) -> bool:
         """Whether the group surely fares worse than the others."""
         return one.worse and one.corrected < self.level
 
@@ -58,7 +58,7 @@ class _Audit:
         return list({id(one.group): one.group for one in self.comparisons}.values())
 
     @property
-    def worst(self) -> list[Comparison]:
+    def worst(self) -> list[GroupComparison]:
         """What is warned of: found, and no mere part of a group found for the same reason; the surest first."""
         found = [one for one in self.comparisons if self.found(one)]
         kept = [one for one in found if not any(_part_of(one, other) for other in found)]
@@ -68,7 +68,7 @@ class _Audit:
 def audit_shares(
     groups: Mapping[str, Sequence[str]],
     by: Sequence[str],
-    shares: Sequence[Share],
+    shares: Sequence[Rate],
     *,
     precise: Precise | None = None,
     train_counts: Mapping[str, Mapping[str, int]] | None = None,
@@ -102,24 +102,24 @@ def audit_shares(
     tests = [_compared(group, share) for group in large for share in shares]
     kept = {id(group) for group in large}
     small = [group for group in everyone if id(group) not in kept]
-    audit = _Audit(attributes, shares, corrected(tests), small, precise, min_group, level)
+    audit = _RegionAudit(attributes, shares, corrected(tests), small, precise, min_group, level)
     return _finding(audit, train_counts or {})
 
 
-def _compared(group: Group, share: Share) -> Comparison:
+def _compared(group: Group, share: Rate) -> GroupComparison:
     others = group.known & ~group.member
     here, there, gap = share.of(group.member), share.of(others), share.gap(group.member, others)
     if gap.low == gap.high:  # all pictures alike: the intervals of both sides know that this may be luck
         apart = difference(there, here)
         gap = Estimate(gap.value, min(apart.low, gap.value), max(apart.high, gap.value))
-    return Comparison(group, share.name, "", here, there, gap, group.n, share.p(group.member, group.known))
+    return GroupComparison(group, share.name, "", here, there, gap, group.n, share.p(group.member, group.known))
 
 
-def _part_of(one: Comparison, other: Comparison) -> bool:
+def _part_of(one: GroupComparison, other: GroupComparison) -> bool:
     return one.kind == other.kind and set(other.group.parts) < set(one.group.parts)
 
 
-def _finding(audit: _Audit, train_counts: Mapping[str, Mapping[str, int]]) -> Finding:
+def _finding(audit: _RegionAudit, train_counts: Mapping[str, Mapping[str, int]]) -> Finding:
     trained = representation(audit.attributes, train_counts, audit.min_group)
     worst, first = audit.worst, audit.shares[0].name
     own = [one for one in audit.comparisons if one.kind == first]
@@ -143,7 +143,7 @@ def _finding(audit: _Audit, train_counts: Mapping[str, Mapping[str, int]]) -> Fi
     )
 
 
-def _verdict(audit: _Audit, worst: Sequence[Comparison]) -> str:
+def _verdict(audit: _RegionAudit, worst: Sequence[GroupComparison]) -> str:
     asked = ", ".join(attribute.name for attribute in audit.attributes)
     if not audit.comparisons:
         return (
@@ -158,7 +158,7 @@ def _verdict(audit: _Audit, worst: Sequence[Comparison]) -> str:
     return f"No group of at least {audit.min_group} pictures was found to be served worse ({checked}).{_power(audit)}"
 
 
-def _power(audit: _Audit) -> str:
+def _power(audit: _RegionAudit) -> str:
     """What the smallest and the largest group of a single attribute would have shown as the first of all."""
     from scipy.special import ndtri
 
@@ -176,7 +176,7 @@ def _power(audit: _Audit) -> str:
     return f" A difference in {first} of about {', of '.join(told)} would have been seen in 4 of 5 cases."
 
 
-def _told(one: Comparison, audit: _Audit) -> str:
+def _told(one: GroupComparison, audit: _RegionAudit) -> str:
     """A warning of one group that fares worse, with the figures behind it."""
     share = next(share for share in audit.shares if share.name == one.kind)
     low, high = sorted((100 * abs(one.gap.low), 100 * abs(one.gap.high)))
@@ -188,9 +188,9 @@ def _told(one: Comparison, audit: _Audit) -> str:
     )
 
 
-def _table(audit: _Audit) -> Table | None:
+def _table(audit: _RegionAudit) -> Table | None:
     """A row a group: for every share its value, the difference and its p; and average precision."""
-    by_group: dict[int, list[Comparison]] = {}
+    by_group: dict[int, list[GroupComparison]] = {}
     for one in audit.comparisons:
         by_group.setdefault(id(one.group), []).append(one)
     if not by_group:
@@ -212,7 +212,7 @@ def _table(audit: _Audit) -> Table | None:
     return Table("By group", tuple(columns), tuple(rows), note)
 
 
-def _row(audit: _Audit, own: Sequence[Comparison]) -> tuple[Any, ...]:
+def _row(audit: _RegionAudit, own: Sequence[GroupComparison]) -> tuple[Any, ...]:
     group = own[0].group
     cells: list[Any] = [group.name, group.n]
     for one in own:
@@ -236,7 +236,7 @@ def _precision_of(precise: Precise, group: Group) -> Metric | None:
     return Metric(*found, group.n)
 
 
-def _too_few(audit: _Audit) -> Table | None:
+def _too_few(audit: _RegionAudit) -> Table | None:
     rows = tuple((group.name, group.n, int(group.known.sum()) - group.n) for group in audit.too_few)
     note = f"Fewer than {audit.min_group} pictures here or among the others."
     if len(rows) > SHOWN:
@@ -244,7 +244,7 @@ def _too_few(audit: _Audit) -> Table | None:
     return Table("Groups too small to judge", ("group", "pictures", "others"), rows[:SHOWN], note) if rows else None
 
 
-def _charts(audit: _Audit) -> list[Figure]:
+def _charts(audit: _RegionAudit) -> list[Figure]:
     """All shares with their intervals, one chart an attribute."""
     figures = []
     for attribute in audit.attributes:
@@ -263,7 +263,7 @@ def _charts(audit: _Audit) -> list[Figure]:
     return figures
 
 
-def _document(audit: _Audit, worst: Sequence[Comparison]) -> dict[str, Any]:
+def _document(audit: _RegionAudit, worst: Sequence[GroupComparison]) -> dict[str, Any]:
     return {
         "found": list(dict.fromkeys(one.group.name for one in worst)),
         "judged": len(audit.groups),

@@ -1,1 +1,1 @@
-"""Labels."""
+"""Labels: wrong ones, outliers, and how well annotators agree."""

@@ -35,7 +35,7 @@ def is_rater(name: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
+class _AnnotatorComparison:
     """Answers and what they are held against, one row a rater.
 
     Attributes:
@@ -144,7 +144,9 @@ def raters_finding(
     )
 
 
-def _held(ratings: Mapping[str, Sequence[str]], classes: Sequence[str], said: Ints, truth: Ints | None) -> _Held:
+def _held(
+    ratings: Mapping[str, Sequence[str]], classes: Sequence[str], said: Ints, truth: Ints | None
+) -> _AnnotatorComparison:
     index = {name: number for number, name in enumerate(classes)}
     rows = {name: [text.strip() for text in column] for name, column in ratings.items()}
     if any(len(column) != len(said) for column in rows.values()) or (truth is not None and len(truth) != len(said)):
@@ -169,7 +171,7 @@ def _held(ratings: Mapping[str, Sequence[str]], classes: Sequence[str], said: In
         reference = np.stack([_majority(votes - one) for one in own]) if len(own) else found
     else:
         reference = np.tile(truth, (len(rows), 1))
-    return _Held(tuple(rows), found, reference, said, alone, likeness)
+    return _AnnotatorComparison(tuple(rows), found, reference, said, alone, likeness)
 
 
 def _majority(votes: np.ndarray) -> Ints:
@@ -187,7 +189,7 @@ def _likeness(votes: np.ndarray, truth: Ints) -> float | None:
     return float((majority == truth)[clear].mean()) if clear.sum() >= MIN_PICTURES else None
 
 
-def _beside(held: _Held, seed: int) -> _Beside | None:
+def _beside(held: _AnnotatorComparison, seed: int) -> _Beside | None:
     able = held.able
     if not able:
         return None
@@ -218,7 +220,7 @@ def _beside(held: _Held, seed: int) -> _Beside | None:
     return _Beside(found["raters"], found["model"], found["mean"], single, n)
 
 
-def _story(held: _Held, beside: _Beside | None) -> list[str]:
+def _story(held: _AnnotatorComparison, beside: _Beside | None) -> list[str]:
     if beside is None:
         return [
             f"Too little to set the model beside the raters: none has {MIN_PICTURES} pictures that can be judged"
@@ -244,7 +246,7 @@ def _story(held: _Held, beside: _Beside | None) -> list[str]:
     return told
 
 
-def _agreement_story(agreed: Agreement, held: _Held) -> list[str]:
+def _agreement_story(agreed: Agreement, held: _AnnotatorComparison) -> list[str]:
     if len(held.names) < 2:
         return []
     known = (("Fleiss' kappa", agreed.fleiss), ("Krippendorff's alpha", agreed.alpha))
@@ -254,7 +256,7 @@ def _agreement_story(agreed: Agreement, held: _Held) -> list[str]:
     return [f"Agreement among the raters beyond chance, 1 in full: {', '.join(told)}."]
 
 
-def _metrics(beside: _Beside | None, agreed: Agreement, held: _Held) -> dict[str, Metric]:
+def _metrics(beside: _Beside | None, agreed: Agreement, held: _AnnotatorComparison) -> dict[str, Metric]:
     metrics = {}
     if beside is not None:
         metrics["rater_accuracy"] = Metric(*beside.raters, beside.n)
@@ -267,7 +269,7 @@ def _metrics(beside: _Beside | None, agreed: Agreement, held: _Held) -> dict[str
     return metrics
 
 
-def _rater_table(held: _Held) -> Table:
+def _rater_table(held: _AnnotatorComparison) -> Table:
     rows = []
     for rater, name in enumerate(held.names):
         people, model = held.right(rater, held.ratings[rater]), held.right(rater, held.said)
@@ -284,7 +286,7 @@ def _rater_table(held: _Held) -> Table:
     )
 
 
-def _pair_table(agreed: Agreement, held: _Held) -> Table:
+def _pair_table(agreed: Agreement, held: _AnnotatorComparison) -> Table:
     names = (*held.names, MODEL)
     rows = tuple(
         (f"{names[a]} and {names[b]}", n, Metric(*kappa, n, "") if kappa is not None else None)
@@ -294,7 +296,7 @@ def _pair_table(agreed: Agreement, held: _Held) -> Table:
     return Table("Agreement of pairs", ("pair", "pictures of both", "Cohen's kappa"), rows, note)
 
 
-def _figures(held: _Held, beside: _Beside | None) -> list[Figure]:
+def _figures(held: _AnnotatorComparison, beside: _Beside | None) -> list[Figure]:
     if beside is None:
         return []
     groups: dict[str, list[Bar]] = {}
@@ -307,7 +309,7 @@ def _figures(held: _Held, beside: _Beside | None) -> list[Figure]:
     return [Figure("Raters and model", svg=bars(groups, "Accuracy of raters and model"), note=note)]
 
 
-def _warnings(held: _Held) -> list[str]:
+def _warnings(held: _AnnotatorComparison) -> list[str]:
     found = []
     few = [held.names[r] for r in range(len(held.names)) if r not in held.able]
     if few:

@@ -1,1 +1,1 @@
-"""Metrics."""
+"""Metrics with intervals, calibration, prediction sets and paired tests."""

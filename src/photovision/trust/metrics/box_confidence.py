@@ -19,7 +19,7 @@ from photovision.core.types import Floats
 from photovision.trust.fairness.contrasts import holm
 from photovision.trust.metrics.calibrate import Reliability, reliability
 from photovision.trust.metrics.detection import Matches, Vector
-from photovision.trust.metrics.matching import Hits
+from photovision.trust.metrics.matching import Matching
 from photovision.trust.metrics.statistics import Estimate, bootstrap_sums
 
 LEAST = 0.05
@@ -67,12 +67,12 @@ def calibrated(scores: np.ndarray, slope: Sequence[float] | Vector, shift: Seque
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), dtype=np.float32)
 
 
-def said(hits: Hits) -> np.ndarray:
+def said(hits: Matching) -> np.ndarray:
     """bool (D,): the boxes whose scores are judged."""
     return np.asarray(hits.scores >= LEAST)
 
 
-def curve(hits: Hits) -> Reliability | None:
+def curve(hits: Matching) -> Reliability | None:
     """Stated scores against the share of boxes that are right, in up to 10 bins; None for fewer than MIN_BOXES."""
     kept = said(hits)
     if kept.sum() < MIN_BOXES:
@@ -81,7 +81,7 @@ def curve(hits: Hits) -> Reliability | None:
     return reliability(stated.astype(np.float32), right.astype(np.float32), _bins(int(kept.sum())))
 
 
-def d_ece(hits: Hits, seed: int = 0) -> Metric | None:
+def d_ece(hits: Matching, seed: int = 0) -> Metric | None:
     """Detection ECE: the mean gap between stated score and share of right boxes; None for fewer than MIN_BOXES.
 
     n is how many pictures there are.
@@ -93,7 +93,7 @@ def d_ece(hits: Hits, seed: int = 0) -> Metric | None:
     return _error(hits, rows, hits.scores[rows] - hits.right[rows], which, np.zeros(which.max() + 1, int), seed)
 
 
-def la_ece(hits: Hits, seed: int = 0) -> Metric | None:
+def la_ece(hits: Matching, seed: int = 0) -> Metric | None:
     """Localisation-aware ECE: the gap between stated score and (share right x their overlap), mean over the classes."""
     rows = np.flatnonzero(said(hits))
     if len(rows) < MIN_BOXES:
@@ -108,7 +108,7 @@ def la_ece(hits: Hits, seed: int = 0) -> Metric | None:
     return _error(hits, rows, hits.scores[rows] - hits.shared[rows], which, np.array(owner), seed)
 
 
-def d_ece_by_chance(hits: Hits, n_sim: int = 100, seed: int = 0) -> float:
+def d_ece_by_chance(hits: Matching, n_sim: int = 100, seed: int = 0) -> float:
     """The detection ECE that scores which are true probabilities show on average on as many boxes."""
     stated = hits.scores[said(hits)]
     which, rng = _binned(stated), np.random.default_rng(seed)
@@ -123,7 +123,7 @@ class Excess(NamedTuple):
     p: float
 
 
-def excess(hits: Hits, rows: np.ndarray, seed: int = 0) -> Excess:
+def excess(hits: Matching, rows: np.ndarray, seed: int = 0) -> Excess:
     """How much surer some boxes, bool (D,), are than they are right: above 0 they promise too much.
 
     The test is a score test over pictures: the sum of their gaps against the root of the sum of their squares.
@@ -145,7 +145,7 @@ def excess(hits: Hits, rows: np.ndarray, seed: int = 0) -> Excess:
     return Excess(bootstrap_sums(columns, finish, seed=seed)["gap"], p)
 
 
-def finding(hits: Hits, thresholds: Floats, classes_shown: int = 20, level: float = 0.05) -> Finding:
+def finding(hits: Matching, thresholds: Floats, classes_shown: int = 20, level: float = 0.05) -> Finding:
     """Whether scores may be taken for probabilities: over all boxes, those that are shown, and class by class.
 
     Args:
@@ -196,7 +196,7 @@ def finding(hits: Hits, thresholds: Floats, classes_shown: int = 20, level: floa
     )
 
 
-def _verdict(hits: Hits, found: Mapping[str, Excess], off: Sequence[str]) -> str:
+def _verdict(hits: Matching, found: Mapping[str, Excess], off: Sequence[str]) -> str:
     error = d_ece(hits)
     assert error is not None
     told = (
@@ -220,7 +220,7 @@ def _warned(name: str, one: Excess) -> str:
     )
 
 
-def _error(hits: Hits, rows: np.ndarray, gaps: Vector, which: np.ndarray, owner: np.ndarray, seed: int) -> Metric:
+def _error(hits: Matching, rows: np.ndarray, gaps: Vector, which: np.ndarray, owner: np.ndarray, seed: int) -> Metric:
     """Mean over classes of the gaps of their bins, each weighed by its boxes.
 
     Args:

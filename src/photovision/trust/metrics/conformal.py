@@ -7,7 +7,7 @@ import numpy as np
 from photovision.core.drawing import Bar, bars, percent
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats
-from photovision.runtime.uncertainty import Sets
+from photovision.runtime.uncertainty import ConformalSets
 from photovision.trust.metrics.statistics import bootstrap_sums, proportion, wilson
 
 MIN_PICTURES = 20
@@ -16,7 +16,7 @@ _LEAST_OF_CLASS = 20
 _SIZES = 6
 
 
-def fit_sets(probs: Floats, truth: np.ndarray) -> Sets | None:
+def fit_sets(probs: Floats, truth: np.ndarray) -> ConformalSets | None:
     """Keep the probabilities of the true classes of pictures that took no part in learning.
 
     Args:
@@ -33,7 +33,7 @@ def fit_sets(probs: Floats, truth: np.ndarray) -> Sets | None:
     if len(probs) < MIN_PICTURES:
         return None
     true = _one_hot(truth, probs.shape[1])
-    return Sets(tuple(np.sort(probs[true[:, c], c]).astype(np.float32) for c in range(probs.shape[1])))
+    return ConformalSets(tuple(np.sort(probs[true[:, c], c]).astype(np.float32) for c in range(probs.shape[1])))
 
 
 def sets_finding(

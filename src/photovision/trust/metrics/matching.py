@@ -1,9 +1,9 @@
 """Hits: which box of a detector is on which object at an overlap of .5, box by box and object by object.
 
-The figures of a whole detector are in `photovision.trust.metrics.detection`, by the reference; here is what is needed beside
-them where the same is asked again and again: of every group, in every condition, of every kind of object. The rule is
-the reference's (the surest box takes the object that it overlaps most; crowds, and what is on them, count nowhere), and
-a test holds the two together.
+The figures of a whole detector are in `photovision.trust.metrics.detection`, by the reference; here is what is needed
+beside them where the same is asked again and again: of every group, in every condition, of every kind of object. The
+rule is the reference's (the surest box takes the object that it overlaps most; crowds, and what is on them, count
+nowhere), and a test holds the two together.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Whole = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Things:
+class ObjectBoxes:
     """M boxes, or objects, of N pictures in one list.
 
     Attributes:
@@ -46,7 +46,7 @@ class Things:
 
 
 @dataclass(frozen=True, eq=False)
-class Hits:
+class Matching:
     """What a detector found of the objects of N pictures.
 
     Attributes:
@@ -61,8 +61,8 @@ class Hits:
 
     classes: tuple[str, ...]
     pictures: int
-    there: Things
-    found: Things
+    there: ObjectBoxes
+    found: ObjectBoxes
     scores: Vector
     object: Whole
     shared: Floats
@@ -135,7 +135,7 @@ def f1_of(tally: Whole) -> Vector:
     return np.where(whole > 0, 2 * hits / np.maximum(whole, 1), 1.0)
 
 
-def find_hits(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Hits:
+def find_hits(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matching:
     """Decide which box is on which object.
 
     Args:
@@ -163,9 +163,9 @@ def find_hits(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Hits:
     values = _joined([_scores(pair.found)[rows] for pair, rows in zip(pairs, kept, strict=True)], np.float64)
     shared = _joined([part[rows] for (_, part), rows in zip(met, kept, strict=True)], np.float32)
     order = np.argsort(-values, kind="stable")
-    ordered = Things(found.boxes[order], found.labels[order], found.picture[order], found.row[order])
+    ordered = ObjectBoxes(found.boxes[order], found.labels[order], found.picture[order], found.row[order])
     meant = _joined(place, np.int64)[order]
-    return Hits(classes, len(pairs), there, ordered, values[order], meant, shared[order])
+    return Matching(classes, len(pairs), there, ordered, values[order], meant, shared[order])
 
 
 def _met(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -198,12 +198,12 @@ def _scores(found: Detections) -> np.ndarray:
     return np.ones(len(found)) if found.scores is None else found.scores.astype(np.float64)
 
 
-def _things(parts: Sequence[tuple[Detections, np.ndarray]]) -> Things:
+def _things(parts: Sequence[tuple[Detections, np.ndarray]]) -> ObjectBoxes:
     boxes = np.concatenate([regions.boxes[rows] for regions, rows in parts] or [np.zeros((0, 4), np.float32)])
     picture = [np.full(len(rows), number) for number, (_, rows) in enumerate(parts)]
     labels = [regions.labels[rows] for regions, rows in parts]
     rows = _joined([rows for _, rows in parts], np.int64)
-    return Things(boxes, _joined(labels, np.int64), _joined(picture, np.int64), rows)
+    return ObjectBoxes(boxes, _joined(labels, np.int64), _joined(picture, np.int64), rows)
 
 
 def _joined(parts: Sequence[np.ndarray], dtype: npt.DTypeLike) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from photovision.core.drawing import Bar, bars, percent
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats, Ints
-from photovision.runtime.uncertainty import Gate, energies
+from photovision.runtime.uncertainty import NoveltyDetector, energies
 from photovision.trust.metrics.statistics import auroc, from_influence, proportion
 
 MIN_PICTURES = 20
@@ -22,7 +22,7 @@ _EDGE = 0.95
 
 def fit_gate(
     embeddings: Floats, labels: Ints, val_embeddings: Floats, val_logits: Floats, *, multilabel: bool = False
-) -> Gate | None:
+) -> NoveltyDetector | None:
     """Learn where the classes lie, and how far pictures of them usually are from there.
 
     Args:
@@ -39,11 +39,11 @@ def fit_gate(
     present, codes = np.unique(labels, return_inverse=True)
     means = np.stack([embeddings[codes == c].mean(0) for c in range(len(present))])
     axes, weights, rest = _spread(embeddings - means[codes])
-    unset = Gate(means, axes, weights, rest, (0.0, 1.0), (0.0, 1.0), multilabel, np.zeros(1, np.float32))
+    unset = NoveltyDetector(means, axes, weights, rest, (0.0, 1.0), (0.0, 1.0), multilabel, np.zeros(1, np.float32))
     return refit_gate(unset, val_embeddings, val_logits)
 
 
-def refit_gate(gate: Gate, val_embeddings: Floats, val_logits: Floats) -> Gate:
+def refit_gate(gate: NoveltyDetector, val_embeddings: Floats, val_logits: Floats) -> NoveltyDetector:
     """The same centres and spread, with what is usual learned from other pictures; arguments as for `fit_gate`."""
     distance = _usual(gate.distances(val_embeddings))
     energy = _usual(energies(val_logits, gate.multilabel))

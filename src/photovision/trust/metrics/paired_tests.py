@@ -98,7 +98,8 @@ def mask_gains(
 
 
 def _metric(values: Vector, n: int) -> Metric:
-    """The first value with the interval of the others, moved back by their bias, as `trust.metrics.detection.scores` does."""
+    """The first value with the interval of the others, moved back by their bias, as `trust.metrics.detection.scores`
+    does."""
     value, rest = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not len(rest):
         return Metric(value, n=n, unit="points")

@@ -15,14 +15,14 @@ import numpy as np
 from photovision.core.types import Floats
 from photovision.trust.fairness.contrasts import shift
 from photovision.trust.metrics.detection import Vector
-from photovision.trust.metrics.matching import Hits, Things
+from photovision.trust.metrics.matching import Matching, ObjectBoxes
 from photovision.trust.metrics.statistics import Estimate, bootstrap_sums, wilson
 
 _N_BOOT = 400
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class Rate:
     """A share over N pictures.
 
     Attributes:
@@ -65,26 +65,26 @@ class Share:
         return shift(off, member[known], np.zeros(int(known.sum()), dtype=int))
 
 
-def recall(hits: Hits, thresholds: Floats) -> Share:
+def recall(hits: Matching, thresholds: Floats) -> Rate:
     """The share of objects that are found, a box being shown from its class's threshold on."""
     return _share("recall", "found", hits, hits.there, hits.seen(thresholds))
 
 
-def precision(hits: Hits, thresholds: Floats) -> Share:
+def precision(hits: Matching, thresholds: Floats) -> Rate:
     """The share of shown boxes that are on an object."""
     kept = np.flatnonzero(hits.shown(thresholds))
     found = hits.found
-    shown = Things(found.boxes[kept], found.labels[kept], found.picture[kept], found.row[kept])
+    shown = ObjectBoxes(found.boxes[kept], found.labels[kept], found.picture[kept], found.row[kept])
     return _share("precision", "right", hits, shown, hits.right[kept])
 
 
-def of_pictures(name: str, told: str, values: Vector) -> Share:
+def of_pictures(name: str, told: str, values: Vector) -> Rate:
     """The mean of one value a picture, float64 (N,) from 0 to 1."""
     values = values.astype(np.float64)
-    return Share(name, told, values, np.ones(len(values)), np.full(len(values), values.mean()))
+    return Rate(name, told, values, np.ones(len(values)), np.full(len(values), values.mean()))
 
 
-class Kind(NamedTuple):
+class RateKind(NamedTuple):
     """Some things against all others, with the classes held equal; `here` is their own share."""
 
     n: int
@@ -93,7 +93,9 @@ class Kind(NamedTuple):
     p: float
 
 
-def compare_things(things: Things, flags: np.ndarray, member: np.ndarray, pictures: int, seed: int = 0) -> Kind:
+def compare_things(
+    things: ObjectBoxes, flags: np.ndarray, member: np.ndarray, pictures: int, seed: int = 0
+) -> RateKind:
     """Hold some boxes or objects of N pictures against the others of the same pictures and of other ones.
 
     The test is a score test over pictures: what each adds to the difference, against the root of their squares.
@@ -122,17 +124,17 @@ def compare_things(things: Things, flags: np.ndarray, member: np.ndarray, pictur
     if here.value in (0.0, 1.0):
         here = Estimate(here.value, *wilson(int(flags[member].sum()), int(member.sum())))
     p = float(2 * ndtr(-abs(pulls.sum()) / spread)) if spread else 1.0
-    return Kind(int(member.sum()), here, found["gap"], p)
+    return RateKind(int(member.sum()), here, found["gap"], p)
 
 
-def _share(name: str, told: str, hits: Hits, things: Things, flags: np.ndarray) -> Share:
+def _share(name: str, told: str, hits: Matching, things: ObjectBoxes, flags: np.ndarray) -> Rate:
     def by_picture(values: np.ndarray) -> Vector:
         return np.bincount(things.picture, values, minlength=hits.pictures).astype(np.float64)
 
-    return Share(name, told, by_picture(flags), by_picture(np.ones(len(flags))), by_picture(_rates(things, flags)))
+    return Rate(name, told, by_picture(flags), by_picture(np.ones(len(flags))), by_picture(_rates(things, flags)))
 
 
-def _rates(things: Things, flags: np.ndarray) -> Vector:
+def _rates(things: ObjectBoxes, flags: np.ndarray) -> Vector:
     """The share of flagged things of each one's class, float64 (M,)."""
     if not len(flags):
         return np.zeros(0)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import percent
 from photovision.core.report import Figure, Finding, Metric
 from photovision.core.types import Floats
@@ -71,7 +71,7 @@ def selective_finding(confidence: Floats, right: np.ndarray) -> Finding:
         f" instead of {percent(float(right.mean()))}."
     )
     svg = lines(
-        {"accuracy": Line(curve.share, curve.accuracy, curve.low, curve.high)},
+        {"accuracy": CurveLine(curve.share, curve.accuracy, curve.low, curve.high)},
         "Accuracy against the share answered",
         "share of pictures answered, the surest first",
         "accuracy",

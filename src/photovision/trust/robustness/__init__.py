@@ -1,1 +1,1 @@
-"""Robustness."""
+"""Robustness: corruptions, shortcuts, and slices of the data on which a model fails."""

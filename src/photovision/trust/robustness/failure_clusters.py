@@ -1,8 +1,8 @@
 """Weak pictures: kinds of pictures on which a detector or a segmenter does worse, found without labels of them.
 
-`photovision.trust.robustness.slices` searches in embeddings; the graphs of these models give none, so pictures are described by
-handcrafted features instead (gradients, colours, a thumbnail: `photovision.trust.baseline`), which tell places, light
-and cameras apart rather than meanings. What is said of a slice is whether it is dark, blurred or full.
+`photovision.trust.robustness.slices` searches in embeddings; the graphs of these models give none, so pictures are
+described by handcrafted features instead (gradients, colours, a thumbnail: `photovision.trust.baseline`), which tell
+places, light and cameras apart rather than meanings. What is said of a slice is whether it is dark, blurred or full.
 """
 
 from __future__ import annotations

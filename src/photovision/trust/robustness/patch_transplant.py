@@ -40,7 +40,7 @@ _LIKE = 0.25  # the share of other classes that are set aside as look-alikes
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class TransplantRegion:
     """A part of every picture.
 
     Attributes:
@@ -94,7 +94,7 @@ class Confirmed(NamedTuple):
         return self.effect.low > BAR and self.excess.low > 0
 
 
-def border_regions(height: int, width: int) -> tuple[Region, ...]:
+def border_regions(height: int, width: int) -> tuple[TransplantRegion, ...]:
     """The regions that are searched; each lies in the outer quarter of the picture.
 
     Twelve cells of a grid of 4 x 4, the corners first; four strips an eighth deep; the frame a sixteenth deep.
@@ -108,25 +108,27 @@ def border_regions(height: int, width: int) -> tuple[Region, ...]:
         ((r, c) for r in range(4) for c in range(4) if r in (0, 3) or c in (0, 3)),
         key=lambda place: not (place[0] in (0, 3) and place[1] in (0, 3)),
     )
-    cells = [Region(_place(r, c), _mask(height, width, rows[r : r + 2], columns[c : c + 2])) for r, c in places]
+    cells = [
+        TransplantRegion(_place(r, c), _mask(height, width, rows[r : r + 2], columns[c : c + 2])) for r, c in places
+    ]
     deep, wide = max(1, height // 8), max(1, width // 8)
     strips = [
-        Region("a strip along the top", _mask(height, width, (0, deep), (0, width))),
-        Region("a strip along the bottom", _mask(height, width, (height - deep, height), (0, width))),
-        Region("a strip along the left", _mask(height, width, (0, height), (0, wide))),
-        Region("a strip along the right", _mask(height, width, (0, height), (width - wide, width))),
+        TransplantRegion("a strip along the top", _mask(height, width, (0, deep), (0, width))),
+        TransplantRegion("a strip along the bottom", _mask(height, width, (height - deep, height), (0, width))),
+        TransplantRegion("a strip along the left", _mask(height, width, (0, height), (0, wide))),
+        TransplantRegion("a strip along the right", _mask(height, width, (0, height), (width - wide, width))),
     ]
     deep, wide = max(1, round(height / 16)), max(1, round(width / 16))
     inside = _mask(height, width, (deep, height - deep), (wide, width - wide))
-    return (*cells, *strips, Region("the frame", ~inside))
+    return (*cells, *strips, TransplantRegion("the frame", ~inside))
 
 
-def centred(height: int, width: int, pixels: int) -> Region:
+def centred(height: int, width: int, pixels: int) -> TransplantRegion:
     """A centred rectangle in the picture's proportions with about so many pixels."""
     side = float(np.sqrt(pixels / (height * width)))
     tall, wide = max(1, round(height * side)), max(1, round(width * side))
     top, left = (height - tall) // 2, (width - wide) // 2
-    return Region("the centre", _mask(height, width, (top, top + tall), (left, left + wide)))
+    return TransplantRegion("the centre", _mask(height, width, (top, top + tall), (left, left + wide)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +157,7 @@ class Bench:
         """`hosts` with the masked places taken from `donors`, (M,) each: uint8 (M, H, W, 3)."""
         return np.where(masks[..., None], self.images[donors], self.images[hosts])
 
-    def ask(self, region: Region, donors: Rows, hosts: Rows) -> Floats:
+    def ask(self, region: TransplantRegion, donors: Rows, hosts: Rows) -> Floats:
         """Answers float32 (M, C) for the composites, in blocks so that memory stays flat."""
         masks = np.broadcast_to(region.masks, (len(donors), *self.size))
         blocks = [slice(at, at + 64) for at in range(0, len(donors), 64)]
@@ -195,7 +197,7 @@ def _screen(bench: Bench, rng: np.random.Generator, examined: Sequence[int], row
     In rounds: each asks about as much, and drops two thirds of the classes, so that the last ones are well known.
     """
     corners, edges = (
-        Region("", np.logical_or.reduce([region.masks for region in part]))
+        TransplantRegion("", np.logical_or.reduce([region.masks for region in part]))
         for part in (border_regions(*bench.size)[:4], border_regions(*bench.size)[4:12])
     )
     left, gained = list(examined), {c: np.empty((2, 0)) for c in examined}
@@ -209,16 +211,16 @@ def _screen(bench: Bench, rng: np.random.Generator, examined: Sequence[int], row
     return left[:SUSPECTS]
 
 
-def _gains(bench: Bench, donors: Rows, givers: Rows, hosts: Rows, regions: Sequence[Region]) -> Floats:
+def _gains(bench: Bench, donors: Rows, givers: Rows, hosts: Rows, regions: Sequence[TransplantRegion]) -> Floats:
     """How much more each region raises the probability of its class than an equally large centre: float32 (R, M)."""
 
-    def raised(region: Region) -> Floats:
+    def raised(region: TransplantRegion) -> Floats:
         return bench.ask(region, donors, hosts)[np.arange(len(donors)), givers]
 
     return np.stack([raised(region) - raised(centred(*bench.size, region.pixels)) for region in regions])
 
 
-def _search(bench: Bench, rng: np.random.Generator, c: int, rows: Rows, n: int) -> Region | None:
+def _search(bench: Bench, rng: np.random.Generator, c: int, rows: Rows, n: int) -> TransplantRegion | None:
     """The border region that raises the probability of class c most beyond an equally large centre.
 
     None stands for a corner that is another from picture to picture.
@@ -236,14 +238,14 @@ def _search(bench: Bench, rng: np.random.Generator, c: int, rows: Rows, n: int) 
 
 
 def _confirm(
-    bench: Bench, rng: np.random.Generator, c: int, chosen: Region | None, rows: Rows, n: int, tests: int
+    bench: Bench, rng: np.random.Generator, c: int, chosen: TransplantRegion | None, rows: Rows, n: int, tests: int
 ) -> Confirmed:
     own = rows[bench.true[rows, c]]
     if chosen is None:
         givers = _cycled(rng, own, min(len(own), n // 20))
         corners = _strongest_corners(bench, rng, c, rows, givers)
         pick = np.resize(np.arange(len(givers)), n // 4)
-        donors, region = givers[pick], Region(CORNERS, corners[pick])
+        donors, region = givers[pick], TransplantRegion(CORNERS, corners[pick])
     else:
         donors, region = _cycled(rng, own, n // 3), chosen
     hosts = _spread(bench.true, rng, rows[~bench.true[rows, c]], len(donors))
@@ -283,7 +285,7 @@ def _strongest_corners(bench: Bench, rng: np.random.Generator, c: int, rows: Row
 
 
 def _needed(
-    bench: Bench, rng: np.random.Generator, region: Region, donors: Rows, strangers: Rows, found: Confirmed
+    bench: Bench, rng: np.random.Generator, region: TransplantRegion, donors: Rows, strangers: Rows, found: Confirmed
 ) -> Confirmed:
     """What becomes of the class's own pictures when the region comes from elsewhere."""
     shares = []
@@ -293,7 +295,9 @@ def _needed(
     return found._replace(kept=shares[0], own=shares[1])
 
 
-def _with_examples(bench: Bench, region: Region, donors: Rows, hosts: Rows, moved: Rows, found: Confirmed) -> Confirmed:
+def _with_examples(
+    bench: Bench, region: TransplantRegion, donors: Rows, hosts: Rows, moved: Rows, found: Confirmed
+) -> Confirmed:
     """Up to four pairs whose host was called something else before."""
     some = moved[: 4 * _EXAMPLES]
     before = bench.says(bench.answer(bench.images[hosts[some]]))[:, found.target]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import percent
 from photovision.core.errors import UsageError
 from photovision.core.page import heading
@@ -285,20 +285,20 @@ def _curves(found: RegionRobustness) -> list[Figure]:
     clean = float(found.clean[found.lead][0])
     for family, rows in found.families.items():
         series = {found.names[row]: _line(found, row, band=len(rows) < 3) for row in rows}
-        series["as they are"] = Line(found.severities, [clean] * len(found.severities), dashed=True)
+        series["as they are"] = CurveLine(found.severities, [clean] * len(found.severities), dashed=True)
         drawing = lines(series, f"{name} by severity: {family}", "severity", name, y_form="{:.0%}".format)
         note = f"{family.capitalize()}: {Metric(*found.mean(rows), found.n)} on average over all severities."
         figures.append(Figure(_TITLE, svg=drawing, note=note))
     return figures
 
 
-def _line(found: RegionRobustness, row: int, band: bool) -> Line:
+def _line(found: RegionRobustness, row: int, band: bool) -> CurveLine:
     exact = [estimate(draws) for draws in found.figures[found.lead][row]]
     values = [one.value for one in exact]
     return (
-        Line(found.severities, values, [e.low for e in exact], [e.high for e in exact])
+        CurveLine(found.severities, values, [e.low for e in exact], [e.high for e in exact])
         if band
-        else Line(found.severities, values)
+        else CurveLine(found.severities, values)
     )
 
 

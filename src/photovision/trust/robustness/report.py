@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core import svg
-from photovision.core.curves import Line, lines
+from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import percent
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.svg import ACCENT, SECOND, WIDTH
@@ -148,7 +148,7 @@ def _curves(found: Robustness) -> list[Figure]:
     for family, rows in found.families.items():
         series = {found.names[row]: _line(found, row, band=len(rows) < 3) for row in rows}
         clean = float(found.clean.mean())
-        series["as they are"] = Line(found.severities, [clean] * len(found.severities), dashed=True)
+        series["as they are"] = CurveLine(found.severities, [clean] * len(found.severities), dashed=True)
         mean = found.mean_accuracy(rows)
         drawing = lines(series, f"Accuracy by severity: {family}", "severity", "accuracy", y_form="{:.0%}".format)
         note = f"{family.capitalize()}: {Metric(*mean, found.n)} right on average over all severities."
@@ -156,11 +156,11 @@ def _curves(found: Robustness) -> list[Figure]:
     return figures
 
 
-def _line(found: Robustness, row: int, band: bool) -> Line:
+def _line(found: Robustness, row: int, band: bool) -> CurveLine:
     exact = [proportion(int(hits), found.n) for hits in found.right[row].sum(1)]
     if not band:
-        return Line(found.severities, [e.value for e in exact])
-    return Line(found.severities, [e.value for e in exact], [e.low for e in exact], [e.high for e in exact])
+        return CurveLine(found.severities, [e.value for e in exact])
+    return CurveLine(found.severities, [e.value for e in exact], [e.low for e in exact], [e.high for e in exact])
 
 
 def _strip(found: Robustness, images: Images) -> Figure:

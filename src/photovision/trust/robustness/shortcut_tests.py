@@ -2,11 +2,12 @@
 
 Four tests, all on the pictures as the network sees them:
 
-- transplants (`photovision.trust.robustness.patch_transplant`): does a small region at the border decide the class? This one gives the
-  verdict, and has a stated rate of false alarms.
+- transplants (`photovision.trust.robustness.patch_transplant`): does a small region at the border decide the class?
+  This one gives the verdict, and has a stated rate of false alarms.
 - masks: how many answers stay right with the centre or the border gone, against guessing.
 - attribution: how much of the explanations, where there are some, lies outside of the centre.
-- planted markers (`photovision.trust.robustness.watermarks`): how many answers a sticker, a date, a watermark or a frame changes.
+- planted markers (`photovision.trust.robustness.watermarks`): how many answers a sticker, a date, a watermark or a
+  frame changes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _MASKED, _MARKED = 200, 100  # pictures for either mask, and for each marker
 _CENTRE = 0.5**0.5  # side of the centred rectangle of half the area
 
 
-class Stability(NamedTuple):
+class MarkStability(NamedTuple):
     """How many answers one kind of marker changes.
 
     Attributes:
@@ -62,7 +63,7 @@ class Shortcuts:
     accuracy: Mapping[str, tuple[Estimate, int]]
     guessing: float
     outside: tuple[Estimate, int] | None
-    markers: Mapping[str, Stability]
+    markers: Mapping[str, MarkStability]
     asked: int
 
     @property
@@ -159,11 +160,11 @@ def _masked(images: Image, inside: bool) -> Image:
     return np.where(hidden[None, :, :, None], mean, images)
 
 
-def _stability(said: Flags, plain: Flags) -> Stability:
+def _stability(said: Flags, plain: Flags) -> MarkStability:
     changed = (said != plain).any(1)
     went = (said & ~plain)[changed].sum(0)
     towards = (int(went.argmax()), int(went.max())) if went.any() else None
-    return Stability(proportion(int(changed.sum()), len(changed)), towards, len(changed))
+    return MarkStability(proportion(int(changed.sum()), len(changed)), towards, len(changed))
 
 
 def _most_common(true: Flags) -> float:

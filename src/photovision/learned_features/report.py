@@ -9,28 +9,29 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import UsageError
+from photovision.core.phrases import count, listed
 from photovision.core.preprocess import Preprocess
 from photovision.core.report import Figure, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.features import figures as legends
-from photovision.features.activations import (
+from photovision.learned_features import figures as legends
+from photovision.learned_features.activations import (
     BATCH,
     LEAST,
     NOISE,
-    Seen,
+    UnitStatistics,
     answers,
     draw,
     probabilities,
     show_noise,
     show_pictures,
 )
-from photovision.features.figures import Plate
+from photovision.learned_features.figures import Plate
 from photovision.models.activations import (
-    Field,
-    Stage,
+    NetworkStage,
+    ReceptiveField,
     feature_stacks,
     find_stages,
     first_filters,
@@ -41,7 +42,6 @@ from photovision.models.backbones import count_macs
 from photovision.models.load_network import trained_network
 from photovision.models.visualise import visualise_classes, visualise_units
 from photovision.tasks.classify.recognizer import Progress, Recognizer
-from photovision.tasks.classify.report_text import count, listed
 from photovision.tasks.load import opened
 from photovision.trust.class_selectivity import STRONGEST, Activity, choose_units, preferred, telling
 
@@ -125,8 +125,8 @@ class _Plan:
 
     number: int
     of: int
-    stage: Stage
-    field: Field
+    stage: NetworkStage
+    field: ReceptiveField
     side: int
     steps: int
 
@@ -140,7 +140,9 @@ def _numbers(stages: Sequence[int] | None, count: int) -> list[int]:
     return sorted(set(stages))
 
 
-def _plan(number: int, every: Sequence[Stage], network: Any, preprocess: Preprocess, macs: int, units: int) -> _Plan:
+def _plan(
+    number: int, every: Sequence[NetworkStage], network: Any, preprocess: Preprocess, macs: int, units: int
+) -> _Plan:
     stage, size = every[number - 1], preprocess.size
     field = receptive_field(network, stage, size)
     # Three windows side by side show what repeats; more only costs time.
@@ -159,7 +161,7 @@ class _Work:
 
     network: Any
     model: Recognizer
-    seen: Seen
+    seen: UnitStatistics
     units: int
     seed: int
     count: _Count
@@ -237,7 +239,7 @@ class _Work:
 def _report(
     model: Recognizer,
     plates: Sequence[Plate],
-    seen: Seen,
+    seen: UnitStatistics,
     figures: Sequence[Figure],
     sure: dict[str, float],
     seed: int,
@@ -270,7 +272,7 @@ def _report(
     )
 
 
-def _rows(plate: Plate, seen: Seen) -> Iterator[tuple[Any, ...]]:
+def _rows(plate: Plate, seen: UnitStatistics) -> Iterator[tuple[Any, ...]]:
     for row, unit in enumerate(plate.units):
         if seen.samples:
             words = legends.preference(plate, row, seen).removeprefix("excited most by ")
@@ -278,7 +280,7 @@ def _rows(plate: Plate, seen: Seen) -> Iterator[tuple[Any, ...]]:
             yield plate.number, unit, plate.exciting(row), words, score, f"{plate.times(row):.1f} ×"
 
 
-def _stage_json(plate: Plate, seen: Seen, size: tuple[int, int]) -> dict[str, Any]:
+def _stage_json(plate: Plate, seen: UnitStatistics, size: tuple[int, int]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "number": plate.number,
         "title": legends.stage_title(plate, size),
@@ -292,7 +294,7 @@ def _stage_json(plate: Plate, seen: Seen, size: tuple[int, int]) -> dict[str, An
     return {**told, "units": [_unit_json(plate, row, seen) for row in range(len(plate.units))]}
 
 
-def _unit_json(plate: Plate, row: int, seen: Seen) -> dict[str, Any]:
+def _unit_json(plate: Plate, row: int, seen: UnitStatistics) -> dict[str, Any]:
     unit = plate.units[row]
     told: dict[str, Any] = {"unit": unit, "telling": float(plate.scores[row])}
     if not seen.samples:
@@ -306,7 +308,7 @@ def _unit_json(plate: Plate, row: int, seen: Seen) -> dict[str, Any]:
     }
 
 
-def _summary(plates: Sequence[Plate], seen: Seen) -> Iterator[str]:
+def _summary(plates: Sequence[Plate], seen: UnitStatistics) -> Iterator[str]:
     shown, total = sum(len(plate.units) for plate in plates), sum(plate.stage.channels for plate in plates)
     start = (
         f"The network's way from pixels to an answer in {count(len(plates), 'stage')}, {shown} of {total:,} units shown"
@@ -328,7 +330,7 @@ def _summary(plates: Sequence[Plate], seen: Seen) -> Iterator[str]:
     )
 
 
-def _warnings(plates: Sequence[Plate], seen: Seen) -> list[str]:
+def _warnings(plates: Sequence[Plate], seen: UnitStatistics) -> list[str]:
     found = [
         "These pictures show what excites a unit, not what it means: one unit often answers to several unlike things,"
         " and the network decides by many of them together."

@@ -21,7 +21,7 @@ _GRAINY = 40
 _COLD_TO_HOT = np.array([(18, 22, 38), (38, 66, 120), (46, 140, 150), (240, 200, 90), (255, 250, 225)], np.float32)
 
 
-class Box(NamedTuple):
+class FieldBox(NamedTuple):
     """A square of pixels: its upper left corner and its side."""
 
     top: int
@@ -29,7 +29,7 @@ class Box(NamedTuple):
     side: int
 
 
-def field_box(size: tuple[int, int], places: tuple[int, int], place: tuple[int, int], side: int) -> Box:
+def field_box(size: tuple[int, int], places: tuple[int, int], place: tuple[int, int], side: int) -> FieldBox:
     """The square of `side` pixels around a place of a map, moved into the picture where it would stick out.
 
     Args:
@@ -47,21 +47,21 @@ def field_box(size: tuple[int, int], places: tuple[int, int], place: tuple[int, 
     for at, count, length in zip(place, places, size, strict=True):
         middle = (at + 0.5) * length / count
         corner.append(int(np.clip(round(middle - side / 2), 0, length - side)))
-    return Box(corner[0], corner[1], side)
+    return FieldBox(corner[0], corner[1], side)
 
 
-def patch(picture: Image, field: Box) -> bytes:
+def patch(picture: Image, field: FieldBox) -> bytes:
     """What a unit sees of a picture, as a JPEG of a cell's size; a frame marks it where more is shown around it."""
     height, width = picture.shape[:2]
     side = max(field.side, min(height, width, max(_LEAST, round(_FEWEST * min(height, width)))))
     middle = field.top + field.side / 2, field.left + field.side / 2
     top = int(np.clip(round(middle[0] - side / 2), 0, height - side))
     left = int(np.clip(round(middle[1] - side / 2), 0, width - side))
-    inner = Box(field.top - top, field.left - left, field.side) if side > field.side else None
+    inner = FieldBox(field.top - top, field.left - left, field.side) if side > field.side else None
     return enlarged(picture[top : top + side, left : left + side], CELL, inner)
 
 
-def enlarged(picture: Image, side: int, frame: Box | None = None) -> bytes:
+def enlarged(picture: Image, side: int, frame: FieldBox | None = None) -> bytes:
     """A picture (h, w, 3) as a JPEG whose longer side is `side`, with a frame around a square of it."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)

@@ -15,9 +15,18 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.report import Figure, Metric
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
-from photovision.features.activations import Seen
-from photovision.features.tiles import CELL, LARGE, Box, enlarged, field_box, filter_tiles, map_tiles, patch
-from photovision.models.activations import Field, Stage
+from photovision.learned_features.activations import UnitStatistics
+from photovision.learned_features.tiles import (
+    CELL,
+    LARGE,
+    FieldBox,
+    enlarged,
+    field_box,
+    filter_tiles,
+    map_tiles,
+    patch,
+)
+from photovision.models.activations import NetworkStage, ReceptiveField
 from photovision.trust.class_selectivity import STRONGEST, Activity, preferred
 from photovision.trust.metrics.statistics import proportion
 
@@ -74,8 +83,8 @@ class Plate:
 
     number: int
     of: int
-    stage: Stage
-    field: Field
+    stage: NetworkStage
+    field: ReceptiveField
     activity: Activity
     units: list[int]
     scores: Floats
@@ -107,7 +116,7 @@ def _kind(plate: Plate, size: tuple[int, int]) -> tuple[str, str]:
     return next((name, words) for limit, name, words in _KINDS if share < limit)
 
 
-def stage_figures(plate: Plate, seen: Seen, preprocess: Preprocess) -> list[Figure]:
+def stage_figures(plate: Plate, seen: UnitStatistics, preprocess: Preprocess) -> list[Figure]:
     """The opening words of a stage and one figure for each of its units."""
     title = stage_title(plate, preprocess.size)
     figures = [Figure(title, note=_kind(plate, preprocess.size)[1]), Figure(title, note=_facts(plate, preprocess.size))]
@@ -134,7 +143,7 @@ def _facts(plate: Plate, size: tuple[int, int]) -> str:
     )
 
 
-def _strongest(plate: Plate, unit: int, seen: Seen, preprocess: Preprocess) -> list[tuple[bytes, str]]:
+def _strongest(plate: Plate, unit: int, seen: UnitStatistics, preprocess: Preprocess) -> list[tuple[bytes, str]]:
     """Patches with the pictures they come from; where a unit sees nearly everything, only the pictures."""
     whole = plate.field.most >= _WHOLE * min(preprocess.size)
     patches, pictures = [], []
@@ -149,15 +158,15 @@ def _strongest(plate: Plate, unit: int, seen: Seen, preprocess: Preprocess) -> l
     return patches + pictures
 
 
-def _visible(box: Box, preprocess: Preprocess) -> Box:
+def _visible(box: FieldBox, preprocess: Preprocess) -> FieldBox:
     """The box, grown where it would be too small to be seen in a small picture."""
     height, width = preprocess.size
     side = max(box.side, round(0.12 * max(height, width)))
     top, left = (round(corner + box.side / 2 - side / 2) for corner in (box.top, box.left))
-    return Box(max(0, min(top, height - side)), max(0, min(left, width - side)), side)
+    return FieldBox(max(0, min(top, height - side)), max(0, min(left, width - side)), side)
 
 
-def _unit_note(plate: Plate, row: int, seen: Seen) -> str:
+def _unit_note(plate: Plate, row: int, seen: UnitStatistics) -> str:
     unit, times = plate.units[row], plate.times(row)
     if not seen.samples:
         return f"Unit {unit}"
@@ -168,7 +177,7 @@ def _unit_note(plate: Plate, row: int, seen: Seen) -> str:
     )
 
 
-def preference(plate: Plate, row: int, seen: Seen) -> str:
+def preference(plate: Plate, row: int, seen: UnitStatistics) -> str:
     """The classes that excite a unit more than chance explains, or that none does, in words."""
     classes = preferred(plate.activity, plate.units[row], seen.membership)
     certain = [f"{seen.names[c]} ({count} of {STRONGEST})" for c, count, certain in classes if certain]
@@ -185,7 +194,7 @@ def class_figures(
     made: Image,
     probs: Floats,
     said: np.ndarray,
-    seen: Seen,
+    seen: UnitStatistics,
     preprocess: Preprocess,
     names: Sequence[str],
 ) -> list[Figure]:
@@ -222,7 +231,7 @@ def class_figures(
     return figures
 
 
-def _truly(positions: np.ndarray, probs: Floats, name: str, seen: Seen) -> str:
+def _truly(positions: np.ndarray, probs: Floats, name: str, seen: UnitStatistics) -> str:
     if not len(positions):
         return " No real picture here is called so."
     high, low = (f"{bound * 100:.0f}" for bound in (probs.max(), probs.min()))

@@ -14,7 +14,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.models.activations import Responses, Stage, measure
+from photovision.models.activations import NetworkStage, UnitActivations, measure
 from photovision.models.visualise import noise_pictures
 from photovision.tasks.classify.recognizer import Recognizer
 
@@ -27,7 +27,7 @@ BATCH, NOISE = 32, 64
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class UnitStatistics:
     """The pictures that were shown to a network, and what they did.
 
     Attributes:
@@ -44,7 +44,7 @@ class Seen:
     samples: Sequence[Sample]
     unreadable: Sequence[str]
     grey: bool
-    responses: Mapping[str, Responses]
+    responses: Mapping[str, UnitActivations]
     probs: Floats
     membership: np.ndarray
     names: tuple[str, ...]
@@ -72,12 +72,12 @@ def draw(data: Dataset, most: int, seed: int) -> list[Sample]:
 
 def show_pictures(
     network: nn.Module,
-    stages: Sequence[Stage],
+    stages: Sequence[NetworkStage],
     samples: Sequence[Sample],
     names: Sequence[str],
     model: Recognizer,
     tick: Callable[[], None],
-) -> Seen:
+) -> UnitStatistics:
     """Show pictures to a network.
 
     Args:
@@ -102,12 +102,12 @@ def show_pictures(
     labelled = readable[0].target is not None
     membership = _membership(readable, names) if labelled else answers(model, probs)
     shown = tuple(names) if labelled else model.classes
-    return Seen(readable, pixels.unreadable, not pixels.colour, responses, probs, membership, shown, labelled)
+    return UnitStatistics(readable, pixels.unreadable, not pixels.colour, responses, probs, membership, shown, labelled)
 
 
 def show_noise(
-    network: nn.Module, stages: Sequence[Stage], model: Recognizer, seed: int, tick: Callable[[], None]
-) -> Seen:
+    network: nn.Module, stages: Sequence[NetworkStage], model: Recognizer, seed: int, tick: Callable[[], None]
+) -> UnitStatistics:
     """Show 64 pictures of noise to a network, to see at least which units are alive; arguments as above."""
     preprocess = model.preprocess
     # A network trained from scratch on grey pictures was given their mean for all three colours.
@@ -117,7 +117,7 @@ def show_noise(
     batches = (noise[i : i + BATCH] for i in range(0, NOISE, BATCH))
     responses, logits = measure(network, stages, _counted(batches, tick), NOISE, preprocess)
     nothing = np.zeros((NOISE, 0), bool)
-    return Seen((), (), grey, responses, probabilities(model, logits), nothing, (), False)
+    return UnitStatistics((), (), grey, responses, probabilities(model, logits), nothing, (), False)
 
 
 def _counted(batches: Iterator[Image], tick: Callable[[], None]) -> Iterator[Image]:
