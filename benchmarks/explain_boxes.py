@@ -21,10 +21,10 @@ import numpy as np
 from photovision.app.image_paths import find_pictures
 from photovision.core.image import decode, to_array
 from photovision.core.report import Metric
+from photovision.engine.load import load
 from photovision.models.pretrained import bundle_at
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.explain_boxes import ExplainedRegion, explain_boxes
-from photovision.tasks.load import load
 from photovision.trust.explain import AIM_EXPLAINERS
 from photovision.trust.explain.explained_model import resized
 from photovision.trust.explain.faithfulness import FaithfulnessTest, trials

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from photovision.data.read import read_dataset as read_dataset
     from photovision.deploy.export import export as export
     from photovision.deploy.optimize import optimize as optimize
+    from photovision.engine.load import load as load
     from photovision.learned_features.report import features as features
     from photovision.tasks.audit import audit as audit
     from photovision.tasks.calibrate import calibrate as calibrate
@@ -51,12 +52,11 @@ if TYPE_CHECKING:
     from photovision.tasks.explain import attribute as attribute
     from photovision.tasks.explain import explain as explain
     from photovision.tasks.explain_boxes import explain_boxes as explain_boxes
-    from photovision.tasks.load import load as load
     from photovision.tasks.train import train as train
 
 _HOME = {
     "train": "tasks.train",
-    "load": "tasks.load",
+    "load": "engine.load",
     "evaluate": "tasks.evaluate",
     "compare": "tasks.compare",
     "check": "app.check",

@@ -12,7 +12,20 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "photovision"
 MODULES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
-    *("core", "data", "runtime", "models", "learn", "trust", "tasks", "video", "learned_features", "deploy", "recipes"),
+    *(
+        "core",
+        "data",
+        "runtime",
+        "models",
+        "learn",
+        "trust",
+        "engine",
+        "tasks",
+        "video",
+        "learned_features",
+        "deploy",
+        "recipes",
+    ),
     *("service", "app"),
 )
 CORE_MAY = {"numpy", "PIL", "photovision", "__future__"}

@@ -25,8 +25,8 @@ from photovision.app.cli import run
 from photovision.core.boxes import draw_regions
 from photovision.data.convert import convert
 from photovision.data.read import read_dataset
+from photovision.engine.load import load
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.load import load
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.video import sources as frames
 from photovision.video.reader import open_video

@@ -133,7 +133,7 @@ def test_pictures_are_explained_or_it_is_said_what_explains_them(
         if works:
             assert call() is not None
             continue
-        with pytest.raises(pv.PhotovisionError, match=r"is for a model that is|cannot be exported"):
+        with pytest.raises(pv.PhotovisionError, match=r"is not available for|cannot be exported"):
             call()
 
 

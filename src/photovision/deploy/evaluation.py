@@ -14,7 +14,6 @@ from photovision.data.dataset import Dataset
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import evaluate_boxes, look
 from photovision.tasks.detect.evaluation import DetectEvaluation
-from photovision.tasks.load import NOUNS
 from photovision.tasks.segment.evaluation import background_of, evaluate_masks, judge
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.tasks.splits import TrainingSplits
@@ -114,7 +113,7 @@ def proof(model: Places, material: TrainingSplits) -> Report:
 def need_regions(dataset: Dataset, model: Places) -> Dataset:
     """The data as they are; raises DataError where they lack what such a model is judged by."""
     if not any(sample.regions is not None for sample in dataset.samples):
-        kind = NOUNS[model.bundle.task]
+        kind = model.bundle.row.text.noun
         needed = "boxes" if kind == "detector" else "masks"
         raise DataError(f"a {kind} is judged by {needed}, but the data has none: give pictures with {needed}")
     return dataset

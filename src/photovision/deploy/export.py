@@ -31,10 +31,10 @@ from photovision.core.seal import write_sealed
 from photovision.core.types import Image
 from photovision.deploy.metadata import Model, description, readme
 from photovision.deploy.parity import Alike, Outputs, answers_alike, boxes_alike, places_alike
+from photovision.engine.load import opened
 from photovision.runtime.session import open_session, without_telemetry
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.load import opened
 from photovision.tasks.segment.segmenter import Segmenter
 
 Run = Callable[[Image], Outputs]

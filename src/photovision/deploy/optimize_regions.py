@@ -35,7 +35,6 @@ from photovision.deploy.write_regions import write_changed
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.load import NOUNS
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.tasks.splits import TrainingSplits
 
@@ -125,7 +124,7 @@ def optimize_regions(
 
 def check_method(model: Places, methods: Collection[str]) -> str:
     """The one method that is asked for; raises UsageError where such models do not have it."""
-    kind = NOUNS[model.bundle.task]
+    kind = model.bundle.row.text.noun
     for name in methods:
         if name not in METHODS:
             flag = "--distill-to" if name == "distill" else f"--{name}"

@@ -16,6 +16,7 @@ from photovision.core.system import provenance
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
+from photovision.engine.load import opened
 from photovision.learned_features import figures as legends
 from photovision.learned_features.activations import (
     BATCH,
@@ -42,7 +43,6 @@ from photovision.models.backbones import count_macs
 from photovision.models.load_network import trained_network
 from photovision.models.visualise import visualise_classes, visualise_units
 from photovision.tasks.classify.recognizer import Progress, Recognizer
-from photovision.tasks.load import opened
 from photovision.trust.class_selectivity import STRONGEST, Activity, choose_units, preferred, telling
 
 _WORK = 1.5e11
@@ -85,7 +85,7 @@ def features(
     """
     if units < 1 or pictures < LEAST:
         raise UsageError(f"an atlas needs at least 1 unit and {LEAST} pictures, got {units} and {pictures}")
-    opened(model, "features", ("classify",))
+    opened(model, "features")
     network, preprocess = trained_network(model.bundle), model.preprocess
     every = find_stages(network, preprocess.size)
     numbers, drawn = _numbers(stages, len(every)), None if data is None else draw(data, pictures, seed)

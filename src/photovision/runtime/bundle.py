@@ -36,6 +36,8 @@ from photovision.core.errors import DataError, ModelError
 from photovision.core.files import open_regular
 from photovision.core.folder import recover
 from photovision.core.preprocess import Preprocess
+from photovision.core.task import TASKS, Task
+from photovision.core.task import task as named_task
 from photovision.core.types import Floats
 from photovision.runtime.bundle_schema import check_info
 from photovision.runtime.check_onnx import first_line
@@ -45,18 +47,6 @@ T = TypeVar("T")
 VERSION = 1
 _LARGEST_JSON = 64 * 2**20
 _ALWAYS = ("task", "classes", "preprocess", "training", "licences")
-_NEEDED = {
-    "classify": (*_ALWAYS, "temperature", "multilabel"),
-    "detect": (*_ALWAYS, "thresholds"),
-    "segment": _ALWAYS,
-    "cut": _ALWAYS,
-}
-_KINDS = {
-    "classify": ("a classifier", "what a picture shows", "photovision predict"),
-    "detect": ("a detector", "what is where in a picture", "photovision detect"),
-    "segment": ("a segmenter", "the class of every pixel", "photovision predict"),
-    "cut": ("a cutter", "the outline of what is clicked", "photovision cut"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,15 +113,22 @@ class Bundle:
 
     @property
     def task(self) -> str:
-        """What the model does: "classify", "detect", "segment" or "cut"."""
+        """The name of the task that the model was made for, such as "classify"."""
         return str(self.info["task"])
+
+    @property
+    def row(self) -> Task:
+        """The row of that task in `photovision.core.task.TASKS`."""
+        return named_task(self.task)
 
     def expect(self, task: str) -> None:
         """Raise ModelError where the model was made for another task."""
         if self.task != task:
-            made, does, command = _KINDS[self.task]
-            wanted = _KINDS[task][0]
-            raise ModelError(f"{self.path} is {made}, not {wanted}: it tells {does}; use it with '{command}'")
+            text, wanted = named_task(self.task).text, named_task(task).text
+            raise ModelError(
+                f"{self.path} is {text.a_noun}, not {wanted.a_noun}: it predicts {text.predicts}; use it with"
+                f" '{text.command}'"
+            )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -283,9 +280,10 @@ def _check(info: Any, folder: Path) -> None:
             " pip install --upgrade photovision"
         )
     task = info.get("task", "")
-    if not isinstance(task, str) or (task and task not in _NEEDED):
-        raise ModelError(f"{folder}: bundle.json should have a task of {', '.join(_NEEDED)}, got {task!r:.60}")
-    missing = [name for name in _NEEDED.get(task, _ALWAYS) if name not in info]
+    names = TASKS.names()
+    if not isinstance(task, str) or (task and task not in names):
+        raise ModelError(f"{folder}: bundle.json should have a task of {', '.join(names)}, got {task!r:.60}")
+    missing = [name for name in (*_ALWAYS, *(named_task(task).needs if task else ())) if name not in info]
     if missing:
         raise ModelError(f"{folder}: bundle.json lacks {', '.join(missing)}; copy the model again or train it again")
     check_info(info, folder)
@@ -294,13 +292,12 @@ def _check(info: Any, folder: Path) -> None:
 
 
 def _check_classes(info: dict[str, Any], folder: Path) -> None:
-    classes, detector = info["classes"], info["task"] == "detect"
-    least = 1 if info["task"] in ("detect", "cut") else 2
-    if len(classes) < least:
-        named = "one class name" if least == 1 else "two class names"
+    classes, row = info["classes"], named_task(info["task"])
+    if len(classes) < row.min_classes:
+        named = "one class name" if row.min_classes == 1 else "two class names"
         raise ModelError(f"{folder}: bundle.json should list at least {named}")
     thresholds = info.get("thresholds")
-    if thresholds is None and not detector:
+    if thresholds is None and "thresholds" not in row.needs:
         return
     if thresholds is None or len(thresholds) != len(classes):
         raise ModelError(f"{folder}: bundle.json should have one threshold a class")

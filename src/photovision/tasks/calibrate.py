@@ -8,13 +8,13 @@ from pathlib import Path
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.engine.load import opened
 from photovision.learn.log import Listener, counted, silent
 from photovision.tasks.classify.calibrate import recalibrate_classes
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.calibrate import recalibrate_boxes
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.holdout import unseen_part
-from photovision.tasks.load import opened
 
 
 def calibrate(
@@ -45,7 +45,7 @@ def calibrate(
         ModelError: the classifier was made without prediction sets and a gate.
         UsageError: a model that cannot be calibrated, or `output` is its own folder.
     """
-    own: Recognizer | Detector = opened(model, "calibrate", ("classify", "detect"))
+    own: Recognizer | Detector = opened(model, "calibrate")
     dataset, checking = as_dataset(data, labels, own.classes), counted(listener, "checking pictures")
     part = unseen_part(dataset, own, "to calibrate a model", checking)
     progress = counted(listener, "calibrating")

@@ -12,9 +12,11 @@ from photovision.core import phrases
 from photovision.core.errors import DataError
 from photovision.core.report import Figure, Metric, Report
 from photovision.core.system import provenance
+from photovision.core.task import task
 from photovision.core.thumbnail import picture_grid
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.engine.load import opened
 from photovision.learn.log import Listener, counted, silent
 from photovision.tasks import compare_text as compare_story
 from photovision.tasks.classify.evaluation import (
@@ -28,7 +30,6 @@ from photovision.tasks.classify.evaluation import (
 from photovision.tasks.compare_regions import compare_boxes, compare_masks, facts
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.holdout import HasBundle, Holdout, hold_out
-from photovision.tasks.load import NOUNS, opened
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.statistics import (
     Estimate,
@@ -109,7 +110,7 @@ def weigh(a: Model, b: Model, dataset: Dataset, *, progress: Progress | None = N
 
 def check_kinds(a: Model, b: Model) -> None:
     """Raise DataError where one is, say, a detector and the other a classifier."""
-    kinds = [NOUNS[str(one.info.get("task", "classify"))] for one in (a, b)]
+    kinds = [task(str(one.info.get("task", "classify"))).text.noun for one in (a, b)]
     if kinds[0] != kinds[1]:
         raise DataError(f"A is a {kinds[0]} and B a {kinds[1]}: only models of one kind can be compared")
 

@@ -9,13 +9,13 @@ from photovision.core.errors import UsageError
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.engine.load import opened
 from photovision.learn.log import Listener, counted, silent
 from photovision.tasks.classify.evaluation import evaluate_classes
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import evaluate_boxes
 from photovision.tasks.holdout import Holdout, hold_out
-from photovision.tasks.load import opened
 from photovision.tasks.segment.evaluation import evaluate_masks
 from photovision.tasks.segment.segmenter import Segmenter
 

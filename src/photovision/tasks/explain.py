@@ -17,13 +17,13 @@ from photovision.core.report import Report
 from photovision.core.types import Attribution, Classes, Floats, Image, Ints
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
+from photovision.engine.load import opened
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.neighbours import Neighbour
 from photovision.tasks.classify import explain_text as explain_story
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.explain_boxes import BOXES, chosen_pictures, explain_found
-from photovision.tasks.load import opened
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.default_method import choose
@@ -180,7 +180,7 @@ def attribute(model: Recognizer, picture: Given, method: str = AUTO, target: str
         UnreadableImage: the picture cannot be decoded.
         UsageError, ModelError, MissingExtra: as for `explain`.
     """
-    model = opened(model, "attribute", ("classify",))
+    model = opened(model, "attribute")
     subject = subject_of(model)
     (explainer,), _ = _chosen(subject, [method])
     _, seen = _pixels(model, as_source(picture))

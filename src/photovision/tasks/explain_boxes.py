@@ -21,9 +21,9 @@ from photovision.core.report import Report
 from photovision.core.shapes import Rle
 from photovision.core.types import Attribution, Floats, Image
 from photovision.data.dataset import Dataset
+from photovision.engine.load import opened
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.load import opened
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import AIM_EXPLAINERS
 from photovision.trust.explain.faithfulness import FaithfulnessTest, correlation, trials
@@ -141,7 +141,7 @@ def explain_boxes(
         UsageError: no method, class or position of that name or number, or a method that cannot explain such a model.
         ModelError: the bundle lacks what the method needs.
     """
-    model = opened(model, "explain_boxes", ("detect", "segment"))
+    model = opened(model, "explain_boxes")
     explainer = _explainer(model, method)
     if target is not None and target not in model.classes:
         raise UsageError(f"the model knows no class '{target}': it knows {', '.join(model.classes[:8])}")

@@ -17,13 +17,13 @@ from photovision.core.errors import ModelError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.deploy.export import export
+from photovision.engine.load import load
 from photovision.models.backbones import Backbone
 from photovision.models.detector import BoxDecider, DetectorNetwork
 from photovision.models.export import export_graph
 from photovision.models.load_network import trained_decider, trained_detector
 from photovision.models.segmenter import PixelDecider, SegmenterNetwork
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.load import load
 from photovision.trust.explain import AIM_EXPLAINERS
 from photovision.trust.explain.target import BoxTarget, Viewer
 

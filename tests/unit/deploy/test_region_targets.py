@@ -18,8 +18,8 @@ from photovision.core.errors import ExportError, ModelError, UsageError
 from photovision.core.types import Image as Pixels
 from photovision.deploy.export import export
 from photovision.deploy.parity import boxes_alike, places_alike
+from photovision.engine.load import load
 from photovision.runtime.session import open_session
-from photovision.tasks.load import load
 
 
 def scenes(count: int = 6) -> Pixels:

@@ -18,6 +18,7 @@ from queries import SIDE, TINY, tiny, tiny_folder
 from photovision.core.errors import LicenceError, MissingExtra, ModelError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.augment.box import UNJUDGED
+from photovision.engine.load import load
 from photovision.models.assign import NOTHING
 from photovision.models.backbones import choose
 from photovision.models.checkpoint_folder import FILES, read_folder
@@ -27,7 +28,6 @@ from photovision.models.import_checkpoint import adopt
 from photovision.models.query_detector import QueryDetector, query_source
 from photovision.models.weights import require_commercial
 from photovision.runtime.session import open_session
-from photovision.tasks.load import load
 
 pytest.importorskip("transformers", reason="needs the extra transformers")
 FAMILIES = tuple(TINY)

@@ -17,10 +17,10 @@ from photovision.app.cli import run
 from photovision.core.errors import DataError, UsageError
 from photovision.core.report import Report
 from photovision.core.types import Sample
+from photovision.engine.load import load
 from photovision.recipes.crop.crop import CropField, crop
 from photovision.recipes.crop.drawings import _places
 from photovision.recipes.crop.shots import Shot, Shots, day_of, read_shots
-from photovision.tasks.load import load
 
 FIRST, SECOND, THIRD = date(2024, 6, 1), date(2024, 6, 8), date(2024, 6, 15)
 

@@ -11,11 +11,11 @@ from painter import painter_bundle
 from spots import spot_bundle
 
 from photovision.core.errors import ModelError, UsageError
+from photovision.engine.load import load
 from photovision.models.pretrained import _MADE
 from photovision.models.weights import CUTTERS
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.cut.prompted_segmenter import READY, Cutter, Embedding
-from photovision.tasks.load import load
 
 NONE = np.zeros((0, 2), np.float32)
 

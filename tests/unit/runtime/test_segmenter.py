@@ -14,9 +14,9 @@ from PIL import Image as Pillow
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
 from photovision.core.regions import Segmentation
 from photovision.data.augment.mask import depth
+from photovision.engine.load import load
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.load import load
 from photovision.tasks.segment.segmenter import Segmenter
 
 

@@ -13,7 +13,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.tasks.audit import CHECKS, Wish, audit, rewrite_card
+from photovision.tasks.audit import CHECKS, AuditRequest, audit, rewrite_card
 from photovision.tasks.classify.recognizer import Recognizer, load
 
 NAMES = ("red", "green", "blue")
@@ -82,9 +82,9 @@ def test_only_what_was_asked_for_is_run_and_timed(model: Recognizer) -> None:
 
 def test_mistakes_are_told(model: Recognizer) -> None:
     with pytest.raises(UsageError, match="no check is called 'gruops'"):
-        Wish(only=("gruops",))
+        AuditRequest(only=("gruops",))
     with pytest.raises(UsageError, match="minutes"):
-        Wish(minutes=0)
+        AuditRequest(minutes=0)
     with pytest.raises(DataError, match=r"attribute 'sex'.*shop"):
         examine(model, colours(60), "groups", by=("sex",))
 

@@ -21,8 +21,8 @@ from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.convert import convert
 from photovision.data.dataset import Dataset
+from photovision.engine.load import load
 from photovision.tasks.compare import compare
-from photovision.tasks.load import load
 
 
 def colour_blind(folder: Path, **changes: Any) -> Path:

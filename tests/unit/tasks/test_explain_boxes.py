@@ -18,10 +18,10 @@ from photovision.core.page import to_html
 from photovision.core.regions import Detections
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.load import load
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.explain import explain
 from photovision.tasks.explain_boxes import explain_boxes
-from photovision.tasks.load import load
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import drise
 from photovision.trust.explain.drise import DRISE

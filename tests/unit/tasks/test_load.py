@@ -9,9 +9,9 @@ from colours import colour_bundle
 from spotter import spotter_bundle
 
 from photovision.core.errors import UsageError
+from photovision.engine.load import load
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.load import load
 
 
 def test_a_bundle_opens_as_what_it_is(tmp_path: Path) -> None:
@@ -23,5 +23,5 @@ def test_a_bundle_opens_as_what_it_is(tmp_path: Path) -> None:
 
 
 def test_choices_that_a_model_lacks_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'coverage' \(--coverage\) cannot be used with a detector"):
+    with pytest.raises(UsageError, match=r"A detector does not accept 'coverage' \(--coverage\); valid options: threshold"):
         load(spotter_bundle(tmp_path / "spotter"), coverage=0.9)

@@ -15,6 +15,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
+from photovision.engine.load import load
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import FitResult, RunContext, fit
 from photovision.learn.plan import Plan
@@ -24,7 +25,6 @@ from photovision.models.export import Normalise
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.learn import input_size, run
 from photovision.tasks.detect.objective import DetectObjective
-from photovision.tasks.load import load
 from photovision.tasks.training_run import TrainConfig
 
 PREPROCESS = Preprocess((64, 96))

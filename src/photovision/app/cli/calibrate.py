@@ -29,12 +29,12 @@ def calibrate(
     """
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
+    from photovision.engine.load import load, opened
     from photovision.models.pretrained import bundle_at
     from photovision.tasks.calibrate import calibrate as learn
-    from photovision.tasks.load import load, opened
 
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
-    opened(own, "calibrate", ("classify", "detect"))
+    opened(own, "calibrate")
     dataset = read_data(data, reading)
     with shown() as listener:
         report = learn(own, dataset, output, seed=seed, listener=listener)

@@ -25,9 +25,9 @@ def compare(
     """Tell whether model B is really better than model A on the same pictures."""
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
+    from photovision.engine.load import opened
     from photovision.tasks.compare import check_kinds
     from photovision.tasks.compare import compare as weigh
-    from photovision.tasks.load import opened
 
     models = opened(a, "compare"), opened(b, "compare")
     check_kinds(*models)

@@ -23,10 +23,10 @@ def evaluate(
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
+    from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
     from photovision.tasks.evaluate import check_unknown
     from photovision.tasks.evaluate import evaluate as judge
-    from photovision.tasks.load import load
 
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     others = None if unknown is None else strangers(unknown)

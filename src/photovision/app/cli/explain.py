@@ -61,9 +61,9 @@ def explain(
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
+    from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
     from photovision.tasks import explain as explaining
-    from photovision.tasks.load import load
 
     needs_data(data, reading, "--data")
     opened = load(bundle_at(model))

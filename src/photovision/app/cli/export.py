@@ -34,8 +34,8 @@ def export(
     from photovision.app.cli.output import note, print_json
     from photovision.core.text import printable
     from photovision.deploy.export import export as write
+    from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
-    from photovision.tasks.load import load
 
     opened = load(bundle_at(model))
     images = _pictures(data, opened.preprocess) if data is not None else None

@@ -49,10 +49,10 @@ def crop(
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import counted, shown
+    from photovision.engine.load import load
     from photovision.recipes.crop.crop import CropField
     from photovision.recipes.crop.crop import crop as report_on
     from photovision.recipes.crop.shots import read_shots
-    from photovision.tasks.load import load
 
     field = CropField(tuple(healthy or ()), tuple(watch or ()), pixel)
     opened = load(model, false_alarms=false_alarms)

@@ -179,8 +179,8 @@ def compared(job: ComparisonJob, a: Path, b: Path, data: Path) -> dict[str, Any]
     """
     from photovision.core.page import heading
     from photovision.data.read import read_dataset
+    from photovision.engine.load import load
     from photovision.tasks.compare import check_kinds, fair_part, weigh
-    from photovision.tasks.load import load
 
     models = load(a), load(b)  # of its own, so that the page's other views need not wait for them
     check_kinds(*models)

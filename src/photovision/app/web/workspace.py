@@ -282,8 +282,8 @@ def _entries(place: Path) -> Iterator[Path]:
 
 
 def _opened(path: Path) -> Model:
+    from photovision.engine.load import load
     from photovision.runtime.bundle import read_bundle
-    from photovision.tasks.load import load
 
     task = read_bundle(path).task
     if task not in TASKS:

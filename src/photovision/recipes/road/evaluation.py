@@ -21,12 +21,12 @@ from photovision.core.regions import IGNORE, Detections, Regions, Segmentation
 from photovision.core.types import UNKNOWN, Image, Sample
 from photovision.data.corruptions import corrupt
 from photovision.data.dataset import Dataset, Problem
+from photovision.engine.load import load
 from photovision.recipes.ratios import Ratios
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import MOST_OBJECTS
-from photovision.tasks.load import load
 from photovision.tasks.segment.evaluation import truth_of
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import Pair

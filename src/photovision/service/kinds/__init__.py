@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 
 from photovision.core.errors import ModelError
+from photovision.engine.load import load
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import Engine
 from photovision.service.kinds.kind import Kind
-from photovision.tasks.load import load
 
 KINDS = {
     "classify": "photovision.service.kinds.classes:Classifying",

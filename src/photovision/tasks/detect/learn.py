@@ -22,6 +22,7 @@ from photovision.core.types import Floats
 from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
+from photovision.engine.load import load
 from photovision.learn.boxes import BoxFeed, found_in, sizes_of
 from photovision.learn.log import Listener, MetricTracker, Progress, silent
 from photovision.learn.loop import FitResult, Prepare, fit, outputs
@@ -38,7 +39,6 @@ from photovision.tasks.classify.export_bundle import licences
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.export_bundle import TrainedDetector, need_judge, write_detector
 from photovision.tasks.detect.training_run import DetectTrainingRun
-from photovision.tasks.load import load
 from photovision.tasks.splits import gather
 from photovision.tasks.training_run import TrainConfig
 from photovision.tasks.workdir import Work

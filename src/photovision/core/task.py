@@ -1,0 +1,135 @@
+"""Task: one thing that can be learned from images; a row of `TASKS`, and all that the other floors know of it.
+
+A task is one folder below `photovision.tasks` and one line below. Its parts are named as "module:name" and loaded when
+they are first used, so that this module needs nothing and no floor has to import a task. A part that a task lacks is a
+verb that it does not have: `Task.part` refuses it in one sentence, in Python, on the command line and over HTTP alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from photovision.core.errors import UsageError
+from photovision.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class TaskText:
+    """How people are told about models of one task.
+
+    Attributes:
+        noun: such as "detector"; plural: such as "detectors".
+        predicts: what a prediction tells, as in "a detector predicts boxes around objects".
+        command: the command that predicts with it.
+    """
+
+    noun: str
+    plural: str
+    predicts: str
+    command: str = "photovision predict"
+
+    @property
+    def a_noun(self) -> str:
+        """The noun with its article."""
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that can be learned from images.
+
+    Attributes:
+        name: as in bundle.json, in HTTP and in URLs: "detect".
+        text: how people are told about it.
+        outputs: of the ONNX graph, in order.
+        lead: leading metrics with their titles, best first; the first one measured opens reports and cards.
+        options: verb -> the options that make sense for it; every other one is refused.
+        parts: name -> "module:attribute".
+        needs: keys of bundle.json beside those of all tasks.
+        min_classes: fewest classes of a model.
+        page: the script of the local page that draws its predictions, below app/web/static; "" for none.
+    """
+
+    name: str
+    text: TaskText
+    outputs: tuple[str, ...]
+    lead: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    min_classes: int = 2
+    page: str = ""
+
+    def has(self, part: str) -> bool:
+        """Whether the task has a part of that name."""
+        return part in self.parts
+
+    def part(self, name: str, verb: str = "") -> Any:
+        """A part, imported now.
+
+        Args:
+            name: of the part.
+            verb: what the user asked for, for the message; empty for the part's own name.
+
+        Raises:
+            UsageError: the task has no such part.
+        """
+        if name not in self.parts:
+            others = [row.text.a_noun for row in tasks() if row.has(name)]
+            needed = f": it needs {_either(others)}" if others else ""
+            raise UsageError(f"'{verb or name}' is not available for {self.text.a_noun}{needed}")
+        module, attribute = self.parts[name].split(":")
+        return getattr(import_module(module), attribute)
+
+    def check_options(self, verb: str, given: Mapping[str, object]) -> dict[str, Any]:
+        """The options of a verb that were given.
+
+        Args:
+            verb: such as "load" or "train".
+            given: option -> its value; None, False and empty ones count as not given.
+
+        Raises:
+            UsageError: one was given that makes no sense for this task.
+        """
+        chosen = {
+            name: value for name, value in given.items() if value is not None and value is not False and value != ()
+        }
+        known = self.options.get(verb, frozenset())
+        for name in chosen:
+            if name not in known:
+                valid = f"; valid options: {', '.join(sorted(known))}" if known else ""
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{self.text.a_noun} does not accept '{name}' ({flag}){valid}".capitalize())
+        return chosen
+
+
+TASKS = Registry(
+    "task",
+    {
+        "segment": "photovision.tasks.segment.task:TASK",
+        "detect": "photovision.tasks.detect.task:TASK",
+        "classify": "photovision.tasks.classify.task:TASK",
+        "cut": "photovision.tasks.cut.task:TASK",
+    },
+    "photovision.tasks",
+)
+"""Name -> row; where data fits several tasks, the first of them is learned. Other packages add rows by entry points."""
+
+
+def tasks() -> list[Task]:
+    """All rows."""
+    return [task(name) for name in TASKS.names()]
+
+
+def task(name: str) -> Task:
+    """The row of that name; raises UsageError with the nearest names where there is none."""
+    row = TASKS.load(name)
+    assert isinstance(row, Task)
+    return row
+
+
+def _either(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,0 +1,65 @@
+"""load: a model of any task, opened; the row of its task decides what one gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from photovision.core.errors import UsageError
+from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.runtime.session import Engine, Precision
+
+
+def load(
+    path: str | Path,
+    *,
+    engine: Engine = "auto",
+    precision: Precision | None = None,
+    coverage: float | None = None,
+    false_alarms: float | None = None,
+    threshold: float | None = None,
+) -> Any:
+    """Open a bundle.
+
+    Args:
+        path: a folder that 'photovision train' wrote.
+        engine: the library that runs the graph.
+        precision: arithmetic; None takes what the bundle's parity check allows on this machine.
+        coverage: of the prediction sets, 0 to 1; classifiers.
+        false_alarms: share of familiar images that may be called unknown, 0 to 1; classifiers.
+        threshold: lowest score of a box, 0 to 1; detectors.
+
+    Returns:
+        The model class of the bundle's task, such as a `Recognizer` or a `Detector`.
+
+    Raises:
+        ModelError: it is missing, foreign, damaged or too new.
+        UsageError: the task does not accept an option, or its value is out of range.
+    """
+    bundle = read_bundle(path)
+    given = {"coverage": coverage, "false_alarms": false_alarms, "threshold": threshold}
+    options = bundle.row.check_options("load", given)
+    return bundle.row.part("model")(bundle, engine=engine, precision=precision, **options)
+
+
+def opened(model: Any, verb: str, part: str = "") -> Any:
+    """A model for a verb: one that is opened already, or the one in a folder, or a pretrained one by its name.
+
+    Args:
+        model: an opened model, or where it is.
+        verb: such as "evaluate", for the message.
+        part: of the task that the verb needs; empty for the one called like the verb.
+
+    Raises:
+        ModelError: there is no model at the path.
+        UsageError: the task of the model does not have the verb.
+    """
+    if isinstance(model, str | Path):
+        from photovision.models.pretrained import bundle_at
+
+        model = load(bundle_at(model))
+    bundle = getattr(model, "bundle", None)
+    if not isinstance(bundle, Bundle):
+        raise UsageError(f"'{verb}' needs a model or the path of its folder, got {type(model).__name__}")
+    bundle.row.part(part or verb, verb)
+    return model

@@ -1,0 +1,26 @@
+"""The row of classification in the table of tasks."""
+
+from __future__ import annotations
+
+from photovision.core.task import Task, TaskText
+
+TASK = Task(
+    name="classify",
+    text=TaskText("classifier", "classifiers", "what an image shows"),
+    outputs=("probs", "logits", "embedding"),
+    lead={"accuracy": "accuracy", "map": "mean average precision"},
+    options={"load": frozenset({"coverage", "false_alarms"})},
+    parts={
+        "model": "photovision.tasks.classify.recognizer:Recognizer",
+        "evaluate": "photovision.tasks.classify.evaluation:evaluate_classes",
+        "compare": "photovision.tasks.compare:compare",
+        "audit": "photovision.tasks.audit:audit",
+        "explain": "photovision.tasks.explain:explanations",
+        "attribute": "photovision.tasks.explain:attribute",
+        "features": "photovision.learned_features.report:features",
+        "calibrate": "photovision.tasks.classify.calibrate:recalibrate_classes",
+        "optimize": "photovision.deploy.optimize_classes:optimize_classes",
+        "export": "photovision.deploy.export:export",
+    },
+    needs=("temperature", "multilabel"),
+)

@@ -1,0 +1,26 @@
+"""The row of object detection in the table of tasks."""
+
+from __future__ import annotations
+
+from photovision.core.task import Task, TaskText
+
+TASK = Task(
+    name="detect",
+    text=TaskText("detector", "detectors", "boxes around objects", "photovision detect"),
+    outputs=("boxes", "scores"),
+    lead={"map": "mean average precision", "map50": "mean average precision at an IoU of 0.5"},
+    options={"load": frozenset({"threshold"})},
+    parts={
+        "model": "photovision.tasks.detect.detector:Detector",
+        "evaluate": "photovision.tasks.detect.evaluate:evaluate_boxes",
+        "compare": "photovision.tasks.compare_regions:compare_boxes",
+        "audit": "photovision.tasks.detect.checks:audit_boxes",
+        "explain": "photovision.tasks.explain_boxes:explain_boxes",
+        "explain_boxes": "photovision.tasks.explain_boxes:explain_boxes",
+        "calibrate": "photovision.tasks.detect.calibrate:recalibrate_boxes",
+        "optimize": "photovision.deploy.optimize_regions:optimize_regions",
+        "export": "photovision.deploy.export:export",
+    },
+    needs=("thresholds",),
+    min_classes=1,
+)
