@@ -23,5 +23,7 @@ def test_a_bundle_opens_as_what_it_is(tmp_path: Path) -> None:
 
 
 def test_choices_that_a_model_lacks_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"A detector does not accept 'coverage' \(--coverage\); valid options: threshold"):
+    with pytest.raises(
+        UsageError, match=r"A detector does not accept 'coverage' \(--coverage\); valid options: threshold"
+    ):
         load(spotter_bundle(tmp_path / "spotter"), coverage=0.9)
