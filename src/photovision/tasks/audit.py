@@ -13,6 +13,7 @@ import numpy as np
 from photovision.core.drawing import percent
 from photovision.core.files import write_json
 from photovision.core.parallel import in_order
+from photovision.core.progress import Listener, Progress, ProgressCallback, counted, silent
 from photovision.core.report import Finding, Metric, Report, Table
 from photovision.core.seal import edited, write_sealed
 from photovision.core.types import Floats, Image
@@ -21,7 +22,6 @@ from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
 from photovision.engine.load import opened
-from photovision.learn.log import Listener, Progress, counted, silent
 from photovision.tasks.audit_request import AuditRequest as AuditRequest
 from photovision.tasks.audit_request import Groups, run_checks
 from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer, judge
@@ -113,7 +113,7 @@ class AuditContext:
         self.probs(few)
         return (time.perf_counter() - started) / len(few)
 
-    def tell(self, check: str) -> Callable[[int, int], None]:
+    def tell(self, check: str) -> ProgressCallback:
         """A callback (done, total) for one check."""
         return lambda done, total: self.listener(Progress(check, done, total))
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from photovision.core.errors import UsageError
+from photovision.core.progress import Listener, counted, silent
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
 from photovision.engine.load import opened
-from photovision.learn.log import Listener, counted, silent
 from photovision.tasks.classify.evaluation import evaluate_classes
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
