@@ -211,8 +211,9 @@ def test_commercial_use_refuses_unknown_weights(shapes: Path, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(weights.locate("efficientnet_lite0") is None, reason="the offline weights are not installed")
-def test_pretrained_ladder_and_timm(shapes: Path, tmp_path: Path) -> None:
+def test_pretrained_ladder_and_timm(tmp_path: Path) -> None:
     """All rungs climb from offline weights, and timm loads the bundle as one of its own."""
+    shapes = make_folder(tmp_path / "shapes", per_class=24, size=32)
     model = train(shapes, tmp_path / "model", epochs=1, size=64)
     assert [rung["name"] for rung in model.info["rungs"]][:3] == ["handcrafted", "frozen", "fine-tuned"]
     assert {"weights", "training data"} <= {entry["part"] for entry in model.info["licences"]}
