@@ -16,10 +16,10 @@ from photovision.data.read import Labels, Pictures, as_dataset
 from photovision.deploy.evaluation import need_regions
 from photovision.deploy.optimize_classes import aligned, check_methods, optimize_classes
 from photovision.deploy.optimize_regions import check_method, optimize_regions
+from photovision.engine.holdout import NO_RECORD, exposures
 from photovision.engine.load import opened
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.evaluate import Model
-from photovision.tasks.holdout import NO_RECORD, exposures
 from photovision.tasks.splits import TrainingSplits, gather
 
 MOST_MINUTES = 10_000

@@ -21,6 +21,7 @@ from photovision.data.attributes import with_attributes
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
+from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
 from photovision.tasks.audit_request import AuditRequest as AuditRequest
 from photovision.tasks.audit_request import Groups, run_checks
@@ -29,7 +30,6 @@ from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.checks import audit_boxes
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.evaluate import Model, check_unknown
-from photovision.tasks.holdout import hold_out
 from photovision.tasks.model_card import model_card
 from photovision.tasks.segment.checks import audit_masks
 from photovision.tasks.segment.segmenter import Segmenter

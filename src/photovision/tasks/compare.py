@@ -17,8 +17,9 @@ from photovision.core.task import task
 from photovision.core.thumbnail import picture_grid
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.engine import compare_text as compare_story
+from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
-from photovision.tasks import compare_text as compare_story
 from photovision.tasks.classify.evaluation import (
     ClassifyEvaluation,
     Predictor,
@@ -28,7 +29,6 @@ from photovision.tasks.classify.evaluation import (
 )
 from photovision.tasks.compare_regions import compare_boxes, compare_masks, facts
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.holdout import HasBundle, Holdout, hold_out
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.statistics import (
     Estimate,
@@ -66,7 +66,7 @@ def compare(
             detectors and segmenters the same ones as each other.
         data, labels: labelled pictures, as for `evaluate`.
         split: "all", "train", "val" or "test"; None takes the pictures that neither model learned from, see
-            `tasks.holdout`, without those that resemble training pictures.
+            `engine.holdout`, without those that resemble training pictures.
         listener: told what goes on.
 
     Returns:
@@ -90,7 +90,7 @@ def compare(
 def fair_part(
     dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: ProgressCallback | None = None
 ) -> Holdout:
-    """The pictures to compare models on: see `tasks.holdout`; unless a split is asked for, none that leaked."""
+    """The pictures to compare models on: see `engine.holdout`; unless a split is asked for, none that leaked."""
     held = hold_out(dataset, models, split, progress)
     return held.unseen("to compare models") if split is None else held
 

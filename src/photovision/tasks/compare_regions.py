@@ -20,7 +20,7 @@ from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.tasks import compare_text as compare_story
+from photovision.engine import compare_text as compare_story
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import look
 from photovision.tasks.detect.evaluation import DetectEvaluation

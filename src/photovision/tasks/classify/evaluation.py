@@ -18,11 +18,11 @@ from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Floats, Sample
 from photovision.data.corrections import NAME
 from photovision.data.dataset import Dataset, Problem
+from photovision.engine.holdout import leak_free
 from photovision.runtime.uncertainty import Uncertainty
 from photovision.tasks.classify import report_text as story
 from photovision.tasks.classify.recognizer import ModelOutputs
 from photovision.tasks.classify.uncertainty_report import limits
-from photovision.tasks.holdout import leak_free
 from photovision.trust.metrics.calibrate import ece_by_chance, reliability
 from photovision.trust.metrics.scores import confusion, multi_label, per_class, single_label
 

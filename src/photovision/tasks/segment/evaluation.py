@@ -21,7 +21,7 @@ from photovision.core.types import Image, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
-from photovision.tasks.holdout import leak_free
+from photovision.engine.holdout import leak_free
 from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
 from photovision.trust.metrics.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 from photovision.trust.metrics.segmentation import (
