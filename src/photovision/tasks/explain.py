@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,6 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.inputs import Given, Source, as_source, name_of
-from photovision.core.progress import ProgressCallback
 from photovision.core.report import Report
 from photovision.core.types import Attribution, Classes, Floats, Image, Ints
 from photovision.data.dataset import Dataset
@@ -30,6 +29,8 @@ from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.default_method import choose
 from photovision.trust.explain.explained_model import ExplainedModel, Explainer
 from photovision.trust.explain.faithfulness import TWINS, FaithfulnessTest, likeness, trials
+
+Progress = Callable[[int, int], None]
 
 AUTO = "auto"
 NEAREST = 5
@@ -89,7 +90,7 @@ def explain(
     boxes: int | None = None,
     tests: bool = True,
     seed: int = 0,
-    progress: ProgressCallback | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Show why a model answers pictures as it does: heatmaps with their tests, and the most similar training pictures.
 
@@ -144,7 +145,7 @@ def explanations(
     target: str | None = None,
     tests: bool = True,
     seed: int = 0,
-    progress: ProgressCallback | None = None,
+    progress: Progress | None = None,
 ) -> Explanations:
     """What `explain` reports, as values; arguments and errors are the same."""
     sources = chosen_pictures(pictures)

@@ -16,11 +16,10 @@ from photovision.core.energy import Meter
 from photovision.core.errors import DataError
 from photovision.core.folder import reserved
 from photovision.core.output import placed
-from photovision.core.progress import Listener, Progress, silent
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
-from photovision.learn.log import MetricTracker, open_trackers
+from photovision.learn.log import Listener, MetricTracker, Progress, open_trackers, silent
 from photovision.models.backbones import Backbone, choose
 from photovision.models.weights import require_commercial
 from photovision.tasks.classify.export_bundle import licences, write_bundle
@@ -129,8 +128,7 @@ def _run(dataset: Dataset, output: Path, options: TrainConfig, listener: Listene
         require_commercial(licences(wanted))
     accelerator = Accelerator()
     work = Work(output, {**options.to_json(), "data": dataset.fingerprint}, accelerator, dict(options.decisions))
-    if work.resumed:
-        listener(Progress("resuming", 0, 1, f"unfinished work found in {work.folder}"))
+    work.announce(listener)
     material = gather(
         dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
     )

@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from photovision.core.errors import UsageError
 from photovision.core.files import beside, explained, put, sync, write_json
 from photovision.core.output import placed
+from photovision.learn.log import Listener, Progress
 
 
 class Work:
@@ -37,7 +38,7 @@ class Work:
     ) -> None:
         self.folder = beside(placed(output), "work")
         self.accelerator = accelerator
-        self.resumed = False
+        self.resumed = self.replaced = False
         self._given = decisions or {}
         self.decisions: dict[str, Any] = {}
         self._key = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest()
@@ -48,10 +49,19 @@ class Work:
     def _open(self) -> None:
         self.resumed = self._is_own()
         if not self.resumed:
+            self.replaced = self._mark.exists()
             with explained(self.folder):
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
             write_json(self._mark, self._key)
+
+    def announce(self, listener: Listener) -> None:
+        """Report whether unfinished work is resumed, or was of another training and is discarded."""
+        if self.resumed:
+            listener(Progress("resuming", 0, 1, f"unfinished work found in {self.folder}"))
+        elif self.replaced:
+            why = "is of other pictures, choices or another version: the training starts again"
+            listener(Progress("starting again", 0, 1, f"the unfinished work in {self.folder} {why}"))
 
     @property
     def _mark(self) -> Path:

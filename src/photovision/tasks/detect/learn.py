@@ -17,7 +17,6 @@ from torch import nn
 
 from photovision.core.energy import Meter
 from photovision.core.errors import DataError, UsageError
-from photovision.core.progress import Listener, Progress, silent
 from photovision.core.system import cores, keep_memory
 from photovision.core.types import Floats
 from photovision.data.augment.box import BoxAugmenter
@@ -25,7 +24,7 @@ from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.engine.load import load
 from photovision.learn.boxes import BoxFeed, found_in, sizes_of
-from photovision.learn.log import MetricTracker
+from photovision.learn.log import Listener, MetricTracker, Progress, silent
 from photovision.learn.loop import FitResult, Prepare, fit, outputs
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, choose
@@ -104,8 +103,7 @@ def run(
         require_commercial(licences(wanted))
     accelerator = Accelerator()
     work = Work(output, {**options.to_json(), "data": dataset.fingerprint}, accelerator, dict(options.decisions))
-    if work.resumed:
-        listener(Progress("resuming", 0, 1, f"unfinished work found in {work.folder}"))
+    work.announce(listener)
     material = gather(
         dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
     )
