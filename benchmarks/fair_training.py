@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from fashion import GARMENTS, fashion
 
+from photovision.core.progress import Progress
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.learn.log import Progress
 from photovision.tasks.train import train
 
 ALIKE = ("pullover", "coat")

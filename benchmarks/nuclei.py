@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from photovision.learn.log import Progress
+from photovision.core.progress import Progress
 from photovision.tasks.train import train
 
 

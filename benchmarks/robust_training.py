@@ -20,9 +20,9 @@ from pathlib import Path
 
 from fashion import fashion
 
+from photovision.core.progress import Progress
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
-from photovision.learn.log import Progress
 from photovision.tasks.train import train
 
 

@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from photovision.core.progress import Progress
 from photovision.data.dataset import Dataset
-from photovision.learn.log import Progress
 from photovision.tasks.train import train
 
 

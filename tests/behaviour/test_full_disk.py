@@ -26,11 +26,11 @@ from photovision.core.errors import PhotovisionError, UsageError
 from photovision.core.files import explained, write_bytes
 from photovision.core.page import write_report
 from photovision.core.preprocess import Preprocess
+from photovision.core.progress import Progress, silent
 from photovision.core.report import Report
 from photovision.data.augment.image import Augment
 from photovision.data.read import read_dataset
 from photovision.learn import checkpoint
-from photovision.learn.log import Progress, silent
 from photovision.models.backbones import Backbone
 from photovision.tasks.classify.linear_probe import Features, open_features
 from photovision.tasks.classify.objective import ClassifyObjective

@@ -107,14 +107,14 @@ def test_killed_and_started_again_it_ends_the_same(model: Recognizer, shapes: Pa
         from pathlib import Path
         from photovision.data.read import read_dataset
         from photovision.learn import loop
-        from photovision.tasks.training_run import Options
+        from photovision.tasks.training_run import TrainConfig
         from photovision.tasks.train import run
         loop.CHECKPOINT_SECONDS = 0.0
         data, output, info, kill_at = sys.argv[1:]
         def listen(progress):
             if progress.stage == "from scratch" and progress.done == int(kill_at):
                 os.kill(os.getpid(), signal.SIGKILL)
-        run(read_dataset(data), Path(output), Options.replaying(json.loads(Path(info).read_text())), listen)
+        run(read_dataset(data), Path(output), TrainConfig.replaying(json.loads(Path(info).read_text())), listen)
         """)
     )
     output = tmp_path / "model"
@@ -211,8 +211,9 @@ def test_commercial_use_refuses_unknown_weights(shapes: Path, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(weights.locate("efficientnet_lite0") is None, reason="the offline weights are not installed")
-def test_pretrained_ladder_and_timm(shapes: Path, tmp_path: Path) -> None:
+def test_pretrained_ladder_and_timm(tmp_path: Path) -> None:
     """All rungs climb from offline weights, and timm loads the bundle as one of its own."""
+    shapes = make_folder(tmp_path / "shapes", per_class=24, size=32)
     model = train(shapes, tmp_path / "model", epochs=1, size=64)
     assert [rung["name"] for rung in model.info["rungs"]][:3] == ["handcrafted", "frozen", "fine-tuned"]
     assert {"weights", "training data"} <= {entry["part"] for entry in model.info["licences"]}
@@ -229,7 +230,7 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
     """Arrows to the left and to the right: mirrored views would teach the opposite."""
     from accelerate import Accelerator
 
-    from photovision.learn.log import silent
+    from photovision.core.progress import silent
     from photovision.tasks.classify.handcrafted import climb_handcrafted, mirror_keeps_class
     from photovision.tasks.classify.objective import ClassifyObjective
     from photovision.tasks.splits import gather

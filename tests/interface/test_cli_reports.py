@@ -14,9 +14,9 @@ from spotter import spotter_bundle
 from photovision.app.cli import run
 from photovision.core.errors import UsageError
 from photovision.data.read import read_dataset
+from photovision.engine.holdout import hold_out
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.tasks.classify.recognizer import Recognizer, load
-from photovision.tasks.holdout import hold_out
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from photovision.app.progress import Lines, shown, told
-from photovision.learn.log import Progress
+from photovision.core.progress import Progress
 
 
 def test_a_log_gets_a_line_when_a_stage_begins_ends_and_now_and_then() -> None:
@@ -34,7 +34,7 @@ def test_a_log_gets_a_line_when_a_stage_begins_ends_and_now_and_then() -> None:
 def test_a_terminal_gets_bars_with_names_unharmed() -> None:
     code = (
         "from photovision.app.progress import shown\n"
-        "from photovision.learn.log import Progress\n"
+        "from photovision.core.progress import Progress\n"
         "with shown() as listener:\n"
         "    listener(Progress('judging [red]', 5, 5, 'worst [/b] 88 %'))\n"
     )

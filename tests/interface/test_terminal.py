@@ -125,7 +125,7 @@ def test_a_real_terminal_and_its_bars(tmp_path: Path) -> None:
     code = f"""import sys
 from photovision.app.cli import main
 from photovision.app.progress import shown
-from photovision.learn.log import Progress
+from photovision.core.progress import Progress
 import photovision.app.cli as cli
 cli._accept_odd_names()
 with shown() as listener:

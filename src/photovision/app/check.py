@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 from photovision.core.files import write_text
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Report
 from photovision.core.text import cells
 from photovision.data.check import boxes as boxes_doctor
@@ -18,7 +18,6 @@ from photovision.data.scan import scan
 from photovision.data.split import make_splits
 
 SUSPECTS = "suspects.csv"
-Counter = Callable[[int, int], None]
 
 
 def check(
@@ -27,8 +26,8 @@ def check(
     labels: bool = False,
     minutes: float = 2.0,
     seed: int = 0,
-    progress: Counter | None = None,
-    describing: Counter | None = None,
+    progress: ProgressCallback | None = None,
+    describing: ProgressCallback | None = None,
 ) -> Report:
     """Tell what a careful person would want to know before training: broken files, copies, leaks, skew, giveaways.
 

@@ -12,9 +12,9 @@ from typing import TextIO
 
 from photovision.core.files import explained
 from photovision.core.output import check_lines
+from photovision.core.progress import Listener, Progress
+from photovision.core.progress import counted as counted
 from photovision.core.text import printable, unguarded
-from photovision.learn.log import Listener, Progress
-from photovision.learn.log import counted as counted
 
 EVERY = 5.0
 """Seconds between two lines of a log."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import open_regular
 from photovision.core.image import decode, measure, open_sample, read_header
 from photovision.core.parallel import batched, in_order
+from photovision.core.progress import ProgressCallback
 from photovision.core.types import Ints, Sample
 from photovision.core.value_range import KINDS, ValueRanges, Values, choose
 from photovision.data.dataset import Dataset, Problem
@@ -114,7 +115,7 @@ class _Facts(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def scan(dataset: Dataset, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Scan:
+def scan(dataset: Dataset, *, workers: int | None = None, progress: ProgressCallback | None = None) -> Scan:
     """Read and decode every picture once, in threads; unreadable ones are listed, never raised.
 
     Args:

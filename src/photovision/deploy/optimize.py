@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.errors import DataError, UsageError
+from photovision.core.progress import Listener, counted, silent
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
 from photovision.deploy.evaluation import need_regions
 from photovision.deploy.optimize_classes import aligned, check_methods, optimize_classes
 from photovision.deploy.optimize_regions import check_method, optimize_regions
+from photovision.engine.holdout import NO_RECORD, exposures
 from photovision.engine.load import opened
-from photovision.learn.log import Listener, counted, silent
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.evaluate import Model
-from photovision.tasks.holdout import NO_RECORD, exposures
 from photovision.tasks.splits import TrainingSplits, gather
 
 MOST_MINUTES = 10_000

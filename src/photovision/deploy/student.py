@@ -15,6 +15,7 @@ import numpy as np
 from photovision.core.errors import DataError
 from photovision.core.files import write_json
 from photovision.core.folder import new_folder
+from photovision.core.progress import Progress
 from photovision.core.report import Metric
 from photovision.core.seal import write_sealed
 from photovision.core.system import keep_memory, provenance
@@ -26,7 +27,6 @@ from photovision.deploy.kept import keep
 from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.refit import renew
 from photovision.learn.distill import Distilled, Teacher, beside
-from photovision.learn.log import Progress
 from photovision.learn.loop import fit
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, count_macs, count_parameters

@@ -1,44 +1,12 @@
-"""What a run tells while it goes: a live line for people, optionally TensorBoard and MLflow."""
+"""Metric trackers: the figures of a run in TensorBoard or MLflow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from photovision.core.errors import MissingExtra, UsageError
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a piece of work stands.
-
-    Attributes:
-        stage: what is being done, such as "fine-tuned".
-        done, total: in steps.
-        line: figures worth seeing now, such as "loss 0.41, val 88.2 %".
-        facts: the same for programs, JSON-ready: of the loop "epoch" (0 to the number of epochs), "loss", and after a
-            validation "val" and "best", shares; at the end of a rung {"rung": what `Rung.to_json` gives}.
-    """
-
-    stage: str
-    done: int
-    total: int
-    line: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-Listener = Callable[[Progress], None]
-
-
-def silent(progress: Progress) -> None:
-    """A listener that says nothing."""
-
-
-def counted(listener: Listener, stage: str) -> Callable[[int, int], None]:
-    """A callback (done, total) that reports to a listener."""
-    return lambda done, total: listener(Progress(stage, done, total))
 
 
 class MetricTracker(Protocol):

@@ -14,11 +14,12 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
+from photovision.core.progress import Listener, Progress, silent
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.learn import checkpoint
 from photovision.learn.feed import Batch, Feed, Shard, batches
-from photovision.learn.log import Listener, MetricTracker, Progress, silent
+from photovision.learn.log import MetricTracker
 from photovision.learn.objective import Objective
 from photovision.learn.optim import Average, build_optimiser, mix, set_rate
 from photovision.learn.plan import Plan

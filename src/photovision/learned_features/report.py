@@ -11,6 +11,7 @@ import numpy as np
 from photovision.core.errors import UsageError
 from photovision.core.phrases import count, listed
 from photovision.core.preprocess import Preprocess
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Floats, Image
@@ -42,7 +43,7 @@ from photovision.models.activations import (
 from photovision.models.backbones import count_macs
 from photovision.models.load_network import trained_network
 from photovision.models.visualise import visualise_classes, visualise_units
-from photovision.tasks.classify.recognizer import Progress, Recognizer
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.class_selectivity import STRONGEST, Activity, choose_units, preferred, telling
 
 _WORK = 1.5e11
@@ -58,7 +59,7 @@ def features(
     pictures: int = 400,
     stages: Sequence[int] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """An atlas of what a model has learned: of every stage of its network some units, and what excites them most.
 
@@ -110,7 +111,7 @@ def features(
 class _Count:
     """Steps done, told to whoever listens."""
 
-    def __init__(self, progress: Progress | None, total: int) -> None:
+    def __init__(self, progress: ProgressCallback | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
 
     def up(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from photovision.core.errors import DataError, ModelError, UsageError
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.runtime.held_out import HELD_OUT_FILE, HeldOut, read_held_out
@@ -20,8 +20,6 @@ from photovision.trust.drift import MIN_PICTURES, compare
 
 MOST = 2000
 """Predictions that are compared at most; of a longer window so many are drawn at random."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +71,7 @@ def drift(
     against: Dataset | None = None,
     false_alarms: float = 0.05,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """Tell whether pictures in use differ from those that a model was validated on.
 
@@ -129,7 +127,7 @@ def read_window(model: Recognizer, record: Record, span: Span, seed: int = 0) ->
     )
 
 
-def _reference(model: Recognizer, against: Dataset | None, progress: Progress | None) -> HeldOut:
+def _reference(model: Recognizer, against: Dataset | None, progress: ProgressCallback | None) -> HeldOut:
     if against is None:
         found = read_held_out(model.bundle.path)
         if found is None:

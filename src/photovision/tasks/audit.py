@@ -13,6 +13,7 @@ import numpy as np
 from photovision.core.drawing import percent
 from photovision.core.files import write_json
 from photovision.core.parallel import in_order
+from photovision.core.progress import Listener, Progress, ProgressCallback, counted, silent
 from photovision.core.report import Finding, Metric, Report, Table
 from photovision.core.seal import edited, write_sealed
 from photovision.core.types import Floats, Image
@@ -20,8 +21,8 @@ from photovision.data.attributes import with_attributes
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
+from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
-from photovision.learn.log import Listener, Progress, counted, silent
 from photovision.tasks.audit_request import AuditRequest as AuditRequest
 from photovision.tasks.audit_request import Groups, run_checks
 from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer, judge
@@ -29,7 +30,6 @@ from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.checks import audit_boxes
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.evaluate import Model, check_unknown
-from photovision.tasks.holdout import hold_out
 from photovision.tasks.model_card import model_card
 from photovision.tasks.segment.checks import audit_masks
 from photovision.tasks.segment.segmenter import Segmenter
@@ -113,7 +113,7 @@ class AuditContext:
         self.probs(few)
         return (time.perf_counter() - started) / len(few)
 
-    def tell(self, check: str) -> Callable[[int, int], None]:
+    def tell(self, check: str) -> ProgressCallback:
         """A callback (done, total) for one check."""
         return lambda done, total: self.listener(Progress(check, done, total))
 

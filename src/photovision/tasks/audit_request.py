@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from photovision.core.errors import DataError, UsageError
+from photovision.core.progress import Listener, Progress, silent
 from photovision.core.report import Finding
 from photovision.core.types import Sample
-from photovision.learn.log import Listener, Progress, silent
 
 C = TypeVar("C")
 

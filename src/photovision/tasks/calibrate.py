@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from photovision.core.progress import Listener, counted, silent
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.engine.holdout import unseen_part
 from photovision.engine.load import opened
-from photovision.learn.log import Listener, counted, silent
 from photovision.tasks.classify.calibrate import recalibrate_classes
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.calibrate import recalibrate_boxes
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.holdout import unseen_part
 
 
 def calibrate(

@@ -10,26 +10,25 @@ import numpy as np
 
 from photovision.core import phrases
 from photovision.core.errors import DataError
+from photovision.core.progress import Listener, ProgressCallback, counted, silent
 from photovision.core.report import Figure, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.task import task
 from photovision.core.thumbnail import picture_grid
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.engine import compare_text as compare_story
+from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
-from photovision.learn.log import Listener, counted, silent
-from photovision.tasks import compare_text as compare_story
 from photovision.tasks.classify.evaluation import (
     ClassifyEvaluation,
     Predictor,
-    Progress,
     answer,
     said_names,
     true_names,
 )
 from photovision.tasks.compare_regions import compare_boxes, compare_masks, facts
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.holdout import HasBundle, Holdout, hold_out
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.statistics import (
     Estimate,
@@ -67,7 +66,7 @@ def compare(
             detectors and segmenters the same ones as each other.
         data, labels: labelled pictures, as for `evaluate`.
         split: "all", "train", "val" or "test"; None takes the pictures that neither model learned from, see
-            `tasks.holdout`, without those that resemble training pictures.
+            `engine.holdout`, without those that resemble training pictures.
         listener: told what goes on.
 
     Returns:
@@ -89,14 +88,14 @@ def compare(
 
 
 def fair_part(
-    dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: Progress | None = None
+    dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: ProgressCallback | None = None
 ) -> Holdout:
-    """The pictures to compare models on: see `tasks.holdout`; unless a split is asked for, none that leaked."""
+    """The pictures to compare models on: see `engine.holdout`; unless a split is asked for, none that leaked."""
     held = hold_out(dataset, models, split, progress)
     return held.unseen("to compare models") if split is None else held
 
 
-def weigh(a: Model, b: Model, dataset: Dataset, *, progress: Progress | None = None) -> Report:
+def weigh(a: Model, b: Model, dataset: Dataset, *, progress: ProgressCallback | None = None) -> Report:
     """`compare` on pictures that are chosen already; `progress` is called with (done, to do), over both models."""
     if isinstance(a, Detector) and isinstance(b, Detector):
         return compare_boxes(a, b, dataset, (_half(progress, 0), _half(progress, 1)))
@@ -115,7 +114,7 @@ def check_kinds(a: Model, b: Model) -> None:
         raise DataError(f"A is a {kinds[0]} and B a {kinds[1]}: only models of one kind can be compared")
 
 
-def _compare_classes(a: Predictor, b: Predictor, dataset: Dataset, progress: Progress | None) -> Report:
+def _compare_classes(a: Predictor, b: Predictor, dataset: Dataset, progress: ProgressCallback | None) -> Report:
     if a.multilabel != b.multilabel:
         raise DataError("one of the models gives one class a picture, the other any number: they cannot be compared")
     first, second = _common(answer(a, dataset, _half(progress, 0)), answer(b, dataset, _half(progress, 1)))
@@ -155,7 +154,7 @@ def _compare_classes(a: Predictor, b: Predictor, dataset: Dataset, progress: Pro
     )
 
 
-def _half(progress: Progress | None, done: int) -> Progress | None:
+def _half(progress: ProgressCallback | None, done: int) -> ProgressCallback | None:
     if progress is None:
         return None
     report = progress

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +13,14 @@ from photovision.core.boxes import draw_regions
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image import open_sample, to_array
 from photovision.core.overlap import overlap
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections, Regions
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.tasks import compare_text as compare_story
+from photovision.engine import compare_text as compare_story
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import look
 from photovision.tasks.detect.evaluation import DetectEvaluation
@@ -30,7 +31,6 @@ from photovision.trust.metrics.paired_tests import Gains, box_gains, mask_gains
 from photovision.trust.metrics.segmentation import overlap as mask_overlap
 from photovision.trust.metrics.statistics import Estimate
 
-Progress = Callable[[int, int], None]
 SHOWN = 9
 _SIDE, _GAP = 360, 6
 _SAME = 0.5
@@ -59,7 +59,7 @@ class _RegionComparison:
     apart: Figure | None
 
 
-def compare_boxes(a: Detector, b: Detector, dataset: Dataset, progress: Sequence[Progress | None]) -> Report:
+def compare_boxes(a: Detector, b: Detector, dataset: Dataset, progress: Sequence[ProgressCallback | None]) -> Report:
     """Hold two detectors of the same classes against each other; see `photovision.tasks.compare.compare`.
 
     Mean average precision over overlaps of .5 to .95 decides, by a paired bootstrap over pictures.
@@ -85,7 +85,7 @@ def compare_boxes(a: Detector, b: Detector, dataset: Dataset, progress: Sequence
     return _report(a, b, dataset, held)
 
 
-def compare_masks(a: Segmenter, b: Segmenter, dataset: Dataset, progress: Sequence[Progress | None]) -> Report:
+def compare_masks(a: Segmenter, b: Segmenter, dataset: Dataset, progress: Sequence[ProgressCallback | None]) -> Report:
     """Hold two segmenters of the same classes against each other; see `photovision.tasks.compare.compare`.
 
     Mean intersection over union decides, by a paired bootstrap over pictures.

@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from photovision.core.errors import UsageError
+from photovision.core.progress import Listener, counted, silent
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.engine.holdout import Holdout, hold_out
 from photovision.engine.load import opened
-from photovision.learn.log import Listener, counted, silent
 from photovision.tasks.classify.evaluation import evaluate_classes
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import evaluate_boxes
-from photovision.tasks.holdout import Holdout, hold_out
 from photovision.tasks.segment.evaluation import evaluate_masks
 from photovision.tasks.segment.segmenter import Segmenter
 
@@ -39,7 +39,7 @@ def evaluate(
             masks for a segmenter. Their classes must be among the model's, in any order.
         labels: class names, or numbers of the model's classes.
         split: "all", "train", "val" or "test"; None takes the pictures that the model did not learn from, see
-            `tasks.holdout`.
+            `engine.holdout`.
         unknown: pictures of something else, their classes being what they show, to judge the gate of a classifier.
         listener: told what goes on.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.inputs import Given, Source, as_source, name_of
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Report
 from photovision.core.types import Attribution, Classes, Floats, Image, Ints
 from photovision.data.dataset import Dataset
@@ -29,8 +30,6 @@ from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.default_method import choose
 from photovision.trust.explain.explained_model import ExplainedModel, Explainer
 from photovision.trust.explain.faithfulness import TWINS, FaithfulnessTest, likeness, trials
-
-Progress = Callable[[int, int], None]
 
 AUTO = "auto"
 NEAREST = 5
@@ -90,7 +89,7 @@ def explain(
     boxes: int | None = None,
     tests: bool = True,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """Show why a model answers pictures as it does: heatmaps with their tests, and the most similar training pictures.
 
@@ -145,7 +144,7 @@ def explanations(
     target: str | None = None,
     tests: bool = True,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Explanations:
     """What `explain` reports, as values; arguments and errors are the same."""
     sources = chosen_pictures(pictures)

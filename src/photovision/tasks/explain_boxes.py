@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
@@ -16,6 +16,7 @@ from photovision.core.image import to_array
 from photovision.core.inputs import Given, Source, as_source, as_sources, name_of
 from photovision.core.overlap import overlap
 from photovision.core.preprocess import Box
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Bools, Detections
 from photovision.core.report import Report
 from photovision.core.shapes import Rle
@@ -37,7 +38,6 @@ from photovision.trust.explain.target import (
     Viewer,
 )
 
-Progress = Callable[[int, int], None]
 Places = Detector | Segmenter
 """A model that tells what is where."""
 
@@ -169,7 +169,7 @@ def explain_found(
     method: str = AUTO,
     tests: bool = True,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """`explain_boxes` for up to 200 pictures, as a report of kind "explain"; its JSON holds 14 x 14 heatmaps.
 

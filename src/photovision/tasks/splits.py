@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from photovision.core.errors import DataError
 from photovision.core.preprocess import Preprocess
+from photovision.core.progress import ProgressCallback
 from photovision.core.types import Ints
 from photovision.core.value_range import ValueRanges
 from photovision.data.corrections import LABEL, NAME
@@ -122,7 +122,7 @@ class TrainingSplits:
         return {name: dict(counts.most_common()) for name, counts in found.items() if len(counts) <= MOST_VALUES}
 
 
-def gather(dataset: Dataset, *, seed: int, progress: Callable[[int, int], None] | None = None) -> TrainingSplits:
+def gather(dataset: Dataset, *, seed: int, progress: ProgressCallback | None = None) -> TrainingSplits:
     """Check every picture, and split.
 
     Raises:

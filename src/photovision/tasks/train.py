@@ -16,10 +16,11 @@ from photovision.core.energy import Meter
 from photovision.core.errors import DataError
 from photovision.core.folder import reserved
 from photovision.core.output import placed
+from photovision.core.progress import Listener, Progress, silent
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
-from photovision.learn.log import Listener, MetricTracker, Progress, open_trackers, silent
+from photovision.learn.log import MetricTracker, open_trackers
 from photovision.models.backbones import Backbone, choose
 from photovision.models.weights import require_commercial
 from photovision.tasks.classify.export_bundle import licences, write_bundle

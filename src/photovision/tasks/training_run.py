@@ -13,9 +13,10 @@ from torch import nn
 
 from photovision.core.energy import Meter
 from photovision.core.errors import UsageError
+from photovision.core.progress import Listener, Progress
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
-from photovision.learn.log import Listener, MetricTracker, Progress
+from photovision.learn.log import MetricTracker
 from photovision.learn.loop import RunContext
 from photovision.models.backbones import Backbone
 from photovision.runtime.neighbours import MOST

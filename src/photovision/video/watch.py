@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.parallel import batched
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
 from photovision.core.types import Image
 from photovision.core.value_range import ValueRanges
@@ -212,7 +213,7 @@ def watch(
     events: Path | None = None,
     record: Path | None = None,
     output: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Watch a source to its end, or until Ctrl-C, which ends it as cleanly.
 

@@ -14,13 +14,13 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from photovision.core.progress import Progress
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.groups import GroupDro, GroupScored, Reweighted, group_weights
-from photovision.learn.log import Progress
 from photovision.learn.loop import FitResult, RunContext, fit, outputs
 from photovision.learn.plan import Plan
 from photovision.tasks.classify.objective import ClassifyObjective

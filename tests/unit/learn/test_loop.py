@@ -16,10 +16,10 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from photovision.core.progress import Progress
 from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
-from photovision.learn.log import Progress
 from photovision.learn.loop import RunContext, fit
 from photovision.learn.plan import Plan
 from photovision.tasks.classify.objective import ClassifyObjective

@@ -12,10 +12,10 @@ from scenes import make_scene, objects, semantic, write_scenes
 
 from photovision.app.cli import run
 from photovision.core.errors import UsageError
+from photovision.core.progress import silent
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.engine.load import load
-from photovision.learn.log import silent
 from photovision.tasks.segment.learn import learns_masks, train_masks
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.tasks.training_run import TrainConfig

@@ -111,7 +111,7 @@ def _fair(path: Path, reading: ReadOptions, model: Recognizer, progress: Any) ->
     """Pictures with or without labels; of the very data of the training, those that took no part in it."""
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table
-    from photovision.tasks.holdout import unseen_part
+    from photovision.engine.holdout import unseen_part
 
     tree = {}
     if path.is_dir() and reading == DEFAULTS and not table.detects(path):

@@ -63,11 +63,11 @@ def road(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
     from photovision.data.attributes import with_attributes
+    from photovision.engine.holdout import hold_out
     from photovision.models.pretrained import bundle_at
     from photovision.recipes.road.evaluation import seeing, tagged
     from photovision.recipes.road.road import RoadRequest
     from photovision.recipes.road.road import road as judge
-    from photovision.tasks.holdout import hold_out
 
     seer = seeing(bundle_at(model))
     severities = tuple(_severity(part) for part in severity.split(","))

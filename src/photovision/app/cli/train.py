@@ -94,7 +94,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
 def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | None, as_json: bool) -> None:
     from photovision.app.cli.output import first_process, note
     from photovision.app.progress import shown, told
-    from photovision.learn.log import silent
+    from photovision.core.progress import silent
 
     if first_process():
         note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {options.minutes:g} min")

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from photovision.app.web.predictions import as_url
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, PhotovisionError, UsageError
+from photovision.core.progress import ProgressCallback
 from photovision.core.types import Sample
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from photovision.core.report import Report
     from photovision.data.dataset import Dataset
-    from photovision.tasks.classify.evaluation import ClassifyEvaluation, Progress
+    from photovision.tasks.classify.evaluation import ClassifyEvaluation
     from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 
 MOST = 2000
@@ -60,7 +61,7 @@ class ComparisonJob:
     samples: list[Sample] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def progress(self, what: str) -> Progress:
+    def progress(self, what: str) -> ProgressCallback:
         """A listener that notes how far a piece of work is, and ends it where it was called off."""
 
         def listen(done: int, total: int) -> None:
@@ -78,7 +79,9 @@ class Kept:
         self.classes, self.multilabel, self.thresholds = model.classes, model.multilabel, model.thresholds
         self.info, self.doubt, self._responses = model.info, model.doubt, responses
 
-    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> ModelOutputs:
+    def respond(
+        self, dataset: Dataset, progress: ProgressCallback | None = None, *, embeddings: bool = False
+    ) -> ModelOutputs:
         """The kept answers."""
         return self._responses
 

@@ -7,13 +7,14 @@ a model of its own, and what lies below a limit is left to a person. Nobody is r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from photovision.core.errors import UsageError
 from photovision.core.overlap import overlap
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Floats, Image
@@ -298,7 +299,7 @@ def watch_basket(
     wanted: BasketRequest,
     *,
     events: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> BasketResult:
     """Watch a video to its end, or until Ctrl-C, and tell what was taken and returned.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from photovision.core.errors import UnreadableImage, UsageError
+from photovision.core.progress import ProgressCallback
 from photovision.core.types import Classes
 from photovision.data.dataset import Problem
 from photovision.recipes.crop.shots import Shot
@@ -15,7 +16,6 @@ from photovision.recipes.ratios import Ratios
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.segment.segmenter import Segmenter
 
-Progress = Callable[[int, int], None]
 HEALTHY = "healthy"
 WEEDS = ("weed", "disease", "blight", "rust", "mildew", "lesion", "pest")
 """Words in the names of a segmenter's classes that are watched where none is named."""
@@ -54,7 +54,7 @@ class PlotCounts:
 
 
 def see_leaves(
-    model: Recognizer, shots: Sequence[Shot], healthy: Sequence[str] = (), progress: Progress | None = None
+    model: Recognizer, shots: Sequence[Shot], healthy: Sequence[str] = (), progress: ProgressCallback | None = None
 ) -> PlotCounts:
     """Ask a classifier about leaves; pictures unlike those that it learned from are unknown, and count in no share.
 
@@ -91,7 +91,7 @@ def see_leaves(
 
 
 def see_area(
-    model: Segmenter, shots: Sequence[Shot], watched: Sequence[str] = (), progress: Progress | None = None
+    model: Segmenter, shots: Sequence[Shot], watched: Sequence[str] = (), progress: ProgressCallback | None = None
 ) -> PlotCounts:
     """Ask a segmenter how much of every picture belongs to each class.
 

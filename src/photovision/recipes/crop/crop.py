@@ -6,7 +6,7 @@ to each class, in square metres where the size of a pixel on the ground is known
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.phrases import count, listed
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Sample
@@ -27,7 +28,6 @@ from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.statistics import proportion
 
-Progress = Callable[[int, int], None]
 Model = Recognizer | Segmenter
 
 
@@ -56,7 +56,7 @@ def crop(
     field: CropField | None = None,
     *,
     strangers: Sequence[Sample] = (),
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """Report on fields.
 

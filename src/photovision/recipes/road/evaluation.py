@@ -44,7 +44,7 @@ ROOM = 2
 Model = Detector | Segmenter
 Figures = Mapping[str, Ratios]
 """Name of a figure -> its parts and wholes, pictures by classes; "recall" and "precision", or "overlap"."""
-Progress = Callable[[], None]
+Tick = Callable[[], None]
 
 
 class Weather(NamedTuple):
@@ -87,7 +87,7 @@ class RoadScenes:
         return (image if weather is None else corrupt(image, *weather, (self.seed, row))), truth
 
     def look(
-        self, weather: Weather | None = None, rows: Sequence[int] | None = None, progress: Progress | None = None
+        self, weather: Weather | None = None, rows: Sequence[int] | None = None, progress: Tick | None = None
     ) -> Figures:
         """What the model finds of the classes, in some pictures or in all."""
         judge = _boxes if isinstance(self.model, Detector) else _pixels
@@ -105,7 +105,7 @@ class RoadScenes:
         return _chosen(said, self.classes)
 
     def _pictures(
-        self, rows: Sequence[int], weather: Weather | None, progress: Progress | None
+        self, rows: Sequence[int], weather: Weather | None, progress: Tick | None
     ) -> Iterator[tuple[Image, Regions]]:
         for _, found in in_order(rows, lambda row: self.picture(row, weather), ahead=6):
             if progress is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from photovision.core.report import Metric
 from photovision.data.corruptions import SEVERITIES, names
 from photovision.recipes.ratios import Gap, Ratios, between, change
-from photovision.recipes.road.evaluation import Figures, Progress, RoadScenes, Weather
+from photovision.recipes.road.evaluation import Figures, RoadScenes, Tick, Weather
 from photovision.trust.fairness.contrasts import holm
 from photovision.trust.fairness.groups import make_groups, read_attributes
 
@@ -119,7 +119,7 @@ def simulated(
     rows: Sequence[int],
     conditions: Sequence[str] = WEATHER,
     severities: Sequence[int] = STRENGTHS,
-    progress: Progress | None = None,
+    progress: Tick | None = None,
 ) -> tuple[list[Cost], dict[Weather | None, Figures]]:
     """The cost of conditions that are made from the pictures themselves.
 

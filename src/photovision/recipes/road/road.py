@@ -7,13 +7,14 @@ are simulated on the user's own pictures; such figures are called simulated wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UsageError
 from photovision.core.phrases import count, listed
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.data.corruptions import names
@@ -72,7 +73,7 @@ def road(
     asked: RoadRequest | None = None,
     *,
     tags: Mapping[str, Sequence[str]] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """Tell where a model may be relied on.
 
@@ -117,7 +118,7 @@ def road(
 class _Steps:
     """Counts pictures for people who wait."""
 
-    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+    def __init__(self, progress: ProgressCallback | None, total: int) -> None:
         self.done, self.total, self._progress = 0, total, progress
 
     def __call__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError, UsageError
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
 from photovision.recipes.shelf.align import Alignment, align, fixed
 from photovision.recipes.shelf.counts import Count, count
@@ -21,7 +22,6 @@ from photovision.tasks.detect.detector import Detector, Size
 
 LOW = 0.05
 """Boxes below this probability are left out of expected counts."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,9 @@ class Looker:
         self._wanted = np.array([name in self.classes for name in known])
         self._hides = np.array([name in HIDERS for name in known])
 
-    def views(self, files: Iterable[str], progress: Progress | None = None) -> tuple[list[AlignedView], list[str]]:
+    def views(
+        self, files: Iterable[str], progress: ProgressCallback | None = None
+    ) -> tuple[list[AlignedView], list[str]]:
         """What is in every picture, and a line for each that cannot be read; raises DataError where none can."""
         views, problems, names = [], [], list(files)
         for number, seen in enumerate(self._detector.see(names, batch_size=4, tile=self._tile), 1):
@@ -142,7 +144,7 @@ def visit(
     reference: Iterable[str] | None = None,
     before: Iterable[str] | None = None,
     still: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> ShelfVisit:
     """Count what stands on the shelves of a visit, judge their slots, and compare it with the visit before.
 

@@ -7,7 +7,6 @@ pictures of another clinic, shop or camera are enough to learn it for these; the
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,17 @@ from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ModelError
 from photovision.core.files import write_json
 from photovision.core.folder import new_folder, reserved
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Metric, Report, Table
 from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
+from photovision.engine.holdout import add_recalibration
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.uncertainty import ConformalSets, NoveltyDetector, Uncertainty, write_doubt
 from photovision.tasks.card_metrics import report_of
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer, load
-from photovision.tasks.holdout import add_recalibration
 from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.calibrate import confidences, ece, fit_temperature
 from photovision.trust.metrics.conformal import fit_sets
@@ -38,11 +38,9 @@ MIN_PICTURES = 50
 """Labelled pictures below which nothing can be calibrated and verified."""
 _FOLDS = 5
 
-Progress = Callable[[int, int], None]
-
 
 def recalibrate_classes(
-    model: Recognizer, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: Progress | None = None
+    model: Recognizer, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: ProgressCallback | None = None
 ) -> Report:
     """Write a copy of a classifier whose confidence, sets and gate are calibrated on these pictures.
 
@@ -67,7 +65,9 @@ def recalibrate_classes(
         return _recalibrated(model, dataset, Path(output), seed, progress)
 
 
-def _recalibrated(model: Recognizer, dataset: Dataset, target: Path, seed: int, progress: Progress | None) -> Report:
+def _recalibrated(
+    model: Recognizer, dataset: Dataset, target: Path, seed: int, progress: ProgressCallback | None
+) -> Report:
     if model.doubt is None:
         raise ModelError(
             f"{model.bundle.path} was made without prediction sets and a gate: train it again to have them"
@@ -104,7 +104,7 @@ class _Learned:
     gate: NoveltyDetector
 
 
-def _ask(model: Recognizer, dataset: Dataset, progress: Progress | None) -> _Case:
+def _ask(model: Recognizer, dataset: Dataset, progress: ProgressCallback | None) -> _Case:
     unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(model.classes))
     if unknown:
         raise DataError(f"the model does not know the class '{unknown[0]}': give pictures of its classes")

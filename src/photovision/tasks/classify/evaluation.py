@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,21 +11,20 @@ import numpy as np
 from photovision.core import phrases
 from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
 from photovision.core.errors import DataError
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Floats, Sample
 from photovision.data.corrections import NAME
 from photovision.data.dataset import Dataset, Problem
+from photovision.engine.holdout import leak_free
 from photovision.runtime.uncertainty import Uncertainty
 from photovision.tasks.classify import report_text as story
 from photovision.tasks.classify.recognizer import ModelOutputs
 from photovision.tasks.classify.uncertainty_report import limits
-from photovision.tasks.holdout import leak_free
 from photovision.trust.metrics.calibrate import ece_by_chance, reliability
 from photovision.trust.metrics.scores import confusion, multi_label, per_class, single_label
-
-Progress = Callable[[int, int], None]
 
 SHOWN = 24
 
@@ -45,7 +44,9 @@ class Predictor(Protocol):
     def doubt(self) -> Uncertainty | None:
         """Prediction sets and gate; None where the model has none."""
 
-    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> ModelOutputs:
+    def respond(
+        self, dataset: Dataset, progress: ProgressCallback | None = None, *, embeddings: bool = False
+    ) -> ModelOutputs:
         """Probabilities, logits, novelty of all pictures, and the problems of unreadable ones."""
 
 
@@ -130,7 +131,7 @@ def evaluate_classes(
     *,
     leaked: Collection[int] = (),
     unknown: Dataset | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """Compare a classifier's answers with the truth.
 
@@ -219,7 +220,7 @@ def _novelty_by_class(recognizer: Predictor, unknown: Dataset | None) -> dict[st
 
 
 def answer(
-    recognizer: Predictor, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False
+    recognizer: Predictor, dataset: Dataset, progress: ProgressCallback | None = None, *, embeddings: bool = False
 ) -> ClassifyEvaluation:
     """Ask the model about every labelled picture; raises DataError as `evaluate_classes` does."""
     known = {name: i for i, name in enumerate(recognizer.classes)}

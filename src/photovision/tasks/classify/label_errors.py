@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
 
 from photovision.core.errors import UsageError
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Finding
 from photovision.core.types import Floats, Ints
 from photovision.data.dataset import SPLITS, Dataset
@@ -121,7 +121,7 @@ def audit_labels(
     *,
     minutes: float = 2.0,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Finding:
     """Find labels that are probably wrong and pictures that belong to nothing, and measure what cleaning changes.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from photovision.core.errors import ModelError, UnreadableImage
 from photovision.core.folder import new_folder
 from photovision.core.inputs import Given, Source, as_sources, name_of, placed
+from photovision.core.progress import ProgressCallback
 from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.bundle import Bundle, lasting, read_bundle
@@ -21,8 +22,6 @@ from photovision.runtime.neighbours import NeighbourIndex, read_references
 from photovision.runtime.session import ANSWER, Engine, Precision, Session
 from photovision.runtime.stream import loader, stream
 from photovision.runtime.uncertainty import NoveltySession, read_doubt
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(eq=False)
@@ -165,7 +164,9 @@ class Recognizer:
             raise ModelError(f"{self.bundle.graph} gives probabilities outside 0 to 1: train it again")
         return probs.astype(np.float32)
 
-    def respond(self, dataset: Dataset, progress: Progress | None = None, *, embeddings: bool = False) -> ModelOutputs:
+    def respond(
+        self, dataset: Dataset, progress: ProgressCallback | None = None, *, embeddings: bool = False
+    ) -> ModelOutputs:
         """Answer a whole dataset.
 
         Args:

@@ -20,6 +20,7 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.parallel import in_order
+from photovision.core.progress import ProgressCallback
 from photovision.core.types import Floats, Ints, Sample
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
@@ -63,7 +64,7 @@ def describe(
     positions: Ints,
     side: int,
     seconds: float,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Blind:
     """Describe pictures in the order of `positions`, as many as fit into the time, but at least 64.
 

@@ -19,6 +19,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ExportError
 from photovision.core.files import write_json
 from photovision.core.folder import new_folder, reserved
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
 from photovision.core.report import Metric, Report, Table
 from photovision.core.seal import write_sealed
@@ -26,12 +27,12 @@ from photovision.core.system import provenance
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
+from photovision.engine.holdout import add_recalibration
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.card_metrics import report_of
 from photovision.tasks.detect.detector import OUTPUTS, Detector
-from photovision.tasks.detect.evaluation import DetectEvaluation, Progress, look
-from photovision.tasks.holdout import add_recalibration
+from photovision.tasks.detect.evaluation import DetectEvaluation, look
 from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.box_confidence import calibrated, d_ece, fit_logistic
 from photovision.trust.metrics.detection import Pair, Vector, best_thresholds, match
@@ -69,7 +70,7 @@ class DetectCalibration:
 
 
 def recalibrate_boxes(
-    detector: Detector, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: Progress | None = None
+    detector: Detector, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: ProgressCallback | None = None
 ) -> Report:
     """Write a copy of a detector whose scores and thresholds are learned on these pictures.
 
@@ -94,7 +95,9 @@ def recalibrate_boxes(
         return _recalibrated(detector, dataset, Path(output), seed, progress)
 
 
-def _recalibrated(detector: Detector, dataset: Dataset, target: Path, seed: int, progress: Progress | None) -> Report:
+def _recalibrated(
+    detector: Detector, dataset: Dataset, target: Path, seed: int, progress: ProgressCallback | None
+) -> Report:
     looked = look(detector, dataset, progress)
     objects = int(looked.hits.objects.sum())
     if len(looked.pairs) < MIN_PICTURES or objects < MIN_OBJECTS:

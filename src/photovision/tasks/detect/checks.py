@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 
 from photovision.core.boxes import draw_regions
 from photovision.core.parallel import in_order
+from photovision.core.progress import Listener, Progress, silent
 from photovision.core.regions import Detections
 from photovision.core.report import Finding, Report
 from photovision.core.thumbnail import jpeg
@@ -23,7 +24,6 @@ from photovision.data.augment.image import load_pixels
 from photovision.data.corruptions import CORRUPTIONS
 from photovision.data.corruptions.transform_targets import BOXLESS, moved_boxes, through
 from photovision.data.dataset import Dataset
-from photovision.learn.log import Listener, Progress, silent
 from photovision.tasks.audit_request import AuditRequest, Groups, run_checks
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import judge_boxes

@@ -7,16 +7,16 @@ from collections.abc import Collection
 import numpy as np
 
 from photovision.core.phrases import count
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Metric, Report
 from photovision.core.system import provenance
 from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
-from photovision.tasks.detect import report_text as story
+from photovision.engine.holdout import leak_free
+from photovision.tasks.detect import evaluation_text as story
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import DetectEvaluation as DetectEvaluation
-from photovision.tasks.detect.evaluation import Progress
 from photovision.tasks.detect.evaluation import look as look
-from photovision.tasks.holdout import leak_free
 from photovision.trust.metrics.box_confidence import d_ece, la_ece
 from photovision.trust.metrics.detection import f1, match, scores
 from photovision.trust.metrics.detection_errors import break_down
@@ -24,7 +24,7 @@ from photovision.trust.metrics.statistics import bootstrap_sums
 
 
 def evaluate_boxes(
-    detector: Detector, dataset: Dataset, *, leaked: Collection[int] = (), progress: Progress | None = None
+    detector: Detector, dataset: Dataset, *, leaked: Collection[int] = (), progress: ProgressCallback | None = None
 ) -> Report:
     """Compare a detector's boxes with the truth.
 

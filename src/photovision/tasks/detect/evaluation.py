@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,14 +10,13 @@ import numpy as np
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image import open_sample, to_array
 from photovision.core.phrases import listed
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.tasks.detect.detector import Detector, Size
 from photovision.trust.metrics.detection import Pair
 from photovision.trust.metrics.matching import Matching, find_hits
-
-Progress = Callable[[int, int], None]
 
 LEAST = 0.001
 """Boxes below this score are not asked for: average precision wants low ones, but those count next to nothing."""
@@ -69,7 +67,7 @@ def kept(found: Detections, rows: np.ndarray) -> Detections:
     return Detections(found.boxes[rows], found.labels[rows], found.classes, found.scores[rows])
 
 
-def look(detector: Detector, dataset: Dataset, progress: Progress | None = None) -> DetectEvaluation:
+def look(detector: Detector, dataset: Dataset, progress: ProgressCallback | None = None) -> DetectEvaluation:
     """Ask a detector about every picture whose boxes are known.
 
     Raises:

@@ -17,6 +17,7 @@ from torch import nn
 
 from photovision.core.energy import Meter
 from photovision.core.errors import DataError, UsageError
+from photovision.core.progress import Listener, Progress, silent
 from photovision.core.system import cores, keep_memory
 from photovision.core.types import Floats
 from photovision.data.augment.box import BoxAugmenter
@@ -24,7 +25,7 @@ from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.engine.load import load
 from photovision.learn.boxes import BoxFeed, found_in, sizes_of
-from photovision.learn.log import Listener, MetricTracker, Progress, silent
+from photovision.learn.log import MetricTracker
 from photovision.learn.loop import FitResult, Prepare, fit, outputs
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, choose

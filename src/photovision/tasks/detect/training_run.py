@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 
 from photovision.core.energy import Meter
-from photovision.learn.log import Listener, MetricTracker, Progress
+from photovision.core.progress import Listener, Progress
+from photovision.learn.log import MetricTracker
 from photovision.learn.loop import RunContext
 from photovision.models.backbones import Backbone
 from photovision.models.query_detector import QuerySource

@@ -17,6 +17,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import DataError
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
+from photovision.core.progress import Listener, Progress, silent
 from photovision.core.regions import Detections, LabelMap
 from photovision.core.report import Finding, Report
 from photovision.core.segments import draw_segments
@@ -27,7 +28,6 @@ from photovision.data.corruptions import CORRUPTIONS, corrupt
 from photovision.data.corruptions.transform_targets import MOVING, moved_labels
 from photovision.data.dataset import Dataset
 from photovision.data.formats.colours import BACKGROUND
-from photovision.learn.log import Listener, Progress, silent
 from photovision.tasks.audit_request import AuditRequest, Groups, run_checks
 from photovision.tasks.detect.evaluation import opened
 from photovision.tasks.segment.evaluation import SegmentEvaluation, background_of, judge, judged_report, truth_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image import to_array
 from photovision.core.phrases import count, listed
+from photovision.core.progress import ProgressCallback
 from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.segments import draw_segments
@@ -20,7 +21,7 @@ from photovision.core.types import Image, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
-from photovision.tasks.holdout import leak_free
+from photovision.engine.holdout import leak_free
 from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
 from photovision.trust.metrics.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 from photovision.trust.metrics.segmentation import (
@@ -32,7 +33,6 @@ from photovision.trust.metrics.segmentation import (
     overlap,
 )
 
-Progress = Callable[[int, int], None]
 SHOWN = 8
 _SIDE, _GAP = 560, 6
 
@@ -69,7 +69,7 @@ class SegmentEvaluation:
 
 
 def evaluate_masks(
-    segmenter: Segmenter, dataset: Dataset, *, leaked: Collection[int] = (), progress: Progress | None = None
+    segmenter: Segmenter, dataset: Dataset, *, leaked: Collection[int] = (), progress: ProgressCallback | None = None
 ) -> Report:
     """Compare a segmenter's masks with the truth.
 
@@ -135,7 +135,7 @@ def judged_report(
     )
 
 
-def judge(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None) -> SegmentEvaluation:
+def judge(segmenter: Segmenter, dataset: Dataset, progress: ProgressCallback | None = None) -> SegmentEvaluation:
     """Ask a segmenter about every picture with masks; raises DataError as `evaluate_masks` does."""
     told = [sample for sample in dataset.samples if sample.regions is not None]
     if not told:

@@ -18,6 +18,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.files import explained, write_json
 from photovision.core.folder import new_folder
 from photovision.core.page import write_report
+from photovision.core.progress import Listener, Progress
 from photovision.core.regions import IGNORE, Detections
 from photovision.core.report import Figure, Report
 from photovision.core.seal import write_sealed
@@ -26,7 +27,7 @@ from photovision.data.augment.image import Augment
 from photovision.data.augment.mask import MaskAugmenter
 from photovision.data.dataset import Dataset
 from photovision.data.formats.colours import BACKGROUND
-from photovision.learn.log import Listener, MetricTracker, Progress
+from photovision.learn.log import MetricTracker
 from photovision.learn.loop import FitResult, RunContext, fit, outputs
 from photovision.learn.pixels import PixelFeed
 from photovision.learn.plan import Plan

@@ -19,6 +19,7 @@ from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import percent
 from photovision.core.errors import UsageError
 from photovision.core.page import heading
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Image
 from photovision.data.corruptions import FAMILIES, SEVERITIES
@@ -127,7 +128,7 @@ def suite(
     seed: int = 0,
     keep: int = 0,
     left_out: Sequence[str] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[RegionRobustness, dict[tuple[str, int], T]]:
     """Ask a model about the same pictures under every corruption.
 

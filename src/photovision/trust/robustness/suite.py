@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from photovision.core.errors import UsageError
 from photovision.core.parallel import batched, in_order
+from photovision.core.progress import ProgressCallback
 from photovision.core.types import Floats, Image, Ints
 from photovision.data.corruptions import CORRUPTIONS, FAMILIES, SEVERITIES, corrupt
 from photovision.data.corruptions import names as corruption_names
@@ -116,7 +117,7 @@ def suite(
     seed: int = 0,
     probs_clean: Floats | None = None,
     confidence: Callable[[Floats], Floats] | None = highest,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Robustness:
     """Ask a model about the same pictures under every corruption.
 
@@ -254,7 +255,7 @@ def answered(
     images: Images,
     cells: Sequence[tuple[str, int]],
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Iterator[list[T]]:
     """The answers to all N pictures under one corruption and severity after the other.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.phrases import count, spoken
+from photovision.core.progress import ProgressCallback
 from photovision.core.report import Finding, Metric
 from photovision.core.types import Ints, Sample
 from photovision.data.dataset import SPLITS, Dataset
@@ -35,7 +36,6 @@ from photovision.runtime.training_images import (
     write_training_images,
 )
 
-Progress = Callable[[int, int], None]
 _LEADS = {"accuracy": "accuracy", "map": "mean average precision", "miou": "mean IoU"}
 NO_RECORD = " The model keeps no record of its training pictures: whether some of them are among these is not known."
 
@@ -96,7 +96,7 @@ class Exposure:
 
 
 def hold_out(
-    dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: Progress | None = None
+    dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: ProgressCallback | None = None
 ) -> Holdout:
     """Choose the pictures to judge one or more models on.
 
@@ -141,7 +141,7 @@ def hold_out(
     return Holdout(dataset if whole else dataset.subset(rows), tuple(leaked.tolist()), note)
 
 
-def unseen_part(dataset: Dataset, model: HasBundle, purpose: str, progress: Progress | None = None) -> Holdout:
+def unseen_part(dataset: Dataset, model: HasBundle, purpose: str, progress: ProgressCallback | None = None) -> Holdout:
     """All pictures of a data set that a model neither learned from nor can know from others that resemble them.
 
     Of the very data that it was trained on, these are the test pictures of that training.
@@ -188,7 +188,9 @@ def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None) -> tu
     return np.array(dataset.splits[chosen], np.int64), f"Judged on the published {chosen} split."
 
 
-def exposures(dataset: Dataset, models: Sequence[HasBundle], progress: Progress | None = None) -> list[Exposure]:
+def exposures(
+    dataset: Dataset, models: Sequence[HasBundle], progress: ProgressCallback | None = None
+) -> list[Exposure]:
     """What each model knows of the pictures, which are read once, and only where that is needed."""
     found: list[Scan] = []
 
