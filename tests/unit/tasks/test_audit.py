@@ -13,7 +13,9 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.tasks.audit import CHECKS, AuditRequest, audit, rewrite_card
+from photovision.engine.audit_context import AuditRequest
+from photovision.tasks.audit import audit, rewrite_card
+from photovision.tasks.classify.checks import CHECKS
 from photovision.tasks.classify.recognizer import Recognizer, load
 
 NAMES = ("red", "green", "blue")
@@ -81,8 +83,8 @@ def test_only_what_was_asked_for_is_run_and_timed(model: Recognizer) -> None:
 
 
 def test_mistakes_are_told(model: Recognizer) -> None:
-    with pytest.raises(UsageError, match="no check is called 'gruops'"):
-        AuditRequest(only=("gruops",))
+    with pytest.raises(UsageError, match=r"no check 'gruops' of a classifier; its checks are groups, slices"):
+        examine(model, colours(60), "gruops")
     with pytest.raises(UsageError, match="minutes"):
         AuditRequest(minutes=0)
     with pytest.raises(DataError, match=r"attribute 'sex'.*shop"):

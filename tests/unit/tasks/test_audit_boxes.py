@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +19,10 @@ from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.formats import coco
+from photovision.engine.audit_context import AuditRequest, Check
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.audit import CHECKS as CLASS_CHECKS
 from photovision.tasks.audit import audit, rewrite_card
-from photovision.tasks.audit_request import NAMES as NAMES_OF_CHECKS
-from photovision.tasks.audit_request import AuditRequest
+from photovision.tasks.classify.checks import CHECKS as CLASS_CHECKS
 from photovision.tasks.detect.checks import CHECKS
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.segment.checks import CHECKS as MASK_CHECKS
@@ -146,10 +145,13 @@ def test_scores_that_promise_too_much_are_named(detector: Detector) -> None:
     assert report.metrics["d_ece"].low > 0.15  # type: ignore[operator]
 
 
-def test_every_check_can_be_asked_for() -> None:
-    every = {*CHECKS, *MASK_CHECKS, *CLASS_CHECKS}
-    assert every == set(NAMES_OF_CHECKS)
-    assert AuditRequest(only=tuple(every)).only
+@pytest.mark.parametrize("checks", [CHECKS, MASK_CHECKS, CLASS_CHECKS])
+def test_every_check_can_be_asked_for(checks: Mapping[str, Check]) -> None:
+    for name in checks:
+        assert AuditRequest(only=(name,)).chosen(checks, "a model") == [name]
+    assert AuditRequest(only=tuple(reversed(list(checks)))).chosen(checks, "a model") == list(checks)
+    with pytest.raises(UsageError, match="no check 'gruops' of a model; its checks are groups"):
+        AuditRequest(only=("gruops",)).chosen(checks, "a model")
 
 
 def test_mistakes_are_told(detector: Detector) -> None:

@@ -46,26 +46,25 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import note, print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
+    from photovision.engine.audit_context import AuditRequest
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
-    from photovision.tasks.audit import audit, rewrite_card
-    from photovision.tasks.audit_request import AuditRequest
+    from photovision.tasks.audit import audit, checks_of, rewrite_card
 
-    wish = AuditRequest(_names("--by", by), _names("--only", only), minutes, seed)
+    request = AuditRequest(_names("--by", by), _names("--only", only), minutes, seed)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    checks_of(own, request)  # a mistaken name is reported before the data is read
     others = None if unknown is None else strangers(unknown)
     dataset = read_data(data, reading)
     with shown() as listener:
         report = audit(
-            own, dataset, **vars(wish), split=split, attributes=attributes, unknown=others, listener=listener
+            own, dataset, **vars(request), split=split, attributes=attributes, unknown=others, listener=listener
         )
     print_report(report, output, as_json)
     if card:
         path = own.bundle.path / "README.md"
-        if rewrite_card(own, report):
-            note(f"the card {path} tells what was found")
-        else:
-            note(f"the card {path} was edited by hand and stays as it is; audit.json beside it holds what was found")
+        kept = "was edited by hand and stays as it is; audit.json beside it holds what was found"
+        note(f"the card {path} {'tells what was found' if rewrite_card(own, report) else kept}")
 
 
 def _names(flag: str, text: str | None) -> tuple[str, ...]:

@@ -254,6 +254,11 @@ def answer(
     )
 
 
+def evaluation(recognizer: Predictor, dataset: Dataset, progress: ProgressCallback | None = None) -> ClassifyEvaluation:
+    """`answer` with embeddings, for the checks of an audit."""
+    return answer(recognizer, dataset, progress, embeddings=True)
+
+
 def _warnings(answers: ClassifyEvaluation, dataset: Dataset) -> list[str]:
     found = []
     if answers.problems:

@@ -15,8 +15,9 @@ from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.tasks.detect.detector import Detector, Size
-from photovision.trust.metrics.detection import Pair
-from photovision.trust.metrics.matching import Matching, find_hits
+from photovision.trust.metrics.detection import Pair, Vector
+from photovision.trust.metrics.matching import Matching, f1_of, find_hits
+from photovision.trust.metrics.rates import Rate, precision, recall
 
 LEAST = 0.001
 """Boxes below this score are not asked for: average precision wants low ones, but those count next to nothing."""
@@ -44,6 +45,16 @@ class DetectEvaluation:
     thresholds: Floats
     problems: tuple[Problem, ...]
     sizes: tuple[Size, ...] = ()
+
+    score_name = "F1"
+
+    def score(self) -> Vector:
+        """float64 (N,): F1 of every image at the thresholds."""
+        return f1_of(self.hits.tally(self.thresholds))
+
+    def rates(self) -> list[Rate]:
+        """The recall and precision of boxes that are shown, which images add up to."""
+        return [recall(self.hits, self.thresholds), precision(self.hits, self.thresholds)]
 
     @cached_property
     def hits(self) -> Matching:

@@ -23,7 +23,9 @@ from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
 from photovision.engine.holdout import leak_free
 from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
+from photovision.trust.metrics.detection import Vector
 from photovision.trust.metrics.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
+from photovision.trust.metrics.rates import Rate
 from photovision.trust.metrics.segmentation import (
     confusion_of,
     instance_scores,
@@ -48,6 +50,7 @@ class SegmentEvaluation:
         counts: int64 (N, 3), objects found, said too many, missed; None where objects are not told apart.
         problems: pictures that could not be read or have no fitting mask.
         segments: float64 (N, C, 4) of `trust.metrics.panoptic.segment_counts`; None where objects are not told apart.
+        classes: C names.
     """
 
     samples: tuple[Sample, ...]
@@ -56,6 +59,30 @@ class SegmentEvaluation:
     counts: np.ndarray | None
     problems: tuple[Problem, ...]
     segments: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def score_name(self) -> str:
+        """What the score of an image is called."""
+        return "mean IoU" if self.counts is None else "F1 of objects"
+
+    def score(self) -> Vector:
+        """float64 (N,), 0 to 1: how well each image was segmented."""
+        return 1 - np.asarray(self.badness, dtype=np.float64)
+
+    def rates(self) -> list[Rate]:
+        """Dice of the classes but the background, and objects found where a model tells objects apart."""
+        background = background_of(self.classes)
+        things = [number for number in range(len(self.classes)) if number != background]
+        right = np.einsum("ncc->nc", self.confusions)[:, things].astype(np.float64)
+        both = (self.confusions.sum(1) + self.confusions.sum(2))[:, things].astype(np.float64)
+        expected = both @ (2 * right.sum(0) / np.maximum(both.sum(0), 1))
+        found = [Rate("dice", "right", 2 * right.sum(1), both.sum(1), expected)]
+        if self.counts is not None:
+            hits, spare, missed = self.counts.T.astype(np.float64)
+            for name, verb, whole in (("recall", "found", hits + missed), ("precision", "right", hits + spare)):
+                found.append(Rate(name, verb, hits, whole, whole * hits.sum() / max(whole.sum(), 1)))
+        return found
 
     @property
     def badness(self) -> np.ndarray:
@@ -158,7 +185,13 @@ def judge(segmenter: Segmenter, dataset: Dataset, progress: ProgressCallback | N
     confusions, outlines, counts, segments = zip(*rows, strict=True)
     numbered, told_apart = (np.stack(part) if segmenter.instances else None for part in (counts, segments))
     return SegmentEvaluation(
-        tuple(samples), np.stack(confusions), np.stack(outlines), numbered, tuple(problems), told_apart
+        tuple(samples),
+        np.stack(confusions),
+        np.stack(outlines),
+        numbered,
+        tuple(problems),
+        told_apart,
+        segmenter.classes,
     )
 
 

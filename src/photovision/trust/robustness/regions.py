@@ -189,9 +189,7 @@ def estimate(draws: Vector, least: float = 0.0) -> Estimate:
     return Estimate(value, float(min(max(low, least), value)), float(max(high, value)))
 
 
-def finding(
-    found: RegionRobustness, pictures: Sequence[tuple[bytes, str]] = (), *, total: int | None = None
-) -> Finding:
+def finding(found: RegionRobustness, pictures: Sequence[tuple[bytes, str]] = ()) -> Finding:
     """What the conditions cost.
 
     A condition counts as harmful where its strongest severity costs something beyond chance; only such ones are named.
@@ -199,19 +197,17 @@ def finding(
     Args:
         found: of `suite`.
         pictures: what was done to one picture, and what was found in it: JPEG bytes and captions.
-        total: how many pictures the report's own figures rest on; where it is these very ones, they are not repeated.
 
     Returns:
-        metrics `corrupted_NAME` (mPC) and `relative_corrupted_NAME` (rPC) of the leading figure; a table, one chart a
-        family, and the pictures; `data` under "robustness".
+        metrics `corrupted_NAME` (mPC), `relative_corrupted_NAME` (rPC) and `uncorrupted_NAME` of the leading figure; a
+        table, one chart a family, and the pictures; `data` under "robustness".
     """
     lead, harmful = found.lead, found.harmed()
     metrics = {
         f"corrupted_{lead}": Metric(*found.mean(), found.n),
         f"relative_corrupted_{lead}": Metric(*found.relative, found.n),
+        f"uncorrupted_{lead}": Metric(*estimate(found.clean[lead]), found.n),
     }
-    if found.n != total:
-        metrics[f"uncorrupted_{lead}"] = Metric(*estimate(found.clean[lead]), found.n)
     figures = _curves(found)
     if pictures:
         note = "What was done: one of the pictures in every condition, and what the model found in it."
