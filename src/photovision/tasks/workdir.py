@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from photovision.core.errors import UsageError
 from photovision.core.files import beside, explained, put, sync, write_json
 from photovision.core.output import placed
-from photovision.learn.log import Listener, Progress
+from photovision.core.progress import Listener, Progress
 
 
 class Work:
