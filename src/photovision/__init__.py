@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
-    from photovision.deploy.export import export as export
     from photovision.deploy.optimize import optimize as optimize
+    from photovision.engine.export import export as export
     from photovision.engine.load import load as load
     from photovision.learned_features.report import features as features
     from photovision.tasks.audit import audit as audit
@@ -68,7 +68,7 @@ _HOME = {
     "calibrate": "tasks.calibrate",
     "recalibrate": "tasks.calibrate",
     "optimize": "deploy.optimize",
-    "export": "deploy.export",
+    "export": "engine.export",
     "read_dataset": "data.read",
     "dataset_from_arrays": "data.read",
     "Dataset": "data.dataset",

@@ -18,6 +18,7 @@ from clicker import clicker_bundle
 from colours import add_doubt, colour_bundle
 from onnx import TensorProto, helper, numpy_helper
 from painter import painter_bundle
+from photovision.engine.metadata import description
 from spotter import scene, spotter_bundle
 from unit.tasks.bundles import full
 
@@ -25,7 +26,6 @@ import photovision as pv
 from photovision.app.cli.info import info as show_info
 from photovision.core.errors import ModelError, PhotovisionError
 from photovision.core.preprocess import Preprocess
-from photovision.deploy.metadata import description
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.datasheet import datasheet
 from photovision.tasks.model_card import model_card

@@ -9,7 +9,7 @@ import numpy as np
 
 from photovision.core.curves import CurvePoint, points
 from photovision.core.report import Figure, Finding, Metric, Table
-from photovision.deploy.profile import Profile
+from photovision.engine.optimize.profile import Profile
 from photovision.tasks.classify.evaluation import ClassifyEvaluation
 from photovision.trust.fairness.group_accuracy import LEAST, Served
 from photovision.trust.fairness.groups import read_attribute

@@ -7,7 +7,7 @@ from typing import Any
 
 from photovision.core.report import Finding, Metric, Table
 from photovision.deploy.evaluation import FIGURES, HeldOutEvaluation
-from photovision.deploy.profile import Profile
+from photovision.engine.optimize.profile import Profile
 
 _NOTE = (
     "Changes are of the same pictures, paired (bootstrap over pictures). Times are of decoded pictures with all cores,"

@@ -32,7 +32,7 @@ from photovision.core.system import provenance
 from photovision.data.dataset import Dataset
 from photovision.deploy.cost_report import OptimizeStep, gain, losses
 from photovision.deploy.kept import keep_more
-from photovision.deploy.profile import profile
+from photovision.engine.optimize.profile import profile
 from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer, judge
 from photovision.tasks.classify.fit_novelty import remember_unseen
 from photovision.tasks.classify.recognizer import Recognizer, load

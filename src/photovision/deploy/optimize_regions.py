@@ -28,13 +28,13 @@ from photovision.data.dataset import Dataset
 from photovision.deploy.confidence import learned_anew
 from photovision.deploy.cost_report_regions import RegionOptimizeStep, losses
 from photovision.deploy.evaluation import FIGURES, HeldOutEvaluation, Places, hold, need_regions, proof
-from photovision.deploy.parity import Outputs, boxes_alike, places_alike
-from photovision.deploy.profile import OUTPUTS, profile
 from photovision.deploy.quantize import QuantizeSetting, compressor, quantize_graph
 from photovision.deploy.write_regions import write_changed
+from photovision.engine.export import batched
+from photovision.engine.optimize.profile import profile
+from photovision.engine.parity import GraphParity, Outputs
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import open_session
-from photovision.tasks.detect.detector import Detector
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.tasks.splits import TrainingSplits
 
@@ -51,8 +51,6 @@ SETTINGS = (
     QuantizeSetting("spared", "mixed", False, ("ends", "first", "squeeze", "normed", "depthwise")),
 )
 """From the fastest to the most careful."""
-ENGINES = 0.9
-"""Least share of boxes, or places, that both engines give alike."""
 _COMPARED = 32
 Say = Callable[[str], None]
 
@@ -185,17 +183,17 @@ def _engines(model: Places, graph: Path, images: Image) -> float:
     """The share of boxes, or places, that OpenVINO and ONNX Runtime agree on; their integer arithmetic differs.
 
     Raises:
-        ExportError: it is below ENGINES.
+        ExportError: it is too small.
     """
     said: list[list[Outputs]] = []
     for engine in ("openvino", "onnxruntime"):
-        session = open_session(graph, engine=engine, precision="f32", outputs=OUTPUTS[model.bundle.task])
-        said.append([session.run(images[start : start + 8]) for start in range(0, len(images), 8)])
-    alike = boxes_alike(model, *said) if isinstance(model, Detector) else places_alike(*said)
-    if alike.agreement < ENGINES:
+        session = open_session(graph, engine=engine, precision="f32", outputs=model.bundle.row.outputs)
+        said.append(batched(session.run, images))
+    alike: GraphParity = model.bundle.row.part("parity")(model, *said, quantized=True)
+    if not alike.enough:
         raise ExportError(
-            f"OpenVINO and ONNX Runtime agree on only {100 * alike.agreement:.1f} % of {alike.of} in 8 bits, at least"
-            f" {100 * ENGINES:.0f} % are needed: leave out --int8"
+            f"OpenVINO and ONNX Runtime agree on only {100 * alike.agreement:.1f} % of {alike.of} in 8 bits: leave out"
+            " --int8"
         )
     return alike.agreement
 

@@ -24,8 +24,8 @@ import numpy as np
 from photovision.core.errors import DataError, ExportError, MissingExtra, UnreadableImage
 from photovision.data.dataset import Dataset
 from photovision.deploy.optimize_classes import OptimizeRun
-from photovision.deploy.quantize_layers import layers, straighten
 from photovision.deploy.refit import write_copy
+from photovision.engine.optimize.quantize_layers import layers, straighten
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Engine, without_telemetry
 from photovision.runtime.stream import loader

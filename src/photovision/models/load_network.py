@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import timm
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from photovision.models.segmenter import SegmenterNetwork
 
 Network = TypeVar("Network", bound=nn.Module)
+T = TypeVar("T")
 
 
 def trained_network(bundle: Bundle) -> nn.Module:
@@ -60,29 +62,12 @@ def trained_segmenter(bundle: Bundle) -> SegmenterNetwork:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
 
-def trained_decider(bundle: Bundle) -> Any:
-    """The whole way from uint8 pixels (N, H, W, 3) to the outputs of the bundle's graph, a module in torch.
-
-    Its `outputs` names them in order. Raises ModelError likewise, and where the bundle lacks its calibration.
-    """
-    from photovision.models.detector import BoxDecider
-    from photovision.models.export import Decider
-    from photovision.models.segmenter import PixelDecider
-
-    info, count = bundle.info, len(bundle.classes)
+def calibration_of(bundle: Bundle, read: Callable[[dict[str, Any]], T]) -> T:
+    """What `read` finds in bundle.json of the calibration that torch needs, too; raises ModelError where it fails."""
     try:
-        if bundle.task == "detect":
-            told = info["calibration"]
-            slope, shift = ([float(value) for value in told[name]] for name in ("slope", "shift"))
-            if len(slope) != count or len(shift) != count:
-                raise ValueError(f"{len(slope)} values for {count} classes")
-            return BoxDecider(trained_detector(bundle), bundle.preprocess, slope, shift).eval()
-        temperature = float(info["temperature"])
+        return read(bundle.info)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{bundle.path} tells no calibration ({error}), which torch needs: train it again") from None
-    if bundle.task == "segment":
-        return PixelDecider(trained_segmenter(bundle), bundle.preprocess, temperature).eval()
-    return Decider(trained_network(bundle), bundle.preprocess, temperature, bundle.multilabel).eval()
+        raise ModelError(f"{bundle.path} has no calibration ({error}), which torch needs: train it again") from None
 
 
 def _backbone(bundle: Bundle) -> dict[str, Any]:

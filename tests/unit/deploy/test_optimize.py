@@ -16,7 +16,7 @@ from photovision.core.errors import DataError, ExportError, UsageError
 from photovision.deploy.cost_report import OptimizeStep, losses
 from photovision.deploy.optimize_classes import aligned
 from photovision.deploy.optimize_classes import optimize_classes as optimize
-from photovision.deploy.profile import Profile, profile
+from photovision.engine.optimize.profile import Profile, profile
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.evaluation import answer
 from photovision.tasks.classify.recognizer import load

@@ -19,8 +19,8 @@ from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.deploy.confidence import set_constants
 from photovision.deploy.optimize_regions import check_method, optimize_regions
-from photovision.deploy.quantize_layers import layers
 from photovision.engine.load import load
+from photovision.engine.optimize.quantize_layers import layers
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.tasks.splits import TrainingSplits, gather

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from photovision.core.errors import ModelError
 from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.quantize import bf16, int8
-from photovision.deploy.quantize_layers import layers, straighten
 from photovision.deploy.refit import set_temperature
+from photovision.engine.optimize.quantize_layers import layers, straighten
 from photovision.runtime.session import Engine, open_session
 from photovision.tasks.classify.evaluation import answer
 from photovision.tasks.classify.recognizer import load

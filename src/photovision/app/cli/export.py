@@ -1,4 +1,4 @@
-"""export: a model in the form that another program runs, held against the model itself."""
+"""export: a model in the form that another program runs, compared with the model itself."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Target = Literal["onnx", "openvino", "torchscript", "exported-program", "timm"]
 
 def export(
     model: Model,
-    to: Annotated[Target, typer.Option("--to", help="Who is to run it.")],
+    to: Annotated[Target, typer.Option("--to", help="Target format.")],
     output: Annotated[Path, output_option("export", "A folder for the exported files.")],
-    data: Annotated[Path | None, typer.Option(help="Real pictures to compare on; without, generated ones.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Real images to compare on; generated ones without it.")] = None,
     compress: Annotated[
         bool | None, typer.Option(help="Keep OpenVINO's weights in 16 bits; default: yes.", show_default=False)
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model for another program, with all it needs to know; refuse where it decides otherwise."""
+    """Convert a model for another program, with its metadata; refuse if the result disagrees with the model."""
     from dataclasses import asdict
 
     from photovision.app.cli.output import note, print_json
     from photovision.core.text import printable
-    from photovision.deploy.export import export as write
+    from photovision.engine.export import export as write
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
 
@@ -50,8 +50,8 @@ def export(
     kind = "generated" if done.generated else "real"
     of = "" if done.of == "pictures" else f"{done.of} in "
     print(
-        f"Same answer as the model: {100 * done.agreement:.1f} % of {of}{done.pictures:,} {kind} pictures; the largest"
-        f" difference of a probability is {done.max_abs_prob_difference:.2g}."
+        f"Agrees with the model on {100 * done.agreement:.1f} % of {of}{done.pictures:,} {kind} pictures; largest"
+        f" probability difference: {done.max_abs_prob_difference:.2g}."
     )
 
 

@@ -22,7 +22,10 @@ TASK = Task(
         "features": "photovision.learned_features.report:features",
         "calibrate": "photovision.tasks.classify.calibrate:recalibrate_classes",
         "optimize": "photovision.deploy.optimize_classes:optimize_classes",
-        "export": "photovision.deploy.export:export",
+        "parity": "photovision.tasks.classify.parity:classify_parity",
+        "metadata": "photovision.tasks.classify.metadata:classify_metadata",
+        "network": "photovision.tasks.classify.network:classify_network",
+        "timm": "photovision.tasks.classify.network:timm_outputs",
     },
     needs=("temperature", "multilabel"),
 )

@@ -19,6 +19,8 @@ TASK = Task(
         "explain": "photovision.tasks.explain_boxes:explain_boxes",
         "explain_boxes": "photovision.tasks.explain_boxes:explain_boxes",
         "optimize": "photovision.deploy.optimize_regions:optimize_regions",
-        "export": "photovision.deploy.export:export",
+        "parity": "photovision.tasks.segment.parity:segment_parity",
+        "metadata": "photovision.tasks.segment.metadata:segment_metadata",
+        "network": "photovision.tasks.segment.network:segment_network",
     },
 )

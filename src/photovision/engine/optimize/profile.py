@@ -1,7 +1,7 @@
 """Profile: how large a model is, how fast it answers, and how much memory that takes, on this machine.
 
 Several models are timed in turn, round by round, so that whatever else the machine does meets them alike. Memory is
-that of a fresh process which does nothing but answer: `python -m photovision.deploy.profile BUNDLE`.
+that of a fresh process which does nothing but answer: `python -m photovision.engine.optimize.profile BUNDLE`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from photovision.core.errors import ModelError
 from photovision.core.report import Metric
 from photovision.core.subprocesses import python_command, python_environment
 from photovision.runtime.bundle import Bundle, read_bundle
-from photovision.runtime.session import ANSWER, Precision, Session, open_session
+from photovision.runtime.session import Precision, Session, open_session
 from photovision.trust.metrics.statistics import Z
 
-BATCH, PLACES = 32, 8
-"""Pictures a call; of models that tell what is where, whose inputs and outputs are large, fewer."""
-OUTPUTS = {"classify": ANSWER, "detect": ("boxes", "scores"), "segment": ("classes", "depth")}
+BATCH, MIN_BATCH = 32, 8
+"""Images a call; fewer where they are larger than usual, as many as have the same number of pixels, and at least 8."""
+_USUAL = 224 * 224
 ROUNDS = 9
 _CALLS = 24  # single pictures a round
 _WARM = 4  # batches until a session works as fast as it will
@@ -39,7 +39,7 @@ class Profile:
         graph: the ONNX file, MB (10^6 bytes).
         bundle: the whole folder, MB.
         p50, p99: time of an answer to one decoded picture, ms.
-        throughput: decoded pictures a second in batches of 32, or of 8 where places are told.
+        throughput: decoded pictures a second in batches, see BATCH.
         memory: peak memory of a process that answers such batches, MB; None where it cannot be told.
         precision: arithmetic and engine.
     """
@@ -103,7 +103,7 @@ def quantile(values: Sequence[float], share: float, unit: str) -> Metric:
 
 def peak_memory(bundle: Bundle) -> Metric | None:
     """The largest memory, in MB, of a fresh process that answers six batches; None where it cannot be told."""
-    command = python_command("photovision.deploy.profile", str(bundle.path.absolute()))
+    command = python_command("photovision.engine.optimize.profile", str(bundle.path.absolute()))
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=python_environment())
     try:
         return Metric(float(done.stdout), unit="MB")
@@ -116,12 +116,13 @@ def _precision(bundle: Bundle) -> Precision | None:
 
 
 def _opened(bundle: Bundle) -> Session:
-    return open_session(bundle.graph, precision=_precision(bundle), outputs=OUTPUTS[bundle.task])
+    return open_session(bundle.graph, precision=_precision(bundle), outputs=bundle.row.outputs)
 
 
 def _pixels(bundle: Bundle) -> np.ndarray:
     """A batch, uint8."""
-    shape = (BATCH if bundle.task == "classify" else PLACES, *bundle.preprocess.size, 3)
+    height, width = bundle.preprocess.size
+    shape = (min(BATCH, max(MIN_BATCH, BATCH * _USUAL // (height * width))), height, width, 3)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 

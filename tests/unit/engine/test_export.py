@@ -13,7 +13,7 @@ from teachers import shapes, teacher
 
 from photovision.app.cli import run
 from photovision.core.errors import ExportError, ModelError, UsageError
-from photovision.deploy.export import export
+from photovision.engine.export import export
 from photovision.tasks.classify.recognizer import Recognizer, load
 
 
@@ -55,7 +55,10 @@ def test_openvino(tmp_path: Path, compress: bool) -> None:
     model = load(convolution_bundle(tmp_path / "model"))
     found = export(model, "openvino", tmp_path / "out", compress=compress)
     assert found.generated
-    assert set(found.files) == {"model.xml", "model.bin"}
+    assert set(found.files) == {"model.xml", "model.bin", "README.md"}
+    told = (tmp_path / "out" / "README.md").read_text()
+    for needed in ("A classifier made with Photovision", "uint8 RGB (N, 16, 16, 3)", "`probs`", *NAMES):
+        assert needed in told
     read = openvino.Core().read_model(tmp_path / "out" / "model.xml")
     assert json.loads(read.get_rt_info(["model_info", "classes"]).astype(str)) == list(NAMES)
 
@@ -95,7 +98,7 @@ def test_an_export_that_decides_otherwise_is_not_written(trained: Recognizer, tm
     weights = load_file(bundle / "model.safetensors")
     weights["classifier.bias"] = weights["classifier.bias"] + np.float32([3, 0, 0])
     save_file(weights, bundle / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ExportError, match="decides otherwise as torchscript"):
+    with pytest.raises(ExportError, match="torchscript export disagrees with the model: the largest probability"):
         export(load(bundle), "torchscript", tmp_path / "out", pixels(trained))
     assert not (tmp_path / "out").exists()
 

@@ -16,14 +16,15 @@ from torch import nn
 from photovision.core.errors import ModelError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.deploy.export import export
+from photovision.engine.export import export
 from photovision.engine.load import load
 from photovision.models.backbones import Backbone
 from photovision.models.detector import BoxDecider, DetectorNetwork
 from photovision.models.export import export_graph
-from photovision.models.load_network import trained_decider, trained_detector
+from photovision.models.load_network import trained_detector
 from photovision.models.segmenter import PixelDecider, SegmenterNetwork
 from photovision.runtime.bundle import read_bundle
+from photovision.tasks.detect.network import detect_network
 from photovision.trust.explain import AIM_EXPLAINERS
 from photovision.trust.explain.target import BoxTarget, Viewer
 
@@ -83,13 +84,13 @@ def test_torch_gets_the_same_boxes_and_masks(task: str, target: str, models: dic
 def test_the_network_is_the_graphs(models: dict[str, Path]) -> None:
     bundle = read_bundle(models["detect"])
     with torch.no_grad():
-        boxes, scores = trained_decider(bundle)(torch.from_numpy(pictures()))
+        boxes, scores = detect_network(bundle)(torch.from_numpy(pictures()))
     got = load(models["detect"]).session.run(pictures())
     assert np.abs(np.sort(scores.numpy().max(2)) - np.sort(got["scores"].max(2))).max() < 0.02
     assert boxes.shape == got["boxes"].shape
     info = {**bundle.info, "calibration": {"slope": [1.0], "shift": [0.0, 0.0]}}
-    with pytest.raises(ModelError, match="tells no calibration"):
-        trained_decider(type(bundle)(bundle.path, info))
+    with pytest.raises(ModelError, match="has no calibration"):
+        detect_network(type(bundle)(bundle.path, info))
 
 
 def test_gradients_point_at_what_the_box_reacts_to(models: dict[str, Path]) -> None:

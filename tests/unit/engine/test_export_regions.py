@@ -16,10 +16,11 @@ from spotter import COLOURS, scene, spotter_bundle
 from photovision.app.cli import run
 from photovision.core.errors import ExportError, ModelError, UsageError
 from photovision.core.types import Image as Pixels
-from photovision.deploy.export import export
-from photovision.deploy.parity import boxes_alike, places_alike
+from photovision.engine.export import export
 from photovision.engine.load import load
 from photovision.runtime.session import open_session
+from photovision.tasks.detect.parity import detect_parity
+from photovision.tasks.segment.parity import segment_parity
 
 
 def scenes(count: int = 6) -> Pixels:
@@ -54,9 +55,9 @@ def test_a_segmenter_for_other_programs(tmp_path: Path, capsys: pytest.CaptureFi
     model = painter_bundle(tmp_path / "model", instances=True, tile=(48, 64))
     arguments = ["export", str(model), "--to", "openvino", "-o", str(tmp_path / "out"), "--data", str(folder)]
     assert run(arguments) == 0
-    assert "100.0 % of places in 3 real pictures" in capsys.readouterr().out
+    assert "100.0 % of pixels in 3 real pictures" in capsys.readouterr().out
     told = (tmp_path / "out" / "README.md").read_text()
-    assert "windows of 48 x 64 pixels" in told
+    assert "tiles of 48 x 64 pixels" in told
     assert "`depth`" in told
 
 
@@ -66,17 +67,18 @@ def test_another_answer_is_not_written(tmp_path: Path) -> None:
     session = open_session(model.bundle.graph, precision="f32")
     right = [session.run(scenes())]
     moved = [{**right[0], "boxes": right[0]["boxes"] + 2}]
-    assert boxes_alike(model, right, right).enough
-    assert not boxes_alike(model, right, moved).enough
+    assert detect_parity(model, right, right).enough
+    assert not detect_parity(model, right, moved).enough
     probs = np.full((1, 2, 8, 8), 0.5, np.float32)
     other = probs.copy()
     other[0, :, :2] = [[[0.4]], [[0.6]]]
-    assert places_alike([{"classes": probs}], [{"classes": probs}]).enough
-    assert not places_alike([{"classes": probs}], [{"classes": other}]).enough
+    segmenter = load(painter_bundle(tmp_path / "segmenter"))
+    assert segment_parity(segmenter, [{"classes": probs}], [{"classes": probs}]).enough
+    assert not segment_parity(segmenter, [{"classes": probs}], [{"classes": other}]).enough
 
 
 def test_what_is_written_is_what_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from photovision.deploy import export as targets
+    from photovision.engine import export_targets as targets
 
     def wrong(model: object, folder: Path, compress: bool) -> object:
         bundle = spotter_bundle(folder / "x")
@@ -87,14 +89,14 @@ def test_what_is_written_is_what_is_compared(tmp_path: Path, monkeypatch: pytest
         return open_session(folder / "model.onnx").run
 
     monkeypatch.setattr(targets, "to_onnx", wrong)
-    with pytest.raises(ExportError, match="decides otherwise as onnx"):
+    with pytest.raises(ExportError, match="the onnx export disagrees with the model: the largest score difference"):
         export(load(spotter_bundle(tmp_path / "model")), "onnx", tmp_path / "out", scenes())
     assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
     detector = load(spotter_bundle(tmp_path / "d"))
-    with pytest.raises(UsageError, match="timm builds classifiers only, and this is a detector: choose onnx"):
+    with pytest.raises(UsageError, match="'export --to timm' is not available for a detector: it needs a classifier"):
         export(detector, "timm", tmp_path / "out")
     with pytest.raises(ModelError, match="no network with its weights for torch: choose onnx or openvino"):
         export(detector, "torchscript", tmp_path / "out")
