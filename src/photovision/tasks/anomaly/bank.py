@@ -1,0 +1,268 @@
+"""Memory bank: patches that stand for all patches of the good pictures, in parts that leave each other out.
+
+PatchCore (Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022) with two changes. Features
+are whitened with their full covariance. And every fold of pictures keeps patches of its own: the bank is the union of
+the folds' parts. So every good picture can be scored by a bank, and in a whitening, that never saw its fold. A larger
+bank never raises the distance to the nearest patch, so such held-out scores are rather too high than too low beside
+those of new good pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+
+import numpy as np
+
+from photovision.core.progress import ProgressCallback
+from photovision.core.types import Floats, Ints
+
+SHRINKAGES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3)
+"""Of the correlations between channels; see `choose_shrinkage`."""
+
+_PROJECTIONS = 64
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """A linear map after which patches have no correlations and unit variance.
+
+    Attributes:
+        mean: float32 (C,).
+        matrix: float32 (C, C), applied from the right.
+    """
+
+    mean: Floats
+    matrix: Floats
+
+    def __call__(self, patches: Floats) -> Floats:
+        """Whitened patches: float32 (..., C)."""
+        whitened = (patches - self.mean) @ self.matrix
+        return whitened.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sums over patches, which add up over folds: their number, sum float64 (C,) and sum of products (C, C)."""
+
+    count: int
+    total: np.ndarray
+    products: np.ndarray
+
+    @classmethod
+    def of(cls, patches: Floats) -> Moments:
+        """Those of patches float32 (N, C)."""
+        return cls(len(patches), patches.sum(0, dtype=np.float64), (patches.T @ patches).astype(np.float64))
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.count + other.count, self.total + other.total, self.products + other.products)
+
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(self.count - other.count, self.total - other.total, self.products - other.products)
+
+    def covariance(self, about: np.ndarray) -> np.ndarray:
+        """Mean product of deviations from `about` float64 (C,): (C, C)."""
+        cross = np.outer(self.total, about)
+        products: np.ndarray = self.products - cross - cross.T + self.count * np.outer(about, about)
+        return products / max(self.count, 1)
+
+    @cached_property
+    def principal(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Means and deviations (C,) of the channels, eigenvalues (C,) and axes (C, C) of their correlations."""
+        mean = self.total / max(self.count, 1)
+        covariance = self.covariance(mean)
+        spread = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+        powers, axes = np.linalg.eigh(covariance / np.outer(spread, spread))
+        return mean, spread, np.maximum(powers, 0), axes
+
+
+def fit_whitening(moments: Moments, shrinkage: float = 1e-2) -> Whitening:
+    """Learn the whitening of patches from their moments.
+
+    `shrinkage` is added to the variances of the standardised channels, so that directions in which good pictures
+    hardly vary do not count without end.
+    """
+    mean, spread, powers, axes = moments.principal
+    matrix = axes / np.sqrt(powers + shrinkage) / spread[:, None]
+    return Whitening(mean.astype(np.float32), matrix.astype(np.float32))
+
+
+def choose_shrinkage(folds: Sequence[Moments], others: Sequence[Moments]) -> float:
+    """The shrinkage of SHRINKAGES with which whitening describes left-out pictures best.
+
+    With few pictures the directions of least variance are accidents of these pictures, and a new good picture would be
+    far off along them. The Gaussian likelihood of each fold under the others' covariance decides.
+
+    Args:
+        folds: moments of the patches of each fold.
+        others: of all but each fold.
+    """
+    found = np.zeros(len(SHRINKAGES))
+    for held, known in zip(folds, others, strict=True):
+        mean, spread, powers, axes = known.principal
+        squares = np.einsum("ck,cd,dk->k", axes, held.covariance(mean) / np.outer(spread, spread), axes, optimize=True)
+        for number, shrinkage in enumerate(SHRINKAGES):
+            found[number] += (np.log(powers + shrinkage) + squares / (powers + shrinkage)).sum()
+    return SHRINKAGES[int(found.argmin())]
+
+
+@dataclass(eq=False)
+class Reservoir:
+    """A uniform sample of a stream of patches, of bounded size (Vitter's algorithm R, in blocks).
+
+    Attributes:
+        capacity: rows that are kept.
+        seed: of the draws.
+    """
+
+    capacity: int
+    seed: int = 0
+    rows: list[Floats] = field(default_factory=list)
+    _keys: list[np.ndarray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(self.seed)
+
+    def add(self, patches: Floats) -> None:
+        """Offer patches float32 (N, C); each row of the stream is as likely to stay as any other."""
+        # The rows with the smallest of independent uniform keys are a uniform sample.
+        self.rows.append(patches)
+        self._keys.append(self._rng.random(len(patches)))
+        if sum(map(len, self._keys)) > 2 * self.capacity:
+            self._settle()
+
+    def _settle(self) -> None:
+        keys, rows = np.concatenate(self._keys), np.concatenate(self.rows)
+        if len(keys) > self.capacity:
+            chosen = np.sort(np.argpartition(keys, self.capacity - 1)[: self.capacity])
+            keys, rows = keys[chosen], rows[chosen]
+        self._keys, self.rows = [keys], [rows]
+
+    def sample(self) -> Floats:
+        """The rows that stayed: float32 (at most `capacity`, C)."""
+        self._settle()
+        return self.rows[0]
+
+
+def k_centre(points: Floats, count: int, seed: int = 0, progress: ProgressCallback | None = None) -> Ints:
+    """Rows of `points` float32 (N, C) from which all others are near: greedy k-centre on random projections.
+
+    Args:
+        points: float32 (N, C).
+        count: how many rows; all where there are fewer.
+        seed: of the first row, which is one of those returned, and of the projections.
+        progress: called with (rows chosen, rows to choose).
+
+    Returns:
+        int64 (min(count, N),), in the order in which they were chosen.
+
+    Example:
+        >>> sorted(k_centre(np.float32([[0.0], [0.1], [5.0], [9.0]]), 3).tolist())[1:]
+        [2, 3]
+    """
+    if len(points) <= count:
+        return np.arange(len(points), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    if points.shape[1] > _PROJECTIONS:
+        points = points @ rng.normal(size=(points.shape[1], _PROJECTIONS)).astype(np.float32)
+    norms = np.einsum("nc,nc->n", points, points)
+    chosen = np.empty(count, np.int64)
+    chosen[0] = rng.integers(len(points))
+    nearest = np.full(len(points), np.inf, np.float32)
+    for number in range(1, count):
+        last = chosen[number - 1]
+        np.minimum(nearest, norms - 2 * (points @ points[last]) + norms[last], out=nearest)
+        nearest[last] = -1  # rounding must not choose a row twice
+        chosen[number] = nearest.argmax()
+        if progress is not None and number % 256 == 0:
+            progress(number, count)
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryBank:
+    """Patches of good pictures with the whitening in which distances to them are taken.
+
+    Attributes:
+        whitening: learned from all folds that the patches come from.
+        patches: whitened, float32 (M, C).
+    """
+
+    whitening: Whitening
+    patches: Floats
+
+    def distances(self, patches: Floats) -> Floats:
+        """Distance of patches float32 (N, C), as they are, to the nearest of the bank: float32 (N,)."""
+        whitened = self.whitening(patches)
+        norms = np.einsum("nc,nc->n", self.patches, self.patches)
+        found = np.empty(len(patches), np.float32)
+        for start in range(0, len(patches), _BLOCK):
+            part = whitened[start : start + _BLOCK]
+            nearest = (norms - 2 * (part @ self.patches.T)).min(1)
+            found[start : start + len(part)] = nearest + np.einsum("nc,nc->n", part, part)
+        return np.sqrt(np.maximum(found, 0, out=found))
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedBank:
+    """The bank of all folds, and for each fold the bank that never saw it.
+
+    Attributes:
+        whole: of all folds.
+        without: one for each fold, whitened by the others alone.
+        shrinkage: of all whitenings, see `choose_shrinkage`.
+    """
+
+    whole: MemoryBank
+    without: tuple[MemoryBank, ...]
+    shrinkage: float
+
+
+def build_bank(samples: list[Floats], size: int, seed: int = 0, progress: ProgressCallback | None = None) -> FoldedBank:
+    """Banks of about `size` patches from samples of each fold, float32 (N, C) each.
+
+    Args:
+        samples: at least two.
+        size: of the whole bank.
+        seed: of the choice of patches.
+        progress: called with (folds done, folds to do).
+    """
+    moments = [Moments.of(sample) for sample in samples]
+    total = reduce(Moments.__add__, moments)
+    others = [total - own for own in moments]
+    shrinkage, share, parts = choose_shrinkage(moments, others), max(1, size // len(samples)), []
+    whitening = fit_whitening(total, shrinkage)
+    for fold, sample in enumerate(samples):
+        parts.append(sample[k_centre(whitening(sample), share, seed + fold)])
+        if progress is not None:
+            progress(fold + 1, len(samples))
+
+    def without(fold: int) -> MemoryBank:
+        known = fit_whitening(others[fold], shrinkage)
+        return MemoryBank(known, known(np.concatenate(parts[:fold] + parts[fold + 1 :])))
+
+    whole = MemoryBank(whitening, whitening(np.concatenate(parts)))
+    return FoldedBank(whole, tuple(without(fold) for fold in range(len(samples))), shrinkage)
+
+
+def assign_folds(groups: Ints, count: int, seed: int = 0) -> Ints:
+    """Deal pictures into at most `count` folds of about equal size; pictures of one group share a fold.
+
+    Args:
+        groups: int64 (N,), equal for pictures that show the same thing.
+        count: of folds; as many as groups where these are fewer.
+        seed: of the order in which groups are dealt.
+
+    Returns:
+        int64 (N,), folds from 0 on, none empty.
+    """
+    names, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    filled, fold_of = np.zeros(min(count, len(names)), np.int64), np.empty(len(names), np.int64)
+    for group in order:
+        fold_of[group] = filled.argmin()
+        filled[fold_of[group]] += sizes[group]
+    return fold_of[members]

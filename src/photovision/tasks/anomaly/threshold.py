@@ -1,0 +1,152 @@
+"""Threshold: from the scores of held-out good pictures to p-values, a promised rate of false alarms, and verdicts.
+
+Conformal p-values (Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005): of n good pictures and
+a new one, each is as likely as any other to have the highest score. Over all draws of the n pictures, a good picture
+is called anomalous with at most the promised probability. For these n pictures the rate is another one each time: it
+follows a Beta law (Vovk, "Conditional validity of inductive conformal predictors", 2012), whose 95 % interval is given
+beside the promise. Groups keep the promise each for itself (Mondrian).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from photovision.core.errors import UsageError
+from photovision.trust.metrics.statistics import Estimate, Vector
+
+Verdict = Literal["good", "anomalous", "unsure"]
+EVERYTHING = ""
+"""The name of the group of all pictures, where they are not told apart."""
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class GoodScores:
+    """Scores of good pictures that took no part in the bank that scored them.
+
+    Attributes:
+        groups: name of a group -> float64 (n,), ascending; {"": all} where pictures are not told apart.
+    """
+
+    groups: Mapping[str, Vector]
+
+    @classmethod
+    def of(cls, scores: Vector, groups: list[str] | None = None) -> GoodScores:
+        """Sort the scores (N,) of good pictures by their groups' names.
+
+        Raises:
+            UsageError: no score, or one that is not finite.
+        """
+        if not len(scores) or not np.isfinite(scores).all():
+            raise UsageError(f"a threshold needs finite scores of good pictures, got {len(scores)} scores")
+        names = np.array(groups if groups is not None else [EVERYTHING] * len(scores))
+        return cls({str(name): np.sort(scores[names == name].astype(np.float64)) for name in np.unique(names)})
+
+    def p_values(self, scores: Vector, group: str | None = None) -> Vector:
+        """Share of good pictures with such a score or a higher one, counting the new picture: float64 (N,).
+
+        Args:
+            scores: (N,) of new pictures.
+            group: that they belong to; None or an unknown one takes the largest p-value of all groups, with which each
+                group keeps its promise.
+        """
+        chosen = [self.groups[group]] if group is not None and group in self.groups else list(self.groups.values())
+        found = [(1 + len(good) - np.searchsorted(good, scores, side="left")) / (len(good) + 1) for good in chosen]
+        highest: Vector = np.max(found, axis=0)
+        return highest
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a threshold promises for one group.
+
+    Attributes:
+        group: its name, "" for all pictures.
+        n: held-out good pictures behind it.
+        false_alarms: the promised rate, 0 to 1.
+        threshold: pictures with this score or a higher one are anomalous.
+        expected: rate of false alarms expected over all draws of n good pictures, with its 95 % interval for these.
+        unsure: pictures with this score or a higher one, below the threshold, are unsure.
+    """
+
+    group: str
+    n: int
+    false_alarms: float
+    threshold: float
+    expected: Estimate
+    unsure: float
+
+    def verdict(self, score: float) -> Verdict:
+        """What a picture of this group is called."""
+        if score >= self.threshold:
+            return "anomalous"
+        return "unsure" if score >= self.unsure else "good"
+
+
+def promise(good: GoodScores, false_alarms: float) -> dict[str, Promise]:
+    """The threshold of each group that keeps a rate of false alarms.
+
+    Pictures are unsure where the good pictures are too few to say whether more than the promised share of them reach
+    such a score: where the lower 95 % bound (Clopper and Pearson 1934) of that share is not above the promise.
+
+    Args:
+        good: scores of held-out good pictures.
+        false_alarms: the promised rate, above 0 and below 1.
+
+    Raises:
+        UsageError: the rate makes no sense, or a group has too few good pictures to carry it.
+    """
+    if not 0 < false_alarms < 1:
+        raise UsageError(f"the rate of false alarms should be above 0 and below 1, got {false_alarms}")
+    return {name: _promise(name, scores, false_alarms) for name, scores in good.groups.items()}
+
+
+def least_pictures(false_alarms: float) -> int:
+    """How many held-out good pictures a promised rate needs at least.
+
+    Example:
+        >>> least_pictures(0.05), least_pictures(0.01)
+        (19, 99)
+    """
+    return math.ceil(1 / false_alarms - 1e-9) - 1
+
+
+def _promise(group: str, scores: Vector, false_alarms: float) -> Promise:
+    n = len(scores)
+    allowed = math.floor(false_alarms * (n + 1) + 1e-9)  # ranks, counting the new picture's own
+    if allowed < 1:
+        of = f" of the group '{group}'" if group else ""
+        raise UsageError(
+            f"{n} good pictures{of} cannot promise {false_alarms:g} false alarms: that needs at least"
+            f" {least_pictures(false_alarms)}; give more good pictures, or allow {1 / (n + 1):.2g} false alarms"
+        )
+    # p <= false_alarms exactly for scores above the allowed-th highest one.
+    threshold = float(np.nextafter(scores[n - allowed], np.inf))
+    reached = np.arange(1, n + 1)
+    carried = reached[_lower_bounds(reached, n) > false_alarms]
+    unsure = float(scores[n - carried[0]]) if len(carried) else -np.inf
+    unsure = float(np.nextafter(unsure, np.inf))
+    return Promise(group, n, false_alarms, threshold, _expected(allowed, n), min(unsure, threshold))
+
+
+def _lower_bounds(reached: np.ndarray, n: int) -> Vector:
+    """One-sided 95 % lower bounds of the share behind `reached` of n."""
+    from scipy.special import betaincinv
+
+    bounds: Vector = betaincinv(reached, n - reached + 1, 1 - _CONFIDENCE)
+    return bounds
+
+
+def _expected(allowed: int, n: int) -> Estimate:
+    """The law of the rate of false alarms for n given pictures is Beta(allowed, n + 1 - allowed)."""
+    from scipy.special import betaincinv
+
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = (float(betaincinv(allowed, n + 1 - allowed, level)) for level in (tail, 1 - tail))
+    return Estimate(allowed / (n + 1), low, high)
