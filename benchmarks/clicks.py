@@ -112,8 +112,8 @@ def main() -> None:
     means = bootstrap_sums(
         table, {"click": lambda sums: sums[:, 1] / sums[:, 0], "box": lambda sums: sums[:, 2] / sums[:, 0]}
     )
-    told: dict[str, Any] = {"pictures": len(rows), "objects": int(table[:, 0].sum()), "engine": cutter.encoder.engine}
-    told |= {"precision": cutter.encoder.precision, "seconds_of_processor_a_look": float(np.median(looks))}
+    told: dict[str, Any] = {"pictures": len(rows), "objects": int(table[:, 0].sum()), "engine": cutter.session.engine}
+    told |= {"precision": cutter.session.precision, "seconds_of_processor_a_look": float(np.median(looks))}
     told |= {f"mean_iou_{name}": value._asdict() for name, value in means.items()}
     print(json.dumps(told, indent=2))
 

@@ -28,7 +28,7 @@ from photovision.models.pretrained import DETECTOR, ready
 from photovision.models.weights import locate
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
-from photovision.tasks.detect.detector import OUTPUTS, Detector
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluate import evaluate_boxes
 
 PEER = """
@@ -57,7 +57,7 @@ def speed(detector: Detector, video: Path, rounds: int) -> dict[str, Any]:
     boxes = [0]
 
     def whole() -> None:
-        boxes[0] = sum(len(seen.found or ()) for seen in detector.see(frames(video)))
+        boxes[0] = sum(len(seen.value or ()) for seen in detector.results(frames(video)))
 
     took = seconds({"whole": whole, "decoding": lambda: sum(1 for _ in frames(video))}, rounds)
     rates = {name: count / value for name, value in took.items()}
@@ -75,10 +75,11 @@ def parity(python: str, cfg: Path, files: list[Path]) -> dict[str, Any]:
         theirs = np.load(out)
     result: dict[str, Any] = {"pictures": len(files)}
     for precision in ("f32", "bf16"):
-        session = open_session(bundle.graph, precision=precision, outputs=OUTPUTS)
+        session = open_session(bundle.graph, precision=precision, outputs=bundle.row.outputs)
         parts = [session.run(pictures[start : start + 8]) for start in range(0, len(pictures), 8)]
         boxes, scores = (
-            _by_cell(np.concatenate([part[name] for part in parts]), bundle.preprocess.size) for name in OUTPUTS
+            _by_cell(np.concatenate([part[name] for part in parts]), bundle.preprocess.size)
+            for name in bundle.row.outputs
         )
         centre, side = theirs[..., :2], theirs[..., 2:4]
         placed = np.concatenate([centre - side / 2, centre + side / 2], -1) * (bundle.preprocess.size[::-1] * 2)

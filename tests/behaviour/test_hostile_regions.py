@@ -481,14 +481,14 @@ def test_pictures_of_one_pixel_are_pictures(
 ) -> None:
     (tmp_path / "a.png").write_bytes(png(*size))
     for tile in (None, (64, 64)):
-        seen = next(detector.see([tmp_path / "a.png"], tile=tile))
+        seen = next(detector.with_options(tile=tile).results([tmp_path / "a.png"]))
         assert seen.size == size
-        assert seen.found is not None
-        assert len(seen.found)
-        assert (seen.found.boxes >= 0).all()
-        assert (seen.found.boxes <= [size[1], size[0]] * 2).all()
-        assert draw_regions(np.zeros((*size, 3), np.uint8), seen.found).shape == (*size, 3)
-    scene = next(segmenter.see([tmp_path / "a.png"]))
+        assert seen.value is not None
+        assert len(seen.value)
+        assert (seen.value.boxes >= 0).all()
+        assert (seen.value.boxes <= [size[1], size[0]] * 2).all()
+        assert draw_regions(np.zeros((*size, 3), np.uint8), seen.value).shape == (*size, 3)
+    scene = next(segmenter.results([tmp_path / "a.png"]))
     assert scene.to_json()["areas"] == {"thing": 1.0}
 
 

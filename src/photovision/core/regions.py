@@ -98,6 +98,10 @@ class Detections:
             for name, score, box in zip(self.names, scores, self.boxes.tolist(), strict=True)
         ]
 
+    def json_fields(self, size: tuple[int, int]) -> dict[str, Any]:
+        """What stands beside "file" in a result: `{"size": [h, w], "boxes": [{"label", "score", "xyxy"}]}`."""
+        return {"size": list(size), "boxes": self.to_json()}
+
     def digest(self) -> bytes:
         """Changes when a box, a class, a mask or anything else of it changes."""
         parts: list[npt.NDArray[np.generic] | None] = [self.boxes, self.labels, self.scores, self.crowd, self.track_ids]
@@ -125,6 +129,9 @@ class Segmentation:
     Attributes:
         source: int32 (H, W) with 0-based classes, 255 where nobody judges; or a LabelSource that loads it.
         classes: names of the classes.
+        instance_map: int32 (H, W), the same number for the pixels of one object, 0 for none; None where objects are
+            not told apart.
+        objects: the objects with their masks, in the order of these numbers; None likewise.
 
     Example:
         >>> Segmentation(np.int32([[0, 1], [255, 1]]), ("ground", "road")).names
@@ -133,6 +140,8 @@ class Segmentation:
 
     source: LabelMap | LabelSource
     classes: tuple[str, ...]
+    instance_map: LabelMap | None = None
+    objects: Detections | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, np.ndarray):
@@ -148,6 +157,17 @@ class Segmentation:
         """The classes that occur, in their order."""
         found = np.unique(self.labels)
         return tuple(self.classes[i] for i in found.tolist() if i != IGNORE)
+
+    def areas(self) -> dict[str, float]:
+        """Class -> its share of the picture, 0 to 1, of the classes that occur, in their order."""
+        labels = self.labels
+        counts = np.bincount(labels.ravel(), minlength=len(self.classes))[: len(self.classes)] / labels.size
+        return {name: round(float(share), 6) for name, share in zip(self.classes, counts, strict=True) if share}
+
+    def json_fields(self, size: tuple[int, int]) -> dict[str, Any]:
+        """What stands beside "file" in a result: "size", "areas", and "objects", how many, where they are known."""
+        counted = {} if self.objects is None else {"objects": len(self.objects)}
+        return {"size": list(size), "areas": self.areas(), **counted}
 
     def digest(self) -> bytes:
         """Changes when the class of a pixel changes."""

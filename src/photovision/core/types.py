@@ -77,6 +77,7 @@ class Classes:
         novelty: how unlike the training data it is; the usual picture has about 0, one in twenty more than about 1.
         prediction_set: classes that the truth is among with the coverage asked for, most probable first; None where
             the model was made without.
+        shown: classes that `to_json` lists where no other number is asked for.
 
     Example:
         >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog")).label
@@ -93,6 +94,7 @@ class Classes:
     known: bool | None = None
     novelty: float | None = None
     prediction_set: tuple[str, ...] | None = None
+    shown: int = 5
 
     def __post_init__(self) -> None:
         if self.probs.shape != (len(self.classes),):
@@ -133,18 +135,21 @@ class Classes:
         order = np.argsort(-self.probs, kind="stable")[:k]
         return [(self.classes[i], float(self.probs[i])) for i in order]
 
-    def to_json(self, k: int = 5) -> dict[str, Any]:
+    def to_json(self, k: int | None = None) -> dict[str, Any]:
         """JSON-ready: label, prob, the k most probable classes, known; novelty, set, labels where the model has them.
+
+        None for k takes `shown`.
 
         Example:
             >>> Classes(np.float32([0.25, 0.75]), ("cat", "dog")).to_json(1)
             {'label': 'dog', 'prob': 0.75, 'top': [{'label': 'dog', 'prob': 0.75}], 'known': None}
         """
+        named = self.top(self.shown if k is None else k)
         value: dict[str, Any] = {
             "label": self.label,
             # Nothing is calibrated for strangers.
             "prob": None if self.known is False else round(self.prob, 6),
-            "top": [{"label": label, "prob": round(prob, 6)} for label, prob in self.top(k)],
+            "top": [{"label": label, "prob": round(prob, 6)} for label, prob in named],
             "known": self.known,
         }
         if self.novelty is not None and self.prediction_set is not None:
@@ -152,6 +157,10 @@ class Classes:
         if self.multilabel:
             value["labels"] = list(self.labels)
         return value
+
+    def json_fields(self, size: tuple[int, int]) -> dict[str, Any]:
+        """What stands beside "file" in a result: `to_json`, whatever the size of the image."""
+        return self.to_json()
 
     def _repr_html_(self) -> str:
         """A row of bars, for notebooks."""

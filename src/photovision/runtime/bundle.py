@@ -259,15 +259,6 @@ def _reopened(path: str, fingerprint: str) -> Bundle:
     return bundle
 
 
-def lasting(model: object) -> dict[str, Any]:
-    """The state of a model without what is opened at first use: no engine can be pickled or used by two copies.
-
-    To be assigned as `__getstate__`, so that models can be pickled and copied whether or not they have been used.
-    """
-    opened = {name for name, value in vars(type(model)).items() if isinstance(value, cached_property)}
-    return {name: value for name, value in vars(model).items() if name not in opened}
-
-
 def _check(info: Any, folder: Path) -> None:
     if not isinstance(info, dict) or info.get("format") != "photovision":
         raise ModelError(f"{folder} is not a Photovision model: its bundle.json is something else's")

@@ -73,9 +73,7 @@ def stream(
 
     Example: see `photovision.tasks.classify.recognizer.Recognizer.stream`.
     """
-
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise UsageError(f"batch_size should be a whole number of at least 1, got {batch_size!r}")
+    check_batch_size(batch_size)
 
     def attempt(item: T) -> Image | UnreadableImage:
         try:
@@ -94,6 +92,12 @@ def stream(
             waiting = batch, future
         if waiting is not None:
             yield from _answers(*waiting)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise UsageError unless it is a whole number of at least 1."""
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise UsageError(f"batch_size should be a whole number of at least 1, got {batch_size!r}")
 
 
 def _answers(

@@ -276,8 +276,10 @@ def _masks_apart(
 
 
 def _masks(model: Segmenter, sample: Sample) -> Regions | None:
-    scene = next(iter(model.see([sample.image])))
-    return scene.found if scene.objects is None else scene.objects
+    found = next(iter(model.stream([sample.image])))
+    if isinstance(found, UnreadableImage):
+        return None
+    return found if found.objects is None else found.objects
 
 
 def _drawn(sample: Sample, every: Sequence[Regions], told: str) -> list[tuple[bytes, str]]:

@@ -17,7 +17,7 @@ from photovision.core.inputs import Given, Source, as_source, as_sources, name_o
 from photovision.core.overlap import overlap
 from photovision.core.preprocess import Box
 from photovision.core.progress import ProgressCallback
-from photovision.core.regions import Bools, Detections
+from photovision.core.regions import Bools, Detections, Segmentation
 from photovision.core.report import Report
 from photovision.core.shapes import Rle
 from photovision.core.types import Attribution, Floats, Image
@@ -251,13 +251,13 @@ def _found(model: Places, image: Image) -> Detections:
         found = model.predict(image)
         assert isinstance(found, Detections)
         return found
-    (scene,) = model.see([image])
+    scene = model.predict(image)
+    assert isinstance(scene, Segmentation)
     if scene.objects is not None:
         scores = scene.objects.scores
         assert scores is not None
         return _taken(scene.objects, np.argsort(-scores, kind="stable"))
-    assert scene.found is not None
-    labels = scene.found.labels
+    labels = scene.labels
     areas = np.bincount(labels.ravel(), minlength=len(model.classes))
     there = [c for c in np.argsort(-areas, kind="stable").tolist() if areas[c] and model.classes[c] != "background"]
     masks = tuple(Rle.of(labels == label) for label in there)

@@ -354,7 +354,7 @@ def test_windows_share_calls_with_whole_pictures(detecting: Detecting) -> None:
             tiled = batches.answer("big", [big], detecting.way({"tile": "128"}))  # three windows, and the whole picture
             whole = batches.answer("small", [big] * 4)
             (seen,), _ = await asyncio.gather(tiled, whole)
-            expected = detecting.model.see([big], tile=(128, 128))
+            expected = detecting.model.with_options(tile=(128, 128)).results([big])
             assert seen.to_json(None) == next(iter(expected)).to_json()  # type: ignore[union-attr]
             assert slow_of(detecting).sizes[0] == 8
             assert batches.pending == 0

@@ -87,7 +87,7 @@ def test_a_request_may_ask_for_another_threshold(client: TestClient, bundle: Pat
     counts = {}
     for threshold in (0.01, 0.5, 0.98):
         told = ask(client, street(), f"?threshold={threshold}")
-        seen = next(Detector(read_bundle(bundle), threshold=threshold).see([street()]))
+        seen = next(Detector(read_bundle(bundle), threshold=threshold).results([street()]))
         assert told == seen.to_json()
         counts[threshold] = len(told["boxes"])
     assert counts[0.01] > counts[0.5] > counts[0.98] > 0
@@ -96,7 +96,7 @@ def test_a_request_may_ask_for_another_threshold(client: TestClient, bundle: Pat
 
 def test_a_request_may_ask_for_tiles(client: TestClient, bundle: Path) -> None:
     told = ask(client, street(), "?tile=100x120")
-    assert told == next(Detector(read_bundle(bundle)).see([street()], tile=(100, 120))).to_json()
+    assert told == next(Detector(read_bundle(bundle)).with_options(tile=(100, 120)).results([street()])).to_json()
     assert told != ask(client, street())
     refused = client.post("/predict?tile=32", content=street(), headers=JPEG)
     assert refused.status_code == 422

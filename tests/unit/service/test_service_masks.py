@@ -18,10 +18,12 @@ from served import file_of, served
 from starlette.testclient import TestClient
 
 from photovision.app.cli import run
+from photovision.core.regions import Segmentation
+from photovision.core.result import Result
 from photovision.core.shapes import Rle
 from photovision.runtime.bundle import read_bundle
 from photovision.service.settings import Limits, Settings
-from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
+from photovision.tasks.segment.segmenter import Segmenter
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -53,8 +55,8 @@ def client(bundles: dict[str, Path]) -> Iterator[TestClient]:
         yield client
 
 
-def expected(bundle: Path) -> SegmentResult:
-    return next(Segmenter(read_bundle(bundle)).see([picture()]))
+def expected(bundle: Path) -> Result[Segmentation]:
+    return next(Segmenter(read_bundle(bundle)).results([picture()]))
 
 
 def ask(client: TestClient, query: str) -> dict[str, Any]:
@@ -86,23 +88,23 @@ def test_shares_are_those_of_the_command(
 
 def test_masks_come_as_png_files(client: TestClient, bundles: dict[str, Path]) -> None:
     scene = expected(bundles["cells"])
-    assert scene.found is not None
+    assert scene.value is not None
     told = ask(client, "model=cells&masks=png")
     assert told["objects"] == 3
-    assert np.array_equal(decoded(told["mask"]), scene.found.labels)
-    assert np.array_equal(decoded(told["object_mask"]), scene.numbers)
+    assert np.array_equal(decoded(told["mask"]), scene.value.labels)
+    assert np.array_equal(decoded(told["object_mask"]), scene.value.instance_map)
     assert set(ask(client, "model=whole&masks=png")) == {"file", "size", "areas", "mask"}
 
 
 def test_masks_come_as_run_lengths(client: TestClient, bundles: dict[str, Path]) -> None:
     scene = expected(bundles["cells"])
-    assert scene.objects is not None
+    assert scene.value.objects is not None
     told = ask(client, "model=cells&masks=rle")["masks"]
-    assert [{name: one[name] for name in ("label", "score", "xyxy")} for one in told] == scene.objects.to_json()
+    assert [{name: one[name] for name in ("label", "score", "xyxy")} for one in told] == scene.value.objects.to_json()
     for number, one in enumerate(told, 1):
         runs = one["segmentation"]
         mask = Rle.read(tuple(runs["size"]), runs["counts"]).bitmap()
-        assert np.array_equal(mask, scene.numbers == number)
+        assert np.array_equal(mask, scene.value.instance_map == number)
         assert one["area"] == mask.sum()
     whole = ask(client, "model=whole&masks=rle")["masks"]
     assert [one["label"] for one in whole] == ["background", "thing"]
@@ -111,7 +113,7 @@ def test_masks_come_as_run_lengths(client: TestClient, bundles: dict[str, Path])
 
 def test_the_protocol_gives_shares_and_masks(client: TestClient, bundles: dict[str, Path]) -> None:
     scene = expected(bundles["cells"])
-    assert scene.found is not None
+    assert scene.value is not None
     described = client.get("/v2/models/cells").json()
     assert [one["name"] for one in described["outputs"]] == ["size", "areas", "mask", "objects", "object_mask"]
     pixels = picture()
@@ -120,13 +122,13 @@ def test_the_protocol_gives_shares_and_masks(client: TestClient, bundles: dict[s
         one["name"]: one for one in client.post("/v2/models/cells/infer", json={"inputs": [entry]}).json()["outputs"]
     }
     assert (told["size"]["data"], told["objects"]["data"]) == ([90, 130], [3])
-    assert np.array_equal(decoded(told["mask"]["data"][0]), scene.found.labels)
-    assert told["areas"]["data"][1] == pytest.approx((scene.found.labels == 1).mean(), abs=1e-5)
+    assert np.array_equal(decoded(told["mask"]["data"][0]), scene.value.labels)
+    assert told["areas"]["data"][1] == pytest.approx((scene.value.labels == 1).mean(), abs=1e-5)
     asked = {"inputs": [entry], "outputs": [{"name": "mask", "parameters": {"binary_data": True}}]}
     answer = client.post("/v2/models/cells/infer", json=asked)
     data = answer.content[int(answer.headers["Inference-Header-Content-Length"]) :]
     assert struct.unpack("<I", data[:4]) == (len(data) - 4,)
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data[4:]))), scene.found.labels)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data[4:]))), scene.value.labels)
 
 
 def test_pictures_of_too_many_windows_are_refused_beside_the_others(client: TestClient) -> None:

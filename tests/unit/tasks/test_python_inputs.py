@@ -128,7 +128,7 @@ def test_one_picture_in_any_form_gets_the_same_answer(model: Any, file: Path, wa
     assert plain(model.predict(WAYS[way](file))) == pytest.approx(wanted, abs=0.02)
     (alone,) = model.predict([WAYS[way](file)])
     assert plain(alone) == pytest.approx(wanted, abs=0.02)
-    (streamed,) = model.stream([WAYS[way](file)]) if hasattr(model, "stream") else model.see([WAYS[way](file)])
+    (streamed,) = model.stream([WAYS[way](file)])
     assert not isinstance(streamed, Exception)
 
 
@@ -238,7 +238,7 @@ def test_a_picture_that_cannot_be_read_follows_the_rule_of_files(model: Any, fil
             model.predict(one) if one != file.parent else model.predict([one])
         with pytest.raises(UnreadableImage, match=r"picture 2:|nowhere|folder"):
             model.predict([file, one])
-    answers = list(model.stream([file, *bad, file]) if hasattr(model, "stream") else model.see([file, *bad, file]))
+    answers = list(model.stream([file, *bad, file]))
     assert [isinstance(getattr(a, "error", a), UnreadableImage) for a in answers] == [False, *[True] * 6, False]
 
 

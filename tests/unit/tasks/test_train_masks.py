@@ -51,9 +51,9 @@ def test_objects_in_mask_files_become_a_model_that_tells_them_apart(tmp_path: Pa
     assert model.info["metrics"]["instance_f1"]["n"] == model.info["data"]["counts"]["test"]
     assert model.info["parity"]["max_abs_prob_difference"] < 1e-3
     for size in ((1, 1), (37, 53), (130, 64)):
-        scene = next(iter(model.see([make_scene((64, 64), 77)[0][: size[0], : size[1]]])))
-        assert scene.found is not None
-        assert scene.found.labels.shape == scene.size
+        scene = next(iter(model.results([make_scene((64, 64), 77)[0][: size[0], : size[1]]])))
+        assert scene.value is not None
+        assert scene.value.labels.shape == scene.size
     names = {file.name for file in (tmp_path / "model").iterdir()}
     assert {"bundle.json", "model.onnx", "model.safetensors", "report.html", "report.json", "README.md"} <= names
     assert "DATASHEET.md" in names

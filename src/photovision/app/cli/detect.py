@@ -18,13 +18,15 @@ from photovision.app.cli.options import TagModel
 
 if TYPE_CHECKING:
     from photovision.core.preprocess import Preprocess
+    from photovision.core.regions import Detections
+    from photovision.core.result import Result
     from photovision.core.types import Image
-    from photovision.tasks.detect.detector import Detector, DetectResult
+    from photovision.tasks.detect.detector import Detector
     from photovision.video.reader import Frame
     from photovision.video.tags import Tagger, Tags
 
-    Say = Callable[[DetectResult, Frame | None, Tags | None], None]
-    Look = Callable[[Iterable[str | Image]], Iterator[DetectResult]]
+    Say = Callable[[Result[Detections], Frame | None, Tags | None], None]
+    Look = Callable[[Iterable[str | Image]], Iterator[Result[Detections]]]
 
 Sources = Annotated[
     list[str] | None,
@@ -98,7 +100,7 @@ def detect(
 
 
 def _tell(
-    answers: Iterator[tuple[DetectResult, Frame | None]], say: Say, draw: _Drawn | None, tagger: Tagger | None
+    answers: Iterator[tuple[Result[Detections], Frame | None]], say: Say, draw: _Drawn | None, tagger: Tagger | None
 ) -> None:
     """Print what is seen and draw it where that is wanted; exit code 2 where something could not be read."""
     from photovision.app.cli.output import note
@@ -107,10 +109,10 @@ def _tell(
     try:
         for seen, frame in answers:
             say(seen, frame, None if tagger is None else _tags(tagger, seen, frame))
-            if draw is not None and seen.found is not None:
+            if draw is not None and seen.value is not None:
                 draw(seen, frame)
             total += frame is None or frame.index == 0
-            unreadable += seen.found is None
+            unreadable += seen.value is None
     finally:
         if draw is not None:
             draw.close()
@@ -119,8 +121,8 @@ def _tell(
         raise typer.Exit(2)
 
 
-def _tags(tagger: Tagger, seen: DetectResult, frame: Frame | None) -> Tags:
-    if seen.found is None or seen.file is None:
+def _tags(tagger: Tagger, seen: Result[Detections], frame: Frame | None) -> Tags:
+    if seen.value is None or seen.file is None:
         return {}
     if frame is None:
         return tagger.picture(seen.file)
@@ -130,10 +132,11 @@ def _tags(tagger: Tagger, seen: DetectResult, frame: Frame | None) -> Tags:
 
 
 def _looking(detector: Detector, batch_size: int, tile: tuple[int, int] | None, overlap: float) -> Look:
-    return lambda sources: detector.see(sources, batch_size=batch_size, tile=tile, overlap=overlap)
+    own = detector if tile is None else detector.with_options(tile=tile, overlap=overlap)
+    return lambda sources: own.results(sources, batch_size=batch_size)
 
 
-def _answers(names: list[str], look: Look) -> Iterator[tuple[DetectResult, Frame | None]]:
+def _answers(names: list[str], look: Look) -> Iterator[tuple[Result[Detections], Frame | None]]:
     """What is seen in every picture, and in every frame of a video, in order."""
     from photovision.app.image_paths import VIDEOS, find_pictures
 
@@ -145,9 +148,9 @@ def _answers(names: list[str], look: Look) -> Iterator[tuple[DetectResult, Frame
             yield from ((seen, None) for seen in look(find_pictures(run, sys.stdin)))
 
 
-def _frames(name: str, look: Look) -> Iterator[tuple[DetectResult, Frame | None]]:
+def _frames(name: str, look: Look) -> Iterator[tuple[Result[Detections], Frame | None]]:
     from photovision.core.errors import DataError, UnreadableImage
-    from photovision.tasks.detect.detector import DetectResult
+    from photovision.core.result import Result
     from photovision.video.reader import open_video
 
     waiting: deque[Frame] = deque()
@@ -156,7 +159,7 @@ def _frames(name: str, look: Look) -> Iterator[tuple[DetectResult, Frame | None]
             for seen in look(_remembered(video, waiting)):
                 yield replace(seen, file=name), waiting.popleft()
     except DataError as error:
-        yield DetectResult(name, (0, 0), None, UnreadableImage(str(error))), None
+        yield Result(name, (0, 0), None, UnreadableImage(str(error))), None
 
 
 def _remembered(frames: Iterable[Frame], waiting: deque[Frame]) -> Iterator[Image]:
@@ -187,8 +190,8 @@ def size_of(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
-def _json_line(seen: DetectResult, frame: Frame | None, tags: Tags | None) -> None:
-    told = seen.to_json() | ({} if tags is None or seen.found is None else {"tags": tags})
+def _json_line(seen: Result[Detections], frame: Frame | None, tags: Tags | None) -> None:
+    told = seen.to_json() | ({} if tags is None or seen.value is None else {"tags": tags})
     if frame is not None:
         told = {"file": told.pop("file"), "frame": frame.index, "time": round(frame.time, 3), **told}
     print(json.dumps(told), flush=True)
@@ -201,13 +204,13 @@ def _csv_lines(tagged: bool) -> Say:
     columns = ["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "frame", "error"]
     writer.writerow([*columns, *(["tags"] if tagged else [])])
 
-    def say(seen: DetectResult, frame: Frame | None, tags: Tags | None) -> None:
+    def say(seen: Result[Detections], frame: Frame | None, tags: Tags | None) -> None:
         scene = [] if tags is None else ["|".join(tags)]
-        if seen.found is None:
+        if seen.value is None:
             writer.writerow(cells([seen.file, *[""] * 9, seen.to_json()["error"], *scene]))
         else:
             number = "" if frame is None else frame.index
-            for box in seen.found.to_json():
+            for box in seen.value.to_json():
                 place = [*box["xyxy"], *seen.size, number, ""]
                 writer.writerow(cells([seen.file, box["label"], f"{box['score']:.6f}", *place, *scene]))
         sys.stdout.flush()
@@ -215,15 +218,15 @@ def _csv_lines(tagged: bool) -> Say:
     return say
 
 
-def _text_line(seen: DetectResult, frame: Frame | None, tags: Tags | None) -> None:
+def _text_line(seen: Result[Detections], frame: Frame | None, tags: Tags | None) -> None:
     from photovision.app.cli.output import note
     from photovision.app.cli.tagging import tags_text
     from photovision.core.text import printable
 
-    if seen.found is None:
+    if seen.value is None:
         note(str(seen.error))
         return
-    counts = Counter(seen.found.names).most_common()
+    counts = Counter(seen.value.names).most_common()
     told = ", ".join(f"{count:,} {printable(name)}" for name, count in counts) or "nothing"
     at = "" if frame is None else f" at {frame.time:.2f} s"
     print(f"{printable(str(seen.file))}{at}  {told}{tags_text(tags)}", flush=True)
@@ -239,7 +242,7 @@ class _Drawn:
         self._taken: set[str] = set()
         self._film: Film | None = None
 
-    def __call__(self, seen: DetectResult, frame: Frame | None) -> None:
+    def __call__(self, seen: Result[Detections], frame: Frame | None) -> None:
         """Draw one picture or frame."""
         from photovision.core.boxes import draw_regions
         from photovision.core.image import to_array
@@ -247,15 +250,15 @@ class _Drawn:
         from photovision.core.thumbnail import jpeg
 
         assert seen.file is not None
-        assert seen.found is not None
+        assert seen.value is not None
         if frame is None:
-            picture = draw_regions(to_array(self._preprocess.decode(seen.file)), seen.found)
+            picture = draw_regions(to_array(self._preprocess.decode(seen.file)), seen.value)
             write_output(self._place(seen.file, "jpg"), jpeg(picture, 90, SIGNATURE), [seen.file])
             return
         if frame.index == 0 or self._film is None:
             self.close()
             self._film = self._make(self._place(seen.file, "mp4"), inputs=[seen.file])
-        self._film.add(draw_regions(frame.image, seen.found), frame.time)
+        self._film.add(draw_regions(frame.image, seen.value), frame.time)
 
     def close(self) -> None:
         """Finish the video that is being written."""

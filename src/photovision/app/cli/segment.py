@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
+    from photovision.core.regions import Segmentation
+    from photovision.core.result import Result
+    from photovision.tasks.segment.segmenter import Segmenter
     from photovision.video.tags import Tagger, Tags
 
 
@@ -35,10 +37,10 @@ def tell_masks(
     tagger = tagger_of(tags)
     taken: set[str] = set()
     total = unreadable = 0
-    for scene in segmenter.see(find_pictures(files, sys.stdin), batch_size=batch_size):
+    for scene in segmenter.results(find_pictures(files, sys.stdin), batch_size=batch_size):
         total += 1
-        unreadable += scene.found is None
-        if scene.found is not None and output is not None:
+        unreadable += scene.value is None
+        if scene.value is not None and output is not None:
             _write(scene, output, free_name(Path(scene.file or "picture").stem, taken, "-"))
         _say(scene, as_json, None if tagger is None else _tags(tagger, scene))
     if unreadable:
@@ -46,11 +48,11 @@ def tell_masks(
         raise typer.Exit(2)
 
 
-def _tags(tagger: Tagger, scene: SegmentResult) -> Tags | None:
-    return None if scene.found is None or scene.file is None else tagger.picture(scene.file)
+def _tags(tagger: Tagger, scene: Result[Segmentation]) -> Tags | None:
+    return None if scene.value is None or scene.file is None else tagger.picture(scene.file)
 
 
-def _say(scene: SegmentResult, as_json: bool, tags: Tags | None) -> None:
+def _say(scene: Result[Segmentation], as_json: bool, tags: Tags | None) -> None:
     from photovision.app.cli.output import note
     from photovision.app.cli.tagging import tags_text
     from photovision.core.text import printable
@@ -68,7 +70,7 @@ def _say(scene: SegmentResult, as_json: bool, tags: Tags | None) -> None:
     print(f"{printable(str(scene.file))}{objects}  {told}{tags_text(tags)}", flush=True)
 
 
-def _write(scene: SegmentResult, output: Path, name: str) -> None:
+def _write(scene: Result[Segmentation], output: Path, name: str) -> None:
     import numpy as np
     from PIL import Image
 
@@ -76,12 +78,13 @@ def _write(scene: SegmentResult, output: Path, name: str) -> None:
     from photovision.core.boxes import colour_of
     from photovision.core.errors import DataError
 
-    assert scene.found is not None
-    mask = Image.fromarray(scene.found.labels.astype(np.uint8))
+    assert scene.value is not None
+    mask = Image.fromarray(scene.value.labels.astype(np.uint8))
     mask.putpalette([value for label in range(256) for value in colour_of(label)])
     write_png(mask, output / f"{name}.png", scene.file)
-    if scene.numbers is not None:
-        if int(scene.numbers.max()) > np.iinfo(np.uint16).max:
+    instance_map = scene.value.instance_map
+    if instance_map is not None:
+        if int(instance_map.max()) > np.iinfo(np.uint16).max:
             raise DataError(f"{scene.file} holds more than 65,535 objects, which a mask of 16 bits cannot number")
-        numbers = Image.fromarray(scene.numbers.astype(np.uint16))
+        numbers = Image.fromarray(instance_map.astype(np.uint16))
         write_png(numbers, output / "objects" / f"{name}.png", scene.file)

@@ -24,7 +24,7 @@ from photovision.core.types import Image
 if TYPE_CHECKING:
     from photovision.app.web.workspace import Model
     from photovision.core.types import Classes
-    from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
+    from photovision.tasks.segment.segmenter import Segmenter
 
 LARGEST = 1600
 """Pixels of the longer side of a layer that lies over a picture."""
@@ -40,11 +40,11 @@ def answer(model: Model, source: bytes | Path) -> dict[str, Any]:
 
     try:
         if isinstance(model, Detector):
-            seen = next(model.see([source]))
-            return of_boxes(seen.found, seen.size) if seen.found is not None else {"error": str(seen.error)}
+            seen = next(model.results([source]))
+            return of_boxes(seen.value, seen.size) if seen.value is not None else {"error": str(seen.error)}
         if isinstance(model, Segmenter):
-            scene = next(model.see([source]))
-            return of_scene(scene) if scene.found is not None else {"error": str(scene.error)}
+            scene = next(model.results([source]))
+            return of_scene(scene.value, scene.size) if scene.value is not None else {"error": str(scene.error)}
         return {"task": "classify", **told(model, cast("Classes", model.predict(source)))}
     except UnreadableImage as error:
         return {"error": str(error)}
@@ -61,23 +61,21 @@ def boxes(found: Detections) -> list[dict[str, Any]]:
     return [{**row, "class": label} for row, label in rows]
 
 
-def of_scene(scene: SegmentResult) -> dict[str, Any]:
+def of_scene(scene: Segmentation, size: tuple[int, int]) -> dict[str, Any]:
     """Shares of the classes, the objects where they are told apart, and the layer that shows where they are."""
-    assert scene.found is not None
-    told = scene.to_json()
-    areas = [{"label": name, "class": scene.found.classes.index(name), "share": s} for name, s in told["areas"].items()]
+    areas = [{"label": name, "class": scene.classes.index(name), "share": s} for name, s in scene.areas().items()]
     found: dict[str, Any] = {
         "task": "segment",
-        "size": list(scene.size),
+        "size": list(size),
         "areas": sorted(areas, key=lambda one: -one["share"]),
     }
-    if scene.objects is not None and scene.numbers is not None:
-        pixels = np.bincount(scene.numbers.ravel(), minlength=len(scene.objects) + 1)[1:].tolist()
-        first = scene.found.classes.index(scene.objects.classes[0]) if scene.objects.classes else 0
+    if scene.objects is not None and scene.instance_map is not None:
+        pixels = np.bincount(scene.instance_map.ravel(), minlength=len(scene.objects) + 1)[1:].tolist()
+        first = scene.classes.index(scene.objects.classes[0]) if scene.objects.classes else 0
         rows = zip(boxes(scene.objects), pixels, strict=False)
         found["objects"] = [{**row, "class": row["class"] + first, "pixels": area} for row, area in rows]
         found["count"] = len(scene.objects)
-    return {**found, "layer": as_url(layer(scene.found.labels, scene.numbers))}
+    return {**found, "layer": as_url(layer(scene.labels, scene.instance_map))}
 
 
 def layer(labels: LabelMap, numbers: LabelMap | None = None) -> bytes:

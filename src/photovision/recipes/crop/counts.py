@@ -105,14 +105,15 @@ def see_area(
         name for name in model.classes if any(word in name.casefold() for word in WEEDS)
     )
     parts, wholes, kept, problems = [], [], [], []
-    for done, (shot, scene) in enumerate(zip(shots, model.see(shot.sample.image for shot in shots), strict=True), 1):
-        if scene.found is None:
+    found = model.results(shot.sample.image for shot in shots)
+    for done, (shot, scene) in enumerate(zip(shots, found, strict=True), 1):
+        if scene.value is None:
             problems.append(Problem(shot.sample.id, "unreadable", str(scene.error)))
         else:
             kept.append(shot)
-            counts = np.bincount(scene.found.labels.ravel(), minlength=len(model.classes))
+            counts = np.bincount(scene.value.labels.ravel(), minlength=len(model.classes))
             parts.append(counts[: len(model.classes)])
-            wholes.append([scene.found.labels.size] * len(model.classes))
+            wholes.append([scene.value.labels.size] * len(model.classes))
         if progress:
             progress(done, len(shots))
     part, whole = (np.array(rows, np.float64).reshape(-1, len(model.classes)) for rows in (parts, wholes))

@@ -252,7 +252,7 @@ def _boxes(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Fig
             truths.append(truth)
             yield image
 
-    found = [seen.found for seen in detector.see(images())]
+    found = [result.value for result in detector.results(images())]
     pairs = [
         Pair(truth, _chosen(answer, scenes.classes))
         for truth, answer in zip(truths, found, strict=True)

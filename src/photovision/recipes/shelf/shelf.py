@@ -13,12 +13,13 @@ import numpy as np
 from photovision.core.errors import DataError, UsageError
 from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
+from photovision.core.result import Size
 from photovision.recipes.shelf.align import Alignment, align, fixed
 from photovision.recipes.shelf.counts import Count, count
 from photovision.recipes.shelf.slots import HIDERS, Slot, SlotDecision, judge, learn_slots
 from photovision.recipes.shelf.visits import AlignedView, ShelfChange, changes
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.detect.detector import Detector, Size
+from photovision.tasks.detect.detector import Detector
 
 LOW = 0.05
 """Boxes below this probability are left out of expected counts."""
@@ -97,8 +98,9 @@ class Looker:
     ) -> None:
         bundle = read_bundle(model)
         self.thresholds = Detector(bundle, threshold=threshold).thresholds
-        self._detector = Detector(bundle, threshold=min(LOW, float(self.thresholds.min())))
-        self._tile, self.calibrated = tile, "calibration" in bundle.info
+        detector = Detector(bundle, threshold=min(LOW, float(self.thresholds.min())))
+        self._detector = detector.with_options(tile=tile)
+        self.calibrated = "calibration" in bundle.info
         known = self._detector.classes
         if strange := [name for name in classes if name not in known]:
             raise UsageError(f"'{strange[0]}' is not one of the model's classes: {', '.join(known[:20])}")
@@ -111,11 +113,11 @@ class Looker:
     ) -> tuple[list[AlignedView], list[str]]:
         """What is in every picture, and a line for each that cannot be read; raises DataError where none can."""
         views, problems, names = [], [], list(files)
-        for number, seen in enumerate(self._detector.see(names, batch_size=4, tile=self._tile), 1):
-            if seen.found is None or seen.file is None:
+        for number, seen in enumerate(self._detector.results(names, batch_size=4), 1):
+            if seen.value is None or seen.file is None:
                 problems.append(str(seen.error))
             else:
-                views.append(self._view(seen.file, seen.size, seen.found))
+                views.append(self._view(seen.file, seen.size, seen.value))
             if progress is not None:
                 progress(number, len(names))
         if not views:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.regions import Detections
+from photovision.core.result import Result
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
 from photovision.service.kinds import options as asked
@@ -28,7 +29,7 @@ from photovision.service.kinds.kind import (
     through,
 )
 from photovision.service.settings import Limits
-from photovision.tasks.detect.detector import Detector, DetectResult
+from photovision.tasks.detect.detector import Detector
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Found:
 
     def to_json(self, file: str | None) -> dict[str, Any]:
         """`{"file", "size": [h, w], "boxes": [{"label", "score", "xyxy"}]}`."""
-        return DetectResult(file, self.size, self.boxes).to_json()
+        return Result(file, self.size, self.boxes).to_json()
 
     def facts(self) -> dict[str, Any]:
         """All boxes; the most probable one stands for the picture, "" for none."""
@@ -67,7 +68,7 @@ class Detecting:
     def way(self, options: Mapping[str, str]) -> Way:
         """Every picture is one input, but where tiles are asked for."""
         threshold, tile = asked.threshold(options), asked.tile(options)
-        model = self.model if threshold is None else self.model.at(threshold)
+        model = self.model if threshold is None else self.model.with_options(threshold=threshold)
         if tile is not None:
             return ManyCalls(partial(_in_tiles, model, Tiling(tile)))
         return OneCall(model.preprocess, partial(_found, model))
@@ -110,16 +111,16 @@ class Detecting:
 
 
 def _found(model: Detector, outputs: Outputs, size: Size) -> Found:
-    return Found(size, model.answer(outputs, size))
+    return Found(size, model.decode(outputs, size))
 
 
 def _in_tiles(model: Detector, tiling: Tiling, source: Source, limits: Limits, session: Session) -> Found:
     picture = opened(source, model.preprocess, limits)
     size = picture.shape[0], picture.shape[1]
     check_windows(len(tiling.windows(size)) + 1, limits)
-    (seen,) = through(model, session).see([picture], tile=tiling.tile, overlap=tiling.overlap)
-    assert seen.found is not None
-    return Found(size, seen.found)
+    found = through(model, session).predict(picture, tile=tiling.tile, overlap=tiling.overlap)
+    assert isinstance(found, Detections)
+    return Found(size, found)
 
 
 def _scores(boxes: Detections) -> np.ndarray:

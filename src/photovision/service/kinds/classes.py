@@ -91,4 +91,4 @@ class Classifying:
         return found
 
     def _answer(self, top: int, outputs: Outputs, _size: Size) -> Named:
-        return Named(outputs, self.model.answer(outputs), top)
+        return Named(outputs, self.model.decode(outputs), top)

@@ -15,6 +15,8 @@ from PIL import Image as Pillow
 
 from photovision.core.boxes import colour_of
 from photovision.core.errors import MissingExtra, UnreadableImage
+from photovision.core.regions import Segmentation
+from photovision.core.result import Result
 from photovision.core.shapes import Rle
 from photovision.runtime.session import Session
 from photovision.runtime.tiles import Tiling
@@ -31,7 +33,7 @@ from photovision.service.kinds.kind import (
     through,
 )
 from photovision.service.settings import Limits
-from photovision.tasks.segment.segmenter import OVERLAP, Segmenter, SegmentResult
+from photovision.tasks.segment.segmenter import OVERLAP, Segmenter
 
 CLASSES_PER_PIXEL, OBJECTS_PER_PIXEL = 16, 64
 """Bytes for each pixel of a picture while its classes, or its objects, are made out."""
@@ -131,33 +133,35 @@ def _painted(
     window = tile or model.tile
     if window is not None:
         check_windows(len(Tiling(window, OVERLAP).windows((picture.shape[0], picture.shape[1]))), limits)
-    (scene,) = through(model, session).see([picture], tile=tile)
-    assert scene.found is not None
+    (scene,) = through(model, session).with_options(tile=tile).results([picture])
+    assert scene.value is not None
     told = scene.to_json()
     del told["file"]
-    mask = Pillow.fromarray(scene.found.labels.astype(np.uint8))
-    mask.putpalette([value for label in range(len(scene.found.classes)) for value in colour_of(label)])
+    mask = Pillow.fromarray(scene.value.labels.astype(np.uint8))
+    mask.putpalette([value for label in range(len(scene.value.classes)) for value in colour_of(label)])
     outlines = _outlines(scene) if form == "rle" else None
     return Painted(told, _png(mask), _objects(scene), form, outlines)
 
 
-def _objects(scene: SegmentResult) -> bytes | None:
-    if scene.numbers is None:
+def _objects(scene: Result[Segmentation]) -> bytes | None:
+    numbers = None if scene.value is None else scene.value.instance_map
+    if numbers is None:
         return None
-    if int(scene.numbers.max()) > _MOST_OBJECTS:
+    if int(numbers.max()) > _MOST_OBJECTS:
         raise UnreadableImage(f"the picture: holds more than {_MOST_OBJECTS:,} objects, which a mask cannot number")
-    return _png(Pillow.fromarray(scene.numbers.astype(np.uint16)))
+    return _png(Pillow.fromarray(numbers.astype(np.uint16)))
 
 
-def _outlines(scene: SegmentResult) -> list[dict[str, Any]]:
+def _outlines(scene: Result[Segmentation]) -> list[dict[str, Any]]:
     """A mask for every object, or for every class that occurs, as COCO writes them."""
-    assert scene.found is not None
-    if scene.objects is not None:
-        shapes = [shape for shape in scene.objects.masks or () if isinstance(shape, Rle)]
-        return [{**told, **_runs(shape)} for told, shape in zip(scene.objects.to_json(), shapes, strict=True)]
-    labels = scene.found.labels
+    assert scene.value is not None
+    objects = scene.value.objects
+    if objects is not None:
+        shapes = [shape for shape in objects.masks or () if isinstance(shape, Rle)]
+        return [{**told, **_runs(shape)} for told, shape in zip(objects.to_json(), shapes, strict=True)]
+    labels = scene.value.labels
     present = np.unique(labels).tolist()
-    return [{"label": scene.found.classes[label], **_runs(Rle.of(labels == label))} for label in present]
+    return [{"label": scene.value.classes[label], **_runs(Rle.of(labels == label))} for label in present]
 
 
 def _runs(mask: Rle) -> dict[str, Any]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from photovision.core.errors import ModelError, UnreadableImage
-from photovision.core.folder import new_folder
-from photovision.core.inputs import Given, Source, as_sources, name_of, placed
+from photovision.core.inputs import Source, name_of
 from photovision.core.progress import ProgressCallback
+from photovision.core.result import Result, Size
 from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset, Problem
-from photovision.runtime.bundle import Bundle, lasting, read_bundle
+from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.runtime.model import OnnxModel
 from photovision.runtime.neighbours import NeighbourIndex, read_references
-from photovision.runtime.session import ANSWER, Engine, Precision, Session
+from photovision.runtime.session import Engine, Precision, Session
 from photovision.runtime.stream import loader, stream
 from photovision.runtime.uncertainty import NoveltySession, read_doubt
 
@@ -59,7 +57,7 @@ class ModelOutputs:
             self.embeddings[row] = outputs["embedding"]
 
 
-class Recognizer:
+class Recognizer(OnnxModel[Classes]):
     """A trained classifier.
 
     Args:
@@ -75,6 +73,10 @@ class Recognizer:
         model.predict("rose.jpg").label
     """
 
+    task = "classify"
+    batch_size = 32
+    sized = False  # the size of a picture says nothing about its class
+
     def __init__(
         self,
         bundle: Bundle,
@@ -84,25 +86,20 @@ class Recognizer:
         coverage: float | None = None,
         false_alarms: float | None = None,
     ) -> None:
-        bundle.expect("classify")
-        self.bundle = bundle
-        self.classes = bundle.classes
+        super().__init__(bundle, engine=engine, precision=precision)
         self.multilabel = bundle.multilabel
         self.thresholds = bundle.thresholds
-        self.preprocess = bundle.preprocess
-        self._engine: Engine = engine
-        self._precision = precision
         self.doubt = bundle.still(read_doubt(bundle, coverage, false_alarms))
+        self.top = 5
 
-    @property
-    def info(self) -> dict[str, Any]:
-        """The whole of bundle.json: classes, figures, training arguments, licences."""
-        return self.bundle.info
+    def with_options(self, *, top: int | None = None) -> Recognizer:
+        """The same model, whose answers list `top` classes in JSON; the loaded graph is shared."""
+        other = self.with_session(self.session)
+        other.top = self.top if top is None else top
+        return other
 
-    @cached_property
-    def session(self) -> Session:
-        """The loaded graph; opened at first use."""
-        session = self.bundle.open_session(self._engine, self._precision, ANSWER)
+    def _open_session(self) -> Session:
+        session = super()._open_session()
         return session if self.doubt is None else NoveltySession(session, self.doubt.gate)
 
     @cached_property
@@ -110,47 +107,23 @@ class Recognizer:
         """Training pictures that the bundle remembers; None for bundles that were made without."""
         return self.bundle.still(read_references(self.bundle.path))
 
-    def predict(self, images: Given | Iterable[Given]) -> Classes | list[Classes]:
-        """Answer one picture, or a list of pictures in order.
-
-        Args:
-            images: one picture, or any iterable of pictures, as `photovision.core.inputs.as_source` takes them; an
-                array (N, H, W, 3) counts as a list.
-
-        Raises:
-            UnreadableImage: a picture cannot be decoded; use `stream` to go on over such files.
-        """
-        sources, single = as_sources(images)
-        found: list[Classes] = []
-        for number, answer in enumerate(self._answers(sources), 1):
-            if isinstance(answer, UnreadableImage):
-                raise answer if single else placed(answer, f"picture {number}")
-            found.append(answer)
-        return found[0] if single else found
-
-    def stream(self, sources: Given | Iterable[Given], *, batch_size: int = 32) -> Iterator[Classes | UnreadableImage]:
-        """Answer any number of pictures in order with flat memory; unreadable ones come as UnreadableImage values."""
-        return self._answers(as_sources(sources)[0], batch_size)
-
-    def _answers(
-        self, sources: Iterable[Source | UnreadableImage], batch_size: int = 32
-    ) -> Iterator[Classes | UnreadableImage]:
-        for answer in stream(sources, loader(self.preprocess), self.session, batch_size=batch_size):
-            if answer.error is not None:
-                yield answer.error
-                continue
-            yield self.answer(answer.outputs, name_of(answer.item))
-
-    def answer(self, outputs: dict[str, np.ndarray], file: str | None = None) -> Classes:
+    def decode(self, outputs: dict[str, np.ndarray], size: Size = (0, 0)) -> Classes:
         """What the graph's outputs for one picture mean: `probs` float (C,), and `novelty` where there is a gate."""
         probs = self._checked(outputs)
         if self.doubt is None:
-            return Classes(probs, self.classes, self.multilabel, self.thresholds, file)
+            return Classes(probs, self.classes, self.multilabel, self.thresholds, shown=self.top)
         novelty = float(outputs["novelty"])
         order = np.argsort(-probs, kind="stable")
         within = tuple(self.classes[i] for i in order[(probs >= self.doubt.thresholds)[order]])
         known = novelty <= self.doubt.limit
-        return Classes(probs, self.classes, self.multilabel, self.thresholds, file, known, novelty, within)
+        return Classes(probs, self.classes, self.multilabel, self.thresholds, None, known, novelty, within, self.top)
+
+    def _result(
+        self, source: Source | UnreadableImage, size: Size, value: Classes | UnreadableImage
+    ) -> Result[Classes]:
+        file = name_of(source)
+        named = replace(value, file=file) if file is not None and isinstance(value, Classes) else value
+        return super()._result(source, size, named)
 
     def _checked(self, outputs: dict[str, np.ndarray]) -> Floats:
         """float32 (C,): the probabilities of a picture; raises ModelError where the graph gives something else."""
@@ -185,24 +158,6 @@ class Recognizer:
             if progress and (row % 32 == 31 or row + 1 == len(dataset)):
                 progress(row + 1, len(dataset))
         return found
-
-    def save(self, path: str | Path) -> None:
-        """Copy the bundle to another folder, atomically."""
-        with new_folder(Path(path), "model", [self.bundle.path]) as folder:
-            shutil.copytree(self.bundle.path, folder, dirs_exist_ok=True)
-
-    __getstate__ = lasting
-
-    def __repr__(self) -> str:
-        return f"Recognizer({str(self.bundle.path)!r}, {len(self.classes)} classes)"
-
-    def _repr_html_(self) -> str:
-        """The name, the classes and the proof in a few lines, for notebooks."""
-        from html import escape
-
-        metrics = self.info.get("metrics") or {}
-        figures = "".join(f"<li>{escape(k)}: {v['value']:.3f}</li>" for k, v in metrics.items())
-        return f"<b>{escape(repr(self))}</b><ul>{figures}</ul>"
 
 
 def load(

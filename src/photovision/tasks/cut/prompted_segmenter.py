@@ -18,11 +18,13 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UsageError
-from photovision.core.inputs import Given, as_pixels
+from photovision.core.inputs import Given, Source, as_pixels
 from photovision.core.regions import Bools
+from photovision.core.result import Size
 from photovision.core.system import cache_folder
 from photovision.core.types import Floats, Image
-from photovision.runtime.bundle import Bundle, lasting, read_bundle
+from photovision.runtime.bundle import read_bundle
+from photovision.runtime.model import OnnxModel
 from photovision.runtime.session import Engine, Precision, Prompted, open_session
 from photovision.tasks.segment.segmenter import enlarged
 
@@ -44,7 +46,11 @@ class Embedding:
     """
 
     values: Floats
-    size: tuple[int, int]
+    size: Size
+
+    def json_fields(self, size: Size) -> dict[str, Any]:
+        """What stands beside "file" in a result: the size of the picture; an embedding is for `Cutter.cut` alone."""
+        return {"size": list(size)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +70,7 @@ class Mask:
         """x1, y1, x2, y2 in pixels of the smallest box around the mask; None where the mask is empty.
 
         Example:
-            >>> Cut(np.array([[False, True, True]]), 1.0).box
+            >>> Mask(np.array([[False, True, True]]), 1.0).box
             (1, 0, 3, 1)
         """
         rows, columns = (np.flatnonzero(self.mask.any(axis=axis)) for axis in (1, 0))
@@ -73,7 +79,7 @@ class Mask:
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-class Cutter:
+class Cutter(OnnxModel[Embedding]):
     """A promptable segmenter.
 
     Args:
@@ -85,13 +91,7 @@ class Cutter:
         ModelError: the bundle is not a cutter's.
     """
 
-    def __init__(self, bundle: Bundle, *, engine: Engine = "auto", precision: Precision | None = None) -> None:
-        bundle.expect("cut")
-        self.bundle = bundle
-        self.classes = bundle.classes
-        self.preprocess = bundle.preprocess
-        self._engine: Engine = engine
-        self._precision = precision
+    task = "cut"
 
     @classmethod
     def open(
@@ -110,19 +110,6 @@ class Cutter:
             )
         return cls(read_bundle(folder), engine=engine, precision=precision)
 
-    @property
-    def info(self) -> dict[str, Any]:
-        """The whole of bundle.json."""
-        return self.bundle.info
-
-    @cached_property
-    def encoder(self) -> Prompted:
-        """The graph that looks at a picture; opened at first use."""
-        session = open_session(
-            self.bundle.graph, engine=self._engine, precision=self._precision, size=self.preprocess.size
-        )
-        return self.bundle.still(session)
-
     @cached_property
     def decoder(self) -> Prompted:
         """The graph that answers a prompt; small, so always in float32."""
@@ -140,12 +127,21 @@ class Cutter:
             UnreadableImage: it cannot be decoded.
             ModelError: the graph is damaged.
         """
-        image = as_pixels(image)
-        outputs = self.encoder.run(self._framed(image)[None])
+        found = self.predict(as_pixels(image))
+        assert isinstance(found, Embedding)
+        return found
+
+    def decode(self, outputs: dict[str, np.ndarray], size: Size) -> Embedding:
+        """The embedding of one picture."""
         values = outputs.get("embedding")
-        if values is None or values.ndim != 4:
+        if values is None or values.ndim != 3:
             raise ModelError(f"{self.bundle.graph} should give an embedding, but does not: make the bundle again")
-        return Embedding(values.astype(np.float32), (image.shape[0], image.shape[1]))
+        return Embedding(values.astype(np.float32)[None], size)
+
+    def input_of(self, source: Source) -> tuple[Image, Size]:
+        """The picture in the network's square, and its size."""
+        image = as_pixels(source)
+        return self._framed(image), (image.shape[0], image.shape[1])
 
     def cut(
         self,
@@ -222,11 +218,6 @@ class Cutter:
             end = min(start + rows, size[0])
             mask[start:end] = enlarged(logits, window, (0, start, size[1], end)) > 0
         return mask
-
-    __getstate__ = lasting
-
-    def __repr__(self) -> str:
-        return f"Cutter({str(self.bundle.path)!r})"
 
 
 def _check_prompt(

@@ -31,7 +31,7 @@ from photovision.engine.holdout import add_recalibration
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.card_metrics import report_of
-from photovision.tasks.detect.detector import OUTPUTS, Detector
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import DetectEvaluation, look
 from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.box_confidence import calibrated, d_ece, fit_logistic
@@ -251,8 +251,9 @@ def _write(
 
 def _verify(detector: Detector, graph: Path, learned: DetectCalibration, images: Image) -> None:
     """Raise ExportError unless the changed graph gives the scores that were learned."""
-    old = open_session(detector.bundle.graph, precision="f32", outputs=OUTPUTS).run(images)["scores"]
-    new = open_session(graph, precision="f32", outputs=OUTPUTS).run(images)["scores"]
+    outputs = detector.bundle.row.outputs
+    old = open_session(detector.bundle.graph, precision="f32", outputs=outputs).run(images)["scores"]
+    new = open_session(graph, precision="f32", outputs=outputs).run(images)["scores"]
     off = float(np.abs(calibrated(old, learned.slope, learned.shift) - new).max(initial=0))
     if not off <= TOLERANCE:
         raise ExportError(f"the changed graph does not give the scores it should (off by {off:.2g}); report this")

@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import copy
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, cast
+from typing import cast
+from warnings import warn
 
 import numpy as np
 
-from photovision.core.errors import DataError, ModelError, UnreadableImage, UsageError
-from photovision.core.files import open_regular
-from photovision.core.image import read_header
-from photovision.core.inputs import Given, Source, as_sources, name_of, placed
+from photovision.core.errors import ModelError, UnreadableImage, UsageError
+from photovision.core.inputs import Given, Source
 from photovision.core.preprocess import Box, Preprocess
 from photovision.core.regions import Detections
-from photovision.core.types import Floats, Image
-from photovision.runtime.bundle import Bundle, lasting
+from photovision.core.result import Result, Size
+from photovision.core.types import Floats
+from photovision.runtime.bundle import Bundle
+from photovision.runtime.model import OnnxModel
 from photovision.runtime.nms import MOST, ScoredBoxes, candidates, suppress
-from photovision.runtime.session import Engine, Precision, Session
-from photovision.runtime.stream import stream
+from photovision.runtime.session import Engine, Precision
 from photovision.runtime.tiles import Tiling, seen_in_tiles
 
-OUTPUTS = ("boxes", "scores")
-"""Outputs of a detector's graph: float32 (N, K, 4) in pixels of its input, and float32 (N, K, C)."""
 IOU = 0.5
 """How much two boxes of one class may overlap, unless the bundle says otherwise."""
-Size = tuple[int, int]
+OVERLAP = 0.2
+"""Share of a window that its neighbour sees, too."""
 
 
-@dataclass(frozen=True, eq=False)
-class DetectResult:
-    """What a detector says of one picture.
-
-    Attributes:
-        file: where the picture came from; None for arrays and bytes.
-        size: (H, W) of the upright picture in pixels; (0, 0) of an unreadable one.
-        found: its objects, most probable first; None where it could not be read.
-        error: why it could not be read, or None.
-    """
-
-    file: str | None
-    size: Size
-    found: Detections | None
-    error: UnreadableImage | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """`{"file", "size": [h, w], "boxes": [{"label", "score", "xyxy"}]}`, or `{"file", "error"}`."""
-        if self.found is None:
-            return {"file": self.file, "error": str(self.error).removeprefix(f"{self.file}: ")}
-        return {"file": self.file, "size": list(self.size), "boxes": self.found.to_json()}
-
-
-class Detector:
+class Detector(OnnxModel[Detections]):
     """A trained detector.
 
     Args:
@@ -71,6 +44,8 @@ class Detector:
     Example: `photovision.load("shelf-model").predict("shelf.jpg").to_json()`.
     """
 
+    task = "detect"
+
     def __init__(
         self,
         bundle: Bundle,
@@ -81,103 +56,78 @@ class Detector:
         iou: float | None = None,
         most: int = MOST,
     ) -> None:
-        bundle.expect("detect")
+        super().__init__(bundle, engine=engine, precision=precision)
         for name, value in (("threshold", threshold), ("iou", iou)):
             _check_share(name, value)
-        self.bundle = bundle
-        self.classes = bundle.classes
-        self.preprocess = bundle.preprocess
         own = cast("Floats", bundle.thresholds)
         self.thresholds: Floats = own if threshold is None else np.full_like(own, threshold)
         stored = bundle.info.get("iou")
         self.iou = float(iou if iou is not None else IOU if stored is None else stored)
         self.most = most
-        self._engine: Engine = engine
-        self._precision = precision
+        self.tiling: Tiling | None = None
 
-    @property
-    def info(self) -> dict[str, Any]:
-        """The whole of bundle.json."""
-        return self.bundle.info
-
-    @cached_property
-    def session(self) -> Session:
-        """The loaded graph; opened at first use."""
-        return self.bundle.open_session(self._engine, self._precision, OUTPUTS)
-
-    def at(self, threshold: float) -> Detector:
-        """The same detector with another least score of a box, 0 to 1; the loaded graph is shared."""
-        _check_share("threshold", threshold)
-        other = copy(self)
-        other.session = self.session
-        other.thresholds = np.full_like(self.thresholds, threshold)
-        return other
-
-    def predict(
-        self, images: Given | Iterable[Given], *, tile: Size | None = None, overlap: float = 0.2
-    ) -> Detections | list[Detections]:
-        """What is where in one picture, or in each of a list of pictures, in pixels of the upright picture.
+    def with_options(
+        self, *, threshold: float | None = None, tile: Size | None = None, overlap: float = OVERLAP
+    ) -> Detector:
+        """The same detector with other choices for a prediction; the loaded graph is shared.
 
         Args:
-            images: one picture, or any iterable of pictures, as `photovision.core.inputs.as_source` takes them; an
-                array (N, H, W, 3) counts as a list.
-            tile, overlap: as for `see`.
-
-        Raises:
-            UnreadableImage: a picture cannot be decoded; use `see` to go on over such files.
-        """
-        sources, single = as_sources(images)
-        found: list[Detections] = []
-        for number, seen in enumerate(self._answers(sources, tile=tile, overlap=overlap), 1):
-            if seen.found is None:
-                error = cast("UnreadableImage", seen.error)
-                raise error if single else placed(error, f"picture {number}")
-            found.append(seen.found)
-        return found[0] if single else found
-
-    def stream(
-        self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
-    ) -> Iterator[Detections | UnreadableImage]:
-        """`see` without the sizes: objects, or why a picture could not be read."""
-        for seen in self.see(sources, batch_size=batch_size, tile=tile, overlap=overlap):
-            yield seen.found if seen.found is not None else cast("UnreadableImage", seen.error)
-
-    def see(
-        self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None, overlap: float = 0.2
-    ) -> Iterator[DetectResult]:
-        """Answer any number of pictures in order, with flat memory.
-
-        Args:
-            sources: as for `predict`.
-            batch_size: pictures, or tiles, a call of the network.
+            threshold: lowest score of a box, 0 to 1; None: as before.
             tile: (H, W) in pixels: looks at overlapping windows of this size as well as at the whole picture, for
                 small objects in big pictures (sliced inference, Akyon et al. 2022). It takes as much longer as there
                 are windows.
             overlap: share of a window that its neighbour sees, too, 0 to 0.9.
 
         Raises:
-            UsageError: tile or overlap are out of range.
-            ModelError: the graph is damaged or not a detector's.
+            UsageError: a number is out of its range.
         """
-        return self._answers(as_sources(sources)[0], batch_size=batch_size, tile=tile, overlap=overlap)
-
-    def _answers(
-        self,
-        sources: Iterable[Source | UnreadableImage],
-        *,
-        batch_size: int = 8,
-        tile: Size | None = None,
-        overlap: float = 0.2,
-    ) -> Iterator[DetectResult]:
+        _check_share("threshold", threshold)
+        other = self.with_session(self.session)
+        if threshold is not None:
+            other.thresholds = np.full_like(self.thresholds, threshold)
         if tile is not None:
-            tiling = Tiling(tile, overlap)
-            for source, size, answer in seen_in_tiles(sources, tiling, self, batch_size=batch_size):
-                yield self._seen(source, size, answer)
+            other.tiling = Tiling(tile, overlap)
+        return other
+
+    def predict(
+        self, images: Given | Iterable[Given], *, tile: Size | None = None, overlap: float = OVERLAP
+    ) -> Detections | list[Detections]:
+        """Boxes in one picture, or in each of a list, in pixels of the upright picture; see `OnnxModel.predict`."""
+        if tile is None:
+            return super().predict(images)
+        return self.with_options(tile=tile, overlap=overlap).predict(images)
+
+    def stream(
+        self,
+        sources: Given | Iterable[Given],
+        *,
+        batch_size: int | None = None,
+        tile: Size | None = None,
+        overlap: float = OVERLAP,
+    ) -> Iterator[Detections | UnreadableImage]:
+        """`results` without files and sizes: boxes, or why a picture could not be read."""
+        if tile is None:
+            return super().stream(sources, batch_size=batch_size)
+        return self.with_options(tile=tile, overlap=overlap).stream(sources, batch_size=batch_size)
+
+    def see(
+        self,
+        sources: Given | Iterable[Given],
+        *,
+        batch_size: int | None = None,
+        tile: Size | None = None,
+        overlap: float = OVERLAP,
+    ) -> Iterator[Result[Detections]]:
+        """The old spelling of `results`."""
+        warn("Detector.see is now with_options(tile=...).results(...)", DeprecationWarning, stacklevel=2)
+        return self.with_options(tile=tile, overlap=overlap).results(sources, batch_size=batch_size)
+
+    def _results(self, sources: Iterable[Source | UnreadableImage], batch_size: int) -> Iterator[Result[Detections]]:
+        if self.tiling is None:
+            yield from super()._results(sources, batch_size)
             return
-        items = (_Item(source) for source in sources)
-        for read in stream(items, self._load, self.session, batch_size=batch_size):
-            size = read.item.size
-            yield self._seen(read.item.source, size, read.error or self.boxes(read.outputs, size))
+        for source, size, found in seen_in_tiles(sources, self.tiling, self, batch_size=batch_size):
+            yield self._result(source, size, found if isinstance(found, UnreadableImage) else self._named(found))
 
     def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> ScoredBoxes:
         """From the graph's outputs for one picture to the boxes that stand, in pixels of that picture.
@@ -191,7 +141,7 @@ class Detector:
         placed = to_picture(found.xyxy, self.preprocess, size, window)
         return ScoredBoxes(placed, np.clip(found.scores, 0, 1), found.labels)
 
-    def answer(self, outputs: dict[str, np.ndarray], size: Size) -> Detections:
+    def decode(self, outputs: dict[str, np.ndarray], size: Size) -> Detections:
         """What the graph's outputs for one picture of `size` (H, W) mean; as `boxes`, with class names."""
         return self._named(self.boxes(outputs, size))
 
@@ -214,47 +164,10 @@ class Detector:
     def _named(self, boxes: ScoredBoxes) -> Detections:
         return Detections(boxes.xyxy, boxes.labels, self.classes, boxes.scores)
 
-    def _seen(
-        self, source: Source | UnreadableImage, size: Size, answer: ScoredBoxes | UnreadableImage
-    ) -> DetectResult:
-        file = name_of(source)
-        if isinstance(answer, UnreadableImage):
-            return DetectResult(file, (0, 0), None, answer)
-        return DetectResult(file, size, self._named(answer))
-
-    def _load(self, item: _Item) -> Image:
-        if isinstance(item.source, UnreadableImage):
-            raise item.source
-        if isinstance(item.source, np.ndarray):
-            item.size = (item.source.shape[0], item.source.shape[1])
-            return self.preprocess.apply(item.source)
-        try:
-            content = item.source
-            if not isinstance(content, bytes):
-                with open_regular(content) as file:
-                    content = file.read()
-            item.size = read_header(content).size
-            return self.preprocess.load(content)
-        except (OSError, DataError):
-            return self.preprocess.load(item.source)  # raises again, with the name of the file
-
-    __getstate__ = lasting
-
-    def __repr__(self) -> str:
-        return f"Detector({str(self.bundle.path)!r}, {len(self.classes)} classes)"
-
 
 def _check_share(name: str, value: float | None) -> None:
     if value is not None and not 0 <= value <= 1:
         raise UsageError(f"{name} should be 0 to 1, got {value}")
-
-
-@dataclass(eq=False)
-class _Item:
-    """A picture on its way through the network; its size is known once it is decoded."""
-
-    source: Source | UnreadableImage
-    size: Size = (0, 0)
 
 
 def to_picture(boxes: Floats, preprocess: Preprocess, size: Size, window: Box | None = None) -> Floats:

@@ -12,9 +12,10 @@ from photovision.core.image import open_sample, to_array
 from photovision.core.phrases import listed
 from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
+from photovision.core.result import Size
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.tasks.detect.detector import Detector, Size
+from photovision.tasks.detect.detector import Detector
 from photovision.trust.metrics.detection import Pair, Vector
 from photovision.trust.metrics.matching import Matching, f1_of, find_hits
 from photovision.trust.metrics.rates import Rate, precision, recall
@@ -95,18 +96,18 @@ def look(detector: Detector, dataset: Dataset, progress: ProgressCallback | None
         raise DataError("the data has no boxes: an evaluation of a detector needs them")
     eager = Detector(detector.bundle, threshold=LEAST, iou=detector.iou, most=detector.most)
     samples, pairs, sizes, problems = [], [], [], []
-    seen = eager.see(sample.image for sample in told)
+    seen = eager.results(sample.image for sample in told)
     for done, (sample, answer) in enumerate(zip(told, seen, strict=True), 1):
         truth = sample.regions
         assert isinstance(truth, Detections)
-        if answer.found is None:
+        if answer.value is None:
             problems.append(Problem(sample.id, "unreadable", str(answer.error)))
         elif len(truth) > MOST_OBJECTS:  # each would be held against every box
             message = f"{sample.id} has {len(truth):,} objects, more than {MOST_OBJECTS:,} in one picture"
             problems.append(Problem(sample.id, "too many objects", message))
         else:
             samples.append(sample)
-            pairs.append(Pair(_renumbered(truth, known, detector.classes), answer.found))
+            pairs.append(Pair(_renumbered(truth, known, detector.classes), answer.value))
             sizes.append(answer.size)
         if progress:
             progress(done, len(told))

@@ -30,9 +30,9 @@ def _objects(context: AuditContext) -> Finding | None:
     if not model.instances or not labelled:
         return None
     pairs, sizes = [], []
-    for sample, scene in zip(labelled, model.see(sample.image for sample in labelled), strict=True):
-        if scene.objects is not None and isinstance(sample.regions, Detections):
-            both = (sample.regions, scene.objects)
+    for sample, scene in zip(labelled, model.results(sample.image for sample in labelled), strict=True):
+        if scene.value is not None and scene.value.objects is not None and isinstance(sample.regions, Detections):
+            both = (sample.regions, scene.value.objects)
             pairs.append(Pair(*(replace(one, labels=_numbered(one, names), classes=names) for one in both)))
             sizes.append(scene.size)
     hits = find_hits(pairs, names)

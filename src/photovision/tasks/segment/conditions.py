@@ -65,11 +65,7 @@ class CorruptedSegmentations:
 
     def predict(self, images: Sequence[Image]) -> list[LabelMap]:
         """The class of every pixel."""
-        found = []
-        for scene in self.model.see(images):
-            assert scene.found is not None  # these images are decoded already
-            found.append(scene.found.labels)
-        return found
+        return [found.labels for found in self.model.predict(list(images))]
 
     def measure(
         self, truth: Sequence[LabelMap], name: str, severity: int, predicted: list[LabelMap]

@@ -14,6 +14,7 @@ from photovision.core.phrases import count, listed
 from photovision.core.progress import ProgressCallback
 from photovision.core.regions import IGNORE, Detections, LabelMap, Segmentation
 from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.result import Result
 from photovision.core.segments import draw_segments
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
@@ -22,7 +23,7 @@ from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
 from photovision.engine.holdout import leak_free
-from photovision.tasks.segment.segmenter import Segmenter, SegmentResult
+from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import Vector
 from photovision.trust.metrics.panoptic import Scenery, panoptic_scores, renumbered, segment_counts
 from photovision.trust.metrics.rates import Rate
@@ -172,7 +173,8 @@ def judge(segmenter: Segmenter, dataset: Dataset, progress: ProgressCallback | N
         raise DataError(f"the segmenter does not know {listed(strange)}: give data whose classes are among its own")
     samples, rows, problems = [], [], []
     things = [number for number in range(len(segmenter.classes)) if number != background_of(segmenter.classes)]
-    for done, (sample, scene) in enumerate(zip(told, segmenter.see(sample.image for sample in told), strict=True), 1):
+    found = segmenter.results(sample.image for sample in told)
+    for done, (sample, scene) in enumerate(zip(told, found, strict=True), 1):
         try:
             rows.append(_compared(segmenter, sample, scene, things))
             samples.append(sample)
@@ -227,20 +229,21 @@ def truth_of(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) ->
 
 
 def _compared(
-    segmenter: Segmenter, sample: Sample, scene: SegmentResult, things: list[int]
+    segmenter: Segmenter, sample: Sample, scene: Result[Segmentation], things: list[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
-    if scene.found is None:
+    found = scene.value
+    if found is None:
         assert scene.error is not None
         raise scene.error
     labels, numbers = truth_of(sample, segmenter.classes, scene.size)
-    said, judged = scene.found.labels, labels != IGNORE
+    said, judged = found.labels, labels != IGNORE
     fits = [outline(labels == number, (said == number) & judged) for number in things]
     counts = segments = None
-    if scene.numbers is not None:
+    if found.instance_map is not None:
         # A truth without objects counts none: there the objects said are neither right nor wrong.
-        counts = np.zeros(3, np.int64) if numbers is None else np.array(matched(numbers, scene.numbers * judged))
+        counts = np.zeros(3, np.int64) if numbers is None else np.array(matched(numbers, found.instance_map * judged))
         classes = len(segmenter.classes)
-        pair = Scenery(labels, numbers), _scenery(scene)
+        pair = Scenery(labels, numbers), _scenery(found)
         segments = np.zeros((classes, 4)) if numbers is None else segment_counts(*pair, classes)
     return (
         confusion_of(labels, said, len(segmenter.classes)),
@@ -250,13 +253,12 @@ def _compared(
     )
 
 
-def _scenery(scene: SegmentResult) -> Scenery:
+def _scenery(found: Segmentation) -> Scenery:
     """An answer in segments; every object is of one class, which most of its pixels have."""
-    assert scene.found is not None
-    if scene.numbers is None or scene.objects is None:
-        return Scenery(scene.found.labels)
-    kinds = np.concatenate([[0], scene.objects.labels + 1])
-    return Scenery(kinds[scene.numbers], scene.numbers)
+    if found.instance_map is None or found.objects is None:
+        return Scenery(found.labels)
+    kinds = np.concatenate([[0], found.objects.labels + 1])
+    return Scenery(kinds[found.instance_map], found.instance_map)
 
 
 def _story(metrics: dict[str, Metric], judged: SegmentEvaluation) -> tuple[str, ...]:
@@ -337,7 +339,9 @@ def _both(segmenter: Segmenter, sample: Sample, image: Image) -> Image:
     """Truth and answer side by side, each with its legend."""
     classes, background = segmenter.classes, background_of(segmenter.classes)
     labels, numbers = truth_of(sample, classes, image.shape[:2])
-    said = _scenery(next(iter(segmenter.see([image]))))
+    found = segmenter.predict(image)
+    assert isinstance(found, Segmentation)
+    said = _scenery(found)
     own = said.numbers if said.numbers is None or numbers is None else renumbered(said.numbers, numbers)
     sides = [
         draw_segments(image, named, numbered, classes, side=_SIDE, title=title, background=background)

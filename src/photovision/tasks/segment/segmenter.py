@@ -4,60 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
+from warnings import warn
 
 import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
-from photovision.core.inputs import Given, Source, as_sources, name_of, placed
+from photovision.core.inputs import Given, Source
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Box
-from photovision.core.regions import Detections, LabelMap, Segmentation
-from photovision.runtime.bundle import Bundle, lasting
+from photovision.core.regions import Detections, Segmentation
+from photovision.core.result import Result, Size
+from photovision.runtime.bundle import Bundle
 from photovision.runtime.instances import detections, separate
-from photovision.runtime.session import Engine, Precision, Session
-from photovision.runtime.stream import opener
+from photovision.runtime.model import OnnxModel
+from photovision.runtime.session import Engine, Precision
+from photovision.runtime.stream import check_batch_size, opener
 from photovision.runtime.tiles import Tiling
 
-OUTPUTS = ("classes", "depth")
-"""Outputs of a segmenter's graph: float32 (N, C, h, w), and where objects are told apart float32 (N, 1, h, w)."""
 OVERLAP = 0.25
 """Share of a window that its neighbour sees, too: what lies at a border is decided by the one that sees around it."""
 _BAND = 4_000_000  # pixels that are enlarged at a time
-Size = tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentResult:
-    """What a segmenter says of one picture.
-
-    Attributes:
-        file: where the picture came from; None for arrays and bytes.
-        size: (H, W) of the upright picture in pixels; (0, 0) of an unreadable one.
-        found: the class of every pixel; None where it could not be read.
-        numbers: int32 (H, W), the same for the pixels of one object, 0 for none; None where objects are not told apart.
-        objects: the objects, in the order of their numbers; None likewise.
-        error: why it could not be read, or None.
-    """
-
-    file: str | None
-    size: Size
-    found: Segmentation | None
-    numbers: LabelMap | None = None
-    objects: Detections | None = None
-    error: UnreadableImage | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """`{"file", "size": [h, w], "areas": {class: share}}`, and "objects", their number; or `{"file", "error"}`."""
-        if self.found is None:
-            return {"file": self.file, "error": str(self.error).removeprefix(f"{self.file}: ")}
-        counts = np.bincount(self.found.labels.ravel(), minlength=len(self.found.classes)) / self.found.labels.size
-        areas = {name: round(float(share), 6) for name, share in zip(self.found.classes, counts, strict=True) if share}
-        counted = {} if self.objects is None else {"objects": len(self.objects)}
-        return {"file": self.file, "size": list(self.size), "areas": areas, **counted}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +38,7 @@ class _TilePixels:
     depth: np.ndarray | None
 
 
-class Segmenter:
+class Segmenter(OnnxModel[Segmentation]):
     """A trained segmenter.
 
     Args:
@@ -83,94 +52,63 @@ class Segmenter:
     Example: `photovision.load("nuclei-model").predict("slide.png").labels`.
     """
 
+    task = "segment"
+
     def __init__(self, bundle: Bundle, *, engine: Engine = "auto", precision: Precision | None = None) -> None:
-        bundle.expect("segment")
-        self.bundle = bundle
-        self.classes = bundle.classes
-        self.preprocess = bundle.preprocess
+        super().__init__(bundle, engine=engine, precision=precision)
         self.instances = bool(bundle.info.get("instances"))
         self.tile = _tile_of(bundle)
-        self._engine: Engine = engine
-        self._precision = precision
 
-    @property
-    def info(self) -> dict[str, Any]:
-        """The whole of bundle.json."""
-        return self.bundle.info
-
-    @cached_property
-    def session(self) -> Session:
-        """The loaded graph; opened at first use."""
-        return self.bundle.open_session(self._engine, self._precision, OUTPUTS)
-
-    def predict(self, images: Given | Iterable[Given]) -> Segmentation | list[Segmentation]:
-        """The class of every pixel of one picture, or of each of a list, at the size of the upright picture.
+    def with_options(self, *, tile: Size | None = None) -> Segmenter:
+        """The same segmenter with other choices for a prediction; the loaded graph is shared.
 
         Args:
-            images: one picture, or any iterable of pictures, as `photovision.core.inputs.as_source` takes them; an
-                array (N, H, W, 3) counts as a list.
+            tile: (H, W) of the windows that a picture is seen through, in its pixels; None: as the model was trained.
 
         Raises:
-            UnreadableImage: a picture cannot be decoded; use `see` to go on over such files.
+            UsageError: tile is below 16 pixels.
         """
-        sources, single = as_sources(images)
-        answers = []
-        for number, scene in enumerate(self._scenes(sources), 1):
-            if scene.found is None:
-                error = cast("UnreadableImage", scene.error)
-                raise error if single else placed(error, f"picture {number}")
-            answers.append(scene.found)
-        return answers[0] if single else answers
+        other = self.with_session(self.session)
+        if tile is not None:
+            other.tile = Tiling(tile, OVERLAP).tile
+        return other
 
     def objects(self, image: Given) -> Detections:
         """The objects of one picture with their masks; raises UsageError for a model that does not tell them apart."""
         if not self.instances:
             raise UsageError(f"{self.bundle.path} tells classes of pixels, not objects: train it on masks of objects")
-        scene = next(iter(self.see([image])))
-        if scene.objects is None:
-            raise cast("UnreadableImage", scene.error)
-        return scene.objects
+        (result,) = self.results([image])
+        if result.value is None:
+            raise cast("UnreadableImage", result.error)
+        return cast("Detections", result.value.objects)
 
     def see(
-        self, sources: Given | Iterable[Given], *, batch_size: int = 8, tile: Size | None = None
-    ) -> Iterator[SegmentResult]:
-        """Answer any number of pictures in order, a few of them in memory at a time, whole.
+        self, sources: Given | Iterable[Given], *, batch_size: int | None = None, tile: Size | None = None
+    ) -> Iterator[Result[Segmentation]]:
+        """The old spelling of `results`."""
+        warn("Segmenter.see is now with_options(tile=...).results(...)", DeprecationWarning, stacklevel=2)
+        return self.with_options(tile=tile).results(sources, batch_size=batch_size)
 
-        Args:
-            sources: as for `predict`.
-            batch_size: windows a call of the network.
-            tile: (H, W) of the windows that a picture is seen through, in its pixels; None: as the model was trained.
-
-        Raises:
-            UsageError: tile is below 16 pixels.
-            ModelError: the graph is damaged or not a segmenter's.
-        """
-        return self._scenes(as_sources(sources)[0], batch_size, tile)
-
-    def _scenes(
-        self, sources: Iterable[Source | UnreadableImage], batch_size: int = 8, tile: Size | None = None
-    ) -> Iterator[SegmentResult]:
-        chosen = tile or self.tile
-        tiling = None if chosen is None else Tiling(chosen, OVERLAP)
+    def _results(self, sources: Iterable[Source | UnreadableImage], batch_size: int) -> Iterator[Result[Segmentation]]:
+        """A few pictures are in memory at a time, whole."""
+        check_batch_size(batch_size)
+        tiling = None if self.tile is None else Tiling(self.tile, OVERLAP)
         for source, picture in in_order(sources, opener(self.preprocess), ahead=2):
-            file = name_of(source)
             if isinstance(picture, UnreadableImage):
-                yield SegmentResult(file, (0, 0), None, error=picture)
+                yield self._result(source, (0, 0), picture)
                 continue
-            yield self._scene(file, picture, self._pixels(picture, tiling, batch_size))
+            pixels = self._pixels(picture, tiling, batch_size)
+            yield self._result(source, (picture.height, picture.width), self._segmentation(pixels))
 
-    def _scene(self, file: str | None, picture: Pillow.Image, pixels: _TilePixels) -> SegmentResult:
-        size = picture.height, picture.width
-        found = Segmentation(pixels.labels.astype(np.int32), self.classes)
+    def _segmentation(self, pixels: _TilePixels) -> Segmentation:
         if pixels.depth is None:
-            return SegmentResult(file, size, found)
+            return Segmentation(pixels.labels.astype(np.int32), self.classes)
         least = int(self.info.get("least_area") or 1)
         numbers = separate(pixels.labels > 0, pixels.depth, least)
         # What is too small to be an object is background, too.
-        found = Segmentation(np.where(numbers > 0, pixels.labels, 0).astype(np.int32), self.classes)
-        return SegmentResult(
-            file, size, found, numbers, detections(numbers, pixels.labels, pixels.sure, self.classes[1:])
-        )
+        labels = np.where(numbers > 0, pixels.labels, 0).astype(np.int32)
+        objects = detections(numbers, pixels.labels, pixels.sure, self.classes[1:])
+        return Segmentation(labels, self.classes, numbers, objects)
 
     def _pixels(self, picture: Pillow.Image, tiling: Tiling | None, batch_size: int) -> _TilePixels:
         """Every window decides about the middle part of it, up to halfway into what its neighbours see, too."""
@@ -206,11 +144,6 @@ class Segmenter:
         if not 0 <= float(probs.max()) <= 1.01:  # NaN, too
             raise ModelError(f"{self.bundle.graph} gives probabilities outside 0 to 1: train it again")
         return outputs
-
-    __getstate__ = lasting
-
-    def __repr__(self) -> str:
-        return f"Segmenter({str(self.bundle.path)!r}, {len(self.classes)} classes)"
 
 
 def enlarged(values: np.ndarray, window: Box, part: tuple[int, int, int, int]) -> np.ndarray:

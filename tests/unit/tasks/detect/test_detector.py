@@ -53,19 +53,19 @@ def test_files_bytes_and_turned_files_agree(detector: Detector, tmp_path: Path) 
     exif = Pillow.Exif()
     exif[0x0112] = 6  # stored on its side: to be turned by 90 degrees
     Pillow.fromarray(picture).rotate(90, expand=True).save(turned, exif=exif, quality=95)
-    seen = list(detector.see([upright, turned, upright.read_bytes(), picture]))
+    seen = list(detector.results([upright, turned, upright.read_bytes(), picture]))
     assert [one.size for one in seen] == [(256, 512)] * 4
     assert [one.file for one in seen] == [str(upright), str(turned), None, None]
-    assert [one.found.boxes.tolist() for one in seen if one.found is not None] == [[[64, 32, 128, 64]]] * 4
+    assert [one.value.boxes.tolist() for one in seen if one.value is not None] == [[[64, 32, 128, 64]]] * 4
 
 
 def test_a_large_jpeg_is_decoded_small_and_measured_large(detector: Detector, tmp_path: Path) -> None:
     file = tmp_path / "large.jpg"
     Pillow.fromarray(scene((2048, 4096), [("green", (1024, 512, 1536, 768))])).save(file, quality=90)
-    (seen,) = detector.see([file])
+    (seen,) = detector.results([file])
     assert seen.size == (2048, 4096)
-    assert seen.found is not None
-    assert seen.found.boxes.tolist() == [[1024, 512, 1536, 768]]
+    assert seen.value is not None
+    assert seen.value.boxes.tolist() == [[1024, 512, 1536, 768]]
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop"])
@@ -122,8 +122,8 @@ def test_unreadable_pictures_are_answered_in_their_place(detector: Detector, tmp
     bad.write_bytes(b"no picture")
     picture = scene((64, 64), [("red", (8, 8, 16, 16))])
     for tile in (None, (32, 32)):
-        seen = list(detector.see([bad, picture, tmp_path / "gone.jpg"], tile=tile))
-        assert [one.found is None for one in seen] == [True, False, True]
+        seen = list(detector.with_options(tile=tile).results([bad, picture, tmp_path / "gone.jpg"]))
+        assert [one.value is None for one in seen] == [True, False, True]
         assert seen[0].to_json() == {"file": str(bad), "error": "cannot be decoded (not a picture of a known format)"}
         assert seen[1].to_json()["size"] == [64, 64]
         with pytest.raises(UnreadableImage, match=r"bad\.jpg"):
@@ -133,7 +133,7 @@ def test_unreadable_pictures_are_answered_in_their_place(detector: Detector, tmp
 def test_the_answer_as_json(detector: Detector, tmp_path: Path) -> None:
     file = tmp_path / "one.png"
     Pillow.fromarray(scene((128, 128), [("red", (16, 16, 32, 32))])).save(file)
-    (seen,) = detector.see([file])
+    (seen,) = detector.results([file])
     said = json.loads(json.dumps(seen.to_json()))
     assert said["file"] == str(file)
     assert said["size"] == [128, 128]
@@ -152,8 +152,8 @@ def test_the_answer_as_json(detector: Detector, tmp_path: Path) -> None:
         ({"thresholds": [0.5, "a"]}, "a number from 0 to 1"),
         ({"iou": "much"}, "a number from 0 to 1"),
         ({"classes": []}, "at least one class name"),
-        ({"task": "paint"}, "task of classify, detect, segment, cut, got 'paint'"),
-        ({"task": ["detect"]}, "task of classify, detect, segment"),
+        ({"task": "paint"}, "task of segment, detect, classify, cut, got 'paint'"),
+        ({"task": ["detect"]}, "task of segment, detect, classify"),
         ({"task": "classify"}, "lacks temperature, multilabel"),
     ],
 )

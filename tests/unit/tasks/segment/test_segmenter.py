@@ -86,11 +86,11 @@ def test_objects_that_touch_are_told_apart(tiled: Segmenter) -> None:
 
 
 def test_specks_are_no_objects(tiled: Segmenter) -> None:
-    scene = next(iter(tiled.see([_red((32, 32), 4, 4, 5, 6)])))
-    assert scene.found is not None
-    assert scene.objects is not None
-    assert len(scene.objects) == 0
-    assert not scene.found.labels.any()
+    scene = next(iter(tiled.results([_red((32, 32), 4, 4, 5, 6)])))
+    assert scene.value is not None
+    assert scene.value.objects is not None
+    assert len(scene.value.objects) == 0
+    assert not scene.value.labels.any()
 
 
 def test_turned_files_bytes_and_arrays_agree(whole: Segmenter, tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_turned_files_bytes_and_arrays_agree(whole: Segmenter, tmp_path: Path) -
 
 def test_unreadable_pictures_are_told_and_passed_over(whole: Segmenter, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    seen = list(whole.see([tmp_path / "broken.png", _red((8, 8), 0, 0, 8, 8)]))
-    assert [scene.found is None for scene in seen] == [True, False]
+    seen = list(whole.results([tmp_path / "broken.png", _red((8, 8), 0, 0, 8, 8)]))
+    assert [scene.value is None for scene in seen] == [True, False]
     assert "error" in seen[0].to_json()
     assert seen[1].to_json() == {"file": None, "size": [8, 8], "areas": {"thing": 1.0}}
     with pytest.raises(UnreadableImage):

@@ -93,7 +93,7 @@ def test_the_mask_of_a_big_picture_is_made_band_by_band_without_seams(
 
 def test_other_bundles_and_missing_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     painter = painter_bundle(tmp_path / "painter")
-    with pytest.raises(ModelError, match="is a segmenter, not a cutter"):
+    with pytest.raises(ModelError, match="is a segmenter, not a prompted segmenter"):
         Cutter.open(painter)
     monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "empty"))
     with pytest.raises(ModelError, match="photovision weights get mobilesam"):
