@@ -65,7 +65,9 @@ class CorruptedSegmentations:
 
     def predict(self, images: Sequence[Image]) -> list[LabelMap]:
         """The class of every pixel."""
-        return [found.labels for found in self.model.predict(list(images))]
+        found = self.model.predict(list(images))
+        assert isinstance(found, list)
+        return [one.labels for one in found]
 
     def measure(
         self, truth: Sequence[LabelMap], name: str, severity: int, predicted: list[LabelMap]
