@@ -24,12 +24,12 @@ from rounds import seconds
 
 from photovision.core.types import Image
 from photovision.data.read import read_dataset
+from photovision.engine.evaluate import evaluate_on
 from photovision.models.pretrained import DETECTOR, ready
 from photovision.models.weights import locate
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluate import evaluate_boxes
 
 PEER = """
 import sys, cv2, numpy as np
@@ -120,7 +120,7 @@ def main() -> None:
         found["engine"] = f"{detector.session.engine} {detector.session.precision}"
     if chosen.coco:
         data = read_dataset(chosen.coco)
-        report = evaluate_boxes(detector, data)
+        report = evaluate_on(detector, data)
         found["coco"] = {name: metric.to_json() for name, metric in report.metrics.items()}
         if chosen.opencv and chosen.cfg:
             files = [sample.image for sample in data.samples if isinstance(sample.image, Path)]

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
     from photovision.deploy.optimize import optimize as optimize
+    from photovision.engine.compare import compare as compare
+    from photovision.engine.evaluate import evaluate as evaluate
     from photovision.engine.export import export as export
     from photovision.engine.load import load as load
     from photovision.learned_features.report import features as features
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
     from photovision.tasks.calibrate import recalibrate as recalibrate
     from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.classify.recognizer import Recognizer as Recognizer
-    from photovision.tasks.compare import compare as compare
-    from photovision.tasks.evaluate import evaluate as evaluate
     from photovision.tasks.explain import attribute as attribute
     from photovision.tasks.explain import explain as explain
     from photovision.tasks.explain_boxes import explain_boxes as explain_boxes
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 _HOME = {
     "train": "tasks.train",
     "load": "engine.load",
-    "evaluate": "tasks.evaluate",
-    "compare": "tasks.compare",
+    "evaluate": "engine.evaluate",
+    "compare": "engine.compare",
     "check": "app.check",
     "audit": "tasks.audit",
     "explain": "tasks.explain",

@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.engine.evaluate import evaluate
 from photovision.models import weights
 from photovision.tasks.classify.recognizer import Recognizer, load
-from photovision.tasks.evaluate import evaluate
 from photovision.tasks.train import run, train
 from photovision.tasks.training_run import TrainConfig
 

@@ -169,6 +169,8 @@ def test_pictures_of_something_else_are_for_models_with_a_gate(tmp_path: Path) -
         assert "novelty_auroc" in pv.evaluate(gated, data, unknown=others).metrics
     with pytest.raises(pv.UsageError, match="'unknown' should be a Dataset"):
         pv.evaluate(gated, data, unknown=str(tmp_path))  # type: ignore[arg-type]
-    for kind in ("classifier", "detector", "segmenter"):
-        with pytest.raises(pv.UsageError, match="pictures of something else"):
+    with pytest.raises(pv.UsageError, match="made without novelty detection"):
+        pv.evaluate(MODELS["classifier"](tmp_path / "classifier"), data, unknown=others)
+    for kind in ("detector", "segmenter"):
+        with pytest.raises(pv.UsageError, match=f"A {kind} does not accept 'unknown'"):
             pv.evaluate(MODELS[kind](tmp_path / kind), data, unknown=others)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from photovision.core.errors import DataError, UsageError
 
@@ -118,6 +118,13 @@ class Finding:
     warnings: Sequence[str] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    def including(self, *findings: Finding) -> Finding:
+        """This finding with further ones added at its end."""
+        return _including(self, findings)
+
+
+_Part = TypeVar("_Part", "Finding", "Report")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -146,16 +153,7 @@ class Report:
 
     def including(self, *findings: Finding) -> Report:
         """This report with what further checks found added at its end."""
-        every: tuple[Report | Finding, ...] = (self, *findings)
-        return replace(
-            self,
-            summary=tuple(sentence for one in every for sentence in one.summary),
-            metrics={name: metric for one in every for name, metric in one.metrics.items()},
-            tables=[table for one in every for table in one.tables],
-            figures=[figure for one in every for figure in one.figures],
-            warnings=[warning for one in every for warning in one.warnings],
-            data={name: value for one in every for name, value in one.data.items()},
-        )
+        return _including(self, findings)
 
     def to_json(self) -> dict[str, Any]:
         """The report without its drawings, JSON-ready."""
@@ -203,6 +201,19 @@ def cell_text(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:,.3g}" if abs(cell) < 1000 else f"{cell:,.0f}"
     return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+
+
+def _including(first: _Part, findings: Sequence[Finding]) -> _Part:
+    every: tuple[Report | Finding, ...] = (first, *findings)
+    return replace(
+        first,
+        summary=tuple(sentence for one in every for sentence in one.summary),
+        metrics={name: metric for one in every for name, metric in one.metrics.items()},
+        tables=[table for one in every for table in one.tables],
+        figures=[figure for one in every for figure in one.figures],
+        warnings=[warning for one in every for warning in one.warnings],
+        data={name: value for one in every for name, value in one.data.items()},
+    )
 
 
 def _harmless(text: str) -> str:

@@ -7,7 +7,7 @@ verb that it does not have: `Task.part` refuses it in one sentence, in Python, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -62,6 +62,10 @@ class Task:
     needs: tuple[str, ...] = ()
     min_classes: int = 2
     page: str = ""
+
+    def leading(self, names: Collection[str]) -> str | None:
+        """The leading one of some metrics; None where none of them leads."""
+        return next((name for name in self.lead if name in names), None)
 
     def has(self, part: str) -> bool:
         """Whether the task has a part of that name."""

@@ -13,8 +13,8 @@ from photovision.core.regions import IGNORE
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluate import look
-from photovision.tasks.segment.evaluation import truth_of
+from photovision.tasks.detect.evaluation import evaluate
+from photovision.tasks.segment.evaluation import label_map
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.box_confidence import fit_logistic
 from photovision.trust.metrics.calibrate import fit_temperature
@@ -43,7 +43,7 @@ def learned_anew(model: Detector | Segmenter, validation: Dataset) -> Any:
 
 def _detector(model: Detector, validation: Dataset) -> Detector:
     """What is fitted comes on top of what the graph does: logistic(s2 (s1 x + b1) + b2)."""
-    looked = look(model, validation)
+    looked = evaluate(model, validation)
     info = dict(model.info)
     told = info.get("calibration") or {}
     slope, shift = (np.array(told.get(name, ()), np.float64) for name in ("slope", "shift"))
@@ -52,7 +52,7 @@ def _detector(model: Detector, validation: Dataset) -> Detector:
         slope, shift = more * slope, more * shift + moved
         if set_constants(model.bundle.graph, {"slope": slope, "shift": shift}):
             info["calibration"] = {"slope": slope.tolist(), "shift": shift.tolist()}
-            looked = look(Detector(Bundle(model.bundle.path, info)), validation)
+            looked = evaluate(Detector(Bundle(model.bundle.path, info)), validation)
     info["thresholds"] = [float(value) for value in best_thresholds(match(looked.pairs, looked.classes))]
     write_json(model.bundle.path / "bundle.json", info)
     return Detector(Bundle(model.bundle.path, info))
@@ -77,7 +77,7 @@ def _places(model: Segmenter, validation: Dataset) -> tuple[np.ndarray, np.ndarr
     for sample in told:
         try:
             whole = model.preprocess.decode(sample.image)
-            labels, _ = truth_of(sample, model.classes, (whole.height, whole.width))
+            labels, _ = label_map(sample, model.classes, (whole.height, whole.width))
         except (UnreadableImage, DataError):
             continue
         tile = model.tile or (whole.height, whole.width)

@@ -82,7 +82,7 @@ def _json(figures: dict[str, Metric | str | None]) -> dict[str, object]:
 
 def _figures(first: OptimizeStep, stage: OptimizeStep) -> dict[str, Metric | str | None]:
     before, after = shared(first.answers, stage.answers)
-    n, scores = len(after.samples), after.scores()
+    n, scores = len(after.samples), after.metrics()
     lead = "exact_match" if after.multilabel else "accuracy"
     same = int((before.said == after.said).all(1).sum())
     origin = stage is first

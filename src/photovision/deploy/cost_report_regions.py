@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from photovision.core.report import Finding, Metric, Table
-from photovision.deploy.evaluation import FIGURES, HeldOutEvaluation
+from photovision.deploy.evaluation import FIGURES
+from photovision.engine.evaluation import Evaluation
 from photovision.engine.optimize.profile import Profile
 
 _NOTE = (
@@ -27,7 +28,7 @@ class RegionOptimizeStep:
     """
 
     name: str
-    held: HeldOutEvaluation
+    held: Evaluation
     profile: Profile
 
 
@@ -38,8 +39,8 @@ def losses(first: RegionOptimizeStep, last: RegionOptimizeStep, max_drop: float)
         metrics of the changed one: its figures, each with its "..._change" (points), "speedup", sizes, latencies,
         throughput, memory; a table of both; `data` under "stages".
     """
-    gains = first.held.gain(last.held)
-    rows = _row(first), _row(last)
+    gains = first.held.gains(last.held).figures
+    rows = [_row(stage, tuple(gains)) for stage in (first, last)]
     metrics = {name: value for name, value in rows[1].items() if isinstance(value, Metric)}
     metrics |= {f"{name}_change": gain for name, gain in gains.items()}
     speed = last.profile.throughput.value / first.profile.throughput.value
@@ -63,16 +64,16 @@ def _summary(
     return (
         f"{last.name}: {speed:.1f} times as many pictures a second as the original ({needed.throughput.value:,.0f}),"
         f" and {needed.graph.value:.1f} MB instead of {first.profile.graph.value:.1f}.",
-        f"On {last.held.pictures:,} test pictures, which chose nothing, {shown:+.1f} points of"
+        f"On {len(last.held.samples):,} test pictures, which chose nothing, {shown:+.1f} points of"
         f" {FIGURES[name]} (95 % interval {low:+.1f} to {high:+.1f}); {100 * max_drop:g} may be lost.",
         "Confidence and thresholds were learned anew for the new graph.",
     )
 
 
-def _row(stage: RegionOptimizeStep) -> dict[str, Metric | str | None]:
-    needed = stage.profile
+def _row(stage: RegionOptimizeStep, figures: tuple[str, ...]) -> dict[str, Metric | str | None]:
+    needed, found = stage.profile, stage.held.metrics()
     return {
-        **stage.held.figures(),
+        **{name: found[name] for name in figures},
         "graph_size": needed.graph,
         "bundle_size": needed.bundle,
         "latency_p50": needed.p50,

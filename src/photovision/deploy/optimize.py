@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +20,13 @@ from photovision.deploy.optimize_regions import check_method, optimize_regions
 from photovision.engine.holdout import NO_RECORD, exposures
 from photovision.engine.load import opened
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.evaluate import Model
 from photovision.tasks.splits import TrainingSplits, gather
 
 MOST_MINUTES = 10_000
 
 
 def optimize(
-    model: Model | str | Path,
+    model: Any,
     data: Dataset | str | Path | Pictures,
     output: str | Path,
     methods: Collection[str],
@@ -62,7 +62,7 @@ def optimize(
         DataError: too few pictures that the model did not learn from.
         UsageError: a method or a choice that such models do not have, or `output` is the model's own folder.
     """
-    own: Model = opened(model, "optimize")
+    own = opened(model, "optimize")
     _check(max_drop, minutes, methods, backbone)
     names = list(methods)
     dataset = as_dataset(data, labels, own.classes)
@@ -93,7 +93,7 @@ def _check(max_drop: float, minutes: float, methods: Collection[str], backbone: 
         raise UsageError("distilling needs the architecture of the smaller network (backbone), and nothing else does")
 
 
-def fair(material: TrainingSplits, model: Model, dataset: Dataset) -> TrainingSplits:
+def fair(material: TrainingSplits, model: Any, dataset: Dataset) -> TrainingSplits:
     """The pictures, split so that those which the model learned from neither choose nor judge.
 
     Raises:

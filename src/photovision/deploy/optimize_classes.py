@@ -32,8 +32,9 @@ from photovision.core.system import provenance
 from photovision.data.dataset import Dataset
 from photovision.deploy.cost_report import OptimizeStep, gain, losses
 from photovision.deploy.kept import keep_more
+from photovision.engine.evaluate import evaluation_report
 from photovision.engine.optimize.profile import profile
-from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer, judge
+from photovision.tasks.classify.evaluation import ClassifyEvaluation, evaluate
 from photovision.tasks.classify.fit_novelty import remember_unseen
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.model_card import model_card
@@ -121,7 +122,7 @@ def optimize_classes(
     key = _key(model, material, names, max_drop, backbone)
     deadline = time.monotonic() + 60 * minutes
     with reserved(target, "model", [model.bundle.path]) as place, _unfinished(beside(place, "optimize"), key) as work:
-        made, held = [model], [answer(model, material.val)]
+        made, held = [model], [evaluate(model, material.val)]
         for number, name in enumerate(names):
             lost = -gain(held[0], held[-1]).value
             left = max(0.0, (deadline - time.monotonic()) / 60) / (len(names) - number)
@@ -129,10 +130,10 @@ def optimize_classes(
             f"{number}-{name}.work",
                       left, backbone, say, max_drop - max(0.0, lost))  # fmt: skip
             made.append(_step(name, job))
-            held.append(answer(made[-1], material.val))
+            held.append(evaluate(made[-1], material.val))
             _refuse(names, held, max_drop, "validation")
         say("judging on test")
-        judged = [answer(one, material.test) for one in made]
+        judged = [evaluate(one, material.test) for one in made]
         _refuse(names, judged, max_drop, "test")
         report = _report(made, judged, material, names, max_drop)
         _write(made, report, material, target)
@@ -227,7 +228,7 @@ def _report(
 
 def _proof(model: Recognizer, answers: ClassifyEvaluation, material: TrainingSplits) -> Finding:
     """The evaluation of the last model."""
-    found = judge(model, answers, material.test, leaked=material.leaked.tolist())
+    found = evaluation_report(model, answers, material.test, material.leaked.tolist())
     metrics = {name: metric.to_json() for name, metric in found.metrics.items()}
     parts = found.metrics, found.tables, found.figures, found.warnings
     return Finding((), *parts, data={"evaluation": metrics})

@@ -27,9 +27,10 @@ from photovision.core.types import Image
 from photovision.data.dataset import Dataset
 from photovision.deploy.confidence import learned_anew
 from photovision.deploy.cost_report_regions import RegionOptimizeStep, losses
-from photovision.deploy.evaluation import FIGURES, HeldOutEvaluation, Places, hold, need_regions, proof
+from photovision.deploy.evaluation import FIGURES, Places, hold, need_regions, proof
 from photovision.deploy.quantize import QuantizeSetting, compressor, quantize_graph
 from photovision.deploy.write_regions import write_changed
+from photovision.engine.evaluation import Evaluation
 from photovision.engine.export import batched
 from photovision.engine.optimize.profile import profile
 from photovision.engine.parity import GraphParity, Outputs
@@ -151,7 +152,7 @@ def _int8(model: Places, material: TrainingSplits, scratch: Path, max_drop: floa
     nncf = compressor()
     images, shown = pictures_of(model, material.train, CALIBRATING), pictures_of(model, material.val, _COMPARED)
     before, began = hold(model, material.val), time.monotonic()
-    tried, refused = list[tuple[float, HeldOutEvaluation, _Step]](), list[ExportError]()
+    tried, refused = list[tuple[float, Evaluation, _Step]](), list[ExportError]()
     for done, setting in enumerate(SETTINGS):
         if done and (time.monotonic() - began) * (1 + 1 / done) > 60 * minutes:
             break
@@ -167,7 +168,7 @@ def _int8(model: Places, material: TrainingSplits, scratch: Path, max_drop: floa
         parity = {"precision": model.bundle.precision, "pictures": len(shown), "engines_agree": agree}
         changes = {"parity": parity, "quantized": {**vars(setting), "pictures": len(images)}}
         after = hold(type(model)(Bundle(graph.parent, {**model.info, **changes})), material.val)
-        lost = -_lead(before.gain(after)).value
+        lost = -_lead(before.gains(after).figures).value
         tried.append((lost, after, _Step(graph, changes, False)))
         say(f"int8, setting '{setting.name}': {100 * lost:.1f} points lost on validation")
         if lost <= max_drop + 1e-9:
@@ -227,13 +228,13 @@ def _lead(gains: dict[str, Metric]) -> Metric:
     return next(iter(gains.values()))
 
 
-def _refuse(method: str, before: HeldOutEvaluation, after: HeldOutEvaluation, max_drop: float, which: str) -> None:
-    gains = before.gain(after)
+def _refuse(method: str, before: Evaluation, after: Evaluation, max_drop: float, which: str) -> None:
+    gains = before.gains(after).figures
     name, change = next(iter(gains.items()))
     if -change.value <= max_drop + 1e-9:
         return
     raise ExportError(
-        f"{method} would lose {-100 * change.value:.1f} points of {FIGURES[name]} on {before.pictures:,} {which}"
+        f"{method} would lose {-100 * change.value:.1f} points of {FIGURES[name]} on {len(before.samples):,} {which}"
         f" pictures (95 % interval {-100 * (change.high or 0):.1f} to {-100 * (change.low or 0):.1f}), more than the"
         f" {100 * max_drop:g} allowed: allow more with --max-drop; nothing was written"
     )

@@ -29,7 +29,7 @@ from photovision.engine.optimize.quantize_layers import layers, straighten
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Engine, without_telemetry
 from photovision.runtime.stream import loader
-from photovision.tasks.classify.evaluation import ClassifyEvaluation, answer
+from photovision.tasks.classify.evaluation import ClassifyEvaluation, evaluate
 from photovision.tasks.classify.recognizer import Recognizer
 
 CALIBRATING = 300
@@ -91,7 +91,7 @@ def int8(job: OptimizeRun) -> Path:
     """
     nncf = compressor()
     images = _calibrating(job.training, job.model)
-    before = answer(job.model, job.validation)
+    before = evaluate(job.model, job.validation)
     began, tried, refused = time.monotonic(), list[_Tried](), list[ExportError]()
     for done, setting in enumerate(SETTINGS):
         if done and (time.monotonic() - began) * (1 + 1 / done) > job.minutes * 60:
@@ -124,7 +124,7 @@ def bf16(job: OptimizeRun) -> Path:
     changed = Bundle(job.model.bundle.path, {**job.model.info, "parity": {"precision": "bf16"}, "doubt": None})
     fast, exact = Recognizer(changed, precision="bf16"), Recognizer(changed, precision="f32")
     pictures = _some(job.validation, _COMPARED)
-    said, expected = (answer(model, pictures).probs for model in (fast, exact))
+    said, expected = (evaluate(model, pictures).probs for model in (fast, exact))
     parity = {
         "pictures": len(said),
         "max_abs_prob_difference": float(np.abs(said - expected).max()),
@@ -198,7 +198,7 @@ def _try(
     info = {**job.model.info, "doubt": None, "parity": {"precision": "f32"}}
     bundle = Bundle(folder, info)
     parity = _engines(bundle, job)
-    after = answer(Recognizer(bundle), job.validation)
+    after = evaluate(Recognizer(bundle), job.validation)
     same = _same(before, after)
     parity |= {"agreement": same, "precision": "f32", "tolerance": None}
     return _Tried(setting, folder, parity, float(before.right.mean() - after.right.mean()))
@@ -208,7 +208,7 @@ def _engines(bundle: Bundle, job: OptimizeRun) -> dict[str, Any]:
     """Whether both engines say the same of real pictures; raises ExportError where they do not."""
     pictures = _some(job.validation, _COMPARED)
     engines: tuple[Engine, Engine] = ("openvino", "onnxruntime")
-    first, second = (answer(Recognizer(bundle, engine=engine), pictures) for engine in engines)
+    first, second = (evaluate(Recognizer(bundle, engine=engine), pictures) for engine in engines)
     agreement, gap = _same(first, second), float(np.abs(first.probs - second.probs).max())
     if (1 - agreement) * len(first.probs) > max(1.0, (1 - ALIKE) * len(first.probs)) + 1e-6:
         raise ExportError(

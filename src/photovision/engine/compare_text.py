@@ -2,56 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from photovision.core import phrases
 from photovision.core.drawing import Bar, bars
 from photovision.core.report import Figure, Metric, Table
-from photovision.trust.metrics.statistics import Estimate, Z
+from photovision.trust.metrics.statistics import Z
 
 DETECTED = 2.8 / Z
 """By how many half intervals two models must differ for it to be seen in 4 of 5 cases: 2.8 standard errors."""
+FEW = 100
+"""With fewer images the report says that small differences cannot be seen."""
+_DRAWN = 4
 
 
-def verdict(better: str, gain: Estimate, n: int, least: float, figure: str) -> str:
+def verdict(better: str, gain: Metric, n: int, detectable: float, lead: str) -> str:
     """Which model is better, in a sentence.
 
     Args:
         better: "a", "b" or "undecided".
-        gain: of the figure that decides, B less A.
-        n: pictures.
-        least: the smallest difference that would have been seen.
-        figure: what decides, as people call it.
+        gain: of the metric that decides, B less A.
+        n: images.
+        detectable: the smallest difference that would have been seen.
+        lead: the metric that decides, as people call it.
     """
     if better == "undecided":
         return (
             f"A and B cannot be told apart with {phrases.count(n, 'picture')}; a difference of at least about"
-            f" {least * 100:.1f} points would have been seen."
+            f" {detectable * 100:.1f} points would have been seen."
         )
     winner, sign = ("B", 1) if better == "b" else ("A", -1)
-    low, high = sorted((sign * gain.low, sign * gain.high))
+    low, high = sorted((sign * (gain.low or 0.0), sign * (gain.high or 0.0)))
     return (
-        f"{winner} is better: {sign * gain.value * 100:+.1f} points of {figure}"
+        f"{winner} is better: {sign * gain.value * 100:+.1f} points of {lead}"
         f" (95 % interval {low * 100:+.1f} to {high * 100:+.1f}, {phrases.count(n, 'picture')})."
     )
 
 
 def table(metrics: Mapping[str, Metric]) -> Table:
     """NAME_a, NAME_b and NAME_difference in a row each."""
-    bases = [name.removesuffix("_a") for name in metrics if name.endswith("_a")]
     rows = tuple(
         (base.replace("_", " "), metrics[f"{base}_a"], metrics[f"{base}_b"], metrics.get(f"{base}_difference"))
-        for base in bases
+        for base in _names(metrics)
     )
     return Table("Side by side", ("figure", "A", "B", "B minus A"), rows)
 
 
-def drawing(metrics: Mapping[str, Metric], leads: Sequence[str]) -> Figure:
-    """The figures of these names as bars."""
+def drawing(metrics: Mapping[str, Metric]) -> Figure:
+    """The first shares as bars."""
+    shares = [name for name in _names(metrics) if metrics[f"{name}_a"].unit == "share"][:_DRAWN]
     groups = {}
-    for name in leads:
-        if f"{name}_a" in metrics:
-            pair = metrics[f"{name}_a"], metrics[f"{name}_b"]
-            groups[name.replace("_", " ")] = [Bar(m.value, m.low, m.high, i) for i, m in enumerate(pair)]
+    for name in shares:
+        pair = metrics[f"{name}_a"], metrics[f"{name}_b"]
+        groups[name.replace("_", " ")] = [Bar(m.value, m.low, m.high, i) for i, m in enumerate(pair)]
     note = "Intervals that overlap do not mean that there is no difference: the paired test above decides."
     return Figure("Side by side", svg=bars(groups, "A and B side by side", series=("A", "B")), note=note)
+
+
+def warnings(n: int) -> list[str]:
+    """That n images are too few to see small differences, where they are."""
+    if n >= FEW:
+        return []
+    return [f"These figures rest on {phrases.count(n, 'picture')} only: small differences cannot be seen."]
+
+
+def _names(metrics: Mapping[str, Metric]) -> list[str]:
+    return [name.removesuffix("_a") for name in metrics if name.endswith("_a")]

@@ -6,7 +6,7 @@ they are recognised under other names, in other folders and formats, and among n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,10 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from photovision.core.errors import DataError, UsageError
-from photovision.core.phrases import count, spoken
+from photovision.core.phrases import count
 from photovision.core.progress import ProgressCallback
-from photovision.core.report import Finding, Metric
-from photovision.core.types import Ints, Sample
+from photovision.core.types import Ints
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.near_duplicates import resembling
 from photovision.data.scan import Bools, Scan, scan
@@ -36,7 +35,6 @@ from photovision.runtime.training_images import (
     write_training_images,
 )
 
-_LEADS = {"accuracy": "accuracy", "map": "mean average precision", "miou": "mean IoU"}
 NO_RECORD = " The model keeps no record of its training pictures: whether some of them are among these is not known."
 
 
@@ -246,37 +244,3 @@ def add_recalibration(folder: Path, dataset: Dataset) -> None:
     if record is not None:
         more = TrainingImages.of(scan(dataset), RECALIBRATION)
         write_training_images(record.joined(more), folder)
-
-
-def leak_free(
-    samples: Sequence[Sample],
-    dataset: Dataset,
-    leaked: Collection[int],
-    metrics: Mapping[str, Metric],
-    rescored: Callable[[Ints], Mapping[str, Metric]],
-) -> Finding:
-    """The leading figure without pictures that leaked, beside the one with them.
-
-    Args:
-        samples: the N judged pictures.
-        dataset: that they are from.
-        leaked: positions in `dataset` of pictures that are, resemble or belong with training pictures.
-        metrics: of all N.
-        rescored: the same figures of the pictures at some rows.
-    """
-    names = {dataset.samples[int(position)].id for position in leaked}
-    shared = np.array([sample.id in names for sample in samples], dtype=bool)
-    lead = next((name for name in _LEADS if name in metrics), None)
-    if not shared.any() or lead is None:
-        return Finding()
-    if shared.all():
-        return Finding(
-            warnings=("All these pictures are or resemble training pictures: the figures say nothing about new ones.",)
-        )
-    n = int(shared.sum())
-    clean, naive = rescored(np.flatnonzero(~shared)).get(lead), metrics[lead]
-    found = f"{n:,} of these pictures {'is' if n == 1 else 'are'}, or resemble, or belong with training pictures"
-    if clean is None:
-        return Finding(warnings=(f"{found}; without them there is no {_LEADS[lead]}.",))
-    warning = f"{found}: without them the {_LEADS[lead]} is {spoken(clean)} rather than {spoken(naive)}."
-    return Finding((), {f"{lead}_leak_free": clean}, warnings=(warning,))

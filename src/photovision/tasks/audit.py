@@ -17,9 +17,9 @@ from photovision.data.attributes import with_attributes
 from photovision.data.dataset import Dataset
 from photovision.data.read import as_dataset
 from photovision.engine.audit_context import AuditContext, AuditRequest, Check
+from photovision.engine.evaluate import evaluation_options, evaluation_report
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
-from photovision.tasks.evaluate import check_unknown
 from photovision.tasks.model_card import model_card
 
 
@@ -60,12 +60,11 @@ def audit(
     request = AuditRequest(tuple(by), tuple(only), minutes, seed)
     own: HasBundle = opened(model, "audit", "checks")
     checks = checks_of(own, request)
-    check_unknown(own, unknown)  # type: ignore[arg-type]
+    options = evaluation_options(own, "audit", unknown)
     dataset = as_dataset(data)
     held = hold_out(dataset, [own], split, counted(listener, "checking pictures"))
     if attributes is not None:
         held = replace(held, dataset=with_attributes(held.dataset, Path(attributes)))
-    options = {} if unknown is None else {"unknown": unknown}
     report = _audited(own, checks, held, request, listener, options)
     drawn = {**report.provenance["data"], "drawn_from": dataset.fingerprint}
     return replace(report, summary=(*report.summary, held.note), provenance={**report.provenance, "data": drawn})
@@ -87,11 +86,12 @@ def _audited(
     options: Mapping[str, Any],
 ) -> Report:
     started, row = time.monotonic(), model.bundle.row
-    evaluation = row.part("evaluation")(model, held.dataset, counted(listener, "judging"))
+    progress = counted(listener, "judging")
+    evaluation = row.part("evaluate")(model, held.dataset, progress=progress, embeddings=True, **options)
     seconds = max(1.0, request.minutes * 60 - (time.monotonic() - started))
     context = AuditContext(model, evaluation, request, seconds, listener)
     _ = context.groups  # a mistaken name is reported before the work
-    base: Report = row.part("report")(model, evaluation, held.dataset, leaked=held.leaked, **options)
+    base = evaluation_report(model, evaluation, held.dataset, held.leaked)
     found, took = run_checks(checks, context)
     return replace(
         base.including(*found),

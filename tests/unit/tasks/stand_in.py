@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, Problem
+from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.recognizer import ModelOutputs
 
 
@@ -27,7 +29,7 @@ class StandIn:
         self.answers = answers
         self.multilabel = multilabel
         self.thresholds = thresholds
-        self.info = info or {}
+        self.bundle = Bundle(Path("stand_in"), {"task": "classify", **(info or {})})
         self.doubt = None
 
     def respond(self, dataset: Dataset, progress: Any = None, *, embeddings: bool = False) -> ModelOutputs:

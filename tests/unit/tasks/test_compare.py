@@ -12,7 +12,7 @@ from stand_in import StandIn, answering, labelled, stripes
 from photovision.core.errors import DataError
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.tasks.compare import weigh as compare
+from photovision.engine.compare import compare_on as compare
 
 CLASSES = ("apple", "leek", "kiwi")
 

@@ -21,8 +21,8 @@ from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.convert import convert
 from photovision.data.dataset import Dataset
+from photovision.engine.compare import compare
 from photovision.engine.load import load
-from photovision.tasks.compare import compare
 
 
 def colour_blind(folder: Path, **changes: Any) -> Path:
@@ -46,7 +46,7 @@ def test_the_better_detector_is_found_with_the_classes_in_which_it_is(tmp_path: 
     told = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert told["verdict"] == "b"
     assert report.summary[0].startswith("B is better: +")
-    assert "points of mAP" in report.summary[0]
+    assert "points of mean average precision" in report.summary[0]
     gain = told["metrics"]["map_difference"]
     assert 0 < gain["low"] < gain["value"] < gain["high"]
     both = [told["metrics"][f"map50_{name}"]["value"] for name in ("a", "b")]
@@ -112,7 +112,7 @@ def test_models_that_cannot_be_compared_are_refused_in_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     detector, segmenter = spotter_bundle(tmp_path / "d"), painter_bundle(tmp_path / "s")
-    with pytest.raises(DataError, match="A is a detector and B a segmenter"):
+    with pytest.raises(DataError, match="A is a detector and B a segmenter: only models of one task"):
         compare(load(detector), load(segmenter), squares(2))
     with pytest.raises(DataError, match="A is a classifier and B a detector"):
         compare(load(spot_bundle(tmp_path / "c")), load(detector), squares(2))

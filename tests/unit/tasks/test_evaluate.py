@@ -15,7 +15,7 @@ from photovision.core.page import to_html
 from photovision.core.thumbnail import thumbnail
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.tasks.classify.evaluation import evaluate_classes as evaluate
+from photovision.engine.evaluate import evaluate_on as evaluate
 
 CLASSES = ("apple", "<script>", "leek", "kiwi")
 

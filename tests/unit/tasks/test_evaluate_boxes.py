@@ -16,9 +16,9 @@ from photovision.core.page import to_html
 from photovision.core.regions import Detections
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.evaluate import evaluate_on
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluate import evaluate_boxes
 
 # In the other order than the detector's: names count, not numbers.
 CLASSES = ("green", "red")
@@ -54,7 +54,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
 
 def test_what_is_there_is_found_and_what_is_not_is_missed(detector: Detector) -> None:
     calls: list[tuple[int, int]] = []
-    report = evaluate_boxes(detector, some_data(), progress=lambda done, total: calls.append((done, total)))
+    report = evaluate_on(detector, some_data(), progress=lambda done, total: calls.append((done, total)))
     metrics = report.metrics
     assert list(metrics)[:2] == ["map", "map50"]
     assert 0.8 < metrics["map50"].value < 1
@@ -83,17 +83,17 @@ def test_unreadable_pictures_count_nowhere(detector: Detector, tmp_path: Path) -
         task="detect",
         multilabel=True,
     )
-    report, clean = evaluate_boxes(detector, with_bad), evaluate_boxes(detector, data)
+    report, clean = evaluate_on(detector, with_bad), evaluate_on(detector, data)
     assert report.metrics["map"].value == clean.metrics["map"].value
-    assert any("could not be read" in warning for warning in report.warnings)
+    assert any("could not be evaluated" in warning for warning in report.warnings)
 
 
 def test_strange_classes_and_no_boxes_are_refused(detector: Detector) -> None:
     with pytest.raises(DataError, match="does not know 'purple'"):
-        evaluate_boxes(detector, some_data(3, "purple"))
+        evaluate_on(detector, some_data(3, "purple"))
     plain = Dataset((Sample("a", scene((64, 64), []), ("red",)),), CLASSES)
     with pytest.raises(DataError, match="no boxes"):
-        evaluate_boxes(detector, plain)
+        evaluate_on(detector, plain)
 
 
 def test_the_command_judges_detectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +114,7 @@ def test_the_command_judges_detectors(tmp_path: Path, capsys: pytest.CaptureFixt
     model = spotter_bundle(tmp_path / "model")
     assert run(["evaluate", str(model), str(folder), "--json", "-o", str(tmp_path / "report")]) == 0
     told = json.loads(capsys.readouterr().out)
-    expected = evaluate_boxes(Detector(read_bundle(model)), data).metrics["map"]
+    expected = evaluate_on(Detector(read_bundle(model)), data).metrics["map"]
     assert told["metrics"]["map"]["value"] == pytest.approx(expected.value, abs=1e-6)
     assert set(told["metrics"]["map50"]) == {"value", "low", "high", "n", "unit"}
     assert (tmp_path / "report" / "report.html").stat().st_size > 5000

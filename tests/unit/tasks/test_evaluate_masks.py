@@ -15,8 +15,9 @@ from photovision.core.shapes import Rle
 from photovision.core.types import Sample
 from photovision.data.augment.mask import depth
 from photovision.data.dataset import Dataset
+from photovision.engine.evaluate import evaluate_on
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.segment.evaluation import evaluate_masks, judge
+from photovision.tasks.segment.evaluation import evaluate
 from photovision.tasks.segment.segmenter import Segmenter
 
 
@@ -52,7 +53,7 @@ def _semantic(wrong: tuple[int, ...], classes: tuple[str, ...] = ("background", 
 
 
 def test_a_perfect_answer(whole: Segmenter) -> None:
-    report = evaluate_masks(whole, _semantic((0, 0, 0)))
+    report = evaluate_on(whole, _semantic((0, 0, 0)))
     assert report.metrics["miou"].value == report.metrics["dice"].value == report.metrics["boundary_f1"].value == 1
     assert report.metrics["surface_distance"].value == 0
     assert not {"instance_f1", "pq"} & set(report.metrics)
@@ -62,7 +63,7 @@ def test_a_perfect_answer(whole: Segmenter) -> None:
 
 
 def test_figures_are_those_of_the_pixels(whole: Segmenter) -> None:
-    report = evaluate_masks(whole, _semantic((0, 4)))
+    report = evaluate_on(whole, _semantic((0, 4)))
     missed, things = 4 * 32, 2 * 128 + 4 * 32
     assert report.metrics["dice"].value == pytest.approx(2 * (things - missed) / (2 * things - missed))
     assert [row[0] for row in report.tables[0].rows] == ["thing", "background"]
@@ -70,7 +71,7 @@ def test_figures_are_those_of_the_pixels(whole: Segmenter) -> None:
 
 
 def test_classes_in_another_order_are_the_same_classes(whole: Segmenter) -> None:
-    assert evaluate_masks(whole, _semantic((0, 0), ("thing", "background"))).metrics["miou"].value == 1
+    assert evaluate_on(whole, _semantic((0, 0), ("thing", "background"))).metrics["miou"].value == 1
 
 
 def test_unjudged_pixels_count_for_nothing(whole: Segmenter) -> None:
@@ -78,7 +79,7 @@ def test_unjudged_pixels_count_for_nothing(whole: Segmenter) -> None:
     labels[26:] = IGNORE
     sample = Sample("a", picture, ("thing",), regions=Segmentation(labels, ("background", "thing")))
     data = Dataset((sample,), ("background", "thing"), multilabel=True, task="segment")
-    assert evaluate_masks(whole, data).metrics["miou"].value == 1
+    assert evaluate_on(whole, data).metrics["miou"].value == 1
 
 
 def test_objects_are_counted(counting: Segmenter) -> None:
@@ -91,12 +92,12 @@ def test_objects_are_counted(counting: Segmenter) -> None:
         found = Detections(boxes, np.zeros(2, np.int64), ("thing",), masks=tuple(masks))
         samples.append(Sample(str(number), picture, ("thing",), regions=found))
     data = Dataset(tuple(samples), ("thing",), multilabel=True, source="masks", task="detect")
-    report = evaluate_masks(counting, data)
+    report = evaluate_on(counting, data)
     assert report.metrics["instance_f1"].value == 1
     assert report.metrics["count_error"].value == 0
     assert report.metrics["pq"].value == report.metrics["sq"].value == report.metrics["rq"].value == 1
     assert "Panoptic quality is 100.0 %" in " ".join(report.summary)
-    assert judge(counting, data).counts is not None
+    assert evaluate(counting, data).counts is not None
     assert "6 objects" in " ".join(report.summary)
 
 
@@ -105,16 +106,16 @@ def test_what_cannot_be_judged_is_told(whole: Segmenter, tmp_path: Path) -> None
     (tmp_path / "broken.png").write_bytes(b"nothing")
     broken = replace(data.samples[0], id="broken", image=tmp_path / "broken.png")
     small = replace(data.samples[0], id="small", image=np.zeros((9, 9, 3), np.uint8))
-    report = evaluate_masks(whole, replace(data, samples=(*data.samples, broken, small)))
+    report = evaluate_on(whole, replace(data, samples=(*data.samples, broken, small)))
     assert report.metrics["miou"].value == 1
     assert [problem["id"] for problem in report.data["unreadable"]] == ["broken", "small"]
     with pytest.raises(DataError, match="could be judged"):
-        evaluate_masks(whole, replace(data, samples=(broken,)))
+        evaluate_on(whole, replace(data, samples=(broken,)))
 
 
 def test_strange_classes_and_missing_masks_are_refused(whole: Segmenter) -> None:
     with pytest.raises(DataError, match="does not know 'cat'"):
-        evaluate_masks(whole, _semantic((0,), ("background", "thing", "cat")))
+        evaluate_on(whole, _semantic((0,), ("background", "thing", "cat")))
     bare = Dataset((Sample("a", np.zeros((8, 8, 3), np.uint8), ("thing",)),), ("thing", "other"))
     with pytest.raises(DataError, match="needs them"):
-        evaluate_masks(whole, bare)
+        evaluate_on(whole, bare)

@@ -11,7 +11,7 @@ from stand_in import answering, labelled
 
 from photovision.core.page import to_html
 from photovision.core.report import Metric, Report
-from photovision.tasks.classify.evaluation import evaluate_classes as evaluate
+from photovision.engine.evaluate import evaluate_on as evaluate
 from photovision.tasks.classify.report_text import training_report
 from photovision.trust.metrics.statistics import proportion
 

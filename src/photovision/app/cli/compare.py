@@ -25,13 +25,13 @@ def compare(
     """Tell whether model B is really better than model A on the same pictures."""
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
+    from photovision.engine.compare import check_comparable
+    from photovision.engine.compare import compare as judge
     from photovision.engine.load import opened
-    from photovision.tasks.compare import check_kinds
-    from photovision.tasks.compare import compare as weigh
 
     models = opened(a, "compare"), opened(b, "compare")
-    check_kinds(*models)
+    check_comparable(*models)
     dataset = read_data(data, reading)
     with shown() as listener:
-        report = weigh(*models, dataset, split=split, listener=listener)
+        report = judge(*models, dataset, split=split, listener=listener)
     print_report(report, output, as_json)

@@ -23,14 +23,13 @@ def evaluate(
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
-    from photovision.engine.load import load
+    from photovision.engine.evaluate import evaluate as judge
+    from photovision.engine.load import load, opened
     from photovision.models.pretrained import bundle_at
-    from photovision.tasks.evaluate import check_unknown
-    from photovision.tasks.evaluate import evaluate as judge
 
-    own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    own = opened(load(bundle_at(model), coverage=coverage, false_alarms=false_alarms), "evaluate")
+    own.bundle.row.check_options("evaluate", {"unknown": unknown})
     others = None if unknown is None else strangers(unknown)
-    check_unknown(own, others)
     dataset = read_data(data, reading)
     with shown() as listener:
         report = judge(own, dataset, split=split, unknown=others, listener=listener)

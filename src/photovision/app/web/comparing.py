@@ -6,7 +6,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
@@ -20,12 +19,8 @@ from photovision.core.types import Sample
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from photovision.core.report import Report
-    from photovision.data.dataset import Dataset
-    from photovision.tasks.classify.evaluation import ClassifyEvaluation
-    from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 
-MOST = 2000
+MAX_SHOWN = 2000
 """Pictures that are shown at most, those first where the models are surest of different things."""
 
 
@@ -70,20 +65,6 @@ class ComparisonJob:
             self.what, self.done, self.total = what, done, total
 
         return listen
-
-
-class Kept:
-    """A model with its answers on one data set, so that it need not give them twice; in place of a Recognizer."""
-
-    def __init__(self, model: Recognizer, responses: ModelOutputs) -> None:
-        self.classes, self.multilabel, self.thresholds = model.classes, model.multilabel, model.thresholds
-        self.info, self.doubt, self._responses = model.info, model.doubt, responses
-
-    def respond(
-        self, dataset: Dataset, progress: ProgressCallback | None = None, *, embeddings: bool = False
-    ) -> ModelOutputs:
-        """The kept answers."""
-        return self._responses
 
 
 class ComparisonJobs:
@@ -175,23 +156,28 @@ def _work(job: ComparisonJob, a: Path, b: Path, data: Path) -> None:
 
 
 def compared(job: ComparisonJob, a: Path, b: Path, data: Path) -> dict[str, Any]:
-    """Compare two bundles on a data set: the report's JSON; of classifiers `rows` where their answers differ, of others
-    `apart`, pictures with what both draw where they disagree most.
+    """Compare two bundles on a data set: the report's JSON; `rows` of images on which the predictions differ, where the
+    task lists them; `apart`, images with what both draw where they disagree most.
 
     Raises DataError or ModelError as `photovision compare` does.
     """
     from photovision.core.page import heading
     from photovision.data.read import read_dataset
+    from photovision.engine.compare import check_comparable, comparison_report, fair_part
     from photovision.engine.load import load
-    from photovision.tasks.compare import check_kinds, fair_part, weigh
 
     models = load(a), load(b)  # of its own, so that the page's other views need not wait for them
-    check_kinds(*models)
+    check_comparable(*models)
     part = fair_part(read_dataset(data), models, progress=job.progress("checking pictures"))
-    if models[0].bundle.task == "classify":
-        report, rows = classifiers(job, models, part.dataset)
-    else:
-        report, rows = weigh(*models, part.dataset, progress=job.progress("both models answer")), []
+    row = models[0].bundle.row
+    first, second = (
+        row.part("evaluate")(model, part.dataset, progress=job.progress(f"model {name} answers"))
+        for name, model in zip("AB", models, strict=True)
+    )
+    report = comparison_report(models, (first, second), part.dataset)
+    rows = []
+    if row.has("differing"):
+        job.samples, rows = row.part("differing")(first, second, MAX_SHOWN)
     told = report.to_json()
     for table in told["tables"]:
         if table["columns"][0] == "class":  # names are shown as people wrote them
@@ -208,52 +194,3 @@ def compared(job: ComparisonJob, a: Path, b: Path, data: Path) -> dict[str, Any]
             for content, said in figure.pictures
         ],
     }
-
-
-def classifiers(
-    job: ComparisonJob, models: tuple[Recognizer, Recognizer], dataset: Dataset
-) -> tuple[Report, list[dict[str, Any]]]:
-    """Which of two classifiers is better, and the pictures that they call by different names."""
-    from photovision.tasks.classify.evaluation import answer
-    from photovision.tasks.compare import weigh
-
-    kept = [
-        Kept(model, model.respond(dataset, job.progress(f"model {name} answers")))
-        for name, model in zip("AB", models, strict=True)
-    ]
-    report = weigh(kept[0], kept[1], dataset)
-    job.samples, rows = differing(kept, [answer(one, dataset) for one in kept])
-    return report, rows
-
-
-def differing(models: list[Kept], answers: list[ClassifyEvaluation]) -> tuple[list[Sample], list[dict[str, Any]]]:
-    """The pictures that two models call by different names, those first of which both are surest."""
-    from photovision.tasks.classify.evaluation import true_names
-
-    both = np.intersect1d(answers[0].positions, answers[1].positions)
-    a, b = (one.at(np.searchsorted(one.positions, both)) for one in answers)
-    rows = [row for row in range(len(both)) if _names(a, row) != _names(b, row)]
-    rows.sort(key=lambda row: -float(a.probs[row].max() * b.probs[row].max()))
-    found = []
-    for row in rows[:MOST]:
-        right = bool(a.right[row]), bool(b.right[row])
-        found.append(
-            {
-                "id": a.samples[row].id,
-                "truth": true_names(a, row),
-                "a": _said(models[0], a, row),
-                "b": _said(models[1], b, row),
-                "right": {(True, False): "a", (False, True): "b"}.get(right, "neither"),
-            }
-        )
-    return [a.samples[row] for row in rows[:MOST]], found
-
-
-def _names(answers: ClassifyEvaluation, row: int) -> set[str]:
-    return {answers.classes[int(c)] for c in np.flatnonzero(answers.said[row])}
-
-
-def _said(model: Kept, answers: ClassifyEvaluation, row: int) -> dict[str, Any]:
-    strange = model.doubt is not None and bool(answers.novelty[row] > model.doubt.limit)
-    label = ", ".join(sorted(_names(answers, row))) or "nothing"
-    return {"label": label, "prob": float(answers.probs[row].max()), "known": not strange}

@@ -27,7 +27,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import MOST_OBJECTS
-from photovision.tasks.segment.evaluation import truth_of
+from photovision.tasks.segment.evaluation import label_map
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import Pair
 from photovision.trust.metrics.matching import find_hits
@@ -228,7 +228,7 @@ def _pixels_of(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) 
         table[: len(regions.classes)] = [classes.index(name) if name in classes else IGNORE for name in regions.classes]
         labels = table[regions.labels]
     else:
-        labels, _ = truth_of(sample, classes, size)
+        labels, _ = label_map(sample, classes, size)
     if labels.shape != size:
         raise DataError(f"{sample.id}: its mask has {labels.shape} pixels (H, W), the picture {size}: make them fit")
     return Segmentation(labels, classes)

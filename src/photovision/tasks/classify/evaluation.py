@@ -1,32 +1,36 @@
-"""Evaluate a classifier: its answers compared with the truth, with intervals, mistakes, and what weakens it all."""
+"""Evaluation of a classifier: probabilities beside the true classes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from photovision.core import phrases
-from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
-from photovision.core.errors import DataError
+from photovision.core.errors import DataError, UsageError
 from photovision.core.progress import ProgressCallback
-from photovision.core.report import Figure, Metric, Report, Table
-from photovision.core.system import provenance
-from photovision.core.thumbnail import picture_grid
-from photovision.core.types import Floats, Sample
-from photovision.data.corrections import NAME
+from photovision.core.report import Metric
+from photovision.core.types import Floats, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
-from photovision.engine.holdout import leak_free
+from photovision.runtime.bundle import Bundle
 from photovision.runtime.uncertainty import Uncertainty
-from photovision.tasks.classify import report_text as story
 from photovision.tasks.classify.recognizer import ModelOutputs
-from photovision.tasks.classify.uncertainty_report import limits
-from photovision.trust.metrics.calibrate import ece_by_chance, reliability
-from photovision.trust.metrics.scores import confusion, multi_label, per_class, single_label
+from photovision.trust.metrics.paired_tests import Gains
+from photovision.trust.metrics.rates import Rate
+from photovision.trust.metrics.scores import multi_label, single_label
+from photovision.trust.metrics.statistics import (
+    Estimate,
+    Vector,
+    Z,
+    average_precision,
+    paired_bootstrap,
+    paired_proportions,
+)
 
-SHOWN = 24
+_LEAST_PROB = float(np.finfo(np.float32).eps)
 
 
 class Predictor(Protocol):
@@ -37,8 +41,8 @@ class Predictor(Protocol):
     thresholds: Floats | None
 
     @property
-    def info(self) -> dict[str, Any]:
-        """The whole of bundle.json."""
+    def bundle(self) -> Bundle:
+        """Where it lives."""
 
     @property
     def doubt(self) -> Uncertainty | None:
@@ -52,22 +56,24 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ClassifyEvaluation:
-    """A model's answers on the pictures that could be read and whose truth is known.
+    """Probabilities beside the true classes of N images that could be read; an `engine.evaluation.Evaluation`.
 
     Attributes:
-        samples: these pictures.
+        samples: these images.
         positions: where they stand in the dataset, int64 (N,).
-        classes: names, in the model's order.
+        classes: C names, in the model's order.
         probs: float32 (N, C), in that order.
         truth: int64 (N,) class indices, or 0/1 float32 (N, C) for a multi-label model.
         thresholds: float32 (C,) for a multi-label model, else None.
-        problems: pictures that could not be read.
-        novelty: float32 (N,); NaN where the model has no gate.
+        problems: images that could not be read.
+        novelty: float32 (N,); NaN where the model does not detect novelty.
         embeddings: float32 (N, D), where they were asked for.
+        doubt: prediction sets and novelty detection of the model; None where it has none.
+        strangers: what images of something else show -> their novelty, float32 (M,).
     """
 
     samples: tuple[Sample, ...]
-    positions: np.ndarray
+    positions: Ints
     classes: tuple[str, ...]
     probs: Floats
     truth: np.ndarray
@@ -75,6 +81,8 @@ class ClassifyEvaluation:
     problems: tuple[Problem, ...]
     novelty: Floats
     embeddings: Floats | None = None
+    doubt: Uncertainty | None = None
+    strangers: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def multilabel(self) -> bool:
@@ -83,16 +91,16 @@ class ClassifyEvaluation:
 
     @property
     def said(self) -> np.ndarray:
-        """bool (N, C): what the model states of every picture."""
+        """bool (N, C): what the model states of every image."""
         return self._stated(self.probs)
 
     @property
     def right(self) -> np.ndarray:
-        """bool (N,): whether the picture's label, or every label of it, is right."""
+        """bool (N,): whether the image's label, or every label of it, is right."""
         return self.right_of(self.probs)
 
     def right_of(self, probs: Floats) -> np.ndarray:
-        """`right` for other probabilities (N, C) of the same pictures."""
+        """`right` for other probabilities (N, C) of the same images."""
         if not self.multilabel:
             return np.asarray(probs.argmax(1) == self.truth)
         return np.asarray((self._stated(probs) == (self.truth > 0)).all(1))
@@ -103,280 +111,161 @@ class ClassifyEvaluation:
         limits = np.full(len(self.classes), 0.5, np.float32) if self.thresholds is None else self.thresholds
         return np.asarray(probs >= limits)
 
-    def at(self, rows: np.ndarray) -> ClassifyEvaluation:
-        """The answers at these rows."""
-        samples = tuple(self.samples[int(row)] for row in rows)
-        return ClassifyEvaluation(
-            samples,
-            self.positions[rows],
-            self.classes,
-            self.probs[rows],
-            self.truth[rows],
-            self.thresholds,
-            self.problems,
-            self.novelty[rows],
-            None if self.embeddings is None else self.embeddings[rows],
+    def at(self, rows: Ints) -> ClassifyEvaluation:
+        """See `Evaluation`."""
+        return replace(
+            self,
+            samples=tuple(self.samples[int(row)] for row in rows),
+            positions=self.positions[rows],
+            probs=self.probs[rows],
+            truth=self.truth[rows],
+            novelty=self.novelty[rows],
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
         )
 
-    def scores(self) -> dict[str, Metric]:
-        """All figures of the task, the leading one first."""
+    def metrics(self) -> dict[str, Metric]:
+        """See `Evaluation`; those of `trust.metrics.scores`."""
+        return self._metrics
+
+    @cached_property
+    def _metrics(self) -> dict[str, Metric]:
         if self.multilabel:
             return multi_label(self.probs, self.truth, self.thresholds)
         return single_label(self.probs, self.truth)
 
+    @property
+    def score_name(self) -> str:
+        """See `Evaluation`."""
+        return "exact match" if self.multilabel else "accuracy"
 
-def evaluate_classes(
-    recognizer: Predictor,
+    def score(self) -> Vector:
+        """See `Evaluation`; 1 where the label, or every label, is right, else 0."""
+        return self.right.astype(np.float64)
+
+    def rates(self) -> list[Rate]:
+        """See `Evaluation`: the accuracy, with the classes held equal where there is one an image."""
+        right, ones = self.score(), np.ones(len(self.samples))
+        expected = ones * right.mean()
+        if not self.multilabel:
+            expected = (np.bincount(self.truth, right) / np.maximum(np.bincount(self.truth), 1))[self.truth]
+        return [Rate("accuracy", "right", right, ones, expected)]
+
+    def gains(self, other: ClassifyEvaluation) -> Gains:
+        """See `Evaluation`: accuracy (Bonett & Price) and log-loss, or mAP and exact match of multi-label models."""
+        n = len(self.samples)
+        right = Metric(*paired_proportions(self.right, other.right), n, "points")
+        if self.multilabel:
+            return Gains({"map": Metric(*_map_gain(self, other), n, "points"), "exact_match": right}, {})
+        losses = paired_bootstrap(_log_losses(self), _log_losses(other))
+        return Gains({"accuracy": right, "log_loss": Metric(*losses, n, "")}, {})
+
+
+def evaluate(
+    model: Predictor,
     dataset: Dataset,
     *,
-    leaked: Collection[int] = (),
-    unknown: Dataset | None = None,
     progress: ProgressCallback | None = None,
-) -> Report:
-    """Compare a classifier's answers with the truth.
+    embeddings: bool = False,
+    unknown: Dataset | None = None,
+) -> ClassifyEvaluation:
+    """Predict every labelled image.
 
     Args:
-        recognizer: the model.
-        dataset: labelled pictures; their classes must be among the model's, in any order.
-        leaked: positions in `dataset` of pictures that resemble, or share a group with, training pictures; the
-            leading figure without them is given, too.
-        unknown: pictures of something else, their classes being what they show, to judge the gate with.
-        progress: called with (pictures done, N).
-
-    Returns:
-        A report of kind "evaluate"; `metrics` are those of `trust.metrics.scores`, `trust.metrics.selective`, and for
-        models with prediction sets and a gate `trust.metrics.conformal` and `trust.metrics.novelty`.
+        model: the classifier.
+        dataset: labelled images; their classes must be among the model's, in any order.
+        progress: called with (images done, N).
+        embeddings: whether embeddings are kept.
+        unknown: images of something else, their classes being what they show, to evaluate novelty detection with.
 
     Raises:
         DataError: a class is unknown to the model, nothing is labelled, or nothing could be read.
+        UsageError: `unknown` is given for a model that does not detect novelty.
     """
-    return judge(recognizer, answer(recognizer, dataset, progress), dataset, leaked=leaked, unknown=unknown)
-
-
-def judge(
-    recognizer: Predictor,
-    answers: ClassifyEvaluation,
-    dataset: Dataset,
-    *,
-    leaked: Collection[int] = (),
-    unknown: Dataset | None = None,
-) -> Report:
-    """`evaluate_classes` for answers that were given already."""
-    metrics = answers.scores()
-    leaks = leak_free(answers.samples, dataset, leaked, metrics, lambda rows: answers.at(rows).scores())
-    by_class = per_class(answers.probs, answers.truth, answers.classes, answers.thresholds)
-    pairs = _confused(answers)
-    figures = [_mistakes(answers), _reliability(answers), _heatmap(answers)]
-    tables = [by_class, *(_pair_table(pairs, answers) if pairs else ())]
-    others = _novelty_by_class(recognizer, unknown)
-    limited = limits(
-        answers.probs, answers.truth, answers.right, answers.novelty, recognizer.doubt, answers.classes, others
-    )
-    report = Report(
-        kind="evaluate",
-        title=f"How well {_name(recognizer)} does on {len(answers.samples):,} pictures",
-        summary=story.evaluation(metrics, answers.probs, answers.truth, by_class, pairs),
-        metrics={**metrics, **leaks.metrics},
-        tables=tables,
-        figures=[figure for figure in figures if figure is not None],
-        warnings=[*leaks.warnings, *_warnings(answers, dataset)],
-        provenance={
-            "model": _model_facts(recognizer.info),
-            "data": {"fingerprint": dataset.fingerprint, "pictures": len(dataset), "source": dataset.source},
-            **provenance(),
-        },
-        data={
-            "task": "classify",
-            "classes": list(answers.classes),
-            "unreadable": [{"id": problem.id, "message": problem.message} for problem in answers.problems],
-            "confusions": [{"true": a, "said": b, "n": n} for a, b, n in pairs],
-        },
-    )
-    return report.including(*limited)
-
-
-def _check_classes(recognizer: Predictor, dataset: Dataset) -> None:
-    known = recognizer.classes
-    unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(known))
-    if unknown:
-        raise DataError(
-            f"the model does not know {phrases.listed(unknown)}: give data whose classes are among its {len(known)}"
-            f" ({phrases.listed(known)})"
+    if unknown is not None and model.doubt is None:
+        raise UsageError(
+            f"{model.bundle.path} was made without novelty detection, so there is nothing to evaluate with pictures of"
+            " something else ('unknown'): leave them out, or train it again"
         )
-    if not recognizer.multilabel and any(len(s.target) != 1 for s in dataset.samples if s.target is not None):
-        raise DataError(
-            "the model gives every picture exactly one class, but the data has pictures with none or several"
-        )
-
-
-def _novelty_by_class(recognizer: Predictor, unknown: Dataset | None) -> dict[str, Floats]:
-    """Name of what is shown -> novelty of its readable pictures."""
-    if unknown is None or recognizer.doubt is None:
-        return {}
-    novelty = recognizer.respond(unknown).novelty
-    shown = np.array([(sample.target or ("pictures",))[0] for sample in unknown.samples])
-    found = {str(name): novelty[(shown == name) & np.isfinite(novelty)] for name in np.unique(shown)}
-    return {name: values for name, values in found.items() if len(values)}
-
-
-def answer(
-    recognizer: Predictor, dataset: Dataset, progress: ProgressCallback | None = None, *, embeddings: bool = False
-) -> ClassifyEvaluation:
-    """Ask the model about every labelled picture; raises DataError as `evaluate_classes` does."""
-    known = {name: i for i, name in enumerate(recognizer.classes)}
-    _check_classes(recognizer, dataset)
+    _check_classes(model, dataset)
     labelled = np.array([i for i, s in enumerate(dataset.samples) if s.target is not None], dtype=np.int64)
     if not len(labelled):
         raise DataError(
             "the data has no labelled pictures: an evaluation needs the truth, in folders or a label column"
         )
     part = dataset.subset(labelled)
-    said = recognizer.respond(part, progress, embeddings=embeddings)
-    probs, problems = said.probs, said.problems
-    readable = np.flatnonzero(np.isfinite(probs).all(1))
+    found = model.respond(part, progress, embeddings=embeddings)
+    readable = np.flatnonzero(np.isfinite(found.probs).all(1))
     if not len(readable):
-        first = f" ({problems[0].message})" if problems else ""
+        first = f" ({found.problems[0].message})" if found.problems else ""
         raise DataError(f"none of the {len(part):,} pictures could be read{first}: check the files")
     samples = tuple(part.samples[int(row)] for row in readable)
-    truth = np.zeros((len(samples), len(known)), np.float32)
-    for row, sample in enumerate(samples):
-        truth[row, [known[name] for name in sample.target or ()]] = 1
     return ClassifyEvaluation(
         samples,
         labelled[readable],
-        recognizer.classes,
-        probs[readable],
-        truth if recognizer.multilabel else truth.argmax(1).astype(np.int64),
-        recognizer.thresholds if recognizer.multilabel else None,
-        tuple(problems),
-        said.novelty[readable],
-        None if said.embeddings is None else said.embeddings[readable],
+        model.classes,
+        found.probs[readable],
+        _truth(samples, model),
+        model.thresholds if model.multilabel else None,
+        tuple(found.problems),
+        found.novelty[readable],
+        None if found.embeddings is None else found.embeddings[readable],
+        model.doubt,
+        {} if unknown is None else _novelty_by_class(model, unknown),
     )
 
 
-def evaluation(recognizer: Predictor, dataset: Dataset, progress: ProgressCallback | None = None) -> ClassifyEvaluation:
-    """`answer` with embeddings, for the checks of an audit."""
-    return answer(recognizer, dataset, progress, embeddings=True)
+def check_comparable(a: Predictor, b: Predictor) -> None:
+    """Raise DataError where one of two models gives one class an image, and the other any number."""
+    if a.multilabel != b.multilabel:
+        raise DataError("one of the models gives one class a picture, the other any number: they cannot be compared")
 
 
-def _warnings(answers: ClassifyEvaluation, dataset: Dataset) -> list[str]:
-    found = []
-    if answers.problems:
-        names = phrases.listed([problem.id for problem in answers.problems])
-        found.append(f"{phrases.count(len(answers.problems), 'picture')} could not be read and count nowhere: {names}.")
-    if dataset.problems:
-        names = phrases.listed([f"{problem.id} ({problem.kind})" for problem in dataset.problems])
-        found.append(f"{phrases.count(len(dataset.problems), 'file')} of the data were left out: {names}.")
-    if changed := sum(change.applied and change.decision == "label" for change in dataset.corrections):
-        found.append(f"{phrases.count(changed, 'label')} of the data corrected by hand, in {NAME}.")
-    unlabelled = sum(sample.target is None for sample in dataset.samples)
-    if unlabelled:
-        found.append(f"{phrases.count(unlabelled, 'picture')} without a label were left out.")
-    counts = answers.truth.sum(0) if answers.multilabel else np.bincount(answers.truth, minlength=len(answers.classes))
-    present, few = int((counts > 0).sum()), int(((counts > 0) & (counts < 10)).sum())
-    if present < len(counts):
-        found.append(
-            f"The data holds {present} of the model's {len(counts)} classes: nothing is known about the others."
+def _check_classes(model: Predictor, dataset: Dataset) -> None:
+    known = model.classes
+    unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(known))
+    if unknown:
+        raise DataError(
+            f"the model does not know {phrases.listed(unknown)}: give data whose classes are among its {len(known)}"
+            f" ({phrases.listed(known)})"
         )
-    if few:
-        found.append(
-            f"{phrases.count(few, 'class', 'classes')} here have fewer than 10 pictures: read their rows with care."
+    if not model.multilabel and any(len(s.target) != 1 for s in dataset.samples if s.target is not None):
+        raise DataError(
+            "the model gives every picture exactly one class, but the data has pictures with none or several"
         )
-    if len(answers.samples) < 100:
-        found.append(f"These figures rest on {len(answers.samples)} pictures only: the intervals are wide.")
-    return found
 
 
-def _mistakes(answers: ClassifyEvaluation) -> Figure | None:
-    wrong = np.flatnonzero(~answers.right)
-    said = answers.said
-    if answers.multilabel:
-        missed = said != (answers.truth > 0)
-        cost = np.where(missed, np.abs(answers.probs - answers.truth), 0).max(1)
-    else:
-        cost = answers.probs.max(1)
-    worst = wrong[np.argsort(-cost[wrong], kind="stable")][:SHOWN]
-    return picture_grid(
-        "Worst mistakes",
-        [answers.samples[int(row)] for row in worst],
-        [_caption(answers, int(row)) for row in worst],
-        f"The {len(worst)} wrong answers with the highest confidence, of {len(wrong):,} wrong ones. Look for wrong"
-        " labels first: some of these may be the data's mistakes.",
-    )
+def _truth(samples: tuple[Sample, ...], model: Predictor) -> np.ndarray:
+    """int64 (N,) class indices, or 0/1 float32 (N, C) for a multi-label model."""
+    known = {name: i for i, name in enumerate(model.classes)}
+    truth = np.zeros((len(samples), len(known)), np.float32)
+    for row, sample in enumerate(samples):
+        truth[row, [known[name] for name in sample.target or ()]] = 1
+    return truth if model.multilabel else truth.argmax(1).astype(np.int64)
 
 
-def _caption(answers: ClassifyEvaluation, row: int) -> str:
-    return f"true: {true_names(answers, row)}\nsaid: {said_names(answers, row)}\n{answers.samples[row].id}"
+def _novelty_by_class(model: Predictor, unknown: Dataset) -> dict[str, Floats]:
+    """Name of what is shown -> novelty of its readable images."""
+    novelty = model.respond(unknown).novelty
+    shown = np.array([(sample.target or ("pictures",))[0] for sample in unknown.samples])
+    found = {str(name): novelty[(shown == name) & np.isfinite(novelty)] for name in np.unique(shown)}
+    return {name: values for name, values in found.items() if len(values)}
 
 
-def true_names(answers: ClassifyEvaluation, row: int) -> str:
-    """The true class of one picture, or the true classes."""
-    true = np.flatnonzero(answers.truth[row]) if answers.multilabel else [answers.truth[row]]
-    return ", ".join(answers.classes[int(c)] for c in true) or "nothing"
+def _log_losses(one: ClassifyEvaluation) -> np.ndarray:
+    chosen = one.probs[np.arange(len(one.truth)), one.truth].astype(np.float64)
+    return np.asarray(-np.log(np.clip(chosen, _LEAST_PROB, 1)))
 
 
-def said_names(answers: ClassifyEvaluation, row: int) -> str:
-    """What the model says of one picture, with its confidence: 'leek (97 %)'."""
-    said = np.flatnonzero(answers.said[row])
-    return ", ".join(f"{answers.classes[int(c)]} ({answers.probs[row, c] * 100:.0f} %)" for c in said) or "nothing"
-
-
-def _reliability(answers: ClassifyEvaluation) -> Figure:
-    bins = int(np.clip(len(answers.samples) // 15, 3, 10))  # fewer pictures, fewer and steadier points
-    curve = reliability(answers.probs, answers.truth, bins)
-    chance = ece_by_chance(answers.probs, answers.truth)
-    note = (
-        "Below the dashed line the model promises more than it keeps. Bins hold equally many statements; bars are 95 %"
-        " intervals. Chance alone gives even a perfectly calibrated model a calibration error of about"
-        f" {percent(chance)} here."
-    )
-    return Figure("Calibration", svg=reliability_diagram(*curve, title="Stated confidence against truth"), note=note)
-
-
-def _heatmap(answers: ClassifyEvaluation) -> Figure | None:
-    if answers.multilabel:
-        return None
-    matrix = confusion(answers.probs.argmax(1), answers.truth, len(answers.classes))
-    used = np.flatnonzero(matrix.any(0) | matrix.any(1))
-    if len(used) > MAX_CLASSES:
-        return None
-    names = [answers.classes[int(c)] for c in used]
-    drawing = heatmap(matrix[np.ix_(used, used)], names, "Confusion matrix")
-    return Figure(
-        "Confusion", svg=drawing, note="Rows are the truth, columns the answers; colour is the share of the row."
-    )
-
-
-def _confused(answers: ClassifyEvaluation) -> list[tuple[str, str, int]]:
-    """(true class, what it was called, how often), most frequent first; single-label only."""
-    if answers.multilabel:
-        return []
-    matrix = confusion(answers.probs.argmax(1), answers.truth, len(answers.classes))
-    np.fill_diagonal(matrix, 0)
-    rows, columns = np.nonzero(matrix)
-    order = np.argsort(-matrix[rows, columns], kind="stable")
-    names = answers.classes
-    return [(names[rows[i]], names[columns[i]], int(matrix[rows[i], columns[i]])) for i in order]
-
-
-def _pair_table(pairs: Sequence[tuple[str, str, int]], answers: ClassifyEvaluation) -> list[Table]:
-    totals = np.bincount(answers.truth, minlength=len(answers.classes))
-    total = {name: int(n) for name, n in zip(answers.classes, totals, strict=True)}
-    rows = tuple((true, said, n, percent(n / total[true])) for true, said, n in pairs[:20])
-    return [Table("Most confused pairs", ("true class", "called", "times", "share of the class"), rows)]
-
-
-def _name(recognizer: Predictor) -> str:
-    backbone = recognizer.info.get("backbone") or {}
-    return str(backbone.get("name") or "the model")
-
-
-def _model_facts(info: dict[str, Any]) -> dict[str, Any]:
-    facts = {name: info.get(name) for name in ("chosen", "temperature", "version")}
-    backbone, data = info.get("backbone") or {}, info.get("data") or {}
-    facts |= {
-        "backbone": backbone.get("name"),
-        "weights": backbone.get("weights"),
-        "trained_on": data.get("fingerprint"),
-    }
-    return {name: value for name, value in facts.items() if value is not None}
+def _map_gain(a: ClassifyEvaluation, b: ClassifyEvaluation) -> Estimate:
+    """B minus A, from each image's influence on both figures (infinitesimal jackknife)."""
+    names = [name for name in a.classes if a.truth[:, a.classes.index(name)].any()]
+    if not names:
+        return Estimate(0.0, -1.0, 1.0)
+    value, influence = 0.0, np.zeros(len(a.samples))
+    for name in names:
+        for sign, one in ((-1, a), (1, b)):
+            column = one.classes.index(name)
+            found, each = average_precision(one.probs[:, column], one.truth[:, column] > 0)
+            value, influence = value + sign * found, influence + sign * each
+    value, error = value / len(names), float(np.sqrt((influence**2).sum())) / len(names)
+    return Estimate(value, value - Z * error, value + Z * error)

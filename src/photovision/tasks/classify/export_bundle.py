@@ -21,11 +21,11 @@ from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
+from photovision.engine.evaluate import evaluate_on
 from photovision.models.backbones import Backbone
 from photovision.models.export import Decider, Parity, check_parity, export_graph
 from photovision.models.weights import LedgerEntry
 from photovision.runtime.bundle import VERSION, Bundle
-from photovision.tasks.classify.evaluation import evaluate_classes
 from photovision.tasks.classify.fit_novelty import remember
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.report_text import training_report
@@ -90,7 +90,7 @@ def _prove(
 ) -> Report:
     """Judge on test, and put the figures into the bundle's description."""
     info, test = model.info, climb.material.test
-    proof = evaluate_classes(model, test, leaked=climb.material.leaked.tolist())
+    proof = evaluate_on(model, test, leaked=climb.material.leaked.tolist())
     info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
     milliseconds = _milliseconds(model)
     for reached, probs, entry in zip(rungs, judged, info["rungs"], strict=True):

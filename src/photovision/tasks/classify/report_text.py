@@ -5,50 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from photovision.core.drawing import Bar, bars, learning_curve, percent
-from photovision.core.phrases import count, spoken
+from photovision.core.phrases import count
 from photovision.core.report import Figure, Metric, Report, Table
-from photovision.core.types import Floats
 from photovision.trust.metrics.statistics import Estimate, difference
 
 BASELINE = "handcrafted"
-
-
-def evaluation(
-    metrics: Mapping[str, Metric],
-    probs: Floats,
-    truth: np.ndarray,
-    by_class: Table,
-    pairs: Sequence[tuple[str, str, int]],
-) -> tuple[str, ...]:
-    """The summary of an evaluation: the result, its confidence, its weak spots; most important first.
-
-    Args:
-        metrics: from `trust.metrics.scores`.
-        probs: float32 (N, C).
-        truth: int64 (N,), or 0/1 (N, C) for multi-label.
-        by_class: from `trust.metrics.scores.per_class`.
-        pairs: (true class, what it was called, how often), most frequent first.
-    """
-    n = len(probs)
-    if truth.ndim == 2:
-        exact = metrics["exact_match"]
-        told = [f"Every label is right for {round(exact.value * n):,} of {count(n, 'picture')}: {spoken(exact)}."]
-        if "map" in metrics:
-            told.append(f"Mean average precision over the classes: {spoken(metrics['map'])}.")
-    else:
-        accuracy = metrics["accuracy"]
-        told = [f"{round(accuracy.value * n):,} of {count(n, 'picture')} were named correctly: {spoken(accuracy)}."]
-        told.append(_trust(float(probs.max(1).mean()), accuracy))
-    weakest = _weakest(by_class)
-    if weakest:
-        told.append(weakest)
-    if pairs and pairs[0][2] > 1:
-        true, said, times = pairs[0]
-        told.append(f"The most frequent confusion: '{true}' was called '{said}' {times:,} times.")
-    return tuple(told)
 
 
 def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
@@ -101,22 +63,6 @@ def _apart(rungs: Sequence[Mapping[str, Any]], chosen: object) -> list[str]:
                 " high for the test pictures; a 'group' column (shop, patient, day) would make validation honest."
             ]
     return []
-
-
-def _trust(stated: float, accuracy: Metric) -> str:
-    claim = f"it claims {percent(stated)} on average, and {percent(accuracy.value)} came true"
-    if accuracy.low is not None and accuracy.high is not None and accuracy.low <= stated <= accuracy.high:
-        return f"Its confidence can be taken at its word: {claim}."
-    return f"It is {'over' if stated > accuracy.value else 'under'}-confident: {claim}."
-
-
-def _weakest(by_class: Table) -> str | None:
-    """The class with the lowest recall that enough pictures speak for."""
-    rows = [(row[2].value, row[0], row[1]) for row in by_class.rows if row[2] is not None and row[1] >= 5]
-    if len(rows) < 2 or min(rows)[0] >= 1:
-        return None
-    recall, name, n = min(rows)
-    return f"It is weakest on '{name}', where it finds {round(recall * n)} of {count(n, 'picture')}."
 
 
 def _bought(rungs: Sequence[Mapping[str, Any]], chosen: Any) -> tuple[list[str], list[str]]:

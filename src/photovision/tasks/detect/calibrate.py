@@ -32,7 +32,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.card_metrics import report_of
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluation import DetectEvaluation, look
+from photovision.tasks.detect.evaluation import DetectEvaluation, evaluate
 from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.box_confidence import calibrated, d_ece, fit_logistic
 from photovision.trust.metrics.detection import Pair, Vector, best_thresholds, match
@@ -98,7 +98,7 @@ def recalibrate_boxes(
 def _recalibrated(
     detector: Detector, dataset: Dataset, target: Path, seed: int, progress: ProgressCallback | None
 ) -> Report:
-    looked = look(detector, dataset, progress)
+    looked = evaluate(detector, dataset, progress=progress)
     objects = int(looked.hits.objects.sum())
     if len(looked.pairs) < MIN_PICTURES or objects < MIN_OBJECTS:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Looked: what a detector says of labelled pictures, beside their truth, and both drawn."""
+"""Evaluation of a detector: boxes beside the true ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from photovision.core.image import open_sample, to_array
 from photovision.core.phrases import listed
 from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
+from photovision.core.report import Metric
 from photovision.core.result import Size
-from photovision.core.types import Floats, Image, Sample
+from photovision.core.types import Floats, Image, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.tasks.detect.detector import Detector
-from photovision.trust.metrics.detection import Pair, Vector
+from photovision.trust.metrics.detection import Matches, Pair, match, scores
 from photovision.trust.metrics.matching import Matching, f1_of, find_hits
+from photovision.trust.metrics.paired_tests import Gains, box_gains
 from photovision.trust.metrics.rates import Rate, precision, recall
+from photovision.trust.metrics.statistics import Vector
 
 LEAST = 0.001
 """Boxes below this score are not asked for: average precision wants low ones, but those count next to nothing."""
@@ -29,48 +32,84 @@ MOST_OBJECTS = 100_000
 
 @dataclass(frozen=True, eq=False)
 class DetectEvaluation:
-    """What a detector says of N labelled pictures that could be read.
+    """Boxes beside the true ones of N images that could be read; an `engine.evaluation.Evaluation`.
 
     Attributes:
-        samples: these pictures.
-        pairs: truth and answer of each, labels counting the detector's classes.
+        samples: these images.
+        positions: where they stand in the dataset, int64 (N,).
+        pairs: true and predicted boxes of each, labels counting the detector's classes.
         classes: C names.
         thresholds: float32 (C,), from which score on boxes are shown.
-        problems: pictures that could not be read.
+        problems: images that could not be read.
         sizes: (H, W) of each in pixels.
     """
 
     samples: tuple[Sample, ...]
+    positions: Ints
     pairs: tuple[Pair, ...]
     classes: tuple[str, ...]
     thresholds: Floats
     problems: tuple[Problem, ...]
-    sizes: tuple[Size, ...] = ()
-
-    score_name = "F1"
-
-    def score(self) -> Vector:
-        """float64 (N,): F1 of every image at the thresholds."""
-        return f1_of(self.hits.tally(self.thresholds))
-
-    def rates(self) -> list[Rate]:
-        """The recall and precision of boxes that are shown, which images add up to."""
-        return [recall(self.hits, self.thresholds), precision(self.hits, self.thresholds)]
+    sizes: tuple[Size, ...]
 
     @cached_property
     def hits(self) -> Matching:
         """Which box is on which object."""
         return find_hits(self.pairs, self.classes)
 
+    @cached_property
+    def matches(self) -> Matches:
+        """The same as the reference decides it, for average precision."""
+        return match(self.pairs, self.classes)
+
     def shown(self, row: int) -> np.ndarray:
-        """bool (M,): which boxes of one picture reach their class's threshold."""
+        """bool (M,): which boxes of one image reach their class's threshold."""
         found = self.pairs[row].found
         assert found.scores is not None
         return np.asarray(found.scores >= self.thresholds[found.labels] - 1e-9)
 
     def answer(self, row: int) -> Detections:
-        """The boxes of one picture that are shown."""
+        """The boxes of one image that are shown."""
         return kept(self.pairs[row].found, self.shown(row))
+
+    def metrics(self) -> dict[str, Metric]:
+        """See `Evaluation`; those of `trust.metrics.detection.scores`."""
+        return self._scored[0]
+
+    def by_class(self) -> dict[str, Metric]:
+        """The average precision of every class that has objects."""
+        return self._scored[1]
+
+    @cached_property
+    def _scored(self) -> tuple[dict[str, Metric], dict[str, Metric]]:
+        return scores(self.matches)
+
+    @property
+    def score_name(self) -> str:
+        """See `Evaluation`."""
+        return "F1"
+
+    def score(self) -> Vector:
+        """See `Evaluation`; F1 at the thresholds."""
+        return f1_of(self.hits.tally(self.thresholds))
+
+    def rates(self) -> list[Rate]:
+        """See `Evaluation`: recall and precision at the thresholds."""
+        return [recall(self.hits, self.thresholds), precision(self.hits, self.thresholds)]
+
+    def gains(self, other: DetectEvaluation) -> Gains:
+        """See `Evaluation`: of average precision, by a paired bootstrap over images."""
+        return box_gains(self.matches, other.matches)
+
+    def at(self, rows: Ints) -> DetectEvaluation:
+        """See `Evaluation`."""
+        return replace(
+            self,
+            samples=tuple(self.samples[int(row)] for row in rows),
+            positions=self.positions[rows],
+            pairs=tuple(self.pairs[int(row)] for row in rows),
+            sizes=tuple(self.sizes[int(row)] for row in rows),
+        )
 
 
 def kept(found: Detections, rows: np.ndarray) -> Detections:
@@ -79,43 +118,57 @@ def kept(found: Detections, rows: np.ndarray) -> Detections:
     return Detections(found.boxes[rows], found.labels[rows], found.classes, found.scores[rows])
 
 
-def look(detector: Detector, dataset: Dataset, progress: ProgressCallback | None = None) -> DetectEvaluation:
-    """Ask a detector about every picture whose boxes are known.
+def evaluate(
+    model: Detector, dataset: Dataset, *, progress: ProgressCallback | None = None, embeddings: bool = False
+) -> DetectEvaluation:
+    """Predict every image whose boxes are known.
+
+    Args:
+        model: the detector; its thresholds decide what is shown and counted as an error, not the average precision.
+        dataset: images with boxes; their classes must be among the detector's, in any order.
+        progress: called with (images done, N).
+        embeddings: detectors have none.
 
     Raises:
         DataError: a class is unknown to the detector, there are no boxes, or nothing could be read.
     """
-    known = {name: label for label, name in enumerate(detector.classes)}
-    told = [sample for sample in dataset.samples if isinstance(sample.regions, Detections)]
-    used = {name for sample in told if isinstance(sample.regions, Detections) for name in sample.regions.names}
+    known = {name: label for label, name in enumerate(model.classes)}
+    rows = [row for row, sample in enumerate(dataset.samples) if isinstance(sample.regions, Detections)]
+    _check_classes(dataset, known)
+    eager = Detector(model.bundle, threshold=LEAST, iou=model.iou, most=model.most)
+    kept_rows, pairs, sizes, problems = [], [], [], []
+    results = eager.results(dataset.samples[row].image for row in rows)
+    for done, (row, result) in enumerate(zip(rows, results, strict=True), 1):
+        sample, truth = dataset.samples[row], dataset.samples[row].regions
+        assert isinstance(truth, Detections)
+        if result.value is None:
+            problems.append(Problem(sample.id, "unreadable", str(result.error)))
+        elif len(truth) > MOST_OBJECTS:  # each would be compared with every box
+            message = f"{sample.id} has {len(truth):,} objects, more than {MOST_OBJECTS:,} in one picture"
+            problems.append(Problem(sample.id, "too many objects", message))
+        else:
+            kept_rows.append(row)
+            pairs.append(Pair(_renumbered(truth, known, model.classes), result.value))
+            sizes.append(result.size)
+        if progress:
+            progress(done, len(rows))
+    if not pairs:
+        raise DataError(f"none of the {len(rows):,} pictures could be read ({problems[0].message}): check the files")
+    samples = tuple(dataset.samples[row] for row in kept_rows)
+    positions = np.array(kept_rows, np.int64)
+    return DetectEvaluation(
+        samples, positions, tuple(pairs), model.classes, model.thresholds, tuple(problems), tuple(sizes)
+    )
+
+
+def _check_classes(dataset: Dataset, known: dict[str, int]) -> None:
+    used = {name for one in dataset.samples if isinstance(one.regions, Detections) for name in one.regions.names}
     if strange := sorted(used - set(known)):
         raise DataError(
             f"the detector does not know {listed(strange)}: give data whose classes are among its {len(known)}"
         )
     if not used:
         raise DataError("the data has no boxes: an evaluation of a detector needs them")
-    eager = Detector(detector.bundle, threshold=LEAST, iou=detector.iou, most=detector.most)
-    samples, pairs, sizes, problems = [], [], [], []
-    seen = eager.results(sample.image for sample in told)
-    for done, (sample, answer) in enumerate(zip(told, seen, strict=True), 1):
-        truth = sample.regions
-        assert isinstance(truth, Detections)
-        if answer.value is None:
-            problems.append(Problem(sample.id, "unreadable", str(answer.error)))
-        elif len(truth) > MOST_OBJECTS:  # each would be held against every box
-            message = f"{sample.id} has {len(truth):,} objects, more than {MOST_OBJECTS:,} in one picture"
-            problems.append(Problem(sample.id, "too many objects", message))
-        else:
-            samples.append(sample)
-            pairs.append(Pair(_renumbered(truth, known, detector.classes), answer.value))
-            sizes.append(answer.size)
-        if progress:
-            progress(done, len(told))
-    if not pairs:
-        raise DataError(f"none of the {len(told):,} pictures could be read ({problems[0].message}): check the files")
-    return DetectEvaluation(
-        tuple(samples), tuple(pairs), detector.classes, detector.thresholds, tuple(problems), tuple(sizes)
-    )
 
 
 def opened(sample: Sample) -> Image | None:

@@ -9,14 +9,13 @@ import numpy as np
 from photovision.core.boxes import draw_regions
 from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
-from photovision.core.phrases import count, listed
-from photovision.core.report import Figure, Metric, Table
+from photovision.core.phrases import count
+from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.thumbnail import jpeg
-from photovision.data.dataset import Dataset
 from photovision.tasks.detect.evaluation import DetectEvaluation, opened
-from photovision.trust.metrics.box_confidence import curve
-from photovision.trust.metrics.detection import SIZES, Matches, curve_of
-from photovision.trust.metrics.detection_errors import KINDS, MEANING, Breakdown, confusion
+from photovision.trust.metrics.box_confidence import curve, d_ece, la_ece
+from photovision.trust.metrics.detection import SIZES, Matches, curve_of, f1
+from photovision.trust.metrics.detection_errors import KINDS, MEANING, Breakdown, break_down, confusion
 from photovision.trust.metrics.statistics import bootstrap_sums, wilson
 
 SHOWN = 9
@@ -24,6 +23,36 @@ _SIDE, _GAP = 480, 8
 _CURVES = 6
 _PAIRS = 15
 _RANGES = {"small": "below 32 x 32 pixels", "medium": "32 x 32 to 96 x 96", "large": "above 96 x 96"}
+
+
+def findings(looked: DetectEvaluation) -> Finding:
+    """What is particular to detectors in the report of an evaluation; see `engine.evaluation`.
+
+    Returns:
+        metrics: "f1", "recall_shown" and "precision_shown" at the thresholds, "count_error" and "count_ratio" (boxes
+        for one object), and "d_ece" and "la_ece" where there are enough boxes.
+    """
+    matches = looked.matches
+    metrics = {"f1": f1(matches, looked.thresholds), **shown_shares(looked)}
+    metrics |= {**_counted(looked), **_calibration_errors(looked)}
+    broken = break_down(looked.pairs, len(looked.classes))
+    kinds = errors(broken, looked)
+    confused, most_confused, matrix = confusions(looked)
+    drawn = [precision_curves(matches), confused, calibration(looked), worst(looked, broken)]
+    tables = [class_table(looked), size_table(looked), error_table(kinds)]
+    return Finding(
+        summary=summary({**looked.metrics(), **metrics}, broken, looked),
+        metrics=metrics,
+        tables=[*tables, *([most_confused] if most_confused else [])],
+        figures=[figure for figure in drawn if figure is not None],
+        warnings=warnings(looked),
+        data={
+            "classes": list(looked.classes),
+            "average_precision": {name: metric.to_json() for name, metric in looked.by_class().items()},
+            "errors": kinds,
+            "confusion": {"classes": [*looked.classes, "nothing"], "counts": matrix.tolist()},
+        },
+    )
 
 
 def summary(metrics: Mapping[str, Metric], broken: Breakdown, looked: DetectEvaluation) -> tuple[str, ...]:
@@ -56,8 +85,9 @@ def _in_all(metrics: Mapping[str, Metric]) -> str:
     return f", and over all pictures there are {percent(abs(off))} too {'many' if off > 0 else 'few'}"
 
 
-def class_table(matches: Matches, by_class: Mapping[str, Metric], looked: DetectEvaluation) -> Table:
+def class_table(looked: DetectEvaluation) -> Table:
     """Objects, average precision, and recall and precision at the threshold of every class; the worst first."""
+    by_class, matches = looked.by_class(), looked.matches
     limits = dict(zip(looked.classes, looked.thresholds.tolist(), strict=True))
     objects = dict(zip(matches.classes, matches.objects.tolist(), strict=True))
     order = sorted(by_class, key=lambda name: by_class[name].value)
@@ -97,8 +127,9 @@ def shown_shares(looked: DetectEvaluation) -> dict[str, Metric]:
     return {name: metric or Metric(0.0, 0.0, 1.0, 0) for name, metric in found.items()}
 
 
-def size_table(matches: Matches, metrics: Mapping[str, Metric]) -> Table:
+def size_table(looked: DetectEvaluation) -> Table:
     """Objects and average precision by COCO's ranges of sizes."""
+    matches, metrics = looked.matches, looked.metrics()
     rows = tuple(
         (size, _RANGES[size], int(sum(one.objects.sum() for one in matches.by[size])), metrics.get(f"map_{size}"))
         for size in SIZES[1:]
@@ -208,20 +239,43 @@ def _drawn(looked: DetectEvaluation, broken: Breakdown, row: int) -> tuple[bytes
     return jpeg(page), f"true: {count(len(truth), 'object')}; wrong in the answer: {told}\n{sample.id}"
 
 
-def warnings(looked: DetectEvaluation, dataset: Dataset, matches: Matches) -> tuple[str, ...]:
-    """What a careful reader must know before trusting the figures."""
-    found = []
-    if looked.problems:
-        names = listed([problem.id for problem in looked.problems])
-        found.append(f"{count(len(looked.problems), 'picture')} could not be read and count nowhere: {names}.")
-    if dataset.problems:
-        found.append(f"{count(len(dataset.problems), 'file')} of the data were left out.")
-    present = int((matches.objects > 0).sum())
+def warnings(looked: DetectEvaluation) -> tuple[str, ...]:
+    """What a careful reader must know of the classes before trusting the figures."""
+    found, objects = [], looked.matches.objects
+    present, few = int((objects > 0).sum()), int(((objects > 0) & (objects < 10)).sum())
     if present < len(looked.classes):
         found.append(f"The data holds {present} of the {len(looked.classes)} classes: the others are not judged.")
-    few = int(((matches.objects > 0) & (matches.objects < 10)).sum())
     if few:
-        found.append(f"{count(few, 'class', 'classes')} have fewer than 10 objects: read their rows with care.")
-    if len(looked.samples) < 100:
-        found.append(f"These figures rest on {count(len(looked.samples), 'picture')} only: the intervals are wide.")
+        found.append(f"{count(few, 'class', 'classes')} {_have(few)} fewer than 10 objects: read their rows with care.")
     return tuple(found)
+
+
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"
+
+
+def _calibration_errors(looked: DetectEvaluation) -> dict[str, Metric]:
+    error, localised = d_ece(looked.hits), la_ece(looked.hits)
+    return {"d_ece": error, "la_ece": localised} if error is not None and localised is not None else {}
+
+
+def _counted(looked: DetectEvaluation) -> dict[str, Metric]:
+    """How far the number of boxes is from the number of objects: picture by picture, and over all of them."""
+    rows = []
+    for row, pair in enumerate(looked.pairs):
+        there = len(pair.truth) - (0 if pair.truth.crowd is None else int(pair.truth.crowd.sum()))
+        if there:
+            shown = int(looked.shown(row).sum())
+            rows.append((abs(shown - there) / there, shown, there, 1))
+    if not rows:
+        return {"count_error": Metric(0.0, n=0)}
+    finish = {
+        "count_error": lambda sums: sums[:, 0] / sums[:, 3],
+        "count_ratio": lambda sums: sums[:, 1] / sums[:, 2],
+    }
+    found = bootstrap_sums(np.array(rows, dtype=np.float64), finish)
+    share, ratio = found["count_error"], found["count_ratio"]
+    return {
+        "count_error": Metric(*share, len(rows)),
+        "count_ratio": Metric(*ratio, len(rows), unit=""),
+    }

@@ -19,6 +19,7 @@ from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.augment.image import load_pixels
+from photovision.engine.evaluate import evaluate_on
 from photovision.learn.loop import FitResult
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, count_macs, count_parameters
@@ -29,7 +30,6 @@ from photovision.models.query_detector import QueryDetector, QuerySource
 from photovision.runtime.bundle import VERSION, Bundle
 from photovision.tasks.datasheet import datasheet
 from photovision.tasks.detect import detector as runtime
-from photovision.tasks.detect.evaluate import evaluate_boxes
 from photovision.tasks.detect.objective import DetectObjective
 from photovision.tasks.detect.training_run import NAME, DetectTrainingRun
 from photovision.tasks.model_card import model_card
@@ -86,7 +86,7 @@ def write_detector(course: DetectTrainingRun, learned: TrainedDetector, output: 
         info |= {"calibration": calibration, "iou": learned.task.iou}
         course.tell("export", 2, 3, "judging on test")
         leaked = course.material.leaked.tolist()
-        report = _proved(course, evaluate_boxes(runtime.Detector(Bundle(folder, info)), test, leaked=leaked), rung)
+        report = _proved(course, evaluate_on(runtime.Detector(Bundle(folder, info)), test, leaked=leaked), rung)
         info["metrics"] = {name: metric.to_json() for name, metric in report.metrics.items()}
         info["rungs"] = [{**rung.to_json(), "test": report.metrics["map"].to_json()}]
         info |= {"energy": course.meter.read().to_json(), "warnings": list(report.warnings)}

@@ -18,7 +18,7 @@ from photovision.data.corruptions.transform_targets import MOVING, moved_labels
 from photovision.engine.audit_context import AuditContext
 from photovision.engine.checks import Shown
 from photovision.tasks.detect.evaluation import opened
-from photovision.tasks.segment.evaluation import background_of, truth_of
+from photovision.tasks.segment.evaluation import background_of, label_map
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import Vector, resamples
 from photovision.trust.metrics.segmentation import confusion_of, pooled
@@ -108,7 +108,7 @@ class CorruptedSegmentations:
         image = opened(sample)
         if image is None:
             raise DataError(f"{sample.id} cannot be read any more")
-        labels, _ = truth_of(sample, self.model.classes, image.shape[:2])
+        labels, _ = label_map(sample, self.model.classes, image.shape[:2])
         if self.model.tile is not None:
             return _middle(image, self.size), _middle(labels, self.size)
         whole = self.model.preprocess.apply(image)

@@ -27,6 +27,7 @@ from photovision.data.augment.image import Augment
 from photovision.data.augment.mask import MaskAugmenter
 from photovision.data.dataset import Dataset
 from photovision.data.formats.colours import BACKGROUND
+from photovision.engine.evaluate import evaluate_on
 from photovision.learn.log import MetricTracker
 from photovision.learn.loop import FitResult, RunContext, fit, outputs
 from photovision.learn.pixels import PixelFeed
@@ -42,7 +43,6 @@ from photovision.tasks.classify.finetune import Study, step_seconds
 from photovision.tasks.datasheet import datasheet
 from photovision.tasks.model_card import model_card
 from photovision.tasks.segment import segmenter as runtime
-from photovision.tasks.segment.evaluation import evaluate_masks
 from photovision.tasks.segment.objective import SegmentObjective
 from photovision.tasks.splits import TrainingSplits, gather
 from photovision.tasks.stage import StageResult
@@ -242,7 +242,7 @@ def _write(
         info = _info(lesson, network, learned, training)
         info |= {"parity": parity.to_json(), "temperature": float(decider.temperature)}
         judged, leaked = runtime.Segmenter(Bundle(folder, info)), lesson.material.leaked.tolist()
-        proof = evaluate_masks(judged, lesson.material.test, leaked=leaked)
+        proof = evaluate_on(judged, lesson.material.test, leaked=leaked)
         info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
         info["rungs"][0]["test"] = info["metrics"]["miou"]
         info |= {"energy": meter.read().to_json(), "warnings": list(proof.warnings)}
