@@ -60,7 +60,7 @@ def cut_out(folder: Path, detector: Detector) -> tuple[list[tuple[str, Image]], 
     things, persons = [], []
     for sample in read_dataset(folder).samples:
         picture = to_array(decode(sample.image)) if isinstance(sample.image, Path) else sample.image
-        truth = cast("Detections", sample.regions)
+        truth = cast("Detections", sample.annotations)
         for name, (x1, y1, x2, y2) in zip(truth.names, np.rint(truth.boxes).astype(int).tolist(), strict=True):
             part, aspect = picture[max(y1, 0) : y2, max(x1, 0) : x2], (y2 - y1) / max(1, x2 - x1)
             if min(part.shape[:2]) < 50:

@@ -35,19 +35,19 @@ NUMBERS = [number for number in range(1, 91) if number not in UNUSED]
 def objects_apart(data: Path) -> Iterator[tuple[Path, list[tuple[Bools, Box]]]]:
     """Pictures with the mask and the box of every object, from masks of objects."""
     for sample in read_dataset(data).samples:
-        if not isinstance(sample.regions, Detections) or not isinstance(sample.image, Path):
+        if not isinstance(sample.annotations, Detections) or not isinstance(sample.image, Path):
             continue
         size = to_array(decode(sample.image)).shape[:2]
-        found = [(mask, _box(mask)) for mask in sample.regions.bitmaps((size[0], size[1])) if mask.sum() >= 50]
+        found = [(mask, _box(mask)) for mask in sample.annotations.bitmaps((size[0], size[1])) if mask.sum() >= 50]
         yield sample.image, found
 
 
 def objects_of_boxes(data: Path) -> Iterator[tuple[Path, list[tuple[Bools, Box]]]]:
     """The same from boxes and the classes of pixels."""
-    masks = {Path(str(s.image)).stem: s.regions for s in read_dataset(data, format="masks").samples}
+    masks = {Path(str(s.image)).stem: s.annotations for s in read_dataset(data, format="masks").samples}
     for sample in read_dataset(data, format="yolo").samples:
         regions = masks.get(Path(str(sample.image)).stem)
-        boxes = sample.regions
+        boxes = sample.annotations
         if not isinstance(regions, Segmentation) or not isinstance(boxes, Detections):
             continue
         assert isinstance(sample.image, Path)

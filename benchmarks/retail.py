@@ -52,7 +52,7 @@ def counts(model: Path, folder: Path, tile: tuple[int, int] | None) -> dict[str,
     looker, errors, expected, held, bias = Looker(bundle_at(model), tile=tile), [], [], [], []
     for sample in samples(folder):
         (view,), _ = looker.views([str(sample.image)])
-        truth = sample.regions
+        truth = sample.annotations
         for name in looker.classes:
             true = sum(n == name for n in truth.names)
             found = visit_counts(view, view.found.classes.index(name))
@@ -148,7 +148,7 @@ def painted_over(picture: Picture, box: np.ndarray, rng: np.random.Generator) ->
 def alone(looker: Looker, sample: Any) -> np.ndarray | None:
     """The box of the surest object that is shown, is true, takes 0.3 to 15 % of the picture, and hides no other."""
     (view,), _ = looker.views([str(sample.image)])
-    truth, found = sample.regions, view.found
+    truth, found = sample.annotations, view.found
     if found.scores is None:
         return None
     for row in np.argsort(-found.scores):

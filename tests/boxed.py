@@ -29,7 +29,7 @@ def boxed(seed: int, size: tuple[int, int] = (96, 128)) -> Sample:
         boxes.append(box)
         labels.append(label)
     found = Detections(np.float32(boxes).reshape(-1, 4), np.array(labels, np.int64), CLASSES)
-    return Sample(f"boxed-{seed}", np.asarray(picture), tuple(sorted(set(found.names))), regions=found)
+    return Sample(f"boxed-{seed}", np.asarray(picture), tuple(sorted(set(found.names))), annotations=found)
 
 
 def boxed_samples(count: int, size: tuple[int, int] = (96, 128)) -> list[Sample]:

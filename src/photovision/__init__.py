@@ -93,11 +93,19 @@ _HOME = {
     "MissingExtra": "core.errors",
 }
 
+_RENAMED: dict[str, str] = {}
+"""Public names of the last version -> their name today; the old ones work for one version, with a warning."""
+
 __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module at first use (PEP 562)."""
+    if name in _RENAMED:
+        import_module("photovision.core.deprecation").warn_renamed(
+            f"photovision.{name}", f"photovision.{_RENAMED[name]}"
+        )
+        return __getattr__(_RENAMED[name])
     if name not in _HOME:
         raise AttributeError(f"module 'photovision' has no attribute '{name}'")
     value = getattr(import_module(f"photovision.{_HOME[name]}"), name)

@@ -22,7 +22,7 @@ def test_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run(["convert", str(tmp_path / "voc"), "--to", "coco", "-o", str(tmp_path / "back"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["pictures"], told["objects"], told["source"], told["lost"]) == (1, 1, "voc", [])
-    found = read_dataset(tmp_path / "back").samples[0].regions
+    found = read_dataset(tmp_path / "back").samples[0].annotations
     assert found.boxes.tolist() == [[1, 1, 6, 6]]  # type: ignore[union-attr]
 
 

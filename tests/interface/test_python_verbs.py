@@ -43,7 +43,7 @@ def data_sets(broken: Path) -> dict[str, Dataset]:
     for number in range(6):
         image, labels = make_scene(seed=number)
         masks = Segmentation((labels == 1).astype(np.int32), names)
-        painted.append(Sample(f"{number}.png", image, ("thing",), regions=masks))
+        painted.append(Sample(f"{number}.png", image, ("thing",), annotations=masks))
     none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), boxes.classes)
 
     def every(data: Dataset, **changes: Any) -> Dataset:
@@ -60,7 +60,7 @@ def data_sets(broken: Path) -> dict[str, Dataset]:
         "one class": spots.subset([0, 3, 6]),
         "nothing": spots.subset([]),
         "no labels": every(spots, target=None),
-        "no boxes": every(boxes, target=(), regions=none),
+        "no boxes": every(boxes, target=(), annotations=none),
         "unreadable": every(spots, image=broken),
         "unreadable boxes": every(boxes, image=broken),
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from photovision.core.deprecation import renamed_fields
 from photovision.core.errors import UsageError
 from photovision.core.value_range import ValueRanges
 
@@ -25,6 +26,7 @@ UNKNOWN = "unknown"
 """What a model calls a picture of something else."""
 
 
+@renamed_fields(regions="annotations")
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One picture with what is known about it.
@@ -35,8 +37,8 @@ class Sample:
         target: names of the classes that are true of it; exactly one for single-label data, any number (none, too)
             for multi-label data, None where the truth is unknown.
         groups: attributes such as patient, camera or weather, all as strings.
-        regions: what is where in it, a `Detections` or a `Segmentation` of `photovision.core.regions`; None where only
-            the classes are known.
+        annotations: objects or pixel classes of it, a `Detections` or a `Segmentation` of `photovision.core.regions`;
+            None where only the classes are known.
         ranges: what is shown as black and as white in pictures of more than 8 bits; () where each file decides.
 
     Example:
@@ -48,7 +50,7 @@ class Sample:
     image: Path | Image
     target: tuple[str, ...] | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
-    regions: Regions | None = None
+    annotations: Regions | None = None
     ranges: ValueRanges = ()
 
     def __post_init__(self) -> None:

@@ -87,7 +87,7 @@ def convert(dataset: Dataset, target: str, path: Path, *, lossy: bool = False) -
     if not len(kept):
         raise UsageError(f"nothing would be left in the format {target}: choose another one")
     form.write(kept, path)
-    objects = sum(len(r) for s in kept.samples if isinstance(r := s.regions, Detections))
+    objects = sum(len(r) for s in kept.samples if isinstance(r := s.annotations, Detections))
     left_out = tuple(f"{problem.id}: {problem.message}" for problem in dataset.problems)
     return Converted(len(kept), objects if "boxes" in form.holds else 0, dataset.source, target, tuple(lost), left_out)
 
@@ -111,12 +111,12 @@ def _features(dataset: Dataset, form: Format) -> Counter[str]:
     for sample in dataset.samples:
         found["attributes"] += len(sample.groups)
         found["unknown"] += sample.target is None
-        found["plain"] += sample.target is not None and sample.regions is None
+        found["plain"] += sample.target is not None and sample.annotations is None
         found["several"] += sample.target is not None and len(sample.target) != 1
         shown.update(sample.target or ())
-        found["segmentation"] += isinstance(sample.regions, Segmentation)
-        if isinstance(sample.regions, Detections):
-            found.update(_of_objects(sample.regions, form))
+        found["segmentation"] += isinstance(sample.annotations, Segmentation)
+        if isinstance(sample.annotations, Detections):
+            found.update(_of_objects(sample.annotations, form))
     found["splits"] = sum(map(len, dataset.splits.values()))
     found["spare classes"] = len(set(dataset.classes) - shown) if dataset.task != "segment" else 0
     return found
@@ -167,7 +167,7 @@ def reduced(dataset: Dataset, form: Format) -> Dataset:
         for position, sample in enumerate(dataset.samples)
         if ("several" in form.holds or len(sample.target or ()) == 1)
         and ("unknown" in form.holds or sample.target is not None)
-        and ("plain" in form.holds or sample.target is None or sample.regions is not None)
+        and ("plain" in form.holds or sample.target is None or sample.annotations is not None)
     ]
     moved = {position: row for row, (position, _) in enumerate(kept)}
     splits = {n: tuple(moved[p] for p in rows if p in moved) for n, rows in dataset.splits.items()}
@@ -181,7 +181,7 @@ def reduced(dataset: Dataset, form: Format) -> Dataset:
 
 
 def _less(sample: Sample, form: Format) -> Sample:
-    regions: Regions | None = sample.regions
+    regions: Regions | None = sample.annotations
     if isinstance(regions, Segmentation) and "segmentation" not in form.holds:
         regions = as_objects(regions)
     if isinstance(regions, Detections):
@@ -193,7 +193,7 @@ def _less(sample: Sample, form: Format) -> Sample:
             crowd=regions.crowd if "crowds" in form.holds else None,
             track_ids=regions.track_ids if "tracks" in form.holds else None,
         )
-    return replace(sample, regions=regions, groups=sample.groups if "attributes" in form.holds else {})
+    return replace(sample, annotations=regions, groups=sample.groups if "attributes" in form.holds else {})
 
 
 def _fitting(shape: Shape | None, sample: Sample, form: Format) -> Shape | None:

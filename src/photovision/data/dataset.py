@@ -76,7 +76,7 @@ class FileSamples(Sequence[Sample]):
         files: paths relative to `root`, with forward slashes; they are the ids, too.
         targets: names of the true classes of every file, or None where unknown; equal tuples are best one object.
         attributes: attribute name -> one string per file; "" where a file has no such attribute.
-        regions: what is where in every file; None where only classes are known.
+        annotations: boxes, masks or pixel classes of every file; None where only classes are known.
 
     Example:
         >>> FileSamples(Path("data"), ["x/1.jpg"], [("x",)], {"camera": ["B"]})[0].groups
@@ -89,11 +89,11 @@ class FileSamples(Sequence[Sample]):
         files: Sequence[str],
         targets: Sequence[tuple[str, ...] | None],
         attributes: Mapping[str, Sequence[str]] | None = None,
-        regions: Sequence[Regions | None] | None = None,
+        annotations: Sequence[Regions | None] | None = None,
     ) -> None:
         self._root, self._files, self._targets, self._attributes = root, files, targets, dict(attributes or {})
-        self._regions = regions
-        columns = (targets, *self._attributes.values(), *(() if regions is None else (regions,)))
+        self._annotations = annotations
+        columns = (targets, *self._attributes.values(), *(() if annotations is None else (annotations,)))
         if any(len(column) != len(files) for column in columns):
             raise DataError(f"{len(files)} files need as many targets and values of every attribute")
 
@@ -111,8 +111,8 @@ class FileSamples(Sequence[Sample]):
         groups = {name: column[index] for name, column in self._attributes.items() if column[index]}
         # A file name that is not UTF-8 still opens, but its id must be printable.
         name = file if file.isascii() else file.encode("utf-8", "replace").decode()
-        regions = None if self._regions is None else self._regions[index]
-        return Sample(name, self._root / file, self._targets[index], groups, regions)
+        annotations = None if self._annotations is None else self._annotations[index]
+        return Sample(name, self._root / file, self._targets[index], groups, annotations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,8 +204,8 @@ class Dataset:
             content = image.tobytes() if isinstance(image, np.ndarray) else str(_size_of(image)).encode()
             facts = (sample.id, sample.target, sorted(sample.groups.items()), split_of.get(position))
             digest.update(repr(facts).encode() + hashlib.sha256(content).digest())
-            if sample.regions is not None:
-                digest.update(sample.regions.digest())
+            if sample.annotations is not None:
+                digest.update(sample.annotations.digest())
         return digest.hexdigest()[:16]
 
     def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:

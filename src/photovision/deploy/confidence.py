@@ -73,7 +73,7 @@ def _segmenter(model: Segmenter, validation: Dataset) -> Segmenter:
 def _places(model: Segmenter, validation: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms of probabilities float32 (P, C) at random judged places, and their classes int64 (P,)."""
     rng, logits, truth = np.random.default_rng(0), [], []
-    told = [sample for sample in validation.samples if sample.regions is not None][:MOST]
+    told = [sample for sample in validation.samples if sample.annotations is not None][:MOST]
     for sample in told:
         try:
             whole = model.preprocess.decode(sample.image)

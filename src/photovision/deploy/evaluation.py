@@ -29,7 +29,7 @@ def proof(model: Places, material: TrainingSplits) -> Report:
 
 def need_regions(dataset: Dataset, model: Places) -> Dataset:
     """The data as they are; raises DataError where they lack what such a model is judged by."""
-    if not any(sample.regions is not None for sample in dataset.samples):
+    if not any(sample.annotations is not None for sample in dataset.samples):
         kind = model.bundle.row.text.noun
         needed = "boxes" if kind == "detector" else "masks"
         raise DataError(f"a {kind} is judged by {needed}, but the data has none: give pictures with {needed}")

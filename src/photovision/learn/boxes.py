@@ -112,8 +112,8 @@ class BoxFeed:
 
 def found_in(sample: Sample) -> Detections:
     """The truth of a sample; without objects where it has none."""
-    if isinstance(sample.regions, Detections):
-        return sample.regions
+    if isinstance(sample.annotations, Detections):
+        return sample.annotations
     return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
 
 

@@ -232,9 +232,9 @@ def _check_data(
 def truths(data: Dataset) -> dict[Path, Detections]:
     """File -> what is there, of the pictures of a data set with boxes."""
     return {
-        sample.image.resolve(): sample.regions
+        sample.image.resolve(): sample.annotations
         for sample in data.samples
-        if isinstance(sample.image, Path) and isinstance(sample.regions, Detections)
+        if isinstance(sample.image, Path) and isinstance(sample.annotations, Detections)
     }
 
 

@@ -40,10 +40,10 @@ def matches(one: Dataset, other: Dataset, within: float = 0.002) -> bool:
     ]
     assert splits[0] == splits[1]
     for sample, stem in zip(one.samples, stems[0], strict=True):
-        found = other.samples[place[stem]].regions
-        assert isinstance(sample.regions, Detections)
+        found = other.samples[place[stem]].annotations
+        assert isinstance(sample.annotations, Detections)
         assert isinstance(found, Detections)
-        assert same(sample.regions, found, within), (stem, sample.regions, found)
+        assert same(sample.annotations, found, within), (stem, sample.annotations, found)
         assert set(sample.target or ()) == set(other.samples[place[stem]].target or ())
     return True
 
@@ -96,7 +96,7 @@ def test_coco_holds_all_that_there_is(tmp_path: Path) -> None:
     convert(data, "coco", tmp_path / "out")
     again = read_dataset(tmp_path / "out")
     assert matches(data, again)
-    found = again.samples[0].regions
+    found = again.samples[0].annotations
     assert isinstance(found, Detections)
     assert found.crowd is not None
     assert found.crowd.tolist() == [False, True]
@@ -135,12 +135,12 @@ def test_pixels_with_classes_come_back(tmp_path: Path) -> None:
     labels[5:20, 5:30], labels[30:] = 1, 255
     data = dataset(tmp_path / "data", [None])
     regions = Segmentation(labels, ("background", "bolt", "nut"))
-    sample = replace(data.samples[0], regions=regions, target=("bolt",))
+    sample = replace(data.samples[0], annotations=regions, target=("bolt",))
     data = replace(data, samples=(sample,), classes=regions.classes, task="segment", splits={"val": (0,)})
     convert(data, "masks", tmp_path / "out")
     again = read_dataset(tmp_path / "out")
     assert (again.task, again.classes, again.splits) == ("segment", regions.classes, {"val": (0,)})
-    found = again.samples[0].regions
+    found = again.samples[0].annotations
     assert isinstance(found, Segmentation)
     assert (found.labels == labels).all()
     assert again.samples[0].target == ("bolt",)
@@ -169,7 +169,7 @@ def test_boxes_on_stored_pixels_are_turned_and_told(tmp_path: Path, orientation:
     data = read_dataset(tmp_path)
     kinds = [note.kind for note in data.notes]
     assert kinds == (["turned"] if sideways else ["maybe turned"] if orientation > 1 else [])
-    found = data.samples[0].regions
+    found = data.samples[0].annotations
     assert isinstance(found, Detections)
     expected = {5: [0, 0, 5, 10], 6: [35, 0, 40, 10], 7: [35, 50, 40, 60], 8: [0, 50, 5, 60]}
     assert found.boxes[0].tolist() == expected.get(orientation, [0, 0, 10, 5])
@@ -184,7 +184,7 @@ def test_boxes_on_the_upright_picture_stay(tmp_path: Path, orientation: int) -> 
     coco_.write_text(json.dumps({"images": [image], "categories": [{"id": 1, "name": "x"}], "annotations": [thing]}))
     data = read_dataset(tmp_path)
     assert not data.notes
-    assert data.samples[0].regions.boxes[0].tolist() == [0, 0, 10, 5]  # type: ignore[union-attr]
+    assert data.samples[0].annotations.boxes[0].tolist() == [0, 0, 10, 5]  # type: ignore[union-attr]
 
 
 def test_a_mask_on_stored_pixels_is_turned(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_mask_on_stored_pixels_is_turned(tmp_path: Path) -> None:
     stored[:5, :10] = 1
     (tmp_path / "masks").mkdir()
     Image.fromarray(stored).save(tmp_path / "masks" / "a.png")
-    regions = read_dataset(tmp_path).samples[0].regions
+    regions = read_dataset(tmp_path).samples[0].annotations
     assert isinstance(regions, Segmentation)
     assert Rle.of(regions.labels == 1).box == (35, 0, 40, 10)
 
@@ -207,7 +207,7 @@ def test_a_file_for_every_object(tmp_path: Path) -> None:
         Image.fromarray(mask).save(tmp_path / "one" / "masks" / f"{number}.png")
     data = read_dataset(tmp_path)
     assert data.task == "detect"
-    found = data.samples[0].regions
+    found = data.samples[0].annotations
     assert isinstance(found, Detections)
     assert found.boxes.tolist() == [[7, 10 * n, 20, 10 * n + 5] for n in range(3)]
     assert found.masks is not None
@@ -222,7 +222,7 @@ def test_voc_counts_from_one_unless_it_does_not(tmp_path: Path) -> None:
         thing = f"<object><name>x</name><bndbox>{edges}</bndbox></object>"
         text = f"<annotation><filename>a.jpg</filename>{thing}</annotation>"
         (folder / "Annotations" / "a.xml").write_text(text)
-        found = read_dataset(folder).samples[0].regions
+        found = read_dataset(folder).samples[0].annotations
         assert isinstance(found, Detections)
         assert found.boxes.tolist() == [[0, 0, 60, 40]]
 
@@ -246,7 +246,7 @@ def test_label_studio_as_it_is_exported(tmp_path: Path) -> None:
         json.dumps([task, {"id": 2, "data": {"image": "b.jpg"}, "annotations": []}])
     )
     data = read_dataset(tmp_path)
-    found = data.samples[0].regions
+    found = data.samples[0].annotations
     assert isinstance(found, Detections)
     assert found.names == ("car", "bus")
     assert np.allclose(found.boxes, [[30, 20, 36, 24], [26, 20, 30, 26]])  # turned about its upper left corner
@@ -263,7 +263,7 @@ def test_yolo_as_it_is_exported(tmp_path: Path) -> None:
     )
     data = read_dataset(tmp_path)
     assert {name: len(positions) for name, positions in data.splits.items()} == {"train": 1, "val": 1}
-    found = data.samples[0].regions
+    found = data.samples[0].annotations
     assert isinstance(found, Detections)
     assert np.allclose(found.boxes, [[27, 10, 33, 30]])
     assert data.samples[0].target == ("b",)
@@ -279,7 +279,7 @@ def test_cvat_as_it_is_exported(tmp_path: Path) -> None:
         '<polyline label="car" points="1,2;3,4"/></image></annotations>'
     )
     data = read_dataset(tmp_path)
-    found = data.samples[0].regions
+    found = data.samples[0].annotations
     assert isinstance(found, Detections)
     assert np.allclose(found.boxes[0], [5, 15, 25, 25])
     assert found.masks is not None
@@ -300,7 +300,7 @@ def test_what_a_format_cannot_hold_is_refused_and_told(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     done = convert(data, "voc", tmp_path / "out", lossy=True)
     assert any("polygons" in sentence for sentence in done.lost)
-    assert same(objects([box], [0]), read_dataset(tmp_path / "out").samples[0].regions)  # type: ignore[arg-type]
+    assert same(objects([box], [0]), read_dataset(tmp_path / "out").samples[0].annotations)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="is not empty, and data sets are never replaced"):
         convert(data, "coco", tmp_path / "out")
 
@@ -326,7 +326,7 @@ def test_real_boxes_of_blood_cells(shared_data: Path, tmp_path: Path) -> None:
     data = read_dataset(shared_data / "bccd")
     assert (data.source, len(data), data.classes) == ("voc", 364, ("Platelets", "RBC", "WBC"))
     assert {name: len(positions) for name, positions in data.splits.items()} == {"train": 205, "val": 87, "test": 72}
-    assert sum(len(sample.regions) for sample in data.samples) == 4888  # type: ignore[arg-type]
+    assert sum(len(sample.annotations) for sample in data.samples) == 4888  # type: ignore[arg-type]
     some_ = replace(data, samples=tuple(data.samples[:20]), splits={})
     for name in ("yolo", "coco"):
         convert(some_, name, tmp_path / name)
@@ -339,7 +339,7 @@ def test_real_photographs_with_boxes_and_masks(shared_data: Path) -> None:
     assert not boxed.splits
     drawn = read_dataset(shared_data / "coco-sample", format="masks")
     assert (drawn.task, len(drawn)) == ("segment", 64)
-    labels = drawn.samples[0].regions.labels  # type: ignore[union-attr]
+    labels = drawn.samples[0].annotations.labels  # type: ignore[union-attr]
     assert labels.shape == (480, 640)
 
 

@@ -80,7 +80,7 @@ def test_class_names_that_differ_by_case_only(tmp_path: Path) -> None:
     data = dataset(tmp_path / "data", [GOOD] * 8)
     names = ("Bolt", "bolt")
     samples = tuple(
-        replace(s, target=names, regions=replace(s.regions, classes=names))  # type: ignore[type-var]
+        replace(s, target=names, annotations=replace(s.annotations, classes=names))  # type: ignore[type-var]
         for s in data.samples
     )
     report = checked(replace(data, samples=samples, classes=names))

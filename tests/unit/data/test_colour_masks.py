@@ -41,7 +41,7 @@ def _scene(folder: Path, mode: str = "RGB", extra: tuple[int, ...] | None = None
 
 
 def _labels(data: Dataset) -> np.ndarray:
-    regions = data.samples[0].regions
+    regions = data.samples[0].annotations
     assert isinstance(regions, Segmentation)
     return regions.labels
 
@@ -79,7 +79,7 @@ def test_objects_of_colours_are_told_apart(tmp_path: Path) -> None:
     numbers[12:16, 4:8], numbers[12:16, 8:12], numbers[:2] = (128, 0, 0), (0, 128, 0), VOID
     (tmp_path / "instances").mkdir()
     Image.fromarray(numbers).save(tmp_path / "instances" / "1.png")
-    found = read_dataset(tmp_path).samples[0].regions
+    found = read_dataset(tmp_path).samples[0].annotations
     assert isinstance(found, Detections)
     assert found.names == ("car", "car")
     assert sorted(found.boxes[:, 0].tolist()) == [4, 8]

@@ -38,9 +38,9 @@ def left(data: Dataset) -> dict[int, dict[int, float]]:
     """Frame -> track -> the left edge of its box."""
     found: dict[int, dict[int, float]] = {}
     for number, sample in enumerate(data.samples):
-        assert isinstance(sample.regions, Detections)
-        ids = [] if sample.regions.track_ids is None else sample.regions.track_ids.tolist()
-        found[number] = dict(zip(ids, sample.regions.boxes[:, 0].tolist(), strict=True))
+        assert isinstance(sample.annotations, Detections)
+        ids = [] if sample.annotations.track_ids is None else sample.annotations.track_ids.tolist()
+        found[number] = dict(zip(ids, sample.annotations.boxes[:, 0].tolist(), strict=True))
     return found
 
 
@@ -69,7 +69,7 @@ def test_outlines_of_equally_many_points_move_others_stay(tmp_path: Path) -> Non
 
     shapes = (outline(0, "0,0;10,0;10,10"), outline(2, "4,2;14,2;14,12"), outline(4, "4,2;14,2;14,12;4,12"))
     data = read_dataset(video(tmp_path, track(*shapes), 5))
-    parts = [sample.regions.masks[0].parts[0].tolist() for sample in data.samples]  # type: ignore[union-attr,index]
+    parts = [sample.annotations.masks[0].parts[0].tolist() for sample in data.samples]  # type: ignore[union-attr,index]
     assert parts[1] == [[2, 1], [12, 1], [12, 11]]
     assert parts[3] == parts[2]
     assert len(parts[4]) == 4
@@ -101,7 +101,7 @@ def told(data: Dataset) -> list[list[tuple[int, str, list[float]]]]:
             )
         )
         for sample in data.samples
-        if isinstance(regions := sample.regions, Detections)
+        if isinstance(regions := sample.annotations, Detections)
     ]
 
 
@@ -125,10 +125,10 @@ def test_what_is_no_video_keeps_its_numbers_beside_its_boxes(tmp_path: Path, cha
     if change == "splits":
         data = replace(data, splits={"train": (0, 1), "val": (2, 3)})
     else:
-        regions = data.samples[3].regions
+        regions = data.samples[3].annotations
         assert isinstance(regions, Detections)
         other = {"track_ids": np.array([3, -1, 5])} if change == "untracked" else {"labels": np.array([1, 1, 1])}
-        last = replace(data.samples[3], regions=replace(regions, **other), target=CLASSES)
+        last = replace(data.samples[3], annotations=replace(regions, **other), target=CLASSES)
         data = replace(data, samples=(*data.samples[:3], last))
     convert(data, "cvat", tmp_path / "out")
     assert "<track " not in (tmp_path / "out" / "annotations.xml").read_text()

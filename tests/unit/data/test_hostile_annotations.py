@@ -34,7 +34,7 @@ def one_line(path: Path, **rest: Any) -> str:
 
 
 def boxes(data: Dataset) -> int:
-    return sum(len(sample.regions) for sample in data.samples if sample.regions is not None)  # type: ignore[arg-type]
+    return sum(len(sample.annotations) for sample in data.samples if sample.annotations is not None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_bad_outline_does_not_cost_the_good_box(tmp_path: Path, wrong: dict[st
     coco(tmp_path, [FINE, {**FINE, "id": 2, **wrong}, {**FINE, "id": 3, **wrong}])
     data = read_dataset(tmp_path)
     assert boxes(data) == 3
-    assert data.samples[0].regions.masks is None  # type: ignore[union-attr]
+    assert data.samples[0].annotations.masks is None  # type: ignore[union-attr]
     assert [note.kind for note in data.notes] == ["bad outline"]
     assert "annotations.json, annotations[1]" in data.notes[0].message
     assert says in data.notes[0].message

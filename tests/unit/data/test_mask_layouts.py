@@ -30,7 +30,7 @@ def scene(root: Path, *files: str, high: int = 255, mode: str = "L") -> Path:
 
 
 def labels(data: Dataset, position: int = 0) -> np.ndarray:
-    regions = data.samples[position].regions
+    regions = data.samples[position].annotations
     assert isinstance(regions, Segmentation)
     return regions.labels
 
@@ -115,7 +115,7 @@ def test_a_file_for_every_object_only_where_a_folder_is_of_one_picture(tmp_path:
     scene(one, "train/a/masks/x.png@2", "train/a/masks/y.png@30", "train/b/masks/z.png@4")
     data = read_dataset(one)
     assert (data.task, {split: len(rows) for split, rows in data.splits.items()}) == ("detect", {"train": 2})
-    assert [len(s.regions) for s in data.samples if isinstance(s.regions, Detections)] == [2, 1]
+    assert [len(s.annotations) for s in data.samples if isinstance(s.annotations, Detections)] == [2, 1]
     many = scene(tmp_path / "many", "train/images/a.png", "train/images/b.png", "train/masks/x.png@2")
     with pytest.raises(DataError, match="no masks that go with its pictures"):
         read_dataset(many, format="masks")

@@ -24,7 +24,7 @@ DIAMOND = [[20, 5], [30, 10], [20, 15], [10, 10]]
 
 
 def found(data: Dataset, row: int = 0) -> Detections:
-    regions = data.samples[row].regions
+    regions = data.samples[row].annotations
     assert isinstance(regions, Detections)
     return regions
 

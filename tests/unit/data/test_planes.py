@@ -71,7 +71,7 @@ def test_crowds_are_not_judged() -> None:
     boxes = np.array([Rle.of(mask).box for mask in masks], dtype=np.float32)
     shapes = tuple(Rle.of(mask) for mask in masks)
     found = Detections(boxes, np.array([0, 1]), ("a", "b"), masks=shapes, crowd=np.array([False, True]))
-    planes = planes_of(Sample("x", np.zeros((8, 8, 3), np.uint8), ("a",), regions=found))
+    planes = planes_of(Sample("x", np.zeros((8, 8, 3), np.uint8), ("a",), annotations=found))
     assert planes.shape == (8, 8, 2)
     assert [planes[0, 0, 0], planes[4, 0, 0], planes[6, 0, 0]] == [1, 0, IGNORE]
 
@@ -87,7 +87,7 @@ def test_scenes_are_made_once() -> None:
         def digest(self) -> bytes:
             return b""
 
-    sample = Sample("x", np.zeros((4, 4, 3), np.uint8), ("a",), regions=Segmentation(Counted(), ("a", "b")))
+    sample = Sample("x", np.zeros((4, 4, 3), np.uint8), ("a",), annotations=Segmentation(Counted(), ("a", "b")))
     scenes = MaskedImages([sample])
     assert scenes[0].shape == (4, 4, 1)
     assert scenes[0] is scenes[0]

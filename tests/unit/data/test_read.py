@@ -102,7 +102,7 @@ def boxed(data: Dataset) -> Dataset:
     """The same pictures with a box around the middle of each."""
     box = np.float32([[1, 1, 4, 5]])
     regions = [Detections(box, data.labels[row : row + 1], data.classes) for row in range(len(data))]
-    samples = tuple(replace(sample, regions=one) for sample, one in zip(data.samples, regions, strict=True))
+    samples = tuple(replace(sample, annotations=one) for sample, one in zip(data.samples, regions, strict=True))
     return replace(data, samples=samples, multilabel=True, task="detect")
 
 

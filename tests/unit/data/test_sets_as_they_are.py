@@ -40,7 +40,7 @@ def table(root: Path, name: str, *lines: str) -> Path:
 
 
 def boxes(path: Path) -> list[list[list[float]]]:
-    regions = [sample.regions for sample in read_dataset(path).samples]
+    regions = [sample.annotations for sample in read_dataset(path).samples]
     return [one.boxes.tolist() for one in regions if isinstance(one, Detections)]
 
 
@@ -74,9 +74,9 @@ def test_of_what_a_person_drew_and_the_field_of_view_the_drawing_counts(tmp_path
     assert not data.problems
     assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 2, "test": 2}
     for sample in data.samples:
-        assert isinstance(sample.regions, Segmentation)
-        assert isinstance(sample.regions.source, MaskFile)
-        assert sample.regions.source.files[0].parent.name == "1st_manual"
+        assert isinstance(sample.annotations, Segmentation)
+        assert isinstance(sample.annotations.source, MaskFile)
+        assert sample.annotations.source.files[0].parent.name == "1st_manual"
 
 
 def test_classes_of_one_product_with_masks_of_defects_are_classes(tmp_path: Path) -> None:

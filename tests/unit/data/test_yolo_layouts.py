@@ -21,7 +21,7 @@ YAML = "train: images\nval: images\nnames: [cat, dog]\n"
 
 
 def found(data: Dataset, row: int = 0) -> Detections:
-    regions = data.samples[row].regions
+    regions = data.samples[row].annotations
     assert isinstance(regions, Detections)
     return regions
 

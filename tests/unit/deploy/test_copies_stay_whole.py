@@ -27,7 +27,7 @@ def painted(count: int) -> Dataset:
     for number in range(count):
         image, labels = make_scene(seed=number)
         samples.append(
-            Sample(f"{number}.png", image, ("thing",), regions=Segmentation((labels == 1).astype(np.int32), names))
+            Sample(f"{number}.png", image, ("thing",), annotations=Segmentation((labels == 1).astype(np.int32), names))
         )
     return Dataset(tuple(samples), names, multilabel=True, task="segment")
 

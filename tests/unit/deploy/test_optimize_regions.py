@@ -91,7 +91,7 @@ def painted(count: int = 75) -> TrainingSplits:
         labels[top : top + 12, left : left + 12] = 1
         picture = rng.integers(0, 100, (32, 32, 3), dtype=np.uint8)
         picture[labels == 1, 0] = 230
-        samples.append(Sample(f"{number}.png", picture, ("thing",), regions=Segmentation(labels, classes)))
+        samples.append(Sample(f"{number}.png", picture, ("thing",), annotations=Segmentation(labels, classes)))
     third = count // 3
     splits = {name: tuple(range(n * third, (n + 1) * third)) for n, name in enumerate(("train", "val", "test"))}
     return gather(Dataset(tuple(samples), classes, splits, multilabel=True, task="segment"), seed=0)

@@ -37,7 +37,7 @@ def test_without_variation_the_truth_is_the_whole_pictures() -> None:
     positions = np.arange(9)
     np.testing.assert_array_equal(made.truth(positions, -1, 0), made.targets)
     assert made.take(positions, -1, 0).shape == (9, 96, 128, 3)
-    assert (made.targets[:, :, 0] != NOTHING).sum() == sum(len(s.regions) for s in made.samples)  # type: ignore[arg-type]
+    assert (made.targets[:, :, 0] != NOTHING).sum() == sum(len(s.annotations) for s in made.samples)  # type: ignore[arg-type]
 
 
 def test_a_batch_does_not_depend_on_what_came_before() -> None:

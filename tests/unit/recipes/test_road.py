@@ -120,12 +120,12 @@ def test_weather_is_the_same_scene_only_worse(detector: Detector) -> None:
 def test_large_pictures_are_made_smaller_with_their_boxes(detector: Detector) -> None:
     sample = drive(1, "sun")
     large = replace(sample, image=np.kron(sample.image, np.ones((4, 4, 1), np.uint8)))
-    assert isinstance(sample.regions, Detections)
-    large = replace(large, regions=replace(sample.regions, boxes=sample.regions.boxes * 4))
+    assert isinstance(sample.annotations, Detections)
+    large = replace(large, annotations=replace(sample.annotations, boxes=sample.annotations.boxes * 4))
     image, truth = read_scenes(detector, Dataset((large,), NAMES, multilabel=True, task="detect"), NAMES).picture(0)
     assert image.shape == (256, 256, 3)
     assert isinstance(truth, Detections)
-    assert truth.boxes.tolist() == (sample.regions.boxes * 2).tolist()
+    assert truth.boxes.tolist() == (sample.annotations.boxes * 2).tolist()
 
 
 def test_masks_are_judged_by_their_overlap(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def painted(count: int = 24) -> Dataset:
         picture = np.zeros((32, 32, 3), np.uint8)
         picture[labels == 1] = (255, 0, 0)
         picture[:2] = (150, 150, 150)
-        samples.append(Sample(f"{number}.png", picture, ("thing",), regions=Segmentation(labels, classes)))
+        samples.append(Sample(f"{number}.png", picture, ("thing",), annotations=Segmentation(labels, classes)))
     return Dataset(tuple(samples), classes, multilabel=True, task="segment")
 
 

@@ -78,7 +78,7 @@ def test_unreadable_pictures_count_nowhere(detector: Detector, tmp_path: Path) -
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"junk")
     with_bad = Dataset(
-        (*data.samples, Sample("bad", bad, ("red",), {}, data.samples[0].regions)),
+        (*data.samples, Sample("bad", bad, ("red",), {}, data.samples[0].annotations)),
         CLASSES,
         task="detect",
         multilabel=True,
@@ -103,11 +103,13 @@ def test_the_command_judges_detectors(tmp_path: Path, capsys: pytest.CaptureFixt
     (folder / "labels" / "val").mkdir(parents=True)
     for number, sample in enumerate(data.samples):
         assert isinstance(sample.image, np.ndarray)
-        assert isinstance(sample.regions, Detections)
+        assert isinstance(sample.annotations, Detections)
         Image.fromarray(sample.image).save(folder / "images" / "val" / f"{number}.png")
         lines = [
             f"{label} {(x1 + x2) / 256} {(y1 + y2) / 256} {(x2 - x1) / 128} {(y2 - y1) / 128}"
-            for label, (x1, y1, x2, y2) in zip(sample.regions.labels, sample.regions.boxes.tolist(), strict=True)
+            for label, (x1, y1, x2, y2) in zip(
+                sample.annotations.labels, sample.annotations.boxes.tolist(), strict=True
+            )
         ]
         (folder / "labels" / "val" / f"{number}.txt").write_text("\n".join(lines))
     (folder / "data.yaml").write_text("path: .\nval: images/val\nnames: [green, red]\n")

@@ -48,7 +48,7 @@ def _semantic(wrong: tuple[int, ...], classes: tuple[str, ...] = ("background", 
     for number, rows in enumerate(wrong):
         picture, labels = _scene(number, rows)
         numbered = labels if classes[0] == "background" else 1 - labels
-        samples.append(Sample(str(number), picture, ("thing",), regions=Segmentation(numbered, classes)))
+        samples.append(Sample(str(number), picture, ("thing",), annotations=Segmentation(numbered, classes)))
     return Dataset(tuple(samples), classes, multilabel=True, task="segment")
 
 
@@ -77,7 +77,7 @@ def test_classes_in_another_order_are_the_same_classes(whole: Segmenter) -> None
 def test_unjudged_pixels_count_for_nothing(whole: Segmenter) -> None:
     picture, labels = _scene(0, 6)
     labels[26:] = IGNORE
-    sample = Sample("a", picture, ("thing",), regions=Segmentation(labels, ("background", "thing")))
+    sample = Sample("a", picture, ("thing",), annotations=Segmentation(labels, ("background", "thing")))
     data = Dataset((sample,), ("background", "thing"), multilabel=True, task="segment")
     assert evaluate_on(whole, data).metrics["miou"].value == 1
 
@@ -90,7 +90,7 @@ def test_objects_are_counted(counting: Segmenter) -> None:
         masks = [Rle.of(half > 0) for half in halves]
         boxes = np.array([mask.box for mask in masks], dtype=np.float32)
         found = Detections(boxes, np.zeros(2, np.int64), ("thing",), masks=tuple(masks))
-        samples.append(Sample(str(number), picture, ("thing",), regions=found))
+        samples.append(Sample(str(number), picture, ("thing",), annotations=found))
     data = Dataset(tuple(samples), ("thing",), multilabel=True, source="masks", task="detect")
     report = evaluate_on(counting, data)
     assert report.metrics["instance_f1"].value == 1

@@ -47,7 +47,7 @@ def painted(count: int = N, start: int = 0) -> Dataset:
     for number in range(start, start + count):
         image, labels = make_scene(seed=number)
         masks = Segmentation((labels == 1).astype(np.int32), names)
-        samples.append(Sample(f"{number}.png", image, ("thing",), regions=masks))
+        samples.append(Sample(f"{number}.png", image, ("thing",), annotations=masks))
     return Dataset(tuple(samples), names, multilabel=True, task="segment")
 
 

@@ -84,7 +84,7 @@ def test_the_whole_way_to_a_detector(tmp_path: Path) -> None:
 
 def test_what_a_detector_cannot_learn_from_is_told(tmp_path: Path) -> None:
     data = boxed_set(4, 2, 2)
-    bare = tuple(dataclasses.replace(sample, regions=None) for sample in data.samples)
+    bare = tuple(dataclasses.replace(sample, annotations=None) for sample in data.samples)
     with pytest.raises(DataError, match="boxes"):
         run(dataclasses.replace(data, samples=bare), tmp_path / "a", TrainConfig())
     with pytest.raises(UsageError, match="fair"):

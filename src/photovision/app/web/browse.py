@@ -141,7 +141,7 @@ def facts(catalogue: Catalogue, i: int) -> dict[str, Any]:
         **_file(file_of(catalogue, position)),
         "groups": dict(sample.groups),
         "found": found,
-        **told(sample.regions),
+        **told(sample.annotations),
     }
 
 
@@ -154,7 +154,7 @@ def told(regions: Regions | None) -> dict[str, Any]:
 
 def regions_of(catalogue: Catalogue, i: int) -> Regions | None:
     """What the data say is where in the picture at a position; raises DataError where there is no such position."""
-    return catalogue.dataset.samples[catalogue.at(i)].regions
+    return catalogue.dataset.samples[catalogue.at(i)].annotations
 
 
 def layer_of(catalogue: Catalogue, i: int) -> Response:

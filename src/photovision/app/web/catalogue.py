@@ -163,7 +163,7 @@ class Catalogue:
             "marks": [mark.kind for mark in self.examined.marks.get(position, ())],
             "suggested": self.examined.suggested(position),
             "decision": told(decisions.get(position)),
-            "objects": None if self.dataset.task == "classify" else counted(self.dataset.samples[position].regions),
+            "objects": None if self.dataset.task == "classify" else counted(self.dataset.samples[position].annotations),
         }
 
     def summary(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def planes_of(sample: Sample) -> Planes:
 
     Objects' classes count from 1, for 0 is what is no object. Later objects cover earlier ones.
     """
-    regions = sample.regions
+    regions = sample.annotations
     if isinstance(regions, Segmentation):
         return regions.labels.astype(np.uint8)[..., None]
     assert isinstance(regions, Detections)

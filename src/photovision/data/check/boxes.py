@@ -88,8 +88,8 @@ def _ids(dataset: Dataset, faults: Sequence[Fault]) -> dict[int, str]:
 
 def _objects(dataset: Dataset) -> Iterator[tuple[int, Detections]]:
     for position, sample in enumerate(dataset.samples):
-        if isinstance(sample.regions, Detections):
-            yield position, sample.regions
+        if isinstance(sample.annotations, Detections):
+            yield position, sample.annotations
 
 
 def _faults(dataset: Dataset, scan: Scan) -> Iterator[Fault]:
@@ -132,11 +132,11 @@ def _copies(dataset: Dataset, scan: Scan) -> Iterator[Fault]:
     for group in members.values():
         if len(group) < 2:
             continue
-        shares = {p: _shares(dataset.samples[p].regions, scan, p) for p in group}
+        shares = {p: _shares(dataset.samples[p].annotations, scan, p) for p in group}
         fullest = max(group, key=lambda p: len(shares[p]))
         for position in group:
             for row in _unmatched(shares[fullest], shares[position]) if position != fullest else ():
-                regions = dataset.samples[fullest].regions
+                regions = dataset.samples[fullest].annotations
                 name = regions.names[row] if isinstance(regions, Detections) else "?"
                 message = f"{name}, which is in {dataset.samples[fullest].id}, a picture that shows the same"
                 yield Fault("unlabelled copy", position, message)
@@ -269,22 +269,25 @@ def _figures(dataset: Dataset, scan: Scan, faults: Sequence[Fault]) -> list[Figu
 
 
 def _drawn(dataset: Dataset) -> Bools:
-    return np.array([s.regions is not None and bool(s.target) for s in dataset.samples], dtype=bool)
+    return np.array([s.annotations is not None and bool(s.target) for s in dataset.samples], dtype=bool)
 
 
 def _picture(sample: Sample) -> Image | None:
-    if sample.regions is None:
+    if sample.annotations is None:
         return None
     try:
         image = to_array(open_sample(sample))
     except UnreadableImage:
         return None
-    return draw_regions(image, sample.regions, _SIDE)
+    return draw_regions(image, sample.annotations, _SIDE)
 
 
 def _caption(sample: Sample) -> str:
-    if isinstance(sample.regions, Detections):
-        return ", ".join(f"{count} {name}" for name, count in Counter(sample.regions.names).most_common(4)) or "nothing"
+    if isinstance(sample.annotations, Detections):
+        return (
+            ", ".join(f"{count} {name}" for name, count in Counter(sample.annotations.names).most_common(4))
+            or "nothing"
+        )
     return ", ".join((sample.target or ())[:4])
 
 

@@ -189,7 +189,7 @@ _READERS: dict[str, ReadPlace] = {"box": _box, "polygon": _polygon, "mask": _mas
 
 def _meta(dataset: Dataset, video: bool) -> str:
     """What the task is: its classes, and of a video its frames."""
-    tracked = not video and any(_tracks(sample.regions) is not None for sample in dataset.samples)
+    tracked = not video and any(_tracks(sample.annotations) is not None for sample in dataset.samples)
     attribute = f"<attribute><name>{_TRACK}</name><mutable>False</mutable><input_type>number</input_type></attribute>"
     more = f"<attributes>{attribute}</attributes>" if tracked else ""
     names = "".join(f"<label><name>{escape(name)}</name>{more}</label>" for name in dataset.classes)
@@ -203,7 +203,7 @@ def _video(dataset: Dataset, folder: Path) -> Iterator[str]:
     frames = tuple(replace(sample, id=f"frame_{n:06d}") for n, sample in enumerate(dataset.samples))
     for _ in place(replace(dataset, samples=frames), folder):
         pass
-    found = [sample.regions for sample in frames if isinstance(sample.regions, Detections)]
+    found = [sample.annotations for sample in frames if isinstance(sample.annotations, Detections)]
     yield from track_lines(
         found, lambda regions, row, told: _line(replace(regions, track_ids=None), row, told), quoteattr
     )

@@ -205,7 +205,7 @@ def one_video(dataset: Dataset) -> bool:
     labels: dict[int, str] = {}
     videos = {sample.groups.get("video", "") for sample in dataset.samples}
     for sample in dataset.samples:
-        regions = sample.regions
+        regions = sample.annotations
         if not isinstance(regions, Detections):
             return False
         tracks = [] if regions.track_ids is None else regions.track_ids.tolist()

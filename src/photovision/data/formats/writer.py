@@ -62,12 +62,12 @@ def by_folder(dataset: Dataset, folder: Path) -> dict[Path, list[Placed]]:
 
 def detections(sample: Sample) -> Detections | None:
     """The objects of a picture; None where nobody has said, or where its truth is a class for every pixel."""
-    return sample.regions if isinstance(sample.regions, Detections) else None
+    return sample.annotations if isinstance(sample.annotations, Detections) else None
 
 
 def segmentation(sample: Sample) -> Segmentation | None:
     """The classes of a picture's pixels; None where nobody has said."""
-    return sample.regions if isinstance(sample.regions, Segmentation) else None
+    return sample.annotations if isinstance(sample.annotations, Segmentation) else None
 
 
 def shown(value: float, digits: int = 3) -> str:

@@ -81,7 +81,7 @@ class RoadScenes:
         old = whole.height, whole.width
         size = (max(1, round(whole.height * scale)), max(1, round(whole.width * scale)))
         image = to_array(whole if scale == 1 else whole.resize(size[::-1], Pillow.Resampling.BILINEAR, reducing_gap=2))
-        truth = _pixels_of(sample, self.model.classes, old) if isinstance(self.model, Segmenter) else sample.regions
+        truth = _pixels_of(sample, self.model.classes, old) if isinstance(self.model, Segmenter) else sample.annotations
         assert truth is not None
         truth = truth if size == old else _scaled(truth, old, size)
         return (image if weather is None else corrupt(image, *weather, (self.seed, row))), truth
@@ -153,8 +153,8 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
             read.
         UsageError: a class is unknown to the model.
     """
-    told = [sample for sample in dataset.samples if _told(model, sample.regions)]
-    used = {name for sample in told for name in (sample.regions.classes if sample.regions is not None else ())}
+    told = [sample for sample in dataset.samples if _told(model, sample.annotations)]
+    used = {name for sample in told for name in (sample.annotations.classes if sample.annotations is not None else ())}
     names = _classes(model, used, classes)
     samples: list[Sample] = []
     problems: list[Problem] = []
@@ -162,11 +162,11 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
         if error is not None:
             problems.append(Problem(sample.id, "unreadable", error))
             continue
-        regions = sample.regions
+        regions = sample.annotations
         if isinstance(regions, Detections) and len(regions) > MOST_OBJECTS:
             problems.append(Problem(sample.id, "too many objects", f"{sample.id} has {len(regions):,} objects"))
         elif isinstance(model, Detector) and isinstance(regions, Detections):
-            samples.append(replace(sample, regions=_chosen(regions, names)))
+            samples.append(replace(sample, annotations=_chosen(regions, names)))
         else:
             samples.append(sample)
     if not samples:
@@ -222,7 +222,7 @@ def _chosen(regions: Detections, classes: tuple[str, ...]) -> Detections:
 
 def _pixels_of(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) -> Segmentation:
     """The class of every pixel in the model's numbering; pixels of classes that it does not know are not judged."""
-    regions = sample.regions
+    regions = sample.annotations
     if isinstance(regions, Segmentation):
         table = np.full(IGNORE + 1, IGNORE, dtype=np.int32)
         table[: len(regions.classes)] = [classes.index(name) if name in classes else IGNORE for name in regions.classes]

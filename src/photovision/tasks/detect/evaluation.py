@@ -133,13 +133,13 @@ def evaluate(
         DataError: a class is unknown to the detector, there are no boxes, or nothing could be read.
     """
     known = {name: label for label, name in enumerate(model.classes)}
-    rows = [row for row, sample in enumerate(dataset.samples) if isinstance(sample.regions, Detections)]
+    rows = [row for row, sample in enumerate(dataset.samples) if isinstance(sample.annotations, Detections)]
     _check_classes(dataset, known)
     eager = Detector(model.bundle, threshold=LEAST, iou=model.iou, most=model.most)
     kept_rows, pairs, sizes, problems = [], [], [], []
     results = eager.results(dataset.samples[row].image for row in rows)
     for done, (row, result) in enumerate(zip(rows, results, strict=True), 1):
-        sample, truth = dataset.samples[row], dataset.samples[row].regions
+        sample, truth = dataset.samples[row], dataset.samples[row].annotations
         assert isinstance(truth, Detections)
         if result.value is None:
             problems.append(Problem(sample.id, "unreadable", str(result.error)))
@@ -162,7 +162,9 @@ def evaluate(
 
 
 def _check_classes(dataset: Dataset, known: dict[str, int]) -> None:
-    used = {name for one in dataset.samples if isinstance(one.regions, Detections) for name in one.regions.names}
+    used = {
+        name for one in dataset.samples if isinstance(one.annotations, Detections) for name in one.annotations.names
+    }
     if strange := sorted(used - set(known)):
         raise DataError(
             f"the detector does not know {listed(strange)}: give data whose classes are among its {len(known)}"

@@ -95,7 +95,7 @@ def run(
     started, meter = time.monotonic(), Meter()
     if options.fair_by is not None or options.robust:
         raise UsageError("fair and robust variants are made of classifiers only: leave out --fair-by and --robust")
-    bare = sum(sample.regions is None for sample in dataset.samples)
+    bare = sum(sample.annotations is None for sample in dataset.samples)
     if bare or not any(len(found_in(sample)) for sample in dataset.samples):
         raise DataError(f"training a detector needs boxes around the objects; {bare or 'all'} pictures have none")
     need_judge()

@@ -26,13 +26,13 @@ def _objects(context: AuditContext) -> Finding | None:
 
     model = context.model
     names = tuple(name for name in model.classes if name != BACKGROUND)
-    labelled = [sample for sample in context.samples if isinstance(sample.regions, Detections)][:MAX_IMAGES]
+    labelled = [sample for sample in context.samples if isinstance(sample.annotations, Detections)][:MAX_IMAGES]
     if not model.instances or not labelled:
         return None
     pairs, sizes = [], []
     for sample, scene in zip(labelled, model.results(sample.image for sample in labelled), strict=True):
-        if scene.value is not None and scene.value.objects is not None and isinstance(sample.regions, Detections):
-            both = (sample.regions, scene.value.objects)
+        if scene.value is not None and scene.value.objects is not None and isinstance(sample.annotations, Detections):
+            both = (sample.annotations, scene.value.objects)
             pairs.append(Pair(*(replace(one, labels=_numbered(one, names), classes=names) for one in both)))
             sizes.append(scene.size)
     hits = find_hits(pairs, names)

@@ -33,8 +33,8 @@ def _apart(a: SegmentEvaluation, b: SegmentEvaluation) -> list[tuple[bytes, str]
         sample = a.samples[row]
         predicted = [_regions(one.model, sample) for one in (a, b)]
         caption = f"{a.score_name}: A {score_a[row]:.0%}, B {score_b[row]:.0%}\n{sample.id}"
-        assert sample.regions is not None
-        pictures += side_by_side(sample, (sample.regions, *(one for one in predicted if one is not None)), caption)
+        assert sample.annotations is not None
+        pictures += side_by_side(sample, (sample.annotations, *(one for one in predicted if one is not None)), caption)
     return pictures
 
 

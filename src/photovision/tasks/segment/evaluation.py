@@ -146,11 +146,11 @@ def evaluate(
     Raises:
         DataError: a class is unknown to the model, no image has masks, or nothing could be read.
     """
-    positions = [row for row, sample in enumerate(dataset.samples) if sample.regions is not None]
+    positions = [row for row, sample in enumerate(dataset.samples) if sample.annotations is not None]
     masked = [dataset.samples[row] for row in positions]
     if not masked:
         raise DataError("the data has no masks: an evaluation of a segmenter needs them")
-    names = {name for sample in masked if sample.regions is not None for name in sample.regions.classes}
+    names = {name for sample in masked if sample.annotations is not None for name in sample.annotations.classes}
     if strange := sorted(names - set(model.classes)):
         raise DataError(f"the segmenter does not know {listed(strange)}: give data whose classes are among its own")
     found, kept, problems = [], [], []
@@ -191,7 +191,7 @@ def label_map(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) -
     Raises:
         DataError: the masks are of another size than the picture.
     """
-    regions = sample.regions
+    regions = sample.annotations
     assert regions is not None
     table = np.full(IGNORE + 1, IGNORE, dtype=np.int32)
     own = [classes.index(name) for name in regions.classes]

@@ -140,7 +140,7 @@ def plan_lesson(material: TrainingSplits, source: Backbone) -> SegmentTraining:
         return SegmentTraining(material, SegmentObjective(len(dataset.classes)), dataset.classes, source, None, 1)
     if BACKGROUND in dataset.classes:
         raise DataError(f"objects should not be called '{BACKGROUND}', which is what is no object: rename the class")
-    areas = np.concatenate([_areas(sample.regions) for sample in material.train.samples])
+    areas = np.concatenate([_areas(sample.annotations) for sample in material.train.samples])
     if not len(areas):
         raise DataError("the training pictures hold no object: add pictures with masks")
     side = float(np.sqrt(np.median(areas)))
