@@ -1,7 +1,8 @@
 """Memory bank: patches that stand for all patches of the good pictures, in parts that leave each other out.
 
-PatchCore (Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022) with two changes. Features
-are whitened with their full covariance. And every fold of pictures keeps patches of its own: the bank is the union of
+PatchCore (Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022) with three changes. Features
+are whitened with their full covariance. Distances count in units of how much good pictures differ near the same patch.
+And every fold of pictures keeps patches of its own: the bank is the union of
 the folds' parts. So every good picture can be scored by a bank, and in a whitening, that never saw its fold. A larger
 bank never raises the distance to the nearest patch, so such held-out scores are rather too high than too low beside
 those of new good pictures.
@@ -22,6 +23,10 @@ SHRINKAGES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3)
 """Of the correlations between channels; see `choose_shrinkage`."""
 
 _PROJECTIONS = 64
+_REFERENCE = 2000  # patches of each fold that the others' reach is measured with
+_NEAR_FOLDS = 3
+_EXPONENT = 0.75
+_LEAST_UNIT = 0.05
 _BLOCK = 4096
 
 
@@ -183,26 +188,42 @@ def k_centre(points: Floats, count: int, seed: int = 0, progress: ProgressCallba
 
 @dataclass(frozen=True, eq=False)
 class MemoryBank:
-    """Patches of good pictures with the whitening in which distances to them are taken.
+    """Patches of good pictures, with the whitening and the units in which distances to them are taken.
+
+    Where good pictures differ much from each other (a crumb, an edge) a distance says less than where they are all
+    alike: distances count in units of how far other good pictures are from the same patch.
 
     Attributes:
         whitening: learned from all folds that the patches come from.
         patches: whitened, float32 (M, C).
+        weights: float32 (M,), above 0, that squared distances to each patch are multiplied by.
     """
 
     whitening: Whitening
     patches: Floats
+    weights: Floats
+
+    @cached_property
+    def products(self) -> tuple[Floats, Floats]:
+        """Matrix float32 (C + 1, M) and offset (M,): [q, |q|^2] @ matrix + offset are weighted squared distances."""
+        return _products(self.patches, self.weights)
 
     def distances(self, patches: Floats) -> Floats:
         """Distance of patches float32 (N, C), as they are, to the nearest of the bank: float32 (N,)."""
-        whitened = self.whitening(patches)
-        norms = np.einsum("nc,nc->n", self.patches, self.patches)
-        found = np.empty(len(patches), np.float32)
-        for start in range(0, len(patches), _BLOCK):
-            part = whitened[start : start + _BLOCK]
-            nearest = (norms - 2 * (part @ self.patches.T)).min(1)
-            found[start : start + len(part)] = nearest + np.einsum("nc,nc->n", part, part)
-        return np.sqrt(np.maximum(found, 0, out=found))
+        return _nearest(self.whitening(patches), *self.products)
+
+
+def _products(patches: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    norms = np.einsum("nc,nc->n", patches, patches)
+    matrix = np.vstack([-2 * patches.T * weights, weights])
+    return matrix.astype(np.float32), (norms * weights).astype(np.float32)
+
+
+def _nearest(queries: Floats, matrix: Floats, offset: Floats) -> Floats:
+    extended = np.column_stack([queries, np.einsum("nc,nc->n", queries, queries)])
+    parts = [(extended[start : start + _BLOCK] @ matrix + offset).min(1) for start in range(0, len(extended), _BLOCK)]
+    found: Floats = np.sqrt(np.maximum(np.concatenate(parts), 0))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,12 +260,37 @@ def build_bank(samples: list[Floats], size: int, seed: int = 0, progress: Progre
         if progress is not None:
             progress(fold + 1, len(samples))
 
-    def without(fold: int) -> MemoryBank:
-        known = fit_whitening(others[fold], shrinkage)
-        return MemoryBank(known, known(np.concatenate(parts[:fold] + parts[fold + 1 :])))
+    patches, folds = np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    reach = _reach(whitening(patches), folds, [whitening(sample[:_REFERENCE]) for sample in samples])
 
-    whole = MemoryBank(whitening, whitening(np.concatenate(parts)))
-    return FoldedBank(whole, tuple(without(fold) for fold in range(len(samples))), shrinkage)
+    def bank(known: Whitening, left_out: int | None) -> MemoryBank:
+        kept = folds != left_out
+        others_reach = np.delete(reach[kept], left_out, axis=1) if left_out is not None else reach
+        return MemoryBank(known, known(patches[kept]), _weights(others_reach))
+
+    without = tuple(bank(fit_whitening(others[fold], shrinkage), fold) for fold in range(len(samples)))
+    return FoldedBank(bank(whitening, None), without, shrinkage)
+
+
+def _reach(patches: Floats, folds: Ints, samples: list[Floats]) -> Floats:
+    """Distance of whitened patches (M, C) to the nearest sample of each fold: (M, K), infinite for their own."""
+    found = np.empty((len(patches), len(samples)), np.float32)
+    for fold, sample in enumerate(samples):
+        found[:, fold] = _nearest(patches, *_products(sample, np.ones(len(sample), np.float32)))
+        found[folds == fold, fold] = np.inf
+    return found
+
+
+def _weights(reach: Floats) -> Floats:
+    """Weights of squared distances (M,), by how far the nearest folds reach (M, K) are from each patch.
+
+    Between no units at all and units of that reach, as three quarters of the way proved best on biscuits, leaves and
+    simulated tiles alike.
+    """
+    near = np.sort(reach, axis=1)[:, : min(_NEAR_FOLDS, reach.shape[1] - 1)].mean(1)
+    units = np.maximum(near / max(float(np.median(near)), 1e-6), _LEAST_UNIT)
+    weights: Floats = (units ** (-2 * _EXPONENT)).astype(np.float32)
+    return weights
 
 
 def assign_folds(groups: Ints, count: int, seed: int = 0) -> Ints:

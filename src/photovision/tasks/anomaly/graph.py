@@ -247,12 +247,11 @@ def _distances(builder: _Builder, scale: Scale) -> str:
     last = builder.constant([2], np.int64)
     centred = builder.add("Sub", _patches(builder, scale.levels), builder.constant(scale.bank.whitening.mean))
     query = builder.add("MatMul", centred, builder.constant(scale.bank.whitening.matrix))
-    bank = scale.bank.patches
-    norms = np.einsum("nc,nc->n", bank, bank)
-    cross = builder.add("MatMul", query, builder.constant(-2 * bank.T))
-    nearest = builder.add("ReduceMin", builder.add("Add", cross, builder.constant(norms)), last, keepdims=0)
-    own = builder.add("ReduceSum", builder.add("Mul", query, query), last, keepdims=0)
-    squared = builder.add("Max", builder.add("Add", nearest, own), builder.constant(0.0))
+    squares = builder.add("ReduceSum", builder.add("Mul", query, query), last, keepdims=1)
+    extended = builder.add("Concat", query, squares, axis=2)
+    matrix, offset = (builder.constant(value) for value in scale.bank.products)
+    every = builder.add("Add", builder.add("MatMul", extended, matrix), offset)
+    squared = builder.add("Max", builder.add("ReduceMin", every, last, keepdims=0), builder.constant(0.0))
     return builder.add("Sqrt", squared)
 
 

@@ -66,8 +66,22 @@ def test_a_bank_without_a_fold_never_saw_it() -> None:
     assert bank.without[1].distances(samples[1]).min() > bank.whole.distances(samples[1]).max()
 
 
+def test_distances_count_more_where_good_pictures_are_all_alike() -> None:
+    def fold(seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        alike, varied = rng.normal(40, 0.1, (200, 6)), rng.normal(0, 3, (200, 6))
+        return np.concatenate([alike, varied]).astype(np.float32)
+
+    bank = build_bank([fold(seed) for seed in range(4)], 80).whole
+    centre = bank.whitening(np.full((1, 6), 40, np.float32))
+    alike = np.linalg.norm(bank.patches - centre, axis=1) < 1
+    assert 0 < alike.sum() < len(alike)
+    assert bank.weights[alike].min() > bank.weights[~alike].max()
+
+
 def test_distances_are_those_to_the_nearest_patch() -> None:
-    bank = build_bank([correlated(50, 1), correlated(50, 2)], 30).whole
+    bank = build_bank([correlated(50, seed) for seed in (1, 2, 4)], 30).whole
     queries = correlated(7, 3)
-    expected = np.linalg.norm(bank.whitening(queries)[:, None] - bank.patches[None], axis=2).min(1)
+    expected = np.linalg.norm(bank.whitening(queries)[:, None] - bank.patches[None], axis=2)
+    expected = (expected * np.sqrt(bank.weights)).min(1)
     assert np.allclose(bank.distances(queries), expected, rtol=1e-3)
