@@ -50,7 +50,7 @@ def dataset(root: Path, found: Sequence[Detections | None], **rest: Any) -> Data
         Image.fromarray(noise).save(file)
         names = None if regions is None else tuple(name for name in CLASSES if name in regions.names)
         samples.append(Sample(file.name, file, names, {}, regions))
-    return Dataset(tuple(samples), CLASSES, multilabel=True, task="detect", **rest)
+    return Dataset(tuple(samples), CLASSES, multilabel=True, annotation_type="boxes", **rest)
 
 
 def picture(path: Path, size: tuple[int, int] = (40, 60), orientation: int = 1) -> Path:

@@ -42,4 +42,4 @@ def boxed_set(train: int, val: int, test: int) -> Dataset:
     parts = np.split(np.arange(train + val + test), [train, train + val])
     splits = {name: tuple(rows.tolist()) for name, rows in zip(("train", "val", "test"), parts, strict=True)}
     samples = tuple(boxed_samples(train + val + test))
-    return Dataset(samples, CLASSES, splits, multilabel=True, task="detect")
+    return Dataset(samples, CLASSES, splits, multilabel=True, annotation_type="boxes")

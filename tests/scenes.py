@@ -37,7 +37,7 @@ def semantic(pictures: int = 12, size: tuple[int, int] = (64, 64), seed: int = 0
     for number in range(pictures):
         image, labels = make_scene(size, seed * 1000 + number)
         samples.append(Sample(f"{number:03d}", image, CLASSES[1:], annotations=Segmentation(labels, CLASSES)))
-    return Dataset(tuple(samples), CLASSES, multilabel=True, task="segment")
+    return Dataset(tuple(samples), CLASSES, multilabel=True, annotation_type="masks")
 
 
 def objects(pictures: int = 12, size: tuple[int, int] = (64, 64), seed: int = 0) -> Dataset:
@@ -49,7 +49,7 @@ def objects(pictures: int = 12, size: tuple[int, int] = (64, 64), seed: int = 0)
         boxes = np.array([mask.box for mask in masks], dtype=np.float32)
         found = Detections(boxes, np.zeros(2, np.int64), ("thing",), masks=tuple(masks))
         samples.append(Sample(f"{number:03d}", image, ("thing",), annotations=found))
-    return Dataset(tuple(samples), ("thing",), multilabel=True, source="masks", task="detect")
+    return Dataset(tuple(samples), ("thing",), multilabel=True, source="masks", annotation_type="boxes")
 
 
 def write_scenes(folder: Path, pictures: int = 12) -> Path:

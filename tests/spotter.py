@@ -110,4 +110,4 @@ def squares(count: int = 30) -> Dataset:
         drawn = [(names[c], tuple(box.astype(int).tolist())) for c, box in zip(labels, boxes, strict=True)]
         regions = Detections(boxes, labels, names)
         samples.append(Sample(f"{number}.png", scene((128, 128), drawn, number), regions.names, annotations=regions))
-    return Dataset(tuple(samples), names, multilabel=True, task="detect")
+    return Dataset(tuple(samples), names, multilabel=True, annotation_type="boxes")

@@ -180,7 +180,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image, labels = make_scene(seed=number)
         masks = Segmentation((labels == 1).astype("int32"), names)
         samples.append(Sample(f"{number}.png", image, ("thing",), annotations=masks))
-    convert(Dataset(tuple(samples), names, multilabel=True, task="segment"), "masks", root / "masks")
+    convert(Dataset(tuple(samples), names, multilabel=True, annotation_type="masks"), "masks", root / "masks")
     return root
 
 

@@ -52,7 +52,7 @@ def data_sets(broken: Path) -> dict[str, Dataset]:
     return {
         "classes": spots,
         "boxes": boxes,
-        "masks": Dataset(tuple(painted), names, multilabel=True, task="segment"),
+        "masks": Dataset(tuple(painted), names, multilabel=True, annotation_type="masks"),
         "objects": objects(6),
         "other order": replace(spots, classes=NAMES[::-1]),
         "more classes": replace(spots, classes=("zebra", *NAMES)),

@@ -73,7 +73,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(picture).save(root / "folders" / "red" / f"{number}.png")
     found = Detections(np.float32([(32, 48, 48, 64)]), np.array([0]), ("red",))
     samples = tuple(Sample(f"{number}.png", picture, ("red",), annotations=found) for number in range(4))
-    convert(Dataset(samples, ("red",), multilabel=True, task="detect"), "coco", root / "boxes")
+    convert(Dataset(samples, ("red",), multilabel=True, annotation_type="boxes"), "coco", root / "boxes")
     write_scenes(root / "masks", 4)
     return root
 

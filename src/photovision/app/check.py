@@ -59,7 +59,7 @@ def check(
     dataset = dataset.shown_by(found.value_ranges())
     splits = make_splits(dataset, found, seed=seed)
     report = doctor.check(dataset, found, splits)
-    if dataset.task != "classify":
+    if dataset.annotation_type in ("boxes", "masks"):
         report = report.including(boxes_doctor.examine(dataset, found, splits))
     if not labels:
         return report

@@ -20,7 +20,7 @@ from photovision.core.image import Header, read_header
 from photovision.core.shapes import Rle, Shape
 from photovision.core.types import Floats
 from photovision.data.coordinates import Size
-from photovision.data.dataset import Dataset, FileSamples, Problem
+from photovision.data.dataset import AnnotationType, Dataset, FileSamples, Problem
 from photovision.data.formats import clean, ordered
 from photovision.data.formats.locate import SEARCHED, ImageLocator
 from photovision.data.formats.tree import list_files
@@ -223,7 +223,7 @@ class Gathered:
             self._unlabelled.add(file)
             self.problem(file, "unlabelled", "no annotation tells what is in this picture")
 
-    def dataset(self, classes: Sequence[str], task: str = "detect") -> Dataset:
+    def dataset(self, classes: Sequence[str], annotation_type: AnnotationType = "boxes") -> Dataset:
         """All of it as a Dataset; raises DataError where there is next to nothing of use in it."""
         self.check()
         names = unique_classes(classes, self.path)
@@ -231,7 +231,7 @@ class Gathered:
         samples = FileSamples(self.root, self.files, regions.targets(), self.columns(), regions)
         kept = {name: tuple(positions) for name, positions in self.splits.items()}
         problems, notes = self.told(True), self.told(False)
-        return Dataset(samples, names, kept, True, problems, self.format, task=task, notes=notes)
+        return Dataset(samples, names, kept, True, problems, self.format, annotation_type=annotation_type, notes=notes)
 
     def check(self) -> None:
         """Raise DataError where there is no picture, or most of what the annotations name cannot be used."""

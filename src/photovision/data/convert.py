@@ -118,7 +118,7 @@ def _features(dataset: Dataset, form: Format) -> Counter[str]:
         if isinstance(sample.annotations, Detections):
             found.update(_of_objects(sample.annotations, form))
     found["splits"] = sum(map(len, dataset.splits.values()))
-    found["spare classes"] = len(set(dataset.classes) - shown) if dataset.task != "segment" else 0
+    found["spare classes"] = len(set(dataset.classes) - shown) if dataset.annotation_type != "masks" else 0
     return found
 
 

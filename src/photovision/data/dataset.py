@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import overload
+from typing import Any, Literal, overload
+from warnings import warn
 
 import numpy as np
 
@@ -17,8 +18,18 @@ from photovision.core.types import Floats, Ints, Sample
 from photovision.core.value_range import ValueRanges
 
 SPLITS = ("train", "val", "test")
-TASKS = ("classify", "detect", "segment")
-_TASK_WORDS = {"classify": "classification", "detect": "detection", "segment": "segmentation"}
+AnnotationType = Literal["labels", "boxes", "masks", "defects"]
+"""What is known of the images: their classes; the objects in them, some with masks; the class of every pixel; or that
+those to learn from are good, and the kind of defect of others, some with masks."""
+ANNOTATION_TYPES: dict[AnnotationType, str] = {
+    "labels": "classification",
+    "boxes": "detection",
+    "masks": "segmentation",
+    "defects": "anomaly detection",
+}
+"""Type of annotations -> the field's word for data of that kind."""
+_OLD = dict(zip(("classify", "detect", "segment"), ANNOTATION_TYPES, strict=False))
+"""Old spelling of a type of annotations -> its name."""
 FORMAT_WORDS = {
     "table": "a table",
     "coco": "COCO",
@@ -27,6 +38,7 @@ FORMAT_WORDS = {
     "voc": "Pascal VOC",
     "yolo": "YOLO",
     "masks": "masks",
+    "mvtec": "good images and defects (MVTec AD)",
     "folder": "a folder per class",
 }
 """Name of a format -> how people call it; of others the name will do."""
@@ -128,7 +140,8 @@ class Dataset:
         problems: what was found wrong while reading.
         source: name of the format it was read from.
         corrections: what people decided about labels; the samples follow those that are `applied`.
-        task: "classify", "detect" (the samples have `Detections`) or "segment" (they have `Segmentation`).
+        annotation_type: "labels" (targets alone), "boxes" (the samples have `Detections`), "masks" (they have
+            `Segmentation`), or "defects" (targets, the classes of the training part being good; some have masks).
         notes: what was odd about files that are used all the same.
 
     Example:
@@ -144,15 +157,16 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     source: str = "memory"
     corrections: tuple[Correction, ...] = ()
-    task: str = "classify"
+    annotation_type: AnnotationType = "labels"
     notes: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         known = set(self.classes)
         if len(known) != len(self.classes):
             raise DataError("class names should be unique, got " + ", ".join(sorted(self.classes)))
-        if self.task not in TASKS:
-            raise DataError(f"a task should be one of {', '.join(TASKS)}, got '{self.task}'")
+        if self.annotation_type not in ANNOTATION_TYPES:
+            types = ", ".join(ANNOTATION_TYPES)
+            raise DataError(f"annotation_type should be one of {types}, got '{self.annotation_type}'")
         for sample in self.samples:
             for name in sample.target or ():
                 if name not in known:
@@ -167,11 +181,18 @@ class Dataset:
         return len(self.samples)
 
     @property
+    def task(self) -> str:
+        """The old spelling of `annotation_type`: "classify", "detect" or "segment"."""
+        warn("Dataset.task is now Dataset.annotation_type", DeprecationWarning, stacklevel=2)
+        return {new: old for old, new in _OLD.items()}.get(self.annotation_type, self.annotation_type)
+
+    @property
     def reading(self) -> str:
-        """What the data were taken for, in words: task, format and splits."""
-        task = f"multi-label {_TASK_WORDS[self.task]}" if self.multilabel and self.task == "classify" else None
+        """What the data were taken for, in words: annotations, format and splits."""
+        several = "multi-label " if self.multilabel and self.annotation_type == "labels" else ""
         splits = f"{len(self.splits)} split{'s' if len(self.splits) != 1 else ''}" if self.splits else "no splits"
-        return f"{task or _TASK_WORDS[self.task]}, {FORMAT_WORDS.get(self.source, self.source)}, {splits}"
+        known = FORMAT_WORDS.get(self.source, self.source)
+        return f"{several}{ANNOTATION_TYPES[self.annotation_type]}, {known}, {splits}"
 
     @cached_property
     def labels(self) -> Ints:
@@ -221,6 +242,22 @@ class Dataset:
         if name not in self.splits:
             raise DataError(f"the data has no split '{name}', only {', '.join(self.splits) or 'none'}")
         return self.subset(self.splits[name])
+
+
+def _with_task(init: Any) -> Any:
+    """`Dataset.__init__`, to which `task`, the old spelling of `annotation_type`, may still be given."""
+
+    @wraps(init)
+    def made(self: Dataset, *values: Any, task: str | None = None, **fields: Any) -> None:
+        if task is not None:
+            warn("Dataset(task=...) is now Dataset(annotation_type=...)", DeprecationWarning, stacklevel=2)
+            fields["annotation_type"] = _OLD.get(task, task)
+        init(self, *values, **fields)
+
+    return made
+
+
+Dataset.__init__ = _with_task(Dataset.__init__)  # type: ignore[method-assign]
 
 
 class _Shown(Sequence[Sample]):

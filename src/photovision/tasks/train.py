@@ -111,7 +111,7 @@ def run(
     """`train` with all options, also those that only the command line offers."""
     first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
     with reserved(output, "model", options.files(), alone=first):
-        if dataset.task != "classify":
+        if dataset.annotation_type in ("boxes", "masks"):
             learn = train_masks if learns_masks(dataset) else run_boxes
             with _tracking(options, output) as trackers:
                 return learn(dataset, output, options, listener, trackers)

@@ -206,7 +206,7 @@ def spotted(folder: Path) -> Path:
         Image.fromarray(scene((128, 128), [("red", boxes[0]), ("green", boxes[1])], number)).save(file)
         found = Detections(np.float32(boxes), np.array([0, 1]), ("red", "green"))
         samples.append(Sample(file.name, file, ("red", "green"), {}, found))
-    coco.write(Dataset(tuple(samples), ("red", "green"), multilabel=True, task="detect"), folder / "squares")
+    coco.write(Dataset(tuple(samples), ("red", "green"), multilabel=True, annotation_type="boxes"), folder / "squares")
     return folder / "squares"
 
 

@@ -55,7 +55,7 @@ def test_boxes_come_back(name: str, tmp_path: Path) -> None:
     assert not missing(data, FORMATS.load(name))
     convert(data, name, tmp_path / "out")
     again = read_dataset(tmp_path / "out")
-    assert (again.source, again.task, again.multilabel) == (name, "detect", True)
+    assert (again.source, again.annotation_type, again.multilabel) == (name, "boxes", True)
     assert matches(data, again)
     assert set(again.classes) == set(CLASSES)
 
@@ -136,10 +136,10 @@ def test_pixels_with_classes_come_back(tmp_path: Path) -> None:
     data = dataset(tmp_path / "data", [None])
     regions = Segmentation(labels, ("background", "bolt", "nut"))
     sample = replace(data.samples[0], annotations=regions, target=("bolt",))
-    data = replace(data, samples=(sample,), classes=regions.classes, task="segment", splits={"val": (0,)})
+    data = replace(data, samples=(sample,), classes=regions.classes, annotation_type="masks", splits={"val": (0,)})
     convert(data, "masks", tmp_path / "out")
     again = read_dataset(tmp_path / "out")
-    assert (again.task, again.classes, again.splits) == ("segment", regions.classes, {"val": (0,)})
+    assert (again.annotation_type, again.classes, again.splits) == ("masks", regions.classes, {"val": (0,)})
     found = again.samples[0].annotations
     assert isinstance(found, Segmentation)
     assert (found.labels == labels).all()
@@ -206,7 +206,7 @@ def test_a_file_for_every_object(tmp_path: Path) -> None:
         mask[10 * number : 10 * number + 5, 7:20] = 255
         Image.fromarray(mask).save(tmp_path / "one" / "masks" / f"{number}.png")
     data = read_dataset(tmp_path)
-    assert data.task == "detect"
+    assert data.annotation_type == "boxes"
     found = data.samples[0].annotations
     assert isinstance(found, Detections)
     assert found.boxes.tolist() == [[7, 10 * n, 20, 10 * n + 5] for n in range(3)]
@@ -338,14 +338,14 @@ def test_real_photographs_with_boxes_and_masks(shared_data: Path) -> None:
     assert (boxed.source, len(boxed), len(boxed.classes)) == ("yolo", 64, 80)
     assert not boxed.splits
     drawn = read_dataset(shared_data / "coco-sample", format="masks")
-    assert (drawn.task, len(drawn)) == ("segment", 64)
+    assert (drawn.annotation_type, len(drawn)) == ("masks", 64)
     labels = drawn.samples[0].annotations.labels  # type: ignore[union-attr]
     assert labels.shape == (480, 640)
 
 
 def test_real_nuclei_go_round(shared_data: Path, tmp_path: Path) -> None:
     data = read_dataset(shared_data / "nuclei")
-    assert (data.task, len(data), data.classes) == ("detect", 100, ("object",))
+    assert (data.annotation_type, len(data), data.classes) == ("boxes", 100, ("object",))
     some_ = replace(data, samples=tuple(data.samples[:6]))
     for source, target in (("start", "coco"), ("coco", "labelstudio"), ("labelstudio", "cvat"), ("cvat", "masks")):
         convert(some_ if source == "start" else read_dataset(tmp_path / source), target, tmp_path / target)

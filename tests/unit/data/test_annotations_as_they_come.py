@@ -175,7 +175,7 @@ def cvat(folder: Path, *images: str) -> Path:
 
 def test_tags_of_whole_pictures_are_classes(tmp_path: Path) -> None:
     data = read_dataset(cvat(tmp_path, '<tag label="sick"></tag>', '<tag label="well"/>', ""))
-    assert (data.task, data.multilabel, data.classes) == ("classify", False, ("sick", "well"))
+    assert (data.annotation_type, data.multilabel, data.classes) == ("labels", False, ("sick", "well"))
     assert data.labels.tolist() == [0, 1]
     assert [problem.kind for problem in data.problems] == ["unlabelled"]
 
@@ -189,7 +189,7 @@ def test_several_tags_are_several_labels(tmp_path: Path) -> None:
 def test_tags_beside_boxes_are_attributes(tmp_path: Path) -> None:
     box = '<box label="car" xtl="1" ytl="1" xbr="5" ybr="5"><attribute name="colour">red</attribute></box>'
     data = read_dataset(cvat(tmp_path, f'{box}<tag label="night"/>', box))
-    assert (data.task, data.classes) == ("detect", ("car",))
+    assert (data.annotation_type, data.classes) == ("boxes", ("car",))
     assert [sample.groups for sample in data.samples] == [{"tag": "night"}, {}]
     assert kinds(data) == ["labels of whole pictures", "attributes"]
 
@@ -233,8 +233,8 @@ DRAWN = {
 
 def test_choices_are_classes(tmp_path: Path) -> None:
     data = read_dataset(studio(tmp_path, task("a", choice("sick")), task("b", choice("well")), task("c")))
-    assert (data.source, data.task, data.multilabel, data.classes) == (
-        "labelstudio", "classify", False, ("sick", "well"),
+    assert (data.source, data.annotation_type, data.multilabel, data.classes) == (
+        "labelstudio", "labels", False, ("sick", "well"),
     )  # fmt: skip
     assert data.labels.tolist() == [0, 1]
     assert [problem.kind for problem in data.problems] == ["unlabelled"]
@@ -269,7 +269,7 @@ def test_one_question_gives_the_classes_and_can_be_chosen(tmp_path: Path) -> Non
 
 def test_choices_beside_boxes_are_attributes(tmp_path: Path) -> None:
     data = read_dataset(studio(tmp_path, task("a", DRAWN, choice("night")), task("b", DRAWN)))
-    assert (data.task, data.classes) == ("detect", ("car",))
+    assert (data.annotation_type, data.classes) == ("boxes", ("car",))
     assert [sample.groups for sample in data.samples] == [{"state": "night"}, {}]
     assert kinds(data) == ["labels of whole pictures"]
 

@@ -104,7 +104,7 @@ def frames(root: Path, names: list[str]) -> Dataset:
         Image.fromarray(noise).save(root / name)
         groups = {"video": name.partition("_")[0]}
         samples.append(Sample(name, root / name, CLASSES, groups, GOOD))
-    return Dataset(tuple(samples), CLASSES, multilabel=True, task="detect")
+    return Dataset(tuple(samples), CLASSES, multilabel=True, annotation_type="boxes")
 
 
 def test_a_split_keeps_a_video_on_one_side(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_every_split_has_its_own_masks(layout: str, tmp_path: Path) -> None:
         for number in range(count):
             scene(tmp_path, picture.format(p=split, n=number), mask.format(p=split, n=number) + f"@{corner}")
     data = read_dataset(tmp_path)
-    assert (data.source, data.task, data.classes) == ("masks", "segment", ("background", "object"))
+    assert (data.source, data.annotation_type, data.classes) == ("masks", "masks", ("background", "object"))
     assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 3, "val": 2}
     for split, corner in (("train", 2), ("val", 30)):
         for row in data.splits[split]:
@@ -89,7 +89,7 @@ def test_every_split_has_its_own_masks(layout: str, tmp_path: Path) -> None:
 def test_names_of_masks(names: str, tmp_path: Path) -> None:
     picture, mask = names.split()
     data = read_dataset(scene(tmp_path, picture, f"{mask}@8"))
-    assert (data.task, len(data)) == ("segment", 1)
+    assert (data.annotation_type, len(data)) == ("masks", 1)
     assert data.samples[0].id == picture
     assert int(labels(data).sum()) == 12 * 16
 
@@ -104,7 +104,7 @@ def test_of_two_people_who_drew_the_first_counts_and_the_other_is_named(tmp_path
     for number in range(3):
         scene(tmp_path, f"a_{number}.jpg", f"a_{number}_1st.png@4", f"a_{number}_2nd.png@6")
     data = read_dataset(tmp_path)
-    assert (data.task, len(data)) == ("segment", 3)
+    assert (data.annotation_type, len(data)) == ("masks", 3)
     assert np.flatnonzero(labels(data).any(axis=1))[0] == 4
     assert [(note.id, note.kind) for note in data.notes] == [("a_0_2nd.png", "masks")]
     assert "3 others are not" in data.notes[0].message
@@ -114,7 +114,7 @@ def test_a_file_for_every_object_only_where_a_folder_is_of_one_picture(tmp_path:
     one = scene(tmp_path / "one", *(f"train/{n}/images/{n}.png" for n in "ab"))
     scene(one, "train/a/masks/x.png@2", "train/a/masks/y.png@30", "train/b/masks/z.png@4")
     data = read_dataset(one)
-    assert (data.task, {split: len(rows) for split, rows in data.splits.items()}) == ("detect", {"train": 2})
+    assert (data.annotation_type, {split: len(rows) for split, rows in data.splits.items()}) == ("boxes", {"train": 2})
     assert [len(s.annotations) for s in data.samples if isinstance(s.annotations, Detections)] == [2, 1]
     many = scene(tmp_path / "many", "train/images/a.png", "train/images/b.png", "train/masks/x.png@2")
     with pytest.raises(DataError, match="no masks that go with its pictures"):
@@ -200,11 +200,11 @@ def test_masks_beside_pictures_in_class_folders_are_left_out_and_named(tmp_path:
     data = read_dataset(tmp_path)
     assert (data.source, data.classes, len(data)) == ("folder", ("benign", "malignant"), 4)
     assert "4 masks of pictures are left out: --format masks" in data.notes[0].message
-    assert read_dataset(tmp_path, format="masks").task == "segment"
+    assert read_dataset(tmp_path, format="masks").annotation_type == "masks"
 
 
 def test_masks_of_some_classes_are_left_out_of_the_classes(tmp_path: Path) -> None:
-    scene(tmp_path, "train/good/1.png", "train/good/2.png", "test/good/3.png", "test/bent/4.png", "test/bent/5.png")
+    scene(tmp_path, "train/good/1.png", "train/bent/2.png", "test/good/3.png", "test/bent/4.png", "test/bent/5.png")
     scene(tmp_path, "ground_truth/bent/4_mask.png@3", "ground_truth/bent/5_mask.png@3")
     data = read_dataset(tmp_path)
     assert (data.source, data.classes, sorted(data.splits)) == ("folder", ("bent", "good"), ["test", "train"])
@@ -234,7 +234,7 @@ def test_pictures_in_a_folder_called_masks_are_refused(tmp_path: Path) -> None:
 
 def test_real_masks_in_real_layouts(shared_data: Path) -> None:
     retina = read_dataset(shared_data / "retina-chase")
-    assert (retina.task, len(retina), len(retina.notes)) == ("segment", 28, 1)
+    assert (retina.annotation_type, len(retina), len(retina.notes)) == ("masks", 28, 1)
     cookies = read_dataset(shared_data / "cookies")
     assert (cookies.source, cookies.classes, sorted(cookies.splits)) == (
         "folder",
@@ -242,4 +242,4 @@ def test_real_masks_in_real_layouts(shared_data: Path) -> None:
         ["test", "train"],
     )
     drawn = read_dataset(shared_data / "cookies", format="masks")
-    assert (len(drawn), drawn.task) == (32, "segment")
+    assert (len(drawn), drawn.annotation_type) == (32, "masks")

@@ -67,7 +67,7 @@ def test_shapes_of_labelme(tmp_path: Path) -> None:
         shape("dog", "linestrip", DIAMOND),
     )
     data = read_dataset(tmp_path)
-    assert (data.source, data.task, data.classes) == ("labelme", "detect", ("cat", "dog"))
+    assert (data.source, data.annotation_type, data.classes) == ("labelme", "boxes", ("cat", "dog"))
     assert np.allclose(found(data).boxes, [[10, 5, 30, 15], [10, 5, 30, 20], [15, 15, 25, 25]])
     assert found(data).names == ("cat", "dog", "cat")
     assert kinds(data) == ["points and lines"]
@@ -102,7 +102,7 @@ def test_flags_of_labelme_are_classes(tmp_path: Path) -> None:
     for name, flag in (("a", "good"), ("b", "bad"), ("c", "")):
         labelme(tmp_path / f"{name}.json", flags={"good": flag == "good", "bad": flag == "bad"})
     data = read_dataset(tmp_path)
-    assert (data.task, data.multilabel, data.classes) == ("classify", False, ("bad", "good"))
+    assert (data.annotation_type, data.multilabel, data.classes) == ("labels", False, ("bad", "good"))
     assert data.labels.tolist() == [1, 0]
     assert left_out(data) == [("c.jpg", "unlabelled")]
 
@@ -110,7 +110,7 @@ def test_flags_of_labelme_are_classes(tmp_path: Path) -> None:
 def test_flags_beside_shapes_are_attributes(tmp_path: Path) -> None:
     labelme(tmp_path / "a.json", shape("cat", "polygon", DIAMOND), flags={"night": True})
     data = read_dataset(tmp_path)
-    assert data.task == "detect"
+    assert data.annotation_type == "boxes"
     assert data.samples[0].groups == {"flags": "night"}
 
 
@@ -195,7 +195,7 @@ def test_regions_of_via(tmp_path: Path, project: bool) -> None:
         region(one, **{"class": "cat"}) for one in (RECT, POLYGON, circle, ellipse, {"name": "point", "cx": 1, "cy": 1})
     ]
     data = read_dataset(via(tmp_path, *regions, project=project))
-    assert (data.source, data.task, data.classes) == ("via", "detect", ("cat",))
+    assert (data.source, data.annotation_type, data.classes) == ("via", "boxes", ("cat",))
     expected = [[10, 5, 30, 15], [10, 5, 30, 15], [15, 15, 25, 25], [15, 10, 25, 30]]
     assert np.allclose(found(data).boxes, expected, atol=0.01)
     assert kinds(data) == ["points and lines"]
@@ -261,7 +261,7 @@ def test_attributes_of_via_that_are_the_classes_themselves(tmp_path: Path) -> No
 
 def test_pictures_of_via_without_regions_are_classified(tmp_path: Path) -> None:
     data = read_dataset(via(tmp_path, state="sick", caption="a long text"))
-    assert (data.task, data.classes) == ("classify", ("sick",))
+    assert (data.annotation_type, data.classes) == ("labels", ("sick",))
     assert data.samples[0].groups == {"caption": "a long text"}
 
 
@@ -351,7 +351,7 @@ def test_tables_of_roboflow(tmp_path: Path) -> None:
         rows = f"{split}.jpg,60,40,cat,10,5,30,15\n{split}.jpg,60,40,dog,0,0,60,40\nempty.jpg,60,40,,,,,\n"
         (tmp_path / split / "_annotations.csv").write_text(HEAD + rows)
     data = read_dataset(tmp_path)
-    assert (data.source, data.task, data.classes) == ("boxcsv", "detect", ("cat", "dog"))
+    assert (data.source, data.annotation_type, data.classes) == ("boxcsv", "boxes", ("cat", "dog"))
     assert splits(data) == {"train": 2, "val": 2, "test": 2}
     assert found(data).boxes.tolist() == [[10, 5, 30, 15], [0, 0, 60, 40]]
     assert sorted(left_out(data)) == [(f"{split}/unknown.jpg", "unlabelled") for split in ("test", "train", "valid")]

@@ -55,7 +55,7 @@ def rows(start: int = 0, count: int = N, kind: str = "JPEG") -> list[dict[str, A
 def test_pictures_and_names_of_classes_come_from_the_table(tmp_path: Path, cache: Path) -> None:
     path = shard(tmp_path / "train-00000-of-00001.parquet", rows())
     data = read_dataset(path)
-    assert (data.classes, data.multilabel, data.task) == (("cat", "none"), False, "classify")
+    assert (data.classes, data.multilabel, data.annotation_type) == (("cat", "none"), False, "labels")
     assert data.labels.tolist() == [i % 2 for i in range(N)]
     for i, sample in enumerate(data.samples):
         assert isinstance(sample.image, Path)

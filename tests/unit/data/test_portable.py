@@ -68,7 +68,7 @@ def boxed(ids: list[str]) -> Dataset:
     """Pictures with a box each under these ids."""
     one = Detections(np.float32([[1, 1, 9, 9]]), np.int64([0]), ("bolt",))
     samples = tuple(Sample(name, PIXELS[0], ("bolt",), {}, one) for name in ids)
-    return Dataset(samples, ("bolt",), multilabel=True, task="detect")
+    return Dataset(samples, ("bolt",), multilabel=True, annotation_type="boxes")
 
 
 @pytest.mark.parametrize("target", ["coco", "yolo", "voc", "cvat", "labelstudio"])

@@ -62,7 +62,7 @@ def test_folders_of_patients_with_masks_are_no_classes(tmp_path: Path) -> None:
     pictures(tmp_path, *(f"{name}.tif" for name in names))
     masks(tmp_path, *(f"{name}_mask.tif" for name in names))
     data = read_dataset(tmp_path)
-    assert (data.source, data.task, len(data)) == ("masks", "segment", 6)
+    assert (data.source, data.annotation_type, len(data)) == ("masks", "masks", 6)
 
 
 def test_of_what_a_person_drew_and_the_field_of_view_the_drawing_counts(tmp_path: Path) -> None:
@@ -79,12 +79,12 @@ def test_of_what_a_person_drew_and_the_field_of_view_the_drawing_counts(tmp_path
         assert sample.annotations.source.files[0].parent.name == "1st_manual"
 
 
-def test_classes_of_one_product_with_masks_of_defects_are_classes(tmp_path: Path) -> None:
+def test_one_product_with_masks_of_its_defects_is_good_images_and_defects(tmp_path: Path) -> None:
     pictures(tmp_path, *(f"bottle/train/good/{i}.png" for i in range(4)))
     pictures(tmp_path, *(f"bottle/test/{kind}/{i}.png" for kind in ("good", "crack") for i in range(2)))
     masks(tmp_path, *(f"bottle/ground_truth/crack/{i}_mask.png" for i in range(2)))
     data = read_dataset(tmp_path)
-    assert (data.source, data.classes, len(data)) == ("folder", ("crack", "good"), 8)
+    assert (data.source, data.annotation_type, data.classes, len(data)) == ("mvtec", "defects", ("crack", "good"), 8)
 
 
 def test_values_of_masks_in_a_table_called_like_classes_leave_the_masks_masks(tmp_path: Path) -> None:

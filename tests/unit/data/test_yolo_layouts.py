@@ -43,7 +43,7 @@ def sizes(data: Dataset) -> dict[str, int]:
 
 
 def one_box(data: Dataset, name: str = "dog") -> None:
-    assert (data.source, data.task) == ("yolo", "detect")
+    assert (data.source, data.annotation_type) == ("yolo", "boxes")
     for row in range(len(data)):
         assert np.allclose(found(data, row).boxes, [BOX])
         assert found(data, row).names == (name,)

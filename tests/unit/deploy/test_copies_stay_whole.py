@@ -29,7 +29,7 @@ def painted(count: int) -> Dataset:
         samples.append(
             Sample(f"{number}.png", image, ("thing",), annotations=Segmentation((labels == 1).astype(np.int32), names))
         )
-    return Dataset(tuple(samples), names, multilabel=True, task="segment")
+    return Dataset(tuple(samples), names, multilabel=True, annotation_type="masks")
 
 
 def whole(folder: Path, data: Dataset) -> Path:

@@ -94,7 +94,7 @@ def painted(count: int = 75) -> TrainingSplits:
         samples.append(Sample(f"{number}.png", picture, ("thing",), annotations=Segmentation(labels, classes)))
     third = count // 3
     splits = {name: tuple(range(n * third, (n + 1) * third)) for n, name in enumerate(("train", "val", "test"))}
-    return gather(Dataset(tuple(samples), classes, splits, multilabel=True, task="segment"), seed=0)
+    return gather(Dataset(tuple(samples), classes, splits, multilabel=True, annotation_type="masks"), seed=0)
 
 
 def test_a_segmenter_in_bf16_is_judged_by_its_masks(tmp_path: Path) -> None:

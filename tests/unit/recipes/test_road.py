@@ -49,7 +49,7 @@ def drives(hidden: int = 8) -> Dataset:
         (*sunny, *(drive(seed, "fog", seed - 15 < hidden) for seed in range(15, 30))),
         NAMES,
         multilabel=True,
-        task="detect",
+        annotation_type="boxes",
     )
 
 
@@ -122,7 +122,9 @@ def test_large_pictures_are_made_smaller_with_their_boxes(detector: Detector) ->
     large = replace(sample, image=np.kron(sample.image, np.ones((4, 4, 1), np.uint8)))
     assert isinstance(sample.annotations, Detections)
     large = replace(large, annotations=replace(sample.annotations, boxes=sample.annotations.boxes * 4))
-    image, truth = read_scenes(detector, Dataset((large,), NAMES, multilabel=True, task="detect"), NAMES).picture(0)
+    image, truth = read_scenes(
+        detector, Dataset((large,), NAMES, multilabel=True, annotation_type="boxes"), NAMES
+    ).picture(0)
     assert image.shape == (256, 256, 3)
     assert isinstance(truth, Detections)
     assert truth.boxes.tolist() == (sample.annotations.boxes * 2).tolist()
@@ -141,7 +143,7 @@ def test_masks_are_judged_by_their_overlap(tmp_path: Path) -> None:
         image[..., 0] = 230 * labels if seed % 2 else 230 * np.roll(labels, 5, axis=1)
         weather = {"weather": "fog" if seed % 2 == 0 else "sun"}
         samples.append(Sample(str(seed), image, ("thing",), weather, Segmentation(labels, ("background", "thing"))))
-    data = Dataset(tuple(samples), ("background", "thing"), multilabel=True, task="segment")
+    data = Dataset(tuple(samples), ("background", "thing"), multilabel=True, annotation_type="masks")
     report = road(model, data)
     assert verdicts(report) == {"weather = fog": "do not use", "weather = sun": "no loss shown"}
     assert report.summary[0].startswith("Do not use it where weather = fog: overlap of thing")

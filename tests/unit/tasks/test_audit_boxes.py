@@ -54,7 +54,7 @@ def squares(count: int, fate: Fate = lambda rng, camera, place: "") -> Dataset:
         picture = scene((128, 128), seen, number)
         names = tuple(name for name in NAMES if name in truth.names)
         samples.append(Sample(f"{number:03d}.png", picture, names, {"camera": camera}, truth))
-    return Dataset(tuple(samples), NAMES, multilabel=True, task="detect")
+    return Dataset(tuple(samples), NAMES, multilabel=True, annotation_type="boxes")
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def scenes(count: int, missed: float = 0.0) -> Dataset:
             seen[top : top + round(14 * missed * rng.uniform(0.5, 1.5))] = 0
         picture = np.stack([230 * seen + 10, np.full((32, 32), 20), np.full((32, 32), 40)], 2).astype(np.uint8)
         samples.append(Sample(f"{number:03d}", picture, CLASSES, {"site": site}, Segmentation(labels, CLASSES)))
-    return Dataset(tuple(samples), CLASSES, multilabel=True, task="segment")
+    return Dataset(tuple(samples), CLASSES, multilabel=True, annotation_type="masks")
 
 
 def pairs_of_objects(count: int, missed: bool = True) -> Dataset:
@@ -46,7 +46,7 @@ def pairs_of_objects(count: int, missed: bool = True) -> Dataset:
         picture = np.stack([red, np.zeros((32, 32)), deep], 2).astype(np.uint8)
         truth = Detections(boxes, np.zeros(2, np.int64), ("thing",))
         samples.append(Sample(f"{number:03d}", picture, ("thing",), {}, truth))
-    return Dataset(tuple(samples), ("thing",), multilabel=True, task="detect", source="masks")
+    return Dataset(tuple(samples), ("thing",), multilabel=True, annotation_type="boxes", source="masks")
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def painted(count: int = 24) -> Dataset:
         picture[labels == 1] = (255, 0, 0)
         picture[:2] = (150, 150, 150)
         samples.append(Sample(f"{number}.png", picture, ("thing",), annotations=Segmentation(labels, classes)))
-    return Dataset(tuple(samples), classes, multilabel=True, task="segment")
+    return Dataset(tuple(samples), classes, multilabel=True, annotation_type="masks")
 
 
 def test_the_better_segmenter_is_found(tmp_path: Path) -> None:

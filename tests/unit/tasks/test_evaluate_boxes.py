@@ -44,7 +44,7 @@ def some_data(count: int = 12, extra: str = "") -> Dataset:
         samples.append(
             Sample(f"{number}.png", picture, tuple(set(told.values())), {}, Detections(boxes, labels, classes))
         )
-    return Dataset(tuple(samples), (*CLASSES, extra) if extra else CLASSES, multilabel=True, task="detect")
+    return Dataset(tuple(samples), (*CLASSES, extra) if extra else CLASSES, multilabel=True, annotation_type="boxes")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_unreadable_pictures_count_nowhere(detector: Detector, tmp_path: Path) -
     with_bad = Dataset(
         (*data.samples, Sample("bad", bad, ("red",), {}, data.samples[0].annotations)),
         CLASSES,
-        task="detect",
+        annotation_type="boxes",
         multilabel=True,
     )
     report, clean = evaluate_on(detector, with_bad), evaluate_on(detector, data)

@@ -49,7 +49,7 @@ def _semantic(wrong: tuple[int, ...], classes: tuple[str, ...] = ("background", 
         picture, labels = _scene(number, rows)
         numbered = labels if classes[0] == "background" else 1 - labels
         samples.append(Sample(str(number), picture, ("thing",), annotations=Segmentation(numbered, classes)))
-    return Dataset(tuple(samples), classes, multilabel=True, task="segment")
+    return Dataset(tuple(samples), classes, multilabel=True, annotation_type="masks")
 
 
 def test_a_perfect_answer(whole: Segmenter) -> None:
@@ -78,7 +78,7 @@ def test_unjudged_pixels_count_for_nothing(whole: Segmenter) -> None:
     picture, labels = _scene(0, 6)
     labels[26:] = IGNORE
     sample = Sample("a", picture, ("thing",), annotations=Segmentation(labels, ("background", "thing")))
-    data = Dataset((sample,), ("background", "thing"), multilabel=True, task="segment")
+    data = Dataset((sample,), ("background", "thing"), multilabel=True, annotation_type="masks")
     assert evaluate_on(whole, data).metrics["miou"].value == 1
 
 
@@ -91,7 +91,7 @@ def test_objects_are_counted(counting: Segmenter) -> None:
         boxes = np.array([mask.box for mask in masks], dtype=np.float32)
         found = Detections(boxes, np.zeros(2, np.int64), ("thing",), masks=tuple(masks))
         samples.append(Sample(str(number), picture, ("thing",), annotations=found))
-    data = Dataset(tuple(samples), ("thing",), multilabel=True, source="masks", task="detect")
+    data = Dataset(tuple(samples), ("thing",), multilabel=True, source="masks", annotation_type="boxes")
     report = evaluate_on(counting, data)
     assert report.metrics["instance_f1"].value == 1
     assert report.metrics["count_error"].value == 0

@@ -48,7 +48,7 @@ def painted(count: int = N, start: int = 0) -> Dataset:
         image, labels = make_scene(seed=number)
         masks = Segmentation((labels == 1).astype(np.int32), names)
         samples.append(Sample(f"{number}.png", image, ("thing",), annotations=masks))
-    return Dataset(tuple(samples), names, multilabel=True, task="segment")
+    return Dataset(tuple(samples), names, multilabel=True, annotation_type="masks")
 
 
 def boxes(count: int = N, start: int = 0) -> Dataset:

@@ -45,7 +45,7 @@ def here(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scores_are_true_there_on_other_pictures(here: Path) -> None:
     fresh = squares(160, lambda rng, camera, place: "unlabelled" if rng.random() < 0.3 else "")
-    error = d_ece(look(Detector(read_bundle(here)), Dataset(fresh.samples[80:], NAMES, task="detect")).hits)
+    error = d_ece(look(Detector(read_bundle(here)), Dataset(fresh.samples[80:], NAMES, annotation_type="boxes")).hits)
     assert error is not None
     assert error.value < 0.1
 

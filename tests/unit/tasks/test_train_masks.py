@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from scenes import make_scene, objects, semantic, write_scenes
 from photovision.app.cli import run
 from photovision.core.errors import UsageError
 from photovision.core.progress import silent
-from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.engine.load import load
 from photovision.tasks.segment.learn import learns_masks, train_masks
@@ -32,7 +32,7 @@ def test_what_is_learned_pixel_by_pixel(tmp_path: Path) -> None:
     assert learns_masks(objects(2))
     assert learns_masks(read_dataset(write_scenes(tmp_path / "scenes")))
     boxes = objects(2)
-    assert not learns_masks(Dataset(boxes.samples, boxes.classes, multilabel=True, source="coco", task="detect"))
+    assert not learns_masks(replace(boxes, source="coco"))
 
 
 def test_what_cannot_be_done_is_told_before_anything_is_read(tmp_path: Path) -> None:

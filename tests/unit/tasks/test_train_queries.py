@@ -130,6 +130,6 @@ def test_what_may_not_or_cannot_be_used_is_told_before_anything_is_read(tmp_path
     folder = tiny_folder(tmp_path / "theirs", "d_fine")
     with pytest.raises(LicenceError, match="unknown"):
         run_any(data, tmp_path / "b", TrainConfig(backbone=str(folder), commercial=True))
-    plain = dataclasses.replace(data, task="classify")
+    plain = dataclasses.replace(data, annotation_type="labels")
     with pytest.raises(UsageError, match="whole detector"):
         run_any(plain, tmp_path / "c", TrainConfig(backbone="dfine-s"))

@@ -163,7 +163,7 @@ class Catalogue:
             "marks": [mark.kind for mark in self.examined.marks.get(position, ())],
             "suggested": self.examined.suggested(position),
             "decision": told(decisions.get(position)),
-            "objects": None if self.dataset.task == "classify" else counted(self.dataset.samples[position].annotations),
+            "objects": counted(self.dataset.samples[position].annotations),
         }
 
     def summary(self) -> dict[str, Any]:
@@ -176,8 +176,8 @@ class Catalogue:
             "version": self.version,
             "pictures": len(self),
             "multilabel": self.dataset.multilabel,
-            "task": self.dataset.task,
-            "colours": colours(len(self.dataset.classes)) if self.dataset.task != "classify" else None,
+            "annotation_type": self.dataset.annotation_type,
+            "colours": colours(len(self.dataset.classes)) if self.dataset.annotation_type != "labels" else None,
             "notes": len(self.dataset.notes),
             "classes": [{"name": name, "pictures": counts[name]} for name in self.dataset.classes],
             "splits": {name: len(positions) for name, positions in self.dataset.splits.items()},

@@ -57,7 +57,7 @@ def save(catalogue: Catalogue, change: LabelChange) -> dict[str, Any]:
         DataError: no such picture there (any more).
         UsageError: no such decision or class, or the data have boxes or masks.
     """
-    if catalogue.dataset.task != "classify":
+    if catalogue.dataset.annotation_type in ("boxes", "masks"):
         raise UsageError(f"boxes and masks are not edited here, and {catalogue.name} has such: {EDITORS}")
     position = catalogue.at(change.i)
     name = catalogue.ids[position]

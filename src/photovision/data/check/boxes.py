@@ -209,7 +209,7 @@ def _counts(dataset: Dataset) -> tuple[Counter[str], dict[str, list[float]]]:
 
 
 def _summary(dataset: Dataset, counts: Counter[str]) -> tuple[str, ...]:
-    if dataset.task == "segment":
+    if dataset.annotation_type == "masks":
         return (f"Every pixel has one of {len(dataset.classes):,} classes.",)
     objects = sum(counts.values())
     empty = sum(not len(found) for _, found in _objects(dataset))

@@ -177,7 +177,7 @@ def _notes(view: _View, found: _Findings) -> None:
     """What was odd about files that are used, and which files are not."""
     found.data["reading"] = view.dataset.reading
     notes = [note for note in view.dataset.notes if note.kind != "reading"]  # said when the data are read
-    if view.dataset.task != "classify":  # boxes_doctor tells of them
+    if view.dataset.annotation_type in ("boxes", "masks"):  # boxes_doctor tells of them
         return
     found.data["notes"] = [{"id": note.id, "kind": note.kind, "message": note.message} for note in notes]
     kinds: dict[str, list[Problem]] = defaultdict(list)

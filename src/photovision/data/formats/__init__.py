@@ -70,6 +70,7 @@ FORMATS = Registry(
         "voc": "photovision.data.formats.voc:FORMAT",
         "yolo": "photovision.data.formats.yolo:FORMAT",
         "boxcsv": "photovision.data.formats.box_table:FORMAT",
+        "mvtec": "photovision.data.formats.mvtec:FORMAT",
         "masks": "photovision.data.formats.masks:FORMAT",
         "folder": "photovision.data.formats.folder:FORMAT",
     },

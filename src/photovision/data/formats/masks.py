@@ -114,7 +114,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write Pascal VOC's layout with classes.txt, all or nothing; raises DataError for more than 254 classes."""
-    first = () if dataset.task == "segment" else (BACKGROUND,)
+    first = () if dataset.annotation_type != "boxes" else (BACKGROUND,)
     if len(dataset.classes) + len(first) > IGNORE:
         raise DataError(f"masks of 8 bits hold at most {IGNORE} classes, got {len(dataset.classes)}: use coco")
     with new_folder(path, "data set") as folder:
@@ -253,7 +253,7 @@ def _semantic(found: Gathered, pairs: list[_Pair], names: list[str] | None, colo
     samples = FileSamples(found.root, found.files, targets, found.columns(), regions)
     splits = {name: tuple(positions) for name, positions in found.splits.items()}
     problems = found.told(True)
-    return Dataset(samples, classes, splits, True, problems, "masks", task="segment", notes=found.told(False))
+    return Dataset(samples, classes, splits, True, problems, "masks", annotation_type="masks", notes=found.told(False))
 
 
 def _survey(pair_: _Pair, colours: bool) -> Survey | DataError:

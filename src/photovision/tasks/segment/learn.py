@@ -62,7 +62,7 @@ _SMALLEST, _LARGEST = 12, 64  # sides in pixels at which a network sees a usual 
 
 def learns_masks(dataset: Dataset) -> bool:
     """Whether data are learned pixel by pixel: classes of pixels, or objects that mask files tell apart."""
-    return dataset.task == "segment" or (dataset.task == "detect" and dataset.source == "masks")
+    return dataset.annotation_type == "masks" or (dataset.annotation_type == "boxes" and dataset.source == "masks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def plan_lesson(material: TrainingSplits, source: Backbone) -> SegmentTraining:
         DataError: objects are called "background".
     """
     dataset = material.dataset
-    if dataset.task == "segment":
+    if dataset.annotation_type == "masks":
         return SegmentTraining(material, SegmentObjective(len(dataset.classes)), dataset.classes, source, None, 1)
     if BACKGROUND in dataset.classes:
         raise DataError(f"objects should not be called '{BACKGROUND}', which is what is no object: rename the class")

@@ -39,7 +39,7 @@ class Browse {
 
   async start() {
     this.summary = await api("/api/browse/summary", { query: { data: this.name } });
-    this.editable = this.summary.task === "classify";
+    this.editable = ["labels", "defects"].includes(this.summary.annotation_type);
     this.drawn = true;
     this.keys = new ClassKeys(this.name, this.summary.classes.map((one) => one.name));
     this.decisions = new Decisions(this.name, (i, decision) => this.decided(i, decision));
@@ -57,7 +57,7 @@ class Browse {
       at: (index) => this.grid.reach(index),
       large: (row) => this.address("large", row),
       layer: (row) => this.address("layer", row),
-      task: this.summary.task,
+      editable: this.editable,
       classes: this.summary.classes.map(({ name }) => name),
       colours: this.editable ? null : Object.fromEntries(this.summary.classes.map(({ name }, place) => [name, this.summary.colours[place]])),
       total: () => this.grid.total,

@@ -8,12 +8,12 @@ const UNITS = ["B", "kB", "MB", "GB"];
 
 /**
  * layer(row) -> address of its masks, colours: class -> "#rrggbb" of data with boxes or masks, else null;
- * task, classes: of the data; at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
+ * editable: whether labels of whole pictures are corrected; classes: of the data; at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
  * controls() -> the buttons of all decisions, moved(index), jump(i, index) -> shows the picture at position i.
  */
 export class Viewer {
-  constructor({ data, task, classes, state, at, large, layer, colours, total, key, controls, moved, closed }) {
-    Object.assign(this, { data, task, classes, state, at, large, layer, colours, total, key, controls, moved, closed });
+  constructor({ data, editable, classes, state, at, large, layer, colours, total, key, controls, moved, closed }) {
+    Object.assign(this, { data, editable, classes, state, at, large, layer, colours, total, key, controls, moved, closed });
     this.image = el("img", { alt: "" });
     this.broken = el("p", { class: "note", hidden: true }, "This picture cannot be read.");
     this.place = el("p", { class: "note number" });
@@ -86,8 +86,8 @@ export class Viewer {
   /** The chosen model, or where it cannot know anything of these data, another one that can. */
   get model() {
     const { models } = this.state.overview, chosen = models.find(({ name }) => name === this.state.model);
-    if (this.task === "classify" && chosen?.task === "classify") return chosen;
-    const fits = ({ error, task, classes }) => !error && (task === "classify") === (this.task === "classify") && classes.some((name) => this.classes.includes(name));
+    if (this.editable && chosen?.task === "classify") return chosen;
+    const fits = ({ error, task, classes }) => !error && (task === "classify") === (this.editable) && classes.some((name) => this.classes.includes(name));
     return [chosen, ...models].find((model) => model && fits(model)) ?? null;
   }
 
