@@ -32,12 +32,13 @@ def warnings(evaluation: Evaluation, dataset: Dataset) -> list[str]:
     found = unread(evaluation)
     if dataset.problems:
         names = listed([f"{problem.id} ({problem.kind})" for problem in dataset.problems])
-        found.append(f"{count(len(dataset.problems), 'file')} of the data were left out: {names}.")
+        files = len(dataset.problems)
+        found.append(f"{count(files, 'file')} of the data {_were(files)} left out: {names}.")
     if changed := sum(change.applied and change.decision == "label" for change in dataset.corrections):
         found.append(f"{count(changed, 'label')} of the data corrected by hand, in {NAME}.")
     n = len(evaluation.samples)
     if unlabelled := len(dataset) - n - len(evaluation.problems):
-        found.append(f"{count(unlabelled, 'picture')} without a label were left out.")
+        found.append(f"{count(unlabelled, 'picture')} without a label {_were(unlabelled)} left out.")
     if n < FEW:
         found.append(f"These figures rest on {count(n, 'picture')} only: the intervals are wide.")
     return found
@@ -48,5 +49,9 @@ def unread(*evaluations: Evaluation) -> list[str]:
     names = sorted({problem.id for one in evaluations for problem in one.problems})
     if not names:
         return []
-    were = "was" if len(names) == 1 else "were"
-    return [f"{count(len(names), 'picture')} could not be evaluated and {were} left out: {listed(names)}."]
+    n = len(names)
+    return [f"{count(n, 'picture')} could not be evaluated and {_were(n)} left out: {listed(names)}."]
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
