@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,17 @@ import numpy as np
 from photovision.app.image_paths import find_pictures
 from photovision.core.image import decode, to_array
 from photovision.core.report import Metric
+from photovision.core.window import to_view, whole
+from photovision.engine.explain import explained
 from photovision.engine.load import load
 from photovision.models.pretrained import bundle_at
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.explain_boxes import ExplainedRegion, explain_boxes
-from photovision.trust.explain import AIM_EXPLAINERS
+from photovision.trust.explain import TARGET_EXPLAINERS
 from photovision.trust.explain.explained_model import resized
 from photovision.trust.explain.faithfulness import FaithfulnessTest, trials
-from photovision.trust.explain.target import BoxTarget, TargetHeatmap, Viewer
+from photovision.trust.explain.regions import ExplainedRegion
+from photovision.trust.explain.request import ExplainRequest
+from photovision.trust.explain.target import BoxTarget, TargetHeatmap, TargetScorer
 from photovision.trust.metrics.statistics import wilson
 
 
@@ -43,11 +47,11 @@ def planted(
     model: Detector, places: list[ExplainedRegion], image: np.ndarray, seed: int
 ) -> tuple[list[FaithfulnessTest], list[FaithfulnessTest]]:
     """Trials of maps of the shuffled model, and of chance, for the boxes of one picture."""
-    viewer = Viewer(model.bundle, model.session.engine, model.session.precision)
+    viewer = TargetScorer(model.bundle, model.session.engine, model.session.precision)
     seen, size = model.preprocess.apply(image), model.preprocess.size
-    scale = np.array([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
-    aims = [BoxTarget((p.box * scale).astype(np.float32), model.classes.index(p.label)) for p in places]
-    strange = AIM_EXPLAINERS.load("drise").heatmaps(viewer.shuffled(seed + 2), seen, aims)
+    boxes = to_view([p.box for p in places], whole(image.shape[:2]), size).astype(np.float32)
+    aims = [BoxTarget(box, model.classes.index(p.label)) for box, p in zip(boxes, places, strict=True)]
+    strange = TARGET_EXPLAINERS.load("drise").heatmaps(viewer.shuffled(seed + 2), seen, aims)
     chance = resized(np.random.default_rng(seed).normal(size=(len(aims), 4, 4)).astype(np.float32), size)
     both = trials(
         TargetHeatmap(viewer, aims), seen, [*range(len(aims))] * 2, np.concatenate([strange, chance]), seed=seed
@@ -66,7 +70,8 @@ def main() -> None:
     asked = parser.parse_args()
     model, files = load(bundle_at(asked.model)), list(find_pictures([asked.folder]))
     files = [files[int(row)] for row in np.unique(np.linspace(0, len(files) - 1, asked.pictures).astype(int))]
-    explain_boxes(model, files[0], boxes=asked.boxes, method=asked.method)  # compiles the graphs
+    request = ExplainRequest((asked.method,), boxes=asked.boxes)
+    explained(model, files[0], request)  # compiles the graphs
     places: list[ExplainedRegion] = []
     strange, chance, seconds = (
         list[FaithfulnessTest](),
@@ -76,7 +81,7 @@ def main() -> None:
     for number, file in enumerate(files):
         for tests in (False, True):
             began = time.perf_counter()
-            found = explain_boxes(model, file, boxes=asked.boxes, method=asked.method, tests=tests, seed=number)
+            found = explained(model, file, replace(request, tests=tests, seed=number))
             if found.places:
                 seconds[tests].append(time.perf_counter() - began)
         places += found.places

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from photovision.deploy.optimize import optimize as optimize
     from photovision.engine.compare import compare as compare
     from photovision.engine.evaluate import evaluate as evaluate
+    from photovision.engine.explain import attribute as attribute
+    from photovision.engine.explain import explain as explain
+    from photovision.engine.explain import explain_boxes as explain_boxes
     from photovision.engine.export import export as export
     from photovision.engine.load import load as load
     from photovision.learned_features.report import features as features
@@ -49,9 +52,6 @@ if TYPE_CHECKING:
     from photovision.tasks.calibrate import recalibrate as recalibrate
     from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.classify.recognizer import Recognizer as Recognizer
-    from photovision.tasks.explain import attribute as attribute
-    from photovision.tasks.explain import explain as explain
-    from photovision.tasks.explain_boxes import explain_boxes as explain_boxes
     from photovision.tasks.train import train as train
 
 _HOME = {
@@ -61,9 +61,9 @@ _HOME = {
     "compare": "engine.compare",
     "check": "app.check",
     "audit": "tasks.audit",
-    "explain": "tasks.explain",
-    "explain_boxes": "tasks.explain_boxes",
-    "attribute": "tasks.explain",
+    "explain": "engine.explain",
+    "explain_boxes": "engine.explain",
+    "attribute": "engine.explain",
     "features": "learned_features.report",
     "calibrate": "tasks.calibrate",
     "recalibrate": "tasks.calibrate",

@@ -25,8 +25,8 @@ from photovision.models.load_network import trained_detector
 from photovision.models.segmenter import PixelDecider, SegmenterNetwork
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.detect.network import detect_network
-from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.target import BoxTarget, Viewer
+from photovision.trust.explain import TARGET_EXPLAINERS
+from photovision.trust.explain.target import BoxTarget, TargetScorer
 
 pytestmark = pytest.mark.slow
 SIZE = (64, 96)
@@ -96,15 +96,15 @@ def test_the_network_is_the_graphs(models: dict[str, Path]) -> None:
 def test_gradients_point_at_what_the_box_reacts_to(models: dict[str, Path]) -> None:
     """A far corner of the picture cannot change a box of a place that does not see it; its gradient is 0 there."""
     bundle = read_bundle(models["detect"])
-    viewer, image = Viewer(bundle, precision="f32"), pictures(1)[0]
+    viewer, image = TargetScorer(bundle, precision="f32"), pictures(1)[0]
     network = trained_detector(bundle)
     with torch.no_grad():
         found = network(torch.from_numpy(PREPROCESS.normalise(image)[None]))[0].numpy()
     aims = [BoxTarget(np.float32(found[row, :4]), 0) for row in (0, 40)]
-    heat = AIM_EXPLAINERS.load("hirescam").heatmaps(viewer, image, aims)
+    heat = TARGET_EXPLAINERS.load("hirescam").heatmaps(viewer, image, aims)
     assert heat.shape == (2, *SIZE)
     assert np.isfinite(heat).all()
     assert (heat >= -1e-6).all()
     assert (np.ptp(heat, axis=(1, 2)) > 0).all()
-    twin = AIM_EXPLAINERS.load("hirescam").heatmaps(viewer.shuffled(1), image, aims)
+    twin = TARGET_EXPLAINERS.load("hirescam").heatmaps(viewer.shuffled(1), image, aims)
     assert not np.allclose(heat, twin)

@@ -16,10 +16,11 @@ from photovision.core.errors import DataError, ModelError, UnreadableImage, Usag
 from photovision.core.page import to_html
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.explain import MAX_IMAGES, attribute, explain, explanations
 from photovision.runtime.neighbours import NeighbourIndex, write_references
+from photovision.tasks.classify.explain import heatmaps
 from photovision.tasks.classify.recognizer import Recognizer, load
-from photovision.tasks.explain import attribute, explain, explanations, heatmaps
-from photovision.tasks.explain_boxes import MOST
+from photovision.trust.explain.request import ExplainRequest
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +78,10 @@ def test_unreadable_pictures_are_named_and_skipped(model: Recognizer, picture: P
 
 
 def test_several_methods_meet_in_one_report(model: Recognizer, picture: Path) -> None:
-    found = explanations(model, [picture], methods=["auto", "occlusion", "cam", "eigencam"])
-    assert found.methods == ("cam", "occlusion", "eigencam")
-    assert [one.method for one in found.pictures[0].maps] == ["cam", "occlusion", "eigencam"]
-    assert all(found.pictures[0].trials)
+    found = explanations(model, [picture], ExplainRequest(("auto", "occlusion", "cam", "eigencam")))
+    assert found.explainer.methods == ("cam", "occlusion", "eigencam")
+    assert [one.method for one in found.images[0].maps] == ["cam", "occlusion", "eigencam"]
+    assert all(found.images[0].trials)
     report = explain(model, [picture], methods=["occlusion", "eigencam"])
     assert set(report.metrics) == {"maps_that_hold_occlusion", "maps_that_hold_eigencam"}
     assert any("eigencam shows what the network looks at" in warning for warning in report.warnings)
@@ -131,14 +132,14 @@ def test_what_makes_no_sense_is_said(model: Recognizer, picture: Path) -> None:
     with pytest.raises(ModelError, match=r"model\.safetensors"):
         explain(model, [picture], methods=["gradcam"])
     with pytest.raises(DataError, match="1 to 200 pictures"):
-        explain(model, [picture] * (MOST + 1))
+        explain(model, [picture] * (MAX_IMAGES + 1))
     with pytest.raises(UsageError, match="64, 64"):
         heatmaps(model, np.zeros((1, 8, 8, 3), np.uint8), np.array([0]))
 
 
 def test_no_torch_is_loaded(model: Recognizer, picture: Path) -> None:
     program = (
-        "import sys; from photovision.tasks.explain import explain\n"
+        "import sys; from photovision.engine.explain import explain\n"
         "from photovision.tasks.classify.recognizer import load\n"
         "explain(load(sys.argv[1]), [sys.argv[2]], methods=['auto', 'cam', 'eigencam', 'occlusion', 'rise'])\n"
         "assert not {'torch', 'timm', 'captum'} & set(sys.modules), 'torch was loaded'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,21 +14,22 @@ from painter import painter_bundle
 from PIL import Image
 from spotter import scene, spotter_bundle
 
-from photovision.core.errors import UnreadableImage, UsageError
+from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.page import to_html
 from photovision.core.regions import Detections
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.explain import attribute, explain, explain_boxes, explained
 from photovision.engine.load import load
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.explain import explain
-from photovision.tasks.explain_boxes import explain_boxes
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain import drise
 from photovision.trust.explain.drise import DRISE
 from photovision.trust.explain.faithfulness import trials
 from photovision.trust.explain.pointing_game import pointing
-from photovision.trust.explain.target import BoxTarget, RegionTarget, TargetHeatmap, Viewer
+from photovision.trust.explain.regions import ExplainedRegions
+from photovision.trust.explain.request import ExplainRequest
+from photovision.trust.explain.target import BoxTarget, RegionTarget, TargetHeatmap, TargetScorer
 
 RED, GREEN = (32, 48, 48, 64), (96, 16, 112, 32)
 
@@ -71,8 +73,13 @@ def shortcut_bundle(folder: Path) -> Path:
     return bundle
 
 
+def why(model: object, image: object, **choice: Any) -> ExplainedRegions:
+    """The explanations of one image as values."""
+    return explained(model, image, ExplainRequest(**choice))  # type: ignore[no-any-return,arg-type]
+
+
 def test_maps_of_boxes_point_at_them_and_hold(detector: Detector) -> None:
-    found = explain_boxes(detector, picture())
+    found = why(detector, picture())
     assert [place.label for place in found.places] == list(found.found.names)
     for place in found.places:
         assert place.trial is not None
@@ -89,7 +96,7 @@ def test_a_planted_cue_outside_the_box_is_found(tmp_path: Path) -> None:
     image = scene((128, 128), [("red", (80, 80, 96, 96))])
     assert len(cheating.predict(image)) == 0
     image[:16, :16] = 250
-    found = explain_boxes(cheating, image)
+    found = why(cheating, image)
     (place,) = found.places
     assert place.trial is not None
     assert place.trial.verdict == "holds"
@@ -104,7 +111,7 @@ def test_a_planted_cue_outside_the_box_is_found(tmp_path: Path) -> None:
 
 
 def test_maps_of_a_model_that_has_learned_nothing_fail(detector: Detector) -> None:
-    viewer = Viewer(detector.bundle)
+    viewer = TargetScorer(detector.bundle)
     aims = [BoxTarget(np.float32(RED), 0)]
     twin = viewer.shuffled(3)
     wrong = DRISE.heatmaps(twin, picture(), aims)
@@ -116,29 +123,29 @@ def test_maps_of_a_model_that_has_learned_nothing_fail(detector: Detector) -> No
 
 @pytest.mark.usefixtures("quick")
 def test_some_boxes_are_chosen_by_number_position_or_class(detector: Detector) -> None:
-    def labels(**choice: object) -> list[str]:
-        found = explain_boxes(detector, picture(), tests=False, **choice)  # type: ignore[arg-type]
+    def labels(**choice: Any) -> list[str]:
+        found = why(detector, picture(), tests=False, **choice)
         return [place.label for place in found.places]
 
     first, second = labels()
     assert labels(boxes=1) == [first]
-    assert labels(boxes=[1]) == [second]
+    assert labels(boxes=(1,)) == [second]
     assert labels(target="red") == ["red"]
     with pytest.raises(UsageError, match="there is no box 2"):
-        labels(boxes=[2])
+        labels(boxes=(2,))
     with pytest.raises(UsageError, match="knows no class 'blue'"):
         labels(target="blue")
     with pytest.raises(UsageError, match="did you mean"):
-        labels(method="d-rise")
+        labels(methods=("d-rise",))
     with pytest.raises(UnreadableImage):
-        explain_boxes(detector, "nothing.jpg")
+        why(detector, "nothing.jpg")
 
 
 def test_what_was_missed_is_explained_and_said_to_be(detector: Detector) -> None:
     image = scene((128, 128), [("red", RED)])
     image[64:80, 64:80] = (150, 70, 70)  # too pale a red
     truth = Detections(np.float32([RED, (64, 64, 80, 80)]), np.array([0, 0]), ("red",))
-    found = explain_boxes(detector, image, truth=truth)
+    found = why(detector, image, truth=truth)
     assert [place.missed for place in found.places] == [False, True]
     assert 0.1 < found.places[1].score < 0.5
     assert found.places[1].trial is not None
@@ -148,7 +155,7 @@ def test_what_was_missed_is_explained_and_said_to_be(detector: Detector) -> None
 
 def test_boxes_of_a_wide_picture_are_where_they_are(detector: Detector) -> None:
     wide = scene((128, 512), [("red", (256, 48, 320, 64))])
-    (place,) = explain_boxes(detector, wide, tests=False, boxes=1).places
+    (place,) = why(detector, wide, tests=False, boxes=1).places
     assert place.pointing.heat > 0.6
     assert place.window == (0, 0, 512, 128)
     assert place.inside[48:64, 64:80].mean() > 0.9
@@ -172,7 +179,7 @@ def slide() -> np.ndarray:
 
 def test_regions_of_segmenters_are_explained(tmp_path: Path) -> None:
     objects: Segmenter = load(painter_bundle(tmp_path / "objects", instances=True, tile=(32, 32)))
-    found = explain_boxes(objects, slide())
+    found = why(objects, slide())
     assert len(found.found) == 2
     for place in found.places:
         assert place.window[2] - place.window[0] == 32
@@ -180,12 +187,12 @@ def test_regions_of_segmenters_are_explained(tmp_path: Path) -> None:
         assert place.trial is not None
         assert place.trial.verdict == "holds"
     classes: Segmenter = load(painter_bundle(tmp_path / "classes"))
-    (place,) = explain_boxes(classes, slide()).places
+    (place,) = why(classes, slide()).places
     assert place.label == "thing"
     assert place.score > 0.9
     assert place.inside.mean() == pytest.approx(200 / 64**2, abs=0.01)
     with pytest.raises(UsageError, match="does not explain a segmenter"):
-        explain_boxes(classes, slide(), method="hirescam")
+        why(classes, slide(), methods=("hirescam",))
 
 
 def test_an_aim_says_how_much_of_an_answer_is_left() -> None:
@@ -238,3 +245,34 @@ def test_labelled_pictures_tell_what_was_missed(detector: Detector, tmp_path: Pa
     report = explain(detector, [file], data=data, tests=False)
     boxes = report.to_json()["pictures"][0]["boxes"]
     assert [(box["label"], box["missed"]) for box in boxes] == [("red", False), ("green", True)]
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_old_spelling_explains_with_a_warning(detector: Detector) -> None:
+    with pytest.warns(DeprecationWarning, match="explain_boxes is now explain"):
+        found = explain_boxes(detector, picture(), boxes=1, tests=False)
+    assert [place.label for place in found.places] == [
+        place.label for place in why(detector, picture(), boxes=1, tests=False).places
+    ]
+
+
+@pytest.mark.usefixtures("quick")
+def test_one_map_of_the_leading_box_is_an_attribution(detector: Detector) -> None:
+    heat = attribute(detector, picture(), target="green")
+    assert heat.target == "green"
+    assert heat.heatmap.shape == detector.preprocess.size
+    with pytest.raises(DataError, match="nothing to explain"):
+        attribute(detector, np.full((60, 60, 3), 120, np.uint8))
+
+
+def test_options_that_make_no_sense_for_a_task_are_refused(tmp_path: Path, detector: Detector) -> None:
+    classes = load(painter_bundle(tmp_path / "classes"))
+    truth = Detections(np.float32([RED]), np.array([0]), ("red",))
+    with pytest.raises(UsageError, match=r"A segmenter does not accept 'truth' \(--truth\)"):
+        explain(classes, slide(), truth=truth)
+    with pytest.raises(UsageError, match="A segmenter does not accept 'data'"):
+        explain(classes, slide(), data=tmp_path)
+    with pytest.raises(UsageError, match="'truth' is that of one image, got 2"):
+        explain(detector, [picture(), picture()], truth=truth, tests=False)
+    with pytest.raises(UsageError, match="one method at a time, got 2"):
+        explain(detector, picture(), methods=("drise", "hirescam"))

@@ -24,7 +24,7 @@ Methods = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option("--class", metavar="NAME", help="Class to explain; default: the most probable one of each picture."),
+    typer.Option("--target", "--class", metavar="CLASS", help="Class to explain; default: what the model predicts."),
 ]
 TrainingData = Annotated[
     Path | None,
@@ -61,17 +61,18 @@ def explain(
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
+    from photovision.engine.explain import explain as explain_images
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
-    from photovision.tasks import explain as explaining
+    from photovision.trust.explain.request import AUTO
 
     needs_data(data, reading, "--data")
     opened = load(bundle_at(model))
     with shown() as listener:
-        report = explaining.explain(
+        report = explain_images(
             opened,
             find_pictures(pictures, sys.stdin),
-            methods=method or (explaining.AUTO,),
+            methods=method or (AUTO,),
             target=target,
             data=None if data is None else read_data(data, reading),
             boxes=boxes,

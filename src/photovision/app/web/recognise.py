@@ -211,18 +211,20 @@ def words(model: Recognizer, answer: Classes) -> list[str]:
 def reasons(model: Recognizer, picture: bytes, target: str | None, tested: bool) -> dict[str, Any]:
     """Why a model answers as it does: the default explainer's map as a layer over the picture, and neighbours."""
     from photovision.core.image import to_array
-    from photovision.tasks.explain import explanations
+    from photovision.engine.explain import explanations
     from photovision.trust.explain import EXPLAINERS
+    from photovision.trust.explain.request import ExplainRequest
 
-    found = explanations(model, [to_array(model.preprocess.decode(picture))], target=target, tests=tested)
-    one = found.pictures[0]
+    image = to_array(model.preprocess.decode(picture))
+    found = explanations(model, [image], ExplainRequest(target=target, tests=tested))
+    one, explainer = found.images[0], found.explainer
     layer = heat_layer(one.maps[0].heatmap, one.upright.shape[:2], model.preprocess)
     trial = one.trials[0]
     return {
         "target": one.maps[0].target,
-        "method": found.methods[0],
-        "about": EXPLAINERS.load(found.methods[0]).about,
-        "reason": found.reason,
+        "method": explainer.methods[0],
+        "about": EXPLAINERS.load(explainer.methods[0]).about,
+        "reason": explainer.reason,
         "layer": shown.as_url(layer),
         "verdict": None if trial is None else trial.verdict,
         "sentence": None if trial is None else trial.sentence,

@@ -76,7 +76,7 @@ class ClassMap:
 
 def explain_class(model: Recognizer, source: Source, outcome: Named, why: Why, limits: Limits) -> ClassMap:
     """The map of the class that is asked for, by explainers that need no torch."""
-    from photovision.tasks.explain import heatmaps
+    from photovision.tasks.classify.explain import heatmaps
 
     if why.label is None:
         index = int(outcome.answer.probs.argmax())

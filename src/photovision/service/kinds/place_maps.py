@@ -9,12 +9,14 @@ from typing import Any
 from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UsageError
+from photovision.engine.explain import explained
 from photovision.service.http_error import Refusal
 from photovision.service.kinds.kind import Source, Why, opened, through
 from photovision.service.settings import Limits
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.explain_boxes import ExplainedRegions, explain_boxes
 from photovision.tasks.segment.segmenter import Segmenter
+from photovision.trust.explain.regions import ExplainedRegions
+from photovision.trust.explain.request import ExplainRequest
 
 METHODS = ("auto", "drise")
 BOXES, REGIONS = 5, 1
@@ -30,14 +32,14 @@ class PlaceMaps:
 
     def to_json(self) -> dict[str, Any]:
         """Every box with a map of 14 x 14 cells over a window of the picture, in its pixels."""
-        from photovision.tasks.explain_boxes_story import describe
+        from photovision.trust.explain.regions_text import describe
 
         told = describe(self.found)
         return {"size": told["size"], "boxes": [{name: one[name] for name in _TOLD} for one in told["boxes"]]}
 
     def png(self) -> bytes:
         """The map of the first of them, outlined."""
-        from photovision.tasks.explain_boxes_story import drawn
+        from photovision.trust.explain.regions_text import drawn
 
         if not self.found.places:
             raise DataError("nothing was found in the picture, so there is nothing to explain: lower the threshold")
@@ -55,4 +57,5 @@ def explain_places(model: Detector | Segmenter, source: Source, why: Why, limits
     count = BOXES if isinstance(model, Detector) else REGIONS
     picture = opened(source, model.preprocess, limits)
     own = through(model, why.session)
-    return PlaceMaps(explain_boxes(own, picture, boxes=count, target=why.label, method=why.method, tests=False))
+    request = ExplainRequest((why.method,), why.label, boxes=count, tests=False)
+    return PlaceMaps(explained(own, picture, request))

@@ -82,7 +82,7 @@ def _slices(context: AuditContext) -> Finding | None:
 
 
 def _shortcuts(context: AuditContext) -> Finding | None:
-    from photovision.tasks.explain import heatmaps
+    from photovision.tasks.classify.explain import heatmaps
     from photovision.trust.robustness.shortcuts import audit_shortcuts
 
     part, images, probs = context.part, context.images, partial(_probs, context.model)
@@ -131,7 +131,7 @@ def _labels(context: AuditContext) -> Finding | None:
 
 
 def _explanations(context: AuditContext) -> Finding | None:
-    from photovision.tasks.explain import heatmaps, subject_of
+    from photovision.tasks.classify.explain import heatmaps, subject_of
     from photovision.trust.explain.default_method import choose
     from photovision.trust.explain.faithfulness import trials
 

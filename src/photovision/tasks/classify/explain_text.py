@@ -3,78 +3,75 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.curves import CurveLine, lines
 from photovision.core.phrases import count, listed
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg, thumbnail
-from photovision.core.types import Attribution
 from photovision.data.dataset import Dataset
 from photovision.trust.explain import EXPLAINERS
-from photovision.trust.explain.faithfulness import ALIKE, CHANCE, ORDERS, SHARES, SPAN, FaithfulnessTest, cell_means
-from photovision.trust.explain.overlay import legend, overlay, scaled
-from photovision.trust.metrics.statistics import wilson
+from photovision.trust.explain import report_text as parts
+from photovision.trust.explain.faithfulness import ALIKE, CHANCE, ORDERS, SPAN, FaithfulnessTest
+from photovision.trust.explain.overlay import legend, overlay
 
 if TYPE_CHECKING:
+    from photovision.tasks.classify.explain import ClassExplainer, ExplainedClasses
     from photovision.tasks.classify.recognizer import Recognizer
-    from photovision.tasks.explain import ExplainedImage, Explanations
 
-GRID = 14
-"""Rows and columns of the heatmaps in the JSON document."""
 _TOLD = 8  # pictures with a sentence each; of more, only the sums are told
 _SHOWN_SIDE = 224
-_SHORT = {"holds": "may be trusted", "fails": "do not trust it", "untestable": "cannot be tested"}
 
 
-def report(model: Recognizer, found: Explanations, data: Dataset | None) -> Report:
+def report(found: ClassExplainer, images: Sequence[ExplainedClasses], unreadable: Sequence[str]) -> Report:
     """The report of kind "explain".
 
     Args:
-        model: the model that was asked.
-        found: what was found out.
-        data: its training data, to show pictures of it; None shows their names.
+        found: what explained the images.
+        images: the explained ones.
+        unreadable: messages about the others.
     """
+    model = found.model
     backbone = model.info.get("backbone") or {}
     figures = [_reading(found)]
-    for one in found.pictures:
-        figures += _figures(model, one, data)
+    for one in images:
+        figures += _figures(model, one, found.request.data)
     return Report(
         kind="explain",
-        title=f"Why {backbone.get('name') or 'the model'} answers {count(len(found.pictures), 'picture')} as it does",
-        summary=_summary(found),
-        metrics=_metrics(found),
-        tables=[table for table in (_tests(found), _nearest(found)) if table.rows],
+        title=f"Why {backbone.get('name') or 'the model'} answers {count(len(images), 'picture')} as it does",
+        summary=_summary(found, images),
+        metrics=_metrics(found, images),
+        tables=[table for table in (_tests(images), _nearest(images)) if table.rows],
         figures=figures,
-        warnings=_warnings(model, found),
+        warnings=_warnings(found, images, unreadable),
         provenance={"model": {"backbone": backbone.get("name"), "chosen": model.info.get("chosen")}, **provenance()},
         data={
             "methods": list(found.methods),
-            "pictures": [_json(one) for one in found.pictures],
-            "unreadable": list(found.unreadable),
+            "pictures": [_json(one) for one in images],
+            "unreadable": list(unreadable),
         },
     )
 
 
-def _summary(found: Explanations) -> tuple[str, ...]:
+def _summary(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> tuple[str, ...]:
     told = []
     for row, method in enumerate(found.methods):
-        tested = [trial for one in found.pictures if (trial := one.trials[row])]
+        tested = [trial for one in images if (trial := one.trials[row])]
         if tested:
             held = sum(trial.verdict == "holds" for trial in tested)
             told.append(f"{held:,} of {count(len(tested), 'map')} by {method} stood the tests and may be trusted.")
     if found.reason:
         told.append(found.reason)
-    if len(found.pictures) <= _TOLD:
-        told += [_sentence(one) for one in found.pictures]
+    if len(images) <= _TOLD:
+        told += [_sentence(one) for one in images]
     return tuple(told)
 
 
-def _sentence(one: ExplainedImage) -> str:
+def _sentence(one: ExplainedClasses) -> str:
     explained, said = one.maps[0].target, f"{one.name}: '{one.answer.label}' ({one.answer.prob:.0%})"
     if explained != one.answer.best:
         said += f", explained for '{explained}'"
@@ -83,7 +80,7 @@ def _sentence(one: ExplainedImage) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _likes(one: ExplainedImage) -> str:
+def _likes(one: ExplainedClasses) -> str:
     """What the most similar training pictures are."""
     if not one.neighbours:
         return ""
@@ -92,39 +89,37 @@ def _likes(one: ExplainedImage) -> str:
     return f"Of the {len(one.neighbours)} training pictures most like it, {times} show '{label}'{rest}."
 
 
-def _metrics(found: Explanations) -> dict[str, Metric]:
+def _metrics(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> dict[str, Metric]:
     metrics = {}
     for row, method in enumerate(found.methods):
-        tested = [trial for one in found.pictures if (trial := one.trials[row])]
-        if tested:
-            held = sum(trial.verdict == "holds" for trial in tested)
-            name = "maps_that_hold" if len(found.methods) == 1 else f"maps_that_hold_{method}"
-            metrics[name] = Metric(held / len(tested), *wilson(held, len(tested)), len(tested))
+        held = parts.share_that_holds([one.trials[row] for one in images])
+        if held is not None:
+            metrics["maps_that_hold" if len(found.methods) == 1 else f"maps_that_hold_{method}"] = held
     return metrics
 
 
-def _warnings(model: Recognizer, found: Explanations) -> list[str]:
+def _warnings(found: ClassExplainer, images: Sequence[ExplainedClasses], unreadable: Sequence[str]) -> list[str]:
     told = []
     for row, method in enumerate(found.methods):
-        doubtful = [one.name for one in found.pictures if (trial := one.trials[row]) and trial.verdict != "holds"]
+        doubtful = [one.name for one in images if (trial := one.trials[row]) and trial.verdict != "holds"]
         if doubtful:
             told.append(f"{count(len(doubtful), 'map')} by {method} should not be relied on: {listed(doubtful)}.")
         explainer = EXPLAINERS.load(method)
         if not explainer.of_class:
             told.append(f"{method} shows what the network looks at, whichever class is asked for.")
-    if not all(trial for one in found.pictures for trial in one.trials):
-        told.append("The maps were not tested: do not believe them for their looks.")
-    strange = [one.name for one in found.pictures if one.answer.known is False]
+    if not all(trial for one in images for trial in one.trials):
+        told.append(parts.NOT_TESTED)
+    strange = [one.name for one in images if one.answer.known is False]
     if strange:
         told.append(f"{count(len(strange), 'picture')} resemble nothing the model has learned from: {listed(strange)}.")
-    if found.unreadable:
-        told.append(f"{count(len(found.unreadable), 'picture')} could not be read: {listed(found.unreadable)}.")
-    if model.references is None:
+    if unreadable:
+        told.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
+    if found.model.references is None:
         told.append("The model remembers no training pictures, since it was made by an older Photovision.")
     return told
 
 
-def _reading(found: Explanations) -> Figure:
+def _reading(found: ClassExplainer) -> Figure:
     about = " ".join(f"{method}: {EXPLAINERS.load(method).about}" for method in found.methods)
     note = (
         f"{about} Each map has colours of its own range: compare places, not pictures. A map may be trusted if showing"
@@ -137,35 +132,26 @@ def _reading(found: Explanations) -> Figure:
     return Figure("How to read the maps", svg=legend(), note=note)
 
 
-def _figures(model: Recognizer, one: ExplainedImage, data: Dataset | None) -> list[Figure]:
+def _figures(model: Recognizer, one: ExplainedClasses, data: Dataset | None) -> list[Figure]:
     title = f"{one.name}: {one.answer.label} ({one.answer.prob:.0%})"
     height, width = one.seen.shape[:2]
     pictures = [(jpeg(_enlarged(one.seen)), f"the {height} x {width} pixels\nthat the network sees")]
     for heat, trial in zip(one.maps, one.trials, strict=True):
-        caption = f"{heat.method}, for '{heat.target}'" + (f"\n{_SHORT[trial.verdict]}" if trial else "\nnot tested")
+        caption = f"{heat.method}, for '{heat.target}'\n{parts.verdict(trial)}"
         pictures.append((jpeg(overlay(one.upright, heat.heatmap, model.preprocess)), caption))
     figures = [Figure(title, pictures=tuple(pictures))]
     for heat, trial in zip(one.maps, one.trials, strict=True):
         if trial:
-            figures.append(Figure(title, svg=_curves(trial, heat), note=trial.sentence))
+            figures.append(Figure(title, svg=_curves(trial, heat.method, heat.target), note=trial.sentence))
     near = _neighbours(one, data)
     return [*figures, Figure(title, pictures=near, note=_likes(one))] if near else figures
 
 
-def _curves(trial: FaithfulnessTest, heat: Attribution) -> str:
-    found = {}
-    for name, own, random in (
-        ("shown", trial.insertion, trial.random_insertion),
-        ("hidden", trial.deletion, trial.random_deletion),
-    ):
-        low, high = random.min(0), random.max(0)
-        found[f"{name} in the map's order"] = CurveLine(SHARES, own)
-        found[f"{name} at random"] = CurveLine(SHARES, random.mean(0), low, high, dashed=True)
-    title = f"How fast the answer comes and goes, {heat.method}"
-    return lines(found, title, "share of the picture", f"probability of {heat.target}", x_form="{:.0%}".format)
+def _curves(trial: FaithfulnessTest, method: str, target: str) -> str:
+    return parts.curves(trial, f"How fast the answer comes and goes, {method}", f"probability of {target}")
 
 
-def _neighbours(one: ExplainedImage, data: Dataset | None) -> tuple[tuple[bytes, str], ...]:
+def _neighbours(one: ExplainedClasses, data: Dataset | None) -> tuple[tuple[bytes, str], ...]:
     """Pictures of the nearest training pictures, as far as `data` has them."""
     if data is None:
         return ()
@@ -179,52 +165,32 @@ def _neighbours(one: ExplainedImage, data: Dataset | None) -> tuple[tuple[bytes,
     return tuple(pictures)
 
 
-def _tests(found: Explanations) -> Table:
-    rows = []
-    for one in found.pictures:
-        for heat, trial in zip(one.maps, one.trials, strict=True):
-            if trial:
-                (shown, hidden), (random_shown, random_hidden) = trial.areas, trial.random_areas
-                rows.append(
-                    (
-                        one.name,
-                        heat.target,
-                        heat.method,
-                        _SHORT[trial.verdict],
-                        f"{shown:.2f} ({random_shown:.2f})",
-                        f"{hidden:.2f} ({random_hidden:.2f})",
-                        f"{trial.beaten} of {len(trial.random_insertion)}",
-                        trial.likeness,
-                    )
-                )
-    columns = ("picture", "class", "method", "verdict", "insertion", "deletion", "orders beaten", "shuffled weights")
-    note = (
-        "Insertion and deletion: area under the probability while places are shown or hidden, that of random orders in"
-        " brackets; high insertion and low deletion are good. Shuffled weights: rank correlation with the maps of"
-        " models that have learned nothing; near 0 is good."
-    )
-    return Table("Tests of the maps", columns, tuple(rows), note)
+def _tests(images: Sequence[ExplainedClasses]) -> Table:
+    rows = [
+        (one.name, heat.target, heat.method, *parts.tested(trial))
+        for one in images
+        for heat, trial in zip(one.maps, one.trials, strict=True)
+        if trial
+    ]
+    return parts.table(("picture", "class", "method", *parts.COLUMNS), rows, "the probability")
 
 
-def _nearest(found: Explanations) -> Table:
-    rows = tuple((one.name, near.label, near.similarity, near.id) for one in found.pictures for near in one.neighbours)
+def _nearest(images: Sequence[ExplainedClasses]) -> Table:
+    rows = tuple((one.name, near.label, near.similarity, near.id) for one in images for near in one.neighbours)
     note = "By what the last layer sees: the cosine of the embeddings, 1 at most."
     return Table("Nearest training pictures", ("picture", "is like", "similarity", "training picture"), rows, note)
 
 
-def _json(one: ExplainedImage) -> dict[str, Any]:
-    maps = []
-    for heat, trial in zip(one.maps, one.trials, strict=True):
-        cells = cell_means(scaled(heat.heatmap)[None], GRID)[0]
-        rows = min(GRID, heat.heatmap.shape[0])
-        maps.append(
-            {
-                "method": heat.method,
-                "target": heat.target,
-                "heatmap": np.round(cells.reshape(rows, -1).astype(float), 3).tolist(),
-                "test": trial.to_json() if trial else None,
-            }
-        )
+def _json(one: ExplainedClasses) -> dict[str, Any]:
+    maps = [
+        {
+            "method": heat.method,
+            "target": heat.target,
+            "heatmap": parts.cells(heat.heatmap),
+            "test": trial.to_json() if trial else None,
+        }
+        for heat, trial in zip(one.maps, one.trials, strict=True)
+    ]
     return {
         "picture": one.name,
         "label": one.answer.label,

@@ -13,6 +13,7 @@ TASK = Task(
         "load": frozenset({"coverage", "false_alarms"}),
         "evaluate": frozenset({"unknown"}),
         "audit": frozenset({"unknown"}),
+        "explain": frozenset({"method", "target", "data"}),
     },
     parts={
         "model": "photovision.tasks.classify.recognizer:Recognizer",
@@ -22,8 +23,7 @@ TASK = Task(
         "comparable": "photovision.tasks.classify.evaluation:check_comparable",
         "differing": "photovision.tasks.classify.comparison:differing",
         "checks": "photovision.tasks.classify.checks:CHECKS",
-        "explain": "photovision.tasks.explain:explanations",
-        "attribute": "photovision.tasks.explain:attribute",
+        "explain": "photovision.tasks.classify.explain:ClassExplainer",
         "features": "photovision.learned_features.report:features",
         "calibrate": "photovision.tasks.classify.calibrate:recalibrate_classes",
         "optimize": "photovision.deploy.optimize_classes:optimize_classes",

@@ -9,7 +9,7 @@ TASK = Task(
     text=TaskText("detector", "detectors", "boxes around objects", "photovision detect"),
     outputs=("boxes", "scores"),
     lead={"map": "mean average precision", "map50": "mean average precision at an IoU of 0.5"},
-    options={"load": frozenset({"threshold"})},
+    options={"load": frozenset({"threshold"}), "explain": frozenset({"method", "target", "boxes", "truth", "data"})},
     parts={
         "model": "photovision.tasks.detect.detector:Detector",
         "evaluate": "photovision.tasks.detect.evaluation:evaluate",
@@ -17,8 +17,7 @@ TASK = Task(
         "compare": "photovision.tasks.detect.comparison:compare",
         "comparable": "photovision.tasks.region_comparison:same_classes",
         "checks": "photovision.tasks.detect.checks:CHECKS",
-        "explain": "photovision.tasks.explain_boxes:explain_boxes",
-        "explain_boxes": "photovision.tasks.explain_boxes:explain_boxes",
+        "explain": "photovision.tasks.detect.explain:explainer",
         "calibrate": "photovision.tasks.detect.calibrate:recalibrate_boxes",
         "optimize": "photovision.deploy.optimize_regions:optimize_regions",
         "parity": "photovision.tasks.detect.parity:detect_parity",

@@ -9,6 +9,7 @@ TASK = Task(
     text=TaskText("segmenter", "segmenters", "the class of every pixel", "photovision segment"),
     outputs=("classes", "depth"),
     lead={"miou": "mean IoU", "dice": "Dice"},
+    options={"explain": frozenset({"method", "target", "boxes"})},
     parts={
         "model": "photovision.tasks.segment.segmenter:Segmenter",
         "evaluate": "photovision.tasks.segment.evaluation:evaluate",
@@ -16,8 +17,7 @@ TASK = Task(
         "compare": "photovision.tasks.segment.comparison:compare",
         "comparable": "photovision.tasks.region_comparison:same_classes",
         "checks": "photovision.tasks.segment.checks:CHECKS",
-        "explain": "photovision.tasks.explain_boxes:explain_boxes",
-        "explain_boxes": "photovision.tasks.explain_boxes:explain_boxes",
+        "explain": "photovision.tasks.segment.explain:explainer",
         "optimize": "photovision.deploy.optimize_regions:optimize_regions",
         "parity": "photovision.tasks.segment.parity:segment_parity",
         "metadata": "photovision.tasks.segment.metadata:segment_metadata",

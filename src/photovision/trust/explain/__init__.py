@@ -24,7 +24,7 @@ EXPLAINERS = Registry(
     "photovision.explainers",
 )
 """Name -> `Explainer`; the first four run on the exported graph alone, without torch."""
-AIM_EXPLAINERS = Registry(
+TARGET_EXPLAINERS = Registry(
     "explainer of boxes and regions",
     {
         "drise": "photovision.trust.explain.drise:DRISE",

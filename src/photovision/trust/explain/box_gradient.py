@@ -13,7 +13,7 @@ import numpy as np
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Image
 from photovision.trust.explain.explained_model import resized
-from photovision.trust.explain.target import BoxTarget, ExplanationTarget, TargetExplainer, Viewer
+from photovision.trust.explain.target import BoxTarget, ExplanationTarget, TargetExplainer, TargetScorer
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ SMOOTH = 0.01
 """How far maps are smoothed, by the picture's sides."""
 
 
-def _hires_cam(viewer: Viewer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
+def _hires_cam(viewer: TargetScorer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
     """The map at 1/8 of the resolution, each place weighed by how the box's logit grows with it."""
     import torch
     from scipy.ndimage import gaussian_filter
@@ -52,6 +52,6 @@ HIRESCAM = TargetExplainer(
     "hirescam",
     "The maps at an eighth of the resolution, weighed by how the box's class grows with each place (HiResCAM).",
     torch=True,
-    tasks=("detect",),
+    kinds=("box",),
     heatmaps=_hires_cam,
 )

@@ -15,13 +15,13 @@ import numpy as np
 
 from photovision.core.types import Floats, Image
 from photovision.trust.explain.explained_model import blurred, resized
-from photovision.trust.explain.target import BATCH, ExplanationTarget, TargetExplainer, Viewer
+from photovision.trust.explain.target import BATCH, ExplanationTarget, TargetExplainer, TargetScorer
 
 MASKS, CELLS, SHOWN = 480, 14, 0.5
 """Masks a picture, cells along the longer side of a mask, share of cells that is shown."""
 
 
-def _drise(viewer: Viewer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
+def _drise(viewer: TargetScorer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
     fill = blurred(image[None])[0].astype(np.float32)
     sharp = image - fill
     weighed = np.zeros((len(aims), *viewer.size), np.float32)
@@ -56,6 +56,6 @@ DRISE = TargetExplainer(
     "drise",
     "Which places are seen in those of many random masks through which the answer stays (D-RISE).",
     torch=False,
-    tasks=("detect", "segment"),
+    kinds=("box", "region"),
     heatmaps=_drise,
 )

@@ -1,7 +1,7 @@
-"""Aims: what is explained where a model tells what is where: a box of a class, or a class over a region.
+"""Explanation targets: one of many predictions on an image, a box of a class or a class over a region.
 
-A classifier gives one answer a picture; a detector or a segmenter gives many, so an explanation needs to say which one
-it is of. An aim turns all that the model says of a view into one number: how much of this answer is left.
+A classifier gives one answer an image; a detector or a segmenter gives many, so an explanation needs to say which one
+it is of. A target turns all that the model predicts on a view into one number: how much of this prediction is left.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 BATCH = 16
 _FAR = 1e5  # pixels: boxes of views that a network was not made for may end anywhere
-OUTPUTS = {"detect": ("boxes", "scores"), "segment": ("classes",)}
 
 
 class ExplanationTarget(Protocol):
@@ -36,6 +35,11 @@ class ExplanationTarget(Protocol):
     @property
     def label(self) -> int:
         """The class."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs that its score is made from."""
         ...
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> Floats:
@@ -58,6 +62,7 @@ class BoxTarget:
 
     box: Floats
     label: int
+    outputs = ("boxes", "scores")
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> Floats:
         """See `ExplanationTarget`."""
@@ -84,6 +89,7 @@ class RegionTarget:
 
     region: Bools
     label: int
+    outputs = ("classes",)
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> Floats:
         """See `ExplanationTarget`."""
@@ -96,7 +102,7 @@ class RegionTarget:
         return self.region
 
 
-class Viewer:
+class TargetScorer:
     """A detector or a segmenter under explanation.
 
     Args:
@@ -113,16 +119,18 @@ class Viewer:
         self.size = bundle.preprocess.size
         self._choices = engine, precision or bundle.precision
         self._graph = ExplainedModel(bundle, engine, precision, seed)
+        self._sessions: dict[tuple[str, ...], Session] = {}
 
-    def shuffled(self, seed: int) -> Viewer:
+    def shuffled(self, seed: int) -> TargetScorer:
         """A model of the same shape that has learned nothing; see `Subject.shuffled`."""
-        return Viewer(self.bundle, *self._choices, seed)
+        return TargetScorer(self.bundle, *self._choices, seed)
 
     def scores(self, views: Image, aims: Sequence[ExplanationTarget]) -> Floats:
         """How much of every aim is left in each view: float32 (N, A), for uint8 (N, H, W, 3) of the network's size."""
         found = np.empty((len(views), len(aims)), np.float32)
+        session = self._opened(tuple(dict.fromkeys(name for aim in aims for name in aim.outputs)))
         for start in range(0, len(views), BATCH):
-            outputs = self._session.run(views[start : start + BATCH])
+            outputs = session.run(views[start : start + BATCH])
             for column, aim in enumerate(aims):
                 found[start : start + BATCH, column] = aim.score(outputs)
         return found
@@ -134,14 +142,16 @@ class Viewer:
 
         return self._graph.shuffle(trained_detector(self.bundle)).requires_grad_(False)
 
-    @cached_property
-    def _session(self) -> Session:
+    def _opened(self, wanted: tuple[str, ...]) -> Session:
+        """The graph with these outputs; raises ModelError where it lacks some."""
+        if wanted in self._sessions:
+            return self._sessions[wanted]
         engine, precision = self._choices
-        wanted = OUTPUTS[self.bundle.task]
         session = open_session(self._graph.graph, engine=engine, precision=precision, outputs=wanted)  # type: ignore[arg-type]
         missing = set(wanted) - set(session.run(np.zeros((1, *self.size, 3), np.uint8)))
         if missing:
             raise ModelError(f"{self.bundle.graph} gives no {' and '.join(sorted(missing))}: copy or train it again")
+        self._sessions[wanted] = session
         return session
 
 
@@ -149,7 +159,7 @@ class Viewer:
 class TargetHeatmap:
     """A model that answers with nothing but its aims, one column each: what a trial of maps asks."""
 
-    viewer: Viewer
+    viewer: TargetScorer
     aims: Sequence[ExplanationTarget]
 
     def probs(self, images: Image) -> Floats:
@@ -165,7 +175,7 @@ class TargetExplainer:
         name: as in the registry.
         about: what it shows, one sentence for people.
         torch: whether it needs the network in torch.
-        tasks: the kinds of models that it explains.
+        kinds: of targets that it explains, "box" and "region".
         heatmaps: from a viewer, one uint8 picture (H, W, 3) of the network's size and A aims to float32 (A, H, W);
             higher speaks for the answer, only the order within one map has a meaning. Called by `explain_aims`.
     """
@@ -173,13 +183,13 @@ class TargetExplainer:
     name: str
     about: str
     torch: bool
-    tasks: tuple[str, ...]
+    kinds: tuple[str, ...]
     heatmaps: TargetHeatmaps
 
 
 class TargetHeatmaps(Protocol):
     """What an `TargetExplainer` does."""
 
-    def __call__(self, viewer: Viewer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
+    def __call__(self, viewer: TargetScorer, image: Image, aims: Sequence[ExplanationTarget]) -> Floats:
         """float32 (A, H, W)."""
         ...

@@ -2,61 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.curves import CurveLine, lines
 from photovision.core.phrases import count, listed
 from photovision.core.preprocess import Preprocess
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
-from photovision.trust.explain import AIM_EXPLAINERS
-from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SHARES, SPAN, FaithfulnessTest, cell_means
-from photovision.trust.explain.overlay import legend, overlay, scaled
+from photovision.trust.explain import report_text as parts
+from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SPAN
+from photovision.trust.explain.overlay import legend, overlay
 from photovision.trust.explain.pointing_game import MARGIN
-from photovision.trust.metrics.statistics import wilson
+from photovision.trust.explain.target import TargetExplainer
 
 if TYPE_CHECKING:
-    from photovision.tasks.explain_boxes import ExplainedRegion, ExplainedRegions, Places, RegionExplanations
+    from photovision.trust.explain.regions import ExplainedRegion, ExplainedRegions, RegionModel
 
-GRID = 14
-"""Rows and columns of the heatmaps in the JSON document."""
 OUTSIDE = 0.5
 """Share of the heat in the thing below which it is said that the model decides by the surroundings."""
 _GAP = 6
 _TOLD = 6  # pictures with a sentence and curves each
-_SHORT = {"holds": "may be trusted", "fails": "do not trust it", "untestable": "cannot be tested"}
 Shown = tuple["ExplainedRegions", int, "ExplainedRegion"]
 
 
-def report(model: Places, found: RegionExplanations) -> Report:
+def report(
+    regions: RegionModel, explainer: TargetExplainer, images: Sequence[ExplainedRegions], unreadable: Sequence[str]
+) -> Report:
     """The report of kind "explain" of a detector or a segmenter."""
-    backbone = (model.info.get("backbone") or {}).get("name")
-    every = list(_every(found))
-    held = sum(one.trial is not None and one.trial.verdict == "holds" for _, _, one in every)
-    tested = sum(one.trial is not None for _, _, one in every)
-    metrics = {"maps_that_hold": Metric(held / tested, *wilson(held, tested), tested)} if tested else {}
+    bundle = regions.model.bundle
+    backbone = (bundle.info.get("backbone") or {}).get("name")
+    every = list(_every(images))
+    held = parts.share_that_holds([one.trial for _, _, one in every])
+    metrics = {"maps_that_hold": held} if held else {}
     if every:
         metrics["heat_inside"] = Metric(float(np.mean([one.pointing.heat for _, _, one in every])), n=len(every))
     return Report(
         kind="explain",
-        title=f"What {count(len(every), *_what(model))} of {backbone or 'the model'} rest on",
-        summary=_summary(found, every, held, tested),
+        title=f"What {count(len(every), *regions.nouns)} of {backbone or 'the model'} rest on",
+        summary=_summary(explainer, images, every),
         metrics=metrics,
         tables=[_table(every)] if every else [],
-        figures=[_reading(found), *(figure for one in found.pictures for figure in _figures(one, len(found.pictures)))],
-        warnings=_warnings(found, every),
-        provenance={"model": {"backbone": backbone, "task": model.bundle.task}, **provenance()},
+        figures=[_reading(explainer), *(figure for one in images for figure in _figures(one, len(images)))],
+        warnings=_warnings(images, unreadable, every),
+        provenance={"model": {"backbone": backbone, "task": bundle.task}, **provenance()},
         data={
-            "task": model.bundle.task,
-            "methods": [found.method],
-            "pictures": [describe(one) for one in found.pictures],
-            "unreadable": list(found.unreadable),
+            "task": bundle.task,
+            "methods": [explainer.name],
+            "pictures": [describe(one) for one in images],
+            "unreadable": list(unreadable),
         },
     )
 
@@ -75,15 +73,13 @@ def describe(one: ExplainedRegions) -> dict[str, Any]:
 
 
 def _json(place: ExplainedRegion) -> dict[str, Any]:
-    heat = place.map.heatmap
-    cells = cell_means(scaled(heat)[None], GRID)[0].reshape(min(GRID, heat.shape[0]), -1)
     return {
         "label": place.label,
         "score": round(place.score, 6),
         "xyxy": [round(side, 3) for side in place.box.tolist()],
         "missed": place.missed,
         "method": place.map.method,
-        "heatmap": np.round(cells.astype(float), 3).tolist(),
+        "heatmap": parts.cells(place.map.heatmap),
         "window": list(place.window),
         "heat_inside": place.pointing.heat,
         "area_inside": place.pointing.area,
@@ -110,22 +106,21 @@ def _outlined(place: ExplainedRegion, picture: Image) -> Image:
     return page
 
 
-def _every(found: RegionExplanations) -> Iterator[Shown]:
-    return ((one, number, place) for one in found.pictures for number, place in enumerate(one.places, 1))
+def _every(images: Sequence[ExplainedRegions]) -> Iterator[Shown]:
+    return ((one, number, place) for one in images for number, place in enumerate(one.places, 1))
 
 
-def _what(model: Places) -> tuple[str, str]:
-    return ("box", "boxes") if model.bundle.task == "detect" else ("region", "regions")
-
-
-def _summary(found: RegionExplanations, every: list[Shown], held: int, tested: int) -> tuple[str, ...]:
+def _summary(explainer: TargetExplainer, images: Sequence[ExplainedRegions], every: list[Shown]) -> tuple[str, ...]:
     if not every:
         return ("The model says of nothing in these pictures that it is there, so there is nothing to explain.",)
-    told = [f"{held:,} of {count(tested, 'map')} by {found.method} stood the tests and may be trusted."] * bool(tested)
+    tested = [one.trial for _, _, one in every if one.trial]
+    held = sum(trial.verdict == "holds" for trial in tested)
+    told = [f"{held:,} of {count(len(tested), 'map')} by {explainer.name} stood the tests and may be trusted."]
+    told = told if tested else []
     inside = float(np.mean([one.pointing.heat for _, _, one in every]))
     area = float(np.mean([one.pointing.area for _, _, one in every]))
     told.append(f"On average {inside:.0%} of the heat lies in the thing itself, which is {area:.0%} of what is seen.")
-    if len(found.pictures) <= _TOLD:
+    if len(images) <= _TOLD:
         told += [f"{one.name}, {number}: {_sentence(place)}" for one, number, place in every]
     return tuple(told)
 
@@ -141,7 +136,7 @@ def _sentence(place: ExplainedRegion) -> str:
     return " ".join(told)
 
 
-def _warnings(found: RegionExplanations, every: list[Shown]) -> list[str]:
+def _warnings(images: Sequence[ExplainedRegions], unreadable: Sequence[str], every: list[Shown]) -> list[str]:
     told = []
     doubtful = [_name(*one) for one in every if (trial := one[2].trial) and trial.verdict != "holds"]
     if doubtful:
@@ -150,12 +145,12 @@ def _warnings(found: RegionExplanations, every: list[Shown]) -> list[str]:
     if apart:
         told.append(f"The model decides by the surroundings of {listed(apart)}: look whether that is a shortcut.")
     if any(place.trial is None for _, _, place in every):
-        told.append("The maps were not tested: do not believe them for their looks.")
-    nothing = [one.name for one in found.pictures if not one.places]
+        told.append(parts.NOT_TESTED)
+    nothing = [one.name for one in images if not one.places]
     if nothing:
         told.append(f"Nothing to explain was found in {count(len(nothing), 'picture')}: {listed(nothing)}.")
-    if found.unreadable:
-        told.append(f"{count(len(found.unreadable), 'picture')} could not be read: {listed(found.unreadable)}.")
+    if unreadable:
+        told.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
     return told
 
 
@@ -167,9 +162,9 @@ def _name(one: ExplainedRegions, number: int, place: ExplainedRegion) -> str:
     return f"{place.label} {number} of {one.name}"
 
 
-def _reading(found: RegionExplanations) -> Figure:
+def _reading(explainer: TargetExplainer) -> Figure:
     note = (
-        f"{found.method}: {AIM_EXPLAINERS.load(found.method).about} The outline is the thing that is explained. Each"
+        f"{explainer.name}: {explainer.about} The outline is the thing that is explained. Each"
         " map has colours of its own range. A map may be trusted if showing its places in a blurred picture brings the"
         f" answer sooner, and hiding them takes it away sooner, than nearly all of {ORDERS} random orders do, and if"
         f" the same model with shuffled weights gives another map (rank correlation below {ALIKE}). An answer that"
@@ -192,13 +187,16 @@ def _figures(one: ExplainedRegions, pictures: int) -> Iterator[Figure]:
     for number, place in enumerate(one.places, 1):
         if place.trial:
             title = f"{number} {place.label}: how fast the answer comes and goes"
-            yield Figure(one.name, svg=_curves(place.trial, title), note=f"{number}: {_sentence(place)}")
+            yield Figure(
+                one.name,
+                svg=parts.curves(place.trial, title, "how much of it is left"),
+                note=f"{number}: {_sentence(place)}",
+            )
 
 
 def _caption(number: int, place: ExplainedRegion) -> str:
     said = "missed" if place.missed else f"{place.score:.0%}"
-    verdict = _SHORT[place.trial.verdict] if place.trial else "not tested"
-    return f"{number} {place.label}, {said}\n{verdict}; {place.pointing.heat:.0%} of the heat in it"
+    return f"{number} {place.label}, {said}\n{parts.verdict(place.trial)}; {place.pointing.heat:.0%} of the heat in it"
 
 
 def _beside(place: ExplainedRegion) -> Image:
@@ -207,42 +205,14 @@ def _beside(place: ExplainedRegion) -> Image:
     return np.concatenate([_outlined(place, place.shown), gap, drawn(place)], axis=1)
 
 
-def _curves(trial: FaithfulnessTest, title: str) -> str:
-    found = {}
-    for name, own, random in (
-        ("shown", trial.insertion, trial.random_insertion),
-        ("hidden", trial.deletion, trial.random_deletion),
-    ):
-        found[f"{name} in the map's order"] = CurveLine(SHARES, own)
-        found[f"{name} at random"] = CurveLine(SHARES, random.mean(0), random.min(0), random.max(0), dashed=True)
-    return lines(found, title, "share of the picture", "how much of it is left", x_form="{:.0%}".format)
-
-
 def _table(every: list[Shown]) -> Table:
-    rows: list[tuple[Any, ...]] = []
-    for one, number, place in every:
-        trial, head = place.trial, (one.name, f"{number} {place.label}", "missed" if place.missed else place.score)
-        where = (place.pointing.heat, place.pointing.area)
-        if trial is None:
-            rows.append((*head, "not tested", *where, None, None, None, None))
-            continue
-        (shown, hidden), (random_shown, random_hidden) = trial.areas, trial.random_areas
-        rows.append(
-            (
-                *head,
-                _SHORT[trial.verdict],
-                *where,
-                f"{shown:.2f} ({random_shown:.2f})",
-                f"{hidden:.2f} ({random_hidden:.2f})",
-                f"{trial.beaten} of {len(trial.random_insertion)}",
-                trial.likeness,
-            )
+    rows = [
+        (
+            *(one.name, f"{number} {place.label}", "missed" if place.missed else place.score),
+            *(place.pointing.heat, place.pointing.area),
+            *parts.tested(place.trial),
         )
-    columns = ("picture", "thing", "score", "verdict", "heat in it", "its area", "insertion", "deletion",
-               "orders beaten", "shuffled weights")  # fmt: skip
-    note = (
-        "Insertion and deletion: area under what is left of the answer while places are shown or hidden, that of random"
-        " orders in brackets; high insertion and low deletion are good. Shuffled weights: rank correlation with the map"
-        " of a model that has learned nothing; near 0 is good."
-    )
-    return Table("Tests of the maps", columns, tuple(rows), note)
+        for one, number, place in every
+    ]
+    columns = ("picture", "thing", "score", "heat in it", "its area", *parts.COLUMNS)
+    return parts.table(columns, rows, "what is left of the answer")

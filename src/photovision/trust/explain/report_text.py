@@ -1,0 +1,76 @@
+"""What every report of explanations holds: verdicts, curves, tables of tests and heatmaps in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from photovision.core.curves import CurveLine, lines
+from photovision.core.report import Metric, Table
+from photovision.core.types import Floats
+from photovision.trust.explain.faithfulness import SHARES, FaithfulnessTest, cell_means
+from photovision.trust.explain.overlay import scaled
+from photovision.trust.metrics.statistics import wilson
+
+GRID = 14
+"""Rows and columns of the heatmaps in the JSON document."""
+NOT_TESTED = "The maps were not tested: do not believe them for their looks."
+VERDICTS = {"holds": "may be trusted", "fails": "do not trust it", "untestable": "cannot be tested"}
+COLUMNS = ("verdict", "insertion", "deletion", "orders beaten", "shuffled weights")
+"""Columns of `tested`."""
+_NOTE = (
+    "Insertion and deletion: area under {what} while places are shown or hidden, that of random orders in brackets;"
+    " high insertion and low deletion are good. Shuffled weights: rank correlation with the map of a model that has"
+    " learned nothing; near 0 is good."
+)
+
+
+def verdict(trial: FaithfulnessTest | None) -> str:
+    """What the test of a map says of it, in a few words."""
+    return VERDICTS[trial.verdict] if trial else "not tested"
+
+
+def cells(heat: Floats) -> list[list[float]]:
+    """A heatmap (H, W) as up to 14 x 14 numbers, 0 to 1."""
+    found = cell_means(scaled(heat)[None], GRID)[0].reshape(min(GRID, heat.shape[0]), -1)
+    rows: list[list[float]] = np.round(found.astype(float), 3).tolist()
+    return rows
+
+
+def curves(trial: FaithfulnessTest, title: str, of: str) -> str:
+    """How fast a prediction comes and goes while places are shown and hidden, as SVG; `of` names what is left of it."""
+    found = {}
+    for name, own, random in (
+        ("shown", trial.insertion, trial.random_insertion),
+        ("hidden", trial.deletion, trial.random_deletion),
+    ):
+        found[f"{name} in the map's order"] = CurveLine(SHARES, own)
+        found[f"{name} at random"] = CurveLine(SHARES, random.mean(0), random.min(0), random.max(0), dashed=True)
+    return lines(found, title, "share of the picture", of, x_form="{:.0%}".format)
+
+
+def tested(trial: FaithfulnessTest | None) -> tuple[Any, ...]:
+    """The cells of one map in a table of tests, under `COLUMNS`."""
+    if trial is None:
+        return (verdict(trial), None, None, None, None)
+    (shown, hidden), (random_shown, random_hidden) = trial.areas, trial.random_areas
+    return (
+        verdict(trial),
+        f"{shown:.2f} ({random_shown:.2f})",
+        f"{hidden:.2f} ({random_hidden:.2f})",
+        f"{trial.beaten} of {len(trial.random_insertion)}",
+        trial.likeness,
+    )
+
+
+def table(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], what: str) -> Table:
+    """The tests of all maps; `what` names what is left of a prediction."""
+    return Table("Tests of the maps", tuple(columns), tuple(rows), _NOTE.format(what=what))
+
+
+def share_that_holds(trials: Sequence[FaithfulnessTest | None]) -> Metric | None:
+    """The share of tested maps that hold; None where none was tested."""
+    found = [trial.verdict == "holds" for trial in trials if trial]
+    return Metric(sum(found) / len(found), *wilson(sum(found), len(found)), len(found)) if found else None
