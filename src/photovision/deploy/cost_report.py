@@ -84,7 +84,7 @@ def _figures(first: OptimizeStep, stage: OptimizeStep) -> dict[str, Metric | str
     before, after = shared(first.answers, stage.answers)
     n, scores = len(after.samples), after.metrics()
     lead = "exact_match" if after.multilabel else "accuracy"
-    same = int((before.said == after.said).all(1).sum())
+    same = int((before.predicted == after.predicted).all(1).sum())
     origin = stage is first
     profile = stage.profile
     return {

@@ -219,7 +219,7 @@ def _engines(bundle: Bundle, job: OptimizeRun) -> dict[str, Any]:
 
 
 def _same(a: ClassifyEvaluation, b: ClassifyEvaluation) -> float:
-    return float((a.said == b.said).all(1).mean())
+    return float((a.predicted == b.predicted).all(1).mean())
 
 
 def _some(dataset: Dataset, most: int) -> Dataset:

@@ -28,7 +28,7 @@ def verdict(better: str, gain: Metric, n: int, detectable: float, lead: str) -> 
     """
     if better == "undecided":
         return (
-            f"A and B cannot be told apart with {phrases.count(n, 'picture')}; a difference of at least about"
+            f"No difference between A and B can be shown with {phrases.count(n, 'picture')}; one of at least about"
             f" {detectable * 100:.1f} points would have been seen."
         )
     winner, sign = ("B", 1) if better == "b" else ("A", -1)

@@ -26,7 +26,7 @@ from photovision.recipes.ratios import Ratios
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluation import MOST_OBJECTS
+from photovision.tasks.detect.evaluation import MAX_OBJECTS
 from photovision.tasks.segment.evaluation import label_map
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import Pair
@@ -163,7 +163,7 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
             problems.append(Problem(sample.id, "unreadable", error))
             continue
         regions = sample.annotations
-        if isinstance(regions, Detections) and len(regions) > MOST_OBJECTS:
+        if isinstance(regions, Detections) and len(regions) > MAX_OBJECTS:
             problems.append(Problem(sample.id, "too many objects", f"{sample.id} has {len(regions):,} objects"))
         elif isinstance(model, Detector) and isinstance(regions, Detections):
             samples.append(replace(sample, annotations=_chosen(regions, names)))

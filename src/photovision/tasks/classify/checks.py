@@ -58,7 +58,7 @@ def _groups(context: AuditContext) -> Finding | None:
         probs=answers.probs,
         truth=answers.truth,
         right=answers.right,
-        said=answers.said,
+        said=answers.predicted,
         sets=None if doubt is None else answers.probs >= doubt.thresholds,
         coverage=None if doubt is None else doubt.coverage,
         train_counts=context.train_counts,
@@ -136,7 +136,7 @@ def _explanations(context: AuditContext) -> Finding | None:
     from photovision.trust.explain.faithfulness import trials
 
     part: ClassifyEvaluation = context.part
-    right = np.flatnonzero(part.right & (part.said.sum(1) > 0))
+    right = np.flatnonzero(part.right & (part.predicted.sum(1) > 0))
     if len(right) < _LEAST_EXPLAINED:
         return None
     rows = right[spread(len(right), _EXPLAINED)]

@@ -11,7 +11,7 @@ from photovision.core.types import Sample
 from photovision.engine.compare import common
 from photovision.engine.evaluation import Comparison
 from photovision.tasks.classify.evaluation import ClassifyEvaluation
-from photovision.tasks.classify.evaluation_text import said_names, true_names
+from photovision.tasks.classify.evaluation_text import predicted_names, true_names
 from photovision.trust.metrics.statistics import detectable_difference, mcnemar
 
 SHOWN = 12
@@ -62,8 +62,8 @@ def _movement(a: ClassifyEvaluation, b: ClassifyEvaluation) -> np.ndarray:
 
 
 def _caption(a: ClassifyEvaluation, b: ClassifyEvaluation, row: int) -> str:
-    told = f"true: {true_names(a, row)}\nA: {said_names(a, row)}\nB: {said_names(b, row)}"
-    return f"{told}\n{a.samples[row].id}"
+    caption = f"true: {true_names(a, row)}\nA: {predicted_names(a, row)}\nB: {predicted_names(b, row)}"
+    return f"{caption}\n{a.samples[row].id}"
 
 
 def differing(
@@ -97,7 +97,7 @@ def differing(
 
 
 def _names(one: ClassifyEvaluation, row: int) -> set[str]:
-    return {one.classes[int(c)] for c in np.flatnonzero(one.said[row])}
+    return {one.classes[int(c)] for c in np.flatnonzero(one.predicted[row])}
 
 
 def _predicted(one: ClassifyEvaluation, row: int) -> dict[str, object]:

@@ -90,8 +90,8 @@ class ClassifyEvaluation:
         return self.truth.ndim == 2
 
     @property
-    def said(self) -> np.ndarray:
-        """bool (N, C): what the model states of every image."""
+    def predicted(self) -> np.ndarray:
+        """bool (N, C): which classes the model predicts for every image."""
         return self._stated(self.probs)
 
     @property

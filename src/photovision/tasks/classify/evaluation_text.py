@@ -18,69 +18,71 @@ from photovision.trust.metrics.scores import confusion, per_class
 SHOWN = 24
 
 
-def findings(answers: ClassifyEvaluation) -> Finding:
+def findings(evaluation: ClassifyEvaluation) -> Finding:
     """What is particular to classifiers in the report of an evaluation; see `engine.evaluation`.
 
     Returns:
         metrics: those of `trust.metrics.selective`, and for models with prediction sets and novelty detection
         `trust.metrics.conformal` and `trust.metrics.novelty`.
     """
-    by_class = per_class(answers.probs, answers.truth, answers.classes, answers.thresholds)
-    pairs = _confused(answers)
-    figures = [_mistakes(answers), _reliability(answers), _heatmap(answers)]
+    by_class = per_class(evaluation.probs, evaluation.truth, evaluation.classes, evaluation.thresholds)
+    pairs = _confused(evaluation)
+    figures = [_mistakes(evaluation), _reliability(evaluation), _heatmap(evaluation)]
     own = Finding(
-        summary=_summary(answers, by_class, pairs),
-        tables=[by_class, *(_pair_table(pairs, answers) if pairs else ())],
+        summary=_summary(evaluation, by_class, pairs),
+        tables=[by_class, *(_pair_table(pairs, evaluation) if pairs else ())],
         figures=[figure for figure in figures if figure is not None],
-        warnings=_warnings(answers),
+        warnings=_warnings(evaluation),
         data={
-            "classes": list(answers.classes),
+            "classes": list(evaluation.classes),
             "confusions": [{"true": a, "said": b, "n": n} for a, b, n in pairs],
         },
     )
     limited = limits(
-        answers.probs,
-        answers.truth,
-        answers.right,
-        answers.novelty,
-        answers.doubt,
-        answers.classes,
-        answers.strangers,
+        evaluation.probs,
+        evaluation.truth,
+        evaluation.right,
+        evaluation.novelty,
+        evaluation.doubt,
+        evaluation.classes,
+        evaluation.strangers,
     )
     return own.including(*limited)
 
 
-def _summary(answers: ClassifyEvaluation, by_class: Table, pairs: Sequence[tuple[str, str, int]]) -> tuple[str, ...]:
+def _summary(evaluation: ClassifyEvaluation, by_class: Table, pairs: Sequence[tuple[str, str, int]]) -> tuple[str, ...]:
     """The result, its confidence, its weak spots; most important first.
 
     Args:
-        answers: the evaluation.
+        evaluation: of a classifier.
         by_class: from `trust.metrics.scores.per_class`.
         pairs: (true class, what it was called, how often), most frequent first.
     """
-    metrics, n = answers.metrics(), len(answers.samples)
-    if answers.multilabel:
+    metrics, n = evaluation.metrics(), len(evaluation.samples)
+    if evaluation.multilabel:
         exact = metrics["exact_match"]
-        told = [f"Every label is right for {round(exact.value * n):,} of {count(n, 'picture')}: {spoken(exact)}."]
+        sentences = [f"Every label is right for {round(exact.value * n):,} of {count(n, 'picture')}: {spoken(exact)}."]
         if "map" in metrics:
-            told.append(f"Mean average precision over the classes: {spoken(metrics['map'])}.")
+            sentences.append(f"Mean average precision over the classes: {spoken(metrics['map'])}.")
     else:
         accuracy = metrics["accuracy"]
-        told = [f"{round(accuracy.value * n):,} of {count(n, 'picture')} were named correctly: {spoken(accuracy)}."]
-        told.append(_trust(float(answers.probs.max(1).mean()), accuracy))
+        sentences = [
+            f"{round(accuracy.value * n):,} of {count(n, 'picture')} were named correctly: {spoken(accuracy)}."
+        ]
+        sentences.append(_trust(float(evaluation.probs.max(1).mean()), accuracy))
     weakest = _weakest(by_class)
     if weakest:
-        told.append(weakest)
+        sentences.append(weakest)
     if pairs and pairs[0][2] > 1:
-        true, said, times = pairs[0]
-        told.append(f"The most frequent confusion: '{true}' was called '{said}' {times:,} times.")
-    return tuple(told)
+        true, called, times = pairs[0]
+        sentences.append(f"The most frequent confusion: '{true}' was called '{called}' {times:,} times.")
+    return tuple(sentences)
 
 
 def _trust(stated: float, accuracy: Metric) -> str:
-    claim = f"it claims {percent(stated)} on average, and {percent(accuracy.value)} came true"
+    claim = f"it states {percent(stated)} on average, and {percent(accuracy.value)} of the predictions are correct"
     if accuracy.low is not None and accuracy.high is not None and accuracy.low <= stated <= accuracy.high:
-        return f"Its confidence can be taken at its word: {claim}."
+        return f"Its confidence is well calibrated: {claim}."
     return f"It is {'over' if stated > accuracy.value else 'under'}-confident: {claim}."
 
 
@@ -93,93 +95,102 @@ def _weakest(by_class: Table) -> str | None:
     return f"It is weakest on '{name}', where it finds {round(recall * n)} of {count(n, 'picture')}."
 
 
-def _warnings(answers: ClassifyEvaluation) -> list[str]:
+def _warnings(evaluation: ClassifyEvaluation) -> list[str]:
     found = []
-    counts = answers.truth.sum(0) if answers.multilabel else np.bincount(answers.truth, minlength=len(answers.classes))
+    counts = (
+        evaluation.truth.sum(0)
+        if evaluation.multilabel
+        else np.bincount(evaluation.truth, minlength=len(evaluation.classes))
+    )
     present, few = int((counts > 0).sum()), int(((counts > 0) & (counts < 10)).sum())
     if present < len(counts):
         found.append(
             f"The data holds {present} of the model's {len(counts)} classes: nothing is known about the others."
         )
     if few:
-        found.append(f"{count(few, 'class', 'classes')} here have fewer than 10 pictures: read their rows with care.")
+        have = "has" if few == 1 else "have"
+        found.append(f"{count(few, 'class', 'classes')} {have} fewer than 10 pictures: read their rows with care.")
     return found
 
 
-def _mistakes(answers: ClassifyEvaluation) -> Figure | None:
-    wrong = np.flatnonzero(~answers.right)
-    said = answers.said
-    if answers.multilabel:
-        missed = said != (answers.truth > 0)
-        cost = np.where(missed, np.abs(answers.probs - answers.truth), 0).max(1)
+def _mistakes(evaluation: ClassifyEvaluation) -> Figure | None:
+    wrong = np.flatnonzero(~evaluation.right)
+    if evaluation.multilabel:
+        missed = evaluation.predicted != (evaluation.truth > 0)
+        cost = np.where(missed, np.abs(evaluation.probs - evaluation.truth), 0).max(1)
     else:
-        cost = answers.probs.max(1)
+        cost = evaluation.probs.max(1)
     worst = wrong[np.argsort(-cost[wrong], kind="stable")][:SHOWN]
+    few = "The only wrong prediction."
+    if len(wrong) > 1:
+        few = f"The {len(worst)} wrong predictions with the highest confidence, of {len(wrong):,}."
     return picture_grid(
         "Worst mistakes",
-        [answers.samples[int(row)] for row in worst],
-        [_caption(answers, int(row)) for row in worst],
-        f"The {len(worst)} wrong answers with the highest confidence, of {len(wrong):,} wrong ones. Look for wrong"
-        " labels first: some of these may be the data's mistakes.",
+        [evaluation.samples[int(row)] for row in worst],
+        [_caption(evaluation, int(row)) for row in worst],
+        f"{few} Look for wrong labels first: some of these may be the data's mistakes.",
     )
 
 
-def _caption(answers: ClassifyEvaluation, row: int) -> str:
-    return f"true: {true_names(answers, row)}\nsaid: {said_names(answers, row)}\n{answers.samples[row].id}"
+def _caption(evaluation: ClassifyEvaluation, row: int) -> str:
+    names = f"true: {true_names(evaluation, row)}\npredicted: {predicted_names(evaluation, row)}"
+    return f"{names}\n{evaluation.samples[row].id}"
 
 
-def true_names(answers: ClassifyEvaluation, row: int) -> str:
+def true_names(evaluation: ClassifyEvaluation, row: int) -> str:
     """The true class of one picture, or the true classes."""
-    true = np.flatnonzero(answers.truth[row]) if answers.multilabel else [answers.truth[row]]
-    return ", ".join(answers.classes[int(c)] for c in true) or "nothing"
+    true = np.flatnonzero(evaluation.truth[row]) if evaluation.multilabel else [evaluation.truth[row]]
+    return ", ".join(evaluation.classes[int(c)] for c in true) or "nothing"
 
 
-def said_names(answers: ClassifyEvaluation, row: int) -> str:
-    """What the model says of one picture, with its confidence: 'leek (97 %)'."""
-    said = np.flatnonzero(answers.said[row])
-    return ", ".join(f"{answers.classes[int(c)]} ({answers.probs[row, c] * 100:.0f} %)" for c in said) or "nothing"
+def predicted_names(evaluation: ClassifyEvaluation, row: int) -> str:
+    """The predicted class of one picture, or the predicted classes, with their confidence: 'leek (97 %)'."""
+    named = np.flatnonzero(evaluation.predicted[row])
+    return (
+        ", ".join(f"{evaluation.classes[int(c)]} ({evaluation.probs[row, c] * 100:.0f} %)" for c in named) or "nothing"
+    )
 
 
-def _reliability(answers: ClassifyEvaluation) -> Figure:
-    bins = int(np.clip(len(answers.samples) // 15, 3, 10))  # fewer pictures, fewer and steadier points
-    curve = reliability(answers.probs, answers.truth, bins)
-    chance = ece_by_chance(answers.probs, answers.truth)
+def _reliability(evaluation: ClassifyEvaluation) -> Figure:
+    bins = int(np.clip(len(evaluation.samples) // 15, 3, 10))  # fewer pictures, fewer and steadier points
+    curve = reliability(evaluation.probs, evaluation.truth, bins)
+    chance = ece_by_chance(evaluation.probs, evaluation.truth)
     note = (
-        "Below the dashed line the model promises more than it keeps. Bins hold equally many statements; bars are 95 %"
+        "Points below the dashed line mean over-confidence. Bins hold equally many predictions; bars are 95 %"
         " intervals. Chance alone gives even a perfectly calibrated model a calibration error of about"
         f" {percent(chance)} here."
     )
     return Figure("Calibration", svg=reliability_diagram(*curve, title="Stated confidence against truth"), note=note)
 
 
-def _heatmap(answers: ClassifyEvaluation) -> Figure | None:
-    if answers.multilabel:
+def _heatmap(evaluation: ClassifyEvaluation) -> Figure | None:
+    if evaluation.multilabel:
         return None
-    matrix = confusion(answers.probs.argmax(1), answers.truth, len(answers.classes))
+    matrix = confusion(evaluation.probs.argmax(1), evaluation.truth, len(evaluation.classes))
     used = np.flatnonzero(matrix.any(0) | matrix.any(1))
     if len(used) > MAX_CLASSES:
         return None
-    names = [answers.classes[int(c)] for c in used]
+    names = [evaluation.classes[int(c)] for c in used]
     drawing = heatmap(matrix[np.ix_(used, used)], names, "Confusion matrix")
     return Figure(
-        "Confusion", svg=drawing, note="Rows are the truth, columns the answers; colour is the share of the row."
+        "Confusion", svg=drawing, note="Rows are the truth, columns the predictions; colour is the share of the row."
     )
 
 
-def _confused(answers: ClassifyEvaluation) -> list[tuple[str, str, int]]:
+def _confused(evaluation: ClassifyEvaluation) -> list[tuple[str, str, int]]:
     """(true class, what it was called, how often), most frequent first; single-label only."""
-    if answers.multilabel:
+    if evaluation.multilabel:
         return []
-    matrix = confusion(answers.probs.argmax(1), answers.truth, len(answers.classes))
+    matrix = confusion(evaluation.probs.argmax(1), evaluation.truth, len(evaluation.classes))
     np.fill_diagonal(matrix, 0)
     rows, columns = np.nonzero(matrix)
     order = np.argsort(-matrix[rows, columns], kind="stable")
-    names = answers.classes
+    names = evaluation.classes
     return [(names[rows[i]], names[columns[i]], int(matrix[rows[i], columns[i]])) for i in order]
 
 
-def _pair_table(pairs: Sequence[tuple[str, str, int]], answers: ClassifyEvaluation) -> list[Table]:
-    totals = np.bincount(answers.truth, minlength=len(answers.classes))
-    total = {name: int(n) for name, n in zip(answers.classes, totals, strict=True)}
-    rows = tuple((true, said, n, percent(n / total[true])) for true, said, n in pairs[:20])
+def _pair_table(pairs: Sequence[tuple[str, str, int]], evaluation: ClassifyEvaluation) -> list[Table]:
+    totals = np.bincount(evaluation.truth, minlength=len(evaluation.classes))
+    total = {name: int(n) for name, n in zip(evaluation.classes, totals, strict=True)}
+    rows = tuple((true, called, n, percent(n / total[true])) for true, called, n in pairs[:20])
     return [Table("Most confused pairs", ("true class", "called", "times", "share of the class"), rows)]

@@ -23,7 +23,7 @@ def compare(a: DetectEvaluation, b: DetectEvaluation) -> Comparison:
 
 def _apart(a: DetectEvaluation, b: DetectEvaluation) -> list[tuple[bytes, str]]:
     """The images with the most probable boxes that only one of the models shows, drawn."""
-    shown = [(a.answer(row), b.answer(row)) for row in range(len(a.samples))]
+    shown = [(a.predicted(row), b.predicted(row)) for row in range(len(a.samples))]
     alone = [(_alone(first, second), _alone(second, first)) for first, second in shown]
     cost = np.array([mine.sum() + theirs.sum() for mine, theirs in alone])
     pictures = []

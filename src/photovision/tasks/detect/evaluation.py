@@ -17,17 +17,18 @@ from photovision.core.result import Size
 from photovision.core.types import Floats, Image, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.tasks.detect.detector import Detector
-from photovision.trust.metrics.detection import Matches, Pair, match, scores
+from photovision.tasks.detect.metrics import calibration_errors, count_errors, shown_rates
+from photovision.trust.metrics.detection import Matches, Pair, f1, match, scores
 from photovision.trust.metrics.matching import Matching, f1_of, find_hits
 from photovision.trust.metrics.paired_tests import Gains, box_gains
 from photovision.trust.metrics.rates import Rate, precision, recall
 from photovision.trust.metrics.statistics import Vector
 
-LEAST = 0.001
-"""Boxes below this score are not asked for: average precision wants low ones, but those count next to nothing."""
+MIN_SCORE = 0.001
+"""Boxes below this score are not predicted: average precision wants low ones, but those count next to nothing."""
 
-MOST_OBJECTS = 100_000
-"""A picture with more objects is not judged: nobody drew them."""
+MAX_OBJECTS = 100_000
+"""An image with more objects is not evaluated: nobody drew them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +69,28 @@ class DetectEvaluation:
         assert found.scores is not None
         return np.asarray(found.scores >= self.thresholds[found.labels] - 1e-9)
 
-    def answer(self, row: int) -> Detections:
+    def predicted(self, row: int) -> Detections:
         """The boxes of one image that are shown."""
         return kept(self.pairs[row].found, self.shown(row))
 
     def metrics(self) -> dict[str, Metric]:
-        """See `Evaluation`; those of `trust.metrics.detection.scores`."""
-        return self._scored[0]
+        """See `Evaluation`; those of `trust.metrics.detection.scores`, "f1" and those of `tasks.detect.metrics`."""
+        return self._metrics
 
     def by_class(self) -> dict[str, Metric]:
         """The average precision of every class that has objects."""
         return self._scored[1]
+
+    @cached_property
+    def _metrics(self) -> dict[str, Metric]:
+        shown = np.array([self.shown(row).sum() for row in range(len(self.samples))], np.int64)
+        return {
+            **self._scored[0],
+            "f1": f1(self.matches, self.thresholds),
+            **shown_rates(self.hits, self.thresholds),
+            **count_errors(self.hits.objects.sum(1), shown),
+            **calibration_errors(self.hits),
+        }
 
     @cached_property
     def _scored(self) -> tuple[dict[str, Metric], dict[str, Metric]]:
@@ -135,7 +147,7 @@ def evaluate(
     known = {name: label for label, name in enumerate(model.classes)}
     rows = [row for row, sample in enumerate(dataset.samples) if isinstance(sample.annotations, Detections)]
     _check_classes(dataset, known)
-    eager = Detector(model.bundle, threshold=LEAST, iou=model.iou, most=model.most)
+    eager = Detector(model.bundle, threshold=MIN_SCORE, iou=model.iou, most=model.most)
     kept_rows, pairs, sizes, problems = [], [], [], []
     results = eager.results(dataset.samples[row].image for row in rows)
     for done, (row, result) in enumerate(zip(rows, results, strict=True), 1):
@@ -143,8 +155,8 @@ def evaluate(
         assert isinstance(truth, Detections)
         if result.value is None:
             problems.append(Problem(sample.id, "unreadable", str(result.error)))
-        elif len(truth) > MOST_OBJECTS:  # each would be compared with every box
-            message = f"{sample.id} has {len(truth):,} objects, more than {MOST_OBJECTS:,} in one picture"
+        elif len(truth) > MAX_OBJECTS:  # each would be compared with every box
+            message = f"{sample.id} has {len(truth):,} objects, more than {MAX_OBJECTS:,} in one picture"
             problems.append(Problem(sample.id, "too many objects", message))
         else:
             kept_rows.append(row)

@@ -219,17 +219,17 @@ def _compared(
         assert scene.error is not None
         raise scene.error
     labels, numbers = label_map(sample, segmenter.classes, scene.size)
-    said, judged = found.labels, labels != IGNORE
-    fits = [outline(labels == number, (said == number) & judged) for number in things]
+    predicted, judged = found.labels, labels != IGNORE
+    fits = [outline(labels == number, (predicted == number) & judged) for number in things]
     counts = segments = None
     if found.instance_map is not None:
-        # A truth without objects counts none: there the objects said are neither right nor wrong.
+        # A truth without objects counts none: there the predicted objects are neither right nor wrong.
         counts = np.zeros(3, np.int64) if numbers is None else np.array(matched(numbers, found.instance_map * judged))
         classes = len(segmenter.classes)
         pair = Scenery(labels, numbers), scenery(found)
         segments = np.zeros((classes, 4)) if numbers is None else segment_counts(*pair, classes)
     return (
-        confusion_of(labels, said, len(segmenter.classes)),
+        confusion_of(labels, predicted, len(segmenter.classes)),
         np.array([(fit.f1, fit.distance) for fit in fits]).reshape(-1, 2),
         counts,
         segments,
@@ -237,7 +237,7 @@ def _compared(
 
 
 def scenery(found: Segmentation) -> Scenery:
-    """An answer in segments; every object is of one class, which most of its pixels have."""
+    """A prediction in segments; every object is of one class, which most of its pixels have."""
     if found.instance_map is None or found.objects is None:
         return Scenery(found.labels)
     kinds = np.concatenate([[0], found.objects.labels + 1])

@@ -22,69 +22,69 @@ SHOWN = 8
 _SIDE, _GAP = 560, 6
 
 
-def findings(judged: SegmentEvaluation) -> Finding:
+def findings(evaluation: SegmentEvaluation) -> Finding:
     """What is particular to segmenters in the report of an evaluation; see `engine.evaluation`.
 
     Returns:
         data["by_class"]: the figures of every class that occurs.
     """
-    by_class, worst = _by_class(judged), _worst(judged)
+    by_class, worst = _by_class(evaluation), _worst(evaluation)
     return Finding(
-        summary=_summary(judged),
-        tables=(_class_table(by_class, judged),),
+        summary=_summary(evaluation),
+        tables=(_class_table(by_class, evaluation),),
         figures=() if worst is None else (worst,),
         data={
-            "classes": list(judged.classes),
+            "classes": list(evaluation.classes),
             "by_class": {name: {key: m.to_json() for key, m in row.items()} for name, row in by_class.items()},
-            "confusion": judged.confusions.sum(0).tolist(),
+            "confusion": evaluation.confusions.sum(0).tolist(),
         },
     )
 
 
-def _summary(judged: SegmentEvaluation) -> tuple[str, ...]:
-    metrics = judged.metrics()
-    told = [
+def _summary(evaluation: SegmentEvaluation) -> tuple[str, ...]:
+    metrics = evaluation.metrics()
+    sentences = [
         f"Masks overlap the truth by {percent(metrics['miou'].value)} (mean IoU) and {percent(metrics['dice'].value)}"
-        f" (Dice) on {count(len(judged.samples), 'picture')}."
+        f" (Dice) on {count(len(evaluation.samples), 'picture')}."
     ]
     if "surface_distance" in metrics:
-        told.append(
+        sentences.append(
             f"Outlines are right for {percent(metrics['boundary_f1'].value)} of their length; 95 of 100 of their pixels"
             f" are at most {metrics['surface_distance'].value:.1f} pixels off, on average."
         )
-    if judged.counts is not None and "instance_f1" in metrics:
-        hits, spare, missed = judged.counts.sum(0).tolist()
-        told.append(
+    if evaluation.counts is not None and "instance_f1" in metrics:
+        hits, spare, missed = evaluation.counts.sum(0).tolist()
+        sentences.append(
             f"Of {count(hits + missed, 'object')}, {hits:,} were found with more than half of their union;"
-            f" {spare:,} more were said (F1 {percent(metrics['instance_f1'].value)})."
+            f" {spare:,} more were predicted (F1 {percent(metrics['instance_f1'].value)})."
         )
     if "pq" in metrics:
-        told.append(
+        sentences.append(
             f"Panoptic quality is {percent(metrics['pq'].value)}: the objects found overlap the true ones by"
             f" {percent(metrics['sq'].value)} (SQ), times {percent(metrics['rq'].value)} that are found (RQ)."
         )
-    return tuple(told)
+    return tuple(sentences)
 
 
-def _by_class(judged: SegmentEvaluation) -> dict[str, dict[str, Metric]]:
+def _by_class(evaluation: SegmentEvaluation) -> dict[str, dict[str, Metric]]:
     """Class -> name of a figure -> the figure, of the classes that occur, worst first."""
-    figures, classes = judged.figures, judged.classes
-    things = [name for number, name in enumerate(classes) if number != judged.background]
+    figures, classes = evaluation.figures, evaluation.classes
+    things = [name for number, name in enumerate(classes) if number != evaluation.background]
     found = {}
     for name in classes:
         if f"iou_{name}" not in figures:
             continue
         found[name] = {key: figures[f"{key}_{name}"] for key in ("iou", "dice", "pq") if f"{key}_{name}" in figures}
         if name in things:
-            found[name] |= outline_scores(judged.outlines[:, [things.index(name)]])
+            found[name] |= outline_scores(evaluation.outlines[:, [things.index(name)]])
     return dict(sorted(found.items(), key=lambda row: row[1]["iou"].value))
 
 
-def _class_table(by_class: dict[str, dict[str, Metric]], judged: SegmentEvaluation) -> Table:
-    pixels = judged.confusions.sum((0, 2))
-    shares = dict(zip(judged.classes, pixels / max(int(pixels.sum()), 1), strict=True))
+def _class_table(by_class: dict[str, dict[str, Metric]], evaluation: SegmentEvaluation) -> Table:
+    pixels = evaluation.confusions.sum((0, 2))
+    shares = dict(zip(evaluation.classes, pixels / max(int(pixels.sum()), 1), strict=True))
     names = {"iou": "IoU", "dice": "Dice", "boundary_f1": "boundary F1", "surface_distance": "surface distance"}
-    if judged.segments is not None:
+    if evaluation.segments is not None:
         names["pq"] = "panoptic quality"
     rows = [
         (name, Metric(float(shares[name])), *(figures.get(key) for key in names)) for name, figures in by_class.items()
@@ -96,37 +96,37 @@ def _class_table(by_class: dict[str, dict[str, Metric]], judged: SegmentEvaluati
     return Table("By class", ("class", "share of pixels", *names.values()), tuple(rows), note)
 
 
-def _worst(judged: SegmentEvaluation) -> Figure | None:
-    """The worst pictures: truth on the left, answer on the right."""
-    segmenter, score = judged.model, judged.score()
+def _worst(evaluation: SegmentEvaluation) -> Figure | None:
+    """The worst pictures: truth on the left, prediction on the right."""
+    segmenter, score = evaluation.model, evaluation.score()
     order = [int(row) for row in np.argsort(score, kind="stable")[:SHOWN]]
     drawn = []
     for row in order:
-        sample = judged.samples[row]
+        sample = evaluation.samples[row]
         try:
             image = to_array(segmenter.preprocess.decode(sample.image))
         except UnreadableImage:
             continue
         drawn.append(
-            (jpeg(_both(segmenter, sample, image), 88), f"{judged.score_name} {percent(score[row])}\n{sample.id}")
+            (jpeg(_both(segmenter, sample, image), 88), f"{evaluation.score_name} {percent(score[row])}\n{sample.id}")
         )
-    note = "Left the truth, right the answer. Look for wrong or missing masks in the truth first."
+    note = "Left the truth, right the prediction. Look for wrong or missing masks in the truth first."
     if segmenter.instances:
         note = f"An object that was found has the colour of the true one. {note}"
     return Figure("Worst pictures", pictures=tuple(drawn), note=note, wide=True) if drawn else None
 
 
 def _both(segmenter: Segmenter, sample: Sample, image: Image) -> Image:
-    """Truth and answer side by side, each with its legend."""
+    """Truth and prediction side by side, each with its legend."""
     classes, background = segmenter.classes, background_of(segmenter.classes)
     labels, numbers = label_map(sample, classes, image.shape[:2])
     found = segmenter.predict(image)
     assert isinstance(found, Segmentation)
-    said = scenery(found)
-    own = said.numbers if said.numbers is None or numbers is None else renumbered(said.numbers, numbers)
+    predicted = scenery(found)
+    own = predicted.numbers if predicted.numbers is None or numbers is None else renumbered(predicted.numbers, numbers)
     sides = [
         draw_segments(image, named, numbered, classes, side=_SIDE, title=title, background=background)
-        for named, numbered, title in ((labels, numbers, "Truth"), (said.labels, own, "Answer"))
+        for named, numbered, title in ((labels, numbers, "Truth"), (predicted.labels, own, "Prediction"))
     ]
     page = np.full((max(side.shape[0] for side in sides), 2 * _SIDE + _GAP, 3), 255, dtype=np.uint8)
     for side, left in zip(sides, (0, _SIDE + _GAP), strict=True):

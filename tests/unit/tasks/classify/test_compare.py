@@ -58,7 +58,7 @@ def test_noise_is_not_called_a_difference() -> None:
     a, b = (answering(pictures, CLASSES, rng.random(200) < 0.85) for _ in range(2))
     report = compare(a, b, pictures)
     assert report.to_json()["verdict"] == "undecided"
-    assert "cannot be told apart with 200 pictures" in report.summary[0]
+    assert "No difference between A and B can be shown with 200 pictures" in report.summary[0]
 
 
 def test_identical_models_still_leave_room_for_doubt() -> None:

@@ -69,7 +69,9 @@ def test_what_is_there_is_found_and_what_is_not_is_missed(detector: Detector) ->
     assert calls[-1] == (12, 12)
     (worst,) = (figure for figure in report.figures if figure.title == "Worst mistakes")
     assert len(worst.pictures) == 4
-    assert all(caption.startswith("true: 4 objects; wrong in the answer: 1 missed\n") for _, caption in worst.pictures)
+    assert all(
+        caption.startswith("true: 4 objects; wrong in the prediction: 1 missed\n") for _, caption in worst.pictures
+    )
     assert "Worst mistakes" in to_html(report)
 
 
