@@ -23,8 +23,8 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.engine.evaluate import evaluate
+from photovision.engine.train import train
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.train import train
 
 FIGURES = ("accuracy", "ece", "coverage", "set_size", "false_alarms", "novelty_auroc", "selective_accuracy")
 

@@ -23,7 +23,7 @@ from fashion import GARMENTS, fashion
 from photovision.core.progress import Progress
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.tasks.train import train
+from photovision.engine.train import train
 
 ALIKE = ("pullover", "coat")
 TINTS = {"warm": (1.0, 0.7, 0.5), "cold": (0.5, 0.7, 1.0)}

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from photovision.core.progress import Progress
-from photovision.tasks.train import train
+from photovision.engine.train import train
 
 
 def main() -> None:

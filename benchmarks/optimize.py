@@ -27,10 +27,10 @@ from photovision.core.system import provenance
 from photovision.data.read import read_dataset
 from photovision.deploy.optimize_classes import aligned, optimize_classes
 from photovision.deploy.quantize import SETTINGS, compressor, quantize_graph
+from photovision.engine.splits import gather
 from photovision.models.export import Decider, export_graph
 from photovision.runtime.session import ANSWER, Session, open_session
 from photovision.tasks.classify.recognizer import load
-from photovision.tasks.splits import gather
 
 BATCH, SIDE = 32, 224
 NETWORKS = {"resnet50": (15.0, 9.0), "tf_efficientnet_lite0": (8.0, 8.0)}

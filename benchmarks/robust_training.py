@@ -23,7 +23,7 @@ from fashion import fashion
 from photovision.core.progress import Progress
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
-from photovision.tasks.train import train
+from photovision.engine.train import train
 
 
 def garments(folder: Path, pictures: int) -> Dataset:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from photovision.core.progress import Progress
 from photovision.data.dataset import Dataset
-from photovision.tasks.train import train
+from photovision.engine.train import train
 
 
 def print_training(data: Path | Dataset, *, minutes: float, weights: str = "auto", seed: int = 0) -> None:

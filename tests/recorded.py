@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from photovision.data.dataset import Dataset
-from photovision.tasks.splits import TrainingSplits, gather
+from photovision.engine.splits import TrainingSplits, gather
 
 
 def recorded(bundle: Path, dataset: Dataset, seed: int = 0) -> TrainingSplits:

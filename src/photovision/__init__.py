@@ -46,16 +46,16 @@ if TYPE_CHECKING:
     from photovision.engine.explain import explain_boxes as explain_boxes
     from photovision.engine.export import export as export
     from photovision.engine.load import load as load
+    from photovision.engine.train import train as train
     from photovision.learned_features.report import features as features
     from photovision.tasks.audit import audit as audit
     from photovision.tasks.calibrate import calibrate as calibrate
     from photovision.tasks.calibrate import recalibrate as recalibrate
     from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.classify.recognizer import Recognizer as Recognizer
-    from photovision.tasks.train import train as train
 
 _HOME = {
-    "train": "tasks.train",
+    "train": "engine.train",
     "load": "engine.load",
     "evaluate": "engine.evaluate",
     "compare": "engine.compare",

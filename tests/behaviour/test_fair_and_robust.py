@@ -20,10 +20,10 @@ from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.formats.table import write
 from photovision.data.read import read_dataset
+from photovision.engine.train import run, train
+from photovision.engine.train_config import TrainConfig
 from photovision.models import weights
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.train import run, train
-from photovision.tasks.training_run import TrainConfig
 
 
 def tinted(n: int, lies: float, seed: int = 0) -> Dataset:
@@ -90,7 +90,7 @@ def test_killed_within_group_dro_it_ends_the_same(tmp_path: Path) -> None:
         from pathlib import Path
         from photovision.data.read import read_dataset
         from photovision.learn import loop
-        from photovision.tasks.train import train
+        from photovision.engine.train import train
         loop.CHECKPOINT_SECONDS = 0.0
         data, output, kill_at = sys.argv[1:]
         def listen(progress):

@@ -30,13 +30,14 @@ from photovision.core.progress import Progress, silent
 from photovision.core.report import Report
 from photovision.data.augment.image import Augment
 from photovision.data.read import read_dataset
+from photovision.engine.train_config import TrainConfig
+from photovision.engine.training_run import TrainingRun
+from photovision.engine.workdir import WorkDir
 from photovision.learn import checkpoint
 from photovision.models.backbones import Backbone
 from photovision.tasks.classify.linear_probe import Features, open_features
 from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.recognizer import load
-from photovision.tasks.training_run import TrainConfig, TrainingRun
-from photovision.tasks.workdir import Work
 from photovision.video.event_log import EventLog
 from tests.replacing import whole, write
 
@@ -95,8 +96,8 @@ def save_base(folder: Path) -> None:
         log.end({"text": "x" * 400_000})
 
 
-def work_of(folder: Path, output: str = "m") -> Work:
-    return Work(folder / output, {"seed": 0}, Accelerator())
+def work_of(folder: Path, output: str = "m") -> WorkDir:
+    return WorkDir(folder / output, {"seed": 0}, Accelerator())
 
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
@@ -140,11 +141,11 @@ def test_a_model_that_cannot_be_replaced_stays(disk: Path, left: int) -> None:
 
 
 def features(disk: Path) -> Features:
-    climb = TrainingRun(TrainConfig(), None, work_of(disk), ClassifyObjective(False), silent, (), 0.0)  # type: ignore[arg-type]
-    object.__setattr__(climb, "material", type("Material", (), {"dataset": read_dataset(disk.parent / "data")}))
+    run = TrainingRun(TrainConfig(), None, work_of(disk), ClassifyObjective(False), silent, (), 0.0)  # type: ignore[arg-type]
+    object.__setattr__(run, "material", type("Material", (), {"dataset": read_dataset(disk.parent / "data")}))
     source = Backbone("small_resnet", "none", Preprocess((32, 32)))
     torch.manual_seed(0)
-    return open_features(climb, source)
+    return open_features(run, source)
 
 
 def test_maps_of_pictures_that_do_not_fit_end_in_words_and_not_in_a_signal(disk: Path) -> None:
@@ -163,7 +164,7 @@ def test_maps_of_pictures_that_do_not_fit_end_in_words_and_not_in_a_signal(disk:
     assert np.isfinite(maps).all()
     again = features(disk).compute(data, "train", None, 0)  # nothing is computed twice
     assert np.array_equal(again[1], maps)
-    assert features(disk).climb.work.resumed
+    assert features(disk).run.work.resumed
     assert own.compute(data, "train", Augment(flip=True), 1)[1].shape == maps.shape
 
 

@@ -26,9 +26,9 @@ import photovision as pv
 from photovision.app.cli.info import info as show_info
 from photovision.core.errors import ModelError, PhotovisionError
 from photovision.core.preprocess import Preprocess
+from photovision.engine.datasheet import datasheet
+from photovision.engine.model_card import model_card
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.datasheet import datasheet
-from photovision.tasks.model_card import model_card
 
 PIXELS = scene((64, 96), [("red", (16, 16, 48, 48))])
 MISSING = object()

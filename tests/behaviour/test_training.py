@@ -21,10 +21,10 @@ from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.engine.evaluate import evaluate
+from photovision.engine.train import run, train
+from photovision.engine.train_config import TrainConfig
 from photovision.models import weights
 from photovision.tasks.classify.recognizer import Recognizer, load
-from photovision.tasks.train import run, train
-from photovision.tasks.training_run import TrainConfig
 
 DOUBT = {"doubt.safetensors", "references.safetensors", "heldout.safetensors"}
 FILES = DOUBT | {
@@ -107,8 +107,8 @@ def test_killed_and_started_again_it_ends_the_same(model: Recognizer, shapes: Pa
         from pathlib import Path
         from photovision.data.read import read_dataset
         from photovision.learn import loop
-        from photovision.tasks.training_run import TrainConfig
-        from photovision.tasks.train import run
+        from photovision.engine.train_config import TrainConfig
+        from photovision.engine.train import run
         loop.CHECKPOINT_SECONDS = 0.0
         data, output, info, kill_at = sys.argv[1:]
         def listen(progress):
@@ -212,7 +212,7 @@ def test_commercial_use_refuses_unknown_weights(shapes: Path, tmp_path: Path) ->
 
 @pytest.mark.skipif(weights.locate("efficientnet_lite0") is None, reason="the offline weights are not installed")
 def test_pretrained_ladder_and_timm(tmp_path: Path) -> None:
-    """All rungs climb from offline weights, and timm loads the bundle as one of its own."""
+    """All rungs run from offline weights, and timm loads the bundle as one of its own."""
     shapes = make_folder(tmp_path / "shapes", per_class=24, size=32)
     model = train(shapes, tmp_path / "model", epochs=1, size=64)
     assert [rung["name"] for rung in model.info["rungs"]][:3] == ["handcrafted", "frozen", "fine-tuned"]
@@ -231,11 +231,11 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
     from accelerate import Accelerator
 
     from photovision.core.progress import silent
-    from photovision.tasks.classify.handcrafted import climb_handcrafted, mirror_keeps_class
+    from photovision.engine.splits import gather
+    from photovision.engine.training_run import TrainingRun
+    from photovision.engine.workdir import WorkDir
+    from photovision.tasks.classify.handcrafted import learn_handcrafted, mirror_keeps_class
     from photovision.tasks.classify.objective import ClassifyObjective
-    from photovision.tasks.splits import gather
-    from photovision.tasks.training_run import TrainingRun
-    from photovision.tasks.workdir import Work
 
     def keeps(turn: bool, name: str) -> bool:
         rng, images, labels = np.random.default_rng(0), [], []
@@ -248,9 +248,9 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
             images.append(np.ascontiguousarray(np.roll(upright, rng.integers(-3, 4, 2), (0, 1))))
             labels.append("ab"[i % 2])
         material = gather(dataset_from_arrays(images, labels), seed=0)
-        work = Work(tmp_path / name, {}, Accelerator())
-        climb = TrainingRun(TrainConfig(), material, work, ClassifyObjective(), silent, (), 0.0)
-        return mirror_keeps_class(climb, climb_handcrafted(climb, 20))
+        work = WorkDir(tmp_path / name, {}, Accelerator())
+        run = TrainingRun(TrainConfig(), material, work, ClassifyObjective(), silent, (), 0.0)
+        return mirror_keeps_class(run, learn_handcrafted(run, 20))
 
     assert not keeps(True, "left-or-right")
     assert keeps(False, "sideways-or-upright")

@@ -12,7 +12,7 @@ from photovision.app.cli import run
 from photovision.data.corrections import Corrections
 from photovision.data.dataset import Correction
 from photovision.data.read import read_dataset
-from photovision.tasks.splits import gather
+from photovision.engine.splits import gather
 
 
 @pytest.fixture

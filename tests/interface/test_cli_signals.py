@@ -20,7 +20,7 @@ SLOWLY = """
 import sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 import photovision.core.parallel
-import photovision.tasks.train
+import photovision.engine.train
 from photovision.app.cli import main
 
 def run(dataset, output, options, listener):
@@ -33,7 +33,7 @@ def run(dataset, output, options, listener):
         print("tidying", flush=True)
         time.sleep(%s)
 
-photovision.tasks.train.run = run
+photovision.engine.train.run = run
 main(["train", *sys.argv[1:]])
 """
 

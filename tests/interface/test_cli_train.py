@@ -46,7 +46,7 @@ def test_an_interrupted_training_says_how_to_go_on(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("photovision.tasks.train.run", interrupt)
+    monkeypatch.setattr("photovision.engine.train.run", interrupt)
     assert run(["train", str(data), "-o", str(tmp_path / "model")]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == (
         "photovision: interrupted; the same command goes on where it stopped"

@@ -7,13 +7,16 @@ verb that it does not have: `Task.part` refuses it in one sentence, in Python, o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from photovision.core.errors import UsageError
 from photovision.core.registry import Registry
+
+NETWORK_OPTIONS = frozenset({"backbone", "weights", "size", "epochs", "flip"})
+"""Options of "train" that make sense for every task whose network is trained by gradients."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,25 @@ class TaskText:
 
 
 @dataclass(frozen=True)
+class Option:
+    """An option of a verb that only one task has.
+
+    Attributes:
+        name: in Python, such as "known_bad"; on the command line "--known-bad".
+        help: one sentence for people.
+        kind: what a value is: str, int, float, bool or Path.
+    """
+
+    name: str
+    help: str
+    kind: type = str
+
+
+def _no_data(dataset: Any) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
 class Task:
     """One thing that can be learned from images.
 
@@ -46,7 +68,9 @@ class Task:
         text: how people are told about it.
         outputs: of the ONNX graph, in order.
         lead: leading metrics with their titles, best first; the first one measured opens reports and cards.
+        fits: whether a `photovision.data.dataset.Dataset` teaches this task.
         options: verb -> the options that make sense for it; every other one is refused.
+        own: verb -> the options that only this task has.
         parts: name -> "module:attribute".
         needs: keys of bundle.json beside those of all tasks.
         min_classes: fewest classes of a model.
@@ -57,7 +81,9 @@ class Task:
     text: TaskText
     outputs: tuple[str, ...]
     lead: Mapping[str, str] = field(default_factory=dict)
+    fits: Callable[[Any], bool] = _no_data
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    own: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     min_classes: int = 2
@@ -101,7 +127,7 @@ class Task:
         chosen = {
             name: value for name, value in given.items() if value is not None and value is not False and value != ()
         }
-        known = self.options.get(verb, frozenset())
+        known = self.options.get(verb, frozenset()) | {option.name for option in self.own.get(verb, ())}
         for name in chosen:
             if name not in known:
                 valid = f"; valid options: {', '.join(sorted(known))}" if known else ""
@@ -133,6 +159,15 @@ def task(name: str) -> Task:
     row = TASKS.load(name)
     assert isinstance(row, Task)
     return row
+
+
+def task_of(dataset: Any) -> Task:
+    """The first row that a `photovision.data.dataset.Dataset` teaches; raises UsageError where there is none."""
+    for row in tasks():
+        if row.fits(dataset):
+            return row
+    names = ", ".join(row.name for row in tasks() if row.has("learn"))
+    raise UsageError(f"no task is known that these images teach: name one of {names} with --task")
 
 
 def _either(words: Sequence[str]) -> str:

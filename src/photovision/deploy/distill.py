@@ -20,17 +20,17 @@ from photovision.data.dataset import Dataset
 from photovision.deploy.candidates import Candidate, find_candidates
 from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.student import FASTER, StudentRun, answers_of, open_lesson, teach_whole, write_student
+from photovision.engine.workdir import WorkDir
 from photovision.learn.distill import HEAT, SHARE, StoredViews, recalled
 from photovision.learn.feed import FeatureFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import create
 from photovision.models.frozen_features import SplitPoint, default_cut, upper_of
 from photovision.tasks.classify.finetune import Study
-from photovision.tasks.classify.linear_probe import Features, climb_frozen
+from photovision.tasks.classify.linear_probe import Features, learn_frozen
 from photovision.tasks.classify.scratch import scratch_plan
+from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN
-from photovision.tasks.training_run import TrainedStage
-from photovision.tasks.workdir import Work
 
 _LEAST_PICTURES = 500
 _MOST_VIEWS, _LEAST_VIEWS = 6, 2
@@ -85,9 +85,9 @@ def _by_parts(lesson: StudentRun, candidates: list[Candidate]) -> tuple[Metric, 
     for number, one in enumerate(candidates):
         features = _features(lesson, one, number)
         train = _affordable(lesson, features, len(candidates))
-        reached, per_view = climb_frozen(features, train, lesson.augment)
-        lesson.job.say(f"{one.told}: {100 * reached.rung.val.value:.1f} % on validation before it is taught")
-        probed.append((reached.rung.val.value, number, features, train, reached, per_view))
+        reached, per_view = learn_frozen(features, train, lesson.augment)
+        lesson.job.say(f"{one.told}: {100 * reached.result.val.value:.1f} % on validation before it is taught")
+        probed.append((reached.result.val.value, number, features, train, reached, per_view))
     _, number, features, train, reached, per_view = max(probed, key=lambda probe: probe[0])
     assert reached.network is not None
     score, how = _upper(lesson, features, train, reached, per_view)
@@ -96,15 +96,15 @@ def _by_parts(lesson: StudentRun, candidates: list[Candidate]) -> tuple[Metric, 
 
 def _features(lesson: StudentRun, candidate: Candidate, number: int) -> Features:
     """The candidate's frozen part, with a folder of its own for what it says."""
-    climb = lesson.climb
+    run = lesson.run
     key = {"candidate": [candidate.source.backbone, candidate.source.preprocess.size]}
-    work = Work(climb.work.folder / f"candidate-{number}", key, climb.work.accelerator)
-    return Features(replace(climb, work=work), candidate.source, candidate.network, _cut(candidate))
+    work = WorkDir(run.work.folder / f"candidate-{number}", key, run.work.accelerator)
+    return Features(replace(run, work=work), candidate.source, candidate.network, _cut(candidate))
 
 
 def _affordable(lesson: StudentRun, features: Features, candidates: int) -> Dataset:
     """The training pictures whose fewest views, by teacher and student, fit into the share of time for them."""
-    climb, train = lesson.climb, lesson.climb.material.train
+    run, train = lesson.run, lesson.run.splits.train
 
     def count() -> int:
         features.open()
@@ -113,12 +113,12 @@ def _affordable(lesson: StudentRun, features: Features, candidates: int) -> Data
         features.compute(probe, "probe", None, 0)
         lesson.job.model.respond(probe)
         each = (time.monotonic() - started) / len(probe) * _LEAST_VIEWS * candidates
-        return int(_SHARE_FOR_VIEWS * climb.spendable / each)
+        return int(_SHARE_FOR_VIEWS * run.spendable / each)
 
-    most = max(_LEAST_PICTURES, features.climb.work.value("affordable", count))
+    most = max(_LEAST_PICTURES, features.run.work.value("affordable", count))
     if most >= len(train):
         return train
-    rng = np.random.default_rng(climb.options.seed)
+    rng = np.random.default_rng(run.config.seed)
     return train.subset(np.sort(rng.permutation(len(train))[:most]))
 
 
@@ -126,24 +126,24 @@ def _upper(
     lesson: StudentRun, features: Features, train: Dataset, start: TrainedStage, per_view: float
 ) -> tuple[Metric, str]:
     """Teach the stages above the cut on stored views; the start's network changes, if that makes it better."""
-    climb, cut, network = features.climb, features.cut, start.network
+    run, cut, network = features.run, features.cut, start.network
     assert cut is not None
     assert network is not None
     # A view costs the student's features and about twice as much for the teacher's answers.
-    fitting = int(max(_SHARE_FOR_VIEWS * climb.spendable, 0) / max(3 * per_view, 1e-6)) + _LEAST_VIEWS
-    count = climb.work.value("views", lambda: min(_MOST_VIEWS, fitting))
+    fitting = int(max(_SHARE_FOR_VIEWS * run.spendable, 0) / max(3 * per_view, 1e-6)) + _LEAST_VIEWS
+    count = run.work.value("views", lambda: min(_MOST_VIEWS, fitting))
     lesson.job.say(f"asking the teacher about {count} views of {len(train):,} pictures")
     teacher = recalled(answers_of(lesson, train, count))
     learned = StoredViews([maps for _, maps in features.views(train, lesson.augment, count, PLAIN)], train.label_matrix)
-    val = climb.material.val
+    val = run.splits.val
     seen = FeatureFeed([features.compute(val, "val", None, 0)[1]], val.label_matrix)
     part, before = upper_of(network, cut, _DROPOUT), copy.deepcopy(network.state_dict())
     study = Study("distilled", train, part, lambda maps: maps, learned, seen, cut.shape)
-    plan = Plan(1, batch_size=64 if len(train) >= 500 else 16, lr=5e-4, head_lr=1e-3, seed=climb.options.seed)
+    plan = Plan(1, batch_size=64 if len(train) >= 500 else 16, lr=5e-4, head_lr=1e-3, seed=run.config.seed)
     score, epochs = lesson.learn(study, plan, teacher, mixed=False)
-    if score.value < start.rung.val.value:
+    if score.value < start.result.val.value:
         network.load_state_dict(before)
-        return start.rung.val, "as it was, with a linear head of its own: learning from the teacher made it no better"
+        return start.result.val, "as it was, with a linear head of its own: learning from the teacher made it no better"
     network.eval()
     return score, (
         f"the steps from {cut.upper[0]} to the head, {epochs} times through {count} stored views of"
@@ -153,12 +153,12 @@ def _upper(
 
 def _whole(lesson: StudentRun, candidate: Candidate) -> tuple[Metric, str, Candidate]:
     """Teach a whole network on pictures."""
-    climb, source = lesson.climb, candidate.source
+    run, source = lesson.run, candidate.source
     network = candidate.network
-    plan = Plan(1, lr=3e-4, layer_decay=0.85, ema=0.998, seed=climb.options.seed)
+    plan = Plan(1, lr=3e-4, layer_decay=0.85, ema=0.998, seed=run.config.seed)
     if candidate.origin == "random":
-        torch.manual_seed(climb.options.seed)
-        network, plan = create(source, len(lesson.job.model.classes)), scratch_plan(climb, source)
+        torch.manual_seed(run.config.seed)
+        network, plan = create(source, len(lesson.job.model.classes)), scratch_plan(run, source)
     score, epochs = teach_whole(lesson, network, source, plan, pretrained=candidate.origin != "random")
-    how = f"all of it, {epochs} epochs of {len(climb.material.train):,} pictures, with the teacher beside it"
+    how = f"all of it, {epochs} epochs of {len(run.splits.train):,} pictures, with the teacher beside it"
     return score, how, replace(candidate, network=network)

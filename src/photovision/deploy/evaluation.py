@@ -7,9 +7,9 @@ from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.engine.evaluate import evaluate_on
 from photovision.engine.evaluation import Evaluation
+from photovision.engine.splits import TrainingSplits
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.splits import TrainingSplits
 
 Places = Detector | Segmenter
 FIGURES = {"map": "mAP", "map50": "mAP at .5", "miou": "mean IoU", "dice": "Dice"}

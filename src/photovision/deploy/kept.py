@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from photovision.engine.splits import TrainingSplits
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE, read_training_images, write_training_images
-from photovision.tasks.splits import TrainingSplits
 
 _ALWAYS = ("DATASHEET.md", TRAINING_IMAGES_FILE)
 _WEIGHTS = ("model.safetensors", "config.json")

@@ -19,8 +19,8 @@ from photovision.deploy.optimize_classes import aligned, check_methods, optimize
 from photovision.deploy.optimize_regions import check_method, optimize_regions
 from photovision.engine.holdout import NO_RECORD, exposures
 from photovision.engine.load import opened
+from photovision.engine.splits import TrainingSplits, gather
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.splits import TrainingSplits, gather
 
 MOST_MINUTES = 10_000
 

@@ -33,12 +33,12 @@ from photovision.data.dataset import Dataset
 from photovision.deploy.cost_report import OptimizeStep, gain, losses
 from photovision.deploy.kept import keep_more
 from photovision.engine.evaluate import evaluation_report
+from photovision.engine.model_card import model_card
 from photovision.engine.optimize.profile import profile
+from photovision.engine.splits import TrainingSplits
 from photovision.tasks.classify.evaluation import ClassifyEvaluation, evaluate
 from photovision.tasks.classify.fit_novelty import remember_unseen
 from photovision.tasks.classify.recognizer import Recognizer, load
-from photovision.tasks.model_card import model_card
-from photovision.tasks.splits import TrainingSplits
 
 LEAST = 20
 """Validation and test pictures below which no loss can be told."""

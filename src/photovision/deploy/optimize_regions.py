@@ -34,10 +34,10 @@ from photovision.engine.evaluation import Evaluation
 from photovision.engine.export import batched
 from photovision.engine.optimize.profile import profile
 from photovision.engine.parity import GraphParity, Outputs
+from photovision.engine.splits import TrainingSplits
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.splits import TrainingSplits
 
 METHODS = ("int8", "bf16")
 LEAST = 10

@@ -19,6 +19,7 @@ from photovision.core.errors import MissingExtra, ModelError, UsageError
 from photovision.deploy.candidates import MARGIN, speedup
 from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.student import FASTER, open_lesson, teach_whole, write_student
+from photovision.engine.training_run import TrainingRun
 from photovision.learn.distill import HEAT, SHARE
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, count_parameters
@@ -26,7 +27,6 @@ from photovision.models.load_network import trained_network
 from photovision.models.pruned_shapes import prunable, settle
 from photovision.models.small import SMALL
 from photovision.tasks.classify.scratch import scratch_plan
-from photovision.tasks.training_run import TrainingRun
 
 RATIOS = (0.25, 0.375, 0.5, 0.625, 0.75)
 """Shares of the channels that are taken out, tried in turn until the network is fast enough."""
@@ -61,10 +61,10 @@ def prune(job: OptimizeRun) -> Path:
     source = Backbone(name, "none", bundle.preprocess)
     lesson = open_lesson(job, "prune")
     before = count_parameters(network)
-    ratio, gained = lesson.climb.work.value("ratio", lambda: _choose(library, job, network, source))
+    ratio, gained = lesson.run.work.value("ratio", lambda: _choose(library, job, network, source))
     pruned = narrowed(library, network, source.preprocess.size, ratio)
     job.say(f"{ratio:.0%} of the channels taken out: {count_parameters(pruned):,} of {before:,} parameters are left")
-    score, epochs = teach_whole(lesson, pruned, source, _plan(lesson.climb, source), pretrained=False)
+    score, epochs = teach_whole(lesson, pruned, source, _plan(lesson.run, source), pretrained=False)
     told = {
         "chosen": "pruned",
         "pruned": {
@@ -74,7 +74,7 @@ def prune(job: OptimizeRun) -> Path:
             "val": score.to_json(),
             "heat": HEAT,
             "share": SHARE,
-            "how": f"all of it, {epochs} epochs of {len(lesson.climb.material.train):,} pictures",
+            "how": f"all of it, {epochs} epochs of {len(lesson.run.splits.train):,} pictures",
         },
     }
     return write_student(lesson, pruned, source, told, pruned=True)
@@ -129,7 +129,7 @@ def _choose(library: Any, job: OptimizeRun, network: nn.Module, source: Backbone
     )
 
 
-def _plan(climb: TrainingRun, source: Backbone) -> Plan:
+def _plan(run: TrainingRun, source: Backbone) -> Plan:
     """As from scratch where the network is small, but with smaller steps: much is known already."""
-    plan = scratch_plan(climb, source)
+    plan = scratch_plan(run, source)
     return replace(plan, lr=plan.lr * _SLOWER) if source.backbone in SMALL else replace(plan, lr=5e-4)

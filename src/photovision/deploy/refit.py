@@ -21,10 +21,10 @@ from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.deploy.kept import keep
 from photovision.deploy.optimize_classes import OptimizeRun
+from photovision.engine.model_card import model_card
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.fit_novelty import remember
 from photovision.tasks.classify.recognizer import Recognizer, load
-from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.calibrate import fit_temperature
 from photovision.trust.metrics.scores import choose_thresholds
 

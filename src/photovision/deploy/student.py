@@ -26,6 +26,11 @@ from photovision.data.split import Splits
 from photovision.deploy.kept import keep
 from photovision.deploy.optimize_classes import OptimizeRun
 from photovision.deploy.refit import renew
+from photovision.engine.model_card import model_card
+from photovision.engine.splits import TrainingSplits
+from photovision.engine.train_config import TrainConfig
+from photovision.engine.training_run import TrainingRun
+from photovision.engine.workdir import WorkDir
 from photovision.learn.distill import Distilled, Teacher, beside
 from photovision.learn.loop import fit
 from photovision.learn.plan import Plan
@@ -39,13 +44,9 @@ from photovision.runtime.session import Session
 from photovision.runtime.stream import stream
 from photovision.tasks.classify.export_bundle import parity_pictures, write_network
 from photovision.tasks.classify.finetune import Study, budgeted
-from photovision.tasks.classify.objective import ClassifyObjective
+from photovision.tasks.classify.objective import objective_of
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.classify.scratch import load_pictures
-from photovision.tasks.model_card import model_card
-from photovision.tasks.splits import TrainingSplits
-from photovision.tasks.training_run import TrainConfig, TrainingRun
-from photovision.tasks.workdir import Work
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,12 +64,12 @@ class StudentRun:
 
     Attributes:
         job: the step it belongs to.
-        climb: the pictures, the budget and the unfinished work, as every training has them; without test pictures.
+        run: the pictures, the budget and the unfinished work, as every training has them; without test pictures.
         augment: how training pictures are varied.
     """
 
     job: OptimizeRun
-    climb: TrainingRun
+    run: TrainingRun
     augment: Augment
 
     @property
@@ -81,14 +82,14 @@ class StudentRun:
 
         `mixed` allows mixing in long runs, for a teacher that can be asked about mixtures.
         """
-        fitted = budgeted(self.climb, study, plan, most_epochs=_MOST_EPOCHS) or replace(plan, epochs=1)
+        fitted = budgeted(self.run, study, plan, most_epochs=_MOST_EPOCHS) or replace(plan, epochs=1)
         # Measured in a busy moment, too few would fit; the loop itself takes back what proves too much.
-        asked = self.climb.options.epochs
+        asked = self.run.config.epochs
         plan = fitted if asked else fitted.with_epochs(min(_MOST_EPOCHS, 2 * fitted.epochs + 2))
         if not mixed:
             plan = replace(plan, mixup=0.0, cutmix=0.0)
-        setting, task = self.climb.setting(study.stage), Distilled(self.climb.task, teacher)
-        cpu = self.climb.work.accelerator.device.type == "cpu"
+        setting, task = self.run.context(study.stage), Distilled(objective_of(self.run), teacher)
+        cpu = self.run.work.accelerator.device.type == "cpu"
         keep_memory()
         with frozen_depthwise(study.part) if cpu and study.pretrained else nullcontext():
             done = fit(study.part, task, plan, study.train, study.val, study.prepare, setting)
@@ -100,7 +101,7 @@ def open_lesson(job: OptimizeRun, name: str) -> StudentRun:
     """Open the unfinished work of a step.
 
     Args:
-        job: the step; its pictures can be read, as those of `tasks.splits.gather` can.
+        job: the step; its pictures can be read, as those of `engine.splits.gather` can.
         name: of the method; with the pictures, the model and the budget it tells whether unfinished work is its own.
 
     Raises:
@@ -114,18 +115,17 @@ def open_lesson(job: OptimizeRun, name: str) -> StudentRun:
         raise DataError("teaching a smaller network takes training and validation pictures: add more")
     seed = int(made.get("seed", 0))
     key = [name, job.backbone, training.fingerprint, validation.fingerprint, job.model.info["temperature"]]
-    work = Work(job.work / name, {"key": key, "metrics": job.model.info.get("metrics")}, Accelerator())
+    work = WorkDir(job.work / name, {"key": key, "metrics": job.model.info.get("metrics")}, Accelerator())
     options = TrainConfig(minutes=job.minutes, seed=seed)
     material = _material(training, validation, job.model)
-    task = ClassifyObjective(job.model.multilabel)
-    climb = TrainingRun(options, material, work, task, _told(job), (), started)
+    run = TrainingRun(options, material, work, _told(job), started=started)
     mirrored = bool((made.get("decisions") or {}).get("flip", made.get("flip") != "off"))
-    return StudentRun(job, climb, Augment(flip=mirrored))
+    return StudentRun(job, run, Augment(flip=mirrored))
 
 
 def _material(training: Dataset, validation: Dataset, model: Recognizer) -> TrainingSplits:
     samples = (*training.samples, *validation.samples)
-    together = replace(training, samples=samples, splits={}, problems=(), corrections=())
+    together = replace(training, samples=samples, splits={}, problems=(), corrections=(), multilabel=model.multilabel)
     first, none = len(training), np.empty(0, np.int64)
     positions = np.arange(len(samples), dtype=np.int64)
     sides = np.full(len(samples), min(model.preprocess.size), np.int32)  # as large as they are seen
@@ -151,17 +151,17 @@ def answers_of(lesson: StudentRun, train: Dataset, views: int) -> Floats:
     View k of picture i is the one that `tasks.classify.linear_probe.Features` makes of it for the student, at the
     teacher's size.
     """
-    climb, model = lesson.climb, lesson.job.model
+    run, model = lesson.run, lesson.job.model
     parts = []
     for view in range(views):
         said = partial(_answers, lesson, train, model.session, view)
-        stored = climb.work.array(f"teacher-{len(train)}-{view}", said)
+        stored = run.work.array(f"teacher-{len(train)}-{view}", said)
         parts.append(np.asarray(stored, dtype=np.float32) / lesson.temperature)
     return np.concatenate(parts)
 
 
 def _answers(lesson: StudentRun, train: Dataset, session: Session, view: int) -> Floats:
-    preprocess, seed = lesson.job.model.preprocess, lesson.climb.options.seed
+    preprocess, seed = lesson.job.model.preprocess, lesson.run.config.seed
 
     def read(item: tuple[int, Sample]) -> Image:
         position, sample = item
@@ -193,10 +193,10 @@ def teach_whole(
     Returns:
         its score on validation, and the epochs that it took.
     """
-    climb, model = lesson.climb, lesson.job.model
+    run, model = lesson.run, lesson.job.model
     teacher = beside(trained_network(model.bundle), lesson.temperature, model.preprocess, source.preprocess)
-    train, val = (load_pictures(part, source) for part in (climb.material.train, climb.material.val))
-    prepare = Normalise(source.preprocess).to(climb.work.accelerator.device)
+    train, val = (load_pictures(part, source) for part in (run.splits.train, run.splits.val))
+    prepare = Normalise(source.preprocess).to(run.work.accelerator.device)
     feeds = train.feed(source, lesson.augment), val.feed(source, lesson.augment)
     shape = (3, *source.preprocess.size)
     study = Study("student", train.dataset, network, prepare, *feeds, shape, pretrained)
@@ -230,7 +230,7 @@ def write_student(
         if pruned:
             (folder / "config.json").unlink(missing_ok=True)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
-        pictures = parity_pictures(lesson.climb.material.val, source)
+        pictures = parity_pictures(lesson.run.splits.val, source)
         parity = check_parity(decider, folder / "model.onnx", pictures)
         info = {
             **before.info,
@@ -244,12 +244,12 @@ def write_student(
         # What was said of the teacher is not true of the student.
         info |= {"metrics": {}, "variants": {}, "doubt": None}
         job.say("learning when to doubt")
-        info = renew(folder, info, lesson.climb.material.train, lesson.climb.material.val)
+        info = renew(folder, info, lesson.run.splits.train, lesson.run.splits.val)
         write_json(folder / "bundle.json", info)
         write_sealed(folder / "README.md", model_card(info))
         keep(before.bundle.path, folder, weights=False)
         load(folder)
-    lesson.climb.work.close()
+    lesson.run.work.close()
     return job.folder
 
 

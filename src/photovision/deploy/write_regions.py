@@ -13,9 +13,9 @@ from photovision.core.page import write_report
 from photovision.core.report import Report
 from photovision.core.seal import write_sealed
 from photovision.deploy.kept import keep, keep_more
+from photovision.engine.model_card import model_card
+from photovision.engine.splits import TrainingSplits
 from photovision.runtime.bundle import Bundle, read_bundle
-from photovision.tasks.model_card import model_card
-from photovision.tasks.splits import TrainingSplits
 
 
 def write_changed(

@@ -144,3 +144,16 @@ class GroupDro(GroupScored):
     def state(self) -> dict[str, torch.Tensor]:
         """The groups' weights."""
         return {**self.base.state(), "q": self.q}
+
+
+def balance(targets: Floats) -> Floats | None:
+    """float32 (N,): how often to show each sample, by the square root of its class's rarity; None where not skewed."""
+    counts = targets.sum(0)
+    present = counts[counts > 0]
+    if present.max() < 3 * np.median(present) and present.max() < 5 * present.min():
+        return None
+    rarity = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)), 0)
+    weight = (targets * rarity).max(1)
+    weight[weight == 0] = float(rarity[rarity > 0].min())  # multi-label samples without any class
+    frequency: Floats = (weight / weight.mean()).astype(np.float32)
+    return frequency

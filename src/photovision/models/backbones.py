@@ -39,6 +39,11 @@ class Backbone:
         """What it is made of, and under which licences."""
         return zoo.ledger(self.backbone, self.weights, self.licence)
 
+    def describe(self) -> dict[str, str]:
+        """What bundle.json says of it."""
+        named = self.weights in ("none", "hub")
+        return {"name": self.backbone, "weights": self.weights if named else Path(self.weights).name}
+
 
 def choose(backbone: str | None, weights: str, size: int | None, allow_download: bool = False) -> Backbone:
     """Settle backbone, weights and preprocessing from what the user said.

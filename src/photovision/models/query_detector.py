@@ -43,13 +43,14 @@ class QuerySource(Backbone):
         """What it is made of, and under which licences."""
         return checkpoint_ledger(self.found)
 
-    def origin(self) -> dict[str, str]:
-        """Which weights exactly: SHA-256, and of published ones repository and commit."""
-        found = self.found
-        if found.folder is None:
-            return {}
-        which = {"sha256": digest(found.folder)}
-        return {**which, "repo": CHECKPOINTS[found.name].repo, "revision": found.revision} if found.revision else which
+    def describe(self) -> dict[str, str]:
+        """What bundle.json says of it, with the SHA-256 of the weights, and of published ones repository and commit."""
+        found, told = self.found, super().describe()
+        if found.folder is not None:
+            told["sha256"] = digest(found.folder)
+        if found.folder is not None and found.revision:
+            told |= {"repo": CHECKPOINTS[found.name].repo, "revision": found.revision}
+        return told
 
 
 def query_source(name: str, weights: str = "auto", allow_download: bool = False) -> QuerySource:

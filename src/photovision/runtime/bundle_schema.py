@@ -74,6 +74,8 @@ TRAINING = {
     "backbone?": TEXT,
     "weights?": TEXT,
     "fair_by?": TEXT,
+    "task?": TEXT,
+    "own?": OBJECT,
     "commercial?": TRUTH,
     "allow_download?": TRUTH,
 }

@@ -20,7 +20,7 @@ from photovision.engine.audit_context import AuditContext, AuditRequest, Check
 from photovision.engine.evaluate import evaluation_options, evaluation_report
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
-from photovision.tasks.model_card import model_card
+from photovision.engine.model_card import model_card
 
 
 def audit(

@@ -18,7 +18,7 @@ from photovision.core.value_range import ValueRange
 from photovision.data.augment.image import load_pixels
 from photovision.data.read import read_dataset
 from photovision.data.scan import scan
-from photovision.tasks.splits import gather
+from photovision.engine.splits import gather
 
 
 def wide(root: Path, bits: int = 12, per_class: int = 6, kind: type = np.uint16) -> Path:

@@ -17,9 +17,9 @@ import photovision as pv
 from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.datasheet import datasheet
+from photovision.engine.model_card import model_card
 from photovision.runtime.training_images import RECALIBRATION, read_training_images
-from photovision.tasks.datasheet import datasheet
-from photovision.tasks.model_card import model_card
 
 
 def painted(count: int) -> Dataset:

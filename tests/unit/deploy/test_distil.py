@@ -52,13 +52,13 @@ def logits_of(network: torch.nn.Module, source: Backbone, first: int) -> np.ndar
 def test_a_student_comes_to_agree_with_its_teacher(small: Recognizer, tmp_path: Path) -> None:
     step, _ = job(small, tmp_path)
     lesson = open_lesson(step, "distill")
-    lesson = replace(lesson, climb=replace(lesson.climb, options=replace(lesson.climb.options, epochs=15)))
+    lesson = replace(lesson, run=replace(lesson.run, config=replace(lesson.run.config, epochs=15)))
     torch.manual_seed(1)
     source = Backbone("small_resnet_slim", "none", small.preprocess)
     network = create(source, 3)
     said = logits_of(trained_network(small.bundle), source, 9000)
     before = logits_of(network, source, 9000)
-    score, epochs = teach_whole(lesson, network, source, scratch_plan(lesson.climb, source), pretrained=False)
+    score, epochs = teach_whole(lesson, network, source, scratch_plan(lesson.run, source), pretrained=False)
     after = logits_of(network, source, 9000)
     agree = [(answers.argmax(1) == said.argmax(1)).mean() for answers in (before, after)]
     assert epochs == 15

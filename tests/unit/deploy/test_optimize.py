@@ -17,10 +17,10 @@ from photovision.deploy.cost_report import OptimizeStep, losses
 from photovision.deploy.optimize_classes import aligned
 from photovision.deploy.optimize_classes import optimize_classes as optimize
 from photovision.engine.optimize.profile import Profile, profile
+from photovision.engine.splits import TrainingSplits, gather
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.evaluation import answer
 from photovision.tasks.classify.recognizer import load
-from photovision.tasks.splits import TrainingSplits, gather
 
 
 @pytest.fixture(scope="module")

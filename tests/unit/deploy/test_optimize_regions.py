@@ -21,9 +21,9 @@ from photovision.deploy.confidence import set_constants
 from photovision.deploy.optimize_regions import check_method, optimize_regions
 from photovision.engine.load import load
 from photovision.engine.optimize.quantize_layers import layers
+from photovision.engine.splits import TrainingSplits, gather
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.splits import TrainingSplits, gather
 
 
 def material(count: int = 90) -> TrainingSplits:

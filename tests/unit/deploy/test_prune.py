@@ -60,7 +60,7 @@ def patient(step: object, name: str) -> object:
     from photovision.deploy.student import open_lesson
 
     lesson = open_lesson(step, name)  # type: ignore[arg-type]
-    return replace(lesson, climb=replace(lesson.climb, options=replace(lesson.climb.options, epochs=10)))
+    return replace(lesson, run=replace(lesson.run, config=replace(lesson.run.config, epochs=10)))
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18"])

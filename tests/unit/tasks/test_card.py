@@ -14,8 +14,8 @@ from markdown_it import MarkdownIt
 
 from photovision.core.report import Metric
 from photovision.data.corruptions import CORRUPTIONS
-from photovision.tasks.card_metrics import topic_of
-from photovision.tasks.model_card import model_card
+from photovision.engine.card_metrics import topic_of
+from photovision.engine.model_card import model_card
 
 CARDS = {
     "minimal": (minimal(), None),

@@ -9,9 +9,9 @@ from bundles import full, metric
 from test_card import hub, sections
 
 from photovision.core.report import Metric, Report, Table
-from photovision.tasks.card_text import words_of
-from photovision.tasks.datasheet import datasheet
-from photovision.tasks.model_card import model_card
+from photovision.engine.card_text import card_text_of
+from photovision.engine.datasheet import datasheet
+from photovision.engine.model_card import model_card
 
 DETECT = {"map": metric(0.5612), "map50": metric(0.8565), "f1": metric(0.7807), "d_ece": metric(0.0371)}
 SEGMENT = {"miou": metric(0.9321), "dice": metric(0.9362), "instance_f1": metric(0.8852)}
@@ -60,7 +60,9 @@ def test_a_card_speaks_of_its_task(task: str, pipeline: str, lead: str) -> None:
     assert data.pipeline_tag == pipeline
     assert data.library_name == "photovision"
     assert {one.metric_type for one in data.eval_results or ()} == {
-        words_of(bundle(task)).figures[name][0] for name in (DETECT if task == "detect" else SEGMENT) if name != "d_ece"
+        card_text_of(bundle(task)).figures[name][0]
+        for name in (DETECT if task == "detect" else SEGMENT)
+        if name != "d_ece"
     }
     assert lead in card.split("## ")[0]
     assert "classifier" not in card.split("---\n", 2)[2]

@@ -8,7 +8,7 @@ import pytest
 from bundles import HOSTILE, full, minimal
 from markdown_it import MarkdownIt
 
-from photovision.tasks.datasheet import datasheet
+from photovision.engine.datasheet import datasheet
 
 SECTIONS = ["Motivation", "Composition", "Collection", "Preprocessing, cleaning and labelling", "Uses", "Distribution"]
 SECTIONS += ["Maintenance"]

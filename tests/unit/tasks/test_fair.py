@@ -10,8 +10,8 @@ from photovision.core.errors import DataError
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.split import Splits
+from photovision.engine.splits import TrainingSplits
 from photovision.tasks.classify.fair import Fairness, cells_of, choose_fair, groups_of, values_of
-from photovision.tasks.splits import TrainingSplits
 from photovision.trust.fairness.group_accuracy import Served
 
 

@@ -12,9 +12,9 @@ from pictures import make_folder, make_picture
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.engine.train import train
 from photovision.tasks.calibrate import calibrate as recalibrate
 from photovision.tasks.classify.recognizer import Recognizer, load
-from photovision.tasks.train import train
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from photovision.core.errors import UsageError
+from photovision.engine.train_config import TrainConfig
 from photovision.tasks.classify.robust import choose_robust, gains, measured, recovered
 from photovision.tasks.classify.variants import corruptions_of, robust_variants
-from photovision.tasks.training_run import TrainConfig
 
 N = 400
 ROWS = np.arange(0, N, 2)

@@ -16,6 +16,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.engine.load import load
+from photovision.engine.train_config import TrainConfig
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import FitResult, RunContext, fit
 from photovision.learn.plan import Plan
@@ -25,7 +26,6 @@ from photovision.models.export import Normalise
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.learn import input_size, run
 from photovision.tasks.detect.objective import DetectObjective
-from photovision.tasks.training_run import TrainConfig
 
 PREPROCESS = Preprocess((64, 96))
 STILL = BoxAugmenter(Augment(scale=1, ratio=1, flip=False, jitter=0))

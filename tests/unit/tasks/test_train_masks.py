@@ -16,9 +16,9 @@ from photovision.core.errors import UsageError
 from photovision.core.progress import silent
 from photovision.data.read import read_dataset
 from photovision.engine.load import load
+from photovision.engine.train_config import TrainConfig
 from photovision.tasks.segment.learn import learns_masks, train_masks
 from photovision.tasks.segment.segmenter import Segmenter
-from photovision.tasks.training_run import TrainConfig
 
 SMALL = "lcnet_035"
 

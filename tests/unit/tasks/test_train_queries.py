@@ -16,6 +16,8 @@ from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
+from photovision.engine.train import run as run_any
+from photovision.engine.train_config import TrainConfig
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import FitResult, RunContext, fit
 from photovision.learn.optim import build_optimiser
@@ -26,8 +28,6 @@ from photovision.models.query_detector import QueryDetector, QuerySource, query_
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.learn import run, size_for
 from photovision.tasks.detect.objective import DetectByQueriesObjective
-from photovision.tasks.train import run as run_any
-from photovision.tasks.training_run import TrainConfig
 
 pytest.importorskip("transformers", reason="needs the extra transformers")
 STILL = BoxAugmenter(Augment(scale=1, ratio=1, flip=False, jitter=0))

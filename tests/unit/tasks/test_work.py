@@ -12,18 +12,18 @@ from colours import colour_bundle, colour_folder
 from photovision.core.errors import UsageError
 from photovision.core.folder import reserved
 from photovision.data.read import read_dataset
+from photovision.engine.train import train
+from photovision.engine.workdir import WorkDir
 from photovision.tasks.classify.calibrate import recalibrate_classes
 from photovision.tasks.classify.recognizer import load
-from photovision.tasks.train import train
-from photovision.tasks.workdir import Work
 
 
 def never() -> np.ndarray:
     raise AssertionError("it was done already")
 
 
-def work(output: Path, seed: int = 0) -> Work:
-    return Work(output, {"seed": seed}, Accelerator())
+def work(output: Path, seed: int = 0) -> WorkDir:
+    return WorkDir(output, {"seed": seed}, Accelerator())
 
 
 def test_the_same_training_goes_on_and_another_starts_afresh(tmp_path: Path) -> None:

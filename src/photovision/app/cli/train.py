@@ -15,10 +15,10 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
+    from photovision.engine.train_config import TrainConfig
     from photovision.tasks.classify.recognizer import Recognizer
     from photovision.tasks.detect.detector import Detector
     from photovision.tasks.segment.segmenter import Segmenter
-    from photovision.tasks.training_run import TrainConfig
 
 
 Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")]
@@ -77,8 +77,8 @@ def train(  # noqa: PLR0913 - one parameter a flag
     # Read before torch is imported, so that a mistyped path is told at once.
     dataset = read_data(data, reading)
 
+    from photovision.engine.train_config import TrainConfig
     from photovision.runtime.bundle import read_bundle
-    from photovision.tasks.training_run import TrainConfig
 
     if replay is not None:
         check_folder(output, "model", [replay])
@@ -99,7 +99,7 @@ def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | No
     if first_process():
         note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {options.minutes:g} min")
 
-    from photovision.tasks.train import run
+    from photovision.engine.train import run
 
     first = first_process()
     with shown() as people, told(people, events if first else None) as listener:

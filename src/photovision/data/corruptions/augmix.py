@@ -15,6 +15,8 @@ from PIL import ImageOps
 from photovision.core.types import Image
 from photovision.data.corruptions.geometry import warp
 
+AUGMIX = "augmix"
+"""Its name where training asks for it like for a corruption."""
 CHAINS, DEEPEST = 3, 3
 
 

@@ -23,12 +23,12 @@ from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
+from photovision.engine.card_metrics import report_of
 from photovision.engine.holdout import add_recalibration
+from photovision.engine.model_card import model_card
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.uncertainty import ConformalSets, NoveltyDetector, Uncertainty, write_doubt
-from photovision.tasks.card_metrics import report_of
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer, load
-from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.calibrate import confidences, ece, fit_temperature
 from photovision.trust.metrics.conformal import fit_sets
 from photovision.trust.metrics.novelty import refit_gate

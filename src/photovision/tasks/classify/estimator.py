@@ -61,7 +61,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Pictures, y: Sequence[Any] | np.ndarray) -> PhotoClassifier:  # noqa: N803 - scikit-learn's name
         """Train on pictures X with labels y of any sortable kind; raises as `photovision.train` does."""
-        from photovision.tasks.train import train
+        from photovision.engine.train import train
 
         pictures = list(as_sources(X, stacks=True)[0])
         classes, codes = np.unique(np.asarray(y), return_inverse=True)

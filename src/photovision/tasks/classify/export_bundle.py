@@ -1,9 +1,10 @@
-"""Finishing a training: calibrate, export, check parity, judge on test, and write the bundle with its proof."""
+"""What becomes of the ladder: the best stage calibrated, exported, compared, and ready to be written as a bundle."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,141 +14,93 @@ from safetensors.torch import save_file
 from torch import nn
 
 from photovision.core.files import explained, write_json
-from photovision.core.folder import new_folder
-from photovision.core.page import write_report
 from photovision.core.report import Report
-from photovision.core.seal import write_sealed
-from photovision.core.system import provenance
-from photovision.core.types import Floats
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.engine.evaluate import evaluate_on
+from photovision.engine.learned import Learned
+from photovision.engine.stage import StageResult
+from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone
-from photovision.models.export import Decider, Parity, check_parity, export_graph
-from photovision.models.weights import LedgerEntry
-from photovision.runtime.bundle import VERSION, Bundle
+from photovision.models.export import Decider, check_parity, export_graph
+from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.fit_novelty import remember
+from photovision.tasks.classify.objective import objective_of
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.report_text import training_report
+from photovision.tasks.classify.select_variant import Varied
+from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import finding
-from photovision.tasks.datasheet import datasheet
-from photovision.tasks.model_card import model_card
-from photovision.tasks.training_run import TrainedStage, TrainingRun
 from photovision.trust.metrics.calibrate import fit_temperature
 from photovision.trust.metrics.scores import choose_thresholds
 
 _PARITY_PICTURES = 128
 
 
-def write_bundle(
-    climb: TrainingRun,
-    rungs: list[TrainedStage],
-    judged: list[Floats | None],
-    chosen: TrainedStage,
-    output: Path,
-    variants: Mapping[str, Any],
-) -> None:
-    """Write the whole bundle at once, replacing an older one there.
+def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -> Learned:
+    """The chosen stage, calibrated, with what all stages reach on test.
 
     Args:
-        climb: the training.
-        rungs: all that were climbed.
-        judged: their probabilities float32 (K, C) on test; None for the chosen one, which is judged through its graph.
-        chosen: the one to keep.
-        output: folder of the bundle.
-        variants: what fair and robust training brought, of `vary.Varied.judge`.
+        run: the training.
+        stages: all that were learned.
+        varied: what fair and robust training brought, and the stage to keep.
     """
-    material, network, source = climb.material, chosen.network, chosen.source
+    splits, chosen, objective = run.splits, varied.chosen, objective_of(run)
+    network, source = chosen.network, chosen.source
     assert network is not None
     assert source is not None
-    truth = material.val.label_matrix if climb.task.multilabel else material.val.labels
-    temperature = fit_temperature(chosen.val_logits, truth, multilabel=climb.task.multilabel)
-    decider = Decider(network, source.preprocess, temperature, climb.task.multilabel)
-    climb.tell("export", 0, 4, "writing the graph")
-    with new_folder(output, "model") as folder:
-        write_network(network, source, material.dataset.classes, folder)
-        material.remember(folder)
+    results = [_on_test(run, stage, stage is chosen) for stage in stages]  # all processes evaluate together
+    variants = varied.judge()
+    truth = splits.val.label_matrix if objective.multilabel else splits.val.labels
+    temperature = fit_temperature(chosen.val_logits, truth, multilabel=objective.multilabel)
+    probs = objective.decode(chosen.val_logits / temperature)
+    thresholds = choose_thresholds(probs, splits.val.label_matrix).tolist() if objective.multilabel else None
+
+    def export(folder: Path) -> dict[str, Any]:
+        decider = Decider(network, source.preprocess, temperature, objective.multilabel)
+        write_network(network, source, splits.dataset.classes, folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
-        climb.tell("export", 1, 4, "comparing it with the network")
-        parity = check_parity(decider, folder / "model.onnx", parity_pictures(material.val, source))
-        info = {**_info(climb, rungs, chosen, source, temperature, parity), "variants": dict(variants)}
-        climb.tell("export", 2, 4, "learning when to doubt")
-        unfinished = Recognizer(Bundle(folder, info))
-        info["doubt"] = remember(unfinished, material.train, material.val, folder, climb.options.seed, material.unseen)
-        model = Recognizer(Bundle(folder, info))
-        climb.tell("export", 3, 4, "judging on test")
-        report = _prove(climb, model, rungs, judged, chosen)
-        info |= {"energy": climb.meter.read().to_json(), "warnings": list(report.warnings)}
-        write_json(folder / "bundle.json", info)
-        write_report(report, folder)
-        write_sealed(folder / "README.md", model_card(info, report.to_json()))
-        write_sealed(folder / "DATASHEET.md", datasheet(info))
-        climb.tell("export", 4, 4)
+        return check_parity(decider, folder / "model.onnx", parity_pictures(splits.val, source)).to_json()
 
+    def complete(bundle: Bundle) -> dict[str, Any]:
+        doubt = remember(Recognizer(bundle), splits.train, splits.val, bundle.path, run.config.seed, splits.unseen)
+        milliseconds = _milliseconds(Recognizer(bundle))
+        # The same graph with other weights takes the same time.
+        timed = [
+            replace(r, ms_per_picture=milliseconds) if s.source is source else r
+            for r, s in zip(results, stages, strict=True)
+        ]
+        return {"doubt": doubt, "rungs": [result.to_json() for result in timed]}
 
-def _prove(
-    climb: TrainingRun, model: Recognizer, rungs: list[TrainedStage], judged: list[Floats | None], chosen: TrainedStage
-) -> Report:
-    """Judge on test, and put the figures into the bundle's description."""
-    info, test = model.info, climb.material.test
-    proof = evaluate_on(model, test, leaked=climb.material.leaked.tolist())
-    info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
-    milliseconds = _milliseconds(model)
-    for reached, probs, entry in zip(rungs, judged, info["rungs"], strict=True):
-        if probs is None:
-            score = proof.metrics["map" if climb.task.multilabel else "accuracy"]
-        else:
-            score = climb.task.score(probs, test.label_matrix)
-        entry["test"] = score.to_json()
-        if reached.source is chosen.source:  # the same graph with other weights takes the same time
-            entry["ms_per_picture"] = milliseconds
-    return training_report(info, proof).including(finding(info["variants"]))
-
-
-def _info(
-    climb: TrainingRun,
-    rungs: list[TrainedStage],
-    chosen: TrainedStage,
-    source: Backbone,
-    temperature: float,
-    parity: Parity,
-) -> dict[str, Any]:
-    material = climb.material
-    probs = climb.task.decode(chosen.val_logits / temperature)
-    thresholds = choose_thresholds(probs, material.val.label_matrix).tolist() if climb.task.multilabel else None
-    return {
-        "format": "photovision",
-        "version": VERSION,
-        "task": "classify",
-        "multilabel": climb.task.multilabel,
-        "classes": list(material.dataset.classes),
-        "preprocess": source.preprocess.to_json(),
-        "backbone": {
-            "name": source.backbone,
-            "weights": source.weights if source.weights in ("none", "hub") else Path(source.weights).name,
-            "params": chosen.rung.params,
-            "macs": chosen.rung.macs,
-        },
+    facts = {
+        "multilabel": objective.multilabel,
         "temperature": temperature,
         "thresholds": thresholds,
-        "chosen": chosen.rung.name,
-        "rungs": [reached.rung.to_json() for reached in rungs],
-        "training": {
-            **climb.options.to_json(),
-            "decisions": climb.work.decisions,
-            "seconds": round(time.monotonic() - climb.started, 1),
-        },
-        "data": material.describe(),
-        "parity": parity.to_json(),
-        "licences": [vars(entry) for entry in licences(source)],
-        "provenance": provenance(),
-        "metrics": {},
+        "variants": variants,
     }
+    return Learned(
+        splits.dataset.classes,
+        source.preprocess,
+        source.describe(),
+        source.ledger(),
+        results,
+        chosen.result.name,
+        export,
+        facts,
+        complete,
+        _report,
+    )
 
 
-def licences(source: Backbone) -> list[LedgerEntry]:
-    """The ledger of a network's parts."""
-    return source.ledger()
+def _on_test(run: TrainingRun, stage: TrainedStage, chosen: bool) -> StageResult:
+    """The result of a stage with its figure on test; the chosen one is evaluated through its graph, later."""
+    if chosen:
+        return stage.result
+    score = objective_of(run).score(stage.answer(run.splits.test, "test"), run.splits.test.label_matrix)
+    return replace(stage.result, test=score)
+
+
+def _report(info: Mapping[str, Any], proof: Report) -> Report:
+    return training_report(info, proof).including(finding(info["variants"]))
 
 
 def write_network(network: nn.Module, source: Backbone, classes: tuple[str, ...], folder: Path) -> None:

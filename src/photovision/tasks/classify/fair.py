@@ -13,11 +13,12 @@ from photovision.core.errors import DataError
 from photovision.core.report import Metric
 from photovision.core.types import Floats, Ints
 from photovision.data.dataset import SPLITS, Dataset
+from photovision.engine.splits import TrainingSplits
+from photovision.engine.training_run import TrainingRun
 from photovision.learn.groups import GroupDro, GroupScored, Reweighted, Score, Sum, group_weights
 from photovision.learn.plan import Plan
 from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.variants import Variant
-from photovision.tasks.splits import TrainingSplits
 from photovision.trust.fairness.group_accuracy import LEAST, Served
 from photovision.trust.metrics.statistics import BEYOND_CHANCE, paired_proportions, proportion, standard_error
 
@@ -26,6 +27,11 @@ LARGEST_COST = 0.02
 """Accuracy over all pictures that fairness may cost, unless it gives the group served worst three times as much."""
 _LEAST_CELL = 5
 _STRONGER = 4.0
+
+
+def fairness_of(run: TrainingRun) -> Fairness | None:
+    """The groups that a training should be fair to; None where that was not asked for."""
+    return None if run.config.fair_by is None else Fairness.of(run.splits, run.config.fair_by)
 
 
 def values_of(dataset: Dataset, attribute: str) -> tuple[str, ...]:

@@ -22,7 +22,10 @@ from photovision.core.system import cores, keep_memory
 from photovision.core.types import Floats
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
+from photovision.engine.stage import StageResult
+from photovision.engine.training_run import TrainingRun
 from photovision.learn.feed import FeatureFeed, Feed, PictureFeed
+from photovision.learn.groups import balance
 from photovision.learn.loop import Prepare, fit, outputs
 from photovision.learn.objective import Objective
 from photovision.learn.plan import Plan
@@ -30,11 +33,11 @@ from photovision.models.backbones import Backbone, count_macs, count_parameters
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise
 from photovision.models.frozen_features import upper_of
-from photovision.tasks.classify.fair import fairly
+from photovision.tasks.classify.fair import fairly, fairness_of
 from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features
+from photovision.tasks.classify.objective import objective_of
+from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant
-from photovision.tasks.stage import StageResult
-from photovision.tasks.training_run import TrainedStage, TrainingRun, balance
 
 _MOST_VIEWS = 8
 _MOST_EPOCHS = 30
@@ -48,7 +51,7 @@ _MANY_STEPS = 5000
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One run of the loop within a climb.
+    """One run of the loop within a run.
 
     Attributes:
         name: of the rung.
@@ -77,7 +80,7 @@ class Study:
         return self.variant.name or self.name
 
 
-def climb_upper(
+def learn_upper(
     features: Features,
     frozen: TrainedStage,
     train: Dataset,
@@ -95,15 +98,15 @@ def climb_upper(
         per_view: seconds that one more view takes.
         variant: a change to how it learns.
     """
-    climb, cut, val = features.climb, features.cut, features.climb.material.val
+    run, cut, val = features.run, features.cut, features.run.splits.val
     assert frozen.network is not None
     if cut is None:
         return None
     network = copy.deepcopy(frozen.network)
     part = upper_of(network, cut, _DROPOUT)
     started = time.monotonic()
-    base = Plan(1, batch_size=_batch_size(len(train)), lr=5e-4, head_lr=1e-3, seed=climb.options.seed)
-    count = climb.work.value("views", lambda: _views(features, len(train), per_view))
+    base = Plan(1, batch_size=_batch_size(len(train)), lr=5e-4, head_lr=1e-3, seed=run.config.seed)
+    count = run.work.value("views", lambda: _views(features, len(train), per_view))
     views = [maps for _, maps in features.views(train, augment, count, variant)]
     learned = FeatureFeed(views, train.label_matrix)
 
@@ -111,28 +114,28 @@ def climb_upper(
         return FeatureFeed([features.compute(dataset, name, None, 0)[1]], dataset.label_matrix)
 
     def answer(dataset: Dataset, name: str) -> Floats:
-        return study_probs(climb, study, seen(dataset, name))
+        return study_probs(run, study, seen(dataset, name))
 
     def again(change: Variant) -> TrainedStage | None:
-        return climb_upper(features, frozen, train, augment, per_view, change)
+        return learn_upper(features, frozen, train, augment, per_view, change)
 
     study = Study("fine-tuned", train, part, lambda maps: maps, learned, seen(val, "val"), cut.shape, variant=variant)
-    plan = budgeted(climb, study, base, most_epochs=_MOST_EPOCHS)
+    plan = budgeted(run, study, base, most_epochs=_MOST_EPOCHS)
     if plan is None:
         return None
     note = f"the steps from {cut.upper[0]} to the head, on {len(views)} stored views of {len(train):,} pictures"
-    return learn(climb, study, plan, network, features.source, started, note, answer, again)
+    return learn_study(run, study, plan, network, features.source, started, note, answer, again)
 
 
-def climb_whole(
-    climb: TrainingRun, start: TrainedStage, train: Dataset, augment: Augment, variant: Variant = PLAIN
+def learn_whole(
+    run: TrainingRun, start: TrainedStage, train: Dataset, augment: Augment, variant: Variant = PLAIN
 ) -> TrainedStage | None:
     """Train the whole network on pictures, with smaller rates further down; None where there is no time."""
     assert start.network is not None
     assert start.source is not None
-    network, source, material = copy.deepcopy(start.network), start.source, climb.material
+    network, source, material = copy.deepcopy(start.network), start.source, run.splits
     started = time.monotonic()
-    base = Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=climb.options.seed)
+    base = Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=run.config.seed)
     shape = (3, *source.preprocess.size)
     workers = cores()
 
@@ -143,28 +146,28 @@ def climb_whole(
         "whole network",
         train,
         network,
-        Normalise(source.preprocess).to(climb.work.accelerator.device),
+        Normalise(source.preprocess).to(run.work.accelerator.device),
         feed(train, variant.of(augment)),
         feed(material.val, Augment()),
         shape,
         variant=variant,
     )
-    plan = budgeted(climb, study, base, most_epochs=_MOST_EPOCHS, least_epochs=_WORTHWHILE)
+    plan = budgeted(run, study, base, most_epochs=_MOST_EPOCHS, least_epochs=_WORTHWHILE)
     if plan is None:
         return None
 
     def answer(dataset: Dataset, name: str) -> Floats:
-        return study_probs(climb, study, feed(dataset, Augment()))
+        return study_probs(run, study, feed(dataset, Augment()))
 
     def again(change: Variant) -> TrainedStage | None:
-        return climb_whole(climb, start, train, augment, change)
+        return learn_whole(run, start, train, augment, change)
 
     note = f"all stages, on {len(train):,} pictures augmented anew every epoch"
-    return learn(climb, study, plan, network, source, started, note, answer, again)
+    return learn_study(run, study, plan, network, source, started, note, answer, again)
 
 
-def learn(
-    climb: TrainingRun,
+def learn_study(
+    run: TrainingRun,
     study: Study,
     plan: Plan,
     network: nn.Module,
@@ -177,50 +180,55 @@ def learn(
     """Run the loop and word what it reached.
 
     Args:
-        climb, study, plan: what is trained, and how.
+        run, study, plan: what is trained, and how.
         network: the whole network that `study.part` belongs to.
         source: what the network is and expects.
         started: `time.monotonic()` when work on this rung began.
         note: how it was learned.
         answer, again: see `TrainedStage`.
     """
-    task: Objective = climb.task
+    task: Objective = objective_of(run)
     weights = balance(study.train.targets) if plan.balanced else None
     if study.variant.fair:
-        task, plan, weights = _fairly(climb, study, plan)
-    setting = climb.setting(study.stage)
+        task, plan, weights = _fairly(run, study, plan)
+    setting = run.context(study.stage)
     keep_memory()
-    with _quickly(study, climb):
+    with _quickly(study, run):
         done = fit(study.part, task, plan, study.train, study.val, study.prepare, setting, weights)
-    logits = outputs(study.part, study.val, study.prepare, climb.work.accelerator)
+    logits = outputs(study.part, study.val, study.prepare, run.work.accelerator)
     study.part.cpu()
     network.eval()
-    climb.work.decisions[f"shortened-{study.stage.replace(' ', '-')}"] = done.shortened
+    run.work.decisions[f"shortened-{study.stage.replace(' ', '-')}"] = done.shortened
     epochs = int(done.curve[-1]["epoch"])
     note += f", {epochs} epochs" if epochs == plan.epochs else f", {epochs} of {plan.epochs} epochs ({done.stopped})"
     note += study.variant.told
     params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
     seconds = time.monotonic() - started
-    score = climb.task.score(climb.task.decode(logits), study.val.targets) if study.variant.fair else done.score
+    score = (
+        objective_of(run).score(objective_of(run).decode(logits), study.val.targets)
+        if study.variant.fair
+        else done.score
+    )
     rung = StageResult(
         study.stage, score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve), plan.to_json()
     )
     return TrainedStage(rung, logits, answer, network, source, again)
 
 
-def _fairly(climb: TrainingRun, study: Study, plan: Plan) -> tuple[Objective, Plan, Floats | None]:
+def _fairly(run: TrainingRun, study: Study, plan: Plan) -> tuple[Objective, Plan, Floats | None]:
     """The task, the plan and the frequency of pictures by which a fair variant learns."""
-    accelerator = climb.work.accelerator
-    assert climb.fairness is not None
+    accelerator = run.work.accelerator
+    fairness = fairness_of(run)
+    assert fairness is not None
 
     def total(sums: torch.Tensor) -> torch.Tensor:
         whole: torch.Tensor = accelerator.reduce(sums.to(accelerator.device), "sum").cpu()
         return whole
 
-    return fairly(climb.fairness, study.variant, climb.task, study.pictures, climb.material.val, plan, total)
+    return fairly(fairness, study.variant, objective_of(run), study.pictures, run.splits.val, plan, total)
 
 
-def budgeted(climb: TrainingRun, study: Study, base: Plan, *, most_epochs: int, least_epochs: int = 1) -> Plan | None:
+def budgeted(run: TrainingRun, study: Study, base: Plan, *, most_epochs: int, least_epochs: int = 1) -> Plan | None:
     """Fit a plan into the budget: measure a step in both arithmetics, take the faster, count the epochs.
 
     The outcome is stored, so that a resumed training, and every variant, has the same plan. None where the time is not
@@ -231,20 +239,20 @@ def budgeted(climb: TrainingRun, study: Study, base: Plan, *, most_epochs: int, 
     name, stage = (text.replace(" ", "-") for text in (study.name, study.stage))
 
     def decide() -> dict[str, Any]:
-        accelerator = climb.work.accelerator
+        accelerator = run.work.accelerator
         kinds: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
-        with _quickly(study, climb):
+        with _quickly(study, run):
             times = {kind: step_seconds(study, replace(base, precision=kind), accelerator.device) for kind in kinds}
         precision = min(kinds, key=lambda kind: times[kind])
         # Validation and what surrounds a step cost a little more.
         epoch = 1.07 * times[precision] * steps / accelerator.num_processes
-        epochs = min(most_epochs, int(climb.spendable / epoch))
-        if steps * epochs < _LEAST_STEPS and epoch * _LEAST_STEPS > climb.spendable * steps:
+        epochs = min(most_epochs, int(run.spendable / epoch))
+        if steps * epochs < _LEAST_STEPS and epoch * _LEAST_STEPS > run.spendable * steps:
             epochs = 0
-        return {"epochs": climb.options.epochs or epochs, "precision": precision}
+        return {"epochs": run.config.epochs or epochs, "precision": precision}
 
-    decided = climb.work.value(f"plan-{name}", decide)
-    if decided["epochs"] < least_epochs and climb.options.epochs is None:
+    decided = run.work.value(f"plan-{name}", decide)
+    if decided["epochs"] < least_epochs and run.config.epochs is None:
         return None
     every = max(1, decided["epochs"] // 15)  # validation is not free
     skewed = balance(study.train.targets) is not None
@@ -256,11 +264,11 @@ def budgeted(climb: TrainingRun, study: Study, base: Plan, *, most_epochs: int, 
         balanced=skewed,
         validate_every=every,
         # In short runs mixed pictures only slow learning down; in long ones from scratch they keep it from memorising.
-        shortened=tuple((a, b) for a, b in climb.options.decisions.get(f"shortened-{stage}", ())),
+        shortened=tuple((a, b) for a, b in run.config.decisions.get(f"shortened-{stage}", ())),
         mixup=0.2 if long and not study.pretrained else 0.0,
         cutmix=1.0 if long and not study.pretrained else 0.0,
         # Compiling takes a minute, and pays on a GPU only: on a CPU it was slower than oneDNN (docs/benchmarks.md).
-        compile=climb.work.accelerator.device.type == "cuda" and epochs * steps >= _MANY_STEPS,
+        compile=run.work.accelerator.device.type == "cuda" and epochs * steps >= _MANY_STEPS,
     )
 
 
@@ -285,23 +293,23 @@ def step_seconds(study: Study, plan: Plan, device: torch.device) -> float:
     return float(np.median(times[2:]))  # the first ones also pay for memory and for kernels being chosen
 
 
-def study_probs(climb: TrainingRun, study: Study, feed: Feed) -> Floats:
+def study_probs(run: TrainingRun, study: Study, feed: Feed) -> Floats:
     """Probabilities float32 (N, C) of a trained study for another feed."""
-    return climb.task.decode(outputs(study.part, feed, study.prepare, climb.work.accelerator))
+    return objective_of(run).decode(outputs(study.part, feed, study.prepare, run.work.accelerator))
 
 
 def _views(features: Features, pictures: int, per_view: float) -> int:
     """How many stored views a quarter of the time and half of the free disk allow."""
-    seconds = features.climb.spendable
-    free = shutil.disk_usage(features.climb.work.folder).free
+    seconds = features.run.spendable
+    free = shutil.disk_usage(features.run.work.folder).free
     affordable = int(0.25 * seconds / max(per_view, 1e-6)) + HEAD_VIEWS
     storable = int(0.5 * free / max(features.bytes_of_view(pictures), 1))
     return max(HEAD_VIEWS, min(_MOST_VIEWS, affordable, storable))
 
 
-def _quickly(study: Study, climb: TrainingRun) -> contextlib.AbstractContextManager[None]:
+def _quickly(study: Study, run: TrainingRun) -> contextlib.AbstractContextManager[None]:
     """On a CPU, pretrained depthwise kernels stay as they are: to train them would take most of the time."""
-    cpu = climb.work.accelerator.device.type == "cpu"
+    cpu = run.work.accelerator.device.type == "cpu"
     return frozen_depthwise(study.part) if cpu and study.pretrained else contextlib.nullcontext()
 
 

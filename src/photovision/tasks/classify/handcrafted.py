@@ -12,8 +12,10 @@ from photovision.core.parallel import in_order
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.tasks.stage import StageResult
-from photovision.tasks.training_run import TrainedStage, TrainingRun
+from photovision.engine.stage import StageResult
+from photovision.engine.training_run import TrainingRun
+from photovision.tasks.classify.objective import objective_of
+from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.trust.baseline import Handmade, LinearSvm
 
 _PROBE = 384
@@ -36,9 +38,9 @@ class HandcraftedFeatures:
     machine: LinearSvm
 
 
-def climb_handcrafted(climb: TrainingRun, seconds: float) -> HandcraftedFeatures:
+def learn_handcrafted(run: TrainingRun, seconds: float) -> HandcraftedFeatures:
     """Climb the rung, with as many training pictures as fit into `seconds`, but at least 1,000."""
-    material, work = climb.material, climb.work
+    material, work = run.splits, run.work
     started = time.monotonic()
     features = Handmade.fitting(material.typical_side)
 
@@ -51,15 +53,15 @@ def climb_handcrafted(climb: TrainingRun, seconds: float) -> HandcraftedFeatures
         return int(seconds / 1.3 / rate) - len(material.val) - len(material.test)
 
     most = max(_LEAST_PICTURES, work.value("handcrafted-pictures", affordable))
-    train = _some(material.train, most, climb.options.seed)
-    climb.tell("handcrafted", 0, 3, f"gradients and colours of {len(train):,} pictures")
+    train = _some(material.train, most, run.config.seed)
+    run.tell("handcrafted", 0, 3, f"gradients and colours of {len(train):,} pictures")
     described = work.array("handcrafted-train", lambda: _describe(features, train))
     val = work.array("handcrafted-val", lambda: _describe(features, material.val))
-    climb.tell("handcrafted", 1, 3, "linear support vector machine")
+    run.tell("handcrafted", 1, 3, "linear support vector machine")
     machine = LinearSvm.fit(np.asarray(described), train.truth, len(train.classes))
     logits = machine(val)
-    score = climb.task.score(climb.task.decode(logits), material.val.label_matrix)
-    climb.tell("handcrafted", 3, 3, f"val {score.value:.1%}")
+    score = objective_of(run).score(objective_of(run).decode(logits), material.val.label_matrix)
+    run.tell("handcrafted", 3, 3, f"val {score.value:.1%}")
     milliseconds = _milliseconds(features, machine, material.val)
     params = machine.weight.size + machine.bias.size
     note = f"HOG and colours at {features.side} px, linear SVM, {len(train):,} pictures"
@@ -67,18 +69,18 @@ def climb_handcrafted(climb: TrainingRun, seconds: float) -> HandcraftedFeatures
     rung = StageResult("handcrafted", score, seconds_taken, 4 * params / 1e6, milliseconds, None, params, note)
 
     def answer(dataset: Dataset, name: str) -> Floats:
-        return climb.task.decode(machine(_describe(features, dataset)))
+        return objective_of(run).decode(machine(_describe(features, dataset)))
 
     return HandcraftedFeatures(TrainedStage(rung, logits, answer), features, machine)
 
 
-def mirror_keeps_class(climb: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
+def mirror_keeps_class(run: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
     """Whether pictures may be mirrored in training: False where it would turn one class into another, as with letters.
 
     Measured: learn once from plain pictures and once from plain and mirrored ones. Where mirroring makes the classes
     overlap, the second machine is clearly worse on plain validation pictures.
     """
-    material, seed = climb.material, climb.options.seed
+    material, seed = run.splits, run.config.seed
     train = _some(material.train, 2000, seed)
     features, classes = handcrafted.features, len(train.classes)
     plain, turned = _describe(features, train), _describe(features, train, mirrored=True)
@@ -86,7 +88,7 @@ def mirror_keeps_class(climb: TrainingRun, handcrafted: HandcraftedFeatures) -> 
     truth = _some(material.val, 1000, seed).label_matrix
 
     def share(machine: LinearSvm) -> float:
-        return climb.task.score(climb.task.decode(machine(val)), truth).value
+        return objective_of(run).score(objective_of(run).decode(machine(val)), truth).value
 
     alone = share(LinearSvm.fit(plain, train.truth, classes))
     both = share(LinearSvm.fit(np.concatenate([plain, turned]), np.concatenate([train.truth] * 2), classes))

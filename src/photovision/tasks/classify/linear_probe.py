@@ -17,6 +17,8 @@ from photovision.core.files import explained, put, sync
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment.image import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
+from photovision.engine.stage import StageResult
+from photovision.engine.training_run import TrainingRun
 from photovision.learn.groups import Score, group_weights
 from photovision.learn.head import Head, fit_head
 from photovision.models.backbones import Backbone, count_macs, count_parameters, create
@@ -24,10 +26,10 @@ from photovision.models.export import classifier
 from photovision.models.frozen_features import SplitPoint, default_cut, export_trunk
 from photovision.runtime.session import Session, open_session
 from photovision.runtime.stream import stream
-from photovision.tasks.classify.fair import by_worst_group, cells_of, groups_of
+from photovision.tasks.classify.fair import by_worst_group, cells_of, fairness_of, groups_of
+from photovision.tasks.classify.objective import objective_of
+from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant
-from photovision.tasks.stage import StageResult
-from photovision.tasks.training_run import TrainedStage, TrainingRun
 
 HEAD_VIEWS = 2
 """Views of every training picture that the linear head learns from: as prediction sees it, and one augmented."""
@@ -38,13 +40,13 @@ class Features:
     """A pretrained network with what its frozen part says about the pictures, kept on disk.
 
     Attributes:
-        climb: the training this belongs to.
+        run: the training this belongs to.
         source: what the network is and expects.
         network: pretrained, head untrained.
         cut: where the network is split, None where it cannot be.
     """
 
-    climb: TrainingRun
+    run: TrainingRun
     source: Backbone
     network: nn.Module
     cut: SplitPoint | None
@@ -52,7 +54,7 @@ class Features:
     @cached_property
     def session(self) -> Session:
         """The frozen part, in the fast runtime."""
-        path = self.climb.work.file(
+        path = self.run.work.file(
             "trunk.onnx", lambda target: export_trunk(self.network, self.source.preprocess, self.cut, target)
         )
         return open_session(path)
@@ -63,7 +65,7 @@ class Features:
 
     def compute(self, dataset: Dataset, name: str, augment: Augment | None, view: int) -> tuple[Floats, np.ndarray]:
         """Pooled features float32 (N, D) and feature maps float16 (N, C, H, W) of one view of all pictures."""
-        work = self.climb.work
+        work = self.run.work
         paths = {kind: work.folder / f"{name}-{view}-{kind}.npy" for kind in ("features", "maps")}
         if work.missing(paths["maps"]):
             with explained(paths["maps"]):
@@ -99,10 +101,10 @@ class Features:
                 raise answer.error
             yield answer.outputs
             if done % 64 == 0 or done == len(items):
-                self.climb.tell(f"features of {name}", done, len(items))
+                self.run.tell(f"features of {name}", done, len(items))
 
     def _loader(self, augment: Augment | None, view: int) -> Callable[[tuple[int, Sample]], Image]:
-        preprocess, seed = self.source.preprocess, self.climb.options.seed
+        preprocess, seed = self.source.preprocess, self.run.config.seed
 
         def load(item: tuple[int, Sample]) -> Image:
             position, sample = item
@@ -126,13 +128,13 @@ class Features:
         return 2 * pictures * int(np.prod(self.cut.shape)) if self.cut else 0
 
 
-def open_features(climb: TrainingRun, source: Backbone) -> Features:
+def open_features(run: TrainingRun, source: Backbone) -> Features:
     """Build the pretrained network and find where to cut it."""
-    network = create(source, len(climb.material.dataset.classes))
-    return Features(climb, source, network, default_cut(network, source.preprocess.size))
+    network = create(source, len(run.splits.dataset.classes))
+    return Features(run, source, network, default_cut(network, source.preprocess.size))
 
 
-def climb_frozen(
+def learn_frozen(
     features: Features, train: Dataset, augment: Augment, variant: Variant = PLAIN
 ) -> tuple[TrainedStage, float]:
     """Climb the rung.
@@ -146,16 +148,16 @@ def climb_frozen(
     Returns:
         what was reached, and the seconds that one view of the training pictures takes.
     """
-    climb, material = features.climb, features.climb.material
+    run, material = features.run, features.run.splits
     session = features.open()  # its export is paid once and is no part of a view's time
     started = time.monotonic()
     count = 2 * HEAD_VIEWS if variant.disturbed else HEAD_VIEWS  # half of the disturbed views are left as they are
     views = [view for view, _ in features.views(train, augment, count, variant)]
     per_view = (time.monotonic() - started) / HEAD_VIEWS
     val = features.compute(material.val, "val", None, 0)[0]
-    climb.tell("linear head", 0, 1)
-    head = _fit(climb, views, train, val, variant)
-    climb.tell("linear head", 1, 1, f"val {head.score.value:.1%}")
+    run.tell("linear head", 0, 1)
+    head = _fit(run, views, train, val, variant)
+    run.tell("linear head", 1, 1, f"val {head.score.value:.1%}")
     network = copy.deepcopy(features.network)
     set_head(network, head)
     source, params = features.source, count_parameters(network)
@@ -163,34 +165,35 @@ def climb_frozen(
     note += f", features by {session.engine} in {session.precision}"
     note += f", {count} views{variant.told}" if variant is not PLAIN else ""
     macs, seconds = count_macs(network, source.preprocess.size), time.monotonic() - started
-    score = climb.task.score(climb.task.decode(head(val)), material.val.label_matrix)
+    score = objective_of(run).score(objective_of(run).decode(head(val)), material.val.label_matrix)
     rung = StageResult(variant.name or "frozen", score, seconds, 4 * params / 1e6, None, macs, params, note)
 
     def answer(dataset: Dataset, name: str) -> Floats:
-        return climb.task.decode(head(features.compute(dataset, name, None, 0)[0]))
+        return objective_of(run).decode(head(features.compute(dataset, name, None, 0)[0]))
 
     def again(change: Variant) -> TrainedStage:
-        return climb_frozen(features, train, augment, change)[0]
+        return learn_frozen(features, train, augment, change)[0]
 
     return TrainedStage(rung, head(val), answer, network, source, again), per_view
 
 
-def _fit(climb: TrainingRun, views: list[Floats], train: Dataset, val: Floats, variant: Variant) -> Head:
+def _fit(run: TrainingRun, views: list[Floats], train: Dataset, val: Floats, variant: Variant) -> Head:
     """The head that validates best, by the group served worst where the variant is fair."""
-    judged: Score = climb.task.score
+    judged: Score = objective_of(run).score
     weights = None
     if variant.fair:
-        assert climb.fairness is not None
-        judged = by_worst_group(climb.fairness, climb.material.val)
-        groups = groups_of(train, climb.fairness.attribute, climb.fairness.values)
+        fairness = fairness_of(run)
+        assert fairness is not None
+        judged = by_worst_group(fairness, run.splits.val)
+        groups = groups_of(train, fairness.attribute, fairness.values)
         weights = np.tile(group_weights(cells_of(train, groups)), len(views))
     return fit_head(
         np.concatenate(views),
         np.tile(train.label_matrix, (len(views), 1)),
         val,
-        climb.material.val.label_matrix,
-        lambda logits, truth: judged(climb.task.decode(logits), truth),
-        multilabel=climb.task.multilabel,
+        run.splits.val.label_matrix,
+        lambda logits, truth: judged(objective_of(run).decode(logits), truth),
+        multilabel=objective_of(run).multilabel,
         weights=weights,
     )
 

@@ -11,6 +11,7 @@ from torch import nn
 from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
+from photovision.engine.training_run import TrainingRun
 from photovision.trust.metrics.statistics import wilson
 
 
@@ -62,6 +63,11 @@ class ClassifyObjective:
     def state(self) -> dict[str, torch.Tensor]:
         """Nothing: this loss does not change."""
         return {}
+
+
+def objective_of(run: TrainingRun) -> ClassifyObjective:
+    """What a training with labelled images learns."""
+    return ClassifyObjective(run.splits.dataset.multilabel)
 
 
 def targets_of(dataset: Dataset) -> Floats:

@@ -14,9 +14,9 @@ from photovision.core.types import Image, Sample
 from photovision.data.augment.image import load_pixels
 from photovision.data.corruptions import CORRUPTIONS, corrupt
 from photovision.data.dataset import Dataset
+from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone
 from photovision.tasks.classify.variants import corruptions_of
-from photovision.tasks.training_run import TrainingRun
 from photovision.trust.metrics.statistics import (
     BEYOND_CHANCE,
     Estimate,
@@ -32,19 +32,19 @@ LARGEST_COST = 0.01
 _LEAST, _MOST, _SHARE = 200, 2000, 0.04
 
 
-def judged_corruptions(climb: TrainingRun) -> tuple[str, ...]:
+def judged_corruptions(run: TrainingRun) -> tuple[str, ...]:
     """The corruptions asked for; all there are, where only AugMix was."""
-    return corruptions_of(climb.options.robust) or CORRUPTIONS.names()
+    return corruptions_of(run.config.robust) or CORRUPTIONS.names()
 
 
-def corrupted(climb: TrainingRun, source: Backbone, part: str) -> tuple[np.ndarray, Dataset]:
+def corrupted(run: TrainingRun, source: Backbone, part: str) -> tuple[np.ndarray, Dataset]:
     """Rows of "val" or "test", evenly spread, and these pictures after one corruption each, at severity 3.
 
     They are as many as fit into a small share of the budget, 200 to 2,000, and the same for all variants.
     """
-    material, kinds, seed = climb.material, judged_corruptions(climb), climb.options.seed
+    material, kinds, seed = run.splits, judged_corruptions(run), run.config.seed
     dataset: Dataset = getattr(material, part)
-    count = min(len(dataset), max(_LEAST, climb.work.value("corrupted-pictures", lambda: _affordable(climb, source))))
+    count = min(len(dataset), max(_LEAST, run.work.value("corrupted-pictures", lambda: _affordable(run, source))))
     rows = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int))
 
     def make(number: int) -> Image:
@@ -54,22 +54,22 @@ def corrupted(climb: TrainingRun, source: Backbone, part: str) -> tuple[np.ndarr
     def every() -> np.ndarray:
         return np.stack([image for _, image in in_order(range(len(rows)), make)])
 
-    images = climb.work.array(f"corrupted-{part}", every)
+    images = run.work.array(f"corrupted-{part}", every)
     samples = [dataset.samples[int(row)] for row in rows]
     changed = tuple(Sample(one.id, image, one.target, one.groups) for one, image in zip(samples, images, strict=True))
     return rows, Dataset(changed, dataset.classes, multilabel=dataset.multilabel)
 
 
-def _affordable(climb: TrainingRun, source: Backbone) -> int:
+def _affordable(run: TrainingRun, source: Backbone) -> int:
     """How many pictures of validation and of test can be corrupted and answered in a small share of the budget."""
-    kinds, samples = judged_corruptions(climb), climb.material.val.samples
+    kinds, samples = judged_corruptions(run), run.splits.val.samples
     trials = range(max(16, len(kinds)))
     started = time.monotonic()
     for number in trials:
         corrupt(load_pixels(samples[number % len(samples)], source.preprocess), kinds[number % len(kinds)], SEVERITY)
     each = (time.monotonic() - started) / len(trials)
     answers = 3.0  # answering by several variants costs about twice as much as corrupting
-    return int(min(_MOST, _SHARE * climb.options.minutes * 60 / (2 * answers * each)))
+    return int(min(_MOST, _SHARE * run.config.minutes * 60 / (2 * answers * each)))
 
 
 def choose_robust(clean: Mapping[str, np.ndarray], worse: Mapping[str, np.ndarray], plain: str) -> tuple[str, str]:

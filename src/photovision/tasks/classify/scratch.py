@@ -17,23 +17,24 @@ from photovision.core.system import cores
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import Augment, load_pixels
 from photovision.data.dataset import Dataset
+from photovision.engine.training_run import TrainingRun
 from photovision.learn.feed import Feed, PictureFeed, SmallPictureFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, create
 from photovision.models.export import Normalise
 from photovision.models.small import SMALL
-from photovision.tasks.classify.finetune import Study, budgeted, learn, study_probs
+from photovision.tasks.classify.finetune import Study, budgeted, learn_study, study_probs
+from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant
-from photovision.tasks.training_run import TrainedStage, TrainingRun
 
 _MOST_IN_MEMORY = 2 * 2**30
 
 
-def scratch_source(climb: TrainingRun, wanted: Backbone) -> Backbone:
+def scratch_source(run: TrainingRun, wanted: Backbone) -> Backbone:
     """Settle the input of a network that starts from nothing: its size and normalisation come from the pictures."""
-    side = climb.options.size or min(max(wanted.preprocess.size), _input_side(climb, wanted.backbone))
-    preprocess = climb.material.shown(replace(wanted.preprocess, size=(side, side)))
-    sample = climb.material.train.samples[:: max(1, len(climb.material.train) // 256)][:256]
+    side = run.config.size or min(max(wanted.preprocess.size), _input_side(run, wanted.backbone))
+    preprocess = run.splits.shown(replace(wanted.preprocess, size=(side, side)))
+    sample = run.splits.train.samples[:: max(1, len(run.splits.train) // 256)][:256]
     pixels = np.stack([load_pixels(one, preprocess) for one in sample]).astype(np.float64) / 255
     mean, std = pixels.mean((0, 1, 2)), np.maximum(pixels.std((0, 1, 2)), 0.02)
     return replace(wanted, preprocess=replace(preprocess, mean=_triple(mean), std=_triple(std)))
@@ -44,61 +45,61 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _input_side(climb: TrainingRun, backbone: str) -> int:
-    typical = climb.material.typical_side
+def _input_side(run: TrainingRun, backbone: str) -> int:
+    typical = run.splits.typical_side
     if backbone in SMALL:
         return int(np.clip(typical, 16, 64))
     return int(np.clip(32 * round(typical / 32), 64, 224))  # fewer pixels would vanish in five halvings
 
 
-def climb_scratch(climb: TrainingRun, wanted: Backbone, augment: Augment) -> TrainedStage:
+def learn_scratch(run: TrainingRun, wanted: Backbone, augment: Augment) -> TrainedStage:
     """Climb the rung.
 
     Args:
-        climb: the training this belongs to.
+        run: the training this belongs to.
         wanted: the architecture.
         augment: how training pictures are varied.
     """
     started = time.monotonic()
-    source = scratch_source(climb, wanted)
-    train, val = (load_pictures(part, source) for part in (climb.material.train, climb.material.val))
-    return _climb(climb, source, train, val, augment, started, PLAIN)
+    source = scratch_source(run, wanted)
+    train, val = (load_pictures(part, source) for part in (run.splits.train, run.splits.val))
+    return _climb(run, source, train, val, augment, started, PLAIN)
 
 
 def _climb(
-    climb: TrainingRun, source: Backbone, train: Pixels, val: Pixels, augment: Augment, started: float, variant: Variant
+    run: TrainingRun, source: Backbone, train: Pixels, val: Pixels, augment: Augment, started: float, variant: Variant
 ) -> TrainedStage:
-    torch.manual_seed(climb.options.seed)
-    network = create(source, len(climb.material.dataset.classes))
+    torch.manual_seed(run.config.seed)
+    network = create(source, len(run.splits.dataset.classes))
     study = Study(
         "from scratch",
         train.dataset,
         network,
-        Normalise(source.preprocess).to(climb.work.accelerator.device),
+        Normalise(source.preprocess).to(run.work.accelerator.device),
         train.feed(source, variant.of(augment)),
         val.feed(source, augment),
         (3, *source.preprocess.size),
         pretrained=False,
         variant=variant,
     )
-    base = scratch_plan(climb, source)
-    plan = budgeted(climb, study, base, most_epochs=300) or replace(base, epochs=1)
+    base = scratch_plan(run, source)
+    plan = budgeted(run, study, base, most_epochs=300) or replace(base, epochs=1)
 
     def answer(dataset: Dataset, name: str) -> Floats:
-        return study_probs(climb, study, load_pictures(dataset, source).feed(source, augment))
+        return study_probs(run, study, load_pictures(dataset, source).feed(source, augment))
 
     def again(change: Variant) -> TrainedStage:
-        return _climb(climb, source, train, val, augment, time.monotonic(), change)
+        return _climb(run, source, train, val, augment, time.monotonic(), change)
 
     count, side = len(train.dataset), source.preprocess.size[0]
     note = f"{source.backbone} at {side} px from random weights, {count:,} pictures"
-    return learn(climb, study, plan, network, source, started, note, answer, again)
+    return learn_study(run, study, plan, network, source, started, note, answer, again)
 
 
-def scratch_plan(climb: TrainingRun, source: Backbone) -> Plan:
+def scratch_plan(run: TrainingRun, source: Backbone) -> Plan:
     """The plan of a network that starts from nothing, but for the number of epochs."""
     small = source.backbone in SMALL
-    size = 128 if small and len(climb.material.train) >= 5000 else 32
+    size = 128 if small and len(run.splits.train) >= 5000 else 32
     # Many small pictures: momentum and a high rate (as in the fast CIFAR-10 recipes); few of any size: AdamW.
     many = small and size == 128
     return Plan(
@@ -111,7 +112,7 @@ def scratch_plan(climb: TrainingRun, source: Backbone) -> Plan:
         weight_decay=5e-4 if many else 0.05,
         train_norm=True,
         clip=5.0,
-        seed=climb.options.seed,
+        seed=run.config.seed,
         validate_every=1,
     )
 

@@ -10,17 +10,20 @@ import numpy as np
 
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
+from photovision.engine.train_config import TrainConfig
+from photovision.engine.training_run import TrainingRun
 from photovision.tasks.classify import fair, robust
-from photovision.tasks.classify.fair import Fairness, right_of
+from photovision.tasks.classify.fair import Fairness, fairness_of, right_of
+from photovision.tasks.classify.objective import objective_of
+from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant, fair_variants, robust_variants
-from photovision.tasks.training_run import TrainConfig, TrainedStage, TrainingRun
 from photovision.trust.fairness.group_accuracy import LEAST
 
 
-def planned(options: TrainConfig, fairness: Fairness | None) -> list[str]:
+def planned(config: TrainConfig, fairness: Fairness | None) -> list[str]:
     """Names of the variants that time is kept for."""
     fairly = fair_variants(frozen=False) if fairness is not None and fairness.judged else []
-    return [variant.name for variant in [*robust_variants(options.robust), *fairly]]
+    return [variant.name for variant in [*robust_variants(config.robust), *fairly]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,39 +45,40 @@ class Varied:
         return {trial.kind: trial.judge() for trial in self.trials}
 
 
-def climb_variants(climb: TrainingRun, plain: TrainedStage) -> Varied:
+def learn_variants(run: TrainingRun, plain: TrainedStage) -> Varied:
     """Learn `plain` again in all ways that were asked for: first robustly, then, from what is kept of that, fairly.
 
     Args:
-        climb: the training.
+        run: the training.
         plain: the best rung of the ladder.
     """
     varied = Varied([], plain, [])
-    if climb.options.robust:
-        varied = _add(varied, Robustly(climb, plain, _learned(climb, plain, robust_variants(climb.options.robust))))
-    if climb.fairness is None:
+    if run.config.robust:
+        varied = _add(varied, Robustly(run, plain, _learned(run, plain, robust_variants(run.config.robust))))
+    fairness = fairness_of(run)
+    if fairness is None:
         return varied
-    base, frozen = varied.chosen, plain.rung.name == "frozen"
-    start = next((one for one in robust_variants(climb.options.robust) if one.name == base.rung.name), PLAIN)
-    variants = fair_variants(frozen, start) if climb.fairness.judged else []
+    base, frozen = varied.chosen, plain.result.name == "frozen"
+    start = next((one for one in robust_variants(run.config.robust) if one.name == base.result.name), PLAIN)
+    variants = fair_variants(frozen, start) if fairness.judged else []
     # A fair variant is `plain` learned again with the robust change that was kept, so both compare with `base`.
-    return _add(varied, Fairly(climb, base, climb.fairness, _learned(climb, plain, variants)))
+    return _add(varied, Fairly(run, base, fairness, _learned(run, plain, variants)))
 
 
 def _add(varied: Varied, trial: Robustly | Fairly) -> Varied:
-    rungs = {reached.rung.name: reached for reached in [trial.plain, *trial.variants]}
+    rungs = {reached.result.name: reached for reached in [trial.plain, *trial.variants]}
     return Varied([*varied.rungs, *trial.variants], rungs[trial.kept[0]], [*varied.trials, trial])
 
 
-def _learned(climb: TrainingRun, plain: TrainedStage, variants: list[Variant]) -> list[TrainedStage]:
+def _learned(run: TrainingRun, plain: TrainedStage, variants: list[Variant]) -> list[TrainedStage]:
     assert plain.again is not None
     found = []
     for variant in variants:
-        if variant.name in climb.ahead:  # its own time comes
-            climb.ahead.remove(variant.name)
+        if variant.name in run.ahead:  # its own time comes
+            run.ahead.remove(variant.name)
         found.append(plain.again(variant))
         if found[-1] is not None:
-            climb.reached(found[-1].rung)
+            run.reached(found[-1].result)
     return [reached for reached in found if reached is not None]
 
 
@@ -88,15 +92,13 @@ class Fairly:
 
     kind = "fair"
 
-    def __init__(
-        self, climb: TrainingRun, plain: TrainedStage, fairness: Fairness, variants: list[TrainedStage]
-    ) -> None:
-        self.climb, self.plain, self.fairness, self.variants = climb, plain, fairness, variants
-        self._right = _of_val(climb, [plain, *variants])
+    def __init__(self, run: TrainingRun, plain: TrainedStage, fairness: Fairness, variants: list[TrainedStage]) -> None:
+        self.run, self.plain, self.fairness, self.variants = run, plain, fairness, variants
+        self._right = _of_val(run, [plain, *variants])
         self.kept = self._choose()
 
     def _choose(self) -> tuple[str, str]:
-        name = self.plain.rung.name
+        name = self.plain.result.name
         if not self.fairness.judged:
             return name, (
                 f"'{name}' is kept without change. Fewer than two groups have {LEAST} pictures both for validation and"
@@ -106,7 +108,7 @@ class Fairly:
 
     def judge(self) -> dict[str, Any]:
         """What the rungs reach for the groups, on validation and on test."""
-        fairness, material = self.fairness, self.climb.material
+        fairness, material = self.fairness, self.run.splits
         found: dict[str, Any] = {
             "attribute": fairness.attribute,
             "kept": self.kept[0],
@@ -116,13 +118,13 @@ class Fairly:
         }
         if not fairness.judged:
             return found
-        worst = fairness.val.worst(self._right[self.plain.rung.name])[0]
+        worst = fairness.val.worst(self._right[self.plain.result.name])[0]
         first: np.ndarray | None = None
         for reached in [self.plain, *self.variants]:
             right = right_of(reached.answer(material.test, "test"), material.test)
             entry = {
-                "name": reached.rung.name,
-                "val": fair.measured(fairness.val, self._right[reached.rung.name]),
+                "name": reached.result.name,
+                "val": fair.measured(fairness.val, self._right[reached.result.name]),
                 "test": fair.measured(fairness.test, right),
                 "gain": None if first is None else fair.gains(fairness.test, worst, first, right),
             }
@@ -136,23 +138,23 @@ class Robustly:
 
     kind = "robust"
 
-    def __init__(self, climb: TrainingRun, plain: TrainedStage, variants: list[TrainedStage]) -> None:
-        self.climb, self.plain, self.variants = climb, plain, variants
-        self._clean = _of_val(climb, [plain, *variants])
+    def __init__(self, run: TrainingRun, plain: TrainedStage, variants: list[TrainedStage]) -> None:
+        self.run, self.plain, self.variants = run, plain, variants
+        self._clean = _of_val(run, [plain, *variants])
         self._worse, self._rows = self._corrupted("val")
-        self.kept = robust.choose_robust(self._clean, self._worse, plain.rung.name)
+        self.kept = robust.choose_robust(self._clean, self._worse, plain.result.name)
 
     def _corrupted(self, part: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
         assert self.plain.source is not None
-        rows, dataset = robust.corrupted(self.climb, self.plain.source, part)
+        rows, dataset = robust.corrupted(self.run, self.plain.source, part)
         rungs = [self.plain, *self.variants]
-        return {one.rung.name: _right(one, dataset, f"corrupted-{part}") for one in rungs}, rows
+        return {one.result.name: _right(one, dataset, f"corrupted-{part}") for one in rungs}, rows
 
     def judge(self) -> dict[str, Any]:
         """What the rungs reach on pictures as they are and on corrupted ones, on validation and on test."""
         worse, rows = self._corrupted("test")
-        test, name = self.climb.material.test, self.plain.rung.name
-        clean = {one.rung.name: _right(one, test, "test") for one in [self.plain, *self.variants]}
+        test, name = self.run.splits.test, self.plain.result.name
+        clean = {one.result.name: _right(one, test, "test") for one in [self.plain, *self.variants]}
         entries = [
             {
                 "name": one,
@@ -165,7 +167,7 @@ class Robustly:
             for one in clean
         ]
         return {
-            "corruptions": list(robust.judged_corruptions(self.climb)),
+            "corruptions": list(robust.judged_corruptions(self.run)),
             "severity": robust.SEVERITY,
             "seen": self.kept[0] == "robust",
             "kept": self.kept[0],
@@ -174,10 +176,10 @@ class Robustly:
         }
 
 
-def _of_val(climb: TrainingRun, rungs: list[TrainedStage]) -> Mapping[str, np.ndarray]:
+def _of_val(run: TrainingRun, rungs: list[TrainedStage]) -> Mapping[str, np.ndarray]:
     """Rung -> bool (N,), which validation pictures it has right."""
-    val = climb.material.val
-    return {one.rung.name: right_of(climb.task.decode(one.val_logits), val) for one in rungs}
+    val = run.splits.val
+    return {one.result.name: right_of(objective_of(run).decode(one.val_logits), val) for one in rungs}
 
 
 def _right(reached: TrainedStage, dataset: Dataset, name: str) -> np.ndarray:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from photovision.core.task import Task, TaskText
+from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
 
 TASK = Task(
     name="classify",
     text=TaskText("classifier", "classifiers", "what an image shows"),
     outputs=("probs", "logits", "embedding"),
     lead={"accuracy": "accuracy", "map": "mean average precision"},
+    fits=lambda dataset: bool(dataset.annotation_type == "labels"),
     options={
         "load": frozenset({"coverage", "false_alarms"}),
         "evaluate": frozenset({"unknown"}),
         "audit": frozenset({"unknown"}),
         "explain": frozenset({"method", "target", "data"}),
+        "train": NETWORK_OPTIONS | {"fair_by", "robust"},
     },
     parts={
+        "prepare": "photovision.tasks.classify.learn:prepare",
+        "learn": "photovision.tasks.classify.learn:learn",
+        "card": "photovision.tasks.classify.text:card_text",
         "model": "photovision.tasks.classify.recognizer:Recognizer",
         "evaluate": "photovision.tasks.classify.evaluation:evaluate",
         "findings": "photovision.tasks.classify.evaluation_text:findings",

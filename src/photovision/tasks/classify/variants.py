@@ -11,9 +11,7 @@ from photovision.core.drawing import percent
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.data.augment.image import Augment
 from photovision.data.corruptions import names
-
-AUGMIX = "augmix"
-"""Asked for like a corruption, but a variant of its own."""
+from photovision.data.corruptions.augmix import AUGMIX
 
 Fair = Literal["", "group-balanced", "reweighted", "GroupDRO"]
 

@@ -27,13 +27,13 @@ from photovision.core.system import provenance
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
+from photovision.engine.card_metrics import report_of
 from photovision.engine.holdout import add_recalibration
+from photovision.engine.model_card import model_card
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
-from photovision.tasks.card_metrics import report_of
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import DetectEvaluation, evaluate
-from photovision.tasks.model_card import model_card
 from photovision.trust.metrics.box_confidence import calibrated, d_ece, fit_logistic
 from photovision.trust.metrics.detection import Pair, Vector, best_thresholds, match
 from photovision.trust.metrics.matching import Whole, find_hits

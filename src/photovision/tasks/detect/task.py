@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from photovision.core.task import Task, TaskText
+from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
 
 TASK = Task(
     name="detect",
     text=TaskText("detector", "detectors", "boxes around objects", "photovision detect"),
     outputs=("boxes", "scores"),
     lead={"map": "mean average precision", "map50": "mean average precision at an IoU of 0.5"},
-    options={"load": frozenset({"threshold"}), "explain": frozenset({"method", "target", "boxes", "truth", "data"})},
+    fits=lambda dataset: bool(dataset.annotation_type == "boxes"),
+    options={
+        "load": frozenset({"threshold"}),
+        "train": NETWORK_OPTIONS,
+        "explain": frozenset({"method", "target", "boxes", "truth", "data"}),
+    },
     parts={
+        "prepare": "photovision.tasks.detect.learn:prepare",
+        "learn": "photovision.tasks.detect.learn:learn",
+        "card": "photovision.tasks.detect.text:card_text",
         "model": "photovision.tasks.detect.detector:Detector",
         "evaluate": "photovision.tasks.detect.evaluation:evaluate",
         "findings": "photovision.tasks.detect.evaluation_text:findings",

@@ -1,9 +1,10 @@
-"""From pictures with masks to a proved segmenter: a backbone with a decoder, learned whole within a time budget."""
+"""Learning to segment: a backbone with a decoder, learned whole within a time budget from images with masks."""
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,41 +14,29 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from photovision.core.drawing import learning_curve, percent
-from photovision.core.energy import Meter
 from photovision.core.errors import DataError, UsageError
-from photovision.core.files import explained, write_json
-from photovision.core.folder import new_folder
-from photovision.core.page import write_report
-from photovision.core.progress import Listener, Progress
+from photovision.core.files import explained
 from photovision.core.regions import IGNORE, Detections
 from photovision.core.report import Figure, Report
-from photovision.core.seal import write_sealed
-from photovision.core.system import cores, keep_memory, provenance
+from photovision.core.system import cores, keep_memory
 from photovision.data.augment.image import Augment
 from photovision.data.augment.mask import MaskAugmenter
 from photovision.data.dataset import Dataset
 from photovision.data.formats.colours import BACKGROUND
-from photovision.engine.evaluate import evaluate_on
-from photovision.learn.log import MetricTracker
-from photovision.learn.loop import FitResult, RunContext, fit, outputs
+from photovision.engine.learned import Learned
+from photovision.engine.splits import TrainingSplits
+from photovision.engine.stage import StageResult
+from photovision.engine.train_config import TrainConfig
+from photovision.engine.training_run import TrainingRun
+from photovision.learn.loop import FitResult, fit, outputs
 from photovision.learn.pixels import PixelFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, choose, count_macs, count_parameters
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise, export_graph
 from photovision.models.segmenter import FACTOR, PixelDecider, SegmenterNetwork, check_pixels
-from photovision.models.weights import require_commercial
-from photovision.runtime.bundle import VERSION, Bundle, read_bundle
-from photovision.tasks.classify.export_bundle import licences
 from photovision.tasks.classify.finetune import Study, step_seconds
-from photovision.tasks.datasheet import datasheet
-from photovision.tasks.model_card import model_card
-from photovision.tasks.segment import segmenter as runtime
 from photovision.tasks.segment.objective import SegmentObjective
-from photovision.tasks.splits import TrainingSplits, gather
-from photovision.tasks.stage import StageResult
-from photovision.tasks.training_run import TrainConfig
-from photovision.tasks.workdir import Work
 from photovision.trust.metrics.calibrate import fit_temperature
 
 SIZE = 256
@@ -58,11 +47,6 @@ _MOST_VAL = 200  # pictures: enough to choose, and their maps fit into memory
 _PARITY_PICTURES = 24
 _PIXELS = 100_000  # that confidence is learned from
 _SMALLEST, _LARGEST = 12, 64  # sides in pixels at which a network sees a usual object well
-
-
-def learns_masks(dataset: Dataset) -> bool:
-    """Whether data are learned pixel by pixel: classes of pixels, or objects that mask files tell apart."""
-    return dataset.annotation_type == "masks" or (dataset.annotation_type == "boxes" and dataset.source == "masks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,47 +70,34 @@ class SegmentTraining:
     least: int
 
 
-def train_masks(
-    dataset: Dataset, output: Path, options: TrainConfig, listener: Listener, trackers: tuple[MetricTracker, ...] = ()
-) -> runtime.Segmenter:
-    """Learn masks and write the bundle; `photovision.tasks.train.run` comes here for data that `learns_masks`.
+def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
+    """Settle where the network starts from, before an image is read.
 
     Raises:
-        DataError, UsageError, LicenceError, ExportError: each with one line that says what to do.
+        UsageError: a size that the network cannot have, or backbone and weights that do not fit together.
     """
-    started, meter = time.monotonic(), Meter()
-    source = _source(options)
-    if options.commercial:
-        require_commercial(licences(source))
-    if options.fair_by is not None or options.robust:
-        raise UsageError("masks are not learned fairly or robustly yet: leave out --fair-by and --robust")
-    accelerator = Accelerator()
-    work = Work(output, {**options.to_json(), "data": dataset.fingerprint}, accelerator, dict(options.decisions))
-    work.announce(listener)
-    material = gather(
-        dataset, seed=options.seed, progress=lambda done, total: listener(Progress("checking pictures", done, total))
-    )
-    source = replace(source, preprocess=material.shown(source.preprocess))
-    lesson = plan_lesson(material, source)
-    network = SegmenterNetwork(source, len(lesson.classes), lesson.task.instances)
-    judging = min(0.25 * options.minutes * 60, 30 + 0.5 * len(material.test))
-    free = options.epochs is not None or options.decisions  # what is asked for is not cut short
-    deadline = float("inf") if free else started + 60 * options.minutes - judging
-    setting = RunContext(accelerator, listener, trackers, work.folder / "checkpoint-masks.pt", deadline, NAME)
-    learned, val = _learn(lesson, network, options, setting, work)
-    if accelerator.is_main_process:
-        facts = {"seconds": round(time.monotonic() - started, 1), "decisions": work.decisions}
-        _write(lesson, network, learned, val, output, {**options.to_json(), **facts}, meter)
-    work.close()
-    return runtime.Segmenter(read_bundle(output))
-
-
-def _source(options: TrainConfig) -> Backbone:
-    size = options.size or SIZE
+    size = config.size or SIZE
     if size % FACTOR:
         raise UsageError(f"--size should be a multiple of {FACTOR} for masks, got {size}")
-    backbone = options.backbone or ("resnet18" if options.weights == "none" else None)
-    return choose(backbone, options.weights, size, options.allow_download)
+    backbone = config.backbone or ("resnet18" if config.weights == "none" else None)
+    return choose(backbone, config.weights, size, config.allow_download)
+
+
+def learn(run: TrainingRun, source: Backbone) -> Learned:
+    """Learn masks within the time budget.
+
+    Args:
+        run: the training.
+        source: of `prepare`.
+
+    Raises:
+        DataError: objects are called "background", or the training images hold none.
+    """
+    run = replace(run, closing=min(0.25 * run.budget, 30 + 0.5 * len(run.splits.test)))
+    lesson = plan_lesson(run.splits, replace(source, preprocess=run.splits.shown(source.preprocess)))
+    network = SegmenterNetwork(lesson.source, len(lesson.classes), lesson.task.instances)
+    done, val = _learn(run, lesson, network)
+    return _learned_from(run, lesson, network, done, val)
 
 
 def plan_lesson(material: TrainingSplits, source: Backbone) -> SegmentTraining:
@@ -161,32 +132,30 @@ def _areas(regions: object) -> np.ndarray:
     return np.array([box if runs is None else runs[1::2].sum() for box, runs in zip(boxes, counts, strict=True)])
 
 
-def _learn(
-    lesson: SegmentTraining, network: SegmenterNetwork, options: TrainConfig, setting: RunContext, work: Work
-) -> tuple[FitResult, PixelFeed]:
-    material, preprocess, workers = lesson.material, lesson.source.preprocess, cores()
+def _learn(run: TrainingRun, lesson: SegmentTraining, network: SegmenterNetwork) -> tuple[FitResult, PixelFeed]:
+    splits, preprocess, workers = lesson.material, lesson.source.preprocess, cores()
     # Under a microscope or from above no direction means anything; in photographs up is up.
     turn = lesson.tile is not None and preprocess.size[0] == preprocess.size[1]
-    view = MaskAugmenter(Augment(flip=options.flip != "off"), lesson.tile, turn and options.flip != "off")
-    train = PixelFeed(material.train.samples, preprocess, view, workers)
-    some = np.linspace(0, len(material.val) - 1, min(_MOST_VAL, len(material.val))).astype(int)
-    val = PixelFeed(material.val.subset(some).samples, preprocess, view, workers, judged=True)
-    prepare = Normalise(preprocess).to(setting.accelerator.device)
-    study = Study(NAME, material.train, network, prepare, train, val, (3, *preprocess.size))
+    flip, device = run.config.flip != "off", run.work.accelerator.device
+    view = MaskAugmenter(Augment(flip=flip), lesson.tile, turn and flip)
+    train = PixelFeed(splits.train.samples, preprocess, view, workers)
+    some = np.linspace(0, len(splits.val) - 1, min(_MOST_VAL, len(splits.val))).astype(int)
+    val = PixelFeed(splits.val.subset(some).samples, preprocess, view, workers, judged=True)
+    ready = Normalise(preprocess).to(device)
+    study = Study(NAME, splits.train, network, ready, train, val, (3, *preprocess.size))
     pretrained = lesson.source.weights != "none"
-    cpu = setting.accelerator.device.type == "cpu"
     keep_memory()
-    with frozen_depthwise(network) if cpu and pretrained else contextlib.nullcontext():
-        plan = _plan(study, options, setting, work, pretrained)
-        learned = fit(network, lesson.task, plan, train, val, prepare, setting)
-    work.decisions["shortened-masks"] = learned.shortened
-    return learned, val
+    with frozen_depthwise(network) if device.type == "cpu" and pretrained else contextlib.nullcontext():
+        plan = _plan(run, study, pretrained)
+        done = fit(network, lesson.task, plan, train, val, ready, run.context(NAME))
+    run.work.decisions["shortened-masks"] = done.shortened
+    return done, val
 
 
-def _plan(study: Study, options: TrainConfig, setting: RunContext, work: Work, pretrained: bool) -> Plan:
+def _plan(run: TrainingRun, study: Study, pretrained: bool) -> Plan:
     """As many epochs as the loop finds time for: it measures the first ones and shortens the run."""
     base = Plan(
-        options.epochs or _MOST_EPOCHS,
+        run.config.epochs or _MOST_EPOCHS,
         batch_size=8 if len(study.train.targets) < 1000 else 16,
         lr=2e-3 if pretrained else 1e-3,
         layer_decay=0.3 if pretrained else 1.0,
@@ -194,16 +163,16 @@ def _plan(study: Study, options: TrainConfig, setting: RunContext, work: Work, p
         ema=0.99,
         train_norm=not pretrained,
         validate_every=3,
-        shortened=tuple((a, b) for a, b in options.decisions.get("shortened-masks", ())),
-        seed=options.seed,
+        shortened=tuple((a, b) for a, b in run.config.decisions.get("shortened-masks", ())),
+        seed=run.config.seed,
     )
     kinds: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
 
     def faster() -> str:
-        device = setting.accelerator.device
+        device = run.work.accelerator.device
         return min(kinds, key=lambda kind: step_seconds(study, replace(base, precision=kind), device))
 
-    return replace(base, precision=work.value("precision", faster))
+    return replace(base, precision=run.work.value("precision", faster))
 
 
 def _temperature(network: SegmenterNetwork, task: SegmentObjective, val: PixelFeed, accelerator: Accelerator) -> float:
@@ -219,77 +188,54 @@ def _temperature(network: SegmenterNetwork, task: SegmentObjective, val: PixelFe
     return fit_temperature(logits[rows], truth[rows].astype(np.int64))
 
 
-def _write(
-    lesson: SegmentTraining,
-    network: SegmenterNetwork,
-    learned: FitResult,
-    val: PixelFeed,
-    output: Path,
-    training: dict[str, Any],
-    meter: Meter,
-) -> None:
-    """Calibrate, export, compare, judge on test, and write the bundle at once."""
-    size = lesson.source.preprocess.size
-    decider = PixelDecider(network, lesson.source.preprocess, _temperature(network, lesson.task, val, Accelerator()))
-    with new_folder(output, "model") as folder:
+def _learned_from(
+    run: TrainingRun, lesson: SegmentTraining, network: SegmenterNetwork, done: FitResult, val: PixelFeed
+) -> Learned:
+    """The trained segmenter, calibrated."""
+    source, seconds = lesson.source, round(time.monotonic() - run.started, 1)
+    temperature = _temperature(network, lesson.task, val, run.work.accelerator)
+
+    def export(folder: Path) -> dict[str, Any]:
+        decider = PixelDecider(network, source.preprocess, temperature)
         with explained(folder):
             state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
             save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-        lesson.material.remember(folder)
-        export_graph(decider, size, decider.outputs, folder / "model.onnx")
+        export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         few = np.arange(min(_PARITY_PICTURES, len(val.samples)))
-        parity = check_pixels(decider, folder / "model.onnx", val.take(few, -1, 0).numpy())
-        info = _info(lesson, network, learned, training)
-        info |= {"parity": parity.to_json(), "temperature": float(decider.temperature)}
-        judged, leaked = runtime.Segmenter(Bundle(folder, info)), lesson.material.leaked.tolist()
-        proof = evaluate_on(judged, lesson.material.test, leaked=leaked)
-        info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
-        info["rungs"][0]["test"] = info["metrics"]["miou"]
-        info |= {"energy": meter.read().to_json(), "warnings": list(proof.warnings)}
-        report = _report(proof, learned, info)
-        write_json(folder / "bundle.json", info)
-        write_report(report, folder)
-        write_sealed(folder / "README.md", model_card(info, report.to_json()))
-        write_sealed(folder / "DATASHEET.md", datasheet(info))
+        return check_pixels(decider, folder / "model.onnx", val.take(few, -1, 0).numpy()).to_json()
 
-
-def _info(
-    lesson: SegmentTraining, network: SegmenterNetwork, learned: FitResult, training: dict[str, Any]
-) -> dict[str, Any]:
-    source, epochs = lesson.source, int(learned.curve[-1]["epoch"])
-    params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
-    note = f"a backbone with a decoder, all of it, {epochs} epochs ({learned.stopped})"
-    rung = StageResult(
-        NAME, learned.score, training["seconds"], 4 * params / 1e6, None, macs, params, note, tuple(learned.curve)
-    )
-    weights = source.weights if source.weights in ("none", "hub") else Path(source.weights).name
-    return {
-        "format": "photovision",
-        "version": VERSION,
-        "task": "segment",
-        "classes": list(lesson.classes),
+    facts = {
         "instances": lesson.task.instances,
         "tile": None if lesson.tile is None else list(lesson.tile),
         "least_area": lesson.least,
-        "preprocess": source.preprocess.to_json(),
-        "backbone": {"name": source.backbone, "weights": weights, "params": params, "macs": macs},
-        "chosen": NAME,
-        "rungs": [rung.to_json()],
-        "training": training,
-        "data": lesson.material.describe(),
-        "licences": [vars(entry) for entry in licences(source)],
-        "provenance": provenance(),
-        "metrics": {},
+        "temperature": temperature,
     }
+    return Learned(
+        lesson.classes,
+        source.preprocess,
+        source.describe(),
+        source.ledger(),
+        [_result(network, source, done, seconds)],
+        NAME,
+        export,
+        facts,
+        report=_report,
+    )
 
 
-def _report(proof: Report, learned: FitResult, info: dict[str, Any]) -> Report:
-    counts = info["data"]["counts"]
-    told = (
+def _result(network: SegmenterNetwork, source: Backbone, done: FitResult, seconds: float) -> StageResult:
+    params, macs = count_parameters(network), count_macs(network, source.preprocess.size)
+    note = f"a backbone with a decoder, all of it, {int(done.curve[-1]['epoch'])} epochs ({done.stopped})"
+    return StageResult(NAME, done.score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve))
+
+
+def _report(info: Mapping[str, Any], proof: Report) -> Report:
+    counts, stage = info["data"]["counts"], info["rungs"][0]
+    learned = (
         f"Learned from {counts['train']:,} pictures in {info['training']['seconds']:.0f} s; chosen by"
-        f" {percent(learned.score.value)} mean IoU on {counts['val']:,} others; judged once on"
+        f" {percent(stage['val']['value'])} mean IoU on {counts['val']:,} others; evaluated once on"
         f" {counts['test']:,} more."
     )
-    curve = Figure("Learning", svg=learning_curve(learned.curve, "Mean IoU on validation"))
-    drawn = (*proof.figures, curve) if len(learned.curve) > 1 else tuple(proof.figures)
-    return replace(proof, kind="train", summary=(*proof.summary, told, *info["data"]["notes"]), figures=drawn)
+    curve = Figure("Learning", svg=learning_curve(stage["curve"], "Mean IoU on validation"))
+    drawn = (*proof.figures, curve) if len(stage["curve"]) > 1 else tuple(proof.figures)
+    return replace(proof, kind="train", summary=(*proof.summary, learned, *info["data"]["notes"]), figures=drawn)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from photovision.core.task import Task, TaskText
+from typing import Any
+
+from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
+
+
+def fits(dataset: Any) -> bool:
+    """Whether a data set is learned pixel by pixel: classes of pixels, or objects that mask files tell apart."""
+    kind = dataset.annotation_type
+    return bool(kind == "masks" or (kind == "boxes" and dataset.source == "masks"))
+
 
 TASK = Task(
     name="segment",
     text=TaskText("segmenter", "segmenters", "the class of every pixel", "photovision segment"),
     outputs=("classes", "depth"),
     lead={"miou": "mean IoU", "dice": "Dice"},
-    options={"explain": frozenset({"method", "target", "boxes"})},
+    fits=fits,
+    options={"train": NETWORK_OPTIONS, "explain": frozenset({"method", "target", "boxes"})},
     parts={
+        "prepare": "photovision.tasks.segment.learn:prepare",
+        "learn": "photovision.tasks.segment.learn:learn",
+        "card": "photovision.tasks.segment.text:card_text",
         "model": "photovision.tasks.segment.segmenter:Segmenter",
         "evaluate": "photovision.tasks.segment.evaluation:evaluate",
         "findings": "photovision.tasks.segment.evaluation_text:findings",

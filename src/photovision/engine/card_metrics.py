@@ -15,7 +15,7 @@ from typing import Any
 from photovision.core.markdown import harmless, table
 from photovision.core.page import heading
 from photovision.core.report import Metric, Table
-from photovision.tasks.classify import variants
+from photovision.engine.card_text import card_text_of
 
 TOPICS: Mapping[str, tuple[str, ...]] = {
     "conditions": ("corruption", "corrupted", "clean accuracy", "condition", "robust", "severity"),
@@ -71,7 +71,7 @@ class Evidence:
     @classmethod
     def gather(cls, info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> Evidence:
         """From the contents of bundle.json and, where there is one, the JSON of an audit's report."""
-        brought = variants.finding(info.get("variants"))
+        brought = card_text_of(info).more
         own = {name: Metric.from_json(value) for name, value in (info.get("metrics") or {}).items()}
         warnings = (*(info.get("warnings") or ()), *brought.warnings)
         training = MetricSource("training", brought.summary, {**own, **brought.metrics}, brought.tables, warnings)

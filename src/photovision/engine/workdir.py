@@ -1,8 +1,9 @@
-"""Work: the unfinished state of a training, on disk beside its output, so that nothing done is done twice.
+"""The work folder of a training: its finished steps, on disk beside its output, so that nothing is computed twice.
 
-Killed at any moment and started again with the same arguments and pictures, a training continues where it was. Every
-result is written atomically under a name; asking for the same name again gives the stored one. That no other training
-uses the folder meanwhile is ensured by `photovision.core.folder.reserved`.
+Killed at any moment and started again with the same arguments and images, a training resumes. Every result is written
+atomically under a name; asking for the same name again gives the stored one. What another version of Photovision, or
+another training, left there is discarded, and the caller can say so. That no other training uses the folder meanwhile
+is ensured by `photovision.core.folder.reserved`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,17 @@ from photovision.core.files import beside, explained, put, sync, write_json
 from photovision.core.output import placed
 from photovision.core.progress import Listener, Progress
 
+VERSION = 2
+"""Of what a work folder holds; folders of version 0.1 of Photovision have none."""
 
-class Work:
+
+class WorkDir:
     """A folder of finished steps.
+
+    Attributes:
+        folder: its path.
+        resumed: whether it holds steps of this very training.
+        discarded: why unfinished work that was found there is not taken up, as a clause; "" where there was none.
 
     Args:
         output: the bundle that is being made; the work lies beside it as `.NAME.work`.
@@ -47,31 +56,42 @@ class Work:
         accelerator.wait_for_everyone()
 
     def _open(self) -> None:
-        self.resumed = self._is_own()
-        if not self.resumed:
-            self.replaced = self._mark.exists()
-            with explained(self.folder):
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir(parents=True)
-            write_json(self._mark, self._key)
+        found = self._note()
+        self.resumed = found == self._own
+        if self.resumed:
+            return
+        if found is not None:
+            older = not isinstance(found, dict) or found.get("version") != VERSION
+            self.discarded = "another version of Photovision began it" if older else "its options or images differ"
+        with explained(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+        write_json(self._mark, self._own)
 
     def announce(self, listener: Listener) -> None:
-        """Report whether unfinished work is resumed, or was of another training and is discarded."""
+        """Report whether unfinished work is resumed, or is discarded and why."""
         if self.resumed:
             listener(Progress("resuming", 0, 1, f"unfinished work found in {self.folder}"))
-        elif self.replaced:
-            why = "is of other pictures, choices or another version: the training starts again"
-            listener(Progress("starting again", 0, 1, f"the unfinished work in {self.folder} {why}"))
+        elif self.discarded:
+            line = (
+                f"the unfinished work in {self.folder} is discarded, since {self.discarded}: the training starts again"
+            )
+            listener(Progress("starting again", 0, 1, line))
 
     @property
     def _mark(self) -> Path:
         return self.folder / "arguments.json"
 
-    def _is_own(self) -> bool:
+    @property
+    def _own(self) -> dict[str, Any]:
+        return {"version": VERSION, "key": self._key}
+
+    def _note(self) -> Any:
+        """What the folder says whose work it holds; None where there is no such note."""
         try:
-            return bool(json.loads(self._mark.read_text(encoding="utf-8")) == self._key)
+            return json.loads(self._mark.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return False
+            return None
 
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
         """A decision, JSON-ready, computed once; it goes into the bundle, so that the training can be repeated."""
@@ -112,7 +132,7 @@ class Work:
         """
         if not self.accelerator.is_main_process:
             return False
-        if not self._is_own():
+        if self._note() != self._own:
             raise UsageError(f"another training has taken {self.folder}: start this one again, with another --output")
         return not path.is_file()
 

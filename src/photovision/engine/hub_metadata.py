@@ -9,7 +9,7 @@ from typing import Any
 
 from photovision.core.markdown import clean
 from photovision.core.page import heading
-from photovision.tasks.card_text import words_of
+from photovision.engine.card_text import card_text_of
 
 LICENCES = frozenset(
     {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "cc-by-4.0", "cc-by-sa-4.0"}
@@ -24,15 +24,11 @@ def header(info: Mapping[str, Any]) -> list[str]:
     Every value is written as JSON, which is YAML too, so that no name from outside can add a key. Nothing is said of
     data sets, for the Hub means those that it holds; a licence is named only where all parts share it.
     """
-    backbone, words = info.get("backbone") or {}, words_of(info)
-    # Networks of models.small are unknown to timm, and it builds no pruned ones, no detectors and no segmenters.
-    own = (
-        words.noun != "classifier" or str(backbone.get("name", "")).startswith("small_") or bool(backbone.get("widths"))
-    )
+    backbone, words = info.get("backbone") or {}, card_text_of(info)
     values: dict[str, Any] = {
-        "library_name": "photovision" if own else "timm",
-        "pipeline_tag": words.pipeline,
-        "tags": ["photovision", words.pipeline, "onnx", *(["multi-label"] if info.get("multilabel") else [])],
+        "library_name": "timm" if words.timm else "photovision",
+        **({"pipeline_tag": words.pipeline} if words.pipeline else {}),
+        "tags": ["photovision", *filter(None, [words.pipeline]), "onnx", *words.tags],
         **_licence(info.get("licences") or ()),
         **_base(backbone),
     }
@@ -67,11 +63,11 @@ def _results(info: Mapping[str, Any]) -> list[dict[str, Any]]:
             "value": round(figures[name]["value"], 4),
             **({"args": args} if args else {}),
         }
-        for name, (kind, args) in words_of(info).figures.items()
+        for name, (kind, args) in card_text_of(info).figures.items()
         if name in figures
     ]
     if not metrics:
         return []
     fingerprint = clean(str((info.get("data") or {}).get("fingerprint", "unknown")))
     dataset = {"type": "imagefolder", "name": f"pictures with fingerprint {fingerprint}", "split": "test"}
-    return [{"task": {"type": words_of(info).pipeline}, "dataset": dataset, "metrics": metrics}]
+    return [{"task": {"type": card_text_of(info).pipeline or "other"}, "dataset": dataset, "metrics": metrics}]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from photovision.core.markdown import MOST_ROWS, bullets, facts, harmless, table
-from photovision.tasks.card_text import words_of
+from photovision.engine.card_text import card_text_of
 from photovision.trust.labels.annotators import is_rater
 
 OPEN = "Not recorded."
@@ -106,7 +106,7 @@ def kinds(data: Mapping[str, Any]) -> list[str]:
 
 def _composition(info: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     counts, notes = data.get("counts") or {}, data.get("notes") or ()
-    several = "any number of classes a picture" if info.get("multilabel") else words_of(info).instance
+    several = card_text_of(info).instance
     names = ("train", "training"), ("val", "validation"), ("test", "test")
     splits = ", ".join(f"{words} {counts[name]:,}" for name, words in names if name in counts)
     published = data.get("published_split")
@@ -157,7 +157,7 @@ def _preparation(info: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
 
 
 def _uses(info: Mapping[str, Any]) -> list[str]:
-    noun, classes = words_of(info).noun, len(info["classes"])
+    noun, classes = card_text_of(info).noun, len(info["classes"])
     return [
         f"Used here to train and judge a {noun} of {classes:,} classes; README.md tells how it does.",
         "",

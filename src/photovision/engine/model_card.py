@@ -14,10 +14,10 @@ from photovision.core.energy import Energy
 from photovision.core.markdown import bullets, facts, harmless, table
 from photovision.core.report import Metric, Table
 from photovision.data.corruptions import CORRUPTIONS
-from photovision.tasks.card_metrics import Evidence, figures
-from photovision.tasks.card_text import limits, rules, words_of
-from photovision.tasks.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
-from photovision.tasks.hub_metadata import header
+from photovision.engine.card_metrics import Evidence, figures
+from photovision.engine.card_text import card_text_of, row_of
+from photovision.engine.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
+from photovision.engine.hub_metadata import header
 
 NOT = "Not measured."
 NOT_RECORDED = "Not recorded."
@@ -39,7 +39,7 @@ def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) 
     left out: file names can tell of persons, and a card is published.
     """
     evidence = Evidence.gather(info, audit)
-    classifies = words_of(info).noun == "classifier"
+    measured = card_text_of(info).checks
     sections = {
         "Model details": _details(info),
         "Intended use": _intended(info, evidence),
@@ -51,9 +51,9 @@ def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) 
         "In what conditions it fails": _topic(evidence, "conditions", "audit MODEL DATA"),
         "When it does not know": _doubt(info, evidence),
         "Why it decides": _topic(evidence, "explanations", "explain MODEL PICTURES"),
-        "Shortcuts": _topic(evidence, "shortcuts", "audit MODEL DATA" if classifies else None),
+        "Shortcuts": _topic(evidence, "shortcuts", "audit MODEL DATA" if "shortcuts" in measured else None),
         "Beside people": _topic(
-            evidence, "people", "audit MODEL TABLE" if classifies else None, "it, with columns 'rater_...'"
+            evidence, "people", "audit MODEL TABLE" if "people" in measured else None, "it, with columns 'rater_...'"
         ),
         "Labels and look-alikes": _topic(evidence, "labels", "audit MODEL DATA"),
         "Ethical considerations": _ethics(info),
@@ -72,9 +72,13 @@ def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) 
 
 
 def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
-    metrics, words = evidence.sources[0].metrics, words_of(info)
-    lead = next(((metrics[name], told) for name, told in words.leads.items() if name in metrics), None)
-    how_good = "" if lead is None else f"{lead[1]} on pictures that took no part in learning or selection: {lead[0]}."
+    metrics, words, row = evidence.sources[0].metrics, card_text_of(info), row_of(info)
+    leads = {} if row is None else row.lead
+    lead = next(((title, metrics[name]) for name, title in leads.items() if name in metrics), None)
+    how_good = ""
+    if lead is not None:
+        title = lead[0][:1].upper() + lead[0][1:]
+        how_good = f"{title} on pictures that took no part in learning or selection: {lead[1]}."
     topics = {
         "groups": "groups of people or pictures",
         "conditions": "bad conditions",
@@ -85,11 +89,10 @@ def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     }
     absent = [topics[topic] for topic in topics if not evidence.has(topic)]
     absent += [] if _tried_others(evidence) else ["pictures of something else"]
-    kind = "picture classifier" if words.noun == "classifier" else words.noun
     return [
-        f"# A {kind} made with Photovision",
+        f"# {_a(words.noun)} made with Photovision",
         "",
-        f"{words.does.format(n=len(info['classes']))} {how_good}".strip(),
+        f"{words.does} {how_good}".strip(),
         "",
         *([f"**Not measured:** {', '.join(absent)}.", ""] if absent else []),
     ]
@@ -106,7 +109,7 @@ def _details(info: Mapping[str, Any]) -> list[str]:
         )
     return facts(
         {
-            "Kind": "any number of classes a picture" if info.get("multilabel") else words_of(info).kind,
+            "Kind": card_text_of(info).kind,
             "Network": backbone.get("name"),
             "Starting weights": "random" if weights == "none" else weights,
             "Parameters": backbone.get("params"),
@@ -126,19 +129,14 @@ def _details(info: Mapping[str, Any]) -> list[str]:
 def _intended(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     names = info["classes"]
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    words = words_of(info)
-    gate = (
-        "A picture that does not resemble these is answered 'unknown', with the error rates below."
-        if info.get("doubt")
-        else words.beyond
-    )
+    words = card_text_of(info)
     unfit = {
         "groups": "decisions about groups of people or pictures among which its errors were not compared",
         "conditions": "conditions unlike those of the training pictures, such as bad light, weather or blur",
     }
     outside = [words for topic, words in unfit.items() if not evidence.has(topic)]
     return [
-        f"{words.aim} {harmless(', '.join(names[:_SHOWN]))}{more}. {gate}",
+        f"{words.aim} {harmless(', '.join(names[:_SHOWN]))}{more}. {words.beyond}",
         "",
         *([f"Out of scope, as it was not measured: {'; '.join(outside)}.", ""] if outside else []),
         f"For whom, for which decisions, and who checks them: {NOT_RECORDED} The owner has to say.",
@@ -187,14 +185,14 @@ def _metrics(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     names = {name for source in evidence.sources for name in source.metrics}
     if not names:
         return [NOT, ""]
-    told = rules(info)
+    told = list(card_text_of(info).rules)
     counts = list(((info.get("data") or {}).get("train_per_class") or {}).values())
     if "balanced_accuracy" in names and len(set(counts)) > 1:
         told.append(
             f"Classes have between {min(counts):,} and {max(counts):,} training pictures; balanced accuracy and macro"
             " figures let each class count the same, whatever its size."
         )
-    how = [words for which, words in words_of(info).intervals if names & set(which)]
+    how = [words for which, words in card_text_of(info).intervals if names & set(which)]
     told.append(
         f"Ranges in brackets are 95 % intervals; n is how many pictures they rest on. Their kinds: {'; '.join(how)}."
     )
@@ -276,7 +274,7 @@ def _topic(evidence: Evidence, topic: str, command: str | None, what: str = "it"
 
 def _doubt(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     doubt = info.get("doubt") or {}
-    told = limits(info)
+    told = card_text_of(info).limits
     found = evidence.lines("doubt")
     lines = [*bullets(told), *(found or [NOT, ""])]
     if found and not _tried_others(evidence):
@@ -370,8 +368,8 @@ def _licences(info: Mapping[str, Any]) -> list[str]:
 
 
 def _use(info: Mapping[str, Any]) -> list[str]:
-    use = words_of(info).use
-    code = ["import photovision as pv", "", *use[:-1], "answer.labels" if info.get("multilabel") else use[-1]]
-    if info.get("doubt"):
-        code += ["answer.prediction_set  # classes that the truth is among, with the coverage asked for"]
-    return ["```python", *code, "```", ""]
+    return ["```python", "import photovision as pv", "", *card_text_of(info).use, "```", ""]
+
+
+def _a(noun: str) -> str:
+    return f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}"

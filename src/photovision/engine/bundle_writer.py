@@ -1,0 +1,159 @@
+"""The one writer of bundles: new ones at the end of a training, and changed copies of others."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from photovision.core.folder import new_folder
+from photovision.core.page import write_report
+from photovision.core.report import Report
+from photovision.core.seal import edited, write_sealed
+from photovision.core.task import Task
+from photovision.engine.card_metrics import report_of
+from photovision.engine.datasheet import datasheet
+from photovision.engine.evaluate import evaluate_on
+from photovision.engine.learned import Learned
+from photovision.engine.model_card import model_card
+from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.runtime.bundle_info import describe, write_info
+from photovision.runtime.training_images import TRAINING_IMAGES_FILE
+
+if TYPE_CHECKING:
+    from photovision.engine.training_run import TrainingRun
+
+Keep = Literal["all", "weights", "record"]
+_RECORD = ("DATASHEET.md", TRAINING_IMAGES_FILE)
+_WEIGHTS = ("model.safetensors", "config.json")
+
+
+@dataclass(eq=False)
+class BundleDraft:
+    """A bundle in the making.
+
+    Attributes:
+        folder: where its files are written.
+        info: what its bundle.json will hold.
+        report: its proof, which is written beside it and which the card tells of; None leaves the one that is there.
+        texts: whether a card and a data sheet are written.
+    """
+
+    folder: Path
+    info: dict[str, Any] = field(default_factory=dict)
+    report: Report | None = None
+    texts: bool = True
+
+    @property
+    def bundle(self) -> Bundle:
+        """As it is so far, to ask its graph."""
+        return Bundle(self.folder, self.info)
+
+    def close(self) -> None:
+        """Write the description and the texts; those that people have edited stay."""
+        write_info(self.folder, self.info)
+        if self.report is not None:
+            write_report(self.report, self.folder)
+        if not self.texts:
+            return
+        proof = report_of(self.folder) if self.report is None else self.report.to_json()
+        for name, text in (("README.md", model_card(self.info, proof)), ("DATASHEET.md", datasheet(self.info))):
+            if not ((self.folder / name).is_file() and edited(self.folder / name)):
+                write_sealed(self.folder / name, text)
+
+
+@contextmanager
+def new_bundle(output: str | Path, sources: tuple[Path, ...] = ()) -> Iterator[BundleDraft]:
+    """Write a bundle at once, replacing an older one there; one that cannot be read replaces nothing.
+
+    Args:
+        output: its folder.
+        sources: folders that are read meanwhile; the output may not be one of them.
+
+    Raises:
+        UsageError: something of the user's is in the way.
+        ModelError: what was written is no bundle.
+    """
+    with new_folder(Path(output), "model", sources) as folder:
+        draft = BundleDraft(folder)
+        yield draft
+        draft.close()
+        read_bundle(folder)
+
+
+@contextmanager
+def changed_bundle(source: Bundle, output: str | Path, *, keep: Keep = "all") -> Iterator[BundleDraft]:
+    """Write a changed copy of a bundle; arguments and errors else as of `new_bundle`.
+
+    Args:
+        source: the bundle that it is made from.
+        output: its folder.
+        keep: "all" of its files; its "weights" with the data sheet and the record of its training images; or the
+            "record" only, for a graph with other weights.
+    """
+    with new_bundle(output, (source.path,)) as draft:
+        copy_files(source.path, draft.folder, keep)
+        draft.info = {**source.info}
+        yield draft
+
+
+def copy_files(source: Path, folder: Path, keep: Keep) -> None:
+    """Copy from one bundle's folder into another's what stays true, see `changed_bundle`."""
+    if keep == "all":
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        return
+    for name in (*_RECORD, *(_WEIGHTS if keep == "weights" else ())):
+        if (source / name).is_file():
+            shutil.copy2(source / name, folder / name)
+
+
+def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -> None:
+    """Export what was learned, compare, complete, evaluate on test once, and write the bundle with its proof.
+
+    Args:
+        run: the training.
+        row: its task.
+        learned: what it ended with.
+        output: the bundle.
+
+    Raises:
+        ExportError: the exported graph decides otherwise than what was learned.
+    """
+    run.tell("export", 0, 3, "writing the graph")
+    with new_bundle(output) as draft:
+        parity = learned.export(draft.folder)
+        run.splits.remember(draft.folder)
+        draft.info = _described(run, row, learned, parity)
+        run.tell("export", 1, 3, "completing it")
+        draft.info |= learned.complete(draft.bundle)
+        run.tell("export", 2, 3, "evaluating on test")
+        model = row.part("model")(draft.bundle)
+        proof = evaluate_on(model, run.splits.test, leaked=run.splits.leaked.tolist())
+        draft.info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
+        for stage in draft.info["rungs"]:
+            if stage["name"] == learned.chosen:
+                stage["test"] = next(draft.info["metrics"][name] for name in row.lead if name in proof.metrics)
+        draft.report = learned.report(draft.info, proof)
+        draft.info |= {"energy": run.meter.read().to_json(), "warnings": list(draft.report.warnings)}
+    run.tell("export", 3, 3)
+
+
+def _described(run: TrainingRun, row: Task, learned: Learned, parity: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = next(stage for stage in learned.stages if stage.name == learned.chosen)
+    seconds = round(time.monotonic() - run.started, 1)
+    return describe(
+        row.name,
+        learned.classes,
+        learned.preprocess,
+        backbone={**learned.backbone, "params": chosen.params, "macs": chosen.macs},
+        chosen=learned.chosen,
+        training={**run.config.to_json(), "decisions": run.work.decisions, "seconds": seconds},
+        data=run.splits.describe(),
+        parity=parity,
+        licences=learned.licences,
+        facts={"rungs": [stage.to_json() for stage in learned.stages], **learned.facts},
+    )

@@ -1,0 +1,134 @@
+"""train: the whole way from images to a proved model, within a time budget, for every task."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from photovision.core.energy import Meter
+from photovision.core.folder import reserved
+from photovision.core.output import placed
+from photovision.core.progress import Listener, counted, silent
+from photovision.core.task import task as named_task
+from photovision.core.task import task_of
+from photovision.data.dataset import Dataset
+from photovision.data.read import read_dataset
+from photovision.engine.bundle_writer import write_learned
+from photovision.engine.load import load
+from photovision.engine.splits import gather
+from photovision.engine.train_config import TrainConfig
+from photovision.engine.training_run import TrainingRun
+from photovision.engine.workdir import WorkDir
+from photovision.learn.log import MetricTracker, open_trackers
+from photovision.models.weights import require_commercial
+
+
+def train(  # noqa: PLR0913 - one parameter a choice
+    data: str | Path | Dataset,
+    output: str | Path,
+    *,
+    minutes: float = 5.0,
+    backbone: str | None = None,
+    weights: str = "auto",
+    size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    fair_by: str | None = None,
+    robust: tuple[str, ...] = (),
+    commercial: bool = False,
+    task: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    listener: Listener = silent,
+) -> Any:
+    """Turn images into a proved model of the task that they teach: labels, boxes and masks each teach another.
+
+    What is learned is calibrated, exported, compared with its export, and evaluated once on images that took no part.
+    A classifier climbs a ladder: handcrafted features first, so that the report can show what deep learning gains; then
+    frozen pretrained features; then fine-tuning from the head downwards, or learning from scratch.
+
+    Args:
+        data: a folder, a table, or a Dataset; see `photovision.read_dataset`.
+        output: folder of the bundle to write; a model already there is replaced at the end, whole.
+        minutes: wall time for everything.
+        backbone: a timm architecture; None takes the one that fits the weights and the images.
+        weights: "auto" (offline weights that are installed), "none" (from scratch), "hub", a name of
+            `photovision weights list`, or a file's path.
+        size: side of the network's square input in pixels.
+        epochs: of the last stage, whatever the budget says.
+        seed: random seed.
+        fair_by: an attribute of the images (a column of their table) whose groups should be served equally well; the
+            best stage is learned again in three ways that mind groups, and kept so where that is fairer.
+        robust: corruptions or families of them ("weather", "blur"), and "augmix"; the best stage is learned again with
+            them, and kept so where it is more robust at no more than a point of accuracy.
+        commercial: refuse parts whose licence forbids commercial use.
+        task: name of the task to learn, such as "detect"; None takes the one that the data teach.
+        options: those that only this task has, by their names.
+        listener: called with every event.
+
+    Returns:
+        The opened model.
+
+    Raises:
+        DataError, UsageError, LicenceError, ExportError: each with one line that says what to do.
+
+    Interrupted or killed, the same call resumes. What the command line offers beyond this (downloads, trackers,
+    mirrored views) `run` takes as `TrainConfig`.
+    """
+    config = TrainConfig(
+        minutes,
+        backbone,
+        weights,
+        size,
+        epochs,
+        seed=seed,
+        commercial=commercial,
+        fair_by=fair_by,
+        robust=tuple(robust),
+        task=task,
+        own=dict(options or {}),
+    )
+    return run(data if isinstance(data, Dataset) else read_dataset(data), Path(output), config, listener)
+
+
+def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener = silent) -> Any:
+    """`train` with all options, also those that only the command line offers; the model is of the task's class."""
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
+    with reserved(output, "model", config.files(), alone=first):
+        row = task_of(dataset) if config.task is None else named_task(config.task)
+        learn, prepare = row.part("learn", "train"), row.part("prepare", "train")
+        row.check_options("train", config.given())
+        started, meter = time.monotonic(), Meter()
+        source = prepare(dataset, config)
+        if config.commercial:
+            require_commercial(source.ledger())
+        arguments = {**config.to_json(), "data": dataset.fingerprint}
+        work = WorkDir(output, arguments, Accelerator(), dict(config.decisions))
+        work.announce(listener)
+        splits = gather(dataset, seed=config.seed, progress=counted(listener, "checking pictures"))
+        with _tracking(config, output) as trackers:
+            training = TrainingRun(config, splits, work, listener, trackers, started, meter)
+            learned = learn(training, source)
+            if work.accelerator.is_main_process:
+                write_learned(training, row, learned, output)
+        work.close()
+        return load(output)
+
+
+@contextmanager
+def _tracking(config: TrainConfig, output: Path) -> Iterator[tuple[MetricTracker, ...]]:
+    place = placed(output)
+    folder = place.with_name(f"{place.name}-tracking")
+    if config.track:
+        folder.mkdir(parents=True, exist_ok=True)
+    trackers = tuple(open_trackers(config.track, folder))
+    try:
+        yield trackers
+    finally:
+        for tracker in trackers:
+            tracker.close()

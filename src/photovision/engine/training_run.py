@@ -1,0 +1,75 @@
+"""One training under way: what every task learns with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from photovision.core.energy import Meter
+from photovision.core.progress import Listener, Progress, silent
+from photovision.engine.splits import TrainingSplits
+from photovision.engine.stage import StageResult
+from photovision.engine.train_config import TrainConfig
+from photovision.engine.workdir import WorkDir
+from photovision.learn.log import MetricTracker
+from photovision.learn.loop import RunContext
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """One training under way.
+
+    Attributes:
+        config: what the user asked for.
+        splits: the images.
+        work: finished steps, on disk.
+        listener: called with every event.
+        trackers: TensorBoard, MLflow.
+        started: `time.monotonic()` of the beginning.
+        meter: of the energy that the training takes; of a resumed one, since it was resumed.
+        closing: seconds of the budget that are kept for what follows the learning: export, comparison, test, report.
+        ahead: names of stages that are still to be learned; each is left as much time as the one under way.
+    """
+
+    config: TrainConfig
+    splits: TrainingSplits
+    work: WorkDir
+    listener: Listener = silent
+    trackers: tuple[MetricTracker, ...] = ()
+    started: float = field(default_factory=time.monotonic)
+    meter: Meter = field(default_factory=Meter)
+    closing: float = 0.0
+    ahead: list[str] = field(default_factory=list)
+
+    @property
+    def budget(self) -> float:
+        """Seconds for everything."""
+        return self.config.minutes * 60
+
+    @property
+    def left(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.budget - (time.monotonic() - self.started)
+
+    @property
+    def spendable(self) -> float:
+        """Seconds that the stage under way may take."""
+        return (self.left - self.closing) / (1 + len(self.ahead))
+
+    def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
+        """Report where the training stands, from the main process."""
+        if self.work.accelerator.is_main_process:
+            self.listener(Progress(stage, done, total, line))
+
+    def reached(self, stage: StageResult) -> None:
+        """Report a finished stage, from the main process."""
+        if self.work.accelerator.is_main_process:
+            self.listener(Progress(stage.name, 1, 1, f"val {stage.val}", {"rung": stage.to_json()}))
+
+    def context(self, stage: str) -> RunContext:
+        """For a run of the loop that ends at the latest when the budget does."""
+        listener = self.listener if self.work.accelerator.is_main_process else silent
+        checkpoint = self.work.folder / f"checkpoint-{stage.replace(' ', '-')}.pt"
+        free = self.config.epochs is not None or self.config.decisions  # what is asked for is not cut short
+        deadline = float("inf") if free else time.monotonic() + max(self.spendable, 1.0)
+        return RunContext(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage)

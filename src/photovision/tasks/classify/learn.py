@@ -1,0 +1,140 @@
+"""Learning to classify: a ladder of stages within a time budget, of which the one that validates best is kept.
+
+Handcrafted features come first, so that the report can show what deep learning gains; then frozen pretrained features;
+then fine-tuning from the head downwards, or learning from scratch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from photovision.core.errors import DataError
+from photovision.data.augment.image import Augment
+from photovision.data.dataset import Dataset
+from photovision.engine.learned import Learned
+from photovision.engine.train_config import TrainConfig
+from photovision.engine.training_run import TrainingRun
+from photovision.models.backbones import Backbone, choose
+from photovision.runtime.neighbours import MOST
+from photovision.tasks.classify.export_bundle import learned_from
+from photovision.tasks.classify.fair import fairness_of, values_of
+from photovision.tasks.classify.finetune import learn_upper, learn_whole
+from photovision.tasks.classify.handcrafted import HandcraftedFeatures, learn_handcrafted, mirror_keeps_class
+from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features, learn_frozen, open_features
+from photovision.tasks.classify.scratch import learn_scratch
+from photovision.tasks.classify.select_variant import learn_variants, planned
+from photovision.tasks.classify.trained_stage import TrainedStage
+
+_ENOUGH_FOR_FROZEN = 1000
+"""Training images below which frozen features of small images are left out: learning needs the time more."""
+_ENOUGH_FOR_SCRATCH = 5000
+"""Training images from which on small images get a network of their own."""
+
+
+def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
+    """Refuse what cannot be learned before an image is read, and settle where the network starts from.
+
+    Raises:
+        DataError: images without a label, or an attribute that makes no groups.
+        UsageError: backbone and weights do not fit together, or nothing is installed.
+    """
+    if any(sample.target is None for sample in dataset.samples):
+        raise DataError("training needs a label for every picture; some have none: complete the table or the folders")
+    if config.fair_by is not None:
+        values_of(dataset, config.fair_by)
+    return choose(config.backbone, config.weights, config.size, config.allow_download)
+
+
+def learn(run: TrainingRun, source: Backbone) -> Learned:
+    """Learn every stage that the budget allows, and keep the best.
+
+    Args:
+        run: the training.
+        source: of `prepare`.
+    """
+    asked = len(run.splits.test) + len(run.splits.val) + MOST  # images that the finished graph answers
+    ahead = planned(run.config, fairness_of(run))
+    run = replace(run, closing=min(0.25 * run.budget, 20 + 0.002 * asked), ahead=ahead)
+    plain = []
+    for stage in _ladder(run, source):
+        run.reached(stage.result)
+        plain.append(stage)
+    varied = learn_variants(run, best_of(plain))
+    return learned_from(run, [*plain, *varied.rungs], varied)
+
+
+def _ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
+    """One stage after the other, from the cheapest to the dearest, each learned when it is asked for."""
+    handcrafted = learn_handcrafted(run, 0.12 * run.left)
+    augment = Augment(flip=_mirrored(run, handcrafted))
+    yield handcrafted.reached
+    wanted = _fitting(wanted, run)
+    wanted = replace(wanted, preprocess=run.splits.shown(wanted.preprocess))
+    if wanted.weights == "none":
+        yield learn_scratch(run, wanted, augment)
+        return
+    features = open_features(run, wanted)
+    own = run.splits.small and len(run.splits.train) >= _ENOUGH_FOR_SCRATCH and run.config.weights == "auto"
+    train = _affordable(features, 0.15 if own else 0.3)
+    if own:  # many small images: a network of their own size learns more from them than enlarged ones can teach
+        if len(train) >= _ENOUGH_FOR_FROZEN:
+            yield learn_frozen(features, train, augment)[0]
+        yield learn_scratch(run, choose("small_resnet", "none", None), augment)
+        return
+    frozen, per_view = learn_frozen(features, train, augment)
+    yield frozen
+    upper = learn_upper(features, frozen, train, augment, per_view)
+    if upper is not None:
+        yield upper
+    whole = learn_whole(run, upper or frozen, run.splits.train, augment)
+    if whole is not None:
+        yield whole
+
+
+def best_of(stages: list[TrainedStage]) -> TrainedStage:
+    """The network that validates best; of equal ones the one that learned more.
+
+    Handcrafted features are the yardstick and are never kept: they have no graph to export.
+    """
+    networks = [stage for stage in stages if stage.network is not None]
+    best = max(stage.result.val.value for stage in networks)
+    return [stage for stage in networks if stage.result.val.value == best][-1]
+
+
+def _fitting(wanted: Backbone, run: TrainingRun) -> Backbone:
+    """From scratch, and with no architecture asked for, the one that fits the images and the machine."""
+    if wanted.weights != "none" or run.config.backbone is not None:
+        return wanted
+    if run.splits.small:
+        return choose("small_resnet", "none", None)
+    return choose("resnet50" if run.work.accelerator.device.type == "cuda" else "resnet18", "none", None)
+
+
+def _mirrored(run: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
+    if run.config.flip != "auto":
+        return run.config.flip == "on"
+    return bool(run.work.value("flip", lambda: mirror_keeps_class(run, handcrafted)))
+
+
+def _affordable(features: Features, share: float) -> Dataset:
+    """The training images whose frozen features fit into a share of the time left; at least 500 of them."""
+    run, train = features.run, features.run.splits.train
+
+    def count() -> int:
+        features.open()  # exporting and loading the graph is paid once
+        started = time.monotonic()
+        probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
+        features.compute(probe, "probe", None, 0)
+        per_image = (time.monotonic() - started) / len(probe)
+        held_out = len(run.splits.val) + len(run.splits.test)
+        return int((share * run.left / per_image - held_out) / HEAD_VIEWS)
+
+    most = max(500, run.work.value("affordable", count))
+    if most >= len(train):
+        return train
+    rng = np.random.default_rng(run.config.seed)
+    return train.subset(np.sort(rng.permutation(len(train))[:most]))

@@ -1,0 +1,40 @@
+"""How the card of a segmenter speaks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from photovision.engine.card_text import CardText
+
+_INTERVALS = (
+    (("miou", "dice", "boundary_f1", "surface_distance"), "overlap and outlines: bootstrap over pictures"),
+    (("instance_f1", "instance_precision", "instance_recall", "count_error"), "objects: bootstrap over pictures"),
+)
+_FIGURES: Mapping[str, tuple[str, dict[str, str]]] = {
+    "miou": ("mean_iou", {}),
+    "dice": ("dice", {}),
+    "instance_f1": ("f1", {"iou": "0.50"}),
+}
+
+
+def card_text(info: Mapping[str, Any]) -> CardText:
+    """The sentences for the segmenter that bundle.json describes."""
+    return CardText(
+        "segmenter",
+        f"It predicts the class of every pixel, among {len(info['classes']):,} classes.",
+        "a class for every pixel",
+        "a class for every pixel, or a mask for every object",
+        "To tell apart, in pictures like those it learned from:",
+        "It names one of its classes for every pixel, also in a picture that shows none of them.",
+        (
+            'answer = pv.load("this-folder").predict("picture.jpg")',
+            "answer.labels  # the class of every pixel, (H, W)",
+        ),
+        ("The prediction at a pixel is the class with the highest probability.",),
+        ("It was made without a gate for pictures of something else.",),
+        _INTERVALS,
+        ("groups", "conditions"),
+        "image-segmentation",
+        figures=_FIGURES,
+    )
