@@ -36,7 +36,6 @@ from photovision.engine.workdir import WorkDir
 from photovision.learn import checkpoint
 from photovision.models.backbones import Backbone
 from photovision.tasks.classify.linear_probe import Features, open_features
-from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.recognizer import load
 from photovision.video.event_log import EventLog
 from tests.replacing import whole, write
@@ -141,8 +140,8 @@ def test_a_model_that_cannot_be_replaced_stays(disk: Path, left: int) -> None:
 
 
 def features(disk: Path) -> Features:
-    run = TrainingRun(TrainConfig(), None, work_of(disk), ClassifyObjective(False), silent, (), 0.0)  # type: ignore[arg-type]
-    object.__setattr__(run, "material", type("Material", (), {"dataset": read_dataset(disk.parent / "data")}))
+    splits = type("Splits", (), {"dataset": read_dataset(disk.parent / "data")})
+    run = TrainingRun(TrainConfig(), splits, work_of(disk))  # type: ignore[arg-type]
     source = Backbone("small_resnet", "none", Preprocess((32, 32)))
     torch.manual_seed(0)
     return open_features(run, source)

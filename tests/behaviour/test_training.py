@@ -230,12 +230,10 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
     """Arrows to the left and to the right: mirrored views would teach the opposite."""
     from accelerate import Accelerator
 
-    from photovision.core.progress import silent
     from photovision.engine.splits import gather
     from photovision.engine.training_run import TrainingRun
     from photovision.engine.workdir import WorkDir
     from photovision.tasks.classify.handcrafted import learn_handcrafted, mirror_keeps_class
-    from photovision.tasks.classify.objective import ClassifyObjective
 
     def keeps(turn: bool, name: str) -> bool:
         rng, images, labels = np.random.default_rng(0), [], []
@@ -249,7 +247,7 @@ def test_mirroring_is_found_to_matter_for_arrows(tmp_path: Path) -> None:
             labels.append("ab"[i % 2])
         material = gather(dataset_from_arrays(images, labels), seed=0)
         work = WorkDir(tmp_path / name, {}, Accelerator())
-        run = TrainingRun(TrainConfig(), material, work, ClassifyObjective(), silent, (), 0.0)
+        run = TrainingRun(TrainConfig(), material, work)
         return mirror_keeps_class(run, learn_handcrafted(run, 20))
 
     assert not keeps(True, "left-or-right")

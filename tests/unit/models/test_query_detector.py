@@ -146,8 +146,8 @@ def test_the_cache_of_the_hub_serves_without_the_network(tmp_path: Path, monkeyp
     monkeypatch.setattr(socket, "socket", _refuse)
     source = query_source("dfine-n")
     assert (source.weights, source.backbone, source.found.classes) == ("hub", "dfine-n", ("person", "car"))
-    assert source.origin()["repo"] == "ustc-community/dfine-nano-coco"
-    assert source.origin()["revision"] == commit
+    assert source.describe()["repo"] == "ustc-community/dfine-nano-coco"
+    assert source.describe()["revision"] == commit
     require_commercial(source.ledger())
     assert available("dfine-n")
     assert not available("dfine-s")

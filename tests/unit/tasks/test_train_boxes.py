@@ -16,6 +16,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.engine.load import load
+from photovision.engine.train import run
 from photovision.engine.train_config import TrainConfig
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import FitResult, RunContext, fit
@@ -24,7 +25,7 @@ from photovision.models.backbones import Backbone
 from photovision.models.detector import DetectorNetwork
 from photovision.models.export import Normalise
 from photovision.tasks.detect import detector as runtime
-from photovision.tasks.detect.learn import input_size, run
+from photovision.tasks.detect.learn import input_size
 from photovision.tasks.detect.objective import DetectObjective
 
 PREPROCESS = Preprocess((64, 96))

@@ -14,10 +14,11 @@ from scenes import make_scene, objects, semantic, write_scenes
 from photovision.app.cli import run
 from photovision.core.errors import UsageError
 from photovision.core.progress import silent
+from photovision.core.task import task_of
 from photovision.data.read import read_dataset
 from photovision.engine.load import load
+from photovision.engine.train import run as learn_from
 from photovision.engine.train_config import TrainConfig
-from photovision.tasks.segment.learn import learns_masks, train_masks
 from photovision.tasks.segment.segmenter import Segmenter
 
 SMALL = "lcnet_035"
@@ -28,24 +29,24 @@ def _options(epochs: int) -> TrainConfig:
 
 
 def test_what_is_learned_pixel_by_pixel(tmp_path: Path) -> None:
-    assert learns_masks(semantic(2))
-    assert learns_masks(objects(2))
-    assert learns_masks(read_dataset(write_scenes(tmp_path / "scenes")))
+    assert task_of(semantic(2)).name == "segment"
+    assert task_of(objects(2)).name == "segment"
+    assert task_of(read_dataset(write_scenes(tmp_path / "scenes"))).name == "segment"
     boxes = objects(2)
-    assert not learns_masks(replace(boxes, source="coco"))
+    assert task_of(replace(boxes, source="coco")).name == "detect"
 
 
 def test_what_cannot_be_done_is_told_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="multiple of 32"):
-        train_masks(semantic(2), tmp_path / "m", TrainConfig(weights="none", size=100), silent)
+        learn_from(semantic(2), tmp_path / "m", TrainConfig(weights="none", size=100), silent)
     with pytest.raises(UsageError, match="--robust"):
-        train_masks(semantic(2), tmp_path / "m", TrainConfig(weights="none", robust=("fog",)), silent)
+        learn_from(semantic(2), tmp_path / "m", TrainConfig(weights="none", robust=("fog",)), silent)
     assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.slow
 def test_objects_in_mask_files_become_a_model_that_tells_them_apart(tmp_path: Path) -> None:
-    model = train_masks(objects(24), tmp_path / "model", _options(12), silent)
+    model = learn_from(objects(24), tmp_path / "model", _options(12), silent)
     assert model.instances
     assert model.classes == ("background", "thing")
     assert model.info["metrics"]["instance_f1"]["n"] == model.info["data"]["counts"]["test"]

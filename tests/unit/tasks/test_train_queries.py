@@ -16,7 +16,7 @@ from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
-from photovision.engine.train import run as run_any
+from photovision.engine.train import run
 from photovision.engine.train_config import TrainConfig
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import FitResult, RunContext, fit
@@ -26,7 +26,7 @@ from photovision.models.checkpoint_folder import read_folder
 from photovision.models.export import Normalise
 from photovision.models.query_detector import QueryDetector, QuerySource, query_source
 from photovision.tasks.detect import detector as runtime
-from photovision.tasks.detect.learn import run, size_for
+from photovision.tasks.detect.learn import size_for
 from photovision.tasks.detect.objective import DetectByQueriesObjective
 
 pytest.importorskip("transformers", reason="needs the extra transformers")
@@ -126,10 +126,10 @@ def test_a_size_that_the_network_can_take(tmp_path: Path) -> None:
 def test_what_may_not_or_cannot_be_used_is_told_before_anything_is_read(tmp_path: Path) -> None:
     data = boxed_set(4, 2, 2)
     with pytest.raises(LicenceError, match="rf-detr-large"):
-        run_any(data, tmp_path / "a", TrainConfig(backbone="rf-detr-xl"))
+        run(data, tmp_path / "a", TrainConfig(backbone="rf-detr-xl"))
     folder = tiny_folder(tmp_path / "theirs", "d_fine")
     with pytest.raises(LicenceError, match="unknown"):
-        run_any(data, tmp_path / "b", TrainConfig(backbone=str(folder), commercial=True))
+        run(data, tmp_path / "b", TrainConfig(backbone=str(folder), commercial=True))
     plain = dataclasses.replace(data, annotation_type="labels")
     with pytest.raises(UsageError, match="whole detector"):
-        run_any(plain, tmp_path / "c", TrainConfig(backbone="dfine-s"))
+        run(plain, tmp_path / "c", TrainConfig(backbone="dfine-s"))

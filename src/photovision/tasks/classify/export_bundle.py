@@ -44,51 +44,46 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
         stages: all that were learned.
         varied: what fair and robust training brought, and the stage to keep.
     """
-    splits, chosen, objective = run.splits, varied.chosen, objective_of(run)
+    splits, chosen = run.splits, varied.chosen
     network, source = chosen.network, chosen.source
     assert network is not None
     assert source is not None
     results = [_on_test(run, stage, stage is chosen) for stage in stages]  # all processes evaluate together
-    variants = varied.judge()
-    truth = splits.val.label_matrix if objective.multilabel else splits.val.labels
-    temperature = fit_temperature(chosen.val_logits, truth, multilabel=objective.multilabel)
-    probs = objective.decode(chosen.val_logits / temperature)
-    thresholds = choose_thresholds(probs, splits.val.label_matrix).tolist() if objective.multilabel else None
+    facts = _facts(run, chosen, varied)
 
     def export(folder: Path) -> dict[str, Any]:
-        decider = Decider(network, source.preprocess, temperature, objective.multilabel)
+        decider = Decider(network, source.preprocess, facts["temperature"], facts["multilabel"])
         write_network(network, source, splits.dataset.classes, folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
         return check_parity(decider, folder / "model.onnx", parity_pictures(splits.val, source)).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
-        doubt = remember(Recognizer(bundle), splits.train, splits.val, bundle.path, run.config.seed, splits.unseen)
-        milliseconds = _milliseconds(Recognizer(bundle))
-        # The same graph with other weights takes the same time.
-        timed = [
-            replace(r, ms_per_picture=milliseconds) if s.source is source else r
-            for r, s in zip(results, stages, strict=True)
-        ]
-        return {"doubt": doubt, "rungs": [result.to_json() for result in timed]}
+        model = Recognizer(bundle)
+        doubt = remember(model, splits.train, splits.val, bundle.path, run.config.seed, splits.unseen)
+        rungs, milliseconds = [result.to_json() for result in results], _milliseconds(model)
+        for rung, stage in zip(rungs, stages, strict=True):
+            if stage.source is source:  # the same graph with other weights takes the same time
+                rung["ms_per_picture"] = milliseconds
+        return {"doubt": doubt, "rungs": rungs}
 
-    facts = {
+    names = splits.dataset.classes, source.preprocess, source.describe(), source.ledger()
+    return Learned(*names, results, chosen.result.name, export, facts, complete, _report)
+
+
+def _facts(run: TrainingRun, chosen: TrainedStage, varied: Varied) -> dict[str, Any]:
+    """Temperature and thresholds, from validation; what variants brought, from test."""
+    val, objective = run.splits.val, objective_of(run)
+    variants = varied.judge()
+    truth = val.label_matrix if objective.multilabel else val.labels
+    temperature = fit_temperature(chosen.val_logits, truth, multilabel=objective.multilabel)
+    probs = objective.decode(chosen.val_logits / temperature)
+    thresholds = choose_thresholds(probs, val.label_matrix).tolist() if objective.multilabel else None
+    return {
         "multilabel": objective.multilabel,
         "temperature": temperature,
         "thresholds": thresholds,
         "variants": variants,
     }
-    return Learned(
-        splits.dataset.classes,
-        source.preprocess,
-        source.describe(),
-        source.ledger(),
-        results,
-        chosen.result.name,
-        export,
-        facts,
-        complete,
-        _report,
-    )
 
 
 def _on_test(run: TrainingRun, stage: TrainedStage, chosen: bool) -> StageResult:
