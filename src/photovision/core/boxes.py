@@ -11,6 +11,7 @@ from PIL import ImageDraw, ImageFont
 from photovision.core.regions import IGNORE, Detections, Regions, Segmentation
 from photovision.core.shapes import Polygons, Rle, Shape
 from photovision.core.types import Image
+from photovision.core.window import to_view, whole
 
 MASK_SHARE = 0.45
 """How much of a mask's colour is laid over the picture."""
@@ -70,7 +71,6 @@ def _classes(page: Pillow.Image, regions: Segmentation) -> Image:
 
 
 def _objects(page: Pillow.Image, regions: Detections, size: tuple[int, int], names: bool) -> Image:
-    across, down = page.width / size[1], page.height / size[0]
     for row, label in enumerate(regions.labels.tolist()):
         shape = regions.masks[row] if regions.masks is not None else None
         if shape is not None:
@@ -78,7 +78,7 @@ def _objects(page: Pillow.Image, regions: Detections, size: tuple[int, int], nam
     pen = ImageDraw.Draw(page)
     letters = ImageFont.load_default(max(10, min(page.size) // 28))
     line = max(1, min(page.size) // 180)
-    for row, (x1, y1, x2, y2) in enumerate((regions.boxes * (across, down, across, down)).tolist()):
+    for row, (x1, y1, x2, y2) in enumerate(to_view(regions.boxes, whole(size), (page.height, page.width)).tolist()):
         colour = colour_of(int(regions.labels[row]))
         pen.rectangle((x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)), outline=colour, width=line)
         if names and len(regions) <= MAX_NAMES and len(regions.classes) != 1:

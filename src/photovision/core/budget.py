@@ -15,7 +15,7 @@ class MemoryBudget:
         small: bytes below which nobody waits.
 
     Example:
-        >>> with Budget(100, small=10).taken(1000):
+        >>> with MemoryBudget(100, small=10).taken(1000):
         ...     pass
     """
 

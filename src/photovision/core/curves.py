@@ -60,7 +60,7 @@ def lines(
         x_range: likewise of the horizontal axis.
 
     Example:
-        >>> lines({"a": Line([0, 1], [0.5, 0.7])}, "A curve", "share", "accuracy").startswith("<svg")
+        >>> lines({"a": CurveLine([0, 1], [0.5, 0.7])}, "A curve", "share", "accuracy").startswith("<svg")
         True
     """
     if not series or any(len(line.x) == 0 or len(line.x) != len(line.y) for line in series.values()):
@@ -88,7 +88,7 @@ def points(
     """Named points on a plane, with the whiskers of their intervals; `x_form` is for an x of another kind than y.
 
     Example:
-        >>> points([Point(0.9, 0.7, "plain")], "Trade-off", "accuracy", "worst group").startswith("<svg")
+        >>> points([CurvePoint(0.9, 0.7, "plain")], "Trade-off", "accuracy", "worst group").startswith("<svg")
         True
     """
     if not found:

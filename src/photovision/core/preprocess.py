@@ -20,10 +20,10 @@ from photovision.core.image import MAX_PIXELS, decode, to_array
 from photovision.core.image_cost import DecodeCost
 from photovision.core.types import Floats, Image, Sample, check_image
 from photovision.core.value_range import ValueRange, ValueRanges
+from photovision.core.window import Window, whole
 
 Fit = Literal["squash", "crop"]
 _FILTERS = {"bilinear": Pillow.Resampling.BILINEAR, "bicubic": Pillow.Resampling.BICUBIC}
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Preprocess:
         check_image(image, "image")
         return self._resize(Pillow.fromarray(image))
 
-    def window(self, width: int, height: int) -> Box:
+    def window(self, width: int, height: int) -> Window:
         """The part of an upright picture that is shown: (left, top, right, bottom) in its pixels."""
         shown_w, shown_h = float(width), float(height)
         if self.fit == "crop":
@@ -117,10 +117,10 @@ class Preprocess:
         left, top = (width - shown_w) / 2, (height - shown_h) / 2
         return left, top, left + shown_w, top + shown_h
 
-    def resize(self, picture: Pillow.Image, box: Box) -> Image:
+    def resize(self, picture: Pillow.Image, box: Window) -> Image:
         """One fused crop and resize of `box`: uint8 RGB (H, W, 3)."""
         height, width = self.size
-        if picture.size == (width, height) and tuple(box) == (0.0, 0.0, float(width), float(height)):
+        if picture.size == (width, height) and tuple(box) == whole(self.size):
             return to_array(picture)
         return to_array(picture.resize((width, height), _FILTERS[self.interpolation], box=box))
 

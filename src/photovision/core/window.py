@@ -53,6 +53,17 @@ def to_image(boxes: npt.ArrayLike, window: Window, size: Size) -> Boxes:
     return np.asarray(np.asarray(boxes, np.float64) / scale + corner)
 
 
+def rescaled(window: Window, size: Size, other: Size) -> Window:
+    """A window of an image of (H, W), in pixels of a larger or smaller copy of that image.
+
+    Example:
+        >>> rescaled((0, 0, 200, 100), (100, 400), (50, 200))
+        (0.0, 0.0, 100.0, 50.0)
+    """
+    left, top, right, bottom = to_view(window, whole(size), other).tolist()
+    return left, top, right, bottom
+
+
 def clipped(boxes: npt.ArrayLike, window: Window) -> Boxes:
     """Boxes (N, 4) without what lies outside a window, in the same pixels; x1 <= x2 and y1 <= y2 hold after it."""
     inside = np.clip(np.asarray(boxes, np.float64), _corner(window), np.tile(window[2:], 2))

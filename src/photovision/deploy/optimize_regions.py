@@ -20,10 +20,10 @@ import numpy as np
 from photovision.core.errors import DataError, ExportError, UnreadableImage, UsageError
 from photovision.core.folder import reserved
 from photovision.core.output import check_folder
-from photovision.core.preprocess import Box
 from photovision.core.report import Finding, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.types import Image
+from photovision.core.window import Window
 from photovision.data.dataset import Dataset
 from photovision.deploy.confidence import learned_anew
 from photovision.deploy.cost_report_regions import RegionOptimizeStep, losses
@@ -215,7 +215,7 @@ def pictures_of(model: Places, dataset: Dataset, most: int) -> Image:
     return np.stack(images)
 
 
-def _middle(model: Places, width: int, height: int) -> Box:
+def _middle(model: Places, width: int, height: int) -> Window:
     tile = model.tile if isinstance(model, Segmenter) else None
     if tile is None:
         return model.preprocess.window(width, height)

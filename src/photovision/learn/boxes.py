@@ -18,7 +18,8 @@ from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
-from photovision.data.augment.box import BoxAugmenter, open_whole, truth_of
+from photovision.core.window import whole
+from photovision.data.augment.box import BoxAugmenter, open_whole, targets_in_window
 from photovision.data.augment.image import load_pixels
 from photovision.data.augment.mosaic import Piece, pieces, truth
 from photovision.models.assign import NOTHING
@@ -56,7 +57,8 @@ class BoxFeed:
         self.sizes = sizes_of(samples)
         self.most = max([1, *(len(found_in(sample)) for sample in samples)])
         rows = [
-            truth_of(found_in(s), _whole(size), preprocess.size) for s, size in zip(samples, self.sizes, strict=True)
+            targets_in_window(found_in(s), whole(size), preprocess.size)
+            for s, size in zip(samples, self.sizes, strict=True)
         ]
         self.targets = self._filled(rows)
 
@@ -115,10 +117,6 @@ def found_in(sample: Sample) -> Detections:
     if isinstance(sample.annotations, Detections):
         return sample.annotations
     return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
-
-
-def _whole(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    return 0.0, 0.0, float(size[1]), float(size[0])
 
 
 def sizes_of(samples: Sequence[Sample]) -> list[tuple[int, int]]:

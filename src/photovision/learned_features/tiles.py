@@ -40,7 +40,7 @@ def field_box(size: tuple[int, int], places: tuple[int, int], place: tuple[int, 
 
     Example:
         >>> field_box((100, 100), (10, 10), (5, 0), 20)
-        Box(top=45, left=0, side=20)
+        FieldBox(top=45, left=0, side=20)
     """
     side = max(1, min(side, *size))
     corner = []

@@ -52,7 +52,7 @@ class NeighbourIndex:
         """The k training pictures whose embeddings are most like `embedding`, float (D,) of unit norm; nearest first.
 
         Example:
-            >>> known = References(np.eye(3, dtype=np.float16), ("1.jpg", "2.jpg", "3.jpg"), ("a", "b", "b"))
+            >>> known = NeighbourIndex(np.eye(3, dtype=np.float16), ("1.jpg", "2.jpg", "3.jpg"), ("a", "b", "b"))
             >>> known.nearest(np.float32([0, 1, 0]), 1)
             [Neighbour(id='2.jpg', label='b', similarity=1.0)]
         """

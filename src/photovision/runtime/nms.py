@@ -69,7 +69,7 @@ def suppress(found: ScoredBoxes, iou: float = 0.5, most: int = MOST) -> ScoredBo
         most: how many are kept, most probable first.
 
     Example:
-        >>> two = Boxes(np.float32([[0, 0, 9, 9], [0, 0, 9, 8]]), np.float32([0.6, 0.9]), np.array([0, 0]))
+        >>> two = ScoredBoxes(np.float32([[0, 0, 9, 9], [0, 0, 9, 8]]), np.float32([0.6, 0.9]), np.array([0, 0]))
         >>> suppress(two).scores
         array([0.9], dtype=float32)
     """
@@ -94,10 +94,12 @@ def merge(found: ScoredBoxes, cut: np.ndarray, iou: float = 0.5, most: int = MOS
         iou, most: as for `suppress`.
 
     Example:
-        >>> halves = Boxes(np.float32([[0, 0, 60, 20], [40, 0, 100, 20]]), np.float32([0.9, 0.8]), np.array([0, 0]))
+        >>> scores, labels = np.float32([0.9, 0.8]), np.array([0, 0])
+        >>> halves = ScoredBoxes(np.float32([[0, 0, 60, 20], [40, 0, 100, 20]]), scores, labels)
         >>> merge(halves, np.array([True, True])).xyxy.tolist()
         [[0.0, 0.0, 60.0, 20.0], [40.0, 0.0, 100.0, 20.0]]
-        >>> halves = Boxes(np.float32([[0, 0, 60, 20], [30, 0, 90, 20]]), np.float32([0.9, 0.8]), np.array([0, 0]))
+        >>> scores, labels = np.float32([0.9, 0.8]), np.array([0, 0])
+        >>> halves = ScoredBoxes(np.float32([[0, 0, 60, 20], [30, 0, 90, 20]]), scores, labels)
         >>> merge(halves, np.array([True, True])).xyxy.tolist()
         [[0.0, 0.0, 90.0, 20.0]]
     """

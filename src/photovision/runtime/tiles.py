@@ -16,8 +16,9 @@ from PIL import Image as Pillow
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.inputs import Source
 from photovision.core.parallel import in_order
-from photovision.core.preprocess import Box, Preprocess
+from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats, Image
+from photovision.core.window import Window
 from photovision.runtime.nms import ScoredBoxes, merge
 from photovision.runtime.session import Session
 from photovision.runtime.stream import opener, stream
@@ -39,7 +40,7 @@ class Beholder(Protocol):
         """Its graph."""
         ...
 
-    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> ScoredBoxes:
+    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Window | None = None) -> ScoredBoxes:
         """From outputs to boxes in the picture."""
         ...
 
@@ -65,7 +66,7 @@ class Tiling:
         if not 0 <= self.overlap <= 0.9:
             raise UsageError(f"overlap should be 0 to 0.9, got {self.overlap}")
 
-    def windows(self, size: Size) -> list[Box]:
+    def windows(self, size: Size) -> list[Window]:
         """The windows over a picture of (H, W), row by row; together they cover it, and none reaches outside.
 
         None where the picture is no larger than one window.
@@ -92,7 +93,7 @@ class Tiling:
 class _Tile:
     source: Source | UnreadableImage
     picture: Pillow.Image | UnreadableImage
-    window: Box
+    window: Window
     size: Size
     last: bool
 
@@ -125,7 +126,7 @@ def seen_in_tiles(
             found, cut = [], []
 
 
-def cut_by(boxes: Floats, window: Box, size: Size) -> np.ndarray:
+def cut_by(boxes: Floats, window: Window, size: Size) -> np.ndarray:
     """bool (N,): which boxes (N, 4) end at a border of the window that lies inside the picture of (H, W)."""
     left, top, right, bottom = window
     across, down = max(1.0, _BORDER * (right - left)), max(1.0, _BORDER * (bottom - top))

@@ -43,7 +43,7 @@ class ConformalSets:
         """float32 (C,): the least probability at which a class is in the set, for a coverage above 0 and below 1.
 
         Example:
-            >>> Sets((np.linspace(0, 1, 99, dtype=np.float32),) * 2).thresholds(0.9).round(2)
+            >>> ConformalSets((np.linspace(0, 1, 99, dtype=np.float32),) * 2).thresholds(0.9).round(2)
             array([0.09, 0.09], dtype=float32)
         """
         _check("coverage", coverage)

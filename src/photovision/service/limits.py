@@ -59,7 +59,7 @@ class RequestBudget:
     """Bytes that are held by all requests together.
 
     Example:
-        >>> budget = Budget(10)
+        >>> budget = RequestBudget(10)
         >>> with budget.share() as hold:
         ...     hold(8)
         >>> budget.held

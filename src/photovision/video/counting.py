@@ -154,7 +154,7 @@ class Counting:
         peak: zone -> the most objects that were in it at once.
 
     Example:
-        >>> counting = Counting([Line("door", (50, 0), (50, 100))])
+        >>> counting = Counting([CountingLine("door", (50, 0), (50, 100))])
         >>> for i, x in enumerate((20, 45, 55, 80)):
         ...     box = np.float32([[x - 10, 40, x + 10, 60]])
         ...     found = Detections(box, np.array([0]), ("person",), track_ids=np.array([1]))

@@ -136,7 +136,7 @@ class ObjectTracker:
         UsageError: scores are not in order.
 
     Example:
-        >>> tracker = Tracker()
+        >>> tracker = ObjectTracker()
         >>> for x in (0, 2, 4):
         ...     box = np.float32([[x, 0, x + 20, 20]])
         ...     seen = tracker.update(Detections(box, np.array([0]), ("cup",), np.float32([0.9])))

@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
-from photovision.data.augment.box import UNJUDGED, BoxAugmenter, truth_of
+from photovision.data.augment.box import UNJUDGED, BoxAugmenter, targets_in_window
 from photovision.data.augment.image import Augment
 
 PREPROCESS = Preprocess((160, 192))
@@ -45,7 +45,7 @@ def test_what_is_cut_off_or_a_crowd_is_not_judged() -> None:
     found = Detections(
         np.float32([[0, 0, 20, 20], [60, 0, 100, 40], [40, 40, 60, 60]]), np.array([0, 1, 0]), crowd=crowd
     )
-    rows = truth_of(found, (15, 0, 100, 85), (85, 85))
+    rows = targets_in_window(found, (15, 0, 100, 85), (85, 85))
     assert rows[:, 0].tolist() == [UNJUDGED, 1, UNJUDGED]
     assert rows[1, 1:].tolist() == [45, 0, 85, 40]
 

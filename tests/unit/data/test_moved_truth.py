@@ -7,8 +7,9 @@ import pytest
 from scipy import ndimage
 
 from photovision.core.regions import IGNORE, Detections
+from photovision.core.window import crop_boxes
 from photovision.data.corruptions import CORRUPTIONS, corrupt
-from photovision.data.corruptions.transform_targets import MOVING, moved_boxes, moved_labels, through
+from photovision.data.corruptions.transform_targets import MOVING, moved_boxes, moved_labels
 
 SIZE, BOX = (100, 140), (20, 10, 50, 40)
 ONE = Detections(np.float32([BOX]), np.array([0], np.int64), ("thing",))
@@ -59,4 +60,4 @@ def test_classes_are_those_of_the_moved_pixels(name: str) -> None:
 def test_nothing_there_stays_nothing() -> None:
     none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), ("thing",))
     assert len(moved_boxes(none, SIZE, "scale", 3, 0)) == 0
-    assert len(through(none, (0, 0, 9, 9), (18, 18))) == 0
+    assert len(crop_boxes(none, (0, 0, 9, 9), (18, 18))) == 0

@@ -11,22 +11,21 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.image import read_header
-from photovision.core.preprocess import Box, Preprocess
+from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image, Sample
+from photovision.core.window import Window, crop_boxes, rescaled
 from photovision.data.augment.image import Augment
 
 UNJUDGED = -2
 """The class of what is not judged: crowds, and objects of which a view shows too little to name them."""
-_SHOWN = 0.4  # of an object's area, below which it is not judged
-_SCRAP = 0.05  # below which nothing is left of it
 
 
 @dataclass(frozen=True)
 class Draw:
     """What a view shows: a part of the picture (left, top, right, bottom), mirrored or not."""
 
-    window: Box
+    window: Window
     sideways: bool = False
     upside_down: bool = False
 
@@ -45,7 +44,7 @@ class Draw:
     def truth(self, found: Detections, preprocess: Preprocess) -> Floats:
         """The truth of the view, float32 (N, 5)."""
         height, width = preprocess.size
-        rows = truth_of(found, self.window, preprocess.size)
+        rows = targets_in_window(found, self.window, preprocess.size)
         if self.sideways:
             rows[:, [1, 3]] = width - rows[:, [3, 1]]
         if self.upside_down:
@@ -64,7 +63,7 @@ class BoxAugmenter:
 
     Example:
         >>> found = Detections(np.float32([[0, 0, 20, 30]]), np.array([1]))
-        >>> view, preprocess = BoxView(Augment(scale=1, ratio=1, flip=False)), Preprocess((60, 40))
+        >>> view, preprocess = BoxAugmenter(Augment(scale=1, ratio=1, flip=False)), Preprocess((60, 40))
         >>> draw = view.draw((30, 40), np.random.default_rng(0))
         >>> draw.pixels(Pillow.new("RGB", (40, 30)), (30, 40), preprocess).shape, draw.truth(found, preprocess).tolist()
         ((60, 40, 3), [[1.0, 0.0, 0.0, 20.0, 60.0]])
@@ -78,7 +77,7 @@ class BoxAugmenter:
         """What is shown of a picture of `size` (H, W), and how it is turned."""
         return self.turned(self.augment.window((size[1], size[0]), rng), rng)
 
-    def turned(self, window: Box, rng: np.random.Generator) -> Draw:
+    def turned(self, window: Window, rng: np.random.Generator) -> Draw:
         """A window of a picture, mirrored or not."""
         return Draw(window, self.augment.flip and rng.random() < 0.5, self.turn and rng.random() < 0.5)
 
@@ -87,7 +86,7 @@ class BoxAugmenter:
         return self.augment.disturb(self.augment.recolour(image, rng), rng)
 
 
-def shown(picture: Pillow.Image, size: tuple[int, int], window: Box, preprocess: Preprocess) -> Image:
+def shown(picture: Pillow.Image, size: tuple[int, int], window: Window, preprocess: Preprocess) -> Image:
     """A part of a picture at the preprocessing's size.
 
     Args:
@@ -96,31 +95,20 @@ def shown(picture: Pillow.Image, size: tuple[int, int], window: Box, preprocess:
         window: (left, top, right, bottom) of the part, in pixels of the whole picture.
         preprocess: the size of the result.
     """
-    across, down = picture.width / size[1], picture.height / size[0]
-    own = (window[0] * across, window[1] * down, window[2] * across, window[3] * down)
-    return preprocess.resize(picture, own)
+    return preprocess.resize(picture, rescaled(window, size, (picture.height, picture.width)))
 
 
-def truth_of(found: Detections, window: Box, size: tuple[int, int]) -> Floats:
+def targets_in_window(found: Detections, window: Window, size: tuple[int, int]) -> Floats:
     """The truth of a part of a picture, float32 (N, 5), for a view of `size` (H, W).
 
     Example:
         >>> whole = Detections(np.float32([[0, 0, 10, 10], [0, 0, 90, 10], [85, 0, 95, 10]]), np.array([0, 1, 2]))
-        >>> truth_of(whole, (80, 0, 100, 20), (20, 20)).tolist()
+        >>> targets_in_window(whole, (80, 0, 100, 20), (20, 20)).tolist()
         [[-2.0, 0.0, 0.0, 10.0, 10.0], [2.0, 5.0, 0.0, 15.0, 10.0]]
     """
-    left, top, right, bottom = window
-    edges = np.array([left, top, left, top])
-    boxes = found.boxes.astype(np.float64)
-    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1e-9)
-    clipped = np.clip(boxes, edges, [right, bottom, right, bottom])
-    seen = (clipped[:, 2:] - clipped[:, :2]).prod(1) / area
-    labels = np.where(seen >= _SHOWN, found.labels, UNJUDGED)
-    if found.crowd is not None:
-        labels = np.where(found.crowd, UNJUDGED, labels)
-    scale = np.array([size[1] / (right - left), size[0] / (bottom - top)] * 2)
-    rows = np.column_stack([labels, (clipped - edges) * scale])[seen > _SCRAP]
-    return np.asarray(rows, dtype=np.float32)
+    part = crop_boxes(found, window, size)
+    labels = part.labels if part.crowd is None else np.where(part.crowd, UNJUDGED, part.labels)
+    return np.column_stack([labels, part.boxes]).astype(np.float32)
 
 
 def open_whole(sample: Sample, preprocess: Preprocess) -> tuple[Pillow.Image, tuple[int, int]]:

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageEnhance
 
-from photovision.core.preprocess import Box, Preprocess
+from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image, Sample
+from photovision.core.window import Window
 from photovision.data.corruptions import corrupt
 from photovision.data.corruptions.augmix import augmix
 
@@ -77,7 +78,7 @@ class Augment:
             view = corrupt(view, name, int(rng.integers(1, _WORST + 1)), int(rng.integers(2**63)))
         return view
 
-    def window(self, size: tuple[int, int], rng: np.random.Generator) -> Box:
+    def window(self, size: tuple[int, int], rng: np.random.Generator) -> Window:
         """A random window (Inception's random resized crop), clipped to the picture."""
         width, height = size
         area = rng.uniform(self.scale, 1.0)

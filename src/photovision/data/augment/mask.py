@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.image import read_header
-from photovision.core.preprocess import Box, Preprocess
+from photovision.core.preprocess import Preprocess
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Rle
 from photovision.core.types import Image, Sample, check_image
+from photovision.core.window import Window, rescaled
 from photovision.data.augment.image import Augment, open_picture
 from photovision.data.formats.masks import flatten
 
@@ -108,7 +109,7 @@ class Look:
         turns: quarters of a turn after that, against the clock.
     """
 
-    box: Box
+    box: Window
     flipped: bool = False
     turns: int = 0
 
@@ -120,10 +121,8 @@ class Look:
             size: (W, H) of the planes.
             preprocess: gives the size and the filter.
         """
-        across, down = picture.width / size[0], picture.height / size[1]
-        left, top, right, bottom = self.box
-        shown = preprocess.resize(picture, (left * across, top * down, right * across, bottom * down))
-        return self._moved(shown)
+        part = rescaled(self.box, (size[1], size[0]), (picture.height, picture.width))
+        return self._moved(preprocess.resize(picture, part))
 
     def planes(self, planes: Planes, size: tuple[int, int]) -> Planes:
         """The same part of planes uint8 (H, W, M) at `size` (h, w): uint8 (h, w, M)."""
@@ -150,7 +149,7 @@ class MaskAugmenter:
         turn: whether views are also turned by quarters, where no direction means anything.
 
     Example:
-        >>> look = View(Augment(), tile=(16, 16)).draw((40, 30), np.random.default_rng(0))
+        >>> look = MaskAugmenter(Augment(), tile=(16, 16)).draw((40, 30), np.random.default_rng(0))
         >>> look.pixels(Pillow.new("RGB", (40, 30)), (40, 30), Preprocess((24, 24))).shape
         (24, 24, 3)
         >>> look.planes(np.zeros((30, 40, 1), np.uint8), (24, 24)).shape
@@ -174,7 +173,7 @@ class MaskAugmenter:
         left, top = (width - wide) // 2, (height - high) // 2
         return Look((float(left), float(top), float(left + wide), float(top + high)))
 
-    def _part(self, size: tuple[int, int], rng: np.random.Generator) -> Box:
+    def _part(self, size: tuple[int, int], rng: np.random.Generator) -> Window:
         assert self.tile is not None
         zoom = float(np.exp(rng.uniform(-_ZOOM, _ZOOM)))
         wide, high = min(size[0], self.tile[1] * zoom), min(size[1], self.tile[0] * zoom)

@@ -57,7 +57,7 @@ def pieces(
 
     Example:
         >>> from photovision.data.augment.image import Augment
-        >>> made = pieces(BoxView(Augment(), mosaic=1), 0, [(90, 80)] * 5, (60, 40), np.random.default_rng(0))
+        >>> made = pieces(BoxAugmenter(Augment(), mosaic=1), 0, [(90, 80)] * 5, (60, 40), np.random.default_rng(0))
         >>> len(made), made[0].position, sum((r - l) * (b - t) for l, t, r, b in (one.place for one in made))
         (4, 0, 2400)
     """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from photovision.core.regions import IGNORE, Detections, LabelMap
+from photovision.core.window import crop_boxes
 from photovision.data.corruptions import corrupt
 from photovision.data.corruptions.geometry import shown_window
 
@@ -14,7 +15,6 @@ MOVING = ("scale", "rotation")
 """Corruptions that move pixels; all others leave everything where it is."""
 BOXLESS = ("rotation",)
 """Corruptions after which nobody knows a box: of an object that turns, its old box does not tell the new one."""
-_SHOWN, _SCRAP = 0.4, 0.05  # of an object's area: less is not judged; of less than the second nothing is left
 _EDGE = 1.5  # pixels; nearer to the border an object and its mirror image look like one
 
 
@@ -37,44 +37,14 @@ def moved_boxes(
     height, width = size
     window = shown_window(size, severity, np.random.default_rng(seed))
     if window[0] >= 0:
-        return through(truth, window, size)
+        return crop_boxes(truth, window, size)
     edges = np.minimum(truth.boxes[:, :2], (width, height) - truth.boxes[:, 2:]).min(1)
     crowd = np.zeros(len(truth), bool) if truth.crowd is None else truth.crowd
     boxes = _mirrored(truth.boxes.astype(np.float64), size).astype(np.float32)
     copies = len(boxes) // len(truth)
     unjudged = np.tile(crowd | (edges < _EDGE), copies)
     many = Detections(boxes, np.tile(truth.labels, copies), truth.classes, crowd=unjudged)
-    return through(many, window, size)
-
-
-def through(
-    truth: Detections, window: tuple[float, float, float, float], size: tuple[int, int], least: float = _SHOWN
-) -> Detections:
-    """The objects in a part of a picture (left, top, right, bottom), in pixels of a view of it of `size` (H, W).
-
-    Those of which less than `least` of their area is left become crowds, which nobody judges; masks are let go of.
-
-    Example:
-        >>> one = Detections(np.float32([[0, 0, 10, 10], [0, 0, 90, 10]]), np.array([0, 0]))
-        >>> part = through(one, (0, 0, 20, 20), (40, 40))
-        >>> part.boxes.tolist(), part.crowd.tolist()
-        ([[0.0, 0.0, 20.0, 20.0], [0.0, 0.0, 40.0, 20.0]], [False, True])
-    """
-    height, width = size
-    across, down = width / (window[2] - window[0]), height / (window[3] - window[1])
-    whole = (truth.boxes.astype(np.float64) - np.tile(window[:2], 2)) * np.tile((across, down), 2)
-    clipped = np.clip(whole, 0, np.tile((width, height), 2))
-    area = np.maximum((whole[:, 2:] - whole[:, :2]).prod(1), 1e-9)
-    left = (clipped[:, 2:] - clipped[:, :2]).prod(1) / area
-    crowd = np.zeros(len(truth), bool) if truth.crowd is None else truth.crowd
-    kept = np.flatnonzero(left > _SCRAP)
-    return Detections(
-        clipped[kept].astype(np.float32),
-        truth.labels[kept],
-        truth.classes,
-        None if truth.scores is None else truth.scores[kept],
-        crowd=(crowd | (left < least))[kept],
-    )
+    return crop_boxes(many, window, size)
 
 
 def moved_labels(labels: LabelMap, classes: int, name: str, severity: int, seed: int | Sequence[int] = 0) -> LabelMap:

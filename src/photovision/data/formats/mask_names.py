@@ -86,7 +86,7 @@ def place_of(parts: Parts, splits: Mapping[str, SplitName] | None = None) -> Mas
 
     Example:
         >>> place_of(("train_masks",)), place_of(("images", "val", "aachen"))
-        (Place(role='mask', split='train', rest=()), Place(role='image', split='val', rest=('aachen',)))
+        (MaskPlace(role='mask', split='train', rest=()), MaskPlace(role='image', split='val', rest=('aachen',)))
     """
     role, split, rest = "", None, []
     for part in parts:

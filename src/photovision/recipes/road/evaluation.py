@@ -19,6 +19,7 @@ from photovision.core.image import decode, to_array
 from photovision.core.parallel import in_order
 from photovision.core.regions import IGNORE, Detections, Regions, Segmentation
 from photovision.core.types import UNKNOWN, Image, Sample
+from photovision.core.window import to_view, whole
 from photovision.data.corruptions import corrupt
 from photovision.data.dataset import Dataset, Problem
 from photovision.engine.load import load
@@ -238,8 +239,7 @@ def _scaled(regions: Regions, size: tuple[int, int], new: tuple[int, int]) -> Re
     if isinstance(regions, Segmentation):
         small = Pillow.fromarray(regions.labels).resize(new[::-1], Pillow.Resampling.NEAREST)
         return Segmentation(np.asarray(small), regions.classes)
-    scale = np.array([new[1] / size[1], new[0] / size[0]] * 2, np.float32)
-    return replace(regions, boxes=regions.boxes * scale)
+    return replace(regions, boxes=to_view(regions.boxes, whole(size), new).astype(np.float32))
 
 
 def _boxes(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Figures:

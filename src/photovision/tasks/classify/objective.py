@@ -23,7 +23,7 @@ class ClassifyObjective:
         multilabel: whether several classes may be true at once.
 
     Example:
-        >>> Classify().decode(np.float32([[0.0, 0.0]]))
+        >>> ClassifyObjective().decode(np.float32([[0.0, 0.0]]))
         array([[0.5, 0.5]], dtype=float32)
     """
 

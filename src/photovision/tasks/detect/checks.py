@@ -16,7 +16,7 @@ from photovision.core.regions import Detections
 from photovision.core.report import Finding
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
-from photovision.data.corruptions.transform_targets import through
+from photovision.core.window import crop_boxes
 from photovision.engine import checks
 from photovision.engine.audit_context import AuditContext, Check
 from photovision.tasks.detect.conditions import CorruptedDetections
@@ -88,7 +88,7 @@ def _surroundings(image: Image, truth: Detections, said: Detections) -> Image:
     page = np.asarray(part.resize(size[::-1], Pillow.Resampling.BICUBIC))
     window = (left, top, right, bottom)
     for regions in (truth, said):
-        near = through(regions, window, size, least=0.0)
+        near = crop_boxes(regions, window, size, min_visible=0.0)
         page = draw_regions(page, replace(near, crowd=None))
     return page
 

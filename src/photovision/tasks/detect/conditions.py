@@ -11,7 +11,8 @@ import numpy as np
 from photovision.core.boxes import draw_regions
 from photovision.core.regions import Detections
 from photovision.core.types import Image
-from photovision.data.corruptions.transform_targets import BOXLESS, moved_boxes, through
+from photovision.core.window import crop_boxes, whole
+from photovision.data.corruptions.transform_targets import BOXLESS, moved_boxes
 from photovision.engine.audit_context import MAX_IMAGES, AuditContext
 from photovision.engine.checks import Shown
 from photovision.tasks.detect.detector import Detector
@@ -58,12 +59,13 @@ class CorruptedDetections:
     def predict(self, images: Sequence[Image]) -> list[Detections]:
         """Boxes in pixels of what the network sees."""
         found = []
-        whole = (0.0, 0.0, float(self.size[1]), float(self.size[0]))
         for start in range(0, len(images), _BATCH):
             part = images[start : start + _BATCH]
             outputs = self.eager.session.run(np.stack(part))
             for row in range(len(part)):
-                boxes = self.eager.boxes({name: value[row] for name, value in outputs.items()}, self.size, whole)
+                boxes = self.eager.boxes(
+                    {name: value[row] for name, value in outputs.items()}, self.size, whole(self.size)
+                )
                 found.append(Detections(boxes.xyxy, boxes.labels, self.evaluation.classes, boxes.scores))
         return found
 
@@ -99,4 +101,4 @@ class CorruptedDetections:
     def _truth(self, row: int) -> Detections:
         height, width = self.evaluation.sizes[row]
         window = self.context.model.preprocess.window(width, height)
-        return through(self.evaluation.pairs[row].truth, window, self.size)
+        return crop_boxes(self.evaluation.pairs[row].truth, window, self.size)

@@ -10,10 +10,10 @@ import numpy as np
 
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
 from photovision.core.inputs import Given, Source
-from photovision.core.preprocess import Box, Preprocess
 from photovision.core.regions import Detections
 from photovision.core.result import Result, Size
 from photovision.core.types import Floats
+from photovision.core.window import Window, clipped, to_image
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.model import OnnxModel
 from photovision.runtime.nms import MOST, ScoredBoxes, candidates, suppress
@@ -129,7 +129,7 @@ class Detector(OnnxModel[Detections]):
         for source, size, found in seen_in_tiles(sources, self.tiling, self, batch_size=batch_size):
             yield self._result(source, size, found if isinstance(found, UnreadableImage) else self._named(found))
 
-    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Box | None = None) -> ScoredBoxes:
+    def boxes(self, outputs: dict[str, np.ndarray], size: Size, window: Window | None = None) -> ScoredBoxes:
         """From the graph's outputs for one picture to the boxes that stand, in pixels of that picture.
 
         Args:
@@ -138,8 +138,9 @@ class Detector(OnnxModel[Detections]):
             window: the part of it that the network saw (left, top, right, bottom); None: what `preprocess` shows.
         """
         found = suppress(candidates(self._checked(outputs), outputs["scores"], self.thresholds), self.iou, self.most)
-        placed = to_picture(found.xyxy, self.preprocess, size, window)
-        return ScoredBoxes(placed, np.clip(found.scores, 0, 1), found.labels)
+        seen = window or self.preprocess.window(size[1], size[0])
+        placed = clipped(to_image(found.xyxy, seen, self.preprocess.size), seen)
+        return ScoredBoxes(placed.astype(np.float32), np.clip(found.scores, 0, 1), found.labels)
 
     def decode(self, outputs: dict[str, np.ndarray], size: Size) -> Detections:
         """What the graph's outputs for one picture of `size` (H, W) mean; as `boxes`, with class names."""
@@ -168,25 +169,3 @@ class Detector(OnnxModel[Detections]):
 def _check_share(name: str, value: float | None) -> None:
     if value is not None and not 0 <= value <= 1:
         raise UsageError(f"{name} should be 0 to 1, got {value}")
-
-
-def to_picture(boxes: Floats, preprocess: Preprocess, size: Size, window: Box | None = None) -> Floats:
-    """From pixels of a network's input to pixels of the picture, clipped to what the network saw of it.
-
-    Args:
-        boxes: float32 (N, 4), x1, y1, x2, y2.
-        preprocess: how the picture became the input.
-        size: (H, W) of the upright picture.
-        window: (left, top, right, bottom), the part that became the input; None: `preprocess.window`.
-
-    Example:
-        >>> to_picture(np.float32([[0, 0, 50, 100]]), Preprocess((100, 100)), (300, 400)).tolist()
-        [[0.0, 0.0, 200.0, 300.0]]
-    """
-    left, top, right, bottom = window or preprocess.window(size[1], size[0])
-    across, down = (right - left) / preprocess.size[1], (bottom - top) / preprocess.size[0]
-    # Scaled in double precision: a pixel of a picture 20,000 wide needs more than float32 leaves after two roundings.
-    placed = boxes.astype(np.float64) * (across, down, across, down) + (left, top, left, top)
-    placed = np.clip(placed, (left, top, left, top), (right, bottom, right, bottom))
-    placed[:, 2:] = np.maximum(placed[:, 2:], placed[:, :2])
-    return placed.astype(np.float32)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from photovision.core.preprocess import Box
 from photovision.core.regions import Detections
 from photovision.core.types import Floats, Image
-from photovision.core.window import to_view
+from photovision.core.window import Window, to_view
 from photovision.tasks.detect.detector import Detector
 from photovision.trust.explain.regions import RegionExplainer, RegionModel
 from photovision.trust.explain.request import ExplainRequest
@@ -22,10 +21,10 @@ def explainer(model: Detector, request: ExplainRequest) -> RegionExplainer:
         assert isinstance(found, Detections)
         return found
 
-    def window(size: tuple[int, int], box: Floats) -> Box:
+    def window(size: tuple[int, int], box: Floats) -> Window:
         return model.preprocess.window(size[1], size[0])
 
-    def target(found: Detections, row: int, window: Box, size: tuple[int, int]) -> BoxTarget:
+    def target(found: Detections, row: int, window: Window, size: tuple[int, int]) -> BoxTarget:
         box = to_view(found.boxes[[row]], window, model.preprocess.size)[0]
         return BoxTarget(box.astype(np.float32), model.classes.index(found.names[row]))
 

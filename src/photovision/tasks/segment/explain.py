@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.preprocess import Box
 from photovision.core.regions import Detections, Segmentation
 from photovision.core.shapes import Rle
 from photovision.core.types import Floats, Image
-from photovision.core.window import whole
+from photovision.core.window import Window, whole
 from photovision.data.formats.colours import BACKGROUND
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.explain.regions import RegionExplainer, RegionModel
@@ -20,10 +19,10 @@ from photovision.trust.explain.target import RegionTarget
 def explainer(model: Segmenter, request: ExplainRequest) -> RegionExplainer:
     """What explains the regions of a segmenter; raises UsageError as `RegionExplainer` does."""
 
-    def window(size: tuple[int, int], box: Floats) -> Box:
+    def window(size: tuple[int, int], box: Floats) -> Window:
         return _window(model, size, box)
 
-    def target(found: Detections, row: int, window: Box, size: tuple[int, int]) -> RegionTarget:
+    def target(found: Detections, row: int, window: Window, size: tuple[int, int]) -> RegionTarget:
         mask = found.masks[row] if found.masks is not None else None
         assert mask is not None
         bits = Pillow.fromarray(mask.bitmap(size).astype(np.float32))
@@ -52,7 +51,7 @@ def _regions(model: Segmenter, image: Image) -> Detections:
     return Detections(boxes, np.array(there, np.int64), model.classes, masks=shapes)
 
 
-def _window(model: Segmenter, size: tuple[int, int], box: Floats) -> Box:
+def _window(model: Segmenter, size: tuple[int, int], box: Floats) -> Window:
     """What the network sees: the whole image, or a tile with the region in its middle."""
     height, width = size
     if model.tile is None or (model.tile[0] >= height and model.tile[1] >= width):

@@ -24,7 +24,7 @@ class SegmentObjective:
         instances: whether the last channel tells the depth inside an object.
 
     Example:
-        >>> Segment(2).decode(np.zeros((1, 2, 1, 1), np.float32)).ravel().tolist()
+        >>> SegmentObjective(2).decode(np.zeros((1, 2, 1, 1), np.float32)).ravel().tolist()
         [0.5, 0.5]
     """
 

@@ -14,9 +14,9 @@ from PIL import Image as Pillow
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
 from photovision.core.inputs import Given, Source
 from photovision.core.parallel import in_order
-from photovision.core.preprocess import Box
 from photovision.core.regions import Detections, Segmentation
 from photovision.core.result import Result, Size
+from photovision.core.window import Window, clipped, to_view, whole
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.instances import detections, separate
 from photovision.runtime.model import OnnxModel
@@ -113,8 +113,7 @@ class Segmenter(OnnxModel[Segmentation]):
     def _pixels(self, picture: Pillow.Image, tiling: Tiling | None, batch_size: int) -> _TilePixels:
         """Every window decides about the middle part of it, up to halfway into what its neighbours see, too."""
         size = picture.height, picture.width
-        whole = (0.0, 0.0, float(size[1]), float(size[0]))
-        windows = (tiling.windows(size) if tiling is not None else []) or [whole]
+        windows = (tiling.windows(size) if tiling is not None else []) or [whole(size)]
         labels, sure = np.zeros(size, dtype=np.uint8), np.zeros(size, dtype=np.uint8)
         depth = np.zeros(size, dtype=np.uint8) if self.instances else None
         owned = _owned(windows, size)
@@ -146,7 +145,7 @@ class Segmenter(OnnxModel[Segmentation]):
         return outputs
 
 
-def enlarged(values: np.ndarray, window: Box, part: tuple[int, int, int, int]) -> np.ndarray:
+def enlarged(values: np.ndarray, window: Window, part: tuple[int, int, int, int]) -> np.ndarray:
     """A map (h, w) over a window of a picture, at the pixels of a part of that window: float32 (bottom - top, ...).
 
     Args:
@@ -154,20 +153,15 @@ def enlarged(values: np.ndarray, window: Box, part: tuple[int, int, int, int]) -
         window: (left, top, right, bottom) that the map lies over, in pixels.
         part: (left, top, right, bottom) in whole pixels, inside the window.
     """
-    across, down = values.shape[1] / (window[2] - window[0]), values.shape[0] / (window[3] - window[1])
-    box = (
-        (part[0] - window[0]) * across,
-        (part[1] - window[1]) * down,
-        min((part[2] - window[0]) * across, values.shape[1]),
-        min((part[3] - window[1]) * down, values.shape[0]),
-    )
+    shape = values.shape[0], values.shape[1]
+    box = tuple(clipped(to_view(part, window, shape), whole(shape)).tolist())
     size = part[2] - part[0], part[3] - part[1]
     picture = Pillow.fromarray(np.ascontiguousarray(values, dtype=np.float32))
     return np.asarray(picture.resize(size, Pillow.Resampling.BILINEAR, box=box))
 
 
 def _fill(
-    labels: np.ndarray, sure: np.ndarray, probs: np.ndarray, window: Box, part: tuple[int, int, int, int]
+    labels: np.ndarray, sure: np.ndarray, probs: np.ndarray, window: Window, part: tuple[int, int, int, int]
 ) -> None:
     """Write the most probable class of every pixel of a part, and its probability times 255; band by band."""
     left, top, right, bottom = part
@@ -184,12 +178,12 @@ def _fill(
         sure[start:end, left:right] = (255 * np.clip(best, 0, 1)).round()
 
 
-def _fill_depth(depth: np.ndarray, values: np.ndarray, window: Box, part: tuple[int, int, int, int]) -> None:
+def _fill_depth(depth: np.ndarray, values: np.ndarray, window: Window, part: tuple[int, int, int, int]) -> None:
     left, top, right, bottom = part
     depth[top:bottom, left:right] = (255 * np.clip(enlarged(values, window, part), 0, 1)).round()
 
 
-def _owned(windows: Sequence[Box], size: Size) -> list[tuple[int, int, int, int]]:
+def _owned(windows: Sequence[Window], size: Size) -> list[tuple[int, int, int, int]]:
     """The part of every window that it decides about: (left, top, right, bottom); together they are the picture."""
     across, down = (_borders(sorted({(w[i], w[i + 2]) for w in windows}), size[1 - i]) for i in (0, 1))
     return [(across[w[0]][0], down[w[1]][0], across[w[0]][1], down[w[1]][1]) for w in windows]

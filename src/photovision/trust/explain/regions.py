@@ -15,10 +15,10 @@ from photovision.core.errors import UsageError
 from photovision.core.image import to_array
 from photovision.core.inputs import Source
 from photovision.core.overlap import overlap
-from photovision.core.preprocess import Box
 from photovision.core.regions import Bools, Detections
 from photovision.core.report import Report
 from photovision.core.types import Attribution, Floats, Image
+from photovision.core.window import Window
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
 from photovision.trust.explain import TARGET_EXPLAINERS
@@ -55,7 +55,7 @@ class ExplainedRegion:
     score: float
     box: Floats
     missed: bool
-    window: Box
+    window: Window
     shown: Image
     inside: Bools
     map: Attribution
@@ -105,8 +105,8 @@ class RegionModel:
     kind: str
     nouns: tuple[str, str]
     predict: Callable[[Image], Detections]
-    window: Callable[[tuple[int, int], Floats], Box]
-    target: Callable[[Detections, int, Box, tuple[int, int]], ExplanationTarget]
+    window: Callable[[tuple[int, int], Floats], Window]
+    target: Callable[[Detections, int, Window, tuple[int, int]], ExplanationTarget]
 
     @property
     def scorer(self) -> TargetScorer:

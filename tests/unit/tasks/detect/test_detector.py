@@ -12,11 +12,10 @@ from PIL import Image as Pillow
 from spotter import scene, spotter_bundle
 
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
-from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.detect.detector import Detector, to_picture
+from photovision.tasks.detect.detector import Detector
 
 
 @pytest.fixture(scope="module")
@@ -66,34 +65,6 @@ def test_a_large_jpeg_is_decoded_small_and_measured_large(detector: Detector, tm
     assert seen.size == (2048, 4096)
     assert seen.value is not None
     assert seen.value.boxes.tolist() == [[1024, 512, 1536, 768]]
-
-
-@pytest.mark.parametrize("fit", ["squash", "crop"])
-@pytest.mark.parametrize("crop", [1.0, 0.8])
-def test_the_way_back_is_the_inverse_of_the_way_there(fit: Any, crop: float) -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        size = int(rng.integers(1, 20_000)), int(rng.integers(1, 20_000))
-        preprocess = Preprocess((int(rng.integers(8, 800)), int(rng.integers(8, 800))), fit=fit, crop=crop)
-        left, top, right, bottom = preprocess.window(size[1], size[0])
-        corners = np.sort(rng.uniform(0, 1, (5, 2, 2)), axis=1).reshape(5, 4)
-        truth = corners * (right - left, bottom - top, right - left, bottom - top) + (left, top, left, top)
-        scale = (preprocess.size[1] / (right - left), preprocess.size[0] / (bottom - top)) * 2
-        there = ((truth - (left, top, left, top)) * scale).astype(np.float32)
-        back = to_picture(there, preprocess, size)
-        np.testing.assert_allclose(back, truth, atol=1e-6 * max(size) + 1e-6)
-
-
-def test_a_marked_pixel_comes_back_where_it_was() -> None:
-    # The inverse of the resize itself, not of its description: the centre of what the network sees lit.
-    for size, at in [((60, 200), (12, 150)), ((333, 77), (300, 20)), ((64, 64), (5, 50))]:
-        picture = np.zeros((*size, 3), np.uint8)
-        picture[at[0] : at[0] + 8, at[1] : at[1] + 8] = 255
-        for preprocess in (Preprocess((96, 96)), Preprocess((48, 96), fit="squash", interpolation="bicubic")):
-            light = preprocess.apply(picture)[..., 0].astype(float)
-            y, x = ((grid * light).sum() / light.sum() + 0.5 for grid in np.mgrid[: light.shape[0], : light.shape[1]])
-            back = to_picture(np.array([[x, y, x, y]], np.float32), preprocess, size)[0]
-            assert back[:2] == pytest.approx([at[1] + 4, at[0] + 4], abs=0.6)
 
 
 def test_thresholds_come_from_the_bundle_or_the_caller(tmp_path: Path) -> None:
