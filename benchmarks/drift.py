@@ -25,7 +25,7 @@ from photovision.core.image import decode, to_array
 from photovision.core.types import Image
 from photovision.data.corruptions import corrupt
 from photovision.data.read import dataset_from_arrays, read_dataset
-from photovision.runtime.held_out import MOST, HeldOut, read_held_out
+from photovision.runtime.held_out import MAX_IMAGES, HeldOut, read_held_out
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.trust.drift import Drift, compare
 from photovision.trust.metrics.statistics import proportion
@@ -99,7 +99,7 @@ def null_rates(pool: HeldOut, reference: HeldOut, limit: float, windows: int, n:
     ]
     anew = []
     for seed in range(windows):
-        rows = rng.permutation(len(pool))[: n + MOST]
+        rows = rng.permutation(len(pool))[: n + MAX_IMAGES]
         anew.append(
             compare(pool.take(rows[:n]), pool.take(rows[n:]), limit=limit, false_alarms=FALSE_ALARMS, seed=seed)
         )

@@ -82,7 +82,7 @@ def run(
         probs=probs,
         truth=truth,
         right=right,
-        said=np.arange(probs.shape[1]) == probs.argmax(1)[:, None],
+        predicted=np.arange(probs.shape[1]) == probs.argmax(1)[:, None],
         sets=None if doubt is None else probs >= doubt.thresholds,
         coverage=None if doubt is None else doubt.coverage,
     )

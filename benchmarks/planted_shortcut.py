@@ -136,7 +136,7 @@ def run(images: Image, labels: np.ndarray, width: int, seed: int, epochs: int, p
         "accuracy": round(float((answer(held).argmax(1) == true).mean()), 3),
         "found": [(one.target, one.region) for one in found.found],
         "seconds": round(time.perf_counter() - started, 1),
-        "asked": found.asked,
+        "asked": found.images_tested,
     }
     if planted:
         told |= {

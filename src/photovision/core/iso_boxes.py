@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-_MOST_BOXES = 1000
+_MAX_BOXES = 1000
 _HEAD = 1 << 22
 _EXTENT = re.compile(rb"ispe\0\0\0\0(.{4})(.{4})", re.DOTALL)
 EXIF = b"JpgTiffExif->JP2"
@@ -18,7 +18,7 @@ XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 def boxes(stream: BinaryIO, at: int = 0, whole: int | None = None) -> Iterator[tuple[bytes, int, int]]:
     """The kind of every box of a file or of a part of it, and where its content begins and ends; bounded in number."""
     whole = stream.seek(0, os.SEEK_END) if whole is None else whole
-    for _ in range(_MOST_BOXES):
+    for _ in range(_MAX_BOXES):
         if at >= whole:
             return
         stream.seek(at)

@@ -8,7 +8,7 @@ from typing import Any
 
 from photovision.core.report import Metric, cell_text
 
-MOST_ROWS = 30
+MAX_ROWS = 30
 """Rows of a table that are shown; how many more there are is said."""
 
 # Control characters, the ends of lines, what turns the direction of writing, and what no file may hold.
@@ -47,7 +47,7 @@ def cell(value: Any) -> str:
     return harmless(cell_text(value))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int = MOST_ROWS) -> list[str]:
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int = MAX_ROWS) -> list[str]:
     """Lines of a table with an empty line after it, and how many rows are not shown.
 
     Example:

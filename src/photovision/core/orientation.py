@@ -12,7 +12,7 @@ from photovision.core.xmp import of_xmp
 
 TAG = 0x0112
 SIDEWAYS = (5, 6, 7, 8)
-_MOST = 1 << 20
+_MAX_BYTES = 1 << 20
 _UPRIGHT = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
@@ -77,7 +77,7 @@ def _behind(stream: BinaryIO) -> int:
     """The orientation in EXIF or XMP that follow the pixels of a PNG."""
     by_xmp = 0
     for kind, begin, length in chunks(stream):
-        if kind in (b"eXIf", b"iTXt") and length <= _MOST:
+        if kind in (b"eXIf", b"iTXt") and length <= _MAX_BYTES:
             stream.seek(begin)
             content = stream.read(length)
             if kind == b"eXIf" and (by_exif := _of_exif(content)):

@@ -28,8 +28,8 @@ BUNDLE_FILES = frozenset(
 )
 """Every name that a bundle of any task and age may hold."""
 _HEAD = 4096
-_MOST_LINE = 2**20
-_MOST_BYTES = 64 * 2**20
+_MAX_LINE = 2**20
+_MAX_BYTES = 64 * 2**20
 _DUST = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # file managers leave them everywhere
 _ELSEWHERE = "choose another folder with --output"
 
@@ -181,7 +181,7 @@ def check_lines(path: Path, keys: Iterable[str]) -> None:
     if not path.is_file() or path.stat().st_size == 0:
         return
     with open(path, "rb") as file:
-        head = file.readline(_MOST_LINE)
+        head = file.readline(_MAX_LINE)
     try:
         first = json.loads(head)
     except (ValueError, RecursionError):
@@ -231,7 +231,7 @@ def _relation(place: Path, real: Path) -> str:
 def _document(file: Path) -> dict[str, Any] | None:
     """A JSON object, or None where there is none."""
     try:
-        if file.is_symlink() or not file.is_file() or file.stat().st_size > _MOST_BYTES:
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > _MAX_BYTES:
             return None
         value = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

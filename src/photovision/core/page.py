@@ -141,7 +141,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
 }
 """Metric name -> (heading, what it means in plain words)."""
 
-MOST_CARDS = 12
+MAX_CARDS = 12
 """With more figures than this only the leading ones get a card each, and the others stand in a table."""
 
 _LEADING = (
@@ -166,7 +166,7 @@ def to_html(report: Report) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = resources.files("photovision.core").joinpath("templates/report.html").read_text(encoding="utf-8")
-    many = len(report.metrics) > MOST_CARDS
+    many = len(report.metrics) > MAX_CARDS
     leading = {name: m for name, m in report.metrics.items() if not many or name in _LEADING}
     further = {name: m for name, m in report.metrics.items() if name not in leading}
     return environment.from_string(template).render(

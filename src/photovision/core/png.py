@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
 
-_MOST = 20_000
+_MAX_CHUNKS = 20_000
 _ROWS = 1 << 20
 GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6
 
@@ -24,7 +24,7 @@ def chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     Raises UnreadableImage where there are far more than any encoder writes for so many bytes.
     """
     stream.seek(0, os.SEEK_END)
-    most = _MOST + stream.tell() // 2048
+    most = _MAX_CHUNKS + stream.tell() // 2048
     at = 8
     for _ in range(most):
         stream.seek(at)

@@ -76,17 +76,19 @@ def _edges(segments: np.ndarray) -> np.ndarray:
     return edges
 
 
-def _thing_colours(labels: np.ndarray, numbers: np.ndarray, things: int) -> np.ndarray:
+def _thing_colours(labels: np.ndarray, numbers: np.ndarray, object_count: int) -> np.ndarray:
     """float32 (M + 1, 3), the colour of every thing: hues near that of its class, the nearer the more classes."""
     count = int(numbers.max()) + 1
     kinds = np.zeros(count, dtype=np.int64)
     kinds[numbers.ravel()] = labels.ravel()
-    return np.array([_thing_colour(kind, number, things) for number, kind in enumerate(kinds.tolist())], np.float32)
+    return np.array(
+        [_thing_colour(kind, number, object_count) for number, kind in enumerate(kinds.tolist())], np.float32
+    )
 
 
-def _thing_colour(label: int, number: int, things: int) -> Colour:
+def _thing_colour(label: int, number: int, object_count: int) -> Colour:
     hue = colorsys.rgb_to_hsv(*(value / 255 for value in colour_of(label)))[0]
-    turned = (hue + 0.95 / max(things, 1) * ((number * _GOLDEN) % 1 - 0.5)) % 1
+    turned = (hue + 0.95 / max(object_count, 1) * ((number * _GOLDEN) % 1 - 0.5)) % 1
     red, green, blue = colorsys.hsv_to_rgb(turned, 0.85, 0.95)
     return round(255 * red), round(255 * green), round(255 * blue)
 
@@ -97,24 +99,24 @@ def _counts(
     """What a legend says of every class that occurs, and its colours; things are counted, stuff is measured."""
     shares = np.bincount(labels.ravel(), minlength=IGNORE + 1) / labels.size
     things = {} if numbers is None else _numbered(labels, numbers)
-    told: list[Entry] = []
+    entries: list[Entry] = []
     for number in np.argsort(-shares[: len(classes)], kind="stable").tolist():
         if not shares[number]:
             continue
         name = "".join(c if c.isprintable() else "?" for c in classes[number])[:30]
         if number in things:
-            told.append((f"{name}: {things[number]:,}", _hues(number, len(things))))
+            entries.append((f"{name}: {things[number]:,}", _hues(number, len(things))))
         else:
             colours = () if number == background else (colour_of(number),)
-            told.append((f"{name}: {100 * shares[number]:.0f} %", colours))
-    if len(told) > _WORDS:
-        told = [*told[: _WORDS - 1], (f"{len(told) - _WORDS + 1} more classes", ())]
-    return [*told, ("not judged", ())] if shares[IGNORE] else told
+            entries.append((f"{name}: {100 * shares[number]:.0f} %", colours))
+    if len(entries) > _WORDS:
+        entries = [*entries[: _WORDS - 1], (f"{len(entries) - _WORDS + 1} more classes", ())]
+    return [*entries, ("not judged", ())] if shares[IGNORE] else entries
 
 
-def _hues(label: int, things: int) -> tuple[Colour, ...]:
+def _hues(label: int, object_count: int) -> tuple[Colour, ...]:
     """Some of the colours that things of a class have."""
-    return tuple(_thing_colour(label, number, things) for number in range(1, 4))
+    return tuple(_thing_colour(label, number, object_count) for number in range(1, 4))
 
 
 def _numbered(labels: np.ndarray, numbers: np.ndarray) -> dict[int, int]:

@@ -213,8 +213,8 @@ class Gathered:
 
     def tally(self, kind: str, where: str, message: str) -> None:
         """Something odd that may be so of many objects: one note for each kind, with its first place and the number."""
-        count, first, told = self._tallies.get(kind, (0, where, message))
-        self._tallies[kind] = (count + 1, first, told)
+        count, first, message_of_first = self._tallies.get(kind, (0, where, message))
+        self._tallies[kind] = (count + 1, first, message_of_first)
 
     def unlabelled(self, name: str) -> None:
         """A picture of which nobody has said what is in it: it is left out, unless to be looked at."""

@@ -12,7 +12,7 @@ from photovision.data.formats import clean
 from photovision.data.formats.rows import SUFFIXES, Row, columns_of, read_rows, text_of
 from photovision.data.formats.table_columns import FILE_NAMES, squeezed
 
-MOST_COLUMNS = 100
+MAX_COLUMNS = 100
 
 
 def with_attributes(dataset: Dataset, table: str | Path) -> Dataset:
@@ -36,9 +36,9 @@ def with_attributes(dataset: Dataset, table: str | Path) -> Dataset:
     named = [name for name in columns if squeezed(name) in FILE_NAMES]
     file = min(named, key=lambda name: FILE_NAMES.index(squeezed(name)), default=None)
     names = [name for name in columns if name != file]
-    if file is None or not names or len(names) > MOST_COLUMNS:
+    if file is None or not names or len(names) > MAX_COLUMNS:
         raise DataError(
-            f"{path} should have a column 'file_name' and 1 to {MOST_COLUMNS} columns of attributes, but has:"
+            f"{path} should have a column 'file_name' and 1 to {MAX_COLUMNS} columns of attributes, but has:"
             f" {', '.join(columns)[:200]}"
         )
     by_id = {text_of(row.get(file)).replace("\\", "/"): row for row in rows}
@@ -63,8 +63,8 @@ def with_attributes(dataset: Dataset, table: str | Path) -> Dataset:
 
 def _groups(row: Row, names: list[str]) -> dict[str, str]:
     """The attributes that a row tells; empty cells tell nothing."""
-    told = {clean(name): clean(text_of(row.get(name))) for name in names}
-    return {name: value for name, value in told.items() if name and value}
+    values = {clean(name): clean(text_of(row.get(name))) for name in names}
+    return {name: value for name, value in values.items() if name and value}
 
 
 def _alone(names: dict[str, str]) -> dict[str, str]:

@@ -88,7 +88,7 @@ class Corrections:
             stands = self._latest.get(change.id)
             if stands is not None and stands.was != change.was:  # it does not fit the data any more
                 stands = None
-            if _said(stands) != _said(instead_of):
+            if _decision(stands) != _decision(instead_of):
                 return False
             _append(file, change)
             self._keep(change)
@@ -182,7 +182,7 @@ def _check(change: Correction) -> None:
             raise UsageError(f"the class name '{name}' holds a '{_SEPARATOR}', so it cannot be corrected: rename it")
 
 
-def _said(change: Correction | None) -> tuple[str, tuple[str, ...]] | None:
+def _decision(change: Correction | None) -> tuple[str, tuple[str, ...]] | None:
     return None if change is None else (change.decision, change.label)
 
 

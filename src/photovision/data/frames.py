@@ -21,7 +21,7 @@ _CAMERAS = frozenset(
     ("img", "dsc", "dscn", "dscf", "p", "pxl", "image", "photo", "picture", "pic", "dji", "gopr", "mvi")
 )
 _FOLDERS = frozenset(("images", "jpegimages", "train", "val", "valid", "test", "data", "default", ""))
-LEAST = 3
+MIN_FRAMES = 3
 """So many numbers in a row make a video."""
 
 
@@ -60,7 +60,7 @@ def videos(files: Sequence[str]) -> list[str]:
 def _in_a_row(numbers: list[tuple[int, int]]) -> bool:
     """Whether the numbers follow each other at a steady step, but for a few gaps."""
     values = sorted({number for number, _ in numbers})
-    if len(values) < LEAST:
+    if len(values) < MIN_FRAMES:
         return False
     steps = [after - before for before, after in pairwise(values)]
     usual = sorted(steps)[len(steps) // 2]

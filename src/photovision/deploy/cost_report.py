@@ -11,7 +11,7 @@ from photovision.core.curves import CurvePoint, points
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.engine.optimize.profile import Profile
 from photovision.tasks.classify.evaluation import ClassifyEvaluation
-from photovision.trust.fairness.group_accuracy import LEAST, Served
+from photovision.trust.fairness.group_accuracy import MIN_PICTURES, Served
 from photovision.trust.fairness.groups import read_attribute
 from photovision.trust.metrics.statistics import Estimate, paired_proportions, proportion
 
@@ -138,7 +138,8 @@ def _groups(before: ClassifyEvaluation, after: ClassifyEvaluation) -> tuple[list
     rows.sort(key=lambda row: row[-1].value)
     worse = [row[0] for row in rows if (row[-1].high or 0) < 0]
     note = (
-        f"Attributes of the pictures, and their true classes; groups of at least {LEAST} pictures, the largest losses"
+        f"Attributes of the pictures, and their true classes; groups of at least {MIN_PICTURES} pictures, the largest"
+        f" losses"
         f" first. Of {len(rows)} groups that do not change at all, about {max(1, round(0.025 * len(rows)))} would seem"
         " to lose by chance."
     )

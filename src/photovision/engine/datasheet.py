@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from photovision.core.markdown import MOST_ROWS, bullets, facts, harmless, table
+from photovision.core.markdown import MAX_ROWS, bullets, facts, harmless, table
 from photovision.engine.card_text import card_text_of
 from photovision.trust.labels.annotators import is_rater
 
@@ -62,7 +62,7 @@ def recorded(info: Mapping[str, Any]) -> dict[str, Mapping[str, int]]:
     return {name: counts for name, counts in groups.items() if not is_rater(name) and counts}
 
 
-def told_of_classes(data: Mapping[str, Any], most: int = MOST_ROWS) -> list[str]:
+def told_of_classes(data: Mapping[str, Any], most: int = MAX_ROWS) -> list[str]:
     """Training pictures of each class, the rarest first, and how uneven they are; none where it was not counted."""
     counts: Mapping[str, int] = data.get("train_per_class") or {}
     if not counts:

@@ -53,12 +53,12 @@ class Distilled:
     def loss(self, network: nn.Module, batch: Batch, smoothing: float) -> dict[str, torch.Tensor]:
         """`share` of the distance to the teacher, times the heat squared, plus the rest of the loss by labels."""
         logits, targets = network(batch["inputs"]).float(), batch["targets"]
-        said = self.teacher(batch).to(logits) / self.heat
+        teacher_logits = self.teacher(batch).to(logits) / self.heat
         if self.base.multilabel:
-            soft = functional.binary_cross_entropy_with_logits(logits / self.heat, said.sigmoid())
+            soft = functional.binary_cross_entropy_with_logits(logits / self.heat, teacher_logits.sigmoid())
             hard = functional.binary_cross_entropy_with_logits(logits, targets)
         else:
-            known, own = said.log_softmax(1), (logits / self.heat).log_softmax(1)
+            known, own = teacher_logits.log_softmax(1), (logits / self.heat).log_softmax(1)
             soft = functional.kl_div(own, known, reduction="batchmean", log_target=True)
             hard = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
         soft = soft * self.heat**2

@@ -13,7 +13,7 @@ from photovision.core.report import Metric
 from photovision.core.types import Floats, Ints
 from photovision.learn.objective import Objective
 
-MOST_REPEATED = 20.0
+MAX_REPEATED = 20.0
 """How much more often than the average a sample of a rare group is shown, or counts, at most."""
 _LEAST_STEP, _MOST_STEP, _WHOLE_RUN = 0.01, 0.5, 10.0
 
@@ -41,7 +41,7 @@ def group_weights(groups: Ints) -> Floats:
     """
     _, index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     inverse = len(groups) / (len(sizes) * sizes[index])
-    weights = np.minimum(inverse, MOST_REPEATED)
+    weights = np.minimum(inverse, MAX_REPEATED)
     scaled: Floats = (weights / weights.mean()).astype(np.float32)
     return scaled
 

@@ -21,7 +21,7 @@ from photovision.tasks.classify.recognizer import Recognizer
 if TYPE_CHECKING:
     from torch import nn
 
-LEAST = 20
+MIN_PICTURES = 20
 """Fewer pictures cannot tell what excites a unit."""
 BATCH, NOISE = 32, 64
 
@@ -96,8 +96,10 @@ def show_pictures(
         network, stages, _counted(pixels.batches(samples), tick), len(samples), model.preprocess
     )
     readable = pixels.readable
-    if len(readable) < LEAST:
-        raise DataError(f"an atlas needs at least {LEAST} readable pictures, got {len(readable)}: give more, or none")
+    if len(readable) < MIN_PICTURES:
+        raise DataError(
+            f"an atlas needs at least {MIN_PICTURES} readable pictures, got {len(readable)}: give more, or none"
+        )
     probs = probabilities(model, logits)
     labelled = readable[0].target is not None
     membership = _membership(readable, names) if labelled else answers(model, probs)
@@ -176,5 +178,5 @@ def answers(model: Recognizer, probs: Floats) -> np.ndarray:
         first: np.ndarray = np.eye(probs.shape[1], dtype=bool)[probs.argmax(1)]
         return first
     limits = 0.5 if model.thresholds is None else model.thresholds
-    said: np.ndarray = probs >= limits
-    return said
+    predicted: np.ndarray = probs >= limits
+    return predicted

@@ -193,7 +193,7 @@ def class_figures(
     classes: Sequence[int],
     made: Image,
     probs: Floats,
-    said: np.ndarray,
+    predicted: np.ndarray,
     seen: UnitStatistics,
     preprocess: Preprocess,
     names: Sequence[str],
@@ -204,7 +204,7 @@ def class_figures(
         classes: K positions among the model's classes.
         made: uint8 (K, H, W, 3).
         probs: float32 (K, C), what the model says of them.
-        said: bool (N, C), what it answers to the real pictures.
+        predicted: bool (N, C), what it answers to the real pictures.
         seen, preprocess: as above.
         names: the model's C classes.
     """
@@ -221,7 +221,7 @@ def class_figures(
         pictures = [(enlarged(made[row], LARGE), f"picture made for {names[c]}")]
         note = f"{names[c]}\nThe picture made for it is called {names[c]} with {probs[row, c] * 100:.0f} %."
         if seen.samples:
-            best = np.argsort(-seen.probs[:, c], kind="stable")[: min(SHOWN, said[:, c].sum())]
+            best = np.argsort(-seen.probs[:, c], kind="stable")[: min(SHOWN, predicted[:, c].sum())]
             pictures += [
                 (enlarged(load_pixels(seen.samples[i], preprocess), CELL), f"{seen.samples[i].id}, called {names[c]}")
                 for i in best
@@ -235,11 +235,11 @@ def _truly(positions: np.ndarray, probs: Floats, name: str, seen: UnitStatistics
     if not len(positions):
         return " No real picture here is called so."
     high, low = (f"{bound * 100:.0f}" for bound in (probs.max(), probs.min()))
-    told = f" Real ones: {high} %" if high == low else f" Real ones: {high} to {low} %"
+    words = f" Real ones: {high} %" if high == low else f" Real ones: {high} to {low} %"
     if not seen.labelled or name not in seen.names:
-        return f"{told}."
+        return f"{words}."
     true = int(seen.membership[positions, seen.names.index(name)].sum())
-    return f"{told}, {true} of {len(positions)} labelled so."
+    return f"{words}, {true} of {len(positions)} labelled so."
 
 
 def journey(pixels: Image, answer: str, plates: Sequence[Plate], stacks: Sequence[Floats]) -> Figure:

@@ -21,7 +21,7 @@ from photovision.engine.load import opened
 from photovision.learned_features import figures as legends
 from photovision.learned_features.activations import (
     BATCH,
-    LEAST,
+    MIN_PICTURES,
     NOISE,
     UnitStatistics,
     answers,
@@ -84,8 +84,8 @@ def features(
         report = features(photovision.load("flowers-model"), read_dataset("flowers"))
         write_report(report, Path("atlas"))
     """
-    if units < 1 or pictures < LEAST:
-        raise UsageError(f"an atlas needs at least 1 unit and {LEAST} pictures, got {units} and {pictures}")
+    if units < 1 or pictures < MIN_PICTURES:
+        raise UsageError(f"an atlas needs at least 1 unit and {MIN_PICTURES} pictures, got {units} and {pictures}")
     opened(model, "features")
     network, preprocess = trained_network(model.bundle), model.preprocess
     every = find_stages(network, preprocess.size)
@@ -193,9 +193,9 @@ class _Work:
         seen, model = self.seen, self.model
         if not seen.samples:
             return []
-        said = answers(model, seen.probs)
+        predicted = answers(model, seen.probs)
         right = [
-            not seen.labelled or {model.classes[c] for c in np.flatnonzero(said[row])} == set(sample.target or ())
+            not seen.labelled or {model.classes[c] for c in np.flatnonzero(predicted[row])} == set(sample.target or ())
             for row, sample in enumerate(seen.samples)
         ]
         row = int(np.argmax(seen.probs.max(1) + np.array(right)))
@@ -209,18 +209,18 @@ class _Work:
         """The figures of all stages, with the first layer's filters where they can be seen."""
         figures: list[Figure] = []
         for plate in plates:
-            told = legends.stage_figures(plate, self.seen, self.model.preprocess)
+            facts = legends.stage_figures(plate, self.seen, self.model.preprocess)
             weights = first_filters(self.network) if plate.number == 1 else None
             if weights is not None:
-                told.insert(2, legends.filters_figure(told[0].title, weights, self.seen.grey))
-            figures += told
+                facts.insert(2, legends.filters_figure(facts[0].title, weights, self.seen.grey))
+            figures += facts
         return figures
 
     def classes(self, steps: int) -> tuple[dict[str, float], list[Figure]]:
         """Some classes, evenly spaced among those that the model answers, with how sure it is of their made picture."""
         model, seen = self.model, self.seen
-        said = answers(model, seen.probs)
-        answered = np.flatnonzero(said.any(0)) if seen.samples else np.zeros(0, int)
+        predicted = answers(model, seen.probs)
+        answered = np.flatnonzero(predicted.any(0)) if seen.samples else np.zeros(0, int)
         able = answered if len(answered) else np.arange(len(model.classes))
         chosen = [int(c) for c in able[np.unique(np.linspace(0, len(able) - 1, self.units).round().astype(int))]]
         made, logits = visualise_classes(
@@ -234,7 +234,7 @@ class _Work:
         )
         probs = probabilities(model, logits)
         sure = {model.classes[c]: float(probs[row, c]) for row, c in enumerate(chosen)}
-        return sure, legends.class_figures(chosen, made, probs, said, seen, model.preprocess, model.classes)
+        return sure, legends.class_figures(chosen, made, probs, predicted, seen, model.preprocess, model.classes)
 
 
 def _report(
@@ -282,7 +282,7 @@ def _rows(plate: Plate, seen: UnitStatistics) -> Iterator[tuple[Any, ...]]:
 
 
 def _stage_json(plate: Plate, seen: UnitStatistics, size: tuple[int, int]) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "number": plate.number,
         "title": legends.stage_title(plate, size),
         "layer": plate.stage.name,
@@ -292,16 +292,16 @@ def _stage_json(plate: Plate, seen: UnitStatistics, size: tuple[int, int]) -> di
         "silent": int((~plate.activity.alive).sum()),
         "steps": plate.steps,
     }
-    return {**told, "units": [_unit_json(plate, row, seen) for row in range(len(plate.units))]}
+    return {**facts, "units": [_unit_json(plate, row, seen) for row in range(len(plate.units))]}
 
 
 def _unit_json(plate: Plate, row: int, seen: UnitStatistics) -> dict[str, Any]:
     unit = plate.units[row]
-    told: dict[str, Any] = {"unit": unit, "telling": float(plate.scores[row])}
+    facts: dict[str, Any] = {"unit": unit, "telling": float(plate.scores[row])}
     if not seen.samples:
-        return told
+        return facts
     classes = preferred(plate.activity, unit, seen.membership)
-    return told | {
+    return facts | {
         "exciting": plate.exciting(row).to_json(),
         "classes": [{"class": seen.names[c], "count": n, "more_than_chance": sure} for c, n, sure in classes],
         "strongest": [seen.samples[i].id for i in plate.activity.strongest(unit)[:STRONGEST]],

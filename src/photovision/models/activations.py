@@ -27,7 +27,7 @@ _ALIKE = 5
 ROOMY = 8
 """In maps of at least so many places a side, peaks are looked for inside the outermost places, which see padding."""
 _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations")
-_MOST = 0.9
+_MAX_SHARE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,10 +271,10 @@ def measure(
     logits, done, normalise = np.zeros((most, 0), np.float32), 0, Normalise(preprocess)
     with _watched(stages, stop=False) as caught:
         for batch in batches:
-            said = network(normalise(torch.from_numpy(batch))).numpy()
-            logits = logits if logits.shape[1] else np.zeros((most, said.shape[1]), np.float32)
+            outputs = network(normalise(torch.from_numpy(batch))).numpy()
+            logits = logits if logits.shape[1] else np.zeros((most, outputs.shape[1]), np.float32)
             rows = slice(done, done + len(batch))
-            logits[rows] = said
+            logits[rows] = outputs
             for stage in stages:
                 _note(_floored(stage, caught.pop(stage.name)), found[stage.name].at(rows))
             done += len(batch)
@@ -317,5 +317,5 @@ def receptive_field(network: nn.Module, stage: NetworkStage, size: tuple[int, in
     distance = np.maximum(abs(ys - middle[0]), abs(xs - middle[1])).ravel()
     order = np.argsort(distance, kind="stable")
     share = np.cumsum(influence.ravel()[order]) / influence.sum()
-    within = distance[order][np.searchsorted(share, _MOST)]
+    within = distance[order][np.searchsorted(share, _MAX_SHARE)]
     return ReceptiveField(reach, min(reach, int(np.ceil(2 * within)) + 1))

@@ -14,7 +14,7 @@ from photovision.models.detector import BoxDecider
 from photovision.models.export import TOLERANCE, Parity
 from photovision.runtime.session import fastest_precision, open_session
 
-LEAST_ALIKE = 0.97
+MIN_ALIKE = 0.97
 """Least share of boxes that reduced precision finds, too: places of nearly equal scores change their order."""
 _SEEN, _OVERLAP, _CLOSE = 0.2, 0.9, 0.1  # scores that are compared; what counts as the same box in reduced precision
 _CORNER = 0.05  # pixels by which a corner may differ in float32
@@ -53,7 +53,7 @@ def check_boxes(decider: BoxDecider, graph: Path, images: Image, *, ranked: bool
     apart = _apart(expected, exact)
     difference, corner = apart.max(0).tolist()
     off, alike = int(((apart > (TOLERANCE, _CORNER)) | np.isnan(apart)).any(1).sum()), _alike(expected, exact)
-    if off > (max(1.0, _RANKED * len(images)) if ranked else 0) or (off and alike < LEAST_ALIKE):
+    if off > (max(1.0, _RANKED * len(images)) if ranked else 0) or (off and alike < MIN_ALIKE):
         raise ExportError(
             f"the exported graph does not find what the network finds: a score differs by {difference:.2g}, a corner by"
             f" {corner:.2g} pixels, on {off} of {len(images)} pictures; choose another backbone and report this"
@@ -61,7 +61,7 @@ def check_boxes(decider: BoxDecider, graph: Path, images: Image, *, ranked: bool
     precision = None
     if fastest_precision() != "f32":
         alike = _alike(expected, answers(fastest_precision()))
-        if alike < LEAST_ALIKE:
+        if alike < MIN_ALIKE:
             alike, precision = 1.0, "f32"
     return Parity(len(images), difference, alike, precision, TOLERANCE)
 

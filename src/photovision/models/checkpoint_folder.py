@@ -231,9 +231,9 @@ def _three(values: Any, scale: float) -> tuple[float, float, float]:
 
 def _size(seen: dict[str, Any], config: dict[str, Any], family: Family) -> tuple[int, int]:
     size = seen.get("size")
-    told = (size.get("height"), size.get("width")) if isinstance(size, dict) else (None, None)
-    if isinstance(told[0], int) and isinstance(told[1], int) and told[0] in _SIDES and told[1] in _SIDES:
-        return told[0], told[1]
+    sides = (size.get("height"), size.get("width")) if isinstance(size, dict) else (None, None)
+    if isinstance(sides[0], int) and isinstance(sides[1], int) and sides[0] in _SIDES and sides[1] in _SIDES:
+        return sides[0], sides[1]
     side = config["backbone_config"].get("image_size") if family.square else 640
     return (side, side) if isinstance(side, int) and side in _SIDES else (640, 640)
 

@@ -23,7 +23,7 @@ from photovision.models.sequential_split import chain
 
 STRIDES = (8, 16, 32)
 """Pixels of the input from one place of a map to the next."""
-MOST = 300
+MAX_BOXES = 300
 """Places that a detector tells of, the most probable ones."""
 _WIDTH = 64
 _GROUPS = 8
@@ -117,7 +117,7 @@ class Upper(nn.Module):
         found = torch.cat([boxes, logits], dim=2)
         if self.training:
             return found
-        best = logits.amax(2).topk(min(MOST, logits.shape[1]), dim=1).indices
+        best = logits.amax(2).topk(min(MAX_BOXES, logits.shape[1]), dim=1).indices
         return found.gather(1, best[:, :, None].expand(-1, -1, found.shape[2]))
 
 

@@ -28,7 +28,7 @@ from photovision.runtime.session import ANSWER, Precision, fastest_precision, op
 
 TOLERANCE = 1e-3
 """Largest allowed difference of a probability between the network and its float32 graph."""
-LEAST_AGREEMENT = 0.995
+MIN_AGREEMENT = 0.995
 """Least share of pictures with the same most probable class for the graph in reduced precision; one picture may differ,
 since on the border between two classes any rounding decides."""
 
@@ -216,7 +216,7 @@ def check_parity(decider: Decider, graph: Path, images: Image) -> Parity:
         fast = open_session(graph, precision=reduced)
         quick = np.concatenate([fast.run(part)["probs"] for part in _parts(images)])
         agreement = _agreement(expected, quick)
-        if (1 - agreement) * len(images) > max(1.0, (1 - LEAST_AGREEMENT) * len(images)) + 1e-6:
+        if (1 - agreement) * len(images) > max(1.0, (1 - MIN_AGREEMENT) * len(images)) + 1e-6:
             agreement, precision = _agreement(expected, got), "f32"
     return Parity(len(images), difference, agreement, precision, TOLERANCE)
 

@@ -117,9 +117,9 @@ def _make(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
             expected = [values.numpy() for values in whole(torch.from_numpy(images))]
         parity = _parity(expected, folder / "model.onnx", images)
         params = sum(parameter.numel() for parameter in network.parameters())
-        told = {"thresholds": [THRESHOLD] * len(COCO.split(", ")), "iou": IOU}
+        settings = {"thresholds": [THRESHOLD] * len(COCO.split(", ")), "iou": IOU}
         made = _description(carrier, preprocess, params, parity)
-        write_json(folder / "bundle.json", {**made, "task": "detect", "classes": COCO.split(", "), **told})
+        write_json(folder / "bundle.json", {**made, "task": "detect", "classes": COCO.split(", "), **settings})
 
 
 def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:

@@ -28,7 +28,7 @@ from photovision.models.checkpoints import CHECKPOINTS, checkpoint_ledger, descr
 from photovision.models.weights import LedgerEntry
 
 _AT_ONCE = 8  # pictures that are answered together
-_MOST_PARAMETERS = 200_000_000  # the largest published one has 77 million
+_MAX_PARAMETERS = 200_000_000  # the largest published one has 77 million
 _OF_CLASSES = ("class_embed", "score_head")  # parts of the names of weights that know of classes
 _FILTERS = {"bilinear": 2, "bicubic": 3}  # the numbers by which preprocessor_config.json names them
 
@@ -116,7 +116,7 @@ class QueryDetector(nn.Module):
         """Write config.json, model.safetensors and preprocessor_config.json, as transformers reads them."""
         with offline():
             self.inner.save_pretrained(folder)  # type: ignore[operator]
-        told = {
+        config = {
             "do_resize": True,
             "size": {"height": preprocess.size[0], "width": preprocess.size[1]},
             "resample": _FILTERS[preprocess.interpolation],
@@ -126,7 +126,7 @@ class QueryDetector(nn.Module):
             "image_mean": list(preprocess.mean),
             "image_std": list(preprocess.std),
         }
-        write_json(folder / FILES[1], told)
+        write_json(folder / FILES[1], config)
 
     def _labels(self, truth: torch.Tensor) -> list[dict[str, torch.Tensor]]:
         """Classes, and boxes (middle, width, height as shares of the input); what is not judged is left out."""
@@ -164,7 +164,7 @@ def _built(found: Described, names: Mapping[int, str]) -> nn.Module:
         config = _understood(found, lambda: shape(**fields))
         with torch.device("meta"):
             size = sum(parameter.numel() for parameter in _understood(found, lambda: kind(config)).parameters())
-        if size > _MOST_PARAMETERS:
+        if size > _MAX_PARAMETERS:
             raise ModelError(f"{found.name} describes a network of {size:,} weights, which none of its family has")
         if found.folder is None:
             return _understood(found, lambda: kind(config)).float()  # type: ignore[no-any-return]
@@ -240,10 +240,12 @@ def _fit_positions(network: Any, size: tuple[int, int]) -> None:
     It does so itself for any input, by the same filter.
     """
     embeddings = network.model.backbone.backbone.embeddings
-    held = embeddings.position_embeddings
-    side, wanted = math.isqrt(held.shape[1] - 1), size[0] // int(embeddings.patch_size)
+    encoded = embeddings.position_embeddings
+    side, wanted = math.isqrt(encoded.shape[1] - 1), size[0] // int(embeddings.patch_size)
     if side != wanted:
-        grid = held[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = encoded[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
         grid = functional.interpolate(grid, (wanted, wanted), mode="bicubic", align_corners=False, antialias=True)
-        embeddings.position_embeddings = nn.Parameter(torch.cat([held[:, :1], grid.flatten(2).transpose(1, 2)], dim=1))
+        embeddings.position_embeddings = nn.Parameter(
+            torch.cat([encoded[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+        )
     network.config.backbone_config.image_size = size[0]

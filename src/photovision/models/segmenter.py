@@ -20,7 +20,7 @@ from photovision.core.errors import ExportError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
 from photovision.models.backbones import Backbone, create
-from photovision.models.export import LEAST_AGREEMENT, TOLERANCE, Normalise, Parity
+from photovision.models.export import MIN_AGREEMENT, TOLERANCE, Normalise, Parity
 from photovision.runtime.session import fastest_precision, open_session
 
 WIDTH = 32
@@ -158,6 +158,6 @@ def check_pixels(decider: PixelDecider, graph: Path, images: Image) -> Parity:
     agreement, precision = exact.agreement, None
     if fastest_precision() != "f32":
         agreement = compared(fastest_precision()).agreement
-        if agreement < LEAST_AGREEMENT:
+        if agreement < MIN_AGREEMENT:
             agreement, precision = exact.agreement, "f32"
     return Parity(len(images), exact.difference, agreement, precision, TOLERANCE)

@@ -16,7 +16,7 @@ from photovision.core.errors import ModelError
 from photovision.core.types import Floats, Ints
 
 HELD_OUT_FILE = "heldout.safetensors"
-MOST = 1000
+MAX_IMAGES = 1000
 """Pictures kept at most: 2.5 MB for embeddings of 1,280 numbers."""
 
 
@@ -74,7 +74,7 @@ def write_held_out(answers: HeldOut, folder: Path, seed: int = 0) -> None:
     """Write at most 1,000 of them, drawn at random, into a bundle's folder."""
     from safetensors.numpy import save_file
 
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(answers))[:MOST])
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(answers))[:MAX_IMAGES])
     kept = answers.take(chosen)
     arrays = {"best": kept.best.astype(np.int32), "prob": kept.prob}
     if kept.novelty is not None:

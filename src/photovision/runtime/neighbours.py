@@ -18,7 +18,7 @@ from photovision.core.errors import ModelError
 from photovision.core.types import Floats
 
 REFERENCES_FILE = "references.safetensors"
-MOST = 2048
+MAX_IMAGES = 2048
 """Training pictures that a bundle remembers at most: 5 MB for embeddings of 1,280 numbers."""
 
 

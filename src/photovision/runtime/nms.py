@@ -9,7 +9,7 @@ import numpy as np
 from photovision.core.overlap import overlap
 from photovision.core.types import Floats, Ints
 
-MOST = 300
+MAX_BOXES = 300
 """Boxes that are kept of one picture."""
 CANDIDATES = 2000
 """Boxes of one picture that are looked at, the most probable ones; more would be noise at very low thresholds."""
@@ -58,7 +58,7 @@ def candidates(boxes: Floats, scores: Floats, thresholds: Floats, most: int = CA
     return ScoredBoxes(boxes[rows], values[order], labels.astype(np.int64)).take(finite)
 
 
-def suppress(found: ScoredBoxes, iou: float = 0.5, most: int = MOST) -> ScoredBoxes:
+def suppress(found: ScoredBoxes, iou: float = 0.5, most: int = MAX_BOXES) -> ScoredBoxes:
     """Non-maximum suppression: of boxes of one class that overlap by more than `iou`, the most probable stays.
 
     Boxes of different classes do not suppress each other.
@@ -82,7 +82,7 @@ def suppress(found: ScoredBoxes, iou: float = 0.5, most: int = MOST) -> ScoredBo
     return found.take(kept_[np.argsort(-found.scores[kept_], kind="stable")[:most]])
 
 
-def merge(found: ScoredBoxes, cut: np.ndarray, iou: float = 0.5, most: int = MOST) -> ScoredBoxes:
+def merge(found: ScoredBoxes, cut: np.ndarray, iou: float = 0.5, most: int = MAX_BOXES) -> ScoredBoxes:
     """Suppression over the boxes of overlapping tiles, where borders of tiles cut objects into pieces.
 
     A piece belongs to a box of its class that it shares half of the smaller area with, and widens it where that is a

@@ -23,7 +23,7 @@ from photovision.runtime.nms import ScoredBoxes, merge
 from photovision.runtime.session import Session
 from photovision.runtime.stream import opener, stream
 
-LEAST_TILE = 16
+MIN_TILE = 16
 _BORDER = 0.01  # share of a window's side: boxes that end so near to a border inside the picture are cut by it
 Size = tuple[int, int]
 
@@ -61,8 +61,8 @@ class Tiling:
     overlap: float = 0.2
 
     def __post_init__(self) -> None:
-        if len(self.tile) != 2 or min(self.tile) < LEAST_TILE:
-            raise UsageError(f"tile should be (H, W), each at least {LEAST_TILE} pixels, got {self.tile}")
+        if len(self.tile) != 2 or min(self.tile) < MIN_TILE:
+            raise UsageError(f"tile should be (H, W), each at least {MIN_TILE} pixels, got {self.tile}")
         if not 0 <= self.overlap <= 0.9:
             raise UsageError(f"overlap should be 0 to 0.9, got {self.overlap}")
 

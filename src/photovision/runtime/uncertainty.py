@@ -201,8 +201,8 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         ModelError: it is damaged.
         UsageError: a share is not between 0 and 1, or is asked of a bundle that was made without.
     """
-    told = bundle.info.get("doubt")
-    if not told:
+    stored = bundle.info.get("doubt")
+    if not stored:
         if coverage is not None or false_alarms is not None:
             name = "coverage" if coverage is not None else "false_alarms"
             raise UsageError(
@@ -212,8 +212,8 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         return None
     try:
         means, axes, weights = _arrays(bundle.path / GATE_FILE)
-        sets = ConformalSets(tuple(_ascending(own) for own in told["set_scores"]))
-        facts = told["gate"]
+        sets = ConformalSets(tuple(_ascending(own) for own in stored["set_scores"]))
+        facts = stored["gate"]
         pairs = [(float(facts[name][0]), float(facts[name][1])) for name in ("distance", "energy")]
         scores = _ascending(facts["scores"])
         gate = NoveltyDetector(
@@ -222,7 +222,7 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         if len(sets.scores) != len(bundle.classes) or not len(scores):
             raise ValueError("it does not fit the classes")
         asked = [
-            float(told[name]) if share is None else share
+            float(stored[name]) if share is None else share
             for name, share in (("coverage", coverage), ("false_alarms", false_alarms))
         ]
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:

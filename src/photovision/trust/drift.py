@@ -141,7 +141,7 @@ def compare(
         separable, apart = _separable(kernel, len(window), seed)
         unlike = _unlike(kernel, len(window))
         scores["embeddings"] = apart[: len(window)], apart[len(window) :]
-    comparisons = _judged(found, false_alarms)
+    comparisons = _verdicts(found, false_alarms)
     return Drift(
         comparisons,
         tuple(DriftStability(name, float(v[0]), _quantile(v, false_alarms)) for name, v in shifts.items()),
@@ -323,7 +323,7 @@ def _unlike(kernel: Floats, n: int) -> Vector:
     return np.asarray(np.log((here + little) / (there + little)))
 
 
-def _judged(found: Mapping[str, Vector], false_alarms: float) -> tuple[DriftComparison, ...]:
+def _verdicts(found: Mapping[str, Vector], false_alarms: float) -> tuple[DriftComparison, ...]:
     # Rounding must not make the truth look larger than an exchange that gives the same.
     p = [float((values >= values[0] - 1e-9 * abs(values[0])).mean()) for values in found.values()]
     return tuple(

@@ -101,8 +101,8 @@ class EventLog:
         self.write({"event": "end", "at": round(ended, 3), "summary": summary})
         if self._base is not None:
             with self._told():
-                told = json.dumps(summary)
-                self._base.execute("UPDATE runs SET ended = ?, summary = ? WHERE run = ?", (ended, told, self._run))
+                text = json.dumps(summary)
+                self._base.execute("UPDATE runs SET ended = ?, summary = ? WHERE run = ?", (ended, text, self._run))
                 self._base.commit()
 
     def close(self) -> None:

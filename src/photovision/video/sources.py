@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
 
-MOST_PIXELS = 70_000_000
+MAX_PIXELS = 70_000_000
 """Larger frames are refused before memory is taken; twice those of 8K."""
 FOLDER_RATE = 25.0
 """Frames a second that a folder of pictures is taken for."""
@@ -123,7 +123,7 @@ class Folder:
         """See `VideoSource`."""
         for number, file in enumerate(self._files):
             try:
-                image = to_array(decode(file, max_pixels=MOST_PIXELS, ranges=self._ranges))
+                image = to_array(decode(file, max_pixels=MAX_PIXELS, ranges=self._ranges))
             except UnreadableImage:
                 self.corrupt += 1
                 continue
@@ -161,10 +161,10 @@ class Stream:
         first, last = None, 0.0
         size, turn = None, KEEP
         for number, frame in enumerate(self._frames()):
-            if frame.width * frame.height > MOST_PIXELS:
+            if frame.width * frame.height > MAX_PIXELS:
                 raise DataError(
                     f"{self.name} has frames of {frame.width} x {frame.height} pixels, more than the limit of"
-                    f" {MOST_PIXELS:,}: scale it down"
+                    f" {MAX_PIXELS:,}: scale it down"
                 )
             if size != (frame.width, frame.height):
                 # Asked seldom: a frame that was asked refers to itself then, and stays until such cycles are sought.
@@ -226,7 +226,7 @@ class Stream:
             container.close()
             raise DataError(f"{self.name} has no pictures, only {kinds}: name a video")
         stream = container.streams.video[0]
-        stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(MOST_PIXELS)}
+        stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(MAX_PIXELS)}
         stream.thread_type = "SLICE" if self._camera else "AUTO"  # threads by frame would delay what is live
         return container
 

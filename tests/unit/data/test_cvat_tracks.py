@@ -170,7 +170,7 @@ def test_frames_that_are_not_there_are_told_once(tmp_path: Path) -> None:
 
 
 def test_a_few_lines_do_not_become_objects_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cvat_tracks, "MOST", 50)
+    monkeypatch.setattr(cvat_tracks, "MAX_OBJECTS", 50)
     many = "".join(track(box(0, 1), box(10, 2), number=number) for number in range(10))
     with pytest.raises(DataError, match="more than 50 objects"):
         read_dataset(video(tmp_path, many))

@@ -15,7 +15,7 @@ from photovision.data.augment.box import UNJUDGED
 from photovision.models.assign import NOTHING, assign
 from photovision.models.backbones import Backbone
 from photovision.models.box_parity import check_boxes
-from photovision.models.detector import MOST, BoxDecider, DetectorNetwork, places_of
+from photovision.models.detector import MAX_BOXES, BoxDecider, DetectorNetwork, places_of
 from photovision.models.export import export_graph
 
 SIZE = (64, 96)
@@ -32,7 +32,7 @@ def test_every_place_answers_in_training_and_the_best_in_evaluation() -> None:
     places = len(places_of((128, 160)))
     assert network.train()(inputs).shape == (2, places, 7)
     best = network.eval()(inputs)
-    assert best.shape == (2, MOST, 7)
+    assert best.shape == (2, MAX_BOXES, 7)
     surest = best[..., 4:].amax(2)
     assert bool((surest.diff(dim=1) <= 0).all())
     assert bool((best[..., 2:4] >= best[..., :2]).all())

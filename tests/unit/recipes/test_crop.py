@@ -19,7 +19,7 @@ from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.engine.load import load
 from photovision.recipes.crop.crop import CropField, crop
-from photovision.recipes.crop.drawings import _places
+from photovision.recipes.crop.drawings import _grid_positions
 from photovision.recipes.crop.shots import Shot, Shots, day_of, read_shots
 
 FIRST, SECOND, THIRD = date(2024, 6, 1), date(2024, 6, 8), date(2024, 6, 15)
@@ -223,8 +223,8 @@ def test_mistakes_are_one_line(tmp_path: Path, model: object) -> None:
 
 
 def test_plots_lie_as_on_the_field_where_their_names_tell() -> None:
-    assert _places(["A1", "A2", "B1", "C7"]) == {"A1": (0, 0), "A2": (1, 0), "B1": (0, 1), "C7": (2, 2)}
-    assert _places(["north", "south"]) == {"north": (0, 0), "south": (1, 0)}
+    assert _grid_positions(["A1", "A2", "B1", "C7"]) == {"A1": (0, 0), "A2": (1, 0), "B1": (0, 1), "C7": (2, 2)}
+    assert _grid_positions(["north", "south"]) == {"north": (0, 0), "south": (1, 0)}
 
 
 def test_the_command_writes_a_report_and_tells_of_alarms(

@@ -15,7 +15,7 @@ from photovision.core.errors import DataError
 from photovision.core.regions import Detections
 from photovision.recipes.shelf.align import fixed
 from photovision.recipes.shelf.counts import count, distribution
-from photovision.recipes.shelf.slots import Slot, judge, learn_slots, read_slots, write_slots
+from photovision.recipes.shelf.slots import Slot, decide_slots, learn_slots, read_slots, write_slots
 from photovision.recipes.shelf.visits import AlignedView, changes
 
 CUP, CAT, OTHER_CAT = ("cup", (40, 30)), ("cat", (120, 40)), ("cat", (120, 90))
@@ -79,7 +79,7 @@ def test_what_a_detector_overlooks_is_no_change_while_its_pixels_are_the_same(tm
 
 def states(slots: Any, seen: AlignedView, reference: AlignedView) -> dict[str, str]:
     alignment = fixed(reference.image, seen.image)
-    judged = judge(slots, seen, alignment, reference.size)
+    judged = decide_slots(slots, seen, alignment, reference.size)
     return {one.slot.name: one.state for one in judged}
 
 
@@ -91,7 +91,7 @@ def test_slots_are_learned_from_a_full_shelf_and_alarm_where_they_are_empty(tmp_
     now = view(tmp_path, "now", [CUP, CAT], seed=1)
     assert states(slots, now, full) == {"cup 1": "full", "cat 1": "full", "cat 2": "empty"}
     wrong = view(tmp_path, "wrong", [CUP, CAT, ("cup", (120, 90))], seed=2)
-    judged = judge(slots, wrong, fixed(full.image, wrong.image), full.size)
+    judged = decide_slots(slots, wrong, fixed(full.image, wrong.image), full.size)
     assert [(one.state, one.other) for one in judged if one.slot.name == "cat 2"] == [("empty", "cup")]
     hidden = view(tmp_path, "hidden", [CUP, CAT, ("person", (125, 85))], seed=3)
     assert states(slots, hidden, full)["cat 2"] == "hidden"
@@ -101,7 +101,7 @@ def test_a_slot_for_several_is_short_or_empty(tmp_path: Path) -> None:
     slot = Slot("cats", (0.4, 0.0, 0.6, 1.0), "cat", count=2)
     for things, state in (([CAT, OTHER_CAT], "full"), ([CAT], "short"), ([CUP], "empty")):
         seen = view(tmp_path, "now", things)
-        assert judge([slot], seen)[0].state == state
+        assert decide_slots([slot], seen)[0].state == state
 
 
 def test_planograms_are_written_and_read_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from colours import add_doubt, colour_bundle, colour_picture
 from photovision.core.errors import ModelError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
-from photovision.runtime.held_out import HELD_OUT_FILE, MOST, HeldOut, read_held_out, write_held_out
+from photovision.runtime.held_out import HELD_OUT_FILE, MAX_IMAGES, HeldOut, read_held_out, write_held_out
 from photovision.tasks.classify.fit_novelty import remember
 from photovision.tasks.classify.recognizer import load
 
@@ -44,7 +44,7 @@ def test_at_most_a_thousand_are_kept_and_drawn_at_random(tmp_path: Path) -> None
     write_held_out(HeldOut.of(probs, None, None), tmp_path)
     kept = read_held_out(tmp_path)
     assert kept is not None
-    assert len(kept) == MOST
+    assert len(kept) == MAX_IMAGES
     assert kept.prob.mean() == pytest.approx(0.75, abs=0.02)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from photovision.core.regions import Detections
 from photovision.trust.metrics.box_confidence import (
+    above_min_score,
     calibrated,
     curve,
     d_ece,
@@ -14,7 +15,6 @@ from photovision.trust.metrics.box_confidence import (
     finding,
     fit_logistic,
     la_ece,
-    said,
 )
 from photovision.trust.metrics.detection import Matches, Pair, match
 from photovision.trust.metrics.matching import find_hits
@@ -63,10 +63,10 @@ def test_true_scores_have_next_to_no_error_and_false_ones_have_theirs() -> None:
     assert errors[0].value < 2 * d_ece_by_chance(true) < 0.08
     assert errors[1].value > 0.15
     assert errors[1].low > 0.1  # type: ignore[operator]
-    gap = excess(false, said(false))
+    gap = excess(false, above_min_score(false))
     assert gap.gap.low < errors[1].value + 0.01
     assert gap.p < 1e-6
-    assert excess(true, said(true)).p > 0.01
+    assert excess(true, above_min_score(true)).p > 0.01
 
 
 def test_boxes_that_fit_badly_cost_more_where_overlap_counts() -> None:

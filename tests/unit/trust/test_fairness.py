@@ -29,7 +29,7 @@ def audited(
     said = np.arange(len(classes)) == named[:, None]
     probs = np.where(said, 0.85, 0.15 / (len(classes) - 1)).astype(np.float32)
     return audit_groups(
-        groups, by or list(groups), classes=classes, probs=probs, truth=truth, right=right, said=said, **more
+        groups, by or list(groups), classes=classes, probs=probs, truth=truth, right=right, predicted=said, **more
     )
 
 
@@ -173,7 +173,7 @@ def test_labels_that_may_be_true_together_are_judged_one_by_one() -> None:
         probs=probs,
         truth=truth,
         right=~wrong.any(1),
-        said=said,
+        predicted=said,
     )
     assert found(finding) == ["site = b"]
     assert any("'torn' is overlooked" in warning for warning in finding.warnings)

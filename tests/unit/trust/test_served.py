@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.fairness.group_accuracy import LEAST, Served
+from photovision.trust.fairness.group_accuracy import MIN_PICTURES, Served
 from photovision.trust.metrics.statistics import wilson
 
 
@@ -23,7 +23,7 @@ def test_a_shortcut_cannot_hide_behind_the_frequent_class() -> None:
 
 
 def test_small_and_unnamed_groups_are_not_judged() -> None:
-    groups = np.array([0] * 20 + [1] * (LEAST - 1) + [2] * 20 + [-1] * 30)
+    groups = np.array([0] * 20 + [1] * (MIN_PICTURES - 1) + [2] * 20 + [-1] * 30)
     served = Served.of(groups, ("a", "b", "c"), None)
     assert list(served.strata) == ["a", "c"]
     assert list(Served.of(groups, ("a", "b", ""), None).strata) == ["a"]

@@ -7,7 +7,7 @@ import pytest
 from test_detection import CLASSES
 
 from photovision.core.regions import Detections
-from photovision.trust.fairness.object_subgroups import Scale, audit_kinds
+from photovision.trust.fairness.object_subgroups import SubgroupScale, audit_kinds
 from photovision.trust.fairness.regions import audit_shares
 from photovision.trust.metrics.detection import Pair
 from photovision.trust.metrics.matching import Matching, find_hits
@@ -134,7 +134,7 @@ def test_a_kind_is_held_against_others_of_its_class() -> None:
 
 def test_what_counts_as_small_and_crowded_are_thirds() -> None:
     hits = seen_by_chance(30, np.ones((30, 4)))
-    scale = Scale.of(hits.there, np.tile([200, 300], (30, 1)))
+    scale = SubgroupScale.of(hits.there, np.tile([200, 300], (30, 1)))
     size = scale.traits(hits.there)[0]
     assert np.bincount(size.labels).tolist() == [30, 30, 60]
     border = scale.traits(hits.there)[4]

@@ -22,7 +22,7 @@ from photovision.data.split import Splits
 
 NAMED = 20
 SHOWN = 8
-MOST_FAULTS = 5000
+MAX_FAULTS = 5000
 OUTSIDE = 1.0
 """Pixels by which a box may reach over the edge, so far programs round."""
 SAME = 0.95
@@ -65,7 +65,7 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         "faulty" (picture, kind and message of the first of them) and "notes".
     """
     faults = [*_faults(dataset, scan), *_copies(dataset, scan)]
-    ids = _ids(dataset, faults[:MOST_FAULTS])
+    ids = _ids(dataset, faults[:MAX_FAULTS])
     counts, sizes = _counts(dataset)
     warnings = _warnings(dataset, faults) + _noted(dataset.notes) + _videos(dataset, splits)
     tables = [table for table in (_classes(dataset, counts, sizes), _table(dataset, faults), _notes(dataset)) if table]
@@ -74,7 +74,7 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         "objects_of_class": {name: counts[name] for name in dataset.classes},
         "faults": dict(Counter(fault.kind for fault in faults)),
         "faulty": [
-            {"id": ids[fault.picture], "kind": fault.kind, "message": fault.message} for fault in faults[:MOST_FAULTS]
+            {"id": ids[fault.picture], "kind": fault.kind, "message": fault.message} for fault in faults[:MAX_FAULTS]
         ],
         "notes": [vars(note) for note in dataset.notes],
     }

@@ -350,7 +350,7 @@ def _giveaways(view: _View, found: _Findings) -> None:
     base = Counter(codes.tolist()).most_common(1)[0][1] / len(codes)
     sizes = scan.height[good].astype(np.int64) << 32 | scan.width[good]
     for facts, what in ((scan.kind[good].astype(np.int64), "format"), (sizes, "size in pixels")):
-        known = _told(facts, codes)
+        known = _guessed(facts, codes)
         if known - base > TELLTALE:
             found.warnings.append(
                 f"The {what} of a file alone tells the class of {known:.0%} of the pictures (guessing: {base:.0%}):"
@@ -358,7 +358,7 @@ def _giveaways(view: _View, found: _Findings) -> None:
             )
 
 
-def _told(facts: Ints, codes: Ints) -> float:
+def _guessed(facts: Ints, codes: Ints) -> float:
     """Share of pictures whose class is guessed right from a fact that at least 5 of them have in common."""
     pairs, amounts = np.unique(np.stack([facts, codes]), axis=1, return_counts=True)
     best: Counter[int] = Counter()

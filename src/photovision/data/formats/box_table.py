@@ -243,8 +243,8 @@ class _BoxTableReading:
         declared = None
         if columns.size is not None and max(columns.size) < len(cells):
             declared = size_of(cells[columns.size[0]], cells[columns.size[1]])
-        told = cells[columns.split] if columns.split is not None and columns.split < len(cells) else ""
-        split = split_named(told.strip()) or split_of(file, self.found.root, self.alone)
+        split_cell = cells[columns.split] if columns.split is not None and columns.split < len(cells) else ""
+        split = split_named(split_cell.strip()) or split_of(file, self.found.root, self.alone)
         return self.found.picture(name, declared, split=split, measured=shares, below="" if below == "." else below)
 
     def _object(self, position: int, where: str, columns: _Columns, cells: list[str], shares: bool) -> None:

@@ -140,8 +140,8 @@ def _object(found: Gathered, classes: dict[str, int], position: int, at: str, it
 
 def _track_of(item: Element) -> int:
     """The number of its track, -1 where there is none."""
-    told = number(next((one.text for one in item.iter("attribute") if one.get("name") == _TRACK), None))
-    return int(told) if told >= 0 and told == int(told) else -1  # NaN compares with nothing
+    track = number(next((one.text for one in item.iter("attribute") if one.get("name") == _TRACK), None))
+    return int(track) if track >= 0 and track == int(track) else -1  # NaN compares with nothing
 
 
 def _box(item: Element, _: Size | None) -> Place:
@@ -220,19 +220,19 @@ def _lines(position: int, placed: Placed) -> list[str]:
     return [head, *inner, "  </image>"]
 
 
-def _line(found: Detections, row: int, told: str) -> str:
+def _line(found: Detections, row: int, attributes: str) -> str:
     """One object, with attributes of its element before those of its shape."""
     tracks = _tracks(found)
     inner = f'<attribute name="{_TRACK}">{tracks[row]}</attribute>' if tracks is not None and tracks[row] >= 0 else ""
     shape = found.masks[row] if found.masks is not None else None
     if isinstance(shape, Polygons):
         points = ";".join(f"{shown(x)},{shown(y)}" for x, y in shape.parts[0].tolist())
-        return f'    <polygon {told} source="manual" occluded="0" points="{points}" z_order="0">{inner}</polygon>'
+        return f'    <polygon {attributes} source="manual" occluded="0" points="{points}" z_order="0">{inner}</polygon>'
     x1, y1, x2, y2 = found.boxes[row].tolist()
     if isinstance(shape, Rle):
-        return f"    <mask {told} {_runs(shape)}>{inner}</mask>"
+        return f"    <mask {attributes} {_runs(shape)}>{inner}</mask>"
     edges = f'xtl="{shown(x1)}" ytl="{shown(y1)}" xbr="{shown(x2)}" ybr="{shown(y2)}"'
-    return f'    <box {told} source="manual" occluded="0" {edges} z_order="0">{inner}</box>'
+    return f'    <box {attributes} source="manual" occluded="0" {edges} z_order="0">{inner}</box>'
 
 
 def _tracks(regions: Regions | None) -> Ints | None:

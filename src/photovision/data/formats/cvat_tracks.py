@@ -30,7 +30,7 @@ from photovision.data.dataset import Dataset
 from photovision.data.formats import clean
 from photovision.data.formats.streaming_parsers import Element, xml_elements
 
-MOST = 10_000_000
+MAX_OBJECTS = 10_000_000
 """Objects that tracks may become: a few lines can stand for one in every frame."""
 _FRAME = re.compile(r"(?:frame_?)?(\d{1,9})", re.IGNORECASE)
 Place = tuple[list[float] | None, Shape | None]
@@ -104,9 +104,9 @@ def _pictures(root: Path, base: str) -> dict[int, str]:
     folder = root / base
     found: dict[int, str] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        told = _FRAME.fullmatch(path.stem)
-        if told and path.suffix.lower() in SUFFIXES:
-            found.setdefault(int(told[1]), base + path.name)
+        match = _FRAME.fullmatch(path.stem)
+        if match and path.suffix.lower() in SUFFIXES:
+            found.setdefault(int(match[1]), base + path.name)
     return found
 
 
@@ -125,19 +125,21 @@ def _track(
     classes: dict[str, int],
     read: Callable[[str], ReadPlace | None],
 ) -> None:
-    label, told = clean(track.get("label", "")), number(track.get("id"))
+    label, track_id = clean(track.get("label", "")), number(track.get("id"))
     if not label:
         found.fault(None, where, "it has no label")
         return
-    own = int(told) if told >= 0 and told == int(told) else place  # NaN compares with nothing
+    own = int(track_id) if track_id >= 0 and track_id == int(track_id) else place  # NaN compares with nothing
     keys = _keys(found, frames, where, track, read)
     name = classes.setdefault(label, len(classes))
     for frame, box, shape in _shown(keys, frames):
         position = frames.position(frame)
         if position is None:
             continue
-        if len(found.objects) >= MOST:
-            raise DataError(f"{where}: the tracks stand for more than {MOST:,} objects: export a part of the video")
+        if len(found.objects) >= MAX_OBJECTS:
+            raise DataError(
+                f"{where}: the tracks stand for more than {MAX_OBJECTS:,} objects: export a part of the video"
+            )
         try:
             found.thing(position, name, box, shape, track=own)
         except DataError as error:

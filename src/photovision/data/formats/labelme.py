@@ -123,8 +123,8 @@ def _below(found: Gathered, file: Path) -> str:
 
 def _named(found: Gathered, file: Path, facts: dict[str, Any]) -> str | None:
     """The picture's name: imagePath where it leads to a file, else that of the JSON file; None where there is none."""
-    told = facts.get("imagePath")
-    names = [told if isinstance(told, str) else "", file.stem]
+    image_path = facts.get("imagePath")
+    names = [image_path if isinstance(image_path, str) else "", file.stem]
     name = next((name for name in names if name and found.locator.find(name, _below(found, file)).file), None)
     if name is None and facts.get("imageData"):
         found.problem(

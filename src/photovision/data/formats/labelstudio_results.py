@@ -52,7 +52,7 @@ class Odd(NamedTuple):
 def parts_of(results: Sequence[Any]) -> tuple[list[ResultRegion], list[AnnotationResult], list[Odd]]:
     """The regions, the answers about the whole picture, and what is left out, in the order of the results."""
     drawn = {str(one.get("id")): one for one in results if _kind(one) in _BARE and one.get("id") is not None}
-    said = {
+    labels_of = {
         str(one["id"]): _names(one)
         for one in results
         if _type(one) in _NAMES and str(one.get("id")) in drawn and _type(drawn[str(one["id"])]) in _BARE
@@ -63,11 +63,11 @@ def parts_of(results: Sequence[Any]) -> tuple[list[ResultRegion], list[Annotatio
     for place, one in enumerate(results):
         kind, type_, id = _kind(one), _type(one), str(one.get("id")) if isinstance(one, dict) else ""
         if kind in _BARE:
-            names = _names(one) or said.get(id, [])
+            names = _names(one) or labels_of.get(id, [])
             regions.append(ResultRegion(place, kind, names[0] if names else "", one))
             odd += [Odd(place, "second labels of an object")] if len(names) > 1 else []
         elif type_ in _NAMES and id in drawn:
-            odd += [] if id in said else [Odd(place, "answers about single objects")]
+            odd += [] if id in labels_of else [Odd(place, "answers about single objects")]
         elif type_ in ("choices", "taxonomy"):
             answers.append(AnnotationResult(str(one.get("from_name") or type_), _names(one)))
         elif type_ in _LEFT_OUT:

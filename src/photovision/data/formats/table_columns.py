@@ -42,7 +42,7 @@ _OF_MASKS = re.compile("mask|segm|label|truth")
 _BOXES = frozenset(("xmin", "ymin", "xmax", "ymax"))
 _RUNS = frozenset(("encodedpixels", "rle", "rlemask", "maskrle", "mask", "segmentation", "annotation"))
 _RUN = re.compile(r"\d+ \d+(?: \d+ \d+)*")
-_MOST_SHOWN = 30
+_MAX_SHOWN = 30
 _ODD = 0.1
 _FEW = 10
 """Fewer cells say nothing on whether they repeat."""
@@ -120,8 +120,8 @@ def squeezed(name: str) -> str:
 
 def listed(columns: Sequence[str]) -> str:
     """Columns for a message."""
-    more = f" and {len(columns) - _MOST_SHOWN} more" if len(columns) > _MOST_SHOWN else ""
-    return ", ".join(shown(column) for column in columns[:_MOST_SHOWN]) + more or "none"
+    more = f" and {len(columns) - _MAX_SHOWN} more" if len(columns) > _MAX_SHOWN else ""
+    return ", ".join(shown(column) for column in columns[:_MAX_SHOWN]) + more or "none"
 
 
 def _file(

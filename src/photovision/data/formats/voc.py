@@ -74,18 +74,18 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     found = Gathered(path, path, "voc")
     pictures = _Pictures(path)
     splits: dict[Path, dict[str, str]] = {}
-    things: dict[int, list[_Object]] = {}
+    objects: dict[int, list[_Object]] = {}
     from_one = True
     for file in files:
         above = file.parent.parent
         named = splits.setdefault(above, _splits(above)) if above not in splits else splits[above]
         split = named.get(file.stem) or split_folder(file, path)
         try:
-            from_one &= _file(found, pictures, file, split, things)
+            from_one &= _file(found, pictures, file, split, objects)
         except DataError as error:
             found.problem(file.relative_to(path).as_posix(), "bad file", f"{error}; it is left out")
-    classes = ordered(thing.name for some in things.values() for thing in some)
-    _place(found, things, classes, 1.0 if from_one else 0.0)
+    classes = ordered(thing.name for some in objects.values() for thing in some)
+    _place(found, objects, classes, 1.0 if from_one else 0.0)
     plain, masks = without_masks(list_files(pictures.root))
     for problem in masks:
         found.note(problem.id, problem.kind, problem.message)
@@ -97,7 +97,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 
 def _file(
-    found: Gathered, pictures: _Pictures, file: Path, split: str | None, things: dict[int, list[_Object]]
+    found: Gathered, pictures: _Pictures, file: Path, split: str | None, objects: dict[int, list[_Object]]
 ) -> bool:
     """Read the picture of a file and its objects; whether they count pixels from 1."""
     elements = list(xml_elements(file, "annotation", _MAX_FILE))
@@ -111,8 +111,8 @@ def _file(
     if position is None:
         return True
     marked = MARK in (_text(element.find("source"), "annotation") or "")
-    things[position] = _objects(found, position, file, element)
-    return marked or all(min(thing.box[:2]) >= 1 for thing in things[position])
+    objects[position] = _objects(found, position, file, element)
+    return marked or all(min(thing.box[:2]) >= 1 for thing in objects[position])
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -147,14 +147,14 @@ class _Pictures:
 
     def of(self, file: Path, element: Element) -> str:
         """Path below the root; a name that is not there where none is found."""
-        told = (_text(element, "filename") or "").strip()
+        name_in_file = (_text(element, "filename") or "").strip()
         own = file.parent.relative_to(self.root).as_posix()
         for folder in (*_FOLDERS, own):
-            name = f"{folder}/{told}" if folder not in ("", ".") else told
-            if told and not leaves(told) and name in self.known:
+            name = f"{folder}/{name_in_file}" if folder not in ("", ".") else name_in_file
+            if name_in_file and not leaves(name_in_file) and name in self.known:
                 return name
         alike = self.by_stem.get(file.stem, [])
-        return alike[0] if alike else told or f"{file.stem}.jpg"
+        return alike[0] if alike else name_in_file or f"{file.stem}.jpg"
 
     def without(self, used: list[str]) -> list[str]:
         """Pictures that no XML file belongs to."""

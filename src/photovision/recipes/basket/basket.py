@@ -318,8 +318,8 @@ def watch_basket(
     with Watch(source, detect, wanted.asked()) as watching, EventLog(watching.video.name, events) as log:
 
         def tell(move: Move) -> None:
-            told = move.to_json(wanted.review_below)
-            log.write({**told, "content": receipt.add(told)})
+            text = move.to_json(wanted.review_below)
+            log.write({**text, "content": receipt.add(text)})
 
         try:
             for step in watching:

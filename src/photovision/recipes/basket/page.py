@@ -23,7 +23,7 @@ from photovision.recipes.basket.basket import BasketRequest, BasketResult, Move
 from photovision.recipes.basket.receipt import DECISIONS, Receipt, is_basket
 from photovision.video.counting import Point
 
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 """Moves whose pictures one page shows."""
 _BASKET, _SHELF = (60, 120, 255), (40, 170, 80)
 
@@ -104,11 +104,11 @@ def _forget_evidence(folder: Path) -> None:
 def _summary(moves: Sequence[Mapping[str, Any]], receipt: Receipt, waiting: int) -> tuple[str, ...]:
     kinds = {kind: sum(m["event"] == kind for m in moves) for kind in ("taken", "returned", "moved", "gone")}
     first = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n) or "nothing moved"
-    told = [f"Moves: {first}; {waiting:,} of {len(moves):,} wait for a person's decision."]
+    sentences = [f"Moves: {first}; {waiting:,} of {len(moves):,} wait for a person's decision."]
     for basket, items in receipt.items.items():
         inside = ", ".join(f"{n:,} {label}" for label, n in sorted(items.items()) if n) or "nothing"
-        told.append(f"In {basket}: {inside}.")
-    return tuple(told)
+        sentences.append(f"In {basket}: {inside}.")
+    return tuple(sentences)
 
 
 def _warnings(outcome: BasketResult) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ def _review(waiting: Sequence[Move], folder: Path) -> Report:
             note=f"At {move.time:.1f} s, from {move.origin or 'unknown'} to {move.target or 'unknown'}."
             f" {'; '.join(move.doubts).capitalize()}.",
         )
-        for move in waiting[:MOST_SHOWN]
+        for move in waiting[:MAX_SHOWN]
     ]
     return Report(
         "basket-review",

@@ -16,7 +16,7 @@ BASKETS = ("basket", "cart")
 DECISIONS = "decisions.json"
 UNKNOWN = "unknown"
 """Where items are that left a shelf and arrived nowhere, with several baskets."""
-_MOST_BYTES = 200_000_000
+_MAX_BYTES = 200_000_000
 
 
 def is_basket(zone: str) -> bool:
@@ -59,16 +59,16 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """`{basket: {class: {"items", "in_review"}}}`."""
-        told: dict[str, Any] = {}
+        entries: dict[str, Any] = {}
         for basket in {**self.items, **self.open}:
             items, waiting = self.items.get(basket, Counter()), self.open.get(basket, Counter())
             labels = sorted({*items, *waiting})
-            told[basket] = {
+            entries[basket] = {
                 label: {"items": items[label], "in_review": waiting[label]}
                 for label in labels
                 if items[label] or waiting[label]
             }
-        return told
+        return entries
 
     def _is_basket(self, place: str) -> bool:
         return place == UNKNOWN or is_basket(place)
@@ -125,8 +125,8 @@ def _read(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
     if missing is not None and not path.exists():
         return missing
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{path} is larger than {_MOST_BYTES:,} bytes: make the report anew")
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path} is larger than {_MAX_BYTES:,} bytes: make the report anew")
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise DataError(

@@ -32,7 +32,7 @@ class PlotCounts:
             each class, of all pixels of the picture. Float64 (N, C).
         watched: names of the classes that ought not to be there: diseases, weeds.
         known: bool (N,), whether the picture is of the kind that the model learned from.
-        said: what is said of each picture, in words.
+        labels: what is said of each picture, in words.
         area: whether the figures are shares of area, not of pictures.
         problems: pictures that could not be read.
     """
@@ -42,7 +42,7 @@ class PlotCounts:
     ratios: Ratios
     watched: tuple[str, ...]
     known: np.ndarray
-    said: tuple[str, ...]
+    labels: tuple[str, ...]
     area: bool
     problems: tuple[Problem, ...]
 
@@ -53,7 +53,7 @@ class PlotCounts:
         return Ratios(np.minimum(self.ratios.part[:, columns].sum(1, keepdims=True), whole), whole)
 
 
-def see_leaves(
+def predict_leaves(
     model: Recognizer, shots: Sequence[Shot], healthy: Sequence[str] = (), progress: ProgressCallback | None = None
 ) -> PlotCounts:
     """Ask a classifier about leaves; pictures unlike those that it learned from are unknown, and count in no share.
@@ -69,7 +69,7 @@ def see_leaves(
         raise UsageError(f"which class is healthy? Name it with --healthy: {', '.join(model.classes[:20])}")
     if len(fine) == len(model.classes):
         raise UsageError("every class is healthy, so nothing is left to be watched for")
-    parts, kept, said, known, problems = [], [], [], [], []
+    parts, kept, labels, known, problems = [], [], [], [], []
     answers = model.stream(shot.sample.image for shot in shots)
     for done, (shot, answer) in enumerate(zip(shots, answers, strict=True), 1):
         if isinstance(answer, UnreadableImage):
@@ -78,7 +78,7 @@ def see_leaves(
             kept.append(shot)
             known.append(answer.known is not False)
             parts.append([float(name in answer.labels and known[-1]) for name in model.classes])
-            said.append(_words(answer))
+            labels.append(_words(answer))
         if progress:
             progress(done, len(shots))
     sure = np.array(known, dtype=bool)
@@ -86,11 +86,11 @@ def see_leaves(
     whole = np.repeat(sure[:, None].astype(np.float64), len(model.classes), axis=1)
     watched = tuple(name for name in model.classes if name not in fine)
     return PlotCounts(
-        tuple(kept), model.classes, Ratios(part, whole), watched, sure, tuple(said), False, tuple(problems)
+        tuple(kept), model.classes, Ratios(part, whole), watched, sure, tuple(labels), False, tuple(problems)
     )
 
 
-def see_area(
+def predict_area(
     model: Segmenter, shots: Sequence[Shot], watched: Sequence[str] = (), progress: ProgressCallback | None = None
 ) -> PlotCounts:
     """Ask a segmenter how much of every picture belongs to each class.
@@ -118,12 +118,12 @@ def see_area(
             progress(done, len(shots))
     part, whole = (np.array(rows, np.float64).reshape(-1, len(model.classes)) for rows in (parts, wholes))
     columns = [model.classes.index(name) for name in bad]
-    said = tuple(
+    labels = tuple(
         ", ".join(f"{model.classes[c]} {100 * p[c] / w[c]:.1f} %" for c in columns or range(len(model.classes)))
         for p, w in zip(part, whole, strict=True)
     )
     sure = np.ones(len(kept), dtype=bool)
-    return PlotCounts(tuple(kept), model.classes, Ratios(part, whole), bad, sure, said, True, tuple(problems))
+    return PlotCounts(tuple(kept), model.classes, Ratios(part, whole), bad, sure, labels, True, tuple(problems))
 
 
 def _named(classes: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Sample
-from photovision.recipes.crop.counts import PlotCounts, see_area, see_leaves
+from photovision.recipes.crop.counts import PlotCounts, predict_area, predict_leaves
 from photovision.recipes.crop.drawings import most_striking, over_time, plot_map
-from photovision.recipes.crop.series import FEWEST, Rise, SeriesPoint, compare_days, days_of, plots_of, series
+from photovision.recipes.crop.series import MIN_PICTURES, Rise, SeriesPoint, compare_days, days_of, plots_of, series
 from photovision.recipes.crop.shots import Shots
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.segment.segmenter import Segmenter
@@ -78,25 +78,25 @@ def crop(
     """
     field = field or CropField()
     if isinstance(model, Segmenter):
-        seen = see_area(model, shots.all, field.watched, progress)
+        seen = predict_area(model, shots.all, field.watched, progress)
     elif isinstance(model, Recognizer):
-        seen = see_leaves(model, shots.all, field.healthy, progress)
+        seen = predict_leaves(model, shots.all, field.healthy, progress)
     else:
         raise UsageError("crops are watched by a classifier of leaves or by a segmenter: train one of these")
     if not seen.shots:
         raise DataError(f"none of {count(len(shots.all), 'picture')} can be read ({seen.problems[0].message})")
-    told = _CropText(seen, field, tuple(compare_days(seen, _together(seen))))
-    checked = _checked(model, told, strangers) if isinstance(model, Recognizer) else {}
+    series = _CropText(seen, field, tuple(compare_days(seen, _together(seen))))
+    checked = _checked(model, series, strangers) if isinstance(model, Recognizer) else {}
     return Report(
         kind="crop",
         title=f"Field report: {count(len(seen.shots), 'picture')}",
-        summary=tuple(_summary(told, checked)),
-        metrics={**_metrics(told), **checked},
-        tables=[table for table in (_day_table(told), _area_table(told), _rise_table(told)) if table is not None],
-        figures=_figures(told, model),
-        warnings=(*_alarms(told), *_warnings(told, shots)),
+        summary=tuple(_summary(series, checked)),
+        metrics={**_metrics(series), **checked},
+        tables=[table for table in (_day_table(series), _area_table(series), _rise_table(series)) if table is not None],
+        figures=_figures(series, model),
+        warnings=(*_alarms(series), *_warnings(series, shots)),
         provenance={"model": {"backbone": (model.info.get("backbone") or {}).get("name")}, **provenance()},
-        data={"crop": _document(told)},
+        data={"crop": _document(series)},
     )
 
 
@@ -143,10 +143,10 @@ def _of_what(seen: PlotCounts) -> str:
     return "of the area" if seen.area else "of the leaves"
 
 
-def _metrics(told: _CropText) -> dict[str, Metric]:
-    seen, found = told.seen, {}
-    rows = told.latest & seen.known
-    for name, classes in told.subjects.items():
+def _metrics(crop_text: _CropText) -> dict[str, Metric]:
+    seen, found = crop_text.seen, {}
+    rows = crop_text.latest & seen.known
+    for name, classes in crop_text.subjects.items():
         share = seen.one(classes).of(rows).estimate(0)
         if share is not None:
             key = f"area_{name}" if seen.area else name
@@ -154,9 +154,9 @@ def _metrics(told: _CropText) -> dict[str, Metric]:
     return found
 
 
-def _checked(model: Recognizer, told: _CropText, strangers: Sequence[Sample]) -> dict[str, Metric]:
+def _checked(model: Recognizer, crop_text: _CropText, strangers: Sequence[Sample]) -> dict[str, Metric]:
     """What labels and strangers say about the model itself."""
-    seen, found = told.seen, {}
+    seen, found = crop_text.seen, {}
     unknown = int((~seen.known).sum())
     found["unknown_share"] = Metric(*proportion(unknown, len(seen.shots)), len(seen.shots))
     named = [
@@ -175,18 +175,20 @@ def _checked(model: Recognizer, told: _CropText, strangers: Sequence[Sample]) ->
     return found
 
 
-def _summary(told: _CropText, checked: dict[str, Metric]) -> list[str]:
-    seen = told.seen
+def _summary(crop_text: _CropText, checked: dict[str, Metric]) -> list[str]:
+    seen = crop_text.seen
     days, plots = days_of(seen), plots_of(seen)
     when = f"on {days[-1]}" if days else "in all pictures"
     sentences = []
-    for name, metric in list(_metrics(told).items())[:3]:
+    for name, metric in list(_metrics(crop_text).items())[:3]:
         what = name.removeprefix("area_").replace("_", " ")
         sentences.append(f"{percent(metric.value)} {_of_what(seen)} {when}: {what} (95 % interval {_span(metric)}).")
-    if told.alarms:
-        sentences.insert(0, f"{count(len(told.alarms), 'alarm')}: {_alarm(told, told.alarms[0])}")
-    elif told.rises:
-        sentences.append(f"No sure rise in {count(len(told.rises), 'comparison')} of days, corrected for their number.")
+    if crop_text.alarms:
+        sentences.insert(0, f"{count(len(crop_text.alarms), 'alarm')}: {_alarm(crop_text, crop_text.alarms[0])}")
+    elif crop_text.rises:
+        sentences.append(
+            f"No sure rise in {count(len(crop_text.rises), 'comparison')} of days, corrected for their number."
+        )
     span = f" of {count(len(days), 'day')}" if days else ""
     span += f" from {days[0]} to {days[-1]}" if len(days) > 1 else ""
     where = f" in {count(len(plots), 'plot')}" if plots else ""
@@ -208,22 +210,23 @@ def _span(metric: Metric) -> str:
     return f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"
 
 
-def _alarm(told: _CropText, rise: Rise) -> str:
+def _alarm(crop_text: _CropText, rise: Rise) -> str:
     where = f"plot {rise.plot}, " if rise.plot else ""
     here, there, gap = rise.gap[:3]
     return (
-        f"{where}{rise.subject}: {percent(here.value)} {_of_what(told.seen)} on {rise.day}, {percent(there.value)} on"
+        f"{where}{rise.subject}: {percent(here.value)} {_of_what(crop_text.seen)} on {rise.day},"
+        f" {percent(there.value)} on"
         f" {rise.since} ({100 * gap.value:.1f} points more, 95 % interval {100 * gap.low:.1f} to {100 * gap.high:.1f};"
-        f" p = {rise.p:.2g} after correction for {count(len(told.rises), 'comparison')})."
+        f" p = {rise.p:.2g} after correction for {count(len(crop_text.rises), 'comparison')})."
     )
 
 
-def _alarms(told: _CropText) -> list[str]:
-    return [f"Alarm: {_alarm(told, rise)}" for rise in told.alarms]
+def _alarms(crop_text: _CropText) -> list[str]:
+    return [f"Alarm: {_alarm(crop_text, rise)}" for rise in crop_text.alarms]
 
 
-def _warnings(told: _CropText, shots: Shots) -> list[str]:
-    seen, found = told.seen, []
+def _warnings(crop_text: _CropText, shots: Shots) -> list[str]:
+    seen, found = crop_text.seen, []
     problems = (*seen.problems, *shots.problems)
     if problems:
         names = listed([problem.id for problem in problems])
@@ -233,38 +236,38 @@ def _warnings(told: _CropText, shots: Shots) -> list[str]:
         found.append(f"Of {count(undated, 'picture')} nothing tells the day: they are in no series.")
     if not days_of(seen):
         found.append("Nothing tells when the pictures were taken: there is no series over time, and no alarm.")
-    elif len(days_of(seen)) > 1 and not told.rises and seen.watched:
-        found.append(f"No days could be compared: that takes {FEWEST} pictures on each.")
+    elif len(days_of(seen)) > 1 and not crop_text.rises and seen.watched:
+        found.append(f"No days could be compared: that takes {MIN_PICTURES} pictures on each.")
     if not seen.watched:
         found.append("No class is watched, so there is no alarm: name those that ought not to be there with --watch.")
     return found
 
 
-def _points(told: _CropText) -> list[tuple[str, SeriesPoint]]:
-    found = [(name, point) for name, classes in told.subjects.items() for point in series(told.seen, classes)]
-    main = next(iter(told.subjects.items()))
-    for plot in plots_of(told.seen):
-        found += [(main[0], point) for point in series(told.seen, main[1], plot)]
+def _points(crop_text: _CropText) -> list[tuple[str, SeriesPoint]]:
+    found = [(name, point) for name, classes in crop_text.subjects.items() for point in series(crop_text.seen, classes)]
+    main = next(iter(crop_text.subjects.items()))
+    for plot in plots_of(crop_text.seen):
+        found += [(main[0], point) for point in series(crop_text.seen, main[1], plot)]
     return found
 
 
-def _day_table(told: _CropText) -> Table | None:
+def _day_table(crop_text: _CropText) -> Table | None:
     rows = [
         (point.day.isoformat(), point.plot or "all", name, Metric(*point.share, point.pictures))
-        for name, point in _points(told)
+        for name, point in _points(crop_text)
     ]
-    note = f"Shares {_of_what(told.seen)}, with intervals over pictures."
+    note = f"Shares {_of_what(crop_text.seen)}, with intervals over pictures."
     return Table("By day and plot", ("day", "plot", "what", "share"), tuple(rows), note) if rows else None
 
 
-def _area_table(told: _CropText) -> Table | None:
+def _area_table(crop_text: _CropText) -> Table | None:
     """How much ground belongs to each class, on the latest day."""
-    seen = told.seen
+    seen = crop_text.seen
     if not seen.area:
         return None
     rows = []
-    latest = told.latest
-    ground = float(seen.ratios.whole[latest, 0].sum()) * ((told.field.pixel or 0) / 100) ** 2
+    latest = crop_text.latest
+    ground = float(seen.ratios.whole[latest, 0].sum()) * ((crop_text.field.pixel or 0) / 100) ** 2
     for column, name in enumerate(seen.classes):
         share = seen.ratios.of(latest).estimate(column)
         if share is not None:
@@ -279,7 +282,7 @@ def _area_table(told: _CropText) -> Table | None:
     return Table("Area by class", ("class", "share", "area"), tuple(rows), note)
 
 
-def _rise_table(told: _CropText) -> Table | None:
+def _rise_table(crop_text: _CropText) -> Table | None:
     rows = tuple(
         (
             rise.plot or "all",
@@ -292,31 +295,31 @@ def _rise_table(told: _CropText) -> Table | None:
             rise.p,
             "alarm" if rise.alarm else "",
         )
-        for rise in sorted(told.rises, key=lambda rise: rise.p)[:60]
+        for rise in sorted(crop_text.rises, key=lambda rise: rise.p)[:60]
     )
     columns = ("plot", "what", "from", "to", "before", "now", "difference", "p", "alarm")
     note = "Whole pictures are exchanged for the test, within plots; p is corrected for all comparisons (Holm)."
     return Table("Changes", columns, rows, note) if rows else None
 
 
-def _figures(told: _CropText, model: Model) -> list[Figure]:
-    seen = told.seen
-    main, classes = next(iter(told.subjects.items()))
+def _figures(crop_text: _CropText, model: Model) -> list[Figure]:
+    seen = crop_text.seen
+    main, classes = next(iter(crop_text.subjects.items()))
     plots = {plot: series(seen, classes, plot) for plot in plots_of(seen)}
-    whole = {name: series(seen, names) for name, names in told.subjects.items()}
+    whole = {name: series(seen, names) for name, names in crop_text.subjects.items()}
     latest = {plot: points[-1] for plot, points in plots.items() if points}
-    rows = np.flatnonzero(told.latest & seen.known).tolist()
+    rows = np.flatnonzero(crop_text.latest & seen.known).tolist()
     drawn = (
         over_time(f"Share {_of_what(seen)} over time", whole, band=True),
         over_time(f"{main.capitalize()} by plot over time", plots, band=False) if len(plots) > 1 else None,
-        plot_map(f"Plots: {main}", latest, told.rises),
+        plot_map(f"Plots: {main}", latest, crop_text.rises),
         most_striking(seen, model, rows),
     )
     return [figure for figure in drawn if figure is not None]
 
 
-def _document(told: _CropText) -> dict[str, Any]:
-    seen = told.seen
+def _document(crop_text: _CropText) -> dict[str, Any]:
+    seen = crop_text.seen
     return {
         "watched": list(seen.watched),
         "days": [day.isoformat() for day in days_of(seen)],
@@ -329,11 +332,11 @@ def _document(told: _CropText) -> dict[str, Any]:
                 "what": name,
                 "share": Metric(*point.share, point.pictures).to_json(),
                 "square_metres": None
-                if told.field.pixel is None or not seen.area
-                else point.share.value * point.whole * (told.field.pixel / 100) ** 2,
+                if crop_text.field.pixel is None or not seen.area
+                else point.share.value * point.whole * (crop_text.field.pixel / 100) ** 2,
             }
-            for name, point in _points(told)
+            for name, point in _points(crop_text)
         ],
-        "comparisons": [rise.to_json() for rise in told.rises],
-        "alarms": [rise.to_json() for rise in told.alarms],
+        "comparisons": [rise.to_json() for rise in crop_text.rises],
+        "alarms": [rise.to_json() for rise in crop_text.alarms],
     }

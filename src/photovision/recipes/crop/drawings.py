@@ -22,21 +22,21 @@ from photovision.recipes.crop.counts import PlotCounts
 from photovision.recipes.crop.series import Rise, SeriesPoint
 from photovision.tasks.segment.segmenter import Segmenter
 
-MOST_LINES = 8
+MAX_LINES = 8
 SHOWN = 9
 _SIDE = 420
 _GRID = re.compile(r"([A-Za-z]{1,2})[-_ ]?(\d{1,2})")
 
 
-def over_time(title: str, told: Mapping[str, Sequence[SeriesPoint]], band: bool) -> Figure | None:
+def over_time(title: str, series: Mapping[str, Sequence[SeriesPoint]], band: bool) -> Figure | None:
     """Shares over days, a line each, at most MOST_LINES; bars where there is one day only.
 
     Args:
-        told: name -> its points, in the order of days.
+        series: name -> its points, in the order of days.
         band: whether intervals are drawn.
     """
-    kept = {name: points for name, points in told.items() if points}
-    kept = dict(sorted(kept.items(), key=lambda item: -max(p.share.value for p in item[1]))[:MOST_LINES])
+    kept = {name: points for name, points in series.items() if points}
+    kept = dict(sorted(kept.items(), key=lambda item: -max(p.share.value for p in item[1]))[:MAX_LINES])
     if not kept:
         return None
     days = sorted({point.day for points in kept.values() for point in points})
@@ -71,7 +71,7 @@ def plot_map(title: str, latest: Mapping[str, SeriesPoint], rises: Sequence[Rise
     """The plots with their shares on their latest days: A1, A2, B1 lie as on the field, others in rows."""
     if len(latest) < 2:
         return None
-    places = _places(list(latest))
+    places = _grid_positions(list(latest))
     columns, rows = (1 + max(place[axis] for place in places.values()) for axis in (0, 1))
     wide, tall = (WIDTH - 4) / columns, 58.0
     top = max(max(point.share.value for point in latest.values()), 0.01)
@@ -91,10 +91,10 @@ def plot_map(title: str, latest: Mapping[str, SeriesPoint], rises: Sequence[Rise
     return Figure(title, svg=drawing, note="The darker, the larger the share on the latest day of the plot.")
 
 
-def _places(names: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _grid_positions(names: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Column and row of every plot."""
-    told = {name: _GRID.fullmatch(name) for name in names}
-    grid = {name: (one[1].upper(), int(one[2])) for name, one in told.items() if one}
+    series = {name: _GRID.fullmatch(name) for name in names}
+    grid = {name: (one[1].upper(), int(one[2])) for name, one in series.items() if one}
     if len(grid) == len(names) and len(set(grid.values())) == len(names):
         letters, numbers = (sorted({place[axis] for place in grid.values()}) for axis in (0, 1))
         if len(numbers) <= 8:
@@ -110,7 +110,7 @@ def most_striking(seen: PlotCounts, model: object, rows: Sequence[int]) -> Figur
     share = own.part[:, 0] / np.maximum(own.whole[:, 0], 1)
     order = [row for row in sorted(rows, key=lambda row: -share[row]) if share[row] > 0][:SHOWN]
     shots = [seen.shots[row] for row in order]
-    captions = [f"{seen.said[row]}\n{seen.shots[row].sample.id}" for row in order]
+    captions = [f"{seen.labels[row]}\n{seen.shots[row].sample.id}" for row in order]
     title = "What shows most"
     if not isinstance(model, Segmenter):
         return picture_grid(title, [shot.sample for shot in shots], captions, "The class said, and its probability.")

@@ -15,7 +15,7 @@ from photovision.recipes.ratios import Gap, between
 from photovision.trust.fairness.contrasts import holm
 from photovision.trust.metrics.statistics import Estimate
 
-FEWEST = 8
+MIN_PICTURES = 8
 """Fewer pictures on either of two days are not compared."""
 LEVEL = 0.05
 
@@ -129,7 +129,7 @@ def _compared(seen: PlotCounts, name: str, classes: Sequence[str], plot: str) ->
         # The day before finds what is sudden, the first day what creeps.
         for since in sorted({known[place - 1], known[0]}) if place else ():
             later, earlier = (there & (days == one.toordinal()) for one in (day, since))
-            if min(later.sum(), earlier.sum()) < FEWEST:
+            if min(later.sum(), earlier.sum()) < MIN_PICTURES:
                 continue
             rows = later | earlier
             gap = between(ratios.of(rows), 0, later[rows], strata[rows])

@@ -98,10 +98,10 @@ def day_of(text: str) -> date | None:
         >>> day_of("IMG_20240601_101500"), day_of("1.6.2024"), day_of("row 7")
         (datetime.date(2024, 6, 1), datetime.date(2024, 6, 1), None)
     """
-    told = _DAY.search(text)
-    parts = (told[1], told[3], told[4]) if told else ()
-    if not told and (told := _EUROPEAN.search(text)):
-        parts = (told[3], told[2], told[1])
+    written = _DAY.search(text)
+    parts = (written[1], written[3], written[4]) if written else ()
+    if not written and (written := _EUROPEAN.search(text)):
+        parts = (written[3], written[2], written[1])
     try:
         return date(*map(int, parts)) if parts else None
     except ValueError:  # the 31st of June
@@ -174,8 +174,8 @@ def _shot(sample: Sample, day: str, plot: str, classes: Sequence[str] = ()) -> S
 
 
 def _by_camera(sample: Sample) -> date | None:
-    told = captured(sample.image) if isinstance(sample.image, Path) else None
-    return day_of(told) if told else None
+    written = captured(sample.image) if isinstance(sample.image, Path) else None
+    return day_of(written) if written else None
 
 
 def _below(root: Path, classes: Sequence[str]) -> Iterator[Shot]:

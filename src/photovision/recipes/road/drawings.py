@@ -63,43 +63,43 @@ class RoadText:
         return found
 
 
-def draw(told: RoadText, verdicts: Verdicts) -> list[Figure]:
+def draw(text: RoadText, verdicts: Verdicts) -> list[Figure]:
     """Bars of real conditions, curves of simulated ones, and example pictures."""
-    return [*_bars(told), *_curves(told), *_examples(told, verdicts)]
+    return [*_bars(text), *_curves(text), *_examples(text, verdicts)]
 
 
-def _bars(told: RoadText) -> list[Figure]:
+def _bars(text: RoadText) -> list[Figure]:
     """The main figure in every condition that the pictures really have."""
     found = {
         f"{cost.condition} ({count(cost.pictures, 'picture')})": [
             Bar(*cost.gap.here, series=int(cost.verdict != NONE)),
         ]
-        for cost in told.costs
-        if cost.severity is None and (cost.figure, cost.subject) == (told.main, told.whole)
+        for cost in text.costs
+        if cost.severity is None and (cost.figure, cost.subject) == (text.main, text.whole)
     }
     if not found:
         return []
-    title = f"{MEANING[told.main].capitalize()} by condition"
+    title = f"{MEANING[text.main].capitalize()} by condition"
     note = "Bars are 95 % intervals over pictures; the second colour marks a sure loss against all other pictures."
     return [Figure(title, svg=bars(found, title), note=note)]
 
 
-def _curves(told: RoadText) -> list[Figure]:
+def _curves(text: RoadText) -> list[Figure]:
     """The main figure by severity, of all classes and of the one with most objects."""
-    if not told.views:
+    if not text.views:
         return []
-    classes = told.scenes.classes
-    clean = told.views[None][told.main]
+    classes = text.scenes.classes
+    clean = text.views[None][text.main]
     most = int(np.argmax((clean.whole > 0).sum(0)))
-    subjects = [(told.whole, 0, True)] if told.whole == ALL else []
+    subjects = [(text.whole, 0, True)] if text.whole == ALL else []
     subjects.append((classes[most], most, False))
-    return [chart for chart in (_curve(told, *subject) for subject in subjects) if chart is not None]
+    return [chart for chart in (_curve(text, *subject) for subject in subjects) if chart is not None]
 
 
-def _curve(told: RoadText, subject: str, column: int, pooled: bool) -> Figure | None:
+def _curve(text: RoadText, subject: str, column: int, pooled: bool) -> Figure | None:
     points: dict[str, list[tuple[int, float]]] = {}
-    for view, figures in told.views.items():
-        ratios = figures[told.main].pooled if pooled else figures[told.main]
+    for view, figures in text.views.items():
+        ratios = figures[text.main].pooled if pooled else figures[text.main]
         found = ratios.estimate(column)
         if found is not None:
             points.setdefault(view.name if view else "", []).append((view.severity if view else 0, found.value))
@@ -109,48 +109,48 @@ def _curve(told: RoadText, subject: str, column: int, pooled: bool) -> Figure | 
     drawn = {name: np.array([*start, *own], float) for name, own in points.items()}
     series = {name: CurveLine(values[:, 0], values[:, 1]) for name, values in drawn.items()}
     name = "all classes" if subject == ALL else subject
-    title = f"{MEANING[told.main].capitalize()} by severity, simulated: {name}"
+    title = f"{MEANING[text.main].capitalize()} by severity, simulated: {name}"
     drawing = lines(
-        series, title, "severity (0: as they are)", MEANING[told.main], x_form=_whole, y_form="{:.0%}".format
+        series, title, "severity (0: as they are)", MEANING[text.main], x_form=_whole, y_form="{:.0%}".format
     )
-    return Figure(title, svg=drawing, note=f"The same {count(len(told.rows), 'picture')} at every point.")
+    return Figure(title, svg=drawing, note=f"The same {count(len(text.rows), 'picture')} at every point.")
 
 
 def _whole(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else ""
 
 
-def _examples(told: RoadText, verdicts: Verdicts) -> list[Figure]:
+def _examples(text: RoadText, verdicts: Verdicts) -> list[Figure]:
     """For every condition that costs something, the picture that loses most: as it is, and in the condition."""
     pictures: list[tuple[bytes, str]] = []
     shown: set[int] = set()
     costly = sorted((one for one in verdicts.items() if one[1].verdict != NONE), key=lambda item: item[1].gap.gap.value)
     for (_, made), cost in costly[:SHOWN]:
-        pictures += _made_example(told, cost, shown) if made else _real_examples(told, cost, shown)
+        pictures += _made_example(text, cost, shown) if made else _real_examples(text, cost, shown)
     if not pictures:
         return []
-    note = "What was found, with its score; what was missed is named so." if told.main == "recall" else "What was said."
+    note = "What was found, with its score; what was missed is named so." if text.main == "recall" else "What was said."
     return [Figure("What is lost", pictures=tuple(pictures), note=note, wide=True)]
 
 
-def _made_example(told: RoadText, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
+def _made_example(text: RoadText, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
     """The picture that loses most beside itself."""
     assert cost.severity is not None
     view = Weather(cost.condition, cost.severity)
-    clean, worse = (told.views[one][told.main] for one in (None, view))
+    clean, worse = (text.views[one][text.main] for one in (None, view))
     lost = (clean.part - worse.part * (clean.whole / np.maximum(worse.whole, 1))).sum(1)
-    row = _next([told.rows[place] for place in np.argsort(-lost, kind="stable").tolist()], shown)
-    both = np.concatenate([_drawn(told, row, one) for one in (None, view)], axis=1)
+    row = _next([text.rows[place] for place in np.argsort(-lost, kind="stable").tolist()], shown)
+    both = np.concatenate([_drawn(text, row, one) for one in (None, view)], axis=1)
     place = f"left as it is, right {view.name}, severity {view.severity}, simulated"
-    return [(jpeg(both), f"{place}\n{told.scenes.samples[row].id}")]
+    return [(jpeg(both), f"{place}\n{text.scenes.samples[row].id}")]
 
 
-def _real_examples(told: RoadText, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
+def _real_examples(text: RoadText, cost: Cost, shown: set[int]) -> list[tuple[bytes, str]]:
     """The picture of the condition that misses most."""
-    figure = told.figures[told.main]
+    figure = text.figures[text.main]
     missed = (figure.whole - figure.part).sum(1)
     row = _next(sorted(cost.rows, key=lambda row: -missed[row]), shown)
-    return [(jpeg(_drawn(told, row, None)), f"{cost.condition}\n{told.scenes.samples[row].id}")]
+    return [(jpeg(_drawn(text, row, None)), f"{cost.condition}\n{text.scenes.samples[row].id}")]
 
 
 def _next(rows: Sequence[int], shown: set[int]) -> int:
@@ -160,25 +160,25 @@ def _next(rows: Sequence[int], shown: set[int]) -> int:
     return row
 
 
-def _drawn(told: RoadText, row: int, view: Weather | None) -> Image:
-    image, truth = told.scenes.picture(row, view)
-    said: Regions = told.scenes.answer(image)
-    if isinstance(said, Detections) and isinstance(truth, Detections):
-        said = _with_missed(said, truth)
-    return draw_regions(image, said, _SIDE)
+def _drawn(text: RoadText, row: int, view: Weather | None) -> Image:
+    image, truth = text.scenes.picture(row, view)
+    predicted: Regions = text.scenes.answer(image)
+    if isinstance(predicted, Detections) and isinstance(truth, Detections):
+        predicted = _with_missed(predicted, truth)
+    return draw_regions(image, predicted, _SIDE)
 
 
-def _with_missed(said: Detections, truth: Detections) -> Detections:
+def _with_missed(predicted: Detections, truth: Detections) -> Detections:
     """What was found and, under names of their own, the objects that were not."""
-    hits = find_hits([Pair(truth, said)], said.classes)
+    hits = find_hits([Pair(truth, predicted)], predicted.classes)
     seen = np.zeros(len(truth), dtype=bool)
-    seen[hits.there.row[hits.seen(np.zeros(len(said.classes), np.float32))]] = True
+    seen[hits.there.row[hits.seen(np.zeros(len(predicted.classes), np.float32))]] = True
     if truth.crowd is not None:
         seen |= truth.crowd
     left = np.flatnonzero(~seen)
-    width = len(said.classes)
+    width = len(predicted.classes)
     return Detections(
-        np.concatenate([said.boxes, truth.boxes[left]]),
-        np.concatenate([said.labels, truth.labels[left] + width]),
-        (*said.classes, *(f"missed: {name}" for name in said.classes)),
+        np.concatenate([predicted.boxes, truth.boxes[left]]),
+        np.concatenate([predicted.labels, truth.labels[left] + width]),
+        (*predicted.classes, *(f"missed: {name}" for name in predicted.classes)),
     )

@@ -101,9 +101,9 @@ class RoadScenes:
             found = self.model.predict(image)
             assert isinstance(found, Segmentation)
             return found
-        said = self.model.predict(image)
-        assert isinstance(said, Detections)
-        return _chosen(said, self.classes)
+        predicted = self.model.predict(image)
+        assert isinstance(predicted, Detections)
+        return _chosen(predicted, self.classes)
 
     def _pictures(
         self, rows: Sequence[int], weather: Weather | None, progress: Tick | None
@@ -154,12 +154,14 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
             read.
         UsageError: a class is unknown to the model.
     """
-    told = [sample for sample in dataset.samples if _told(model, sample.annotations)]
-    used = {name for sample in told for name in (sample.annotations.classes if sample.annotations is not None else ())}
+    labelled = [sample for sample in dataset.samples if _is_labelled(model, sample.annotations)]
+    used = {
+        name for sample in labelled for name in (sample.annotations.classes if sample.annotations is not None else ())
+    }
     names = _classes(model, used, classes)
     samples: list[Sample] = []
     problems: list[Problem] = []
-    for sample, error in in_order(told, _unreadable):
+    for sample, error in in_order(labelled, _unreadable):
         if error is not None:
             problems.append(Problem(sample.id, "unreadable", error))
             continue
@@ -176,7 +178,7 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
     return RoadScenes(model, tuple(samples), names, tuple(problems), seed)
 
 
-def _told(model: Model, regions: Regions | None) -> bool:
+def _is_labelled(model: Model, regions: Regions | None) -> bool:
     """Whether the truth of a picture is such as the model can be judged by."""
     if isinstance(model, Detector):
         return isinstance(regions, Detections)
@@ -263,8 +265,8 @@ def _boxes(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Fig
     seen, shown = hits.seen(limits), hits.shown(limits)
     shape = (len(pairs), len(scenes.classes))
     right = _counted(hits.there.picture[seen], hits.there.labels[seen], shape)
-    said = _counted(hits.found.picture[shown], hits.found.labels[shown], shape)
-    return {"recall": Ratios(right, hits.objects.astype(np.float64)), "precision": Ratios(right, said)}
+    predicted = _counted(hits.found.picture[shown], hits.found.labels[shown], shape)
+    return {"recall": Ratios(right, hits.objects.astype(np.float64)), "precision": Ratios(right, predicted)}
 
 
 def _counted(pictures: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -278,9 +280,9 @@ def _pixels(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Fi
     parts, wholes = [], []
     for image, truth in pictures:
         assert isinstance(truth, Segmentation)
-        said = segmenter.predict(image)
-        assert isinstance(said, Segmentation)
-        table = confusion_of(truth.labels, said.labels, len(segmenter.classes))
+        predicted = segmenter.predict(image)
+        assert isinstance(predicted, Segmentation)
+        table = confusion_of(truth.labels, predicted.labels, len(segmenter.classes))
         shared = np.diag(table)
         parts.append(shared[columns])
         wholes.append((table.sum(0) + table.sum(1) - shared)[columns])

@@ -40,7 +40,7 @@ from photovision.trust.robustness.suite import spread
 
 ATTRIBUTES = ("condition", "weather", "timeofday", "time_of_day", "time of day", "daytime", "light", "lighting")
 """Attributes that are taken for conditions where none is named."""
-MOST = 200
+MAX_SIMULATED = 200
 """Pictures that are looked at in every simulated condition, unless more are asked for."""
 _PLACES = {"night": "at night", "motion-blur": "in motion blur", "rain": "in rain", "fog": "in fog", "snow": "in snow"}
 
@@ -63,7 +63,7 @@ class RoadRequest:
     weather: tuple[str, ...] = WEATHER
     severities: tuple[int, ...] = STRENGTHS
     classes: tuple[str, ...] = ()
-    pictures: int = MOST
+    pictures: int = MAX_SIMULATED
     seed: int = 0
 
 
@@ -136,22 +136,22 @@ def _groups(dataset: Dataset, scenes: RoadScenes, tags: Mapping[str, Sequence[st
     return found | {name: [values[row] for row in rows] for name, values in tags.items()}
 
 
-def _report(told: RoadText, dataset: Dataset) -> Report:
-    scenes = told.scenes
-    verdicts = {key: _worst(costs) for key, costs in told.conditions().items()}
+def _report(text: RoadText, dataset: Dataset) -> Report:
+    scenes = text.scenes
+    verdicts = {key: _worst(costs) for key, costs in text.conditions().items()}
     metrics = {}
-    for name, ratios in told.figures.items():
+    for name, ratios in text.figures.items():
         found = ratios.pooled.estimate(0)
         if found is not None:
             metrics[f"road_{name}"] = Metric(*found, ratios.pooled.pictures(0))
     return Report(
         kind="road",
         title=f"Roads by condition: {count(len(scenes.samples), 'picture')}",
-        summary=tuple(_summary(told, verdicts)),
+        summary=tuple(_summary(text, verdicts)),
         metrics=metrics,
-        tables=(_condition_table(told), _class_table(told)),
-        figures=draw(told, verdicts),
-        warnings=tuple(_warnings(told, verdicts)),
+        tables=(_condition_table(text), _class_table(text)),
+        figures=draw(text, verdicts),
+        warnings=tuple(_warnings(text, verdicts)),
         provenance={
             "model": {"backbone": (scenes.model.info.get("backbone") or {}).get("name")},
             "data": {"fingerprint": dataset.fingerprint, "pictures": len(dataset), "source": dataset.source},
@@ -165,12 +165,12 @@ def _report(told: RoadText, dataset: Dataset) -> Report:
                         "condition": condition,
                         "simulated": made,
                         "verdict": cost.verdict,
-                        "told": _sentence(told, condition, made, cost),
+                        "told": _sentence(text, condition, made, cost),
                     }
                     for (condition, made), cost in verdicts.items()
                 ],
-                "costs": [cost.to_json() for cost in told.costs],
-                "too_few": told.few,
+                "costs": [cost.to_json() for cost in text.costs],
+                "too_few": text.few,
             }
         },
     )
@@ -194,7 +194,7 @@ def _place(condition: str, made: bool) -> str:
     return _PLACES.get(condition, f"in {condition}") if made else f"where {condition}"
 
 
-def _sentence(told: RoadText, condition: str, made: bool, cost: Cost) -> str:
+def _sentence(text: RoadText, condition: str, made: bool, cost: Cost) -> str:
     """The verdict on a condition with the figures behind it."""
     here, there, gap = cost.gap.here.value, cost.gap.there.value, cost.gap.gap
     what = f"{cost.figure} of {'all classes together' if cost.subject == ALL else cost.subject}"
@@ -210,7 +210,7 @@ def _sentence(told: RoadText, condition: str, made: bool, cost: Cost) -> str:
     alike = sorted(
         {
             one.subject
-            for one in told.conditions()[condition, made]
+            for one in text.conditions()[condition, made]
             if one.verdict == cost.verdict and one.figure == cost.figure and one.severity == cost.severity
         }
         - {cost.subject, ALL}
@@ -226,33 +226,33 @@ def _sentence(told: RoadText, condition: str, made: bool, cost: Cost) -> str:
     )
 
 
-def _summary(told: RoadText, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
+def _summary(text: RoadText, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
     ranked = sorted(verdicts.items(), key=lambda item: (VERDICTS.index(item[1].verdict), item[1].gap.gap.value))
-    sentences = [_sentence(told, condition, made, cost) for (condition, made), cost in ranked]
-    if told.views:
+    sentences = [_sentence(text, condition, made, cost) for (condition, made), cost in ranked]
+    if text.views:
         sentences.append(
-            f"Simulated means made by a computer from {count(len(told.rows), 'picture')} of these: a model that fails"
+            f"Simulated means made by a computer from {count(len(text.rows), 'picture')} of these: a model that fails"
             " there will hardly do outside; one that stands it still has to prove itself on real pictures."
         )
     return sentences
 
 
-def _warnings(told: RoadText, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
+def _warnings(text: RoadText, verdicts: Mapping[tuple[str, bool], Cost]) -> list[str]:
     found = []
-    if told.scenes.problems:
-        names = listed([problem.id for problem in told.scenes.problems])
-        found.append(f"{count(len(told.scenes.problems), 'picture')} could not be read and count nowhere: {names}.")
-    if told.few:
+    if text.scenes.problems:
+        names = listed([problem.id for problem in text.scenes.problems])
+        found.append(f"{count(len(text.scenes.problems), 'picture')} could not be read and count nowhere: {names}.")
+    if text.few:
         found.append(
-            f"Too few to judge (below {FEWEST} objects in {PICTURES} pictures, here or elsewhere): {listed(told.few)}."
+            f"Too few to judge (below {FEWEST} objects in {PICTURES} pictures, here or elsewhere): {listed(text.few)}."
         )
-    if len(told.scenes.samples) < 100:
-        found.append(f"All this rests on {count(len(told.scenes.samples), 'picture')} only: the intervals are wide.")
+    if len(text.scenes.samples) < 100:
+        found.append(f"All this rests on {count(len(text.scenes.samples), 'picture')} only: the intervals are wide.")
     return found
 
 
-def _condition_table(told: RoadText) -> Table:
-    rows = [_row(cost)[:1] + _row(cost)[2:] for cost in told.costs if cost.subject == told.whole]
+def _condition_table(text: RoadText) -> Table:
+    rows = [_row(cost)[:1] + _row(cost)[2:] for cost in text.costs if cost.subject == text.whole]
     note = (
         "All classes that are judged together. Elsewhere: the other pictures, or the same ones as they are. p is"
         " corrected for all questions of this page."
@@ -261,13 +261,13 @@ def _condition_table(told: RoadText) -> Table:
     return Table("By condition", columns, tuple(rows), note)
 
 
-def _class_table(told: RoadText) -> Table:
+def _class_table(text: RoadText) -> Table:
     """Class by class; of simulated conditions the middle severity."""
-    severities = sorted({cost.severity for cost in told.costs if cost.severity is not None})
+    severities = sorted({cost.severity for cost in text.costs if cost.severity is not None})
     middle = severities[len(severities) // 2] if severities else None
-    costs = [c for c in told.costs if c.subject != ALL and c.figure == told.main and c.severity in (None, middle)]
+    costs = [c for c in text.costs if c.subject != ALL and c.figure == text.main and c.severity in (None, middle)]
     costs.sort(key=lambda cost: cost.gap.gap.value)
-    note = f"{MEANING[told.main].capitalize()}, class by class; the largest loss first."
+    note = f"{MEANING[text.main].capitalize()}, class by class; the largest loss first."
     columns = ("condition", "class", "figure", "pictures", "here", "elsewhere", "difference", "p", "verdict")
     return Table("By condition and class", columns, tuple(_row(cost) for cost in costs), note)
 

@@ -20,9 +20,9 @@ Plane = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 SIDE = 640
 """Longest side, in pixels, at which pictures are aligned."""
-LEAST_POINTS = 25
+MIN_POINTS = 25
 """Matched points that must agree on one homography."""
-LEAST_AGREEMENT = 0.35
+MIN_AGREEMENT = 0.35
 """Share of blocks that must look alike once they lie over each other; of unrelated pictures hardly any do."""
 _POINTS, _TRIALS, _TOLERANCE = 1200, 800, 4.0  # features a picture; draws of RANSAC; pixels at SIDE
 _BLOCK, _ALIKE = 32, 0.5  # side of a block at SIDE; correlation from which on two blocks look alike
@@ -94,10 +94,10 @@ def align(reference: Image, picture: Image) -> Alignment:
     small, points = found
     before = _laid_over(was, small, now.shape)
     agreement = _agreement(before, now)
-    if points < LEAST_POINTS or agreement < LEAST_AGREEMENT or not _plausible(small, was.shape):
+    if points < MIN_POINTS or agreement < MIN_AGREEMENT or not _plausible(small, was.shape):
         raise DataError(
-            f"the pictures are not aligned well enough ({points} matched points, at least {LEAST_POINTS} are needed;"
-            f" {agreement:.0%} of the picture looks alike, at least {LEAST_AGREEMENT:.0%} should): take them from about"
+            f"the pictures are not aligned well enough ({points} matched points, at least {MIN_POINTS} are needed;"
+            f" {agreement:.0%} of the picture looks alike, at least {MIN_AGREEMENT:.0%} should): take them from about"
             " the same place"
         )
     matrix = np.diag([1 / now_scale, 1 / now_scale, 1]) @ small @ np.diag([was_scale, was_scale, 1])

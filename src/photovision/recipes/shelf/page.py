@@ -19,7 +19,7 @@ from photovision.recipes.shelf.shelf import ShelfMonitor, ShelfVisit
 
 SIDE = 960
 """Longest side of a drawn picture in pixels."""
-MOST_PICTURES = 40
+MAX_PICTURES = 40
 """Pictures that the page shows, those with alarms and changes first."""
 COLOURS = {
     "full": (40, 170, 80),
@@ -52,7 +52,7 @@ def report(visit: ShelfVisit, model: str) -> Report:
         tables.append(_by_picture(shelves))
     tables += [*_slots(shelves), *_changes(shelves)]
     first = sorted(shelves, key=lambda shelf: -_urgency(shelf))
-    figures = [found for shelf in first[:MOST_PICTURES] if (found := _figure(shelf)) is not None]
+    figures = [found for shelf in first[:MAX_PICTURES] if (found := _figure(shelf)) is not None]
     if figures and any(shelf.slots or shelf.changes is not None for shelf in shelves):
         figures[0] = replace(figures[0], note=figures[0].note + _LEGEND)
     return Report(
@@ -75,39 +75,41 @@ def report(visit: ShelfVisit, model: str) -> Report:
 
 def summary(visit: ShelfVisit) -> tuple[str, ...]:
     """Sentences for a reader who reads nothing else."""
-    told = []
+    sentences = []
     slots = [slot for shelf in visit.shelves for slot in shelf.slots]
     if slots:
         states = {state: sum(slot.state == state for slot in slots) for state in _ORDER}
-        told.append(f"{len(slots):,} slots: " + ", ".join(f"{n:,} {state}" for state, n in states.items() if n) + ".")
+        sentences.append(
+            f"{len(slots):,} slots: " + ", ".join(f"{n:,} {state}" for state, n in states.items() if n) + "."
+        )
     compared = [shelf.changes for shelf in visit.shelves if shelf.changes is not None]
     if compared:
         sure = [change for changes in compared for change in changes if change.sure]
         kinds = {kind: sum(change.kind == kind for change in sure) for kind in ("appeared", "vanished", "moved")}
-        told.append("Since the visit before: " + ", ".join(f"{n:,} {kind}" for kind, n in kinds.items()) + ".")
+        sentences.append("Since the visit before: " + ", ".join(f"{n:,} {kind}" for kind, n in kinds.items()) + ".")
     number = len(visit.shelves)
     counts = "; ".join(f"{name}: {_range(found)}" for name, found in list(visit.totals.items())[:8]) or "nothing"
-    return (*told, f"Counted in {number:,} picture{'s' * (number > 1)}: {counts}.")
+    return (*sentences, f"Counted in {number:,} picture{'s' * (number > 1)}: {counts}.")
 
 
 def metrics(visit: ShelfVisit) -> dict[str, Metric]:
     """The shares of slots that are full, and that somebody should fill, of those that can be seen."""
-    judged = [s for shelf in visit.shelves for s in shelf.slots if s.state in ("full", "short", "empty", "unsure")]
-    if not judged:
+    decisions = [s for shelf in visit.shelves for s in shelf.slots if s.state in ("full", "short", "empty", "unsure")]
+    if not decisions:
         return {}
-    full, alarms = sum(s.state == "full" for s in judged), sum(s.alarm for s in judged)
-    return {"slots_full": Metric(full / len(judged)), "slots_to_fill": Metric(alarms / len(judged))}
+    full, alarms = sum(s.state == "full" for s in decisions), sum(s.alarm for s in decisions)
+    return {"slots_full": Metric(full / len(decisions)), "slots_to_fill": Metric(alarms / len(decisions))}
 
 
 def warnings(visit: ShelfVisit) -> tuple[str, ...]:
     """What a careful reader must know."""
-    told = [*visit.warnings, *(line for shelf in visit.shelves for line in shelf.warnings)]
+    sentences = [*visit.warnings, *(line for shelf in visit.shelves for line in shelf.warnings)]
     if not visit.calibrated:
-        told.append(
+        sentences.append(
             "The scores of this detector are not calibrated: expected counts and intervals are as good as its scores."
             " A detector trained on your own pictures has calibrated ones."
         )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def _totals(totals: Mapping[str, Count], pictures: int) -> Table:
@@ -178,8 +180,8 @@ def _figure(shelf: ShelfMonitor) -> Figure | None:
     except UnreadableImage:  # it went away meanwhile
         return None
     alarms, changed = sum(slot.alarm for slot in shelf.slots), sum(change.sure for change in shelf.changes or ())
-    told = [f"{alarms} to fill" if shelf.slots else "", f"{changed} changed" if shelf.changes is not None else ""]
-    caption = ", ".join([shelf.view.name, *filter(None, told)])
+    sentences = [f"{alarms} to fill" if shelf.slots else "", f"{changed} changed" if shelf.changes is not None else ""]
+    caption = ", ".join([shelf.view.name, *filter(None, sentences)])
     return Figure("The shelves", pictures=((jpeg(picture, 85), caption),), note=f"{caption}.", lead=True)
 
 

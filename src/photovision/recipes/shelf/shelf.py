@@ -16,7 +16,7 @@ from photovision.core.regions import Detections
 from photovision.core.result import Size
 from photovision.recipes.shelf.align import Alignment, align, fixed
 from photovision.recipes.shelf.counts import Count, count
-from photovision.recipes.shelf.slots import HIDERS, Slot, SlotDecision, judge, learn_slots
+from photovision.recipes.shelf.slots import HIDERS, Slot, SlotDecision, decide_slots, learn_slots
 from photovision.recipes.shelf.visits import AlignedView, ShelfChange, changes
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.detect.detector import Detector
@@ -45,13 +45,13 @@ class ShelfMonitor:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
-        told = None if self.changes is None else [change.to_json() for change in self.changes]
+        facts = None if self.changes is None else [change.to_json() for change in self.changes]
         return {
             "file": self.view.file,
             "size": list(self.view.size),
             "counts": {label: found.to_json() for label, found in self.counts.items()},
             "slots": [slot.to_json() for slot in self.slots],
-            "changes": told,
+            "changes": facts,
             "warnings": list(self.warnings),
         }
 
@@ -175,9 +175,9 @@ def visit(
     shelves, alone = [], len(views) == 1
     for view in views:
         notes: list[str] = []
-        judged = _judged(view, slots, _Others(full, alone, still), notes)
+        decisions = _decisions(view, slots, _Others(full, alone, still), notes)
         found = _changed(view, _Others(old, alone, still), notes)
-        shelves.append(ShelfMonitor(view, counted([view]), tuple(judged), found, tuple(notes)))
+        shelves.append(ShelfMonitor(view, counted([view]), tuple(decisions), found, tuple(notes)))
     warnings = (*problems, *unread, *missed, *_unused(slots, views))
     return ShelfVisit(tuple(shelves), counted(views), looker.calibrated, learned, warnings)
 
@@ -219,11 +219,11 @@ class _Others:
         return fixed(old.image, new.image) if self.still else align(old.image, new.image)
 
 
-def _judged(view: AlignedView, slots: Sequence[Slot], full: _Others, notes: list[str]) -> list[SlotDecision]:
+def _decisions(view: AlignedView, slots: Sequence[Slot], full: _Others, notes: list[str]) -> list[SlotDecision]:
     if not slots:
         return []
     if not full.views:
-        return judge([slot for slot in slots if slot.picture in ("", view.name)], view)
+        return decide_slots([slot for slot in slots if slot.picture in ("", view.name)], view)
     reference = full.partner(view)
     if reference is None:
         notes.append(f"no picture of the reference is called {view.name}: its slots are not judged")
@@ -234,7 +234,7 @@ def _judged(view: AlignedView, slots: Sequence[Slot], full: _Others, notes: list
     except DataError as error:
         notes.append(f"{view.file}: its slots are not judged; against the reference {reference.file} {error}")
         return []
-    return judge(mine, view, alignment, reference.size)
+    return decide_slots(mine, view, alignment, reference.size)
 
 
 def _changed(view: AlignedView, old: _Others, notes: list[str]) -> tuple[ShelfChange, ...] | None:

@@ -90,10 +90,10 @@ class SlotDecision:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready, with the slot's own fields but its box in pixels."""
-        told: dict[str, Any] = {**self.slot.to_json(), "state": self.state, "missing": round(self.missing, 4)}
-        told |= {"expected": round(self.expected, 3), "xyxy": [round(value, 1) for value in self.box.tolist()]}
-        told |= {"other": self.other} if self.other else {}
-        return told | ({} if self.unchanged is None else {"unchanged": round(self.unchanged, 3)})
+        facts: dict[str, Any] = {**self.slot.to_json(), "state": self.state, "missing": round(self.missing, 4)}
+        facts |= {"expected": round(self.expected, 3), "xyxy": [round(value, 1) for value in self.box.tolist()]}
+        facts |= {"other": self.other} if self.other else {}
+        return facts | ({} if self.unchanged is None else {"unchanged": round(self.unchanged, 3)})
 
 
 def read_slots(path: Path) -> tuple[Slot, ...]:
@@ -143,7 +143,7 @@ def learn_slots(found: Detections, size: tuple[int, int], picture: str = "") -> 
     return tuple(slots)
 
 
-def judge(
+def decide_slots(
     slots: Sequence[Slot],
     view: AlignedView,
     alignment: Alignment | None = None,
@@ -164,7 +164,7 @@ def judge(
     if alignment is not None:
         boxes = alignment.place(boxes)
     owners = _owners(boxes, found)
-    judged = []
+    decisions = []
     for row, slot in enumerate(slots):
         mine = [i for i in np.flatnonzero(owners == row).tolist() if found.names[i] == slot.label]
         there = distribution([] if found.scores is None else found.scores[mine].astype(np.float64).tolist())
@@ -175,10 +175,10 @@ def judge(
             state = "hidden"
         if _share(boxes[row], np.array([[0, 0, view.size[1], view.size[0]]], dtype=np.float32)) < _INSIDE:
             state = "outside"
-        judged.append(
+        decisions.append(
             SlotDecision(slot, state, missing, expected, boxes[row], _other(boxes[row], view, slot.label), unchanged)
         )
-    return judged
+    return decisions
 
 
 def _state(slot: Slot, there: np.ndarray, missing: float, unchanged: float | None) -> str:

@@ -47,10 +47,10 @@ class ShelfChange:
 
     def to_json(self) -> dict[str, Any]:
         """`{"kind", "class", "confidence", "before", "now"}`, boxes as xyxy in pixels of the new picture."""
-        told: dict[str, Any] = {"kind": self.kind, "class": self.label, "confidence": round(self.confidence, 4)}
+        facts: dict[str, Any] = {"kind": self.kind, "class": self.label, "confidence": round(self.confidence, 4)}
         for name, box in (("before", self.before), ("now", self.now)):
-            told[name] = None if box is None else [round(value, 1) for value in box.tolist()]
-        return told
+            facts[name] = None if box is None else [round(value, 1) for value in box.tolist()]
+        return facts
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def _groups(context: AuditContext) -> Finding | None:
         probs=answers.probs,
         truth=answers.truth,
         right=answers.right,
-        said=answers.predicted,
+        predicted=answers.predicted,
         sets=None if doubt is None else answers.probs >= doubt.thresholds,
         coverage=None if doubt is None else doubt.coverage,
         train_counts=context.train_counts,

@@ -19,7 +19,7 @@ from photovision.learn.groups import GroupDro, GroupScored, Reweighted, Score, S
 from photovision.learn.plan import Plan
 from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.classify.variants import Variant
-from photovision.trust.fairness.group_accuracy import LEAST, Served
+from photovision.trust.fairness.group_accuracy import MIN_PICTURES, Served
 from photovision.trust.metrics.statistics import BEYOND_CHANCE, paired_proportions, proportion, standard_error
 
 MOST_VALUES = 20
@@ -104,7 +104,7 @@ class Fairness:
         """Settle who is judged."""
         values, parts = values_of(material.dataset, attribute), (material.val, material.test)
         groups = [groups_of(part, attribute, values) for part in parts]
-        enough = [np.bincount(found[found >= 0], minlength=len(values)) >= LEAST for found in groups]
+        enough = [np.bincount(found[found >= 0], minlength=len(values)) >= MIN_PICTURES for found in groups]
         judged = [value if both else "" for value, both in zip(values, enough[0] & enough[1], strict=True)]
         labels = [None if part.multilabel else part.labels for part in parts]
         val, test = (Served.of(found, judged, truth) for found, truth in zip(groups, labels, strict=True))

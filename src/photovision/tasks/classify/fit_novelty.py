@@ -9,9 +9,9 @@ import numpy as np
 
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.runtime.held_out import MOST as HELD_OUT
+from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
 from photovision.runtime.held_out import HeldOut, write_held_out
-from photovision.runtime.neighbours import MOST, NeighbourIndex, write_references
+from photovision.runtime.neighbours import MAX_IMAGES, NeighbourIndex, write_references
 from photovision.runtime.uncertainty import NoveltyDetector, write_doubt
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.trust.metrics.conformal import fit_sets
@@ -87,14 +87,14 @@ def _usual(said: ModelOutputs, gate: NoveltyDetector | None) -> HeldOut:
 
 def _chosen(train: Dataset, seed: int) -> np.ndarray:
     """Positions of at most MOST pictures, drawn class after class, so that rare classes are remembered, too."""
-    if len(train) <= MOST:
+    if len(train) <= MAX_IMAGES:
         return np.arange(len(train))
     shuffled = np.random.default_rng(seed).permutation(len(train))
     labels = train.label_matrix[shuffled].argmax(1)
     turn = np.zeros(len(shuffled), dtype=np.int64)  # how many of its class come before each picture
     for label in np.unique(labels):
         turn[labels == label] = np.arange((labels == label).sum())
-    return np.sort(shuffled[np.argsort(turn, kind="stable")[:MOST]])
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:MAX_IMAGES]])
 
 
 def _readable(responses: ModelOutputs) -> tuple[np.ndarray, ModelOutputs]:

@@ -19,7 +19,7 @@ from photovision.engine.learned import Learned
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone, choose
-from photovision.runtime.neighbours import MOST
+from photovision.runtime.neighbours import MAX_IMAGES
 from photovision.tasks.classify.export_bundle import learned_from
 from photovision.tasks.classify.fair import fairness_of, values_of
 from photovision.tasks.classify.finetune import learn_upper, learn_whole
@@ -56,7 +56,7 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
         run: the training.
         source: of `prepare`.
     """
-    asked = len(run.splits.test) + len(run.splits.val) + MOST  # images that the finished graph answers
+    asked = len(run.splits.test) + len(run.splits.val) + MAX_IMAGES  # images that the finished graph answers
     ahead = planned(run.config, fairness_of(run))
     run = replace(run, closing=min(0.25 * run.budget, 20 + 0.002 * asked), ahead=ahead)
     plain = []

@@ -17,7 +17,7 @@ from photovision.tasks.classify.fair import Fairness, fairness_of, right_of
 from photovision.tasks.classify.objective import objective_of
 from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant, fair_variants, robust_variants
-from photovision.trust.fairness.group_accuracy import LEAST
+from photovision.trust.fairness.group_accuracy import MIN_PICTURES
 
 
 def planned(config: TrainConfig, fairness: Fairness | None) -> list[str]:
@@ -101,7 +101,8 @@ class Fairly:
         name = self.plain.result.name
         if not self.fairness.judged:
             return name, (
-                f"'{name}' is kept without change. Fewer than two groups have {LEAST} pictures both for validation and"
+                f"'{name}' is kept without change. Fewer than two groups have {MIN_PICTURES} pictures both for"
+                f" validation and"
                 " for test, so that no variant could be chosen or judged: give more pictures of the small groups."
             )
         return fair.choose_fair(self.fairness.val, self._right, name)

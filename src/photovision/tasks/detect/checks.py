@@ -40,7 +40,7 @@ def _objects(context: AuditContext) -> Finding:
     rows = np.flatnonzero(hits.shown(thresholds))
     shown = ObjectBoxes(found.boxes[rows], found.labels[rows], found.picture[rows], found.row[rows])
     sizes = np.array(evaluation.sizes)
-    return audit_kinds(hits.there, hits.seen(thresholds), sizes, said=shown, right=hits.right[rows])
+    return audit_kinds(hits.there, hits.seen(thresholds), sizes, shown=shown, right=hits.right[rows])
 
 
 def _conditions(context: AuditContext) -> Finding:

@@ -16,7 +16,7 @@ from photovision.core.types import Floats
 from photovision.core.window import Window, clipped, to_image
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.model import OnnxModel
-from photovision.runtime.nms import MOST, ScoredBoxes, candidates, suppress
+from photovision.runtime.nms import MAX_BOXES, ScoredBoxes, candidates, suppress
 from photovision.runtime.session import Engine, Precision
 from photovision.runtime.tiles import Tiling, seen_in_tiles
 
@@ -54,7 +54,7 @@ class Detector(OnnxModel[Detections]):
         precision: Precision | None = None,
         threshold: float | None = None,
         iou: float | None = None,
-        most: int = MOST,
+        most: int = MAX_BOXES,
     ) -> None:
         super().__init__(bundle, engine=engine, precision=precision)
         for name, value in (("threshold", threshold), ("iou", iou)):

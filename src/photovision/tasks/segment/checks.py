@@ -37,7 +37,7 @@ def _objects(context: AuditContext) -> Finding | None:
             sizes.append(scene.size)
     hits = find_hits(pairs, names)
     thresholds = np.zeros(len(names), np.float32)  # every predicted object is shown
-    return audit_kinds(hits.there, hits.seen(thresholds), np.array(sizes), said=hits.found, right=hits.right)
+    return audit_kinds(hits.there, hits.seen(thresholds), np.array(sizes), shown=hits.found, right=hits.right)
 
 
 def _numbered(found: Detections, names: tuple[str, ...]) -> np.ndarray:

@@ -42,9 +42,9 @@ def _hires_cam(viewer: TargetScorer, image: Image, aims: Sequence[ExplanationTar
 
 def _logit(answer: torch.Tensor, aim: BoxTarget) -> torch.Tensor:
     """The logit of the place that tells of the box: the one of the best probability times overlap."""
-    told = answer.detach().numpy()
-    outputs = {"boxes": told[None, :, :4], "scores": 1 / (1 + np.exp(-np.clip(told[None, :, 4:], -60, 60)))}
-    each = [aim.score({name: value[:, [row]] for name, value in outputs.items()})[0] for row in range(len(told))]
+    rows = answer.detach().numpy()
+    outputs = {"boxes": rows[None, :, :4], "scores": 1 / (1 + np.exp(-np.clip(rows[None, :, 4:], -60, 60)))}
+    each = [aim.score({name: value[:, [row]] for name, value in outputs.items()})[0] for row in range(len(rows))]
     return answer[int(np.argmax(each)), 4 + aim.label]
 
 

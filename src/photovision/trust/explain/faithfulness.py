@@ -192,12 +192,14 @@ def trials(
     taken += [np.lexsort((rng.random(count), -row)) for row in heat]
     insertion, deletion = _curves(subject, image, places, np.argsort(taken, axis=1))
     flat = np.ptp(heat, axis=1) <= 1e-6 * np.abs(heat).max(1)
-    told = list(alike) or [None] * len(heat)
+    likenesses = list(alike) or [None] * len(heat)
     found = []
     for row, aim in enumerate([target] * len(heat) if isinstance(target, int) else target):
         shown, hidden = insertion[..., aim], deletion[..., aim]
         random = shown[:orders], hidden[:orders]
-        found.append(FaithfulnessTest(shown[orders + row], hidden[orders + row], *random, told[row], bool(flat[row])))
+        found.append(
+            FaithfulnessTest(shown[orders + row], hidden[orders + row], *random, likenesses[row], bool(flat[row]))
+        )
     return found
 
 

@@ -70,14 +70,14 @@ def _weighed(subject: ExplainedModel, images: Image, classes: Ints, weigh: Weigh
     network, found = subject.network, []
     for start in range(0, len(images), BATCH):
         batch = _normalised(subject, images[start : start + BATCH]).requires_grad_()
-        places, logits = _places(network, batch)
+        places, logits = _last_features(network, batch)
         own = logits.gather(1, torch.from_numpy(classes[start : start + BATCH])[:, None]).sum()
         (slope,) = torch.autograd.grad(own, places)
         found.append(weigh(as_maps(network, places.detach()), as_maps(network, slope)).numpy())
     return resized(np.concatenate(found), subject.size)
 
 
-def _places(network: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _last_features(network: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """What the last layer that keeps places apart gives, and the logits made of it.
 
     In transformers it is the normalisation before the last block's attention: behind it the class token alone is read,

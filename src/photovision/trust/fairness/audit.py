@@ -28,7 +28,7 @@ from photovision.trust.metrics.statistics import mean_of_proportions, wilson
 
 SHOWN = 60
 """Rows of a table; the most conspicuous ones are kept."""
-_FEWEST_OF_CLASS = 5
+_MIN_OF_CLASS = 5
 
 
 def audit_groups(
@@ -39,7 +39,7 @@ def audit_groups(
     probs: Floats,
     truth: np.ndarray,
     right: np.ndarray,
-    said: np.ndarray,
+    predicted: np.ndarray,
     sets: np.ndarray | None = None,
     coverage: float | None = None,
     train_counts: Mapping[str, Mapping[str, int]] | None = None,
@@ -55,7 +55,7 @@ def audit_groups(
         probs: float32 (N, C), calibrated, finite.
         truth: int64 (N,) class indices, or 0/1 (N, C) for multi-label.
         right: bool (N,), whether all that is said of a picture is right.
-        said: bool (N, C), what is said of it.
+        predicted: bool (N, C), what is said of it.
         sets: bool (N, C), conformal prediction sets.
         coverage: the coverage they were asked for, above 0 and below 1.
         train_counts: attribute -> value -> pictures in the training data.
@@ -76,17 +76,17 @@ def audit_groups(
         >>> answers = np.where(np.arange(400) < 60, 1 - truth, truth)  # 60 mistakes, all at site a
         >>> probs = np.where(np.arange(2) == answers[:, None], 0.9, 0.1).astype(np.float32)
         >>> found = audit_groups({"site": site}, ["site"], classes=("cat", "dog"), probs=probs, truth=truth,
-        ...     right=answers == truth, said=probs > 0.5)
+        ...     right=answers == truth, predicted=probs > 0.5)
         >>> found.data["fairness"]["found"]
         ['site = a']
     """
     n = len(probs)
-    if not n or not len(truth) == len(right) == len(said) == n or (sets is not None and len(sets) != n):
+    if not n or not len(truth) == len(right) == len(predicted) == n or (sets is not None and len(sets) != n):
         raise UsageError(f"expected answers and truth of the same pictures, at least one, got {n} and {len(truth)}")
-    judged = GroupPredictions(tuple(classes), probs, truth, right, said, sets)
+    predictions = GroupPredictions(tuple(classes), probs, truth, right, predicted, sets)
     attributes = read_attributes(groups, by, n)
-    comparisons, too_few = compare_groups(judged, attributes, min_group)
-    audit = _Audit(judged, attributes, comparisons, too_few, min_group, level)
+    comparisons, too_few = compare_groups(predictions, attributes, min_group)
+    audit = _Audit(predictions, attributes, comparisons, too_few, min_group, level)
     tables = (_accuracy_table(audit), _error_table(audit), _confidence_table(audit, coverage))
     return _finding(audit, train_counts or {}, coverage, [table for table in tables if table is not None])
 
@@ -95,7 +95,7 @@ def audit_groups(
 class _Audit:
     """What the report is made from."""
 
-    judged: GroupPredictions
+    predictions: GroupPredictions
     attributes: Sequence[Attribute]
     comparisons: Sequence[GroupComparison]
     too_few: Sequence[Group]
@@ -143,14 +143,20 @@ def _finding(
             "worst_group_accuracy": Metric(*low.here, low.n),
             "group_gap": Metric(*low.gap, low.n, "points"),
         }
-    parity = parity_table(audit.attributes, audit.judged.said, audit.judged.true, audit.judged.classes, audit.min_group)
+    parity = parity_table(
+        audit.attributes,
+        audit.predictions.predicted,
+        audit.predictions.true,
+        audit.predictions.classes,
+        audit.min_group,
+    )
     tables = [*means, parity, trained.table, _too_few(audit)]
     return Finding(
         summary=(_verdict(audit, worst), *_explained(audit), *_binned(audit)),
         metrics=metrics,
         tables=[table for table in tables if table is not None],
         figures=_charts(audit),
-        warnings=[*(_told(one, audit, coverage) for one in worst), *trained.warnings],
+        warnings=[*(_warning(one, audit, coverage) for one in worst), *trained.warnings],
         data={"fairness": _document(audit, worst)},
     )
 
@@ -176,15 +182,15 @@ def _power(audit: _Audit) -> str:
         return "Only intersections could be judged, which have little evidence."
     families = 1 if len(single) == len(audit.comparisons) else 2
     tests = len({(one.kind, one.subject, one.sides) for one in single})
-    share, level = float(audit.judged.right.mean()), audit.level / families / tests
-    told = []
+    share, level = float(audit.predictions.right.mean()), audit.level / families / tests
+    sizes = []
     for one in dict.fromkeys((accuracy[0], accuracy[-1])):
         least = detectable(share, one.n, int(one.group.known.sum()) - one.n, level)
-        told.append(f"{100 * least:.0f} points in the group of {one.n:,} ({one.group.name})")
-    return f"A difference in accuracy of about {', of '.join(told)} would have been seen in 4 of 5 cases."
+        sizes.append(f"{100 * least:.0f} points in the group of {one.n:,} ({one.group.name})")
+    return f"A difference in accuracy of about {', of '.join(sizes)} would have been seen in 4 of 5 cases."
 
 
-def _told(one: GroupComparison, audit: _Audit, coverage: float | None) -> str:
+def _warning(one: GroupComparison, audit: _Audit, coverage: float | None) -> str:
     """A warning of one group that fares worse, with the figures behind it."""
     sure = f"p = {one.corrected:.2g} after correction for {audit.tests} tests"
     here, there, name = percent(one.here.value), percent(one.there.value), one.group.name
@@ -197,8 +203,8 @@ def _told(one: GroupComparison, audit: _Audit, coverage: float | None) -> str:
         )
     if one.kind == "coverage":
         asked = "" if coverage is None else f" ({coverage * 100:g} % were asked for)"
-        held = f"prediction sets hold the truth for {here} of {one.n:,} pictures{asked}"
-        return f"{name}: {held}, {there} elsewhere; {sure}."
+        covered = f"prediction sets hold the truth for {here} of {one.n:,} pictures{asked}"
+        return f"{name}: {covered}, {there} elsewhere; {sure}."
     if one.kind == "confidence":
         return (
             f"{name}: stated confidence minus truth is {100 * one.here.value:+.1f} points on {one.n:,} pictures,"
@@ -269,7 +275,7 @@ def _judgement(one: GroupComparison, audit: _Audit) -> str:
 def _error_table(audit: _Audit) -> Table | None:
     """Misses and false alarms class by class, or for more classes the mean and the worst recall of each group."""
     rates = [*audit.of("missed"), *audit.of("false alarms")]
-    if audit.judged.stated_of:
+    if audit.predictions.stated_of:
         rows = [
             (
                 one.group.name,
@@ -286,41 +292,41 @@ def _error_table(audit: _Audit) -> Table | None:
         note = f"Of pictures where it is true (missed) or is not (false alarms).{more}"
         columns = ("group", "class", "error", "n", "rate", "others", "p")
         return Table("Errors by group", columns, listed, note) if rows else None
-    recalls = [(one.group.name, *_recalls(audit.judged, one.group)) for one in audit.of("accuracy")]
-    note = f"Macro recall counts every class alike; the worst class is one of those with {_FEWEST_OF_CLASS} pictures."
+    recalls = [(one.group.name, *_recalls(audit.predictions, one.group)) for one in audit.of("accuracy")]
+    note = f"Macro recall counts every class alike; the worst class is one of those with {_MIN_OF_CLASS} pictures."
     names = ("classes", "macro recall", "worst class", "its recall")
     return Table("Errors by group", ("group", *names), tuple(recalls[:SHOWN]), note) if recalls else None
 
 
-def _recalls(judged: GroupPredictions, group: Group) -> tuple[Any, ...]:
-    there, counts = np.unique(judged.truth[group.member], return_counts=True)
-    hits = np.bincount(judged.truth[group.member & judged.right], minlength=len(judged.classes))[there]
+def _recalls(predictions: GroupPredictions, group: Group) -> tuple[Any, ...]:
+    there, counts = np.unique(predictions.truth[group.member], return_counts=True)
+    hits = np.bincount(predictions.truth[group.member & predictions.right], minlength=len(predictions.classes))[there]
     macro = Metric(*mean_of_proportions(hits, counts), group.n)
-    enough = counts >= _FEWEST_OF_CLASS
+    enough = counts >= _MIN_OF_CLASS
     if not enough.any():
         return len(there), macro, "", None
     worst = int(np.argmin(np.where(enough, hits / counts, 2)))
     recall = Metric(hits[worst] / counts[worst], *wilson(int(hits[worst]), int(counts[worst])), int(counts[worst]))
-    return len(there), macro, judged.classes[int(there[worst])], recall
+    return len(there), macro, predictions.classes[int(there[worst])], recall
 
 
 def _confidence_table(audit: _Audit, coverage: float | None) -> Table | None:
-    judged, rows = audit.judged, []
+    predictions, rows = audit.predictions, []
     covered = {id(one.group): one for one in audit.of("coverage")}
     for one in audit.of("confidence")[:SHOWN]:
         row = np.flatnonzero(one.group.member)
         bins = int(np.clip(len(row) // 10, 2, BINS))
-        off = ece(judged.probs[row], judged.truth[row], bins)
-        chance = ece_by_chance(judged.probs[row], judged.truth[row], bins)
+        off = ece(predictions.probs[row], predictions.truth[row], bins)
+        chance = ece_by_chance(predictions.probs[row], predictions.truth[row], bins)
         cells: tuple[Any, ...] = (one.group.name, one.n, Metric(*one.here, one.n, "points"), one.corrected)
         cells += (percent(off), percent(chance))
-        if judged.sets is not None:
+        if predictions.sets is not None:
             inside = covered[id(one.group)]
-            cells += (Metric(*inside.here, inside.n), float(judged.sets[row].sum(1).mean()), inside.corrected)
+            cells += (Metric(*inside.here, inside.n), float(predictions.sets[row].sum(1).mean()), inside.corrected)
         rows.append(cells)
     columns: tuple[str, ...] = ("group", "n", "confidence minus truth", "p", "calibration error", "by chance")
     note = "Above 0 the model is surer than it is right. By chance: what a perfectly calibrated model shows on so few."
-    if judged.sets is not None:
+    if predictions.sets is not None:
         columns += ("coverage", "classes in a set", "p of coverage")
         note += "" if coverage is None else f" Coverage asked for: {coverage * 100:g} %."
     return Table("Confidence by group", columns, tuple(rows), note) if rows else None

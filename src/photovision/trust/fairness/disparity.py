@@ -24,7 +24,7 @@ class GroupPredictions:
         probs: float32 (N, C), finite.
         truth: int64 (N,), or 0/1 (N, C) for multi-label.
         right: bool (N,), whether everything said of a picture is right.
-        said: bool (N, C), what is said of it.
+        predicted: bool (N, C), what is said of it.
         sets: bool (N, C), its conformal prediction set, or None.
     """
 
@@ -32,7 +32,7 @@ class GroupPredictions:
     probs: Floats
     truth: np.ndarray
     right: np.ndarray
-    said: np.ndarray
+    predicted: np.ndarray
     sets: np.ndarray | None
 
     @property
@@ -114,25 +114,25 @@ class GroupComparison(NamedTuple):
 
 
 def compare_groups(
-    judged: GroupPredictions, attributes: Sequence[Attribute], min_group: int
+    predictions: GroupPredictions, attributes: Sequence[Attribute], min_group: int
 ) -> tuple[list[GroupComparison], list[Group]]:
     """All tests with their corrected p, and the groups that are too small, or have too few others, to be judged.
 
     Of two groups that are each other's rest, each is listed, but their test counts once.
     """
-    everyone = make_groups(attributes)
-    large = [g for g in everyone if g.n >= min_group and g.known.sum() - g.n >= min_group]
-    strata = judged.strata(min_group)
-    covered, gaps = judged.covered, judged.gaps
+    all_pictures = make_groups(attributes)
+    large = [g for g in all_pictures if g.n >= min_group and g.known.sum() - g.n >= min_group]
+    strata = predictions.strata(min_group)
+    covered, gaps = predictions.covered, predictions.gaps
     tests: list[GroupComparison] = []
     for group in large:
-        tests.append(_share("accuracy", judged.right, group, strata))
-        tests.append(_confidence(judged, gaps, group, strata))
+        tests.append(_share("accuracy", predictions.right, group, strata))
+        tests.append(_confidence(predictions, gaps, group, strata))
         if covered is not None:
             tests.append(_share("coverage", covered, group, strata))
-        tests += _rates(judged, group, min_group)
+        tests += _rates(predictions, group, min_group)
     chosen = set(map(id, large))
-    return corrected(tests), [group for group in everyone if id(group) not in chosen]
+    return corrected(tests), [group for group in all_pictures if id(group) not in chosen]
 
 
 def corrected(tests: list[GroupComparison]) -> list[GroupComparison]:
@@ -155,40 +155,40 @@ def _share(kind: str, flags: np.ndarray, group: Group, strata: np.ndarray) -> Gr
     return GroupComparison(group, kind, "", found.share, found.other, found.adjusted, group.n, found.p, found)
 
 
-def _confidence(judged: GroupPredictions, gaps: np.ndarray, group: Group, strata: np.ndarray) -> GroupComparison:
+def _confidence(predictions: GroupPredictions, gaps: np.ndarray, group: Group, strata: np.ndarray) -> GroupComparison:
     known = group.known
-    here, there = (_mean_gap(judged, gaps, part) for part in (group.member, known & ~group.member))
+    here, there = (_mean_gap(predictions, gaps, part) for part in (group.member, known & ~group.member))
     p = shift(gaps[known], group.member[known], strata[known])
     return GroupComparison(group, "confidence", "", here, there, difference(there, here), group.n, p)
 
 
-def _mean_gap(judged: GroupPredictions, gaps: np.ndarray, part: np.ndarray) -> Estimate:
+def _mean_gap(predictions: GroupPredictions, gaps: np.ndarray, part: np.ndarray) -> Estimate:
     """Mean of stated confidence minus truth. Where every answer is right, its own spread would promise too much, so the
     interval of one label's answers is that of the share that came true (Wilson)."""
     n, value = int(part.sum()), float(gaps[part].mean())
-    if judged.multilabel:
+    if predictions.multilabel:
         half = Z * float(gaps[part].std(ddof=1)) / np.sqrt(n)
         return Estimate(value, value - half, value + half)
-    k = int(judged.right[part].sum())
+    k = int(predictions.right[part].sum())
     low, high = wilson(k, n)
     return Estimate(value, value + k / n - high, value + k / n - low)
 
 
-def _rates(judged: GroupPredictions, group: Group, min_group: int) -> list[GroupComparison]:
+def _rates(predictions: GroupPredictions, group: Group, min_group: int) -> list[GroupComparison]:
     """Misses and false alarms of single classes, where group and others have enough pictures that could be either."""
     tests = []
-    true = judged.true
-    for c in judged.stated_of:
+    true = predictions.true
+    for c in predictions.stated_of:
         for kind, rows, flags in (
-            ("missed", true[:, c], ~judged.said[:, c]),
-            ("false alarms", ~true[:, c], judged.said[:, c]),
+            ("missed", true[:, c], ~predictions.predicted[:, c]),
+            ("false alarms", ~true[:, c], predictions.predicted[:, c]),
         ):
             inside, outside = group.member & rows, group.known & ~group.member & rows
             if min(inside.sum(), outside.sum()) < min_group:
                 continue
             both = inside | outside
             found = contrast(flags[both], inside[both], np.zeros(int(both.sum()), int))
-            name = judged.classes[c]
+            name = predictions.classes[c]
             tests.append(
                 GroupComparison(group, kind, name, found.share, found.other, found.raw, int(inside.sum()), found.p)
             )

@@ -20,7 +20,7 @@ from photovision.trust.metrics.statistics import (
     paired_proportions,
 )
 
-LEAST = 10
+MIN_PICTURES = 10
 """Pictures below which a group is not judged."""
 _SHARED = 0.5
 
@@ -52,7 +52,7 @@ class Served:
             labels: int64 (N,), the true classes; None for multi-label data.
         """
         rows = {name: np.flatnonzero(groups == number) for number, name in enumerate(names)}
-        rows = {name: found for name, found in rows.items() if name and len(found) >= LEAST}
+        rows = {name: found for name, found in rows.items() if name and len(found) >= MIN_PICTURES}
         whole = cls({name: [found] for name, found in rows.items()}, False)
         if labels is None or not rows:
             return whole

@@ -19,37 +19,37 @@ MAX_CLASSES = 10
 _SHUFFLES = 100
 
 
-def demographic_parity(said: np.ndarray, codes: np.ndarray) -> float:
+def demographic_parity(predicted: np.ndarray, codes: np.ndarray) -> float:
     """The largest minus the smallest share of a group of which something is said, 0 to 1.
 
     Args:
-        said: bool (N,).
+        predicted: bool (N,).
         codes: int (N,), the group of each picture, 0 to G - 1, all of which occur.
 
     Example:
         >>> demographic_parity(np.array([True, True, True, False]), np.array([0, 0, 1, 1]))
         0.5
     """
-    return _spread(_rates(said, codes))
+    return _spread(_rates(predicted, codes))
 
 
-def equalised_odds(said: np.ndarray, true: np.ndarray, codes: np.ndarray) -> float:
+def equalised_odds(predicted: np.ndarray, true: np.ndarray, codes: np.ndarray) -> float:
     """The larger of two gaps between groups: of the share of true pictures, and of false ones, of which it is said.
 
     Groups without true pictures play no part in the first, and those without false ones none in the second.
 
     Args:
-        said, true: bool (N,).
+        predicted, true: bool (N,).
         codes: int (N,), as for `demographic_parity`.
     """
     groups = int(codes.max()) + 1
-    hits, alarms = (_rates(said[part], codes[part], groups) for part in (true, ~true))
+    hits, alarms = (_rates(predicted[part], codes[part], groups) for part in (true, ~true))
     return max(_spread(hits), _spread(alarms))
 
 
 def parity_table(
     attributes: Sequence[Attribute],
-    said: np.ndarray,
+    predicted: np.ndarray,
     true: np.ndarray,
     classes: Sequence[str],
     min_group: int,
@@ -59,7 +59,7 @@ def parity_table(
 
     Args:
         attributes: values of fewer than `min_group` pictures are left out.
-        said, true: bool (N, C).
+        predicted, true: bool (N, C).
         classes: C names; of two that exclude each other only the second is shown.
     """
     width = len(classes)
@@ -75,7 +75,7 @@ def parity_table(
         kept = np.isin(attribute.labels, values)
         codes = np.searchsorted(np.sort(values), attribute.labels[kept])
         for c in range(1 if exclusive else 0, width):
-            rows.append((attribute.name, classes[c], *_figures(said[kept, c], true[kept, c], codes, rng)))
+            rows.append((attribute.name, classes[c], *_figures(predicted[kept, c], true[kept, c], codes, rng)))
     note = (
         "Largest minus smallest group. By chance: the mean of the same figure with the groups dealt out by lot. Unequal"
         " shares of what is said may be right where the truth is unequal; unequal odds are not."
@@ -84,10 +84,12 @@ def parity_table(
     return Table("Parity", columns, tuple(rows), note) if rows else None
 
 
-def _figures(said: np.ndarray, true: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> tuple[str, ...]:
+def _figures(predicted: np.ndarray, true: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> tuple[str, ...]:
     shuffled = [rng.permutation(codes) for _ in range(_SHUFFLES)]
-    chance = np.mean([(demographic_parity(said, by_lot), equalised_odds(said, true, by_lot)) for by_lot in shuffled], 0)
-    found = (demographic_parity(said, codes), chance[0], equalised_odds(said, true, codes), chance[1])
+    chance = np.mean(
+        [(demographic_parity(predicted, by_lot), equalised_odds(predicted, true, by_lot)) for by_lot in shuffled], 0
+    )
+    found = (demographic_parity(predicted, codes), chance[0], equalised_odds(predicted, true, codes), chance[1])
     return tuple(f"{100 * value:.1f} points" for value in found)
 
 

@@ -97,11 +97,11 @@ def audit_shares(
         raise UsageError("groups are compared by at least one share, got none")
     n = len(shares[0].part)
     attributes = read_attributes(groups, by, n)
-    everyone = make_groups(attributes)
-    large = [group for group in everyone if group.n >= min_group and group.known.sum() - group.n >= min_group]
+    all_pictures = make_groups(attributes)
+    large = [group for group in all_pictures if group.n >= min_group and group.known.sum() - group.n >= min_group]
     tests = [_compared(group, share) for group in large for share in shares]
     kept = {id(group) for group in large}
-    small = [group for group in everyone if id(group) not in kept]
+    small = [group for group in all_pictures if id(group) not in kept]
     audit = _RegionAudit(attributes, shares, corrected(tests), small, precise, min_group, level)
     return _finding(audit, train_counts or {})
 
@@ -138,7 +138,7 @@ def _finding(audit: _RegionAudit, train_counts: Mapping[str, Mapping[str, int]])
         metrics=metrics,
         tables=[table for table in tables if table is not None],
         figures=_charts(audit),
-        warnings=[*(_told(one, audit) for one in worst), *trained.warnings],
+        warnings=[*(_warning(one, audit) for one in worst), *trained.warnings],
         data={"fairness": _document(audit, worst)},
     )
 
@@ -169,21 +169,21 @@ def _power(audit: _RegionAudit) -> str:
     if not single:
         return " Only intersections could be judged, which have little evidence."
     factor = _POWER_80 - float(ndtri(audit.level / 2 / audit.tests))
-    told = []
+    sizes = []
     for one in dict.fromkeys((single[0], single[-1])):
         error = (one.gap.high - one.gap.low) / (2 * Z)
-        told.append(f"{100 * min(1.0, factor * error):.1f} points in the group of {one.n:,} ({one.group.name})")
-    return f" A difference in {first} of about {', of '.join(told)} would have been seen in 4 of 5 cases."
+        sizes.append(f"{100 * min(1.0, factor * error):.1f} points in the group of {one.n:,} ({one.group.name})")
+    return f" A difference in {first} of about {', of '.join(sizes)} would have been seen in 4 of 5 cases."
 
 
-def _told(one: GroupComparison, audit: _RegionAudit) -> str:
+def _warning(one: GroupComparison, audit: _RegionAudit) -> str:
     """A warning of one group that fares worse, with the figures behind it."""
     share = next(share for share in audit.shares if share.name == one.kind)
     low, high = sorted((100 * abs(one.gap.low), 100 * abs(one.gap.high)))
     apart = f"{100 * abs(one.gap.value):.1f} points (95 % interval {low:.1f} to {high:.1f})"
     return (
         f"{one.group.name}: {one.kind} is {percent(one.here.value)} on {one.n:,} pictures against"
-        f" {percent(one.there.value)} on the others; {apart} fewer are {share.told} within the same classes,"
+        f" {percent(one.there.value)} on the others; {apart} fewer are {share.verb} within the same classes,"
         f" p = {one.corrected:.2g} after correction for {audit.tests} tests."
     )
 

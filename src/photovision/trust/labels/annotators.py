@@ -42,7 +42,7 @@ class _AnnotatorComparison:
         names: of the R raters.
         ratings: int64 (R, N), -1 where a rater did not look.
         reference: int64 (R, N), what that rater is measured against, -1 where there is nothing.
-        said: int64 (N,), the model's answers.
+        predicted: int64 (N,), the model's answers.
         leave_one_out: whether the reference is the majority of the other raters.
         likeness: share of pictures on which the label equals the raters' majority; None without a label.
     """
@@ -50,7 +50,7 @@ class _AnnotatorComparison:
     names: tuple[str, ...]
     ratings: Ints
     reference: Ints
-    said: Ints
+    predicted: Ints
     leave_one_out: bool
     likeness: float | None
 
@@ -90,7 +90,7 @@ class _Beside:
 def raters_finding(
     ratings: Mapping[str, Sequence[str]],
     classes: Sequence[str],
-    said: Ints,
+    predicted: Ints,
     truth: Ints | None,
     *,
     seed: int = 0,
@@ -103,7 +103,7 @@ def raters_finding(
     Args:
         ratings: rater -> N class names; "" where the rater did not look.
         classes: names of the C classes.
-        said: int64 (N,), the model's answers.
+        predicted: int64 (N,), the model's answers.
         truth: int64 (N,), the labels; None where there are none but the raters'.
         seed: of the bootstraps, over pictures.
 
@@ -122,36 +122,40 @@ def raters_finding(
         >>> found.data["raters"]["verdict"]
         'above'
     """
-    held = _held(ratings, classes, said, truth)
-    if not held.names:
+    compared = _held(ratings, classes, predicted, truth)
+    if not compared.names:
         return None
-    agreed = agreement(np.concatenate([held.ratings, said[None]]), len(classes), people=len(held.names), seed=seed)
-    beside = _beside(held, seed)
+    agreed = agreement(
+        np.concatenate([compared.ratings, predicted[None]]), len(classes), people=len(compared.names), seed=seed
+    )
+    beside = _beside(compared, seed)
     return Finding(
-        summary=(*_story(held, beside), *_agreement_story(agreed, held)),
-        metrics=_metrics(beside, agreed, held),
-        tables=[_rater_table(held), _pair_table(agreed, held)],
-        figures=_figures(held, beside),
-        warnings=_warnings(held),
+        summary=(*_summary(compared, beside), *_agreement_text(agreed, compared)),
+        metrics=_metrics(beside, agreed, compared),
+        tables=[_rater_table(compared), _pair_table(agreed, compared)],
+        figures=_figures(compared, beside),
+        warnings=_warnings(compared),
         data={
             "raters": {
                 "verdict": beside.verdict if beside else None,
-                "against": "majority of the other raters" if held.leave_one_out else "label",
-                "label_is_majority": held.likeness,
-                "pictures": dict(zip(held.names, (held.ratings >= 0).sum(1).tolist(), strict=True)),
+                "against": "majority of the other raters" if compared.leave_one_out else "label",
+                "label_is_majority": compared.likeness,
+                "pictures": dict(zip(compared.names, (compared.ratings >= 0).sum(1).tolist(), strict=True)),
             }
         },
     )
 
 
 def _held(
-    ratings: Mapping[str, Sequence[str]], classes: Sequence[str], said: Ints, truth: Ints | None
+    ratings: Mapping[str, Sequence[str]], classes: Sequence[str], predicted: Ints, truth: Ints | None
 ) -> _AnnotatorComparison:
     index = {name: number for number, name in enumerate(classes)}
     rows = {name: [text.strip() for text in column] for name, column in ratings.items()}
-    if any(len(column) != len(said) for column in rows.values()) or (truth is not None and len(truth) != len(said)):
+    if any(len(column) != len(predicted) for column in rows.values()) or (
+        truth is not None and len(truth) != len(predicted)
+    ):
         raise UsageError(
-            f"each of the {len(said):,} pictures needs a place in every rater's column and among the labels"
+            f"each of the {len(predicted):,} pictures needs a place in every rater's column and among the labels"
         )
     unknown = sorted({text for column in rows.values() for text in column} - index.keys() - {""})
     if unknown:
@@ -162,7 +166,7 @@ def _held(
         )
     rows = {name: column for name, column in rows.items() if any(column)}
     codes = [[index.get(text, -1) for text in column] for column in rows.values()]
-    found = np.array(codes, dtype=np.int64).reshape(len(rows), len(said))
+    found = np.array(codes, dtype=np.int64).reshape(len(rows), len(predicted))
     votes = np.stack([(found == c).sum(0) for c in range(len(classes))], axis=1)
     likeness = None if truth is None else _likeness(votes, truth)
     alone = truth is None or (likeness is not None and likeness >= OWN)
@@ -171,7 +175,7 @@ def _held(
         reference = np.stack([_majority(votes - one) for one in own]) if len(own) else found
     else:
         reference = np.tile(truth, (len(rows), 1))
-    return _AnnotatorComparison(tuple(rows), found, reference, said, alone, likeness)
+    return _AnnotatorComparison(tuple(rows), found, reference, predicted, alone, likeness)
 
 
 def _majority(votes: np.ndarray) -> Ints:
@@ -189,15 +193,15 @@ def _likeness(votes: np.ndarray, truth: Ints) -> float | None:
     return float((majority == truth)[clear].mean()) if clear.sum() >= MIN_PICTURES else None
 
 
-def _beside(held: _AnnotatorComparison, seed: int) -> _Beside | None:
-    able = held.able
+def _beside(compared: _AnnotatorComparison, seed: int) -> _Beside | None:
+    able = compared.able
     if not able:
         return None
-    columns = np.zeros((3, len(able), len(held.said)))
+    columns = np.zeros((3, len(able), len(compared.predicted)))
     single = {}
     for row, rater in enumerate(able):
-        people, model = held.right(rater, held.ratings[rater]), held.right(rater, held.said)
-        columns[:, row, held.used(rater)] = people, model, np.ones(len(people))
+        people, model = compared.right(rater, compared.ratings[rater]), compared.right(rater, compared.predicted)
+        columns[:, row, compared.used(rater)] = people, model, np.ones(len(people))
         single[rater] = paired_proportions(people, model)
     width = len(able)
     parts = np.s_[:, :width], np.s_[:, width : 2 * width], np.s_[:, 2 * width :]
@@ -220,64 +224,66 @@ def _beside(held: _AnnotatorComparison, seed: int) -> _Beside | None:
     return _Beside(found["raters"], found["model"], found["mean"], single, n)
 
 
-def _story(held: _AnnotatorComparison, beside: _Beside | None) -> list[str]:
+def _summary(compared: _AnnotatorComparison, beside: _Beside | None) -> list[str]:
     if beside is None:
         return [
             f"Too little to set the model beside the raters: none has {MIN_PICTURES} pictures that can be judged"
-            f" {'by other raters' if held.leave_one_out else 'by a label'}."
+            f" {'by other raters' if compared.leave_one_out else 'by a label'}."
         ]
     many = len(beside.single)
     whom = f"the {many} raters" if many > 1 else "the rater"
     points = f"{100 * beside.mean.value:+.1f} points ({100 * beside.mean.low:.1f} to {100 * beside.mean.high:.1f})"
-    told = [
+    sentences = [
         f"The model is {beside.verdict} {whom}: right on {percent(beside.model.value)}, people on"
         f" {percent(beside.raters.value)}{' on average' if many > 1 else ''}, a difference of {points}."
     ]
     if beside.verdict == "within" and not beside.mean.low <= 0 <= beside.mean.high:
         more = "more" if beside.mean.low > 0 else "less"
-        told.append(f"It is {more} accurate than their mean, but not clearly so than every one of them.")
-    if held.leave_one_out:
+        sentences.append(f"It is {more} accurate than their mean, but not clearly so than every one of them.")
+    if compared.leave_one_out:
         why = (
-            f"The label is the raters' own majority (on {percent(held.likeness)} of the pictures that have one)"
-            if held.likeness is not None
+            f"The label is the raters' own majority (on {percent(compared.likeness)} of the pictures that have one)"
+            if compared.likeness is not None
             else "There is no label but the raters' own"
         )
-        told.append(f"{why}, so each rater is held against the majority of the others, and the model against the same.")
-    return told
+        sentences.append(
+            f"{why}, so each rater is held against the majority of the others, and the model against the same."
+        )
+    return sentences
 
 
-def _agreement_story(agreed: Agreement, held: _AnnotatorComparison) -> list[str]:
-    if len(held.names) < 2:
+def _agreement_text(agreed: Agreement, compared: _AnnotatorComparison) -> list[str]:
+    if len(compared.names) < 2:
         return []
     known = (("Fleiss' kappa", agreed.fleiss), ("Krippendorff's alpha", agreed.alpha))
-    told = [f"{name} {one.value:.2f} ({one.low:.2f} to {one.high:.2f})" for name, one in known if one is not None]
-    if not told:
+    sentences = [f"{name} {one.value:.2f} ({one.low:.2f} to {one.high:.2f})" for name, one in known if one is not None]
+    if not sentences:
         return ["Too few pictures have two ratings: how far the raters agree is not known."]
-    return [f"Agreement among the raters beyond chance, 1 in full: {', '.join(told)}."]
+    return [f"Agreement among the raters beyond chance, 1 in full: {', '.join(sentences)}."]
 
 
-def _metrics(beside: _Beside | None, agreed: Agreement, held: _AnnotatorComparison) -> dict[str, Metric]:
+def _metrics(beside: _Beside | None, agreed: Agreement, compared: _AnnotatorComparison) -> dict[str, Metric]:
     metrics = {}
     if beside is not None:
         metrics["rater_accuracy"] = Metric(*beside.raters, beside.n)
         metrics["model_beside_raters"] = Metric(*beside.model, beside.n)
         metrics["model_minus_raters"] = Metric(*beside.mean, beside.n, "points")
-    twice = int(((held.ratings >= 0).sum(0) >= 2).sum())
+    twice = int(((compared.ratings >= 0).sum(0) >= 2).sum())
     for name, value in (("fleiss_kappa", agreed.fleiss), ("krippendorff_alpha", agreed.alpha)):
         if value is not None:
             metrics[name] = Metric(*value, twice, "")
     return metrics
 
 
-def _rater_table(held: _AnnotatorComparison) -> Table:
+def _rater_table(compared: _AnnotatorComparison) -> Table:
     rows = []
-    for rater, name in enumerate(held.names):
-        people, model = held.right(rater, held.ratings[rater]), held.right(rater, held.said)
+    for rater, name in enumerate(compared.names):
+        people, model = compared.right(rater, compared.ratings[rater]), compared.right(rater, compared.predicted)
         n = len(people)
         accuracies = [Metric(*proportion(int(right.sum()), n), n) if n else None for right in (people, model)]
         gap = Metric(*paired_proportions(people, model), n, "points") if n else None
-        rows.append((name, int((held.ratings[rater] >= 0).sum()), *accuracies, gap))
-    against = "the majority of the other raters" if held.leave_one_out else "the label"
+        rows.append((name, int((compared.ratings[rater] >= 0).sum()), *accuracies, gap))
+    against = "the majority of the other raters" if compared.leave_one_out else "the label"
     return Table(
         "Raters and model",
         ("rater", "rated", "right", "the model on the same", "model minus rater"),
@@ -286,8 +292,8 @@ def _rater_table(held: _AnnotatorComparison) -> Table:
     )
 
 
-def _pair_table(agreed: Agreement, held: _AnnotatorComparison) -> Table:
-    names = (*held.names, MODEL)
+def _pair_table(agreed: Agreement, compared: _AnnotatorComparison) -> Table:
+    names = (*compared.names, MODEL)
     rows = tuple(
         (f"{names[a]} and {names[b]}", n, Metric(*kappa, n, "") if kappa is not None else None)
         for (a, b), (kappa, n) in agreed.pairs.items()
@@ -296,32 +302,33 @@ def _pair_table(agreed: Agreement, held: _AnnotatorComparison) -> Table:
     return Table("Agreement of pairs", ("pair", "pictures of both", "Cohen's kappa"), rows, note)
 
 
-def _figures(held: _AnnotatorComparison, beside: _Beside | None) -> list[Figure]:
+def _figures(compared: _AnnotatorComparison, beside: _Beside | None) -> list[Figure]:
     if beside is None:
         return []
     groups: dict[str, list[Bar]] = {}
     for rater in beside.single:
-        right = held.right(rater, held.ratings[rater])
-        groups[held.names[rater]] = [Bar(*proportion(int(right.sum()), len(right)))]
+        right = compared.right(rater, compared.ratings[rater])
+        groups[compared.names[rater]] = [Bar(*proportion(int(right.sum()), len(right)))]
     groups[MODEL] = [Bar(*beside.model, series=1)]
-    against = "the majority of the other raters" if held.leave_one_out else "the label"
+    against = "the majority of the other raters" if compared.leave_one_out else "the label"
     note = f"Share of pictures named as {against} says, with 95 % intervals."
     return [Figure("Raters and model", svg=bars(groups, "Accuracy of raters and model"), note=note)]
 
 
-def _warnings(held: _AnnotatorComparison) -> list[str]:
+def _warnings(compared: _AnnotatorComparison) -> list[str]:
     found = []
-    few = [held.names[r] for r in range(len(held.names)) if r not in held.able]
+    few = [compared.names[r] for r in range(len(compared.names)) if r not in compared.able]
     if few:
         found.append(
             f"No verdict rests on {', '.join(few[:5])}{' and others' if len(few) > 5 else ''}: fewer than"
             f" {MIN_PICTURES} pictures to judge them on."
         )
-    for rater in held.able if not held.leave_one_out else ():
-        right = held.right(rater, held.ratings[rater])
+    for rater in compared.able if not compared.leave_one_out else ():
+        right = compared.right(rater, compared.ratings[rater])
         if right.mean() >= OWN:
             found.append(
-                f"{held.names[rater]} gives the label on {percent(float(right.mean()))} of {len(right):,} pictures: if"
+                f"{compared.names[rater]} gives the label on {percent(float(right.mean()))} of {len(right):,}"
+                f" pictures: if"
                 " the label is this rater's own, that accuracy means nothing."
             )
     return found

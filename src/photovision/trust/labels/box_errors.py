@@ -25,7 +25,7 @@ SURE = 0.8
 """From this score on a box is held against the annotations."""
 FOUND = 0.9
 """From this share of objects found on, by a box of any score, a class counts as one that is nearly always found."""
-FEWEST = 20
+MIN_OBJECTS = 20
 """Objects of a class and size below which it is not known how often they are found."""
 _AREAS = (32.0**2, 96.0**2)  # COCO's bounds of small and large: small objects are overlooked more often, rightly drawn
 LEVEL = 0.05
@@ -98,7 +98,7 @@ def find_suspects(pairs: Sequence[Pair], broken: Breakdown, classes: int) -> Sus
     for kind in kind_of:
         lost[kind] += 1
     rate = 1 - lost / np.maximum(count, 1)
-    nearly_always = (rate >= FOUND) & (count >= FEWEST)
+    nearly_always = (rate >= FOUND) & (count >= MIN_OBJECTS)
     found = [Suspect(one.picture, one.kind, one.row, one.score) for one in wrong]
     found += [
         Suspect(one.picture, one.kind, one.row, float(rate[kind][0]) * SURE)
@@ -120,11 +120,11 @@ def finding(found: Suspects, names: Sequence[str], pictures: Sequence[tuple[byte
     """
     n = found.objects
     if not found.found:
-        told = f"No annotation of the {n:,} contradicts what the model is sure of ({found.sure:,} sure boxes)."
-        return Finding((told,), {"suspected_annotations": Metric(0.0, *wilson(0, n), len(names))})
+        sentence = f"No annotation of the {n:,} contradicts what the model is sure of ({found.sure:,} sure boxes)."
+        return Finding((sentence,), {"suspected_annotations": Metric(0.0, *wilson(0, n), len(names))})
     count = {kind: sum(one.kind == kind for one in found.found) for kind in WORDS}
     wrong = sum(count.values()) - count["missed"]
-    told = (
+    sentence = (
         f"{len(found.found):,} annotations, or missing ones, contradict the model (of {n:,} objects): look at them"
         f" before the figures. Of {found.sure:,} boxes that it is sure of {wrong:,} are wrong by the annotations;"
         f" {found.expected:.0f} would be by their scores{_beyond(found)}."
@@ -143,7 +143,7 @@ def finding(found: Suspects, names: Sequence[str], pictures: Sequence[tuple[byte
         " some annotations are probably wrong or missing."
     )
     return Finding(
-        (told,),
+        (sentence,),
         {"suspected_annotations": metric},
         [Table("Suspicious annotations", ("what it may be", "how one sees it", "how many"), rows)],
         [grid] if pictures else [],

@@ -26,7 +26,7 @@ from photovision.trust.metrics.statistics import Estimate, Vector
 MIN_PICTURES = 50
 REFERENCE = 0.05
 """The share of wrong labels for which `power` is stated."""
-MOST = 0.9
+MAX_SURPRISE = 0.9
 
 _FLOOR = 1e-12
 _SURE = 5.411894431054342 / 2  # half the 98 % point of chi-squared with 1 degree: at the boundary, 1 % false alarms
@@ -87,9 +87,9 @@ def label_errors(probs: np.ndarray, labels: Ints) -> LabelErrors:
     logs = np.log(np.maximum(probs, _FLOOR))
     rows, classes = np.arange(len(labels)), probs.shape[1]
     temperature, random, low, high, gain = _fitted(logs, labels)
-    said = _at(logs, temperature)
-    own = said[rows, labels]
-    others = said.copy()
+    scaled = _at(logs, temperature)
+    own = scaled[rows, labels]
+    others = scaled.copy()
     others[rows, labels] = -1
     suggested = others.argmax(1).astype(np.int64)
     drawn = random / classes
@@ -105,9 +105,9 @@ def label_errors(probs: np.ndarray, labels: Ints) -> LabelErrors:
         suspicion=suspicion,
         chance=chance,
         suggested=suggested,
-        confidence=drawn * said[rows, suggested] / likely,
-        joint=confident_joint(said, labels),
-        power=_power(said, REFERENCE / wrong),
+        confidence=drawn * scaled[rows, suggested] / likely,
+        joint=confident_joint(scaled, labels),
+        power=_power(scaled, REFERENCE / wrong),
         temperature=temperature,
     )
 
@@ -167,7 +167,7 @@ def _fitted(logs: np.ndarray, labels: Ints) -> tuple[float, float, float, float,
     best = int(np.argmin([value for _, value in found] + priors))
     random, least = found[best][0], cost(found[best][0])
     low = 0.0 if cost(0.0) - least <= _INSIDE else _crossing(cost, least, 0.0, random)
-    high = MOST if cost(MOST) - least <= _INSIDE else _crossing(cost, least, MOST, random)
+    high = MAX_SURPRISE if cost(MAX_SURPRISE) - least <= _INSIDE else _crossing(cost, least, MAX_SURPRISE, random)
     return float(ends[best]), random, low, high, cost(0.0) - least
 
 
@@ -188,7 +188,13 @@ def _best(own: Vector, classes: int) -> tuple[float, float]:
         return float(((1 / classes - own) / ((1 - random) * own + random / classes)).sum())
 
     # The likelihood is concave in the share.
-    random = 0.0 if slope(0.0) <= 0 else MOST if slope(MOST) >= 0 else float(brentq(slope, 0.0, MOST, xtol=1e-6))
+    random = (
+        0.0
+        if slope(0.0) <= 0
+        else MAX_SURPRISE
+        if slope(MAX_SURPRISE) >= 0
+        else float(brentq(slope, 0.0, MAX_SURPRISE, xtol=1e-6))
+    )
     return random, float(-np.log((1 - random) * own + random / classes).sum())
 
 
@@ -210,13 +216,13 @@ def _own(logs: np.ndarray, labels: Ints, temperature: float) -> Vector:
     return own
 
 
-def _power(said: np.ndarray, random: float) -> float:
+def _power(scaled: np.ndarray, random: float) -> float:
     """Share of labels, drawn from the classes that a picture is not of, that come out as more probably wrong."""
-    classes = said.shape[1]
+    classes = scaled.shape[1]
     drawn = random / classes
     limit = drawn / 2 / ((1 - random) / 2 + drawn)  # where the chance of being wrong is a half
-    below = said < limit
-    return float(((below.sum(1) - (said * below).sum(1)) / (classes - 1)).mean())
+    below = scaled < limit
+    return float(((below.sum(1) - (scaled * below).sum(1)) / (classes - 1)).mean())
 
 
 def _check(probs: np.ndarray, labels: np.ndarray) -> None:

@@ -22,7 +22,7 @@ from photovision.trust.metrics.detection import Matches, Vector
 from photovision.trust.metrics.matching import Matching
 from photovision.trust.metrics.statistics import Estimate, bootstrap_sums
 
-LEAST = 0.05
+MIN_SCORE = 0.05
 """Boxes below this score are not judged: they are very many, and nobody is shown them."""
 MIN_BOXES = 30
 """With fewer boxes nothing is said about scores."""
@@ -67,14 +67,14 @@ def calibrated(scores: np.ndarray, slope: Sequence[float] | Vector, shift: Seque
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), dtype=np.float32)
 
 
-def said(hits: Matching) -> np.ndarray:
+def above_min_score(hits: Matching) -> np.ndarray:
     """bool (D,): the boxes whose scores are judged."""
-    return np.asarray(hits.scores >= LEAST)
+    return np.asarray(hits.scores >= MIN_SCORE)
 
 
 def curve(hits: Matching) -> Reliability | None:
     """Stated scores against the share of boxes that are right, in up to 10 bins; None for fewer than MIN_BOXES."""
-    kept = said(hits)
+    kept = above_min_score(hits)
     if kept.sum() < MIN_BOXES:
         return None
     stated, right = hits.scores[kept][:, None], hits.right[kept][:, None]
@@ -86,7 +86,7 @@ def d_ece(hits: Matching, seed: int = 0) -> Metric | None:
 
     n is how many pictures there are.
     """
-    rows = np.flatnonzero(said(hits))
+    rows = np.flatnonzero(above_min_score(hits))
     if len(rows) < MIN_BOXES:
         return None
     which = _binned(hits.scores[rows])
@@ -95,7 +95,7 @@ def d_ece(hits: Matching, seed: int = 0) -> Metric | None:
 
 def la_ece(hits: Matching, seed: int = 0) -> Metric | None:
     """Localisation-aware ECE: the gap between stated score and (share right x their overlap), mean over the classes."""
-    rows = np.flatnonzero(said(hits))
+    rows = np.flatnonzero(above_min_score(hits))
     if len(rows) < MIN_BOXES:
         return None
     which = np.zeros(len(rows), dtype=int)
@@ -110,7 +110,7 @@ def la_ece(hits: Matching, seed: int = 0) -> Metric | None:
 
 def d_ece_by_chance(hits: Matching, n_sim: int = 100, seed: int = 0) -> float:
     """The detection ECE that scores which are true probabilities show on average on as many boxes."""
-    stated = hits.scores[said(hits)]
+    stated = hits.scores[above_min_score(hits)]
     which, rng = _binned(stated), np.random.default_rng(seed)
     gaps = [stated - (rng.random(len(stated)) < stated) for _ in range(n_sim)]
     return float(np.mean([np.abs(np.bincount(which, gap)).sum() / len(stated) for gap in gaps]))
@@ -158,14 +158,14 @@ def finding(hits: Matching, thresholds: Floats, classes_shown: int = 20, level: 
         A table, and a warning where scores promise too much, or too little, by more than OFF beyond chance; `data`
         under "box_confidence". The figures and the diagram themselves are part of the evaluation.
     """
-    judged = said(hits)
-    if judged.sum() < MIN_BOXES:
-        return Finding((f"Scores were not judged: that takes {MIN_BOXES} boxes, and there are {int(judged.sum())}.",))
-    parts = {"all boxes": judged, "boxes that are shown": judged & hits.shown(thresholds)}
-    count = np.bincount(hits.found.labels[judged], minlength=len(hits.classes))
+    shown = above_min_score(hits)
+    if shown.sum() < MIN_BOXES:
+        return Finding((f"Scores were not judged: that takes {MIN_BOXES} boxes, and there are {int(shown.sum())}.",))
+    parts = {"all boxes": shown, "boxes that are shown": shown & hits.shown(thresholds)}
+    count = np.bincount(hits.found.labels[shown], minlength=len(hits.classes))
     for label in np.argsort(-count, kind="stable")[:classes_shown]:
         if len(hits.classes) > 1:
-            parts[f"class: {hits.classes[label]}"] = judged & (hits.found.labels == label)
+            parts[f"class: {hits.classes[label]}"] = shown & (hits.found.labels == label)
     parts = {name: rows for name, rows in parts.items() if rows.sum() >= MIN_BOXES}
     found = {name: excess(hits, rows) for name, rows in parts.items()}
     p = dict(zip(found, holm([one.p for one in found.values()]).tolist(), strict=True))
@@ -183,7 +183,8 @@ def finding(hits: Matching, thresholds: Floats, classes_shown: int = 20, level: 
     )
     note = (
         "Stated less right: above 0 scores promise too much. Intervals resample pictures; p is of a test over pictures,"
-        f" corrected for all rows. Boxes from a score of {LEAST:g} on; right means on an object, overlap at least .5."
+        f" corrected for all rows. Boxes from a score of {MIN_SCORE:g} on; right means on an object, overlap at least"
+        f" .5."
     )
     table = Table("Scores against truth", ("boxes", "n", "stated", "right", "stated less right", "p"), rows, note)
     return Finding(
@@ -199,16 +200,19 @@ def finding(hits: Matching, thresholds: Floats, classes_shown: int = 20, level: 
 def _verdict(hits: Matching, found: Mapping[str, Excess], off: Sequence[str]) -> str:
     error = d_ece(hits)
     assert error is not None
-    told = (
+    sentence = (
         f"The mean gap between score and share of right boxes is {percent(error.value)}"
         f" ({percent(d_ece_by_chance(hits))} would be seen by chance)"
     )
     if not off:
-        return f"{told}; no scores promise more or less than they keep by {100 * OFF:.0f} points or more beyond chance."
+        return (
+            f"{sentence}; no scores promise more or less than they keep by {100 * OFF:.0f} points or more beyond"
+            " chance."
+        )
     more = f", and of {len(off) - 1} more rows of the table" if len(off) > 1 else ""
     one = found[off[0]].gap
     what = "much" if one.value > 0 else "little"
-    return f"{told}: the scores of {off[0]} promise too {what} by {100 * abs(one.value):.1f} points{more}."
+    return f"{sentence}: the scores of {off[0]} promise too {what} by {100 * abs(one.value):.1f} points{more}."
 
 
 def _warned(name: str, one: Excess) -> str:

@@ -12,7 +12,7 @@ from photovision.trust.metrics.statistics import bootstrap_sums, proportion, wil
 
 MIN_PICTURES = 20
 """Validation pictures below which no sets are made."""
-_LEAST_OF_CLASS = 20
+_MIN_OF_CLASS = 20
 _SIZES = 6
 
 
@@ -53,14 +53,14 @@ def sets_finding(
         lies below what was asked.
     """
     true, within = _one_hot(truth, probs.shape[1]), probs >= thresholds
-    held, count = int((true & within).sum()), int(true.sum())
+    covered, count = int((true & within).sum()), int(true.sum())
     if not count:
         return Finding()
-    coverage = Metric(*proportion(held, count), count)
+    coverage = Metric(*proportion(covered, count), count)
     sizes = within.sum(1)
     metrics = {"coverage": coverage, "set_size": _mean_size(sizes)}
     what = "true labels" if truth.ndim == 2 else "pictures"
-    told = (
+    sentence = (
         f"Prediction sets that were asked to hold the truth for {percent(asked)} hold it for {percent(coverage.value)}"
         f" of {count:,} {what} (95 % interval {coverage.low * 100:.1f} to {coverage.high * 100:.1f} %)"  # type: ignore[operator]
         f" and name {sizes.mean():.2f} classes on average."
@@ -80,23 +80,24 @@ def sets_finding(
         svg=_sizes(sizes),
         note="How many classes the sets hold; an empty set means that no class fits well enough.",
     )
-    return Finding((told,), metrics, table, [figure], warnings, {"coverage_asked": asked})
+    return Finding((sentence,), metrics, table, [figure], warnings, {"coverage_asked": asked})
 
 
 def _by_class(true: np.ndarray, within: np.ndarray, classes: tuple[str, ...], asked: float) -> tuple[str, list[Table]]:
-    counts, held = true.sum(0), (true & within).sum(0)
-    judged = np.flatnonzero(counts >= _LEAST_OF_CLASS)
-    if not len(judged):
+    counts, covered = true.sum(0), (true & within).sum(0)
+    large_enough = np.flatnonzero(counts >= _MIN_OF_CLASS)
+    if not len(large_enough):
         return "", []
-    order = judged[np.argsort(held[judged] / counts[judged], kind="stable")]
+    order = large_enough[np.argsort(covered[large_enough] / counts[large_enough], kind="stable")]
     rows = tuple(
-        (classes[c], int(counts[c]), Metric(*proportion(int(held[c]), int(counts[c])), int(counts[c]))) for c in order
+        (classes[c], int(counts[c]), Metric(*proportion(int(covered[c]), int(counts[c])), int(counts[c])))
+        for c in order
     )
-    note = f"Classes with at least {_LEAST_OF_CLASS} pictures, least covered first; asked: {percent(asked)}."
+    note = f"Classes with at least {_MIN_OF_CLASS} pictures, least covered first; asked: {percent(asked)}."
     table = [Table("Prediction sets", ("class", "n", "coverage"), rows[:30], note)]
     # One class in many falls short by chance: the bound is that of all classes together (Bonferroni).
-    z = _two_sided(0.05 / len(judged))
-    short = [classes[c] for c in order if wilson(int(held[c]), int(counts[c]), z)[1] < asked]
+    z = _two_sided(0.05 / len(large_enough))
+    short = [classes[c] for c in order if wilson(int(covered[c]), int(counts[c]), z)[1] < asked]
     if not short:
         return "", table
     names = ", ".join(f"'{name}'" for name in short[:5]) + (f" and {len(short) - 5} more" if len(short) > 5 else "")

@@ -27,7 +27,7 @@ IOUS = np.linspace(0.5, 0.95, 10)
 """Overlaps at which a box counts as right; the figures are means over them."""
 SIZES = ("all", "small", "medium", "large")
 """Objects by the area of their boxes: all; below 32 x 32 pixels; up to 96 x 96; larger."""
-MOST = 100
+MAX_BOXES = 100
 """Boxes of a class that count in one picture, the most probable ones."""
 N_BOOT = 300
 FEW = 10
@@ -124,7 +124,7 @@ def match(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matches:
             _dataset(coco, [pair.found for pair in pairs], classes),
             "bbox",
         )
-        judge.params.iouThrs, judge.params.maxDets = IOUS, [MOST]
+        judge.params.iouThrs, judge.params.maxDets = IOUS, [MAX_BOXES]
         judge.params.areaRng, judge.params.areaRngLbl = [list(area) for area in _AREAS], list(SIZES)
         judge.evaluate()
     n = len(pairs)
@@ -188,15 +188,15 @@ def best_thresholds(matches: Matches, least: float = 0.05) -> Floats:
 def f1(matches: Matches, thresholds: Floats) -> Metric:
     """F1 of all boxes at or above their class's threshold, right from an overlap of .5 on, with its interval."""
     weights = resamples(matches.pictures, N_BOOT, 0)
-    right, said = np.zeros(len(weights)), np.zeros(len(weights))
+    right, predicted = np.zeros(len(weights)), np.zeros(len(weights))
     objects = np.zeros(len(weights))
     for one, limit in zip(matches.by["all"], thresholds.tolist(), strict=True):
         kept = one.counts[0] & (one.scores >= limit - 1e-9)
         times = weights[:, one.picture[kept]]
         right += times @ one.right[0][kept]
-        said += times.sum(1)
+        predicted += times.sum(1)
         objects += weights @ one.objects
-    return _metric(2 * right / np.maximum(said + objects, 1), matches.pictures)
+    return _metric(2 * right / np.maximum(predicted + objects, 1), matches.pictures)
 
 
 def curve_of(matched: Matched) -> tuple[Vector, Vector]:
@@ -284,13 +284,13 @@ def _gathered(pictures: Sequence[dict[str, Any] | None], n: int) -> Matched:
     """One class and range of sizes over all pictures."""
     objects = np.zeros(n, dtype=np.int64)
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
-    for number, told in enumerate(pictures):
-        if told is None:
+    for number, evaluated in enumerate(pictures):
+        if evaluated is None:
             continue
-        objects[number] = int((np.asarray(told["gtIgnore"]) == 0).sum())
-        found = np.asarray(told["dtScores"], dtype=np.float64)
-        right = np.asarray(told["dtMatches"]).reshape(len(IOUS), len(found)) > 0
-        counts = ~np.asarray(told["dtIgnore"], dtype=bool).reshape(len(IOUS), len(found))
+        objects[number] = int((np.asarray(evaluated["gtIgnore"]) == 0).sum())
+        found = np.asarray(evaluated["dtScores"], dtype=np.float64)
+        right = np.asarray(evaluated["dtMatches"]).reshape(len(IOUS), len(found)) > 0
+        counts = ~np.asarray(evaluated["dtIgnore"], dtype=bool).reshape(len(IOUS), len(found))
         parts.append((found, right, counts, np.full(len(found), number)))
     if not parts:
         nothing = np.zeros((len(IOUS), 0), dtype=bool)

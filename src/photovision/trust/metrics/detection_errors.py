@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from photovision.core.overlap import overlap
 from photovision.core.regions import Detections
-from photovision.trust.metrics.detection import MOST, Pair, average_precision
+from photovision.trust.metrics.detection import MAX_BOXES, Pair, average_precision
 
 RIGHT, NEAR = 0.5, 0.1
 """From this overlap on a box is right; below the second it has nothing to do with the object."""
@@ -69,7 +69,7 @@ class Breakdown:
 
 
 @dataclass(frozen=True, eq=False)
-class _Told:
+class _Judgement:
     """What one picture's boxes are: kind, and the object that they should have been on (-1: none)."""
 
     kinds: list[str]
@@ -84,16 +84,16 @@ def break_down(pairs: Sequence[Pair], classes: int) -> Breakdown:
         pairs: pictures, with boxes found at a low threshold, since average precision counts them all.
         classes: how many classes there are.
     """
-    told = [_judge(pair) for pair in pairs]
+    judged = [_judge(pair) for pair in pairs]
     mistakes: list[Mistake] = []
-    for number, (pair, one) in enumerate(zip(pairs, told, strict=True)):
+    for number, (pair, one) in enumerate(zip(pairs, judged, strict=True)):
         values = _scores(pair.found)
         mistakes += [
             Mistake(number, kind, row, float(values[row])) for row, kind in enumerate(one.kinds) if kind in KINDS
         ]
         mistakes += [Mistake(number, "missed", row, float("nan")) for row in one.missed]
-    whole = _ap50(pairs, told, classes, None)
-    costs = {kind: _ap50(pairs, told, classes, kind) - whole for kind in KINDS}
+    whole = _ap50(pairs, judged, classes, None)
+    costs = {kind: _ap50(pairs, judged, classes, kind) - whole for kind in KINDS}
     return Breakdown(tuple(mistakes), whole, costs)
 
 
@@ -112,12 +112,12 @@ def confusion(pairs: Sequence[Pair], thresholds: np.ndarray, classes: int) -> np
     for truth, found in pairs:
         rows = np.flatnonzero(_scores(found) >= thresholds[found.labels] - 1e-9)
         shown = Detections(found.boxes[rows], found.labels[rows], scores=_scores(found)[rows].astype(np.float32))
-        told = _judge(Pair(truth, shown))
+        judged = _judge(Pair(truth, shown))
         free = np.ones(len(truth), dtype=bool) if truth.crowd is None else ~truth.crowd
-        free[told.meant[np.array([kind == _HIT for kind in told.kinds], dtype=bool)]] = False
+        free[judged.meant[np.array([kind == _HIT for kind in judged.kinds], dtype=bool)]] = False
         shared = overlap(shown.boxes, truth.boxes)
         for row in np.argsort(-_scores(shown), kind="stable"):
-            kind, label = told.kinds[row], shown.labels[row]
+            kind, label = judged.kinds[row], shown.labels[row]
             if kind == _HIT:
                 table[label, label] += 1
             elif kind != _IGNORED:
@@ -134,7 +134,7 @@ def _scores(found: Detections) -> np.ndarray:
     return np.ones(len(found)) if found.scores is None else found.scores.astype(np.float64)
 
 
-def _judge(pair: Pair) -> _Told:
+def _judge(pair: Pair) -> _Judgement:
     truth, found = pair
     crowd = np.zeros(len(truth), bool) if truth.crowd is None else truth.crowd
     shared = overlap(found.boxes, truth.boxes)
@@ -154,7 +154,7 @@ def _judge(pair: Pair) -> _Told:
     for kind, at in zip(kinds, meant, strict=True):
         if kind in ("localisation", "classification"):
             known[at] = True
-    return _Told(kinds, meant, np.flatnonzero(~known & ~crowd).tolist())
+    return _Judgement(kinds, meant, np.flatnonzero(~known & ~crowd).tolist())
 
 
 def _kind(shared: np.ndarray, same: np.ndarray, crowd: np.ndarray) -> tuple[str, int]:
@@ -170,11 +170,11 @@ def _kind(shared: np.ndarray, same: np.ndarray, crowd: np.ndarray) -> tuple[str,
     return ("both" if best_other >= NEAR else "background"), -1
 
 
-def _ap50(pairs: Sequence[Pair], told: Sequence[_Told], classes: int, mended: str | None) -> float:
+def _ap50(pairs: Sequence[Pair], mistakes: Sequence[_Judgement], classes: int, mended: str | None) -> float:
     """Mean average precision at .5, with the errors of one kind mended."""
     rows: list[tuple[float, int, bool]] = []
     objects = np.zeros(classes, dtype=np.int64)
-    for pair, one in zip(pairs, told, strict=True):
+    for pair, one in zip(pairs, mistakes, strict=True):
         objects += _objects(pair, one, classes, mended)
         rows += _rows(pair, one, mended)
     values = np.array([row[0] for row in rows])
@@ -188,23 +188,23 @@ def _ap50(pairs: Sequence[Pair], told: Sequence[_Told], classes: int, mended: st
     return float(np.mean(found)) if found else 0.0
 
 
-def _objects(pair: Pair, told: _Told, classes: int, mended: str | None) -> np.ndarray:
+def _objects(pair: Pair, judged: _Judgement, classes: int, mended: str | None) -> np.ndarray:
     kept = np.ones(len(pair.truth), bool) if pair.truth.crowd is None else ~pair.truth.crowd
     if mended == "missed":
         kept = kept.copy()
-        kept[told.missed] = False
+        kept[judged.missed] = False
     return np.bincount(pair.truth.labels[kept], minlength=classes)
 
 
-def _rows(pair: Pair, told: _Told, mended: str | None) -> list[tuple[float, int, bool]]:
+def _rows(pair: Pair, judged: _Judgement, mended: str | None) -> list[tuple[float, int, bool]]:
     """(score, class, whether it is right) of the boxes that are left, most probable first."""
     values, rows = _scores(pair.found), []
-    taken = {int(at) for kind, at in zip(told.kinds, told.meant, strict=True) if kind == _HIT}
+    taken = {int(at) for kind, at in zip(judged.kinds, judged.meant, strict=True) if kind == _HIT}
     counted: Counter[int] = Counter()
     for row in np.argsort(-values, kind="stable"):
-        kind, label, at = told.kinds[row], int(pair.found.labels[row]), int(told.meant[row])
+        kind, label, at = judged.kinds[row], int(pair.found.labels[row]), int(judged.meant[row])
         counted[label] += 1
-        if kind == _IGNORED or counted[label] > MOST:
+        if kind == _IGNORED or counted[label] > MAX_BOXES:
             continue
         if kind == mended:
             # Moved, or called rightly, the box is right, unless its object has a box: then it is one too many.

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from photovision.core.overlap import overlap
 from photovision.core.regions import Bools, Detections
 from photovision.core.types import Floats
-from photovision.trust.metrics.detection import MOST, Pair, Vector, average_precisions
+from photovision.trust.metrics.detection import MAX_BOXES, Pair, Vector, average_precisions
 
 RIGHT = 0.5
 """The overlap from which on a box is on an object."""
@@ -153,9 +153,9 @@ def find_hits(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matching:
     met = [_met(pair) for pair in pairs]
     judged = [np.flatnonzero(~_crowd(pair.truth)) for pair in pairs]
     starts = np.cumsum([0, *map(len, judged)])
-    there = _things([(pair.truth, rows) for pair, rows in zip(pairs, judged, strict=True)])
+    there = _object_boxes([(pair.truth, rows) for pair, rows in zip(pairs, judged, strict=True)])
     kept = [np.flatnonzero(meant != _CROWD) for meant, _ in met]
-    found = _things([(pair.found, rows) for pair, rows in zip(pairs, kept, strict=True)])
+    found = _object_boxes([(pair.found, rows) for pair, rows in zip(pairs, kept, strict=True)])
     place = []
     for (meant, _), rows, objects, start in zip(met, kept, judged, starts, strict=False):
         own = meant[rows]
@@ -178,7 +178,7 @@ def _met(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     on_crowd = np.where(own & crowd, overlap(found.boxes, truth.boxes, "first"), 0).max(axis=1, initial=0) >= RIGHT
     order = np.argsort(-_scores(found), kind="stable")
     for label in np.unique(found.labels):
-        meant[order[found.labels[order] == label][MOST:]] = _CROWD
+        meant[order[found.labels[order] == label][MAX_BOXES:]] = _CROWD
     taken = np.zeros(len(truth), dtype=bool)
     likely = shared.max(axis=1, initial=0) >= RIGHT
     for row in order[likely[order] & (meant[order] == _NOTHING)]:
@@ -198,7 +198,7 @@ def _scores(found: Detections) -> np.ndarray:
     return np.ones(len(found)) if found.scores is None else found.scores.astype(np.float64)
 
 
-def _things(parts: Sequence[tuple[Detections, np.ndarray]]) -> ObjectBoxes:
+def _object_boxes(parts: Sequence[tuple[Detections, np.ndarray]]) -> ObjectBoxes:
     boxes = np.concatenate([regions.boxes[rows] for regions, rows in parts] or [np.zeros((0, 4), np.float32)])
     picture = [np.full(len(rows), number) for number, (_, rows) in enumerate(parts)]
     labels = [regions.labels[rows] for regions, rows in parts]

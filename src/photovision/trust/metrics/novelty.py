@@ -67,7 +67,7 @@ def novelty_finding(
     """
     alarms = Metric(*proportion(int((known > gate_limit).sum()), len(known)), len(known))
     metrics = {"false_alarms": alarms}
-    told = [
+    sentences = [
         f"{percent(alarms.value)} of {len(known):,} pictures of its own kind are called unknown"
         f" (asked: {percent(asked)})."
     ]
@@ -81,7 +81,7 @@ def novelty_finding(
     others = {name: scores for name, scores in (others or {}).items() if len(scores)}
     if not others:
         return Finding(
-            (*told, "How well it tells pictures of something else is not measured: give some with --unknown."),
+            (*sentences, "How well it tells pictures of something else is not measured: give some with --unknown."),
             metrics,
             warnings=warnings,
             data={"false_alarms_asked": asked},
@@ -89,7 +89,7 @@ def novelty_finding(
     every = np.concatenate(list(others.values()))
     metrics["novelty_auroc"] = _area(known, every)
     metrics["detected_unknown"] = Metric(*proportion(int((every > gate_limit).sum()), len(every)), len(every))
-    told.append(
+    sentences.append(
         f"Of {len(every):,} pictures of something else it calls {percent(metrics['detected_unknown'].value)} unknown"
         f" (AUROC {metrics['novelty_auroc'].value:.3f})."
     )
@@ -101,7 +101,7 @@ def novelty_finding(
     shown = {name: [Bar(row[3].value, row[3].low, row[3].high)] for name, row in zip(others, rows, strict=True)}
     shown["pictures of its own kind"] = [Bar(alarms.value, alarms.low, alarms.high, 1)]
     figure = Figure("Pictures of something else", svg=bars(shown, "Share called unknown"), note="Share called unknown.")
-    return Finding(tuple(told), metrics, [table], [figure], warnings, {"false_alarms_asked": asked})
+    return Finding(tuple(sentences), metrics, [table], [figure], warnings, {"false_alarms_asked": asked})
 
 
 def _spread(residuals: Floats) -> tuple[Floats, Floats, float]:

@@ -73,7 +73,7 @@ def mask_gains(
     if a.shape != b.shape:
         raise UsageError(f"two segmenters are compared on the same pictures and classes, got {a.shape} and {b.shape}")
     pictures, count = a.shape[:2]
-    things = [number for number in range(count) if number != background]
+    foreground = [number for number in range(count) if number != background]
     cells = count * count
 
     def shares(sums: Vector, dice: bool = False) -> tuple[Vector, Vector]:
@@ -81,7 +81,7 @@ def mask_gains(
 
     def gain(sums: Vector, dice: bool = False) -> Vector:
         first, second = shares(sums, dice)
-        kept = things if dice else list(range(count))
+        kept = foreground if dice else list(range(count))
         return mean_over_classes(second[:, kept]) - mean_over_classes(first[:, kept])
 
     def of_class(sums: Vector, label: int) -> Vector:

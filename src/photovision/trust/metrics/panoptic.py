@@ -37,7 +37,7 @@ class Scenery:
         return labels if self.numbers is None else self.numbers.astype(np.int64) * 256 + labels
 
 
-def segment_counts(truth: Scenery, said: Scenery, classes: int) -> np.ndarray:
+def segment_counts(truth: Scenery, predicted: Scenery, classes: int) -> np.ndarray:
     """float64 (C, 4): segments found, said too many and missed, and the summed overlap of those found, by class.
 
     Pixels that nobody judges count for nothing; a segment said mostly there is not one too many.
@@ -47,12 +47,12 @@ def segment_counts(truth: Scenery, said: Scenery, classes: int) -> np.ndarray:
         >>> segment_counts(truth, Scenery(np.array([[1, 1, 0, 0]]), np.array([[5, 5, 0, 0]])), 2)[1].tolist()
         [1.0, 0.0, 1.0, 1.0]
     """
-    if truth.labels.shape != said.labels.shape:
+    if truth.labels.shape != predicted.labels.shape:
         raise UsageError(
-            f"segments of one picture should be of one size, got {truth.labels.shape} and {said.labels.shape}"
+            f"segments of one picture should be of one size, got {truth.labels.shape} and {predicted.labels.shape}"
         )
     names, true = np.unique(truth.segments(), return_inverse=True)
-    own, found = np.unique(said.segments(), return_inverse=True)
+    own, found = np.unique(predicted.segments(), return_inverse=True)
     table = sparse.coo_array((np.ones(true.size), (true.ravel(), found.ravel()))).tocsr()
     judged, kinds, own_kinds = names % 256 != IGNORE, names % 256, own % 256
     whole = table.sum(0)
@@ -69,17 +69,17 @@ def segment_counts(truth: Scenery, said: Scenery, classes: int) -> np.ndarray:
     return np.stack([hits, spare, missed, overlap], axis=1).astype(np.float64)
 
 
-def renumbered(said: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def renumbered(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Numbers of objects said, as those of the true ones that they overlap by more than half; others get new numbers.
 
     Args:
-        said, truth: integers (H, W), 0 for none.
+        predicted, truth: integers (H, W), 0 for none.
 
     Example:
         >>> renumbered(np.array([[7, 7, 0, 1]]), np.array([[3, 3, 0, 0]])).tolist()
         [[3, 3, 0, 4]]
     """
-    own, found = np.unique(said, return_inverse=True)
+    own, found = np.unique(predicted, return_inverse=True)
     names, true = np.unique(truth, return_inverse=True)
     table = sparse.coo_array((np.ones(true.size), (found.ravel(), true.ravel()))).tocsr()
     areas, sizes, pairs = table.sum(1), table.sum(0), table.tocoo()
@@ -90,7 +90,7 @@ def renumbered(said: np.ndarray, truth: np.ndarray) -> np.ndarray:
     numbers[rows[right]] = names[columns[right]]
     fresh = numbers > names.max()
     numbers[fresh] = names.max() + 1 + np.arange(int(fresh.sum()))
-    return numbers[found].reshape(said.shape)
+    return numbers[found].reshape(predicted.shape)
 
 
 def panoptic_scores(counts: np.ndarray, classes: tuple[str, ...], background: int | None) -> dict[str, Metric]:

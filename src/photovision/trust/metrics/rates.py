@@ -27,13 +27,13 @@ class Rate:
 
     Attributes:
         name: what it is called: "recall", "precision" ...
-        told: its verb, as in "are found".
+        verb: its verb, as in "are found".
         part, whole: float64 (N,), what each picture adds above and below the line.
         expected: float64 (N,), what `part` would be if every class fared here as everywhere.
     """
 
     name: str
-    told: str
+    verb: str
     part: Vector
     whole: Vector
     expected: Vector
@@ -78,10 +78,10 @@ def precision(hits: Matching, thresholds: Floats) -> Rate:
     return _share("precision", "right", hits, shown, hits.right[kept])
 
 
-def of_pictures(name: str, told: str, values: Vector) -> Rate:
+def of_pictures(name: str, verb: str, values: Vector) -> Rate:
     """The mean of one value a picture, float64 (N,) from 0 to 1."""
     values = values.astype(np.float64)
-    return Rate(name, told, values, np.ones(len(values)), np.full(len(values), values.mean()))
+    return Rate(name, verb, values, np.ones(len(values)), np.full(len(values), values.mean()))
 
 
 class RateKind(NamedTuple):
@@ -94,25 +94,25 @@ class RateKind(NamedTuple):
 
 
 def compare_things(
-    things: ObjectBoxes, flags: np.ndarray, member: np.ndarray, pictures: int, seed: int = 0
+    objects: ObjectBoxes, flags: np.ndarray, member: np.ndarray, pictures: int, seed: int = 0
 ) -> RateKind:
     """Hold some boxes or objects of N pictures against the others of the same pictures and of other ones.
 
     The test is a score test over pictures: what each adds to the difference, against the root of their squares.
 
     Args:
-        things: M of them.
+        objects: M of them.
         flags: bool (M,), what is compared: found, or right.
         member: bool (M,), at least one on either side.
         pictures: N.
     """
     from scipy.special import ndtr
 
-    off = flags - _rates(things, flags)
+    off = flags - _rates(objects, flags)
     sides = []
     for side in (member, ~member):
         for values in (off, flags, np.ones(len(flags))):
-            sides.append(np.bincount(things.picture[side], values[side], minlength=pictures))
+            sides.append(np.bincount(objects.picture[side], values[side], minlength=pictures))
     finish = {
         "here": lambda sums: sums[:, 1] / np.maximum(sums[:, 2], 1e-9),
         "gap": lambda sums: _difference(sums[:, [0, 2, 3, 5]]),
@@ -127,19 +127,19 @@ def compare_things(
     return RateKind(int(member.sum()), here, found["gap"], p)
 
 
-def _share(name: str, told: str, hits: Matching, things: ObjectBoxes, flags: np.ndarray) -> Rate:
+def _share(name: str, verb: str, hits: Matching, objects: ObjectBoxes, flags: np.ndarray) -> Rate:
     def by_picture(values: np.ndarray) -> Vector:
-        return np.bincount(things.picture, values, minlength=hits.pictures).astype(np.float64)
+        return np.bincount(objects.picture, values, minlength=hits.pictures).astype(np.float64)
 
-    return Rate(name, told, by_picture(flags), by_picture(np.ones(len(flags))), by_picture(_rates(things, flags)))
+    return Rate(name, verb, by_picture(flags), by_picture(np.ones(len(flags))), by_picture(_rates(objects, flags)))
 
 
-def _rates(things: ObjectBoxes, flags: np.ndarray) -> Vector:
+def _rates(objects: ObjectBoxes, flags: np.ndarray) -> Vector:
     """The share of flagged things of each one's class, float64 (M,)."""
     if not len(flags):
         return np.zeros(0)
-    rates = np.bincount(things.labels, flags) / np.maximum(np.bincount(things.labels), 1)
-    return np.asarray(rates[things.labels])
+    rates = np.bincount(objects.labels, flags) / np.maximum(np.bincount(objects.labels), 1)
+    return np.asarray(rates[objects.labels])
 
 
 def _difference(sums: Vector) -> Vector:

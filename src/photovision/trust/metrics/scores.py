@@ -30,7 +30,7 @@ from photovision.trust.metrics.statistics import (
 RARE = 5
 """Classes with fewer true pictures share one threshold: their own would be noise."""
 
-_LEAST_PROB = float(np.finfo(np.float32).eps)  # scikit-learn's clipping of log-loss for float32
+_MIN_PROB = float(np.finfo(np.float32).eps)  # scikit-learn's clipping of log-loss for float32
 _DRAWS = 200_000_000  # resampled pictures in all; more than 200,000 pictures get fewer resamples, never below 200
 
 
@@ -53,8 +53,8 @@ def single_label(probs: Floats, labels: Ints, seed: int = 0) -> dict[str, Metric
     """
     _check(probs, labels, labels.ndim == 1)
     n, width = probs.shape
-    said = probs.argmax(1)
-    right = said == labels
+    predicted = probs.argmax(1)
+    right = predicted == labels
     present, counts = np.unique(labels, return_counts=True)
     hits = np.bincount(labels[right], minlength=width)[present]
     balanced = mean_of_proportions(hits, counts)
@@ -62,7 +62,7 @@ def single_label(probs: Floats, labels: Ints, seed: int = 0) -> dict[str, Metric
 
     truth = _one_hot(labels, width)
     costs = np.column_stack([_log_loss(probs, labels), _brier(probs, labels), gap_columns(probs, labels)])
-    sums = _sums([truth.multiply(right[:, None]), _one_hot(said, width), truth], costs, present, n, seed)
+    sums = _sums([truth.multiply(right[:, None]), _one_hot(predicted, width), truth], costs, present, n, seed)
 
     found = {
         "accuracy": proportion(int(right.sum()), n),
@@ -101,7 +101,7 @@ def multi_label(probs: Floats, matrix: Floats, thresholds: Floats | None = None,
 
     _check(probs, matrix, matrix.shape == probs.shape)
     n, width = probs.shape
-    true, said = matrix > 0, probs >= _limits(thresholds, width)
+    true, predicted = matrix > 0, probs >= _limits(thresholds, width)
     present = np.flatnonzero(true.any(0))
     found: dict[str, Estimate] = {}
     if len(present):
@@ -111,11 +111,11 @@ def multi_label(probs: Floats, matrix: Floats, thresholds: Floats | None = None,
         areas = [auroc(probs[:, c], true[:, c]) for c in present if not true[:, c].all()]
         if areas:
             found["macro_auroc"] = _or_spotless(_mean(areas), spotless)
-    parts = [csr_matrix(block, dtype=np.float64) for block in (true & said, said, true)]
+    parts = [csr_matrix(block, dtype=np.float64) for block in (true & predicted, predicted, true)]
     costs = np.column_stack([np.zeros((n, 2)), gap_columns(probs, matrix)])
     sums = _sums(parts, costs, present, n * width, seed)
     found |= {name: sums[name] for name in (("micro_f1", "macro_f1") if len(present) else ())}
-    found["exact_match"] = proportion(int((true == said).all(1).sum()), n)
+    found["exact_match"] = proportion(int((true == predicted).all(1).sum()), n)
     found["ece"] = sums["ece"]
     return _metrics(found, n)
 
@@ -132,12 +132,12 @@ def per_class(probs: Floats, truth: np.ndarray, classes: Sequence[str], threshol
     """
     n, width = probs.shape
     if truth.ndim == 1:
-        true, said = np.arange(width) == truth[:, None], np.arange(width) == probs.argmax(1)[:, None]
+        true, predicted = np.arange(width) == truth[:, None], np.arange(width) == probs.argmax(1)[:, None]
     else:
-        true, said = truth > 0, probs >= _limits(thresholds, width)
+        true, predicted = truth > 0, probs >= _limits(thresholds, width)
     rows = []
-    for c in np.flatnonzero(true.any(0) | said.any(0)):
-        hit, there, named = (int(part.sum()) for part in (true[:, c] & said[:, c], true[:, c], said[:, c]))
+    for c in np.flatnonzero(true.any(0) | predicted.any(0)):
+        hit, there, named = (int(part.sum()) for part in (true[:, c] & predicted[:, c], true[:, c], predicted[:, c]))
         area = None
         if 0 < there < n:
             area = _metric(from_influence(*auroc(probs[:, c], true[:, c])), n)
@@ -146,14 +146,14 @@ def per_class(probs: Floats, truth: np.ndarray, classes: Sequence[str], threshol
     return Table("Class by class", ("class", "n", "recall", "precision", "F1", "AUROC"), tuple(rows))
 
 
-def confusion(said: Ints, labels: Ints, width: int) -> Ints:
+def confusion(predicted: Ints, labels: Ints, width: int) -> Ints:
     """How often each true class (row) was called each class (column): int64 (width, width).
 
     Example:
         >>> confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).tolist()
         [[1, 1], [0, 1]]
     """
-    return np.bincount(labels * width + said, minlength=width * width).reshape(width, width).astype(np.int64)
+    return np.bincount(labels * width + predicted, minlength=width * width).reshape(width, width).astype(np.int64)
 
 
 def choose_thresholds(probs: Floats, matrix: Floats) -> Floats:
@@ -200,15 +200,15 @@ def _sums(parts: Sequence[Any], costs: Vector, present: np.ndarray, cells: int, 
         return sums[:, which * width : (which + 1) * width]
 
     def macro_f1(sums: Vector) -> Vector:
-        hits, said, true = (block(sums, i)[:, present] for i in range(3))
+        hits, predicted, true = (block(sums, i)[:, present] for i in range(3))
         # A class that a resample holds no picture of has no F1 there: the mean goes over the others.
         there = true > 0
-        f1 = 2 * hits / np.maximum(said + true, 1)
+        f1 = 2 * hits / np.maximum(predicted + true, 1)
         return np.asarray((f1 * there).sum(1) / np.maximum(there.sum(1), 1))
 
     def micro_f1(sums: Vector) -> Vector:
-        hits, said, true = (block(sums, i).sum(1) for i in range(3))
-        return np.asarray(2 * hits / np.maximum(said + true, 1))
+        hits, predicted, true = (block(sums, i).sum(1) for i in range(3))
+        return np.asarray(2 * hits / np.maximum(predicted + true, 1))
 
     first = 3 * width
     finish = {
@@ -232,7 +232,7 @@ def _one_hot(labels: Ints, width: int) -> Any:
 
 def _log_loss(probs: Floats, labels: Ints) -> Vector:
     chosen = probs[np.arange(len(labels)), labels].astype(np.float64)
-    cost: Vector = -np.log(np.clip(chosen, _LEAST_PROB, 1.0))
+    cost: Vector = -np.log(np.clip(chosen, _MIN_PROB, 1.0))
     return cost
 
 

@@ -24,20 +24,22 @@ MATCH = 0.5
 """The overlap (IoU) above which an object found is the true one; above 0.5 no two can be."""
 
 
-def confusion_of(truth: np.ndarray, said: np.ndarray, classes: int) -> np.ndarray:
+def confusion_of(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """int64 (C, C): pixels by their true class (rows) and by what was said; unjudged ones are left out.
 
     Args:
-        truth, said: integers (H, W), 0 to C - 1; 255 in `truth` where nobody judges.
+        truth, predicted: integers (H, W), 0 to C - 1; 255 in `truth` where nobody judges.
 
     Example:
         >>> confusion_of(np.array([[0, 1, 255]]), np.array([[0, 0, 1]]), 2).tolist()
         [[1, 0], [1, 0]]
     """
-    if truth.shape != said.shape:
-        raise UsageError(f"masks of the same picture should be of the same size, got {truth.shape} and {said.shape}")
+    if truth.shape != predicted.shape:
+        raise UsageError(
+            f"masks of the same picture should be of the same size, got {truth.shape} and {predicted.shape}"
+        )
     judged = truth != IGNORE
-    pairs = truth[judged].astype(np.int64) * classes + said[judged].astype(np.int64)
+    pairs = truth[judged].astype(np.int64) * classes + predicted[judged].astype(np.int64)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -78,10 +80,10 @@ def overlap(confusions: np.ndarray, classes: tuple[str, ...], background: int | 
         `dice_NAME`.
     """
     pictures, count = confusions.shape[:2]
-    things = [number for number in range(count) if number != background]
+    objects = [number for number in range(count) if number != background]
     finish: dict[str, Any] = {
         "miou": lambda sums: mean_over_classes(shares_of(sums, count)),
-        "dice": lambda sums: mean_over_classes(shares_of(sums, count, dice=True)[:, things]),
+        "dice": lambda sums: mean_over_classes(shares_of(sums, count, dice=True)[:, objects]),
     }
     there = confusions.sum((0, 2)) > 0
     for number, name in enumerate(classes):
@@ -100,9 +102,9 @@ def pooled(confusions: np.ndarray, background: int | None = 0) -> dict[str, Vect
         [0.667]
     """
     count = confusions.shape[1]
-    things = [number for number in range(count) if number != background]
+    objects = [number for number in range(count) if number != background]
     sums = confusions.reshape(-1, count * count).astype(np.float64)
-    dice, iou = shares_of(sums, count, dice=True)[:, things], shares_of(sums, count)
+    dice, iou = shares_of(sums, count, dice=True)[:, objects], shares_of(sums, count)
     return {"dice": mean_over_classes(dice), "miou": mean_over_classes(iou)}
 
 
@@ -126,7 +128,7 @@ class Outline:
     distance: float
 
 
-def outline(truth: np.ndarray, said: np.ndarray, tolerance: float | None = None) -> Outline:
+def outline(truth: np.ndarray, predicted: np.ndarray, tolerance: float | None = None) -> Outline:
     """Compare the outlines of two masks bool (H, W).
 
     Args:
@@ -137,12 +139,12 @@ def outline(truth: np.ndarray, said: np.ndarray, tolerance: float | None = None)
         >>> outline(square, np.roll(square, 3, axis=1), 1.0)
         Outline(f1=0.375, distance=3.0)
     """
-    if not truth.any() and not said.any():
+    if not truth.any() and not predicted.any():
         return Outline(float("nan"), float("nan"))
-    if not truth.any() or not said.any():
+    if not truth.any() or not predicted.any():
         return Outline(0.0, float("nan"))
     limit = max(1.0, TOLERANCE * float(np.hypot(*truth.shape))) if tolerance is None else tolerance
-    true, found = edge(truth), edge(said)
+    true, found = edge(truth), edge(predicted)
     to_true = ndimage.distance_transform_edt(~true)[found]
     to_found = ndimage.distance_transform_edt(~found)[true]
     precision, recall = float((to_true <= limit).mean()), float((to_found <= limit).mean())
@@ -150,23 +152,23 @@ def outline(truth: np.ndarray, said: np.ndarray, tolerance: float | None = None)
     return Outline(f1, max(float(np.percentile(to_true, 95)), float(np.percentile(to_found, 95))))
 
 
-def matched(truth: np.ndarray, said: np.ndarray, least: float = MATCH) -> tuple[int, int, int]:
+def matched(truth: np.ndarray, predicted: np.ndarray, least: float = MATCH) -> tuple[int, int, int]:
     """Objects found, said too many, and missed.
 
     Args:
-        truth, said: integers (H, W), the same for the pixels of one object, 0 for none.
+        truth, predicted: integers (H, W), the same for the pixels of one object, 0 for none.
         least: an object is found where the overlap (IoU) is greater than this, 0.5 or more.
 
     Example:
         >>> matched(np.array([[1, 1, 0, 2]]), np.array([[7, 7, 7, 0]]))
         (1, 0, 1)
     """
-    if truth.shape != said.shape or least < MATCH:
+    if truth.shape != predicted.shape or least < MATCH:
         raise UsageError(f"expected masks of one size and an overlap of 0.5 or more, got {least}")
     _, true = np.unique(truth, return_inverse=True)
-    _, found = np.unique(said, return_inverse=True)
+    _, found = np.unique(predicted, return_inverse=True)
     # The first number is that of no object only where there is such a pixel.
-    true, found = true.ravel() + (truth.min() > 0), found.ravel() + (said.min() > 0)
+    true, found = true.ravel() + (truth.min() > 0), found.ravel() + (predicted.min() > 0)
     table = sparse.coo_array((np.ones(true.size), (true, found))).tocsr()
     areas, sizes = np.asarray(table.sum(1)).ravel(), np.asarray(table.sum(0)).ravel()
     pairs = table.tocoo()

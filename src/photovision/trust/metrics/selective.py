@@ -66,7 +66,7 @@ def selective_finding(confidence: Floats, right: np.ndarray) -> Finding:
     kept = max(1, round(_SHARE * len(right)))
     surest = Metric(*proportion(int(right[order[:kept]].sum()), kept), kept)
     area = Metric(*bootstrap(area_of_risk, [confidence, right], n_boot=200), len(right), "")
-    told = (
+    sentence = (
         f"Where it answers only the {percent(_SHARE)} it is surest of, {percent(surest.value)} are right"
         f" instead of {percent(float(right.mean()))}."
     )
@@ -80,4 +80,4 @@ def selective_finding(confidence: Floats, right: np.ndarray) -> Finding:
     )
     note = "The rest is left to a person. The band is the 95 % interval."
     metrics = {"selective_accuracy": surest, "aurc": area}
-    return Finding((told,), metrics, figures=[Figure("Accuracy against share answered", svg=svg, note=note)])
+    return Finding((sentence,), metrics, figures=[Figure("Accuracy against share answered", svg=svg, note=note)])

@@ -29,7 +29,7 @@ BAR = 0.05
 """The share of answers that a region must move, with all doubt taken off, to be called a shortcut."""
 LEVEL = 0.05
 """The probability with which any region of a model without shortcuts is called one, at most."""
-LEAST = 12
+MIN_PICTURES = 12
 """A class with fewer pictures is not examined: half of them search, half confirm."""
 SUSPECTS = 3
 """How many classes go from screening to the search, and one region of each to confirmation."""
@@ -69,8 +69,8 @@ class Confirmed(NamedTuple):
         effect: moved minus control; its bounds are corrected for the number of regions confirmed.
         excess: moved minus centre, likewise.
         n: pairs of pictures behind each of the three shares.
-        kept: where it is found, share of `target`'s pictures still called so when the region comes from a picture of
-            another class; `own`, when it comes from another picture of `target`.
+        share_of_other_class: where it is found, share of `target`'s pictures still called so when the region comes
+            from a picture of another class; `own`, when it comes from another picture of `target`.
         examples: where it is found, (host, donor) positions of at most 4 pairs whose host was called something else
             before, with their `composites` uint8 (E, H, W, 3).
     """
@@ -83,8 +83,8 @@ class Confirmed(NamedTuple):
     effect: Estimate
     excess: Estimate
     n: int
-    kept: Estimate | None = None
-    own: Estimate | None = None
+    share_of_other_class: Estimate | None = None
+    share_of_same_class: Estimate | None = None
     examples: tuple[tuple[int, int], ...] = ()
     composites: Image | tuple[Image, ...] = ()
 
@@ -176,7 +176,7 @@ def transplant(bench: Bench, rng: np.random.Generator, answers: int) -> tuple[li
         what was confirmed or not, the strongest effect first, and the classes that were examined.
     """
     n = len(bench.true)
-    examined = [c for c in range(bench.true.shape[1]) if LEAST <= bench.true[:, c].sum() <= n - LEAST]
+    examined = [c for c in range(bench.true.shape[1]) if MIN_PICTURES <= bench.true[:, c].sum() <= n - MIN_PICTURES]
     if not examined:
         return [], []
     searching = _half(bench.true, rng)
@@ -290,9 +290,9 @@ def _needed(
     """What becomes of the class's own pictures when the region comes from elsewhere."""
     shares = []
     for givers in (strangers, rng.permutation(donors)):
-        said = bench.says(bench.ask(region, givers, donors))[:, found.target]
-        shares.append(_clustered(said, donors, _normal(0.975)))
-    return found._replace(kept=shares[0], own=shares[1])
+        gains_of = bench.says(bench.ask(region, givers, donors))[:, found.target]
+        shares.append(_clustered(gains_of, donors, _normal(0.975)))
+    return found._replace(share_of_other_class=shares[0], share_of_same_class=shares[1])
 
 
 def _with_examples(

@@ -212,10 +212,10 @@ def finding(found: RegionRobustness, pictures: Sequence[tuple[bytes, str]] = ())
     if pictures:
         note = "What was done: one of the pictures in every condition, and what the model found in it."
         figures.append(Figure("What was done to the pictures", pictures=tuple(pictures), note=note))
-    return Finding(_told(found, harmful), metrics, [_table(found)], figures, (), {"robustness": _plain(found)})
+    return Finding(_summary(found, harmful), metrics, [_table(found)], figures, (), {"robustness": _plain(found)})
 
 
-def _told(found: RegionRobustness, harmful: Sequence[int]) -> tuple[str, ...]:
+def _summary(found: RegionRobustness, harmful: Sequence[int]) -> tuple[str, ...]:
     name, clean = heading(found.lead)[0], float(found.clean[found.lead][0])
     first = (
         f"In {len(found.names)} conditions, at severities {found.severities[0]} to {found.severities[-1]}, {name} is"

@@ -18,7 +18,7 @@ from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
 from photovision.data.corruptions import corrupt
 from photovision.trust.metrics.statistics import Estimate, paired_proportions, proportion
-from photovision.trust.robustness.suite import LEAST, Images, Robustness, excess_confidence
+from photovision.trust.robustness.suite import MIN_PICTURES, Images, Robustness, excess_confidence
 
 OVERSURE = 0.05
 """Confidence this far above accuracy, beyond doubt, is worth a warning."""
@@ -43,8 +43,8 @@ def finding(found: Robustness, images: Images | None = None, *, total: int | Non
         metrics `mean_corruption_error` and `clean_accuracy`, one table, one chart a family, and a warning where the
         model stays sure while it gets worse.
     """
-    if found.n < LEAST:
-        return Finding((f"Conditions were not measured: that takes {LEAST} pictures, and there are {found.n}.",))
+    if found.n < MIN_PICTURES:
+        return Finding((f"Conditions were not measured: that takes {MIN_PICTURES} pictures, and there are {found.n}.",))
     right = found.mean_accuracy()
     error = Metric(1 - right.value, 1 - right.high, 1 - right.low, found.n)
     metrics = {"mean_corruption_error": error}
@@ -55,7 +55,7 @@ def finding(found: Robustness, images: Images | None = None, *, total: int | Non
     if images is not None:
         figures.append(_strip(found, images))
     return Finding(
-        _told(found, right, harmful),
+        _summary(found, right, harmful),
         metrics,
         [_table(found)],
         figures,
@@ -76,7 +76,7 @@ def lost(found: Robustness, row: int, column: int) -> Estimate:
     return paired_proportions(found.right[row, column], found.clean)
 
 
-def _told(found: Robustness, right: Estimate, harmful: Sequence[int]) -> tuple[str, ...]:
+def _summary(found: Robustness, right: Estimate, harmful: Sequence[int]) -> tuple[str, ...]:
     clean = percent(float(found.clean.mean()))
     first = (
         f"In {len(found.names)} conditions, at severities {found.severities[0]} to {found.severities[-1]},"

@@ -24,7 +24,7 @@ from photovision.trust.metrics.statistics import Estimate, Z, proportion
 from photovision.trust.robustness.patch_transplant import Answer, Bench, Confirmed, Flags, transplant
 from photovision.trust.robustness.watermarks import MARKERS, plant
 
-LEAST_PICTURES = 40
+MIN_PICTURES = 40
 """With fewer pictures nothing is tested."""
 _MASKED, _MARKED = 200, 100  # pictures for either mask, and for each marker
 _CENTRE = 0.5**0.5  # side of the centred rectangle of half the area
@@ -55,7 +55,7 @@ class Shortcuts:
         guessing: share of right answers of the best constant answer.
         outside: share of positive attribution outside the centre's half of the picture, and the maps behind it.
         markers: kind -> how many answers it changes.
-        asked: how many pictures the model was asked about.
+        images_tested: how many pictures the model was asked about.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -64,7 +64,7 @@ class Shortcuts:
     guessing: float
     outside: tuple[Estimate, int] | None
     markers: Mapping[str, MarkStability]
-    asked: int
+    images_tested: int
 
     @property
     def found(self) -> list[Confirmed]:
@@ -97,9 +97,9 @@ def find_shortcuts(
     Raises:
         UsageError: too few pictures, or shapes that do not fit.
     """
-    if images.ndim != 4 or len(images) < LEAST_PICTURES or len(truth) != len(images):
+    if images.ndim != 4 or len(images) < MIN_PICTURES or len(truth) != len(images):
         raise UsageError(
-            f"shortcuts need at least {LEAST_PICTURES} pictures (N, H, W, 3) with their truth, got {images.shape} and"
+            f"shortcuts need at least {MIN_PICTURES} pictures (N, H, W, 3) with their truth, got {images.shape} and"
             f" {len(truth)}"
         )
     rng = np.random.default_rng(seed)
@@ -116,23 +116,23 @@ def find_shortcuts(
     markers = {
         kind: _stability(_ask(bench, plant(kind, images[marked], rng)), plain[: len(marked)]) for kind in MARKERS
     }
-    confirmed, examined = transplant(bench, rng, max(0, answers - calls.asked))
+    confirmed, examined = transplant(bench, rng, max(0, answers - calls.images_tested))
     right = {
-        name: (proportion(int((said == true[part]).all(1).sum()), len(part)), len(part))
-        for name, said in accuracy.items()
+        name: (proportion(int((predicted == true[part]).all(1).sum()), len(part)), len(part))
+        for name, predicted in accuracy.items()
     }
     best = float(true[part].mean(0).max()) if truth.ndim == 1 else _most_common(true[part])
-    return Shortcuts(tuple(confirmed), tuple(examined), right, best, _outside(heatmaps), markers, calls.asked)
+    return Shortcuts(tuple(confirmed), tuple(examined), right, best, _outside(heatmaps), markers, calls.images_tested)
 
 
 class _Counted:
     """An answering function that is asked in blocks, and counts."""
 
     def __init__(self, answer: Answer) -> None:
-        self.answer, self.asked = answer, 0
+        self.answer, self.images_tested = answer, 0
 
     def __call__(self, images: Image) -> Floats:
-        self.asked += len(images)
+        self.images_tested += len(images)
         return self.answer(images)
 
 
@@ -160,9 +160,9 @@ def _masked(images: Image, inside: bool) -> Image:
     return np.where(hidden[None, :, :, None], mean, images)
 
 
-def _stability(said: Flags, plain: Flags) -> MarkStability:
-    changed = (said != plain).any(1)
-    went = (said & ~plain)[changed].sum(0)
+def _stability(predicted: Flags, plain: Flags) -> MarkStability:
+    changed = (predicted != plain).any(1)
+    went = (predicted & ~plain)[changed].sum(0)
     towards = (int(went.argmax()), int(went.max())) if went.any() else None
     return MarkStability(proportion(int(changed.sum()), len(changed)), towards, len(changed))
 

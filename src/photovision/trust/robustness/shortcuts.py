@@ -15,7 +15,7 @@ from photovision.core.drawing import Bar, bars, percent
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.thumbnail import THUMBNAIL, jpeg
 from photovision.core.types import Floats, Image
-from photovision.trust.robustness.patch_transplant import BAR, LEAST, LEVEL, Answer, Confirmed
+from photovision.trust.robustness.patch_transplant import BAR, LEVEL, MIN_PICTURES, Answer, Confirmed
 from photovision.trust.robustness.shortcut_tests import Shortcuts, find_shortcuts
 
 _SHOWN = 3  # shortcuts with a strip of pictures
@@ -55,28 +55,30 @@ def audit_shortcuts(
         metrics=metrics,
         tables=[table for table in tables if table is not None],
         figures=[*_chart(found, classes), *_strips(found, answer, images, classes)],
-        warnings=[_told(one, classes) for one in found.found],
+        warnings=[_warning(one, classes) for one in found.found],
         data={"shortcuts": _document(found, classes)},
     )
 
 
 def _verdict(found: Shortcuts, classes: Sequence[str]) -> str:
     if not found.examined:
-        return f"Shortcuts could not be looked for: no class has at least {LEAST} pictures (and as many others)."
+        return f"Shortcuts could not be looked for: no class has at least {MIN_PICTURES} pictures (and as many others)."
     if found.found:
         names = ", ".join(f"'{classes[one.target]}' ({one.region})" for one in found.found)
         return f"The model takes shortcuts: a small region beside the object decides for {names}."
     few = len(classes) - len(found.examined)
     left = (
-        f" {few:,} of {len(classes):,} classes have fewer than {LEAST} pictures and were not examined." if few else ""
+        f" {few:,} of {len(classes):,} classes have fewer than {MIN_PICTURES} pictures and were not examined."
+        if few
+        else ""
     )
     return (
         f"No shortcut was found at the border: no region there turns surely more than {100 * BAR:g} of 100 other"
-        f" pictures to its class ({len(found.examined):,} classes, {found.asked:,} answers).{left} {_LIMITS}"
+        f" pictures to its class ({len(found.examined):,} classes, {found.images_tested:,} answers).{left} {_LIMITS}"
     )
 
 
-def _told(one: Confirmed, classes: Sequence[str]) -> str:
+def _warning(one: Confirmed, classes: Sequence[str]) -> str:
     name = classes[one.target]
     low, high = 100 * one.effect.low, 100 * one.effect.high
     text = (
@@ -85,10 +87,11 @@ def _told(one: Confirmed, classes: Sequence[str]) -> str:
         f" {percent(one.control.value)} (difference {low:.1f} to {high:.1f} points), an equally large centre"
         f" {percent(one.centre.value)}."
     )
-    if one.kept is not None and one.own is not None:
+    if one.share_of_other_class is not None and one.share_of_same_class is not None:
         text += (
-            f" With that region from another class {percent(one.kept.value)} of its own pictures are still called"
-            f" '{name}', with its own kind {percent(one.own.value)}."
+            f" With that region from another class {percent(one.share_of_other_class.value)} of its own pictures are"
+            f" still called"
+            f" '{name}', with its own kind {percent(one.share_of_same_class.value)}."
         )
     return text + " Look at what lies there, and train without it."
 
@@ -190,7 +193,7 @@ def _document(found: Shortcuts, classes: Sequence[str]) -> dict[str, Any]:
     return {
         "found": [{"class": classes[one.target], "region": one.region} for one in found.found],
         "examined": [classes[c] for c in found.examined],
-        "answers": found.asked,
+        "answers": found.images_tested,
         "confirmed": [
             {
                 "class": classes[one.target],

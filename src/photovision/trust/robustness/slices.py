@@ -98,10 +98,10 @@ def find_slices(
     half = np.random.default_rng(seed).permutation(n) < n // 2
     reduced = _reduced(embeddings, half)
     proposals = _proposals(reduced, right, half, seed, min_size)
-    judged = [_judged(which, right, ~half) for which, _ in proposals]
-    corrected = holm([p for _, _, p in judged])
+    tested = [_tested(which, right, ~half) for which, _ in proposals]
+    corrected = holm([p for _, _, p in tested])
     found = []
-    for (which, centre), (error, elsewhere, _), p in zip(proposals, judged, corrected, strict=True):
+    for (which, centre), (error, elsewhere, _), p in zip(proposals, tested, corrected, strict=True):
         if p < LEVEL and error.value - elsewhere.value >= EXCESS:
             members = np.flatnonzero(which)
             members = members[np.argsort(((reduced[members] - centre) ** 2).sum(1), kind="stable")]
@@ -126,10 +126,10 @@ def finding(
         return Finding((f"Failing slices were not searched: {slices.n:,} pictures are too few.",))
     if not slices.found:
         return Finding((f"No kind of picture was found, among {slices.n:,}, that it fails on more than on others.",))
-    told, rows, figures, data = [], [], [], []
+    sentences, rows, figures, data = [], [], [], []
     for number, one in enumerate(slices.found, 1):
         what = "; ".join(one.traits) or "nothing that the data names"
-        told.append(
+        sentences.append(
             f"Slice {number}: {percent(one.error.value)} {wrong}, against"
             f" {percent(one.elsewhere.value)} elsewhere (p = {one.p:.2g} after correction). Over-represented: {what}."
         )
@@ -142,7 +142,7 @@ def finding(
     columns = ("slice", "pictures", "errors", "errors elsewhere", "p", "over-represented")
     table = Table("Failing slices", columns, tuple(rows), note)
     warning = f"It fails more often on {len(slices.found)} kind(s) of picture; see the failing slices."
-    return Finding(tuple(told), {}, [table], figures, [warning], {"slices": data})
+    return Finding(tuple(sentences), {}, [table], figures, [warning], {"slices": data})
 
 
 def _reduced(embeddings: Floats, half: np.ndarray) -> Floats:
@@ -184,7 +184,7 @@ def _proposals(
     return kept[:_PROPOSED]
 
 
-def _judged(which: np.ndarray, right: np.ndarray, half: np.ndarray) -> tuple[Metric, Metric, float]:
+def _tested(which: np.ndarray, right: np.ndarray, half: np.ndarray) -> tuple[Metric, Metric, float]:
     """Share of errors within and elsewhere on the deciding half, and the one-sided p of the difference."""
     from scipy.stats import fisher_exact
 

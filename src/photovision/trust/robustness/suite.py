@@ -31,7 +31,7 @@ Bools = npt.NDArray[np.bool_]
 Images = Image | Sequence[Image]
 """uint8 RGB (N, H, W, 3), or anything with a length whose items are pictures (H, W, 3), read when needed."""
 
-LEAST = 50
+MIN_PICTURES = 50
 """Fewer pictures than this say nothing about thirteen conditions."""
 
 _BATCH = 32
@@ -209,7 +209,7 @@ def affordable(
     started = time.perf_counter()
     answers = small(few, probs_clean=clean).right.size
     each = (time.perf_counter() - started) / answers
-    return max(LEAST, int(_MARGIN * seconds / (each * names * len(severities))))
+    return max(MIN_PICTURES, int(_MARGIN * seconds / (each * names * len(severities))))
 
 
 def spread(total: int, n: int) -> Ints:
