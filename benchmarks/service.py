@@ -35,19 +35,19 @@ PEER = """
 import sys
 from pathlib import Path
 import litserve
-from photovision.service.kinds import open_kind
+from photovision.service.models import open_wire
 from photovision.service.settings import Limits
 
 class Api(litserve.LitAPI):
     def setup(self, device):
-        self.kind = open_kind(Path(sys.argv[1]), "auto")
-        self.kind.model.session
-        self.way = self.kind.way({})
+        self.wire = open_wire(Path(sys.argv[1]), "auto")
+        self.wire.model.session
+        self.way = self.wire.way({})
     def decode_request(self, request):
         return self.way.prepare(request["file"].file.read(), Limits())
     def predict(self, inputs):
         import numpy
-        outputs = self.kind.model.session.run(numpy.stack([image for image, _ in inputs]))
+        outputs = self.wire.model.session.run(numpy.stack([image for image, _ in inputs]))
         rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
         return [(row, size) for row, (_, size) in zip(rows, inputs)]
     def batch(self, inputs):
@@ -55,17 +55,17 @@ class Api(litserve.LitAPI):
     def unbatch(self, output):
         return output
     def encode_response(self, output):
-        return {"predictions": [self.way.answer(*output).to_json(None)]}
+        return {"predictions": [self.way.decode(*output).to_json(None)]}
 """
 
 
 def bare_rate(model: Path, pictures: Sequence[bytes], seconds: float, batch_size: int) -> float:
     """Pictures a second of decoding and network in one process, as the runtime streams them."""
     from photovision.runtime.stream import loader, stream
-    from photovision.service.kinds import open_kind
+    from photovision.service.models import open_wire
 
-    kind = open_kind(model, "auto")
-    read, session = loader(kind.model.preprocess), kind.model.session
+    wire = open_wire(model, "auto")
+    read, session = loader(wire.model.preprocess), wire.model.session
     for _ in stream(pictures[: 2 * batch_size], read, session, batch_size=batch_size):
         pass
 
@@ -83,13 +83,13 @@ def bare_rate(model: Path, pictures: Sequence[bytes], seconds: float, batch_size
 
 def bare_call(model: Path, pictures: Sequence[bytes], seconds: float) -> list[float]:
     """Milliseconds of one picture at a time: decoding, network and what its answer means."""
-    from photovision.service.kinds import open_kind
-    from photovision.service.kinds.kind import OneCall
+    from photovision.engine.wire import Batched
+    from photovision.service.models import open_wire
     from photovision.service.settings import Limits
 
-    kind = open_kind(model, "auto")
-    way = kind.way({})
-    assert isinstance(way, OneCall), "a segmenter has no bare call of one picture"
+    wire = open_wire(model, "auto")
+    way = wire.way({})
+    assert isinstance(way, Batched), "a segmenter has no bare call of one picture"
     found: list[float] = []
     until = time.perf_counter() + seconds
     for number, picture in enumerate(itertools.cycle(pictures)):
@@ -97,8 +97,8 @@ def bare_call(model: Path, pictures: Sequence[bytes], seconds: float) -> list[fl
         if began > until:
             return found[5:] or found
         image, size = way.prepare(picture, Limits())
-        outputs = kind.model.session.run(image[None])
-        way.answer({name: values[0] for name, values in outputs.items()}, size).to_json(None)
+        outputs = wire.model.session.run(image[None])
+        way.decode({name: values[0] for name, values in outputs.items()}, size).to_json(None)
         if number >= 5:
             found.append(1000 * (time.perf_counter() - began))
     return found

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from photovision.core.errors import UsageError
+from photovision.core.option import PredictOption
 from photovision.core.registry import Registry
 
 NETWORK_OPTIONS = frozenset({"backbone", "weights", "size", "epochs", "flip"})
@@ -71,6 +72,7 @@ class Task:
         fits: whether a `photovision.data.dataset.Dataset` teaches this task.
         options: verb -> the options that make sense for it; every other one is refused.
         own: verb -> the options that only this task has.
+        predict_options: those of `predict`, which requests and the model's `with_options` take, too.
         parts: name -> "module:attribute".
         needs: keys of bundle.json beside those of all tasks.
         min_classes: fewest classes of a model.
@@ -84,6 +86,7 @@ class Task:
     fits: Callable[[Any], bool] = _no_data
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
     own: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
+    predict_options: tuple[PredictOption, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     min_classes: int = 2
@@ -114,11 +117,17 @@ class Task:
         module, attribute = self.parts[name].split(":")
         return getattr(import_module(module), attribute)
 
+    def accepted(self, verb: str) -> frozenset[str]:
+        """Names of the options of a verb; "request" is a prediction over HTTP, which has all of `predict_options`."""
+        if verb in ("predict", "request"):
+            return frozenset(one.name for one in self.predict_options if verb == "request" or not one.http_only)
+        return self.options.get(verb, frozenset()) | {option.name for option in self.own.get(verb, ())}
+
     def check_options(self, verb: str, given: Mapping[str, object]) -> dict[str, Any]:
         """The options of a verb that were given.
 
         Args:
-            verb: such as "load" or "train".
+            verb: such as "load", "train" or "predict".
             given: option -> its value; None, False and empty ones count as not given.
 
         Raises:
@@ -127,12 +136,12 @@ class Task:
         chosen = {
             name: value for name, value in given.items() if value is not None and value is not False and value != ()
         }
-        known = self.options.get(verb, frozenset()) | {option.name for option in self.own.get(verb, ())}
+        known = self.accepted(verb)
         for name in chosen:
             if name not in known:
                 valid = f"; valid options: {', '.join(sorted(known))}" if known else ""
-                flag = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{self.text.a_noun} does not accept '{name}' ({flag}){valid}".capitalize())
+                flag = "" if verb == "request" else f" (--{name.replace('_', '-')})"
+                raise UsageError(f"{self.text.a_noun} does not accept '{name}'{flag}{valid}".capitalize())
         return chosen
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
@@ -75,6 +75,10 @@ class OnnxModel(Generic[P]):
         other = copy(self)
         other.__dict__["session"] = session  # where `cached_property` keeps it
         return other
+
+    def with_options(self) -> Self:
+        """The same model with other choices for a prediction, those that its task has; the loaded graph is shared."""
+        return self.with_session(self.session)
 
     def decode(self, outputs: Outputs, size: Size) -> P:
         """The prediction that the graph's outputs for one image of `size` mean; the one method most tasks write.
@@ -162,7 +166,7 @@ class OnnxModel(Generic[P]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is opened at first use: no engine can be pickled or used by two copies."""
-        opened = {name for kind in type(self).__mro__ for name, value in vars(kind).items() if _is_cached(value)}
+        opened = _opened_at_first_use(cast("Hashable", type(self)))
         return {name: value for name, value in vars(self).items() if name not in opened}
 
     def __repr__(self) -> str:
@@ -182,8 +186,10 @@ def _value(result: Result[P]) -> P | UnreadableImage:
     return result.value if result.value is not None else cast("UnreadableImage", result.error)
 
 
-def _is_cached(value: object) -> bool:
-    return isinstance(value, cached_property)
+@cache
+def _opened_at_first_use(model: Hashable) -> frozenset[str]:
+    members = (pair for kind in cast("type", model).__mro__ for pair in vars(kind).items())
+    return frozenset(name for name, value in members if isinstance(value, cached_property))
 
 
 @dataclass(eq=False, slots=True)

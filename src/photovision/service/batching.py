@@ -15,17 +15,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.image_cost import DecodeCost, estimate_cost
+from photovision.core.result import Size
 from photovision.core.types import Image
+from photovision.engine.wire import Answer, Batched, Source, Tiled, Way, Wire
+from photovision.runtime.model import Outputs
 from photovision.service.costly import beside, is_costly, opened, room_for
 from photovision.service.decode_pool import DecodePool
 from photovision.service.decoding import Decoders
 from photovision.service.http_error import Refusal
-from photovision.service.kinds.kind import Kind, ManyCalls, OneCall, Outcome, Outputs, Size, Source, Way
 from photovision.service.metrics import Metrics
 from photovision.service.recording import Keep, Recording
 from photovision.service.settings import Limits
@@ -37,7 +40,7 @@ SIZES = (1, 2, 3, 4, 6, 12, 24, 48, 96)
 PATIENCE = 0.5
 """Share of a request's time limit after which its batch goes out as not recorded."""
 
-Said = Outcome | UnreadableImage
+Said = Answer[Any] | UnreadableImage
 
 
 class PendingRequest:
@@ -79,7 +82,7 @@ class Batcher:
 
     Args:
         name: of the model, for the metrics.
-        kind: the model, its session open.
+        wire: of the model, whose session is open.
         decoders: threads that decode; shared by all models.
         lookers: threads for pictures that are seen through windows; likewise.
         loop: where the requests live.
@@ -94,7 +97,7 @@ class Batcher:
     def __init__(
         self,
         name: str,
-        kind: Kind,
+        wire: Wire[Any],
         decoders: Decoders,
         lookers: Decoders,
         loop: asyncio.AbstractEventLoop,
@@ -106,7 +109,7 @@ class Batcher:
         pool: DecodePool | None = None,
         keep: Keep | None = None,
     ) -> None:
-        self.kind, self.pending, self._limits = kind, 0, limits
+        self.wire, self.pending, self._limits = wire, 0, limits
         self._decoders, self._lookers, self._loop, self._pool = decoders, lookers, loop, pool
         self._sizes = [size for size in SIZES if size < batch_size] + [batch_size]
         self._max_wait = max_wait
@@ -134,7 +137,7 @@ class Batcher:
         Args:
             name: of the request.
             sources: bytes of picture files, or uint8 RGB arrays (H, W, 3).
-            way: how, by the model's kind; None: as it does without options.
+            way: how, by the model's wire; None: as it does without options.
 
         Raises:
             Refusal: the queue is full, the network failed, or the answers could not be recorded but must be.
@@ -142,8 +145,8 @@ class Batcher:
         refusal = self.full(len(sources))
         if refusal is not None:
             raise refusal
-        ticket = PendingRequest(name, way or self.kind.way({}), len(sources), self._loop.create_future())
-        threads = self._decoders if isinstance(ticket.way, OneCall) else self._lookers
+        ticket = PendingRequest(name, way or self.wire.way({}), len(sources), self._loop.create_future())
+        threads = self._decoders if isinstance(ticket.way, Batched) else self._lookers
         self.pending += len(sources)
         for place, source in enumerate(sources):
             threads.submit(self._begin, BatchItem(ticket, place, source))
@@ -156,7 +159,7 @@ class Batcher:
         Args:
             given_up: whether its answers are no longer wanted; None: it fails when the version is no longer loaded.
         """
-        return Shared(self.kind.model.session, self._ready, given_up or (lambda: not self._thread.is_alive()))
+        return Shared(self.wire.model.session, self._ready, given_up or (lambda: not self._thread.is_alive()))
 
     @property
     def calling(self) -> float:
@@ -170,16 +173,16 @@ class Batcher:
 
         What the graph says is read, too: one that says something else must fail now.
         """
-        height, width = self.kind.model.preprocess.size
+        height, width = self.wire.model.preprocess.size
         blank = np.zeros((self._sizes[-1], height, width, 3), np.uint8)
         # Twice, since a session may prepare itself for large batches only after it has seen some.
         for size in (*reversed(self._sizes), *reversed(self._sizes)):
-            outputs = self.kind.model.session.run(blank[:size])
-        way = self.kind.way({})
-        if isinstance(way, OneCall):
-            way.answer({name: values[0] for name, values in outputs.items()}, (height, width)).to_json(None)
+            outputs = self.wire.model.session.run(blank[:size])
+        way = self.wire.way({})
+        if isinstance(way, Batched):
+            way.decode({name: values[0] for name, values in outputs.items()}, (height, width)).to_json(None)
         else:
-            way.look(blank[0], self._limits, self.kind.model.session).to_json(None)
+            way.predict(blank[0], self._limits, self.wire.model.session).to_json(None)
 
     def close(self) -> None:
         """Take no new pictures; the thread ends when those under way are answered."""
@@ -191,7 +194,7 @@ class Batcher:
         """The picture as other threads may take it: decoded already where that is costly; see `costly.opened`."""
         if self._pool is None:
             return content
-        return await opened(content, self._pool, self.kind.model.preprocess, self._limits.picture_pixels)
+        return await opened(content, self._pool, self.wire.model.preprocess, self._limits.picture_pixels)
 
     def _begin(self, job: BatchItem) -> None:
         """In a thread: a picture is prepared or looked at here, or in a process of its own where that is costly."""
@@ -216,7 +219,7 @@ class Batcher:
         if pool is not None and cost is not None and is_costly(cost, self._limits.picture_pixels):
             pool.check(cost, room_for(way, cost))
             pool.submit(partial(self._tried, work=partial(self._in_process, pool, cost)), job, cost)
-        elif isinstance(way, OneCall):
+        elif isinstance(way, Batched):
             job.image, job.size = way.prepare(source, self._limits, cost)
             self._ready.put(job)
         else:
@@ -227,19 +230,19 @@ class Batcher:
         way, source, most, done = job.ticket.way, job.source, self._limits.picture_pixels, job.ticket.future.done
         assert isinstance(source, bytes)
         with pool.room.taken(room_for(way, cost), done):
-            if isinstance(way, ManyCalls):
-                image, _ = pool.decoded(source, self.kind.model.preprocess, cost, most, done, whole=True)
+            if isinstance(way, Tiled):
+                image, _ = pool.decoded(source, self.wire.model.preprocess, cost, most, done, whole=True)
                 self._look(job, way, image, 0)
                 return
             job.image, job.size = pool.decoded(source, way.preprocess, cost, most, done)
         self._ready.put(job)
 
-    def _look(self, job: BatchItem, way: ManyCalls, source: Source, room: int) -> None:
+    def _look(self, job: BatchItem, way: Tiled, source: Source, room: int) -> None:
         """See a picture through windows to the end; it holds `room` bytes meanwhile."""
         done = job.ticket.future.done
         holding = self._pool.room.taken(room, done) if self._pool is not None and room else contextlib.nullcontext()
         with holding:
-            outcome = way.look(source, self._limits, self.shared(done))
+            outcome = way.predict(source, self._limits, self.shared(done))
         self._pictures.inc()
         if self._recording is None:
             self._call(self._settle, [job], [outcome])
@@ -261,7 +264,7 @@ class Batcher:
         """The outputs of the network for each input."""
         self._began = began = time.monotonic()
         try:
-            outputs = self.kind.model.session.run(np.stack([one.image for one in inputs if one.image is not None]))
+            outputs = self.wire.model.session.run(np.stack([one.image for one in inputs if one.image is not None]))
         finally:
             self._began = None
         rows = [{name: values[row] for name, values in outputs.items()} for row in range(len(inputs))]
@@ -341,14 +344,14 @@ class Batcher:
             self._ready.put(None)
 
 
-def _outcomes(jobs: Sequence[BatchItem], rows: Sequence[Outputs]) -> list[Outcome | Refusal]:
+def _outcomes(jobs: Sequence[BatchItem], rows: Sequence[Outputs]) -> list[Answer[Any] | Refusal]:
     return [_outcome(job, row) for job, row in zip(jobs, rows, strict=True)]
 
 
-def _outcome(job: BatchItem, outputs: Outputs) -> Outcome | Refusal:
-    assert isinstance(job.ticket.way, OneCall)
+def _outcome(job: BatchItem, outputs: Outputs) -> Answer[Any] | Refusal:
+    assert isinstance(job.ticket.way, Batched)
     try:
-        return job.ticket.way.answer(outputs, job.size)
+        return job.ticket.way.decode(outputs, job.size)
     except Exception as error:  # numbers that mean nothing; the other pictures of the batch are answered
         return Refusal(503, _failure(error), "network")
 

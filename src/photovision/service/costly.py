@@ -9,9 +9,9 @@ from concurrent.futures import Future, InvalidStateError
 from photovision.core.image_cost import DecodeCost, estimate_cost
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
+from photovision.engine.wire import Batched, Source, Way
 from photovision.service.decode_pool import DecodePool
 from photovision.service.http_error import Refusal
-from photovision.service.kinds.kind import OneCall, Source, Way
 
 QUICK_SECONDS, QUICK_BYTES = 0.05, 64 << 20
 """What a picture may cost to be decoded in a thread, by its estimate: 4 megapixels of JPEG, 3 of PNG."""
@@ -26,14 +26,14 @@ def is_costly(cost: DecodeCost, max_pixels: int) -> bool:
 
 def room_for(way: Way, cost: DecodeCost) -> int:
     """Bytes that a costly picture takes: to decode it, and for what a way does with the whole of it."""
-    if isinstance(way, OneCall):
+    if isinstance(way, Batched):
         return cost.bytes_for(way.preprocess.enough)
     return cost.bytes + beside(way, cost.pixels) + 6 * cost.pixels  # two copies on their way from a process
 
 
 def beside(way: Way, pixels: int) -> int:
     """Bytes beside those of decoding, for what a way does with the pixels."""
-    return 0 if isinstance(way, OneCall) else pixels * way.per_pixel
+    return 0 if isinstance(way, Batched) else pixels * way.bytes_per_pixel
 
 
 async def opened(content: bytes, pool: DecodePool, preprocess: Preprocess, max_pixels: int) -> Source:

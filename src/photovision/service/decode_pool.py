@@ -25,11 +25,11 @@ import numpy as np
 from photovision.core.errors import UnreadableImage
 from photovision.core.image_cost import DecodeCost
 from photovision.core.preprocess import Preprocess
+from photovision.core.result import Size
 from photovision.core.subprocesses import python_command, python_environment
 from photovision.core.types import Image
 from photovision.service.decoding import Decoders
 from photovision.service.http_error import Refusal
-from photovision.service.kinds.kind import Size
 from photovision.service.limits import Room
 
 START_SECONDS = 30.0

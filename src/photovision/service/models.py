@@ -13,18 +13,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from photovision.core.errors import ModelError, PhotovisionError
+from photovision.engine.load import load
+from photovision.engine.wire import Wire
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.neighbours import REFERENCES_FILE
+from photovision.runtime.session import Engine
 from photovision.runtime.uncertainty import GATE_FILE
 from photovision.service.batching import Batcher
 from photovision.service.capacity import processors
 from photovision.service.decode_pool import DecodePool
 from photovision.service.decoding import Decoders
 from photovision.service.http_error import Refusal
-from photovision.service.kinds import open_kind
-from photovision.service.kinds.kind import Kind
 from photovision.service.limits import Room
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
@@ -41,14 +43,14 @@ class Version:
     Attributes:
         model: the name it is served under.
         name: 12 hex digits of the SHA-256 of its files.
-        kind: the model, and what is particular to its task.
+        wire: the model, and how its predictions go out.
         batcher: answers its pictures.
         loaded: seconds since the epoch.
     """
 
     model: str
     name: str
-    kind: Kind
+    wire: Wire[Any]
     batcher: Batcher
     loaded: float
 
@@ -211,12 +213,12 @@ class Models:
         name = await asyncio.to_thread(content_name, shelf.path)
         if name in shelf.versions:
             return shelf.versions[name]
-        kind = await asyncio.to_thread(_opened, shelf.path, self._settings)
+        wire = await asyncio.to_thread(open_wire, shelf.path, self._settings.engine)
         assert self._decoders is not None
         assert self._lookers is not None
         batcher = Batcher(
             model,
-            kind,
+            wire,
             self._decoders,
             self._lookers,
             asyncio.get_running_loop(),
@@ -225,7 +227,7 @@ class Models:
             limits=self._settings.limits,
             metrics=self._metrics,
             pool=self._pool,
-            keep=None if self.recorder is None else self.recorder.of(model, name),
+            keep=None if self.recorder is None else self.recorder.of(model, name, wire),
         )
         try:
             await asyncio.to_thread(_warm, batcher, shelf.path)
@@ -234,7 +236,7 @@ class Models:
         except BaseException:
             batcher.close()
             raise
-        return Version(model, name, kind, batcher, time.time())
+        return Version(model, name, wire, batcher, time.time())
 
     def _answer_by(self, model: str, shelf: ModelSlot, version: Version) -> None:
         """Swap, in one step of the event loop, so that no request sees anything between."""
@@ -287,10 +289,18 @@ def _signature(folder: Path) -> Signature:
     return tuple(found)
 
 
-def _opened(folder: Path, settings: Settings) -> Kind:
-    kind = open_kind(folder, settings.engine)
-    _ = kind.model.session  # read now, since the files may be replaced later
-    return kind
+def open_wire(folder: Path, engine: Engine) -> Wire[Any]:
+    """Open a bundle of any task that is served, and read all that it answers by: its files may be replaced later.
+
+    Raises:
+        ModelError: it is missing, foreign, damaged or too new.
+        UsageError: its task is not served.
+        MissingExtra: a library that such models need is not installed.
+    """
+    make = read_bundle(folder).row.part("wire", "serve")
+    wire: Wire[Any] = make(load(folder, engine=engine))
+    _ = wire.model.session
+    return wire
 
 
 def _warm(batcher: Batcher, folder: Path) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from photovision.engine.wire import Answer, Facts, Wire
 from photovision.service.batching import BatchItem
 from photovision.service.http_error import Refusal
-from photovision.service.kinds.kind import Outcome
 from photovision.service.logs import Journal
 from photovision.service.metrics import Metrics
 from photovision.service.settings import Settings
@@ -59,10 +59,10 @@ class Recorder:
         self._closed = threading.Event()
         self.failing = False
 
-    def keep(self, model: str, version: str, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
+    def keep(self, model: str, version: str, jobs: Sequence[BatchItem], facts: Iterable[Facts]) -> None:
         """Write one batch; raises Refusal (503) where that fails and is required."""
         try:
-            rows = [self._row(model, version, job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
+            rows = [self._row(model, version, job, one) for job, one in zip(jobs, facts, strict=True)]
             self._writer.write(rows)
         except Exception as error:  # storage fails in more ways than can be foreseen
             refusal = self._failed(str(error)[:300] or type(error).__name__)
@@ -75,9 +75,9 @@ class Recorder:
         """A batch was not written in time: the Refusal (503) where that is required."""
         return self._failed("the record takes too long")
 
-    def of(self, model: str, version: str) -> Keeping:
+    def of(self, model: str, version: str, wire: Wire[Any]) -> Keeping:
         """The same for the answers of one version."""
-        return Keeping(self, model, version)
+        return Keeping(self, model, version, wire)
 
     def _failed(self, why: str) -> Refusal | None:
         self._metrics.record_failures.inc()
@@ -109,7 +109,7 @@ class Recorder:
         self._closed.set()
         self._writer.close()
 
-    def _row(self, model: str, version: str, job: BatchItem, outcome: Outcome) -> Row:
+    def _row(self, model: str, version: str, job: BatchItem, facts: Facts) -> Row:
         from photovision.service.record import Row
 
         return Row(
@@ -119,7 +119,7 @@ class Recorder:
             version=version,
             seconds=time.monotonic() - job.ticket.began,
             picture=job.source if self._pictures and isinstance(job.source, bytes) else None,
-            **outcome.facts(),
+            **vars(facts),
         )
 
 
@@ -130,10 +130,11 @@ class Keeping:
     recorder: Recorder
     model: str
     version: str
+    wire: Wire[Any]
 
-    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
+    def write(self, jobs: Sequence[BatchItem], answers: Sequence[Answer[Any]]) -> None:
         """Record a batch; raises Refusal (503) where that fails and is required."""
-        self.recorder.keep(self.model, self.version, jobs, outcomes)
+        self.recorder.keep(self.model, self.version, jobs, map(self.wire.facts, answers))
 
     def late(self) -> Refusal | None:
         """A batch was not recorded in time."""

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from photovision.engine.wire import Answer
 from photovision.service.decoding import Decoders
 from photovision.service.http_error import Refusal
-from photovision.service.kinds.kind import Outcome
 
 if TYPE_CHECKING:
     from photovision.service.batching import BatchItem
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Keep(Protocol):
     """Where answers are kept; see `keeping.Recorder`."""
 
-    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
+    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Answer[Any]]) -> None:
         """Record a batch, in a thread, before its answers go out; raises Refusal where they may not."""
         ...
 
@@ -28,7 +28,7 @@ class Keep(Protocol):
         ...
 
 
-Settle = Callable[[list["BatchItem"], Sequence[Outcome | Refusal]], None]
+Settle = Callable[[list["BatchItem"], Sequence[Answer[Any] | Refusal]], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -36,7 +36,7 @@ class _Batch:
     """Pictures, the function that makes their answers, and whether these went out."""
 
     jobs: list[BatchItem]
-    made: Callable[[], Sequence[Outcome | Refusal]]
+    made: Callable[[], Sequence[Answer[Any] | Refusal]]
     done: bool = False
     timer: asyncio.TimerHandle | None = field(default=None)
 
@@ -63,7 +63,7 @@ class Recording:
         self._waiting = 0
         self._thread = Decoders(1, "recording")
 
-    def put(self, jobs: list[BatchItem], made: Callable[[], Sequence[Outcome | Refusal]]) -> None:
+    def put(self, jobs: list[BatchItem], made: Callable[[], Sequence[Answer[Any] | Refusal]]) -> None:
         """From any thread: record these answers, then let them out."""
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._begin, _Batch(jobs, made))
@@ -81,7 +81,7 @@ class Recording:
         self._thread.submit(self._write, batch)
 
     def _write(self, batch: _Batch) -> None:
-        said: Sequence[Outcome | Refusal] = ()
+        said: Sequence[Answer[Any] | Refusal] = ()
         try:
             if not batch.done:
                 said = batch.made()
@@ -96,7 +96,7 @@ class Recording:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._written, batch, said)
 
-    def _written(self, batch: _Batch, said: Sequence[Outcome | Refusal]) -> None:
+    def _written(self, batch: _Batch, said: Sequence[Answer[Any] | Refusal]) -> None:
         self._waiting -= len(batch.jobs)
         if batch.timer is not None:
             batch.timer.cancel()
@@ -107,7 +107,7 @@ class Recording:
             refusal = self._keep.late()
             self._answer(batch, batch.made() if refusal is None else [refusal] * len(batch.jobs))
 
-    def _answer(self, batch: _Batch, said: Sequence[Outcome | Refusal]) -> None:
+    def _answer(self, batch: _Batch, said: Sequence[Answer[Any] | Refusal]) -> None:
         if not batch.done:
             batch.done = True
             self._settle(batch.jobs, said)

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from photovision.core.errors import UnreadableImage
+from photovision.engine.wire import Source, Way
 from photovision.service.batching import Said
-from photovision.service.http_error import Refusal
-from photovision.service.kinds.kind import Source, Way
 from photovision.service.middleware import visit_of
 from photovision.service.models import Version
+from photovision.service.options import parsed
 from photovision.service.schemas import Error
 from photovision.service.state import Service
 
@@ -76,15 +76,8 @@ async def answer(
 
 
 def _way(version: Version, options: Mapping[str, str]) -> Way:
-    kind = version.kind
-    foreign = [name for name in options if name not in kind.options]
-    if foreign:
-        raise Refusal(
-            422,
-            f"'{foreign[0]}' is no option of '{version.model}', which is {kind.name}: it has {', '.join(kind.options)}",
-            "parameter",
-        )
-    return kind.way(options)
+    wire = version.wire
+    return wire.way(parsed(wire.model.bundle.row, options) if options else {})
 
 
 def reason(error: UnreadableImage) -> str:

@@ -11,21 +11,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage
+from photovision.engine.wire import Answer, Explained, MapRequest, Source, UnknownClass
 from photovision.service.body import read_body
 from photovision.service.http_error import Refusal
-from photovision.service.kinds.kind import Explained, Outcome, Source, Why
 from photovision.service.middleware import visit_of
 from photovision.service.models import Version, content_name
+from photovision.service.options import served_tasks
 from photovision.service.routes_common import answer, as_json, check_room, errors, reason
 from photovision.service.routes_predict import ModelName, picture_body, read_pictures
-from photovision.service.schemas import Explanation, PlaceExplanations
+from photovision.service.schemas import METHODS, AnyExplanation
 from photovision.service.settings import Limits
 from photovision.service.state import Service
 from photovision.service.uploads import Form as Uploads
 
 Method = Annotated[
-    Literal["auto", "cam", "eigencam", "occlusion", "rise", "drise"],
-    Query(description="Explainer, drise for what is where, the others for classes; auto takes what suits."),
+    str,
+    Query(
+        description="Explainer; auto takes what suits the model. "
+        + " ".join(
+            f"{row.text.plural.capitalize()}: {', '.join(row.part('wire').methods)}."
+            for row in served_tasks()
+            if row.part("wire").methods
+        ),
+        pattern=f"^(auto|{'|'.join(METHODS)})$",
+    ),
 ]
 Label = Annotated[
     str | None, Query(max_length=256, description="Class to explain; default: the most probable answer, or answers.")
@@ -38,7 +47,7 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(tags=["plain"])
     said = {**errors(400, 403, 404, 408, 409, 413, 415, 422)}
     said[200] = {
-        "model": Explanation | PlaceExplanations,
+        "model": AnyExplanation,
         "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
     }
 
@@ -61,7 +70,7 @@ def router(service: Service) -> APIRouter:
             version, (outcome,) = await answer(service, request, [content], model)
             if isinstance(outcome, UnreadableImage):
                 raise Refusal(422, reason(outcome), "unreadable")
-            why = Why(label, method, version.batcher.shared())
+            why = MapRequest(label, method, version.batcher.shared())
             source = await _opened(version, content)
             found = await _queued(service, partial(_explained, version, source, outcome, why, service.limits))
             if form == "png":
@@ -98,17 +107,24 @@ async def _queued(service: Service, work: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(service.explainers, work)
     except UnreadableImage as error:
         raise Refusal(422, reason(error), "unreadable") from None
+    except UnknownClass as error:
+        raise Refusal(404, str(error), "unknown") from None
     except PhotovisionError as error:
         raise Refusal(409, str(error)[:500], "explain") from None
     finally:
         service.explaining -= 1
 
 
-def _explained(version: Version, source: Source, outcome: Outcome, why: Why, limits: Limits) -> Explained:
+def _explained(version: Version, source: Source, answer: Answer[Any], why: MapRequest, limits: Limits) -> Explained:
     # Explainers open the graph anew, which must be the one that answered.
-    if content_name(version.kind.model.bundle.path) != version.name:
+    if content_name(version.wire.model.bundle.path) != version.name:
         raise Refusal(409, "this version's files were replaced, so that it cannot be explained any more", "replaced")
+    wire = version.wire
+    if why.method not in ("auto", *wire.methods):
+        plural = wire.model.bundle.row.text.plural
+        known = ", ".join(("auto", *wire.methods))
+        raise Refusal(409, f"a service explains {plural} by {known}, not by {why.method}", "explain")
     try:
-        return version.kind.explain(source, outcome, why, limits)
+        return wire.explain(source, answer, why, limits)
     except ModuleNotFoundError as error:  # images for serving are lean
         raise MissingExtra(error.name or "scipy", "serve", "this explanation") from None

@@ -18,8 +18,8 @@ from photovision.service.body import Body, read_body
 from photovision.service.fetch import fetch
 from photovision.service.http_error import Refusal
 from photovision.service.json_body import EXAMPLE, Address, parse_json, pictures_and_fields
-from photovision.service.kinds.options import OPTIONS
 from photovision.service.middleware import visit_of
+from photovision.service.options import OPTIONS
 from photovision.service.routes_common import NO_OPTIONS, answer, as_json, check_room, errors, reason
 from photovision.service.schemas import Predictions
 from photovision.service.state import Service

@@ -180,7 +180,7 @@ async def _inferred(service: Service, request: Request, model: str, version: str
         reasons = (f"pictures[{i}]: {reason(one)}" for i, one in enumerate(said) if isinstance(one, UnreadableImage))
         raise Refusal(422, "; ".join(reasons)[:2000], "unreadable")
     head = {"model_name": found.model, "model_version": found.name, "id": question.id or visit_of(request).id}
-    content, header = write_answer(question, found.kind.tensors(outcomes), head)
+    content, header = write_answer(question, found.wire.tensors(outcomes), head)
     if header is None:
         return Response(content, media_type="application/json")
     return Response(content, headers={HEADER: str(header)}, media_type="application/octet-stream")
@@ -197,8 +197,8 @@ def _check_manager(service: Service, request: Request) -> None:
 
 
 def _described(service: Service, version: Version) -> dict[str, Any]:
-    kind, bundle = version.kind, version.kind.model.bundle
-    outputs = [{"name": name, "datatype": form, "shape": shape} for name, (form, shape) in kind.outputs().items()]
+    wire, bundle = version.wire, version.wire.model.bundle
+    outputs = [{"name": name, "datatype": form, "shape": shape} for name, (form, shape) in wire.outputs().items()]
     return {
         "name": version.model,
         "versions": list(service.models.versions(version.model)),
@@ -212,8 +212,8 @@ def _described(service: Service, version: Version) -> dict[str, Any]:
             "version": version.name,
             "task": bundle.task,
             "classes": list(bundle.classes),
-            "size": list(kind.model.preprocess.size),
-            "options": list(kind.options),
+            "size": list(wire.model.preprocess.size),
+            "options": sorted(bundle.row.accepted("request")),
         },
     }
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from photovision.core.types import Image
+from photovision.engine.wire import Tensor
 from photovision.service.http_error import Refusal
 from photovision.service.json_body import from_base64, parse_json
-from photovision.service.kinds.kind import Tensor
-from photovision.service.kinds.options import OPTIONS
+from photovision.service.options import OPTIONS
 from photovision.service.settings import Limits
 
 INPUTS = ("images", "pictures")

@@ -18,18 +18,18 @@ from spotter import scene, spotter_bundle
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.types import Image
+from photovision.engine.wire import Answer, Wire
 from photovision.runtime.bundle import read_bundle
 from photovision.service.batching import Batcher, BatchItem
 from photovision.service.decoding import Decoders
 from photovision.service.http_error import Refusal
-from photovision.service.kinds.boxes import Detecting, Found
-from photovision.service.kinds.classes import Classifying, Named
-from photovision.service.kinds.kind import Kind, Outcome
 from photovision.service.metrics import Metrics
 from photovision.service.recording import Keep
 from photovision.service.settings import Limits
 from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.wire import ClassWire
 from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.wire import BoxWire
 
 
 class Slow:
@@ -68,16 +68,16 @@ def pictures(*names: str) -> list[Image]:
     return [np.asarray(colour_picture(name)) for name in names]
 
 
-def batcher(model: Recognizer | Kind, decoders: Decoders, *, queue: int = 64, keep: Keep | None = None,
+def batcher(model: Recognizer | Wire[Any], decoders: Decoders, *, queue: int = 64, keep: Keep | None = None,
             max_wait: float = 0.0, timeout: float = 30.0) -> Batcher:  # fmt: skip
-    kind = Classifying(model) if isinstance(model, Recognizer) else model
+    wire = ClassWire(model) if isinstance(model, Recognizer) else model
     limits = Limits(queue=queue, files=min(queue, 64), picture_pixels=10**6, timeout=timeout)
-    return Batcher("m", kind, decoders, decoders, asyncio.get_running_loop(), batch_size=8, max_wait=max_wait,
+    return Batcher("m", wire, decoders, decoders, asyncio.get_running_loop(), batch_size=8, max_wait=max_wait,
                    limits=limits, metrics=Metrics(), keep=keep)  # fmt: skip
 
 
 def labels(said: Sequence[object]) -> list[str]:
-    return [one.answer.label if isinstance(one, Named) else "unreadable" for one in said]
+    return [one.value.label if isinstance(one, Answer) else "unreadable" for one in said]
 
 
 def test_what_waits_is_answered_together_and_in_order(recognizer: Recognizer) -> None:
@@ -200,7 +200,7 @@ class Kept:
         self.lates = 0
         self._fault, self._refusal = fault, refusal
 
-    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Outcome]) -> None:
+    def write(self, jobs: Sequence[BatchItem], outcomes: Sequence[Answer[Any]]) -> None:
         assert not any(job.ticket.future.done() for job in jobs)
         self._fault(labels(outcomes))
         self.labels.append(labels(outcomes))
@@ -311,19 +311,19 @@ def test_a_closed_batcher_ends_its_thread_after_what_it_has_begun(recognizer: Re
 
 
 @pytest.fixture
-def detecting(tmp_path: Path) -> Detecting:
+def detecting(tmp_path: Path) -> BoxWire:
     found = Detector(read_bundle(spotter_bundle(tmp_path / "d")))
     found.__dict__["session"] = Slow(found.session)
-    return Detecting(found)
+    return BoxWire(found)
 
 
-def slow_of(kind: Detecting) -> Slow:
-    session = kind.model.session
+def slow_of(wire: BoxWire) -> Slow:
+    session = wire.model.session
     assert isinstance(session, Slow)
     return session
 
 
-def test_pictures_of_many_sizes_share_a_batch_and_keep_their_sizes(detecting: Detecting) -> None:
+def test_pictures_of_many_sizes_share_a_batch_and_keep_their_sizes(detecting: BoxWire) -> None:
     sizes = [(100, 200), (200, 100), (64, 64), (300, 500)]
     scenes = [scene(size, [("red", (0, 0, size[1] // 2, size[0] // 2))]) for size in sizes]
     slow_of(detecting).leave.set()
@@ -335,23 +335,24 @@ def test_pictures_of_many_sizes_share_a_batch_and_keep_their_sizes(detecting: De
             first, second = await asyncio.gather(*asked)
             assert slow_of(detecting).sizes == [8]
             for one, other, size in zip(first, second, sizes, strict=True):
-                assert isinstance(one, Found)
+                assert isinstance(one, Answer)
                 assert one.size == size
-                assert one.boxes.boxes.max(0)[2:].tolist() == [size[1] / 2, size[0] / 2]
+                assert one.value.boxes.max(0)[2:].tolist() == [size[1] / 2, size[0] / 2]
                 assert other.to_json(None) == one.to_json(None)  # type: ignore[union-attr]
             batches.close()
 
     asyncio.run(main())
 
 
-def test_windows_share_calls_with_whole_pictures(detecting: Detecting) -> None:
+def test_windows_share_calls_with_whole_pictures(detecting: BoxWire) -> None:
     big = scene((128, 256), [("green", (0, 0, 32, 32))])
     slow_of(detecting).leave.set()
 
     async def main() -> None:
         with Decoders(2) as decoders:
             batches = batcher(detecting, decoders, max_wait=0.2)
-            tiled = batches.answer("big", [big], detecting.way({"tile": "128"}))  # three windows, and the whole picture
+            tiles = detecting.way({"tile": (128, 128)})  # three tiles, and the whole picture
+            tiled = batches.answer("big", [big], tiles)
             whole = batches.answer("small", [big] * 4)
             (seen,), _ = await asyncio.gather(tiled, whole)
             expected = detecting.model.with_options(tile=(128, 128)).results([big])
@@ -363,7 +364,7 @@ def test_windows_share_calls_with_whole_pictures(detecting: Detecting) -> None:
     asyncio.run(main())
 
 
-def test_a_failing_network_fails_the_windows_that_wait(detecting: Detecting) -> None:
+def test_a_failing_network_fails_the_windows_that_wait(detecting: BoxWire) -> None:
     slow_of(detecting).leave.set()
     slow_of(detecting).fail = True
 
@@ -371,14 +372,14 @@ def test_a_failing_network_fails_the_windows_that_wait(detecting: Detecting) -> 
         with Decoders(2) as decoders:
             batches = batcher(detecting, decoders)
             with pytest.raises(Refusal, match="the network failed"):
-                await batches.answer("a", [scene((128, 256), [])], detecting.way({"tile": "128"}))
+                await batches.answer("a", [scene((128, 256), [])], detecting.way({"tile": (128, 128)}))
             assert batches.pending == 0
             batches.close()
 
     asyncio.run(main())
 
 
-def test_a_big_picture_that_nobody_waits_for_is_looked_at_no_further(detecting: Detecting) -> None:
+def test_a_big_picture_that_nobody_waits_for_is_looked_at_no_further(detecting: BoxWire) -> None:
     big = scene((320, 3200), [])  # 26 windows of 128 pixels in a row, three rows
 
     async def main() -> None:
@@ -386,10 +387,10 @@ def test_a_big_picture_that_nobody_waits_for_is_looked_at_no_further(detecting: 
             batches = batcher(detecting, decoders)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
-                    await batches.answer("a", [big], detecting.way({"tile": "128"}))
+                    await batches.answer("a", [big], detecting.way({"tile": (128, 128)}))
             slow_of(detecting).leave.set()
             said = await batches.answer("b", [big])
-            assert isinstance(said[0], Found)
+            assert isinstance(said[0], Answer)
             assert sum(slow_of(detecting).sizes) < 40
             assert batches.pending == 0
             batches.close()
@@ -397,7 +398,7 @@ def test_a_big_picture_that_nobody_waits_for_is_looked_at_no_further(detecting: 
     asyncio.run(main())
 
 
-def test_a_session_of_a_version_that_is_gone_fails_and_does_not_wait(detecting: Detecting) -> None:
+def test_a_session_of_a_version_that_is_gone_fails_and_does_not_wait(detecting: BoxWire) -> None:
     async def main() -> None:
         with Decoders(1) as decoders:
             batches = batcher(detecting, decoders)
@@ -412,7 +413,7 @@ def test_a_session_of_a_version_that_is_gone_fails_and_does_not_wait(detecting: 
     asyncio.run(main())
 
 
-def test_outputs_that_mean_nothing_fail_their_own_pictures(detecting: Detecting) -> None:
+def test_outputs_that_mean_nothing_fail_their_own_pictures(detecting: BoxWire) -> None:
     slow_of(detecting).leave.set()
 
     async def main() -> None:
@@ -422,7 +423,7 @@ def test_outputs_that_mean_nothing_fail_their_own_pictures(detecting: Detecting)
             with pytest.raises(Refusal, match="the network failed"):
                 await batches.answer("a", [scene((64, 64), [])])
             slow_of(detecting).inner = inner
-            assert isinstance((await batches.answer("b", [scene((64, 64), [])]))[0], Found)
+            assert isinstance((await batches.answer("b", [scene((64, 64), [])]))[0], Answer)
             assert batches.pending == 0
             batches.close()
 

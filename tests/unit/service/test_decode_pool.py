@@ -151,9 +151,9 @@ import sys, time
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from served import colour_file
 from photovision.core.preprocess import Preprocess
-from photovision.service.decode_pool import Asked, Worker
+from photovision.service.decode_pool import DecodeRequest, Worker
 worker = Worker()
-worker.decoded(colour_file("red"), Asked(Preprocess((9, 9)), True, 10**6, 10**9, 10.0))
+worker.decoded(colour_file("red"), DecodeRequest(Preprocess((9, 9)), True, 10**6, 10**9, 10.0))
 print(worker._process.pid, flush=True)
 time.sleep(30)
 """
@@ -176,12 +176,12 @@ def test_code_in_the_current_folder_is_not_run(tmp_path: Path) -> None:
     script = """
 import os, sys
 from photovision.core.preprocess import Preprocess
-from photovision.service.decode_pool import Asked, Worker
+from photovision.service.decode_pool import DecodeRequest, Worker
 os.chdir(sys.argv[1])
 sys.path.insert(0, sys.argv[1])
 os.environ["PYTHONPATH"] = os.environ.get("PYTHONPATH", "") + os.pathsep
 worker = Worker()
-worker.decoded(b"P5 1 1 255 a", Asked(Preprocess((9, 9)), True, 1, 9, 10.0))
+worker.decoded(b"P5 1 1 255 a", DecodeRequest(Preprocess((9, 9)), True, 1, 9, 10.0))
 worker.close()
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)

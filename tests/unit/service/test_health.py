@@ -75,19 +75,19 @@ def test_one_thread_that_hangs_for_long_ends_its_life_but_not_its_answers(client
 
 def test_a_network_that_hangs_turns_it_red(client: TestClient) -> None:
     batcher = client.app.state.service.models.get().batcher  # type: ignore[attr-defined]
-    session, hang = batcher.kind.model.session, threading.Event()
+    session, hang = batcher.wire.model.session, threading.Event()
 
     class Hanging:
         def run(self, images: object) -> object:
             hang.wait(20)
             return session.run(images)
 
-    batcher.kind.model.__dict__["session"] = Hanging()
+    batcher.wire.model.__dict__["session"] = Hanging()
     assert ask(client) == 503
     assert eventually(lambda: health(client)[1:] == (503, "stalled"))
     assert eventually(lambda: health(client)[0] == 503)
     hang.set()
-    batcher.kind.model.__dict__["session"] = session
+    batcher.wire.model.__dict__["session"] = session
     assert eventually(lambda: health(client) == (200, 200, "ok"))
     assert ask(client) == 200
 

@@ -16,7 +16,7 @@ from served import colour_file, served
 from spotter import spotter_bundle
 from starlette.testclient import TestClient
 
-from photovision.core.errors import ModelError
+from photovision.core.errors import ModelError, UsageError
 from photovision.core.folder import new_folder
 from photovision.service import state
 from photovision.service.models import content_name
@@ -222,5 +222,6 @@ def test_models_that_no_service_answers_for_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "m")
     file = tmp_path / "m" / "bundle.json"
     file.write_text(file.read_text().replace('"classify"', '"cut"'))
-    with pytest.raises(ModelError, match="cut"), served(Settings({"m": tmp_path / "m"})):
+    refused = pytest.raises(UsageError, match="'serve' is not available for a prompted segmenter")
+    with refused, served(Settings({"m": tmp_path / "m"})):
         pass

@@ -113,7 +113,7 @@ def test_a_request_may_ask_for_tiles(client: TestClient, bundle: Path) -> None:
 def test_options_out_of_range_and_of_other_tasks_are_refused(client: TestClient, query: str) -> None:
     answer = client.post(f"/predict?{query}", content=street(), headers=JPEG)
     assert answer.status_code == 422
-    assert answer.json()["error"].startswith(f"'{query.partition('=')[0]}'")
+    assert f"'{query.partition('=')[0]}'" in answer.json()["error"]
 
 
 def test_the_protocol_describes_and_gives_padded_tensors(client: TestClient, bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from photovision.core.option import whole_number
 from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
 
 TASK = Task(
@@ -17,10 +18,12 @@ TASK = Task(
         "explain": frozenset({"method", "target", "data"}),
         "train": NETWORK_OPTIONS | {"fair_by", "robust"},
     },
+    predict_options=(whole_number("top", "Classes to list, most probable first.", 1, 1000, 5),),
     parts={
         "prepare": "photovision.tasks.classify.learn:prepare",
         "learn": "photovision.tasks.classify.learn:learn",
         "card": "photovision.tasks.classify.text:card_text",
+        "wire": "photovision.tasks.classify.wire:ClassWire",
         "model": "photovision.tasks.classify.recognizer:Recognizer",
         "evaluate": "photovision.tasks.classify.evaluation:evaluate",
         "findings": "photovision.tasks.classify.evaluation_text:findings",

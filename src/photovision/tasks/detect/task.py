@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from photovision.core.option import share, sides
 from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
 
 TASK = Task(
@@ -15,7 +16,12 @@ TASK = Task(
         "train": NETWORK_OPTIONS,
         "explain": frozenset({"method", "target", "boxes", "truth", "data"}),
     },
+    predict_options=(
+        share("threshold", "Lowest score of a box; default: the model's, one a class."),
+        sides("tile", "Also run on overlapping tiles of H or HxW pixels, to find small objects.", 32, 8192),
+    ),
     parts={
+        "wire": "photovision.tasks.detect.wire:BoxWire",
         "prepare": "photovision.tasks.detect.learn:prepare",
         "learn": "photovision.tasks.detect.learn:learn",
         "card": "photovision.tasks.detect.text:card_text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from photovision.core.option import choice, sides
 from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
 
 
@@ -20,7 +21,17 @@ TASK = Task(
     lead={"miou": "mean IoU", "dice": "Dice"},
     fits=fits,
     options={"train": NETWORK_OPTIONS, "explain": frozenset({"method", "target", "boxes"})},
+    predict_options=(
+        sides("tile", "Size of the tiles that the image is run through; default: as in training.", 32, 8192),
+        choice(
+            "masks",
+            "The masks, as PNG files in base64 or as COCO's run lengths.",
+            *("none", "png", "rle"),
+            http_only=True,
+        ),
+    ),
     parts={
+        "wire": "photovision.tasks.segment.wire:MaskWire",
         "prepare": "photovision.tasks.segment.learn:prepare",
         "learn": "photovision.tasks.segment.learn:learn",
         "card": "photovision.tasks.segment.text:card_text",

@@ -10,11 +10,8 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.image import read_header
-from photovision.core.types import Floats
-from photovision.service.http_error import Refusal
-from photovision.service.kinds.classes import Named
-from photovision.service.kinds.kind import Source, Why
-from photovision.service.settings import Limits
+from photovision.core.types import Classes, Floats
+from photovision.engine.wire import Answer, ImageLimits, MapRequest, Source
 from photovision.tasks.classify.recognizer import Recognizer
 
 GRID, SIDE, NEAREST = 14, 640, 5
@@ -27,7 +24,8 @@ class ClassMap:
     Attributes:
         model: who answered.
         source: the picture.
-        outcome: the answer.
+        answer: the prediction.
+        embedding: float32 (D,), of the picture; None where the model gives none.
         index: the class that is explained.
         heat: float32 over the pixels that the network sees.
         most: pixels of a picture.
@@ -35,7 +33,8 @@ class ClassMap:
 
     model: Recognizer
     source: Source
-    outcome: Named
+    answer: Classes
+    embedding: Floats | None
     index: int
     heat: Floats
     most: int
@@ -49,13 +48,13 @@ class ClassMap:
         height, width = source.shape[:2] if isinstance(source, np.ndarray) else read_header(source).size
         left, top, right, bottom = self.model.preprocess.window(width, height)
         known = self.model.references
-        near = known.nearest(self.outcome.outputs["embedding"], NEAREST) if known else []
+        near = known.nearest(self.embedding, NEAREST) if known and self.embedding is not None else []
         grid = resized(scaled(self.heat)[None], (GRID, GRID))[0]
         window = left / width, top / height, right / width, bottom / height
         return {
             "label": self.model.classes[self.index],
-            "prob": round(float(self.outcome.answer.probs[self.index]), 6),
-            "known": self.outcome.answer.known,
+            "prob": round(float(self.answer.probs[self.index]), 6),
+            "known": self.answer.known,
             "heatmap": [[round(float(value), 4) for value in row] for row in np.clip(grid, 0, 1)],
             "window": [round(share, 4) for share in window],
             # Names of training pictures may tell of people, so only their classes are said.
@@ -74,19 +73,18 @@ class ClassMap:
         return stream.getvalue()
 
 
-def explain_class(model: Recognizer, source: Source, outcome: Named, why: Why, limits: Limits) -> ClassMap:
-    """The map of the class that is asked for, by explainers that need no torch."""
+def explain_class(
+    model: Recognizer, source: Source, answer: Answer[Classes], request: MapRequest, limits: ImageLimits
+) -> ClassMap:
+    """The map of the class that is asked for, which the model knows, by explainers that need no torch."""
     from photovision.tasks.classify.explain import heatmaps
 
-    if why.label is None:
-        index = int(outcome.answer.probs.argmax())
-    elif why.label in model.classes:
-        index = model.classes.index(why.label)
-    else:
-        raise Refusal(404, "the model knows no class of that name: GET /v2/models/{model} lists them", "unknown")
+    label = answer.value.best if request.label is None else request.label
+    index = model.classes.index(label)
     if isinstance(source, np.ndarray):
         seen = model.preprocess.apply(source)
     else:
         seen = model.preprocess.load(source, limits.picture_pixels)
-    heat: Floats = heatmaps(model, seen[None], np.array([index]), why.method)[0]
-    return ClassMap(model, source, outcome, index, heat, limits.picture_pixels)
+    heat: Floats = heatmaps(model, seen[None], np.array([index]), request.method)[0]
+    embedding = (answer.outputs or {}).get("embedding")
+    return ClassMap(model, source, answer.value, embedding, index, heat, limits.picture_pixels)
