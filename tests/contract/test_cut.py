@@ -36,5 +36,5 @@ def test_predict_and_serve_refuse_a_cutter(cutter: Place, tmp_path: Path) -> Non
     answer = VERBS["predict"].asked_command(cutter, tmp_path)
     assert answer.code == REFUSED
     assert len(answer.reason) > 30
-    with pytest.raises(pv.PhotovisionError, match=r"cut"), service({"cut": cutter.model}) as client:
+    with pytest.raises(pv.PhotovisionError, match=r"prompted segmenter"), service({"cut": cutter.model}) as client:
         http(client, "/predict", cutter.pictures[:1])
