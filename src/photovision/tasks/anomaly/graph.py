@@ -24,7 +24,7 @@ from photovision.tasks.anomaly.image_level import PooledGaussian
 OUTPUTS = ("score", "heatmap", "statistics")
 """Of the scorer: float32 (N,); (N, h, w), distances to the bank; and (N, K), the statistics behind the score."""
 
-TOP_SHARES = (0.0, 0.01, 0.05)
+TOP_SHARES = (0.0, 0.01, 0.05, 0.2)
 """Shares of the farthest patches whose mean distance is a statistic; 0 is the farthest one alone."""
 
 
@@ -180,7 +180,7 @@ def write_scorer(
 
 
 def statistics_of(distances: Floats) -> Floats:
-    """What the scorer computes of the distances of patches, float32 (N, P): the means of the farthest, (N, 3)."""
+    """What the scorer computes of the distances of patches, float32 (N, P): the means of the farthest, (N, 4)."""
     ordered = -np.sort(-distances, axis=1)
     means = [ordered[:, : _top_count(share, distances.shape[1])].mean(1) for share in TOP_SHARES]
     stacked: Floats = np.stack(means, axis=1)
@@ -257,10 +257,12 @@ def _distances(builder: _Builder, scale: Scale) -> str:
 
 def _top_means(builder: _Builder, distances: str, places: int) -> list[str]:
     """The statistics of TOP_SHARES, (N, 1) each."""
-    means, axis = [], builder.constant([1], np.int64)
-    for share in TOP_SHARES:
-        count = builder.constant([_top_count(share, places)], np.int64)
-        top = builder.add("TopK", distances, count, outputs=2, axis=1)
+    # One sorting serves all shares: each is the beginning of the longest.
+    counts = [_top_count(share, places) for share in TOP_SHARES]
+    longest = builder.add("TopK", distances, builder.constant([max(counts)], np.int64), outputs=2, axis=1)
+    zero, axis, means = builder.constant([0], np.int64), builder.constant([1], np.int64), []
+    for count in counts:
+        top = builder.add("Slice", longest, zero, builder.constant([count], np.int64), axis)
         means.append(builder.add("ReduceMean", top, axis, keepdims=1))
     return means
 

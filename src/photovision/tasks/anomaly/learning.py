@@ -49,7 +49,7 @@ class BankConfig:
     bank_size: int = 2000
     reservoir: int = 40_000
     folds: int = 10
-    probes: int = 24
+    probes: int = 16
     leave_out_suspects: bool = False
     seed: int = 0
 
@@ -106,7 +106,7 @@ def default_scales(levels: Sequence[FeatureLevel]) -> tuple[tuple[FeatureLevel, 
     found = list(resolutions.values())
     useful = [group for group in found if group[0].stride >= 8] or found[-1:]
     fine = tuple(group[-1] for group in useful[:2])
-    coarse = tuple(group[0] for group in useful[-2:])
+    coarse = (useful[-2][-1], useful[-1][0]) if len(useful) > 1 else fine
     return (fine,) if fine == coarse else (fine, coarse)
 
 
@@ -155,7 +155,7 @@ def learn(
     selected = select(
         statistics,
         _defects(good, rows, session, bank, config, known_bad or {}, listener),
-        tuple(f"stride {levels[0].stride}" for levels in joined),
+        tuple(f"stride {scale[0].stride}" for scale in joined),
     )
     scales = [Scale(joined, folded.whole) for joined, folded in zip(bank.scales, bank.banks, strict=True)]
     write_scorer(levels_path, levels, scales, fit_pooled(bank.pooled), selected.combination, path)

@@ -17,6 +17,8 @@ from photovision.tasks.anomaly.graph import TOP_SHARES, Combination
 from photovision.trust.metrics.statistics import auroc
 
 _LEAST = 1e-6
+_TOLERANCE = 0.01  # of the AUROC: synthetic defects rank candidates roughly
+_FEW, _MANY = TOP_SHARES.index(0.01), TOP_SHARES.index(0.2)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def select(good: Floats, defects: Mapping[str, Floats], names: tuple[str, ...]) 
         names: of the scales.
 
     Returns:
-        The first candidate whose figure is within a standard error of the best one's: earlier ones look at more.
+        The first candidate whose figure is about as good as the best one's: earlier ones serve more kinds of pictures.
     """
     logarithms = np.log(np.maximum(good, _LEAST))
     middle = np.median(logarithms, axis=0)
@@ -64,9 +66,6 @@ def select(good: Floats, defects: Mapping[str, Floats], names: tuple[str, ...]) 
     return Selected(combination, areas, used)
 
 
-_TOLERANCE = 0.005
-
-
 def _area(combination: Combination, good: Floats, bad: Floats) -> float:
     scores = np.concatenate([combination(good), combination(bad)])
     return auroc(scores, np.arange(len(scores)) >= len(good))[0]
@@ -74,19 +73,25 @@ def _area(combination: Combination, good: Floats, bad: Floats) -> float:
 
 def _candidates(names: tuple[str, ...], width: int) -> Iterator[tuple[str, Floats]]:
     """Names and weights float32 (K, J) of the scores to choose from, the default first."""
-    shares = len(TOP_SHARES)
-    image = np.zeros((width, 1), np.float32)
-    image[-1] = 1
-    sets = [tuple(range(len(names)))]
-    if len(names) > 1:
-        sets += [(scale,) for scale in range(len(names))]
-    for scales in sets:
-        for number in (1, 2, 0):
-            patches = np.zeros((width, 1), np.float32)
-            patches[[scale * shares + number for scale in scales]] = 1 / len(scales)
+    shares, every = len(TOP_SHARES), tuple(range(len(names)))
+
+    def part(scales: tuple[int, ...], number: int, image: bool = False) -> Floats:
+        """The mean of one statistic over scales, and of the image-level distance where it takes part: (K, 1)."""
+        weights = np.zeros((width, 1), np.float32)
+        weights[[scale * shares + number for scale in scales]] = 1
+        weights[-1] = len(scales) if image else 0
+        return weights / weights.sum()
+
+    whole = np.zeros((width, 1), np.float32)
+    whole[-1] = 1
+    both = np.concatenate([part(every, _FEW), part(every, _MANY)], axis=1)
+    few, many = (f"farthest {TOP_SHARES[number]:.0%} of patches" for number in (_FEW, _MANY))
+    yield f"{few} or {many}", both
+    for scales in [every, *((scale,) for scale in every if len(every) > 1)]:
+        of = "" if scales == every else f" at {names[scales[0]]}"
+        for number in reversed(range(shares)):
             share = TOP_SHARES[number]
-            of = f"farthest {share:.0%} of patches" if share else "farthest patch"
-            of += f" at {' and '.join(names[scale] for scale in scales)}"
-            yield f"{of}, or the whole picture", np.concatenate([patches, image], axis=1)
-            yield of, patches
-    yield "the whole picture", image
+            yield (f"farthest {share:.0%} of patches" if share else "farthest patch") + of, part(scales, number)
+    yield f"{many} and whole picture", part(every, _MANY, image=True)
+    yield f"{few}, {many} or whole picture", np.concatenate([both, whole], axis=1)
+    yield "whole picture", whole
