@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +14,11 @@ from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.progress import ProgressCallback
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
+from photovision.engine.drift import DriftModel
+from photovision.engine.load import opened
 from photovision.runtime.held_out import HELD_OUT_FILE, HeldOut, read_held_out
 from photovision.service.drift_report import drift_report
 from photovision.service.record import Record, Row
-from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.drift import MIN_PICTURES, compare
 
 MOST = 2000
@@ -64,7 +67,7 @@ class DriftWindow:
 
 
 def drift(
-    model: Recognizer,
+    model: Any,
     record: Record,
     span: Span | None = None,
     *,
@@ -76,7 +79,7 @@ def drift(
     """Tell whether pictures in use differ from those that a model was validated on.
 
     Args:
-        model: the one that answered.
+        model: the one that answered, or its folder.
         record: of its service.
         span: which predictions; all of them if None.
         against: pictures to compare with, which the model answers now; None takes what the bundle keeps of its own
@@ -89,32 +92,34 @@ def drift(
         A report of kind "drift"; its data say under "drift" whether a change was found, and which.
 
     Raises:
-        UsageError: too few predictions, or the record holds several models or versions and none is named.
+        UsageError: the task has no drift, too few predictions, or several models or versions and none is named.
         DataError: the predictions are not this model's.
         ModelError: the bundle keeps no held-out answers, and `against` is not given.
     """
-    reference = _reference(model, against, progress)
-    window = read_window(model, record, span or Span(), seed)
-    limit = None if model.doubt is None else model.doubt.limit
+    own = opened(model, "drift")
+    compared: DriftModel = own.bundle.row.part("drift")(own)
+    reference = _reference(own.bundle.path, compared, against, progress)
+    window = read_window(own, record, span or Span(), seed)
     if window.answers.embedding is not None and reference.embedding is not None:
         wide = window.answers.embedding.shape[1], reference.embedding.shape[1]
         if wide[0] != wide[1]:
             raise DataError(f"the record's embeddings have {wide[0]} numbers, not {wide[1]}: they are another model's")
-    found = compare(window.answers, reference, limit=limit, false_alarms=false_alarms, seed=seed)
+    found = compare(window.answers, reference, limit=compared.limit, false_alarms=false_alarms, seed=seed)
     pictures = () if against is None else against.samples
-    return drift_report(model, record, window, reference, found, pictures, seed)
+    return drift_report(own.bundle.path.name, compared, record, window, reference, found, pictures, seed)
 
 
-def read_window(model: Recognizer, record: Record, span: Span, seed: int = 0) -> DriftWindow:
+def read_window(model: Any, record: Record, span: Span, seed: int = 0) -> DriftWindow:
     """The predictions of a span, at most 2,000 drawn at random; raises as `drift` does."""
-    name, version, warnings = _served(model, record, span)
+    compared: DriftModel = model.bundle.row.part("drift")(model)
+    name, version, warnings = _served(model.bundle.path, record, span)
     rows, total = _drawn(record, span, name, version, seed)
     if total < MIN_PICTURES:
         raise UsageError(
             f"the record holds {total} predictions of '{name}' in that window, and {MIN_PICTURES} are needed:"
             " take a longer window"
         )
-    answers, missing = _answers(rows, model)
+    answers, missing = _answers(rows, compared)
     return DriftWindow(
         answers,
         tuple(row.at for row in rows),
@@ -122,34 +127,32 @@ def read_window(model: Recognizer, record: Record, span: Span, seed: int = 0) ->
         total,
         name,
         version,
-        model.classes,
+        compared.classes,
         (*warnings, *missing),
     )
 
 
-def _reference(model: Recognizer, against: Dataset | None, progress: ProgressCallback | None) -> HeldOut:
+def _reference(path: Path, compared: DriftModel, against: Dataset | None, progress: ProgressCallback | None) -> HeldOut:
     if against is None:
-        found = read_held_out(model.bundle.path)
+        found = read_held_out(path)
         if found is None:
             raise ModelError(
-                f"{model.bundle.path} keeps no answers for held-out pictures ({HELD_OUT_FILE}), as models made by older"
+                f"{path} keeps no answers for held-out pictures ({HELD_OUT_FILE}), as models made by older"
                 " versions: name pictures that it did not learn from with --against, or train it again"
             )
         return found
-    said = model.respond(against, progress, embeddings=True)
-    rows = np.flatnonzero(np.isfinite(said.probs).all(1))
-    if len(rows) < MIN_PICTURES:
-        raise DataError(f"comparing needs at least {MIN_PICTURES} readable pictures, got {len(rows)}: add more")
-    novelty = None if model.doubt is None else said.novelty[rows]
-    return HeldOut.of(said.probs[rows], novelty, None if said.embeddings is None else said.embeddings[rows])
+    predicted = compared.predict(against, progress)
+    if len(predicted) < MIN_PICTURES:
+        raise DataError(f"comparing needs at least {MIN_PICTURES} readable pictures, got {len(predicted)}: add more")
+    return predicted
 
 
-def _served(model: Recognizer, record: Record, span: Span) -> tuple[str, str, tuple[str, ...]]:
+def _served(path: Path, record: Record, span: Span) -> tuple[str, str, tuple[str, ...]]:
     """Under which name and version the model answered, and warnings."""
     from photovision.service.models import content_name
 
     counts = record.stats().models
-    content = content_name(model.bundle.path)
+    content = content_name(path)
     fitting = {
         key: rows for key, rows in counts.items() if span.name in (None, key[0]) and span.version in (None, key[1])
     }
@@ -180,16 +183,16 @@ def _drawn(record: Record, span: Span, name: str, version: str, seed: int) -> tu
     return [row for _, row in sorted(rows.values(), key=lambda pair: pair[0])], total
 
 
-def _answers(rows: list[Row], model: Recognizer) -> tuple[HeldOut, tuple[str, ...]]:
-    if any(row.found is not None for row in rows):
-        raise DataError("the record's predictions of that name are boxes or masks, which are not compared: name others")
-    place = {name: number for number, name in enumerate(model.classes)}
+def _answers(rows: list[Row], compared: DriftModel) -> tuple[HeldOut, tuple[str, ...]]:
+    if any((row.found is not None) != compared.has_found for row in rows):
+        raise DataError("the record's predictions of that name are those of a model for another task: name others")
+    place = {name: number for number, name in enumerate(compared.classes)}
     foreign = Counter(row.best for row in rows if row.best not in place)
     if foreign:
         raise DataError(f"the record names the class '{next(iter(foreign))}', which the model does not know")
     warnings = []
     novelty = [row.novelty for row in rows if row.novelty is not None]
-    if len(novelty) < len(rows) and model.doubt is not None:
+    if len(novelty) < len(rows) and compared.limit is not None:
         warnings.append("The record lacks the novelty of some pictures, so novelty was not compared.")
     embedding = [row.embedding for row in rows if row.embedding is not None]
     if len(embedding) < len(rows):

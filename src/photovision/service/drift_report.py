@@ -19,9 +19,9 @@ from photovision.trust.drift import Drift, DriftComparison, mix_differences
 from photovision.trust.metrics.statistics import Estimate, Z, proportion
 
 if TYPE_CHECKING:
+    from photovision.engine.drift import DriftModel
     from photovision.service.drift import DriftWindow
     from photovision.service.record import Record
-    from photovision.tasks.classify.recognizer import Recognizer
 
 MOST_CLASSES = 12
 MOST_PARTS = 12
@@ -40,7 +40,8 @@ class Part(NamedTuple):
 
 
 def drift_report(
-    model: Recognizer,
+    name: str,
+    compared: DriftModel,
     record: Record,
     window: DriftWindow,
     reference: HeldOut,
@@ -48,28 +49,39 @@ def drift_report(
     pictures: Sequence[Sample],
     seed: int,
 ) -> Report:
-    """The report of `photovision.service.drift.drift`; `pictures` are the reference's, where they are at hand."""
-    limit = None if model.doubt is None else model.doubt.limit
+    """The report of `photovision.service.drift.drift` on the model of that name.
+
+    Args:
+        name: of the model.
+        compared: what its task says about drift.
+        record: of the service.
+        window: the predictions in use.
+        reference: those that they are compared with.
+        found: the outcome.
+        pictures: the reference's, where they are at hand.
+        seed: of the permutations.
+    """
+    limit = compared.limit
     metrics = _metrics(window.answers, reference, found, limit)
-    mix = mix_differences(window.answers.best, reference.best, len(model.classes))
+    mix = mix_differences(window.answers.best, reference.best, len(compared.classes))
     parts = _parts(window)
     return Report(
         kind="drift",
         title=f"Pictures in use: {'a change' if found.changed else 'no change found'}",
-        summary=_summary(model, window, reference, found, metrics, mix),
+        summary=_summary(compared, window, reference, found, metrics, mix),
         metrics=metrics,
         tables=[
-            *(_compared(found), _over_time(parts, window, limit), _classes(model.classes, mix)),
+            *(_compared(found), _over_time(parts, window, limit), _classes(compared.classes, mix)),
             _stability(found),
         ],
         figures=[
             *_over_time_figure(parts, window, reference, found, limit),
             *picture_figures(record, window, found, pictures),
-            _mix_figure(model.classes, mix),
+            _mix_figure(compared.classes, mix),
             *_distributions(window.answers, reference, limit),
         ],
         warnings=(*window.warnings, INDEPENDENT),
-        provenance={"model": model.bundle.path.name, **_origin(window, reference), "seed": seed, **provenance()},
+        provenance={"model": name, **_origin(window, reference), "seed": seed, **provenance()},
         data=_data(found, window),
     )
 
@@ -118,7 +130,7 @@ def _told(one: DriftComparison) -> dict[str, object]:
 
 
 def _summary(
-    model: Recognizer,
+    compared: DriftModel,
     window: DriftWindow,
     reference: HeldOut,
     found: Drift,
@@ -138,8 +150,8 @@ def _summary(
         "embeddings": f"the pictures themselves, as the network sees them{_apart(metrics)}",
         "confidence": f"the model's confidence ({_signed(metrics['confidence_shift'])})",
         "novelty": "how novel the pictures look to the model",
-        "unknown": f"the share called unknown{_expected(metrics, model)}",
-        "classes": f"the classes that it names ({_largest(model.classes, mix)})",
+        "unknown": f"the share called unknown{_expected(metrics, compared.false_alarms)}",
+        "classes": f"the classes that it names ({_largest(compared.classes, mix)})",
     }
     told.insert(0, "The pictures in use have changed: " + "; ".join(words[one.name] for one in found.changed) + ".")
     told.insert(1, _when(found, window))
@@ -173,10 +185,10 @@ def _signed(metric: Metric) -> str:
     return f"{'higher' if metric.value > 0 else 'lower'} by {abs(metric.value) * 100:.1f} points on average"
 
 
-def _expected(metrics: dict[str, Metric], model: Recognizer) -> str:
-    if model.doubt is None or "unknown_share" not in metrics:
+def _expected(metrics: dict[str, Metric], false_alarms: float | None) -> str:
+    if false_alarms is None or "unknown_share" not in metrics:
         return ""
-    return f" ({percent(metrics['unknown_share'].value)} instead of about {percent(model.doubt.false_alarms)})"
+    return f" ({percent(metrics['unknown_share'].value)} instead of about {percent(false_alarms)})"
 
 
 def _largest(classes: Sequence[str], mix: list[tuple[Estimate, Estimate, Estimate]]) -> str:

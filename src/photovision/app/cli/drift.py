@@ -14,7 +14,6 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
-    from photovision.tasks.classify.recognizer import Recognizer
 
 RecordArgument = Annotated[
     str,
@@ -61,35 +60,22 @@ def drift(  # noqa: PLR0913 - one parameter a flag
     """
     from photovision.app.cli.output import print_report
     from photovision.app.progress import counted, shown
+    from photovision.engine.load import opened
     from photovision.service.drift import Span
     from photovision.service.drift import drift as look
     from photovision.service.record import Record
-    from photovision.tasks.classify.recognizer import load
 
     needs_data(against, reading, "--against")
-    _check_task(model)
-    recognizer = load(model)
+    own = opened(model, "drift")
     name, _, version = (served_as or "").partition("/")
     span = Span(moment("--since", since), moment("--until", until), last, name or None, version or None)
-    with shown() as listener, Record.open(record, pictures=pictures, create=False) as opened:
-        other = None if against is None else _fair(against, reading, recognizer, counted(listener, "checking pictures"))
+    with shown() as listener, Record.open(record, pictures=pictures, create=False) as kept:
+        other = None if against is None else _fair(against, reading, own, counted(listener, "checking pictures"))
         answering = counted(listener, "answering")
-        report = look(recognizer, opened, span, against=other, false_alarms=false_alarms, progress=answering)
+        report = look(own, kept, span, against=other, false_alarms=false_alarms, progress=answering)
     print_report(report, output, as_json)
     if fail_on_drift and report.data["drift"]:
         raise typer.Exit(DRIFT)
-
-
-def _check_task(model: Path) -> None:
-    from photovision.core.errors import ModelError
-    from photovision.runtime.bundle import read_bundle
-
-    task = read_bundle(model).task
-    if task != "classify":
-        raise ModelError(
-            f"drift compares answers of classifiers, and {model} is a model for '{task}': 'photovision record export'"
-            " gives its predictions to other programs"
-        )
 
 
 def moment(flag: str, text: str | None) -> datetime | None:
@@ -107,7 +93,7 @@ def moment(flag: str, text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _fair(path: Path, reading: ReadOptions, model: Recognizer, progress: Any) -> Dataset:
+def _fair(path: Path, reading: ReadOptions, model: Any, progress: Any) -> Dataset:
     """Pictures with or without labels; of the very data of the training, those that took no part in it."""
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table

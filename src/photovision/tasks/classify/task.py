@@ -24,6 +24,7 @@ TASK = Task(
         "learn": "photovision.tasks.classify.learn:learn",
         "card": "photovision.tasks.classify.text:card_text",
         "wire": "photovision.tasks.classify.wire:ClassWire",
+        "drift": "photovision.tasks.classify.drift:ClassDrift",
         "model": "photovision.tasks.classify.recognizer:Recognizer",
         "evaluate": "photovision.tasks.classify.evaluation:evaluate",
         "findings": "photovision.tasks.classify.evaluation_text:findings",
