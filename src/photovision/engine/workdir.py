@@ -47,7 +47,7 @@ class WorkDir:
     ) -> None:
         self.folder = beside(placed(output), "work")
         self.accelerator = accelerator
-        self.resumed = self.replaced = False
+        self.resumed, self.discarded = False, ""
         self._given = decisions or {}
         self.decisions: dict[str, Any] = {}
         self._key = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest()
