@@ -362,11 +362,11 @@ def spot(page: Page, x: float, y: float) -> dict[str, float]:
 
 def test_a_training_of_boxes_says_what_it_will_be(visit: Visit, address: str) -> None:
     page = visit(f"{address}/#/train?data=bolts")
-    page.get_by_text("This becomes a detector: what is where.").wait_for()
+    page.get_by_text("This becomes a detector: it predicts boxes around objects.").wait_for()
     page.get_by_text("Options").click()
     assert not page.get_by_text("Bear bad conditions").is_visible()
     page.get_by_label("Pictures").select_option("scenes")
-    page.get_by_text("This becomes a segmenter: the class of every pixel.").wait_for()
+    page.get_by_text("This becomes a segmenter: it predicts the class of every pixel.").wait_for()
 
 
 @pytest.mark.slow
@@ -378,7 +378,7 @@ def test_boxes_train_a_detector_from_the_page(visit: Visit, cache: Path, tmp_pat
         page.get_by_label("Minutes").fill("0.3")
         page.get_by_label("Name of the model").fill("first")
         page.get_by_role("button", name="Start").click()
-        page.get_by_text(re.compile("^mAP on validation")).wait_for(timeout=240_000)
+        page.get_by_text(re.compile("^Mean average precision on validation")).wait_for(timeout=240_000)
         check_access(page)
         page.get_by_role("link", name="Read the report").wait_for(timeout=400_000)
         page.get_by_role("link", name="Read the report").click()
@@ -387,7 +387,7 @@ def test_boxes_train_a_detector_from_the_page(visit: Visit, cache: Path, tmp_pat
         page.get_by_role("button", name="Try it on pictures").click()
         page.locator(CHOOSE).set_input_files(str(next((tmp_path / "shapes").rglob("*.png"))))
         page.locator(".found .label").wait_for()
-        assert "mAP" in page.locator(".facts").inner_text()
+        assert "Mean average precision" in page.locator(".facts").inner_text()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [pytest.param(1280, "light", marks=pytest.mark.slow), (390, "dark")])

@@ -76,7 +76,11 @@ class Task:
         parts: name -> "module:attribute".
         needs: keys of bundle.json beside those of all tasks.
         min_classes: fewest classes of a model.
-        page: the script of the local page that draws its predictions, below app/web/static; "" for none.
+        annotation_type: what its predictions are, as `Dataset.annotation_type` names it: "labels", "boxes" ...
+        page: the script of the local page that draws its predictions, below app/web/static. The part "page" gives what
+            it draws: `page(model, prediction, size) -> JSON`; "mask" a PNG file of `(model, picture)`, and "why"
+            JSON on the reasons for a prediction: `why(model, picture, target, tested)`.
+        page_options: of `load`, for the page, where a person may choose more than the model's own answer.
     """
 
     name: str
@@ -90,7 +94,9 @@ class Task:
     parts: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     min_classes: int = 2
+    annotation_type: str = ""
     page: str = ""
+    page_options: Mapping[str, Any] = field(default_factory=dict)
 
     def leading(self, names: Collection[str]) -> str | None:
         """The leading one of some metrics; None where none of them leads."""

@@ -40,6 +40,8 @@ COCO = (
 )
 """The 80 classes of COCO that have boxes, in the order of all networks that learned from it."""
 THRESHOLD, IOU = 0.25, 0.45
+TASK = "detect"
+"""Task of the ready detectors."""
 """Darknet's own: the least score of a box that is shown, and how much boxes of a class may overlap."""
 TOLERANCE = 1e-3
 _MADE = 1  # counts up when the same weights would become another bundle
@@ -119,7 +121,7 @@ def _make(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
         params = sum(parameter.numel() for parameter in network.parameters())
         settings = {"thresholds": [THRESHOLD] * len(COCO.split(", ")), "iou": IOU}
         made = _description(carrier, preprocess, params, parity)
-        write_json(folder / "bundle.json", {**made, "task": "detect", "classes": COCO.split(", "), **settings})
+        write_json(folder / "bundle.json", {**made, "task": TASK, "classes": COCO.split(", "), **settings})
 
 
 def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:

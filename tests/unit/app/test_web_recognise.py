@@ -18,6 +18,7 @@ from photovision.app.web.neighbours import Recall
 from photovision.app.web.server import create_app
 from photovision.app.web.workspace import State
 from photovision.core.preprocess import Preprocess
+from photovision.tasks.classify.page import heat_layer
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,8 @@ def test_the_overview_tells_what_there_is(client: TestClient) -> None:
     found = client.get("/api/recognise/overview").json()
     assert found["folder"] == "work"
     assert [model["name"] for model in found["models"]] == ["good", "muddled"]
-    assert found["data"] == [{"name": "pictures", "task": "classify"}]
+    assert found["data"] == [{"name": "pictures", "task": "classify", "annotation_type": "labels"}]
+    assert found["tasks"]["classify"]["script"] == "tasks/classify.js"
     good = found["models"][0]
     assert (good["lead"], good["figure"]["n"], good["classes"]) == ("accuracy", 200, ["red", "green", "blue"])
     assert not good["report"]
@@ -124,7 +126,7 @@ def test_a_reason_can_be_asked_for_any_class_and_tested(client: TestClient) -> N
 
 def test_what_the_network_does_not_see_is_darkened() -> None:
     heat = np.linspace(0, 1, 16 * 16, dtype=np.float32).reshape(16, 16)
-    content = recognise.heat_layer(heat, (40, 80), Preprocess((16, 16), fit="crop"))
+    content = heat_layer(heat, (40, 80), Preprocess((16, 16), fit="crop"))
     layer = np.asarray(Image.open(io.BytesIO(content)))
     assert (layer[:, :18] == (0, 0, 0, 165)).all()
     assert layer[-1, 40, 3] > layer[0, 40, 3]

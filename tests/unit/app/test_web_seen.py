@@ -17,16 +17,19 @@ from scenes import write_scenes
 from spotter import scene, spotter_bundle
 
 from photovision.app.check import check
-from photovision.app.web import predictions as seen
 from photovision.app.web.check_results import folder_of
 from photovision.app.web.server import create_app
-from photovision.app.web.workspace import LEAST, State, find
+from photovision.app.web.workspace import State, find
+from photovision.core import page_layers
 from photovision.core.page import write_report
 from photovision.core.regions import IGNORE, Detections, Segmentation
 from photovision.core.shapes import Polygons
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.formats import coco, voc, yolo
+from photovision.runtime.bundle import read_bundle
+from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.page import answer
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +64,10 @@ def test_a_detector_tells_of_all_boxes_that_the_page_may_show(tmp_path: Path) ->
         ("red", 0, 16, 32, 32, 48),
         ("green", 1, 96, 16, 112, 32),
     }
-    assert all(box["score"] >= LEAST for box in told["boxes"])
+    assert all(box["score"] >= 0.05 for box in told["boxes"])
     assert "not a picture" in client.post("/api/recognise/answer?model=spotter", content=b"x" * 99).json()["error"]
     why = client.post("/api/recognise/why?model=spotter", content=picture)
-    assert (why.status_code, "is a detector" in why.json()["error"]) == (400, True)
+    assert (why.status_code, "'why' is not available for a detector" in why.json()["error"]) == (400, True)
 
 
 def test_a_segmenter_tells_of_classes_and_objects_exactly(tmp_path: Path) -> None:
@@ -91,8 +94,8 @@ def test_a_segmenter_tells_of_classes_and_objects_exactly(tmp_path: Path) -> Non
 def test_layers_are_no_larger_than_a_screen_and_leave_out_what_nobody_judged() -> None:
     labels = np.zeros((4000, 10), np.int32)
     labels[:2000] = IGNORE
-    layer = np.asarray(Image.open(io.BytesIO(seen.layer(labels))))
-    assert max(layer.shape) <= seen.LARGEST
+    layer = np.asarray(Image.open(io.BytesIO(page_layers.layer(labels))))
+    assert max(layer.shape) <= page_layers.LARGEST
     assert layer[0, 0].tolist() == [0, 0, 0]
     assert layer[-1, 0].tolist() == [1, 0, 0]
 
@@ -100,20 +103,20 @@ def test_layers_are_no_larger_than_a_screen_and_leave_out_what_nobody_judged() -
 def test_masks_of_the_data_become_a_layer() -> None:
     shapes = [blob((40, 60), (5, 5, 25, 25)), Polygons((np.float32([[30, 5], [50, 5], [50, 30], [30, 30]]),)), None]
     found = objects([(5, 5, 25, 25), (30, 5, 50, 30), (1, 1, 3, 3)], [0, 1, 0], shapes)
-    content = seen.layer_of(found, (40, 60))
+    content = page_layers.layer_of(found, (40, 60))
     assert content is not None
     layer = np.asarray(Image.open(io.BytesIO(content)))
     assert layer.shape == (40, 60, 3)
     assert (layer[15, 15].tolist(), layer[15, 40].tolist(), layer[2, 2].tolist()) == ([1, 0, 1], [2, 0, 2], [0, 0, 0])
-    assert seen.layer_of(objects([(5, 5, 25, 25)], [0]), (40, 60)) is None
-    assert seen.layer_of(None, (40, 60)) is None
-    assert seen.layer_of(Segmentation(np.ones((4, 4), np.int32), ("a", "b")), (4, 4)) is not None
+    assert page_layers.layer_of(objects([(5, 5, 25, 25)], [0]), (40, 60)) is None
+    assert page_layers.layer_of(None, (40, 60)) is None
+    assert page_layers.layer_of(Segmentation(np.ones((4, 4), np.int32), ("a", "b")), (4, 4)) is not None
 
 
-def test_many_objects_are_listed_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen, "MOST_OBJECTS", 3)
+def test_many_objects_are_listed_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_layers, "MAX_OBJECTS", 3)
     found = Detections(np.zeros((5, 4), np.float32), np.zeros(5, np.int64), ("a",), np.ones(5, np.float32))
-    told = seen.of_boxes(found, (1, 1))
+    told = answer(Detector(read_bundle(spotter_bundle(tmp_path / "spotter"))), found, (1, 1))
     assert (len(told["boxes"]), told["left_out"]) == (3, 2)
 
 
@@ -148,7 +151,7 @@ def test_boxes_are_not_edited_here(tmp_path: Path) -> None:
     assert refused.status_code == 400
     assert "Label Studio or CVAT" in refused.json()["error"]
     robust = client.post("/api/training/start", json={"data": "parts", "name": "m", "robust": ["fog"]})
-    assert "classifiers only" in robust.json()["error"]
+    assert "does not accept 'robust'" in robust.json()["error"]
 
 
 def test_faulty_boxes_are_marked_and_come_first(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from photovision.app.web import predictions as shown
 from photovision.app.web.catalogue import Catalogue, Catalogues, LabelFilter
 from photovision.app.web.thumbnails import LARGE, SIDE, Thumbnails
 from photovision.app.web.workspace import State
+from photovision.core import page_layers
 from photovision.core.errors import DataError, UsageError
 from photovision.core.files import open_regular
 from photovision.core.image import read_header
@@ -101,7 +102,7 @@ def _show(router: APIRouter, catalogues: Catalogues) -> None:
 
     @router.get("/layer")
     def layer(data: str, i: int) -> Response:
-        """The masks of a picture as the page lays them over it, see `photovision.app.web.predictions`."""
+        """The masks of a picture as the page lays them over it, see `photovision.core.page_layers`."""
         return layer_of(catalogues.get(data), i)
 
 
@@ -149,7 +150,7 @@ def told(regions: Regions | None) -> dict[str, Any]:
     """What the data say is where in a picture: "boxes", None for data without, and whether they have "masks"."""
     if not isinstance(regions, Detections):
         return {"boxes": None, "masks": regions is not None}
-    return {"boxes": shown.boxes(regions), "masks": regions.masks is not None}
+    return {"boxes": page_layers.boxes(regions), "masks": regions.masks is not None}
 
 
 def regions_of(catalogue: Catalogue, i: int) -> Regions | None:
@@ -163,7 +164,7 @@ def layer_of(catalogue: Catalogue, i: int) -> Response:
     known = _file(file)
     if regions is None or "height" not in known:
         return Response(status_code=204)
-    content = shown.layer_of(regions, (known["height"], known["width"]))
+    content = page_layers.layer_of(regions, (known["height"], known["width"]))
     return Response(status_code=204) if content is None else Response(content, media_type="image/png")
 
 

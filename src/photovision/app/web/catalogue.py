@@ -19,6 +19,8 @@ from photovision.core.errors import DataError
 from photovision.core.types import Ints
 from photovision.data.corrections import LABEL, LEAVE_OUT, RIGHT, Corrections
 from photovision.data.dataset import Correction, Dataset
+from photovision.data.formats.colours import BACKGROUND
+from photovision.data.formats.mvtec import good_class
 from photovision.data.read import read_dataset, root_of
 
 MOST_VALUES = 60
@@ -166,6 +168,12 @@ class Catalogue:
             "objects": counted(self.dataset.samples[position].annotations),
         }
 
+    def _is_ground(self, name: str) -> bool:
+        """Whether a class is what lies around the objects or defects of a picture."""
+        if self.dataset.annotation_type == "defects":
+            return name == good_class(self.dataset.classes)
+        return name == BACKGROUND
+
     def summary(self) -> dict[str, Any]:
         """What the filters offer."""
         decisions = self.decisions()
@@ -177,6 +185,7 @@ class Catalogue:
             "pictures": len(self),
             "multilabel": self.dataset.multilabel,
             "annotation_type": self.dataset.annotation_type,
+            "hidden": [place for place, name in enumerate(self.dataset.classes) if self._is_ground(name)],
             "colours": colours(len(self.dataset.classes)) if self.dataset.annotation_type != "labels" else None,
             "notes": len(self.dataset.notes),
             "classes": [{"name": name, "pictures": counts[name]} for name in self.dataset.classes],

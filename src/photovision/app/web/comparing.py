@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from photovision.app.web.predictions import as_url
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, PhotovisionError, UsageError
+from photovision.core.page_layers import as_url
 from photovision.core.progress import ProgressCallback
 from photovision.core.types import Sample
 

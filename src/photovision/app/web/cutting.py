@@ -16,8 +16,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from photovision.app.web import predictions as seen
 from photovision.app.web.recognise import Content
+from photovision.core import page_layers as layers
 from photovision.core.errors import PhotovisionError, UsageError
 
 if TYPE_CHECKING:
@@ -121,10 +121,10 @@ def routes(state: object) -> APIRouter:
     def mask(prompt: Prompt) -> dict[str, Any]:
         """The mask of what a prompt means, its score, and its share of the picture."""
         cut = table.cut(prompt)
-        step = max(1, -(-max(cut.mask.shape) // seen.LARGEST))
+        step = max(1, -(-max(cut.mask.shape) // layers.LARGEST))
         shown = np.where(cut.mask[::step, ::step], np.uint8(255), np.uint8(0))
         return {
-            "mask": seen.as_url(seen.png(shown)),
+            "mask": layers.as_url(layers.png(shown)),
             "score": round(cut.score, 4),
             "share": float(cut.mask.mean()),
             "pixels": int(cut.mask.sum()),
@@ -147,7 +147,7 @@ def file_of(held: EncodedImage, kind: str) -> bytes:
         raise UsageError("nothing is cut out yet: click an object")
     mask = np.where(held.cut.mask, np.uint8(255), np.uint8(0))
     if kind == "mask":
-        return seen.png(mask)
+        return layers.png(mask)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return seen.png(np.dstack([held.image[part], mask[part]]))
+    return layers.png(np.dstack([held.image[part], mask[part]]))

@@ -24,10 +24,10 @@ from PIL import Image as Pillow
 from pydantic import BaseModel, Field
 
 from photovision.app.image_paths import VIDEOS
-from photovision.app.web.predictions import as_url
 from photovision.app.web.watcher import SIDE, Watcher
 from photovision.app.web.workspace import DEEPEST, MOST_FOLDERS, State
 from photovision.core.errors import DataError, UsageError
+from photovision.core.page_layers import as_url
 from photovision.runtime.bundle import read_bundle
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from photovision.core.regions import Detections
     from photovision.core.types import Image
-    from photovision.tasks.detect.detector import Detector
     from photovision.video.watch import DetectsObjects, WatchRequest
 
 SCHEMES = ("rtsp", "rtmp", "rtmps", "srt", "http", "https", "udp", "rtp", "tcp")
@@ -182,7 +181,8 @@ def asked_for(state: State, wanted: LiveRequest) -> WatchRequest:
 
     _check_names(wanted)
     bundle = read_bundle(_made(state, wanted.model))
-    bundle.expect("detect")
+    if bundle.row.annotation_type != "boxes":
+        raise UsageError(f"{wanted.model} finds no objects in frames: choose a detector")
     if strange := [name for name in wanted.classes if name not in bundle.classes]:
         raise UsageError(f"{strange[0]} is not one of the classes of {wanted.model}: reload the page")
     own = sorted(float(value) for value in (bundle.thresholds if bundle.thresholds is not None else ()))
@@ -213,7 +213,7 @@ def detects(state: State, wanted: LiveRequest) -> DetectsObjects:
 
     def detect(images: Sequence[Image]) -> Sequence[Detections]:
         with state.using(wanted.model) as model:
-            return cast("list[Detections]", cast("Detector", model).predict(list(images)))
+            return cast("list[Detections]", model.predict(list(images)))
 
     return detect
 

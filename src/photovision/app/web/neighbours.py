@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from photovision.app.web.workspace import State, within
 from photovision.core.errors import PhotovisionError, UsageError
 
 if TYPE_CHECKING:
-    from photovision.tasks.classify.recognizer import Recognizer
+    from photovision.runtime.model import OnnxModel
+    from photovision.runtime.neighbours import NeighbourIndex
 
 TRIED, ALIKE = 5, 0.97
 """How many remembered pictures are looked for in a folder, and how like its embedding one that is there has to be."""
@@ -49,13 +50,13 @@ class Recall:
                 folders = dict.fromkeys(self._state.data.values())
                 if self._state.folder is not None:
                     folders[self._state.folder] = None
-                with self._state.classifier(model) as recognizer:
-                    self._roots[key] = next((place for place in folders if _fits(recognizer, place)), None)
+                with self._state.using(model) as opened:
+                    self._roots[key] = next((place for place in folders if _fits(opened, place)), None)
             return self._roots[key]
 
 
-def _fits(model: Recognizer, folder: Path) -> bool:
-    known = model.references
+def _fits(model: OnnxModel[Any], folder: Path) -> bool:
+    known: NeighbourIndex | None = getattr(model, "references", None)
     if known is None or not known.ids:
         return False
     rows = np.unique(np.linspace(0, len(known.ids) - 1, TRIED).astype(int)).tolist()

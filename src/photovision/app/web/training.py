@@ -107,12 +107,13 @@ def routes(state: State) -> APIRouter:
 
 def train(state: State, jobs: Jobs, wish: Training) -> Job:
     """Start a training; raises UsageError where a job runs, or the name cannot be used."""
-    if (wish.robust or wish.fair_by) and state.task_of(wish.data) != "classify":
-        raise UsageError("robust and fair variants are made of classifiers only: leave these options out")
+    row = state.task_of(wish.data)
+    if row is not None:
+        row.check_options("train", {"robust": tuple(wish.robust), "fair_by": wish.fair_by})
     output = output_of(state, wish.name, wish.replace)
     arguments = command(wish, state.data_of(wish.data), output)
     name = output.relative_to(state.inside("")).as_posix()
-    facts = {"data": wish.data, "model": name, "minutes": wish.minutes, "task": state.task_of(wish.data)}
+    facts = {"data": wish.data, "model": name, "minutes": wish.minutes, "task": row and row.name}
     return jobs.start("train", f"the training of {name}", arguments, facts)
 
 

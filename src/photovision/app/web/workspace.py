@@ -7,27 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.image import SUFFIXES
+from photovision.core.task import Task, tasks
 
 if TYPE_CHECKING:
-    from photovision.tasks.classify.recognizer import Recognizer
-    from photovision.tasks.detect.detector import Detector
-    from photovision.tasks.segment.segmenter import Segmenter
+    from photovision.data.dataset import AnnotationType
+    from photovision.data.formats import Format
+    from photovision.runtime.model import OnnxModel
 
-    Model = Recognizer | Detector | Segmenter
+    Model = OnnxModel[Any]
 
 DEEPEST, MOST_FOLDERS = 4, 2000
 """How far below the folder models and data sets are looked for, and in how many folders at most."""
-LEAST = 0.05
-"""Score from which on boxes are sent to the page, which hides those that the person does not want to see."""
-TASKS = ("classify", "detect", "segment")
-"""What the models do that answer pictures here."""
-BOXES = ("coco", "cvat", "labelstudio", "labelme", "via", "createml", "voc", "yolo", "boxcsv")
-"""Formats of boxes, as `photovision.data.formats` names them."""
-
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -56,7 +50,7 @@ class State:
         self._given = dict(models or {})
         self.ready = _ready() if ready else {}
         self._found: tuple[dict[str, Path], dict[str, Path]] | None = None
-        self._tasks: dict[str, str] = {}
+        self._types: dict[str, AnnotationType] = {}
         self._loaded: dict[str, tuple[int, Model]] = {}
         self._guard = threading.RLock()
         self._locks: dict[str, threading.RLock] = {}
@@ -74,19 +68,24 @@ class State:
         """Name -> folder of every data set in `folder`, named by its relative path; the folder itself by its name."""
         return dict(self._look()[1])
 
-    def task_of(self, name: str) -> str:
-        """What is learned from a data set: "classify", "detect" or "segment"; raises DataError where there is none."""
+    def annotation_type(self, name: str) -> AnnotationType:
+        """What is known of the images of a data set; raises DataError where there is none of that name."""
         place = self.data_of(name)
         with self._guard:
-            if name not in self._tasks:
-                self._tasks[name] = task_of(place)
-            return self._tasks[name]
+            if name not in self._types:
+                self._types[name] = annotation_type(place)
+            return self._types[name]
+
+    def task_of(self, name: str) -> Task | None:
+        """The task that a data set teaches: the one that predicts what it holds; None where there is none."""
+        known = self.annotation_type(name)
+        return next((row for row in tasks() if row.annotation_type == known and row.has("page")), None)
 
     def refresh(self) -> None:
         """Look anew, after something was written."""
         with self._guard:
             self._found = None
-            self._tasks = {}
+            self._types = {}
 
     def end(self) -> None:
         """Let go of what is at work in threads of its own."""
@@ -116,7 +115,7 @@ class State:
     def using(self, name: str) -> Iterator[Model]:
         """A model for one thread at a time, since buffers are shared; loaded at first use and when it changed.
 
-        Detectors tell of all boxes from `LEAST` on. Raises ModelError where there is none of that name, or it cannot
+        It predicts as `Task.page_options` say. Raises ModelError where there is none of that name, or it cannot
         be read.
         """
         self.path_of(name)
@@ -125,16 +124,6 @@ class State:
             if self._loaded.get(name, (None,))[0] != stamp:
                 self._loaded[name] = stamp, _opened(self.path_of(name))
             yield self._loaded[name][1]
-
-    @contextmanager
-    def classifier(self, name: str) -> Iterator[Recognizer]:
-        """As `using`, of a classifier; raises ModelError for another kind of model."""
-        from photovision.tasks.classify.recognizer import Recognizer
-
-        with self.using(name) as model:
-            model.bundle.expect("classify")
-            assert isinstance(model, Recognizer)
-            yield model
 
     def stamp(self, name: str) -> int:
         """A number that changes when a model is trained anew in its place; raises ModelError where it is gone."""
@@ -218,12 +207,10 @@ def find(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     return models, data
 
 
-def task_of(place: Path) -> str:
-    """What a training learns from a data set: "classify", "detect" or "segment"; by the format that it lies in."""
-    from photovision.data.formats import FORMATS
-
-    known = next((name for name in FORMATS.names() if FORMATS.load(name).detects(place)), "folder")
-    return "segment" if known == "masks" else "detect" if known in BOXES else "classify"
+def annotation_type(place: Path) -> AnnotationType:
+    """What is known of the images of a data set, by the format that it lies in."""
+    known = next((form for form in _formats() if form.detects(place)), None)
+    return "labels" if known is None else known.annotation_type
 
 
 def _is_data(place: Path, children: list[Path]) -> bool:
@@ -237,7 +224,7 @@ def _is_data(place: Path, children: list[Path]) -> bool:
         return True
     if sum(_holds_pictures(child) for child in children if not (child / "bundle.json").is_file()) >= 2:
         return True
-    return _has_boxes(place) or _has_masks(children)
+    return _is_annotated(place) or _has_masks(children)
 
 
 def _only_holds(place: Path, children: list[Path]) -> bool:
@@ -251,13 +238,18 @@ def _only_holds(place: Path, children: list[Path]) -> bool:
     return not any(split_named(c.name) or is_container(c.name) or place_of((c.name,)).role for c in children)
 
 
-def _has_boxes(place: Path) -> bool:
-    from photovision.data.formats import FORMATS
-
+def _is_annotated(place: Path) -> bool:
+    """Whether a file of boxes lies in a folder, or it is a layout of good images and defects."""
     try:
-        return any(FORMATS.load(name).detects(place) for name in BOXES)
+        return any(form.detects(place) for form in _formats() if form.annotation_type in ("boxes", "defects"))
     except OSError:  # a folder that may not be read holds nothing for us
         return False
+
+
+def _formats() -> list[Format]:
+    from photovision.data.formats import FORMATS
+
+    return [FORMATS.load(name) for name in FORMATS.names()]
 
 
 def _has_masks(children: list[Path]) -> bool:
@@ -285,10 +277,10 @@ def _opened(path: Path) -> Model:
     from photovision.engine.load import load
     from photovision.runtime.bundle import read_bundle
 
-    task = read_bundle(path).task
-    if task not in TASKS:
-        raise ModelError(f"{path} is not for recognising: choose a classifier, a detector or a segmenter")
-    opened: Model = load(path, threshold=LEAST) if task == "detect" else load(path)
+    row = read_bundle(path).row
+    if not row.has("page"):
+        raise ModelError(f"{path} is not for recognising: {row.text.command} uses {row.text.a_noun}")
+    opened: Model = load(path, **row.page_options)
     return opened
 
 

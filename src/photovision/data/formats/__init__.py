@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from photovision.core.registry import Registry
-from photovision.data.dataset import Dataset
+from photovision.data.dataset import AnnotationType, Dataset
 from photovision.data.formats.split_names import SPLIT_WORDS as SPLIT_WORDS
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -48,6 +48,7 @@ class Format:
         detects, read, write: see above.
         holds: what it can hold beside the classes of each picture, in the words of `photovision.data.convert`.
         accepts: names of the `ReadOptions` that its `read` obeys.
+        annotation_type: that of most data in it, as far as can be told without reading them.
     """
 
     detects: Detects
@@ -55,6 +56,7 @@ class Format:
     write: Write
     holds: frozenset[str] = frozenset()
     accepts: frozenset[str] = frozenset()
+    annotation_type: AnnotationType = "labels"
 
 
 FORMATS = Registry(

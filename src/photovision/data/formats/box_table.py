@@ -284,4 +284,4 @@ def _descriptions(root: Path) -> Iterator[tuple[str, str]]:
                 yield cells[0].strip(), clean(cells[1])
 
 
-FORMAT = Format(detects, read, write, frozenset(("boxes", "several", "splits")))
+FORMAT = Format(detects, read, write, frozenset(("boxes", "several", "splits")), annotation_type="boxes")

@@ -322,4 +322,4 @@ def _area(points: list[list[float]]) -> float:
 
 
 _HOLDS = ("boxes", "box sizes", "outlines", "parts", "masks", "crowds", "tracks", "several", "attributes", "splits")
-FORMAT = Format(detects, read, write, frozenset((*_HOLDS, "spare classes")))
+FORMAT = Format(detects, read, write, frozenset((*_HOLDS, "spare classes")), annotation_type="boxes")

@@ -110,4 +110,4 @@ def _entry(placed: Placed) -> dict[str, Any]:
     return {"image": placed.file.name, "annotations": objects}
 
 
-FORMAT = Format(detects, read, write, frozenset(("boxes", "several", "splits")))
+FORMAT = Format(detects, read, write, frozenset(("boxes", "several", "splits")), annotation_type="boxes")

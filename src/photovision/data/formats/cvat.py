@@ -255,4 +255,5 @@ FORMAT = Format(
     write,
     frozenset(("boxes", "outlines", "masks", "tracks", "several", "splits", "spare classes")),
     frozenset(("multilabel", "label_column")),
+    annotation_type="boxes",
 )

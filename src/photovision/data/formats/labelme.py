@@ -228,4 +228,5 @@ FORMAT = Format(
     write,
     frozenset(("boxes", "outlines", "parts", "several", "splits")),
     frozenset(("multilabel", "label_column")),
+    annotation_type="boxes",
 )

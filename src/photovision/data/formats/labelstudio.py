@@ -196,4 +196,5 @@ FORMAT = Format(
     write,
     frozenset(("boxes", "outlines", "masks", "several", "splits", "attributes")),
     frozenset(("multilabel", "label_column")),
+    annotation_type="boxes",
 )

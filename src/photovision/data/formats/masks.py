@@ -336,5 +336,9 @@ def _save(path: Path, values: np.ndarray) -> None:
 
 
 FORMAT = Format(
-    detects, read, write, frozenset(("boxes", "masks", "several", "splits", "segmentation", "spare classes"))
+    detects,
+    read,
+    write,
+    frozenset(("boxes", "masks", "several", "splits", "segmentation", "spare classes")),
+    annotation_type="masks",
 )

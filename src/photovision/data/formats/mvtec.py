@@ -227,4 +227,4 @@ def _stem(file: str) -> str:
     return PurePosixPath(file).stem.casefold().removesuffix(_SUFFIX)
 
 
-FORMAT = Format(detects, read, write, frozenset(("splits", "segmentation", "plain")))
+FORMAT = Format(detects, read, write, frozenset(("splits", "segmentation", "plain")), annotation_type="defects")

@@ -358,4 +358,5 @@ FORMAT = Format(
     write,
     frozenset(("boxes", "outlines", "several", "splits")),
     frozenset(("multilabel", "label_column")),
+    annotation_type="boxes",
 )

@@ -236,4 +236,4 @@ def _document(placed: Placed, found: Detections) -> str:
     return "\n".join([*lines, "</annotation>", ""])
 
 
-FORMAT = Format(detects, read, write, frozenset(("boxes", "crowds", "several", "splits")))
+FORMAT = Format(detects, read, write, frozenset(("boxes", "crowds", "several", "splits")), annotation_type="boxes")

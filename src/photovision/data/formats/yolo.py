@@ -155,4 +155,10 @@ def _lines(placed: Placed, found: Detections) -> Sequence[str]:
     return lines
 
 
-FORMAT = Format(detects, read, write, frozenset(("boxes", "outlines", "several", "splits", "spare classes")))
+FORMAT = Format(
+    detects,
+    read,
+    write,
+    frozenset(("boxes", "outlines", "several", "splits", "spare classes")),
+    annotation_type="boxes",
+)

@@ -25,6 +25,8 @@ TASK = Task(
         "card": "photovision.tasks.classify.text:card_text",
         "wire": "photovision.tasks.classify.wire:ClassWire",
         "drift": "photovision.tasks.classify.drift:ClassDrift",
+        "page": "photovision.tasks.classify.page:answer",
+        "why": "photovision.tasks.classify.page:reasons",
         "model": "photovision.tasks.classify.recognizer:Recognizer",
         "evaluate": "photovision.tasks.classify.evaluation:evaluate",
         "findings": "photovision.tasks.classify.evaluation_text:findings",
@@ -42,4 +44,6 @@ TASK = Task(
         "timm": "photovision.tasks.classify.network:timm_outputs",
     },
     needs=("temperature", "multilabel"),
+    annotation_type="labels",
+    page="tasks/classify.js",
 )

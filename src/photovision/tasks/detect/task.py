@@ -25,6 +25,7 @@ TASK = Task(
         "prepare": "photovision.tasks.detect.learn:prepare",
         "learn": "photovision.tasks.detect.learn:learn",
         "card": "photovision.tasks.detect.text:card_text",
+        "page": "photovision.tasks.detect.page:answer",
         "model": "photovision.tasks.detect.detector:Detector",
         "evaluate": "photovision.tasks.detect.evaluation:evaluate",
         "findings": "photovision.tasks.detect.evaluation_text:findings",
@@ -40,4 +41,7 @@ TASK = Task(
     },
     needs=("thresholds",),
     min_classes=1,
+    annotation_type="boxes",
+    page="tasks/detect.js",
+    page_options={"threshold": 0.05},  # the page hides what a person does not want to see
 )

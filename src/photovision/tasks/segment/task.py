@@ -35,6 +35,8 @@ TASK = Task(
         "prepare": "photovision.tasks.segment.learn:prepare",
         "learn": "photovision.tasks.segment.learn:learn",
         "card": "photovision.tasks.segment.text:card_text",
+        "page": "photovision.tasks.segment.page:answer",
+        "mask": "photovision.tasks.segment.page:mask_file",
         "model": "photovision.tasks.segment.segmenter:Segmenter",
         "evaluate": "photovision.tasks.segment.evaluation:evaluate",
         "findings": "photovision.tasks.segment.evaluation_text:findings",
@@ -47,4 +49,6 @@ TASK = Task(
         "metadata": "photovision.tasks.segment.metadata:segment_metadata",
         "network": "photovision.tasks.segment.network:segment_network",
     },
+    annotation_type="masks",
+    page="tasks/segment.js",
 )

@@ -1,7 +1,7 @@
 // The page: which view is shown, its shortcuts, the theme. A view is a module views/NAME.js that exports
 // `async function show(root, state)` and may give back a function that cleans up when the view is left.
 //
-// state.overview   {folder, models: [{name, task, ...}], data: [{name, task}]} as /api/recognise/overview gives it
+// state.overview   {folder, models: [{name, task, ...}], data: [{name, task, annotation_type}], tasks: {name: {noun, script ...}}} as /api/recognise/overview gives it
 // state.model      name of the chosen model, kept between views; null where there is none
 // state.cutting    {file, name, url} of the picture that "Cut out" should open next, or null
 // state.params     URLSearchParams of the address, as in #/browse?data=flowers
@@ -9,6 +9,7 @@
 // state.reload()   asks for the overview again, after a training
 // state.go(view, params)   goes to another view
 import { api, attempt, el, fill, say } from "./dom.js";
+import { loadKinds } from "./views/kinds.js";
 import { show as recognise } from "./views/recognise.js";
 import { show as live } from "./views/live.js";
 import { show as cutout } from "./views/cutout.js";
@@ -28,14 +29,17 @@ const VIEWS = {
 };
 const main = document.getElementById("main");
 const state = {
-  overview: { folder: null, models: [], data: [] },
+  overview: { folder: null, models: [], data: [], tasks: {} },
   model: null,
   cutting: null,
   params: new URLSearchParams(),
   keys: {},
   async reload() {
     const found = await attempt(() => api("/api/recognise/overview"));
-    if (found) state.overview = found;
+    if (found) {
+      await attempt(() => loadKinds(found));
+      state.overview = found;
+    }
     const names = state.overview.models.map((model) => model.name);
     if (!names.includes(state.model)) state.model = names[0] ?? null;
   },

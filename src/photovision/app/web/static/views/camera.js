@@ -1,7 +1,6 @@
 // The camera, opened by a click only: a live answer below the picture, and a button that keeps a picture.
 import { api, el, fill } from "../dom.js";
-import { visible } from "./found.js";
-import { kindOf } from "./kinds.js";
+import { kindOf, overlay } from "./kinds.js";
 import { Boxes, Layer } from "./overlay.js";
 
 const PAUSE = 300; // milliseconds between two live answers
@@ -57,9 +56,7 @@ async function watch({ video, frame, live, boxes, layer, kept, model }, signal) 
       if (chosen !== model()) continue;
       if (answer.error) throw new Error(answer.error);
       fill(live, kindOf(chosen).brief(answer, kept, chosen).flatMap((part) => (part ? [part, " "] : [])));
-      boxes.show(answer.size ?? [1, 1], answer.boxes ? visible(answer, kept, chosen) : [], chosen.colours);
-      layer.element.hidden = !answer.layer;
-      if (answer.layer) await layer.show(answer.layer, chosen.colours, [chosen.classes.indexOf("background")]);
+      await overlay(boxes, layer, answer, kept, chosen);
     } catch (error) {
       if (error.name !== "AbortError") live.textContent = error.message;
     }

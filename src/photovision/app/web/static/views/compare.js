@@ -1,7 +1,7 @@
 // Compare: two models on one data set or on dropped pictures; the pictures that they call by different names.
 import { api, attempt, count, el, fill, metric, percent, say } from "../dom.js";
-import { tally, visible } from "./found.js";
-import { Boxes, makeStage } from "./overlay.js";
+import { kindOf, overlay } from "./kinds.js";
+import { Boxes, Layer, makeStage } from "./overlay.js";
 
 const DROPPED = "";
 const PAGE = 60;
@@ -61,8 +61,8 @@ class View {
     };
     this.listen();
     this.fit();
-    if (kept.result && !this.boxes) this.drawResult();
-    else if (this.boxes && kept.pictures.length && !this.pick.hidden) this.answer();
+    if (kept.result && !this.drawn) this.drawResult();
+    else if (this.drawn && kept.pictures.length && !this.pick.hidden) this.answer();
   }
 
   listen() {
@@ -82,21 +82,29 @@ class View {
     if (kept.pictures.length && !this.pick.hidden) this.answer();
   }
 
-  task(name) {
-    return this.state.overview.models.find((model) => model.name === name)?.task;
+  model(name) {
+    return this.state.overview.models.find((model) => model.name === name);
   }
 
-  /** Detectors are shown side by side on dropped pictures, whose truth nobody knows. */
-  get boxes() {
-    return this.task(kept.a) === "detect" && kept.data === DROPPED;
+  task(name) {
+    return this.model(name)?.task;
+  }
+
+  /** What is drawn over pictures is shown side by side on dropped ones, whose truth nobody knows. */
+  get drawn() {
+    return kept.data === DROPPED && Boolean(kindOf(this.model(kept.a)).layers);
+  }
+
+  get plural() {
+    return this.state.overview.tasks[this.task(kept.a)]?.plural ?? "models";
   }
 
   /** The data that these models can be judged on, and where they can be held against each other without, dropped pictures. */
   offer() {
-    const task = this.task(kept.a);
-    const fits = (one) => one.task === task || (task === "detect" && one.task === "segment");
+    const task = this.task(kept.a), type = this.model(kept.a)?.annotation_type;
+    const fits = (one) => one.task === task || (type === "boxes" && one.annotation_type === "masks") || (type === "defects" && one.annotation_type === "labels");
     const data = this.state.overview.data.filter(fits).map(({ name }) => [name, name]);
-    if (task !== "segment") data.push([DROPPED, "pictures that I drop here"]);
+    data.push([DROPPED, "pictures that I drop here"]);
     if (!data.some(([name]) => name === kept.data)) kept.data = data[0]?.[0] ?? null;
     fill(this.dataSelect, data.map(([value, told]) => el("option", { value, selected: value === kept.data }, told)));
   }
@@ -109,9 +117,8 @@ class View {
     this.pick.hidden = mixed || kept.data !== DROPPED;
     this.button.disabled = kept.a === kept.b || kept.data === null;
     const hint = (text) => fill(this.found, el("p", { class: "drop-hint" }, text));
-    if (mixed) return hint("These two are of different kinds: choose two classifiers, two detectors or two segmenters.");
-    if (kept.data === null) return hint("There are no pictures with masks here to judge two segmenters on.");
-    if (kept.data === DROPPED && !kept.pictures.length) return hint(`Drop pictures anywhere on this page. ${this.boxes ? "Both detectors draw what they find" : "Both models answer them"}; nobody knows the truth of them but you.`);
+    if (mixed) return hint("These two are of different kinds: choose two models of one kind.");
+    if (kept.data === DROPPED && !kept.pictures.length) return hint(`Drop pictures anywhere on this page. ${this.drawn ? `Both ${this.plural} draw what they find` : "Both models answer them"}; nobody knows the truth of them but you.`);
     return undefined;
   }
 
@@ -147,7 +154,6 @@ class View {
   }
 
   async add(files) {
-    if (this.task(kept.a) === "segment") return undefined;
     kept.data = DROPPED;
     kept.pictures.push(...files.map((file) => ({ file, id: file.name, url: URL.createObjectURL(file) })));
     this.fit();
@@ -156,11 +162,11 @@ class View {
 
   answer() {
     if (this.task(kept.a) !== this.task(kept.b)) return this.fit();
-    return this.boxes ? this.boxesDropped() : this.answerDropped();
+    return this.drawn ? this.drawnDropped() : this.answerDropped();
   }
 
-  /** Both detectors on each dropped picture. */
-  async boxesDropped() {
+  /** What both draw on each dropped picture. */
+  async drawnDropped() {
     const list = el("ul", { class: "both" });
     fill(this.found, el("p", { class: "letters note" }, el("b", { class: "letter a" }, "A"), kept.a, el("b", { class: "letter b" }, "B"), kept.b), list);
     const [a, b] = [kept.a, kept.b];
@@ -175,7 +181,7 @@ class View {
         list.append(el("li", {}, el("p", { class: "reason" }, `${picture.id}: ${error.message}`)));
       }
     }
-    say("Both detectors have looked");
+    say(`Both ${this.plural} have answered`);
   }
 
   pair(picture, answers) {
@@ -183,10 +189,10 @@ class View {
       const model = this.state.overview.models.find(({ name }) => name === [kept.a, kept.b][place]);
       const letter = el("b", { class: `letter ${"ab"[place]}` }, "AB"[place]);
       if (answer.error) return el("figure", {}, el("figcaption", {}, letter, el("span", { class: "reason" }, answer.error)));
-      const shown = visible(answer, {}, model), boxes = new Boxes({ lit: (index) => boxes.light(index) });
-      const { stage } = makeStage({ url: picture.url, name: `${picture.id}, ${model.name}`, id: null }, boxes.element);
-      boxes.show(answer.size, shown, model.colours);
-      return el("figure", {}, stage, el("figcaption", {}, letter, el("span", {}, tally(shown).map(([name, many]) => `${count(many)} ${name}`).join(", ") || "nothing found")));
+      const boxes = new Boxes({ lit: (index) => boxes.light(index) }), layer = new Layer();
+      const { stage } = makeStage({ url: picture.url, name: `${picture.id}, ${model.name}`, id: null }, layer.element, boxes.element);
+      attempt(() => overlay(boxes, layer, answer, {}, model));
+      return el("figure", {}, stage, el("figcaption", {}, letter, el("span", {}, kindOf(model).spoken(answer, {}, model))));
     };
     return el("li", {}, el("h2", {}, picture.id), el("div", { class: "two" }, answers.map(side)));
   }

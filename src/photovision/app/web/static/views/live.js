@@ -1,9 +1,8 @@
 // Live: a video of the folder, a camera of this computer or a stream, watched by a detector: lines and zones drawn on its
 // first frame, the annotated frames as they come, counts and events beside them.
 import { api, attempt, count, el, fill, percent, say, toast } from "../dom.js";
-import { median } from "./found.js";
 import { duration } from "./job.js";
-import { save } from "./overlay.js";
+import { median, save } from "./overlay.js";
 import { Places } from "./places.js";
 
 const MOST_EVENTS = 60; // of the list; the file has all
@@ -11,7 +10,7 @@ const MOST_EVENTS = 60; // of the list; the file has all
 const kept = { kind: null, video: null, camera: "0", address: "", items: [], classes: [], least: null, quick: false };
 
 export async function show(root, state) {
-  const models = state.overview.models.filter(({ task, error }) => task === "detect" && !error);
+  const models = state.overview.models.filter(({ annotation_type: type, error }) => type === "boxes" && !error);
   if (!models.length) return nothing(root);
   const sources = await attempt(() => api("/api/live/sources"));
   if (!sources) return undefined;

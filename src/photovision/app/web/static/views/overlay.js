@@ -1,5 +1,5 @@
 // What is where, over a picture: boxes as SVG with their names, masks on a canvas. All of it scales with the picture.
-import { el, fill, percent } from "../dom.js";
+import { count, el, fill, percent } from "../dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const MOST_NAMES = 12; // with more boxes only the name of the one that is looked at is shown
@@ -70,7 +70,7 @@ export class Boxes {
   }
 }
 
-/** Masks over a picture, from a PNG of class + 1, object's number high, low, as app/web/seen.py writes it. */
+/** Masks over a picture, from a PNG of class + 1, object's number high, low, as core/page_layers.py writes it. */
 export class Layer {
   constructor({ lit = () => {} } = {}) {
     this.element = el("canvas", { class: "layer", "aria-hidden": "true" });
@@ -132,6 +132,26 @@ export class Layer {
     this.one = one;
     this.paint();
   }
+}
+
+/** The boxes that a person wants to see: from the slider's score on, or from the model's own, one a class. */
+export function visible(answer, kept, model) {
+  const least = (box) => kept.least ?? model?.thresholds?.[box.class] ?? 0.25;
+  return answer.boxes.map((box, index) => ({ ...box, index })).filter((box) => box.score >= least(box));
+}
+
+/** [["car", 3], ...], the commonest first. */
+export function tally(boxes) {
+  const counts = new Map();
+  for (const { label } of boxes) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}
+
+/** "3 car, 1 bus, 2 more" of such pairs. */
+export const listed = (pairs, most = 3) => [...pairs.slice(0, most).map(([name, many]) => `${count(many)} ${name}`), ...(pairs.length > most ? [`${pairs.length - most} more`] : [])].join(", ");
+
+export function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 /** A picture with its boxes and masks as PNG, at the size that the browser shows it in. */

@@ -341,7 +341,7 @@ function described(model) {
   if (model.error) return [el("span", { class: "reason" }, model.error)];
   const facts = [];
   if (model.ready) facts.push("A detector of everyday things, ready to use");
-  if (model.figure) facts.push(`${{ map: "mAP", miou: "mIoU" }[model.lead] ?? "Right on"} ${metric(model.figure)}`);
+  if (model.figure) facts.push(`${model.lead[0].toUpperCase()}${model.lead.slice(1)} ${metric(model.figure)}`);
   facts.push(count(model.classes.length, "class", "classes"));
   if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
   const report = model.report && el("a", { class: "whole", href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");

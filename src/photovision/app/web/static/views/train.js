@@ -3,12 +3,6 @@ import { api, attempt, el, fill, metric, percent, say } from "../dom.js";
 import { curve } from "./curve.js";
 import { drawStage, duration, follow } from "./job.js";
 
-// What is learned from the data -> what the page calls it, and what is measured on validation pictures.
-const LEARNED = {
-  classify: { model: "a classifier", figure: "Right on validation" },
-  detect: { model: "a detector: what is where", figure: "mAP on validation" },
-  segment: { model: "a segmenter: the class of every pixel", figure: "mIoU on validation" },
-};
 const STATES = { running: "under way", done: "done", failed: "failed", stopped: "stopped" };
 
 export async function show(root, state) {
@@ -67,8 +61,8 @@ class Train {
       this.more,
       el("summary", {}, "Options"),
       tick(this.commercial, "Only parts whose licence allows commercial use"),
-      el("fieldset", { class: "only-classes" }, el("legend", {}, "Bear bad conditions"), this.robust.map((box) => tick(box, box.value))),
-      el("div", { class: "only-classes" }, field("Serve the groups of this attribute equally well", this.fair)),
+      el("fieldset", { dataset: { option: "robust" } }, el("legend", {}, "Bear bad conditions"), this.robust.map((box) => tick(box, box.value))),
+      el("div", { dataset: { option: "fair_by" } }, field("Serve the groups of this attribute equally well", this.fair)),
     );
     this.dataChanged();
     return undefined;
@@ -83,10 +77,10 @@ class Train {
     this.replacing.hidden = true;
     this.name.oninput = () => (this.replacing.hidden = !taken.has(this.name.value));
     const asked = this.data.value;
-    const task = this.state.overview.data.find(({ name }) => name === asked)?.task ?? "classify";
-    this.learned.textContent = `This becomes ${LEARNED[task].model}.`;
-    for (const part of this.more.querySelectorAll(".only-classes")) part.hidden = task !== "classify";
-    if (task !== "classify") return;
+    const task = this.state.overview.tasks[this.state.overview.data.find(({ name }) => name === asked)?.task];
+    this.learned.textContent = task ? `This becomes ${task.noun}: it predicts ${task.predicts}.` : "";
+    for (const part of this.more.querySelectorAll("[data-option]")) part.hidden = !task?.options.includes(part.dataset.option);
+    if (!task?.options.includes("fair_by")) return;
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: asked } }));
     if (!summary || asked !== this.data.value) return;
     fill(this.fair, el("option", { value: "" }, "nothing in particular"), Object.keys(summary.groups).map((one) => el("option", { value: one }, one)));
@@ -155,7 +149,8 @@ class Train {
   curves(job) {
     const [name, found] = Object.entries(job.curves).at(-1) ?? [];
     if (!name) return fill(this.parts.curves);
-    const judged = (LEARNED[job.facts.task] ?? LEARNED.classify).figure;
+    const lead = this.state.overview.tasks[job.facts.task]?.lead ?? "Score";
+    const judged = `${lead[0].toUpperCase()}${lead.slice(1)} on validation`;
     const figure = (title, svg) => el("figure", {}, el("figcaption", { class: "note" }, `${title}, ${name}`), svg);
     return fill(
       this.parts.curves,

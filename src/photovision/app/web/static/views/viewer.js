@@ -1,19 +1,19 @@
 // A picture that fills the page, with all that is known of it, and its label one key away.
-import { api, count, el, fill, percent } from "../dom.js";
+import { api, count, el, fill } from "../dom.js";
 import { labelOf } from "./deciding.js";
-import { tally, visible } from "./found.js";
+import { kindOf, overlay } from "./kinds.js";
 import { Boxes, Layer, swatch } from "./overlay.js";
 
 const UNITS = ["B", "kB", "MB", "GB"];
 
 /**
  * layer(row) -> address of its masks, colours: class -> "#rrggbb" of data with boxes or masks, else null;
- * editable: whether labels of whole pictures are corrected; classes: of the data; at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
+ * editable: whether labels of whole pictures are corrected; classes: of the data; hidden: numbers of classes whose pixels are not drawn; at(index) -> row (a promise), large(row) -> address, total(), key(event, index) -> whether it did something,
  * controls() -> the buttons of all decisions, moved(index), jump(i, index) -> shows the picture at position i.
  */
 export class Viewer {
-  constructor({ data, editable, classes, state, at, large, layer, colours, total, key, controls, moved, closed }) {
-    Object.assign(this, { data, editable, classes, state, at, large, layer, colours, total, key, controls, moved, closed });
+  constructor({ data, editable, hidden, classes, state, at, large, layer, colours, total, key, controls, moved, closed }) {
+    Object.assign(this, { data, editable, hidden, classes, state, at, large, layer, colours, total, key, controls, moved, closed });
     this.image = el("img", { alt: "" });
     this.broken = el("p", { class: "note", hidden: true }, "This picture cannot be read.");
     this.place = el("p", { class: "note number" });
@@ -77,7 +77,7 @@ export class Viewer {
     const names = Object.keys(this.colours), colours = Object.values(this.colours);
     this.boxes.show([known.height, known.width], (known.masks ? [] : known.boxes ?? []).map((box, index) => ({ ...box, index, class: names.indexOf(box.label) })), colours);
     this.masks.element.hidden = !known.masks;
-    if (known.masks) await this.masks.show(this.layer(this.row), colours, [names.indexOf("background")]).catch(() => (this.masks.element.hidden = true));
+    if (known.masks) await this.masks.show(this.layer(this.row), colours, this.hidden).catch(() => (this.masks.element.hidden = true));
     if (mine !== this.turn) return undefined;
     this.over.hidden = false;
     return this.fit();
@@ -86,17 +86,16 @@ export class Viewer {
   /** The chosen model, or where it cannot know anything of these data, another one that can. */
   get model() {
     const { models } = this.state.overview, chosen = models.find(({ name }) => name === this.state.model);
-    if (this.editable && chosen?.task === "classify") return chosen;
-    const fits = ({ error, task, classes }) => !error && (task === "classify") === (this.editable) && classes.some((name) => this.classes.includes(name));
+    const whole = ({ annotation_type: type }) => ["labels", "defects"].includes(type);
+    if (this.editable && chosen && whole(chosen)) return chosen;
+    const fits = (model) => !model.error && whole(model) === this.editable && model.classes.some((name) => this.classes.includes(name));
     return [chosen, ...models].find((model) => model && fits(model)) ?? null;
   }
 
   /** The boxes or masks of the model instead of those of the data. */
   async overAnswer() {
     const { answer, model } = this;
-    this.boxes.show(answer.size, answer.boxes ? visible(answer, {}, model) : [], model.colours);
-    this.masks.element.hidden = !answer.layer;
-    if (answer.layer) await this.masks.show(answer.layer, model.colours, [model.classes.indexOf("background")]);
+    await overlay(this.boxes, this.masks, answer, {}, model);
     this.over.hidden = false;
     this.fit();
   }
@@ -202,11 +201,8 @@ export class Viewer {
     const head = el("h3", {}, `What ${model.name} says`);
     if (!answer) return el("div", { class: "answered" }, head, el("p", { class: "note" }, "Looking …"));
     if (answer.error) return el("div", { class: "answered" }, head, el("p", { class: "note" }, answer.error));
-    if (answer.task !== "classify") {
-      const words = answer.task === "detect" ? tally(visible(answer, {}, this.model)).map(([name, many]) => `${count(many)} ${name}`) : answer.areas.map(({ label, share }) => `${label} ${percent(share)}`);
-      return el("div", { class: "answered" }, head, el("p", {}, words.join(", ") || "nothing found"), answer.objects && el("p", { class: "note" }, count(answer.count, "object")), this.sides());
-    }
-    return el("div", { class: "answered" }, head, el("p", {}, answer.known === false ? `unknown; at best ${answer.best}` : `${answer.label}, ${percent(answer.prob)}`), answer.set && el("p", { class: "note" }, `Prediction set: ${answer.set.join(", ") || "none of its classes"}`));
+    const kind = kindOf(model);
+    return el("div", { class: "answered" }, head, kind.words(answer, model), kind.layers && this.sides());
   }
 
   keyed(event) {

@@ -1,12 +1,13 @@
 // One picture large with the class of every pixel: masks with an opacity slider, shares by class, objects, downloads.
 import { attempt, count, el, fill, percent } from "../dom.js";
-import { Chosen, cutButton, rowOf, tableOf } from "./chosen.js";
-import { drawn, Layer, makeStage, save, stem, swatch } from "./overlay.js";
+import { Chosen, cutButton, rowOf, tableOf } from "../views/chosen.js";
+import { BROKEN } from "../views/kinds.js";
+import { drawn, Layer, makeStage, save, stem, swatch } from "../views/overlay.js";
 
 const MOST_ROWS = 300;
 const GROUND = "background"; // hidden until somebody asks for it
 
-export class Scene extends Chosen {
+class Scene extends Chosen {
   drawStage(item) {
     this.layer = new Layer({ lit: (one) => this.light(one) });
     this.stage = makeStage(item, this.layer.element).stage;
@@ -108,3 +109,28 @@ export class Scene extends Chosen {
     save(await response.blob(), `${stem(item.name)}.png`);
   }
 }
+
+export default {
+  over: "Masks",
+  filters: { all: "All", ...BROKEN },
+  orders: { given: "as given", most: "most objects first", name: "by file name" },
+  kind: () => "some",
+  by: { most: (item) => (item.answer ? -(item.answer.count ?? 0) : 1) },
+  brief(answer) {
+    const [first] = answer.areas.filter(({ label }) => label !== "background");
+    const head = answer.objects ? count(answer.count, "object") : first ? first.label : "background only";
+    return [el("strong", {}, head), el("span", { class: "note" }, first ? `${answer.objects ? `${first.label} ` : ""}${percent(first.share)}` : "")];
+  },
+  spoken: (answer) => (answer.objects ? count(answer.count, "object") : answer.areas.map(({ label, share }) => `${label} ${percent(share)}`).join(", ")),
+  columns: ["file", "class", "share", "objects", "error"],
+  lines({ name, answer, error }) {
+    if (!answer) return [[name, "", "", "", error]];
+    return answer.areas.map(({ label, share }) => [name, label, share.toFixed(6), answer.count ?? "", ""]);
+  },
+  words: (answer) => [
+    el("p", {}, answer.areas.map(({ label, share }) => `${label} ${percent(share)}`).join(", ") || "nothing found"),
+    answer.objects && el("p", { class: "note" }, count(answer.count, "object")),
+  ],
+  layers: (answer, kept, model) => ({ mask: answer.layer, hidden: [model.classes.indexOf(GROUND)] }),
+  large: (kept, state) => new Scene(kept, state),
+};

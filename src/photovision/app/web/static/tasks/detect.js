@@ -1,24 +1,12 @@
 // One picture large with what a detector found: boxes, a slider that filters them, counts by class, a table, downloads.
 import { count, el, fill, percent } from "../dom.js";
-import { Chosen, cutButton, rowOf, tableOf } from "./chosen.js";
-import { Boxes, drawn, makeStage, save, stem, swatch } from "./overlay.js";
+import { Chosen, cutButton, rowOf, tableOf } from "../views/chosen.js";
+import { BROKEN } from "../views/kinds.js";
+import { Boxes, drawn, listed, makeStage, median, save, stem, swatch, tally, visible } from "../views/overlay.js";
 
 const MOST_ROWS = 300;
 
-/** The boxes that a person wants to see: from the slider's score on, or from the model's own, one a class. */
-export function visible(answer, kept, model) {
-  const least = (box) => kept.least ?? model?.thresholds?.[box.class] ?? 0.25;
-  return answer.boxes.map((box, index) => ({ ...box, index })).filter((box) => box.score >= least(box));
-}
-
-/** [["car", 3], ...], the commonest first. */
-export function tally(boxes) {
-  const counts = new Map();
-  for (const { label } of boxes) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1]);
-}
-
-export class Found extends Chosen {
+class Found extends Chosen {
   /** changed() is called when the slider was moved, so that the list of pictures can follow. */
   constructor(kept, state, changed) {
     super(kept, state);
@@ -129,6 +117,23 @@ export class Found extends Chosen {
   }
 }
 
-export function median(values) {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-}
+export default {
+  over: "Boxes",
+  filters: { all: "All", some: "With objects", none: "Nothing found", ...BROKEN },
+  orders: { given: "as given", most: "most objects first", name: "by file name" },
+  kind: (item, kept, model) => (visible(item.answer, kept, model).length ? "some" : "none"),
+  by: { most: (item, kept, model) => (item.answer ? -visible(item.answer, kept, model).length : 1) },
+  brief(answer, kept, model) {
+    const boxes = visible(answer, kept, model);
+    return boxes.length ? [el("strong", {}, count(boxes.length, "object")), el("span", { class: "note" }, listed(tally(boxes)))] : [el("strong", { class: "soft" }, "nothing found")];
+  },
+  spoken: (answer, kept, model) => listed(tally(visible(answer, kept, model))) || "nothing found",
+  columns: ["file", "label", "score", "x1", "y1", "x2", "y2", "height", "width", "error"],
+  lines({ name, answer, error }, kept, model) {
+    if (!answer) return [[name, "", "", "", "", "", "", "", "", error]];
+    return visible(answer, kept, model).map(({ label, score, xyxy }) => [name, label, score.toFixed(4), ...xyxy.map((value) => value.toFixed(1)), ...answer.size, ""]);
+  },
+  words: (answer, model) => [el("p", {}, listed(tally(visible(answer, {}, model)), Infinity) || "nothing found")],
+  layers: (answer, kept, model) => ({ boxes: visible(answer, kept, model) }),
+  large: (kept, state, changed) => new Found(kept, state, changed),
+};

@@ -1,9 +1,10 @@
 // One picture large: the answer in words, its heatmap with a slider, what it could be, what the model was reminded of.
 import { api, el, fill, percent } from "../dom.js";
+import { BROKEN } from "../views/kinds.js";
 
 const REST = 700; // milliseconds without a change before a map is tested, which takes seconds for large networks
 
-export class Large {
+class Large {
   constructor(kept, state) {
     this.kept = kept;
     this.state = state;
@@ -162,3 +163,28 @@ export class Large {
     this.asked.abort();
   }
 }
+
+export default {
+  over: "Heatmap",
+  filters: { all: "All", sure: "Sure", unsure: "Unsure", unknown: "Unknown", ...BROKEN },
+  orders: { given: "as given", unsure: "least sure first", answer: "by answer", name: "by file name" },
+  kind: (item) => item.answer.sure,
+  by: {
+    unsure: (item) => (item.error || !item.answer ? 2 : item.answer.known === false ? 0 : item.answer.prob),
+    answer: (item) => item.answer?.label ?? "~",
+  },
+  brief(answer) {
+    const confidence = el("span", { class: "number soft" }, answer.known === false ? "" : percent(answer.prob, 0));
+    const name = answer.known === false ? "unknown" : answer.labels.join(", ") || "no class";
+    const others = answer.known !== false && answer.set?.length > 1 && el("span", { class: "note" }, `one of ${answer.set.length}`);
+    return [el("strong", {}, name), confidence, others];
+  },
+  spoken: (answer) => `${answer.label}, ${answer.sure}`,
+  columns: ["file", "label", "prob", "set", "error"],
+  lines: ({ name, answer, error }) => [[name, answer?.label, answer && answer.known !== false ? answer.prob.toFixed(4) : "", answer?.set?.join("|"), error]],
+  words: (answer) => [
+    el("p", {}, answer.known === false ? `unknown; at best ${answer.best}` : `${answer.label}, ${percent(answer.prob)}`),
+    answer.set && el("p", { class: "note" }, `Prediction set: ${answer.set.join(", ") || "none of its classes"}`),
+  ],
+  large: (kept, state) => new Large(kept, state),
+};

@@ -1,0 +1,109 @@
+"""What a classifier predicts and why, in the form in which the local page shows it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from photovision.core.page_layers import as_url
+from photovision.core.preprocess import Preprocess
+from photovision.core.result import Size
+from photovision.core.types import Classes, Floats
+from photovision.tasks.classify.recognizer import Recognizer
+
+SHOWN, NAMED = 5, 6
+"""Classes that are listed, and that a sentence names."""
+
+
+def answer(model: Recognizer, found: Classes, size: Size) -> dict[str, Any]:
+    """An answer for the page: `sure` is "sure", "unsure" or "unknown", `words` explains it in sentences."""
+    within = found.prediction_set
+    alone = found.prob >= 0.5 if within is None else len(within) == 1
+    settled = alone if not found.multilabel else within is None or set(within) <= set(found.labels)
+    return {
+        "label": found.label,
+        "labels": list(found.labels),
+        "best": found.best,
+        "prob": found.prob,
+        "known": found.known,
+        "novelty": found.novelty,
+        "sure": "unknown" if found.known is False else "sure" if settled else "unsure",
+        "top": found.top(SHOWN),
+        "set": None if within is None else list(within),
+        "words": words(model, found),
+    }
+
+
+def words(model: Recognizer, answer: Classes) -> list[str]:
+    """What the answer means, in sentences."""
+    doubt = model.doubt
+    if doubt is None or answer.prediction_set is None:
+        return ["This model was made without prediction sets, so it never says “unknown”."]
+    if answer.known is False:
+        return [
+            f"This picture is unlike those that the model learned from: novelty {answer.novelty:.1f}, where up to"
+            f" {doubt.limit:.1f} counts as familiar. It is most like {answer.best}, but do not rely on that."
+        ]
+    kept = f"hold the truth for {100 * doubt.coverage:g} of 100 pictures like the training ones"
+    if answer.multilabel:
+        more = [name for name in answer.prediction_set if name not in answer.labels]
+        perhaps = f" Perhaps also {_listed(more)}." if more else ""
+        return [f"{_listed(answer.labels) or 'No class'} counts as true.{perhaps}"]
+    if len(answer.prediction_set) == 1:
+        return [f"No other class comes into question. Such sets, of one class or more, {kept}."]
+    if not answer.prediction_set:
+        return [f"No class is as probable as it usually is when it is right: {answer.best} is only a guess."]
+    return [f"These {len(answer.prediction_set)} come into question: such sets {kept}."]
+
+
+def reasons(model: Recognizer, picture: bytes, target: str | None, tested: bool) -> dict[str, Any]:
+    """Why a model answers as it does: the default explainer's map as a layer over the picture, and neighbours."""
+    from photovision.core.image import to_array
+    from photovision.engine.explain import explanations
+    from photovision.trust.explain import EXPLAINERS
+    from photovision.trust.explain.request import ExplainRequest
+
+    image = to_array(model.preprocess.decode(picture))
+    found = explanations(model, [image], ExplainRequest(target=target, tests=tested))
+    one, explainer = found.images[0], found.explainer
+    layer = heat_layer(one.maps[0].heatmap, one.upright.shape[:2], model.preprocess)
+    trial = one.trials[0]
+    return {
+        "target": one.maps[0].target,
+        "method": explainer.methods[0],
+        "about": EXPLAINERS.load(explainer.methods[0]).about,
+        "reason": explainer.reason,
+        "layer": as_url(layer),
+        "verdict": None if trial is None else trial.verdict,
+        "sentence": None if trial is None else trial.sentence,
+        "nearest": [{"id": n.id, "label": n.label, "similarity": n.similarity} for n in one.neighbours],
+    }
+
+
+def heat_layer(heatmap: Floats, shape: tuple[int, int], preprocess: Preprocess) -> bytes:
+    """A heatmap as PNG with transparency, to lie over the whole upright picture of `shape` (H, W).
+
+    The heat is more opaque where it is hotter; what the network does not see is darkened.
+    """
+    from photovision.trust.explain.overlay import heat_colours, scaled
+
+    height, width = shape
+    left, top, right, bottom = (round(side) for side in preprocess.window(width, height))
+    size = max(1, right - left), max(1, bottom - top)
+    heat = np.clip(np.asarray(Pillow.fromarray(scaled(heatmap)).resize(size, Pillow.Resampling.BICUBIC)), 0, 1)
+    layer = np.zeros((height, width, 4), np.uint8)
+    layer[..., 3] = 165
+    layer[top:bottom, left:right, :3] = heat_colours(heat)
+    layer[top:bottom, left:right, 3] = np.round(255 * (0.35 + 0.65 * heat))
+    buffer = io.BytesIO()
+    Pillow.fromarray(layer, "RGBA").save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
