@@ -18,7 +18,6 @@ from clicker import clicker_bundle
 from colours import add_doubt, colour_bundle
 from onnx import TensorProto, helper, numpy_helper
 from painter import painter_bundle
-from photovision.engine.metadata import description
 from spotter import scene, spotter_bundle
 from unit.tasks.bundles import full
 
@@ -27,6 +26,7 @@ from photovision.app.cli.info import info as show_info
 from photovision.core.errors import ModelError, PhotovisionError
 from photovision.core.preprocess import Preprocess
 from photovision.engine.datasheet import datasheet
+from photovision.engine.export_metadata import description
 from photovision.engine.model_card import model_card
 from photovision.runtime.bundle import read_bundle
 

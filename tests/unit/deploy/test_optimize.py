@@ -19,7 +19,7 @@ from photovision.deploy.optimize_classes import optimize_classes as optimize
 from photovision.engine.optimize.profile import Profile, profile
 from photovision.engine.splits import TrainingSplits, gather
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.classify.evaluation import answer
+from photovision.tasks.classify.evaluation import evaluate
 from photovision.tasks.classify.recognizer import load
 
 
@@ -129,7 +129,7 @@ def test_the_group_that_loses_is_named(tmp_path: Path) -> None:
     plain = colour_data(0, 60)
     sites = ["north" if i % 2 else "south" for i in range(len(plain))]
     samples = tuple(replace(s, groups={"site": site}) for s, site in zip(plain.samples, sites, strict=True))
-    before = answer(model, replace(plain, samples=samples))
+    before = evaluate(model, replace(plain, samples=samples))
     wrong = np.array(sites) == "north"
     wrong[: len(wrong) // 2] = False
     spoilt = replace(before, probs=np.where(wrong[:, None], np.roll(before.probs, 1, axis=1), before.probs))

@@ -16,7 +16,7 @@ from photovision.deploy.quantize import bf16, int8
 from photovision.deploy.refit import set_temperature
 from photovision.engine.optimize.quantize_layers import layers, straighten
 from photovision.runtime.session import Engine, open_session
-from photovision.tasks.classify.evaluation import answer
+from photovision.tasks.classify.evaluation import evaluate
 from photovision.tasks.classify.recognizer import load
 
 
@@ -32,7 +32,7 @@ def test_eight_bits_answer_alike_in_both_engines_with_confidence_of_their_own(tm
     (tmp_path / "model" / "model.safetensors").write_bytes(b"weights of another graph")
     small = load(int8(step))
     test = colour_data(900, 30)
-    assert answer(small, test).right.mean() == 1.0
+    assert evaluate(small, test).right.mean() == 1.0
     kinds = [node.op_type for node in onnx.load(small.bundle.graph).graph.node]
     assert kinds.count("DequantizeLinear") >= 3
     engines: tuple[Engine, ...] = ("openvino", "onnxruntime")
@@ -52,10 +52,10 @@ def test_where_eight_bits_fail_the_next_setting_spares_layers(tmp_path: Path) ->
     said: list[str] = []
     bundle = convolution_bundle(tmp_path / "model", depthwise=True, glare=3000.0)
     step = job(tmp_path, bundle, said)
-    assert answer(step.model, step.validation).right.mean() == 1.0
+    assert evaluate(step.model, step.validation).right.mean() == 1.0
     small = load(int8(step))
     assert small.info["quantized"]["name"] == "spared"
-    assert answer(small, colour_data(900, 30)).right.mean() == 1.0
+    assert evaluate(small, colour_data(900, 30)).right.mean() == 1.0
     assert any("66.7 points lost" in line for line in said)
 
 

@@ -19,7 +19,7 @@ from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
 from photovision.tasks.detect.calibrate import recalibrate_boxes
 from photovision.tasks.detect.detector import Detector
-from photovision.tasks.detect.evaluation import look
+from photovision.tasks.detect.evaluation import evaluate
 from photovision.trust.metrics.box_confidence import calibrated, d_ece
 
 
@@ -45,7 +45,9 @@ def here(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scores_are_true_there_on_other_pictures(here: Path) -> None:
     fresh = squares(160, lambda rng, camera, place: "unlabelled" if rng.random() < 0.3 else "")
-    error = d_ece(look(Detector(read_bundle(here)), Dataset(fresh.samples[80:], NAMES, annotation_type="boxes")).hits)
+    error = d_ece(
+        evaluate(Detector(read_bundle(here)), Dataset(fresh.samples[80:], NAMES, annotation_type="boxes")).hits
+    )
     assert error is not None
     assert error.value < 0.1
 
@@ -71,7 +73,7 @@ def test_what_was_learned_once_is_learned_upon(here: Path, tmp_path: Path) -> No
     nodes = [len(open_session(bundle.graph, precision="f32").run(images)["scores"]) for bundle in (once, again)]
     assert nodes == [3, 3]
     assert again.graph.stat().st_size == once.graph.stat().st_size  # no nodes were added a second time
-    error = d_ece(look(Detector(again), squares(60)).hits)
+    error = d_ece(evaluate(Detector(again), squares(60)).hits)
     assert error is not None
     assert error.value < 0.1
 
@@ -109,6 +111,6 @@ def test_the_command_calibrates_detectors(
 def test_thresholds_that_would_serve_worse_are_not_taken(detector: Detector, tmp_path: Path) -> None:
     """All is found at the old thresholds: what is shown stays, whatever scores come to mean."""
     report = recalibrate_boxes(detector, squares(40), tmp_path / "same")
-    own = look(Detector(read_bundle(tmp_path / "same")), squares(40))
+    own = evaluate(Detector(read_bundle(tmp_path / "same")), squares(40))
     assert own.hits.tally(own.thresholds)[:, 1:].sum() == 0
     assert report.metrics["f1"].value == report.data["before"]["f1"]["value"] == 1
