@@ -22,6 +22,7 @@ TASK = Task(
     ),
     parts={
         "wire": "photovision.tasks.detect.wire:BoxWire",
+        "print": "photovision.tasks.detect.printer:BoxPrinter",
         "prepare": "photovision.tasks.detect.learn:prepare",
         "learn": "photovision.tasks.detect.learn:learn",
         "card": "photovision.tasks.detect.text:card_text",

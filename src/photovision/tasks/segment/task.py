@@ -32,6 +32,7 @@ TASK = Task(
     ),
     parts={
         "wire": "photovision.tasks.segment.wire:MaskWire",
+        "print": "photovision.tasks.segment.printer:AreaPrinter",
         "prepare": "photovision.tasks.segment.learn:prepare",
         "learn": "photovision.tasks.segment.learn:learn",
         "card": "photovision.tasks.segment.text:card_text",
