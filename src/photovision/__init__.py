@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
     from photovision.deploy.optimize import optimize as optimize
+    from photovision.engine.audit import audit as audit
     from photovision.engine.compare import compare as compare
     from photovision.engine.evaluate import evaluate as evaluate
     from photovision.engine.explain import attribute as attribute
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from photovision.engine.load import load as load
     from photovision.engine.train import train as train
     from photovision.learned_features.report import features as features
-    from photovision.tasks.audit import audit as audit
     from photovision.tasks.calibrate import calibrate as calibrate
     from photovision.tasks.calibrate import recalibrate as recalibrate
     from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
@@ -60,7 +60,7 @@ _HOME = {
     "evaluate": "engine.evaluate",
     "compare": "engine.compare",
     "check": "app.check",
-    "audit": "tasks.audit",
+    "audit": "engine.audit",
     "explain": "engine.explain",
     "explain_boxes": "engine.explain",
     "attribute": "engine.explain",

@@ -46,10 +46,10 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import note, print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
+    from photovision.engine.audit import audit, checks_of, rewrite_card
     from photovision.engine.audit_context import AuditRequest
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
-    from photovision.tasks.audit import audit, checks_of, rewrite_card
 
     request = AuditRequest(_names("--by", by), _names("--only", only), minutes, seed)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)

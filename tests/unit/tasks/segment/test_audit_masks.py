@@ -11,8 +11,8 @@ from photovision.core.page import to_html
 from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.audit import audit
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.audit import audit
 from photovision.tasks.segment.checks import CHECKS
 from photovision.tasks.segment.segmenter import Segmenter
 

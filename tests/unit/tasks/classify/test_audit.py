@@ -13,8 +13,8 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.audit import audit, rewrite_card
 from photovision.engine.audit_context import AuditRequest
-from photovision.tasks.audit import audit, rewrite_card
 from photovision.tasks.classify.checks import CHECKS
 from photovision.tasks.classify.recognizer import Recognizer, load
 
