@@ -43,7 +43,7 @@ def draw_regions(
 
     Args:
         image: uint8 RGB (H, W, 3), upright.
-        regions: what is where in it, in its pixels.
+        regions: its boxes, masks or pixel classes, in its pixels.
         side: longest side of the result in pixels, so that lines and letters are as wide in all; the picture's if None.
         of: (H, W) of the picture that the regions are pixels of, where `image` is a smaller one of it.
         names: whether objects are named.

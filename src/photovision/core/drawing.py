@@ -138,7 +138,7 @@ def learning_curve(points: Sequence[Mapping[str, Any]], title: str) -> str:
 
 
 def heatmap(matrix: np.ndarray, names: Sequence[str], title: str) -> str:
-    """A confusion matrix: int (C, C), rows the truth, columns what was said, coloured by the share of the row.
+    """A confusion matrix: int (C, C), rows the truth, columns the prediction, coloured by the share of the row.
 
     Raises UsageError for more than 30 classes.
     """
@@ -147,7 +147,7 @@ def heatmap(matrix: np.ndarray, names: Sequence[str], title: str) -> str:
         raise UsageError(f"a heatmap takes 1 to {MAX_CLASSES} classes, got {size} names and a matrix {matrix.shape}")
     cell = max(18.0, min(48.0, 260 / size))
     left = top = 20 + 6.2 * min(16, max(len(name) for name in names))
-    parts = [svg.text(left, 11, "said →", size=11), svg.text(0, top - 4, "true ↓", size=11)]
+    parts = [svg.text(left, 11, "predicted →", size=11), svg.text(0, top - 4, "true ↓", size=11)]
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     for row in range(size):
         y = top + row * cell

@@ -114,7 +114,7 @@ def decode(
             or 1/8 in the DCT domain, never below this size, which is several times faster.
         max_pixels: pixels that the file may have; more are refused from its header alone.
         ranges: what is black and what is white in pictures of more than 8 bits, once for a whole data set.
-        cost: what `image_cost.estimate_cost` said of it, where that is known already.
+        cost: the result of `image_cost.estimate_cost`, where that is known already.
 
     Returns:
         a picture of mode "RGB"; its `info["notes"]` is a tuple of sentences about what could not be obeyed.

@@ -1,4 +1,5 @@
-"""Formats of picture files: told by their content, opened by one named decoder each, others named as what they are."""
+"""Formats of picture files: recognised by their content, opened by one named decoder each, others named as what they
+are."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ SUFFIXES = frozenset(
     )
 )
 BEGINNING = 512
-"""Bytes from which a format is told."""
+"""Bytes from which a format is recognised."""
 _BEGINNINGS = (
     (rb"\xff\xd8\xff", "JPEG"),
     (rb"\x89PNG\r\n\x1a\n", "PNG"),

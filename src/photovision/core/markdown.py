@@ -9,7 +9,7 @@ from typing import Any
 from photovision.core.report import Metric, cell_text
 
 MAX_ROWS = 30
-"""Rows of a table that are shown; how many more there are is said."""
+"""Rows of a table that are shown; the number of the others is stated."""
 
 # Control characters, the ends of lines, what turns the direction of writing, and what no file may hold.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")

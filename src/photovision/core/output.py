@@ -110,7 +110,7 @@ def check_content(path: str | Path, place: Path, kind: Kind) -> None:
 
 
 def write_mark(folder: Path, kind: Kind) -> None:
-    """Note in a finished export which files belong to it, so that it can be told from others and be replaced."""
+    """Note in a finished export which files belong to it, so that it can be recognised and replaced."""
     if kind != "export":  # a bundle is known by its bundle.json
         return
     names = sorted(file.relative_to(folder).as_posix() for file in _files(folder))

@@ -68,7 +68,7 @@ class Preprocess:
     def load(self, source: str | Path | bytes, most: int = MAX_PIXELS, cost: DecodeCost | None = None) -> Image:
         """Decode a picture of up to `most` pixels to `size`: uint8 RGB (H, W, 3). Raises UnreadableImage.
 
-        `cost` is what `image_cost.estimate_cost` said of it, where that is known already.
+        `cost` is the result of `image_cost.estimate_cost`, where that is known already.
         """
         return self._resize(self.decode(source, self.enough, most, cost))
 
@@ -90,7 +90,7 @@ class Preprocess:
             source: a picture file, its bytes, or pixels, uint8 RGB (H, W, 3), which stay as they are.
             least: (H, W) that is enough, see `core.image.decode`.
             max_pixels: pixels that a file may have.
-            cost: what `image_cost.estimate_cost` said of it, where that is known already.
+            cost: the result of `image_cost.estimate_cost`, where that is known already.
         """
         if isinstance(source, np.ndarray):
             return Pillow.fromarray(source)

@@ -1,4 +1,4 @@
-"""What is where in a picture: boxes with classes and masks, or a class for every pixel.
+"""Annotations and predictions of one picture: boxes with classes and masks, or a class for every pixel.
 
 The truth is a prediction without scores. Coordinates are pixels of the upright picture: x to the right, y down, (0, 0)
 the upper left corner of the upper left pixel, so that a box over the whole picture is (0, 0, W, H).
@@ -130,7 +130,7 @@ class Segmentation:
         source: int32 (H, W) with 0-based classes, 255 where nobody judges; or a LabelSource that loads it.
         classes: names of the classes.
         instance_map: int32 (H, W), the same number for the pixels of one object, 0 for none; None where objects are
-            not told apart.
+            not separated.
         objects: the objects with their masks, in the order of these numbers; None likewise.
 
     Example:

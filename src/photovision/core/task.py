@@ -22,7 +22,7 @@ NETWORK_OPTIONS = frozenset({"backbone", "weights", "size", "epochs", "flip"})
 
 @dataclass(frozen=True)
 class TaskText:
-    """How people are told about models of one task.
+    """Words for models of one task.
 
     Attributes:
         noun: such as "detector"; plural: such as "detectors".
@@ -66,7 +66,7 @@ class Task:
 
     Attributes:
         name: as in bundle.json, in HTTP and in URLs: "detect".
-        text: how people are told about it.
+        text: the words that people read about it.
         outputs: of the ONNX graph, in order.
         lead: leading metrics with their titles, best first; the first one measured opens reports and cards.
         fits: whether a `photovision.data.dataset.Dataset` teaches this task.

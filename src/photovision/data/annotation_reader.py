@@ -1,6 +1,6 @@
 """Gathering what an annotation file says, from any format, with one set of checks.
 
-Files come from strangers: names that leave the folder are never opened, numbers that are none are told with their
+Files come from strangers: names that leave the folder are never opened, numbers that are none are reported with their
 place, and what is odd is counted, with the first of each kind named, so that a million faults take little memory.
 """
 
@@ -75,7 +75,7 @@ class Gathered:
         measured: bool = False,
         below: str = "",
     ) -> int | None:
-        """Add a picture; its position, or None where it cannot be used, which is told.
+        """Add a picture; its position, or None where it cannot be used, which is reported.
 
         Args:
             name: as the file gives it, see `photovision.data.formats.locate`.
@@ -172,7 +172,7 @@ class Gathered:
             return None
 
     def tag(self, position: int, question: str, names: Sequence[str]) -> None:
-        """What somebody said of a whole picture, as an answer to a question such as "weather".
+        """A label of a whole picture, as an answer to a question such as "weather".
 
         Where no picture has an object, these are the classes; else they are attributes, see `data.tagged`.
         """
@@ -202,7 +202,7 @@ class Gathered:
         return names
 
     def name_the_rest(self) -> None:
-        """Name the pictures beside those that were added which no annotation names: nobody has said what they show."""
+        """Name the pictures beside those that were added which no annotation names: what they show is unknown."""
         folders = {file.rpartition("/")[0] for file in self.files}
         for parts, names in list_files(self.root).pictures.items():
             folder = "/".join(parts)
@@ -217,7 +217,7 @@ class Gathered:
         self._tallies[kind] = (count + 1, first, message_of_first)
 
     def unlabelled(self, name: str) -> None:
-        """A picture of which nobody has said what is in it: it is left out, unless to be looked at."""
+        """A picture without any annotation: it is left out, unless to be looked at."""
         file = self.locator.find(name).file or clean(name)[:_SHOWN]
         if file not in self._unlabelled:
             self._unlabelled.add(file)
@@ -287,7 +287,7 @@ class Gathered:
             self._told[left_out].append(problem)
 
     def _upright(self, position: int, file: str, declared: Size | None, header: Header | None) -> Size | None:
-        """The upright size, and what EXIF does to the boxes, told where it does or might do something."""
+        """The upright size, and what EXIF does to the boxes, reported where it does or might do something."""
         if header is None or header.orientation == 1:
             if header is not None and declared is not None and declared == header.size[::-1] != header.size:
                 self.note(file, "swapped", f"the annotations give height and width as {declared}, it has {header.size}")

@@ -1,4 +1,5 @@
-"""From one format into another: what the other holds goes over unchanged, what it does not is told before it is lost.
+"""Conversion between formats: what the target holds goes over unchanged, what it cannot hold is reported before it is
+lost.
 
 Formats differ in what they hold. Each names it in `Format.holds`, in the words of `WORDS` below; `missing` compares
 that with what a data set has, and `reduced` takes away what the format has no place for.
@@ -39,7 +40,7 @@ WORDS = {
     "unknown": "{n} pictures of unknown content",
     "spare classes": "{n} classes that no picture shows",
 }
-"""What a data set may have beside one class a picture -> how its loss is told."""
+"""What a data set may have beside one class a picture -> how its loss is reported."""
 
 
 NEAR = 0.05
@@ -72,7 +73,7 @@ def convert(dataset: Dataset, target: str, path: Path, *, lossy: bool = False) -
         dataset: what is written.
         target: one of `FORMATS.names()`.
         path: a folder that does not exist, or is empty.
-        lossy: go on where the format cannot hold everything.
+        lossy: convert although the format cannot hold everything.
 
     Raises:
         UsageError: the format cannot hold everything and `lossy` is not set, or the folder is not empty.

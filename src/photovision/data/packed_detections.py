@@ -42,7 +42,7 @@ class DetectionColumns(Sequence[Regions | None]):
         objects: of all pictures.
         count: N.
         classes: names of the classes.
-        unknown: positions of pictures of which nobody has said what is in them; None is given for these.
+        unknown: positions of pictures without annotation; None is given for these.
     """
 
     def __init__(self, objects: Objects, count: int, classes: tuple[str, ...], unknown: frozenset[int]) -> None:
@@ -82,7 +82,7 @@ class DetectionColumns(Sequence[Regions | None]):
         )
 
     def targets(self) -> list[tuple[str, ...] | None]:
-        """The names of the classes that occur in every picture, in their order; None where nobody has said."""
+        """The names of the classes that occur in every picture, in their order; None where there is no annotation."""
         known: dict[tuple[int, ...], tuple[str, ...]] = {}
         found: list[tuple[str, ...] | None] = []
         for index in range(len(self)):

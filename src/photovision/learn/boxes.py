@@ -27,7 +27,7 @@ from photovision.runtime.session import Session
 
 
 class BoxFeed:
-    """Pictures varied anew every epoch, their boxes with them.
+    """Pictures augmented differently in every epoch, their boxes with them.
 
     Args:
         samples: pictures with `Detections`; those without count as empty.

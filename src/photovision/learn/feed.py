@@ -87,7 +87,7 @@ def batches(
 
 
 class PictureFeed:
-    """Pictures decoded and augmented anew every epoch, by a pool of threads."""
+    """Pictures decoded and augmented in every epoch, by a pool of threads."""
 
     def __init__(
         self, samples: Sequence[Sample], targets: Floats, preprocess: Preprocess, augment: Augment, workers: int

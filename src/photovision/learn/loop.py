@@ -34,8 +34,8 @@ class RunContext:
 
     Attributes:
         accelerator: devices and processes.
-        listener: told of every step.
-        trackers: told of every validation.
+        listener: called at every step.
+        trackers: called at every validation.
         checkpoint: file that the run's state is kept in, or None.
         deadline: `time.monotonic()` at which the run ends with the best so far.
         stage: name of the rung, for people.

@@ -14,7 +14,7 @@ from photovision.data.augment.mask import Look, MaskAugmenter, MaskedImages, Pla
 
 
 class PixelFeed:
-    """Pictures decoded and varied anew every epoch, their planes with them (`photovision.data.augment.mask`).
+    """Pictures decoded and augmented in every epoch, their planes with them (`photovision.data.augment.mask`).
 
     Args:
         samples: pictures with `regions`.

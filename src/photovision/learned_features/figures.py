@@ -68,7 +68,7 @@ _FIRST = (
 
 @dataclass(frozen=True, eq=False)
 class Plate:
-    """What is told of one stage.
+    """What the report shows of one stage.
 
     Attributes:
         number, of: its place among all stages, from 1, and how many there are.

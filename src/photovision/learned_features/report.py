@@ -109,7 +109,7 @@ def features(
 
 
 class _Count:
-    """Steps done, told to whoever listens."""
+    """Steps done, reported to the listener."""
 
     def __init__(self, progress: ProgressCallback | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0

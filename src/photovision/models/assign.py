@@ -1,8 +1,9 @@
 """Which places of a detector learn which object: those whose answer is already the best for it.
 
 After Feng et al. 2021 (TOOD). An object is learned by the places inside it, and near its middle, whose box fits it best
-and that name it most surely; of these the best aims at its own overlap with the object, the others at less. So a score
-comes to mean both that the class is right and that the box fits, and the best place of every object stands out.
+and that name it with the highest score; of these the best aims at its own overlap with the object, the others at less.
+So a score comes to mean both that the class is right and that the box fits, and the best place of every object stands
+out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Assigned:
         scores: float (P, C), 0 to 1.
         boxes: float (P, 4), the object's; anything where there is none.
         weight: float (P,), of the place's box, 0 where there is no object.
-        judged: bool (P,), False where whatever is said counts as neither right nor wrong.
+        judged: bool (P,), False where a prediction counts as neither right nor wrong.
     """
 
     scores: torch.Tensor

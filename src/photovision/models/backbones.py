@@ -46,7 +46,7 @@ class Backbone:
 
 
 def choose(backbone: str | None, weights: str, size: int | None, allow_download: bool = False) -> Backbone:
-    """Settle backbone, weights and preprocessing from what the user said.
+    """Settle backbone, weights and preprocessing from the user's choices.
 
     Args:
         backbone: an architecture's name, or None for the default.

@@ -92,7 +92,7 @@ class DetectionHead(nn.Module):
 
 
 class Upper(nn.Module):
-    """The part that always learns: from the map at 1/8 to what is where.
+    """The part that is always trained: from the map at 1/8 to boxes and scores.
 
     In training it gives float32 (N, P, 4 + C) for every place: its box, x1, y1, x2, y2 in pixels of the input, and
     logits.

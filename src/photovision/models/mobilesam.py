@@ -1,7 +1,7 @@
 """MobileSAM: a small network that looks at a picture, and one that answers prompts (Zhang et al. 2023).
 
 The first is timm's TinyViT (Wu et al. 2022), whose last stage stays as fine as the one before, and two convolutions.
-The second is the prompt encoder and mask decoder of Segment Anything (Kirillov et al. 2023), written anew from the
+The second is the prompt encoder and mask decoder of Segment Anything (Kirillov et al. 2023), implemented from the
 paper: prompts become tokens, tokens and places of the picture look at each other twice, and every mask's token becomes
 a filter over the enlarged places.
 """

@@ -45,12 +45,12 @@ class QuerySource(Backbone):
 
     def describe(self) -> dict[str, str]:
         """What bundle.json says of it, with the SHA-256 of the weights, and of published ones repository and commit."""
-        found, told = self.found, super().describe()
+        found, facts = self.found, super().describe()
         if found.folder is not None:
-            told["sha256"] = digest(found.folder)
+            facts["sha256"] = digest(found.folder)
         if found.folder is not None and found.revision:
-            told |= {"repo": CHECKPOINTS[found.name].repo, "revision": found.revision}
-        return told
+            facts |= {"repo": CHECKPOINTS[found.name].repo, "revision": found.revision}
+        return facts
 
 
 def query_source(name: str, weights: str = "auto", allow_download: bool = False) -> QuerySource:
@@ -203,7 +203,7 @@ def _understood(found: Described, build: Callable[[], Any]) -> Any:
 
 @contextmanager
 def _quietly(transformers: Any) -> Iterator[None]:
-    """Its notes on heads that are learned anew would alarm without need."""
+    """Its notes on heads that are trained again would alarm without need."""
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -235,7 +235,8 @@ def _exportable(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def _fit_positions(network: Any, size: tuple[int, int]) -> None:
-    """Resize what a vision transformer knows of places to another input, once; in the graph it would be resized anew.
+    """Resize what a vision transformer knows of places to another input, once; in the graph it would be resized at
+    every call.
 
     It does so itself for any input, by the same filter.
     """

@@ -101,7 +101,7 @@ class PixelDecider(nn.Module):
     """The whole way from pixels to probabilities.
 
     Outputs: `classes` float32 (N, C, h, w), calibrated probabilities that sum to 1 at every place, and, where objects
-    are told apart, `depth` float32 (N, 1, h, w), 0 at an object's edge to 1 in its middle. h and w are half the
+    are separated, `depth` float32 (N, 1, h, w), 0 at an object's edge to 1 in its middle. h and w are half the
     input's.
     """
 

@@ -52,7 +52,7 @@ class DarknetStage(nn.Module):
 
 
 class YoloV4Tiny(nn.Module):
-    """From pictures float32 (N, 3, H, W), RGB on the scale 0 to 1, sides multiples of 32, to what is where.
+    """From pictures float32 (N, 3, H, W), RGB on the scale 0 to 1, sides multiples of 32, to boxes and scores.
 
     Args:
         size: (H, W) of the input.

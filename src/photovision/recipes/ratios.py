@@ -2,7 +2,7 @@
 
 Recall is objects found / objects, precision is right boxes / boxes, overlap (IoU) is pixels shared / pixels of either,
 and the area of a class is its pixels / all pixels. Objects and pixels of one picture are not independent, so whatever
-is said here resamples or exchanges whole pictures.
+is stated here resamples or exchanges whole pictures.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Ratios:
         return int((self.whole[:, column] > 0).sum())
 
     def estimate(self, column: int) -> Estimate | None:
-        """The figure of a class with its 95 % interval by a bootstrap over pictures; None where nothing is said.
+        """The figure of a class with its 95 % interval by a bootstrap over pictures; None where there is none.
 
         Where every picture says yes or no, or all agree on 0 or on 1, in which a bootstrap sees no doubt, it is
         Wilson's interval for so many pictures.

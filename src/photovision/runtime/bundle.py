@@ -7,7 +7,7 @@
     bundle.json        this module's schema: classes, preprocessing, calibration, training arguments, figures, licences
     doubt.safetensors  the gate for pictures of something else; references.safetensors: embeddings of training pictures
     training_images.safetensors  digests and hashes by which its training pictures are recognised
-    heldout.safetensors  what it said of pictures that it did not learn from, to notice when pictures in use differ
+    heldout.safetensors  its predictions for pictures that it did not learn from, to notice when pictures in use differ
     README.md          the model card; DATASHEET.md: what is known of the pictures
     report.html ...    the proof
 

@@ -48,7 +48,7 @@ def read_graph(path: Path) -> bytes:
 
 
 def first_line(error: Exception) -> str:
-    """What an engine or the system said, in one line; the name of the error where it said nothing."""
+    """The message of an engine or the system, in one line; the name of the error where there is none."""
     return next((line.strip()[:200] for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

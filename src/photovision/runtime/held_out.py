@@ -1,4 +1,4 @@
-"""HeldOut: what a model said of pictures that it did not learn from, against which pictures in use are compared.
+"""HeldOut: predictions for pictures that the model did not learn from, with which pictures in use are compared.
 
 A model is surer of the pictures that it learned from than of any others, and a little surer of those that chose when
 its training stopped. A comparison with these would find a change where there is none. Kept are embeddings and figures,

@@ -2,7 +2,7 @@
 
 Five things are compared: which classes the model names and how many pictures it calls unknown (chi-squared), how sure
 it is and how novel the pictures look to it (Anderson & Darling), and where they lie among the embeddings (maximum mean
-discrepancy with a Gaussian kernel and the median heuristic: Gretton et al. 2012). Every statistic is held against the
+discrepancy with a Gaussian kernel and the median heuristic: Gretton et al. 2012). Every statistic is compared with the
 same random exchanges of pictures between the window and the reference, so that no p-value rests on an approximation,
 and the p-values are corrected for their number (Holm 1979). All this holds for pictures that came independently of each
 other: a hundred frames of one scene count as one picture, and are to be thinned out before. The rate is one over
@@ -66,7 +66,7 @@ class Drift:
     Attributes:
         comparisons: one for each thing that both sides know.
         stabilities: population stability indices of classes, confidence and novelty, for those used to them.
-        false_alarms: chance that equal pictures are said to differ in anything.
+        false_alarms: chance that equal pictures are found to differ in anything.
         separable: AUROC of telling the window's pictures from the reference's by their embeddings, each judged by what
             the others taught; 0.5 means not at all. None without embeddings.
         unlike: float64 (N,), how much more each picture of the window is like the window's than like the reference's;
@@ -106,7 +106,7 @@ def compare(
         window: N answers, in the order of time.
         reference: M answers.
         limit: the novelty above which a picture is unknown; None leaves their share out.
-        false_alarms: chance that equal pictures are said to differ, over all comparisons together.
+        false_alarms: chance that equal pictures are found to differ, over all comparisons together.
         permutations: random exchanges.
         seed: of these.
 
@@ -173,7 +173,7 @@ def turning_point(scores: Vector, level: float, seed: int = 0, permutations: int
 
     Args:
         scores: float64 (N,), in the order of time.
-        level: chance that a series without such a point is said to have one.
+        level: chance that a series without such a point is found to have one.
 
     Returns:
         the position at which the later part begins; None where the order may well be chance.
@@ -298,7 +298,7 @@ def _discrepancy(kernel: Floats, sides: Floats) -> Vector:
 
 
 def _separable(kernel: Floats, n: int, seed: int) -> tuple[Estimate, Vector]:
-    """How well the sides are told apart, and each picture's score, by what the other half of all pictures taught."""
+    """How well the sides can be separated, and each picture's score, by what the other half of all pictures taught."""
     total = len(kernel)
     half = np.zeros(total, bool)
     rng = np.random.default_rng((seed, 2))

@@ -133,7 +133,8 @@ class Event:
 
 @dataclass(eq=False)
 class _Seen:
-    """What is remembered of one object: when and where it was, and on which side of every place it last surely was."""
+    """What is remembered of one object: when and where it was, and on which side of every place it was last seen
+    clearly."""
 
     time: float
     frame: int

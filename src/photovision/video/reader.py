@@ -60,7 +60,7 @@ def open_video(
             are.
         every: every how many frames are given.
         patience: seconds for which a live source is tried again after its last frame.
-        ranges: of a model, `Preprocess.value_ranges`: how frames of more than 8 bits in a folder are shown.
+        ranges: how frames of more than 8 bits in a folder are shown, see `Preprocess.value_ranges`.
 
     Raises:
         DataError: there is no such thing, it is no video of a known format, or it has no pictures.

@@ -70,7 +70,7 @@ class VideoSource(Protocol):
         ...
 
     def reopen(self) -> None:
-        """Begin anew; raises DataError."""
+        """Begin again; raises DataError."""
         ...
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ LOW = 0.1
 
 
 class DetectsObjects(Protocol):
-    """Anything that tells what is where, such as `Detector.predict`."""
+    """Any detector of objects, such as `Detector.predict`."""
 
     def __call__(self, images: Sequence[Image], /) -> Sequence[Detections]:
         """One answer for each of uint8 RGB pictures (H, W, 3), in pixels of the picture."""
@@ -106,7 +106,7 @@ class Watch:
 
     Args:
         source: see `photovision.video.reader.open_video`.
-        detect: what tells what is where.
+        detect: the detector.
         asked: what is counted.
         tagger: what tells what kind of scene it is, or None.
 

@@ -121,7 +121,7 @@ def test_a_person_decides_and_the_receipt_follows(doubtful: BasketResult, tmp_pa
 )
 def test_a_damaged_report_gives_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "report.json").write_text(content)
-    with pytest.raises(DataError, match=r"anew"):
+    with pytest.raises(DataError, match=r"again"):
         review(tmp_path)
     with pytest.raises(DataError, match="cannot be read"):
         review(tmp_path / "absent")

@@ -1,6 +1,6 @@
 """Planes: the truth of every pixel as layers of a picture, and views in which they move with the pixels.
 
-The first plane holds the class of every pixel, 255 where nobody judges. Where objects are to be told apart a second one
+The first plane holds the class of every pixel, 255 where nobody judges. Where objects are to be separated a second one
 holds how deep inside its object a pixel lies, from 0 at the edge to 255 in the middle: every object has one core, and
 cores of objects that touch do not touch (after Bai and Urtasun 2017, "Deep watershed transform").
 """

@@ -18,7 +18,7 @@ _WORDS = {"unsigned": "of whole numbers", "signed": "of signed numbers", "float"
 
 @dataclass
 class ValueRanges:
-    """What is said about the values of a dataset's pictures."""
+    """Findings about the value ranges of a dataset's pictures."""
 
     summary: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

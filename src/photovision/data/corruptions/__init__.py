@@ -1,9 +1,9 @@
 """Corruptions: what happens to pictures outside, at five severities, each one determined by its seed.
 
-They follow the idea of ImageNet-C (Hendrycks & Dietterich 2019), written anew: all lengths are shares of the picture's
-size, so that a severity means the same at 28 and at 512 pixels, and the dice do not depend on the severity, so that
-severity 3 shows the scene of severity 1, only worse. Names and severities are this project's own: figures are not
-comparable with published ones.
+They follow the idea of ImageNet-C (Hendrycks & Dietterich 2019), implemented independently: all lengths are shares of
+the picture's size, so that a severity means the same at 28 and at 512 pixels, and the dice do not depend on the
+severity, so that severity 3 shows the scene of severity 1, only worse. Names and severities are this project's own:
+figures are not comparable with published ones.
 
 A corruption is a function (image uint8 (H, W, 3), severity 1 to 5, generator) -> uint8 (H, W, 3). To add one, write the
 function and its line in the table below; another package adds one through the entry point `photovision.corruptions`.

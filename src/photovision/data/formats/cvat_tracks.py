@@ -50,7 +50,7 @@ def read_tracks(
     """Add the frames of a video with their tracked objects to what was found.
 
     Args:
-        found: takes frames and objects; what cannot be read is told there.
+        found: takes frames and objects; what cannot be read is reported there.
         file: the XML file.
         bases: folders below the root where frames may be, each "" or ending in "/".
         classes: name -> number; new names are added.
@@ -85,7 +85,8 @@ class _Frames:
         self._positions = {n: found.picture(names[n], measured=True) for n in self.numbers}
 
     def position(self, frame: int) -> int | None:
-        """Where the frame stands among the pictures; None where there is none that can be used, which is told once."""
+        """Where the frame stands among the pictures; None where there is none that can be used, which is reported
+        once."""
         if frame not in self._positions and frame not in self._missing:
             self._missing.add(frame)
             self._found.problem(f"frame {frame}", "missing", "a track names this frame, but it is not there")

@@ -84,7 +84,7 @@ class _Export:
         self.classes: dict[str, int] = {}
 
     def task(self, where: str, task: Any) -> None:
-        """One picture with what people drew on it and said of it."""
+        """One picture with its regions and its labels."""
         data = task.get("data") if isinstance(task, dict) else None
         if not isinstance(data, dict):
             self.found.problem(where, "bad entry", "a task should be an object with 'data'")

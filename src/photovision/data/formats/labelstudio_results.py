@@ -1,4 +1,4 @@
-"""Label Studio's results: what one annotator drew on a picture and said of it, in the words of its JSON export.
+"""Label Studio's results: the regions and labels of one annotator for a picture, in the terms of its JSON export.
 
 A region may have its class in its own result ("rectanglelabels") or in another one of the same id ("rectangle" with
 "labels" or "choices"). All numbers are percent of the picture. A result without a region is about the whole picture.
@@ -35,7 +35,7 @@ class ResultRegion(NamedTuple):
 
 
 class AnnotationResult(NamedTuple):
-    """What was said of the whole picture: the name of the question and the labels."""
+    """Labels of the whole picture: the name of the question and the answers."""
 
     question: str
     names: list[str]

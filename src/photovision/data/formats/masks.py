@@ -10,7 +10,7 @@
     data/ImageSets/Segmentation/train.txt           names of the pictures of each split
 
 255 is for pixels that nobody judges, but where only 0 is beside it, or values that are no numbers of classes. Where
-objects are told apart the data are for detection, with a mask for every object, else for segmentation. Written is
+objects are separate the data are for detection, with a mask for every object, else for segmentation. Written is
 Pascal VOC's layout. Masks are read at once, for they are the labels; pictures are not.
 """
 

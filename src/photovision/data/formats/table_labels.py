@@ -1,6 +1,6 @@
 """What the cells of a row say about its picture: one label, several in one cell, or columns of 0 and 1.
 
-Nothing is guessed in silence: every reading that is not the plainest one is told in a note.
+Nothing is guessed in silence: every reading that is not the plainest one is stated in a note.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def one_column(rows: Sequence[Row], column: str, plural: bool, options: ReadOpti
 def indicators(rows: Sequence[Row], columns: Sequence[str], options: ReadOptions) -> Labelling:
     """Labels from columns of 0 and 1, one for each class; blank is 0, and -1 what the user says.
 
-    Raises DataError where there is a -1 and nothing was said, or where rows do not have exactly one 1 each and neither
+    Raises DataError where there is a -1 and no option for it, or where rows do not have exactly one 1 each and neither
     several labels nor one were asked for.
     """
     counts = Counter(flag(row.get(column)) for row in rows for column in columns)

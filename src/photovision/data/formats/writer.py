@@ -61,12 +61,12 @@ def by_folder(dataset: Dataset, folder: Path) -> dict[Path, list[Placed]]:
 
 
 def detections(sample: Sample) -> Detections | None:
-    """The objects of a picture; None where nobody has said, or where its truth is a class for every pixel."""
+    """The objects of a picture; None where there is no annotation, or where its truth is a class for every pixel."""
     return sample.annotations if isinstance(sample.annotations, Detections) else None
 
 
 def segmentation(sample: Sample) -> Segmentation | None:
-    """The classes of a picture's pixels; None where nobody has said."""
+    """The classes of a picture's pixels; None where there is no annotation."""
     return sample.annotations if isinstance(sample.annotations, Segmentation) else None
 
 

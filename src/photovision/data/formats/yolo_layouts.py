@@ -256,7 +256,7 @@ def _settings(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _existing(layout: YoloLayout, *names: str, ending: str = "") -> list[Path]:
-    """Files below the root with one of these names, whatever folder they are said to be in, or with an ending."""
+    """Files below the root with one of these names, whatever folder they are listed in, or with an ending."""
     wanted = {PurePosixPath(name.replace("\\", "/")).name.lower() for name in names if name}
     return [
         layout.root.joinpath(*parts, file)

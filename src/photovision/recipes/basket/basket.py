@@ -164,7 +164,7 @@ class Moves:
                 trail.left, trail.leaving = (event.time, event.frame, trail.looks), trail.view
                 trail.entered = None
             return
-        origin, trail.told = trail.place, False
+        origin, trail.reported = trail.place, False
         if not origin and trail.began <= SETTLED:
             key = event.place, trail.label
             self.initial[key] = self.initial.get(key, 0) + 1
@@ -222,8 +222,8 @@ class Moves:
         carried = trail.left is not None and trail.left[0] < trail.time  # it was seen outside of its zone
         waited = now - trail.time > patience and now - trail.touched > _CLEAR
         on_shelf = trail.place and not is_basket(trail.place)
-        if on_shelf and waited and (carried or trail.hidden) and trail.certainty >= 0.5 and not trail.told:
-            trail.told = True
+        if on_shelf and waited and (carried or trail.hidden) and trail.certainty >= 0.5 and not trail.reported:
+            trail.reported = True
             began = trail.left[0] if trail.left else None
             number, certain = len(self.found) + 1, _GONE * trail.certainty
             place, doubts = trail.place, ("it was not seen again",)
@@ -305,7 +305,7 @@ def watch_basket(
 
     Args:
         source: see `photovision.video.reader.open_video`.
-        detect: what tells what is where.
+        detect: a detector, such as `Detector.predict`.
         wanted: zones and classes.
         events: JSON Lines to which moves are added as they are known.
         progress: called with (frames read, frames in all) where the source says how many there are.

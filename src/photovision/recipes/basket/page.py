@@ -116,7 +116,7 @@ def _warnings(outcome: BasketResult) -> tuple[str, ...]:
     if outcome.summary.get("interrupted"):
         found.append("Interrupted: the video was not seen to its end.")
     if not outcome.persons:
-        found.append("No person was seen: moves are told without whose hand it was.")
+        found.append("No person was seen: moves are reported without the person who made them.")
     return tuple(found)
 
 

@@ -86,7 +86,7 @@ def decided(
 
 
 def review(folder: Path, accept: Sequence[int] = (), reject: Sequence[int] = ()) -> dict[str, Any]:
-    """Add decisions to those beside a report, write them, and add up the receipt anew.
+    """Add decisions to those beside a report, write them, and add up the receipt again.
 
     A later decision on a move replaces an earlier one.
 
@@ -108,7 +108,7 @@ def review(folder: Path, accept: Sequence[int] = (), reject: Sequence[int] = ())
         yes, no = ({int(number) for number in old[name]} for name in ("accepted", "rejected"))
         decided(moves, baskets, yes, no)
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise DataError(f"{folder} holds no report of 'photovision recipe basket': make it anew") from None
+        raise DataError(f"{folder} holds no report of 'photovision recipe basket': make it again") from None
     if strange := sorted({*accept, *reject} - numbers):
         raise UsageError(f"there is no move {strange[0]} in {folder}: they are 1 to {max(numbers, default=0)}")
     if both := sorted({*accept} & {*reject}):
@@ -126,14 +126,14 @@ def _read(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
         return missing
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{path} is larger than {_MAX_BYTES:,} bytes: make the report anew")
+            raise DataError(f"{path} is larger than {_MAX_BYTES:,} bytes: make the report again")
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}): name a folder that 'photovision recipe basket -o' wrote"
         ) from None
     except (ValueError, RecursionError):
-        raise DataError(f"{path} is damaged: make the report anew") from None
+        raise DataError(f"{path} is damaged: make the report again") from None
     if not isinstance(value, dict):
-        raise DataError(f"{path} is damaged: make the report anew")
+        raise DataError(f"{path} is damaged: make the report again")
     return value

@@ -41,7 +41,7 @@ class Trail:
         touched: seconds when a person's box last touched it, or the place where it was last seen.
         hidden: whether one did when it was last seen, or soon after.
         view, leaving: its surroundings when it was last seen, and when it left its place; None where nobody asked.
-        told: whether it was told as gone.
+        reported: whether it was reported as gone.
     """
 
     tracks: tuple[int, ...]
@@ -61,7 +61,7 @@ class Trail:
     hidden: bool = False
     view: Image | None = None
     leaving: Image | None = None
-    told: bool = False
+    reported: bool = False
 
     @property
     def held(self) -> bool:

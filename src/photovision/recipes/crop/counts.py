@@ -28,11 +28,11 @@ class PlotCounts:
     Attributes:
         shots: the pictures.
         classes: C names.
-        ratios: of a classifier 1 where a class is said, of 1 where the picture is known; of a segmenter the pixels of
+        ratios: classifiers have 1 where a class is predicted, of 1 where the picture is known; segmenters the pixels of
             each class, of all pixels of the picture. Float64 (N, C).
         watched: names of the classes that ought not to be there: diseases, weeds.
         known: bool (N,), whether the picture is of the kind that the model learned from.
-        labels: what is said of each picture, in words.
+        labels: the prediction for each picture, in words.
         area: whether the figures are shares of area, not of pictures.
         problems: pictures that could not be read.
     """

@@ -1,4 +1,5 @@
-"""Crop monitoring: diseased leaves, or the area of weeds, by day and by plot, with an alarm where they surely rise.
+"""Crop monitoring: diseased leaves, or the area of weeds, by day and by plot, with an alarm where they rise
+significantly.
 
 A classifier answers for leaves, and says "unknown" to what is none; a segmenter tells how much of every picture belongs
 to each class, in square metres where the size of a pixel on the ground is known.
@@ -230,7 +231,7 @@ def _warnings(crop_text: _CropText, shots: Shots) -> list[str]:
     problems = (*seen.problems, *shots.problems)
     if problems:
         names = listed([problem.id for problem in problems])
-        found.append(f"{count(len(problems), 'picture')} could not be read and count nowhere: {names}.")
+        found.append(f"{count(len(problems), 'picture')} could not be read and are left out: {names}.")
     undated = sum(shot.day is None for shot in seen.shots)
     if undated and days_of(seen):
         found.append(f"Of {count(undated, 'picture')} nothing tells the day: they are in no series.")

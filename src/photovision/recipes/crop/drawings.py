@@ -103,7 +103,7 @@ def _grid_positions(names: Sequence[str]) -> dict[str, tuple[int, int]]:
 
 
 def most_striking(seen: PlotCounts, model: object, rows: Sequence[int]) -> Figure | None:
-    """The pictures among `rows` that show most of what is watched, with what is said of them."""
+    """The pictures among `rows` that show most of what is watched, with the predictions for them."""
     if not seen.watched:
         return None
     own = seen.one(seen.watched)
@@ -113,7 +113,7 @@ def most_striking(seen: PlotCounts, model: object, rows: Sequence[int]) -> Figur
     captions = [f"{seen.labels[row]}\n{seen.shots[row].sample.id}" for row in order]
     title = "What shows most"
     if not isinstance(model, Segmenter):
-        return picture_grid(title, [shot.sample for shot in shots], captions, "The class said, and its probability.")
+        return picture_grid(title, [shot.sample for shot in shots], captions, "Predicted class and its probability.")
     drawn = []
     for shot, caption in zip(shots, captions, strict=True):
         try:

@@ -1,4 +1,4 @@
-"""Fields over time: the share of diseased leaves, or of weeds, by day and by plot, and where it surely rose."""
+"""Fields over time: the share of diseased leaves, or of weeds, by day and by plot, and where it rose significantly."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Rise:
 
     @property
     def alarm(self) -> bool:
-        """Whether the share surely rose."""
+        """Whether the share rose significantly."""
         return self.p < LEVEL and self.gap.gap.value > 0
 
     def to_json(self) -> dict[str, Any]:

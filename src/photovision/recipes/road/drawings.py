@@ -129,7 +129,7 @@ def _examples(text: RoadText, verdicts: Verdicts) -> list[Figure]:
         pictures += _made_example(text, cost, shown) if made else _real_examples(text, cost, shown)
     if not pictures:
         return []
-    note = "What was found, with its score; what was missed is named so." if text.main == "recall" else "What was said."
+    note = "What was found, with its score; what was missed is named so." if text.main == "recall" else "Predictions."
     return [Figure("What is lost", pictures=tuple(pictures), note=note, wide=True)]
 
 

@@ -1,4 +1,5 @@
-"""What conditions cost on the road: every figure in every condition, held against the same figure elsewhere, tested."""
+"""What conditions cost on the road: every figure in every condition, compared with the same figure elsewhere, and
+tested."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ class Cost:
         subject: a class, or ALL.
         gap: the figure here and there (in the other pictures, or in the same ones as they are), and their difference.
         pictures: how many pictures it rests on.
-        objects: what it counts: objects, boxes said, or pixels.
+        objects: what it counts: objects, predicted boxes, or pixels.
         rows: the pictures of a condition that they really have.
         p: of the difference, corrected for the number of all tests of the report, see `corrected`.
     """

@@ -1,7 +1,7 @@
 """Road scenes by condition: where may a detector or a segmenter be relied on, at night, in rain, in fog?
 
 Where the pictures say in which condition they were taken (an attribute such as "weather", or the tags of another
-model), every condition is held against all other pictures. Where they do not, night, rain, fog, snow and motion blur
+model), every condition is compared with all other pictures. Where they do not, night, rain, fog, snow and motion blur
 are simulated on the user's own pictures; such figures are called simulated wherever they stand.
 """
 
@@ -241,7 +241,7 @@ def _warnings(text: RoadText, verdicts: Mapping[tuple[str, bool], Cost]) -> list
     found = []
     if text.scenes.problems:
         names = listed([problem.id for problem in text.scenes.problems])
-        found.append(f"{count(len(text.scenes.problems), 'picture')} could not be read and count nowhere: {names}.")
+        found.append(f"{count(len(text.scenes.problems), 'picture')} could not be read and are left out: {names}.")
     if text.few:
         found.append(
             f"Too few to judge (below {FEWEST} objects in {PICTURES} pictures, here or elsewhere): {listed(text.few)}."

@@ -17,7 +17,7 @@ from photovision.recipes.shelf.align import Alignment
 from photovision.video.tracker import assign
 
 SURE = 0.3
-"""Changes with less confidence are kept for machines and told as doubtful."""
+"""Changes with less confidence are kept for machines and reported as doubtful."""
 _SAME_PLACE = 0.3  # intersection over union of two boxes of one object
 _FAR = 0.35  # of the picture's diagonal: what moved farther is called vanished and appeared
 _SIMILAR, _SIZES = 0.5, 0.6  # least intersection of colour histograms, and of the smaller to the larger side
@@ -77,7 +77,7 @@ class AlignedView:
 
     @property
     def image(self) -> Image:
-        """uint8 RGB (H, W, 3), decoded anew, so that many pictures take no memory."""
+        """uint8 RGB (H, W, 3), decoded at each call, so that many pictures take no memory."""
         return to_array(decode(self.file, ranges=self.ranges))
 
 

@@ -70,7 +70,7 @@ class GoodPictures:
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class LearnedScorer:
     """What was learned; the scorer's graph holds the rest.
 
     Attributes:
@@ -118,7 +118,7 @@ def learn(
     config: BankConfig | None = None,
     known_bad: Mapping[str, Sequence[Image]] | None = None,
     listener: Listener = silent,
-) -> Learned:
+) -> LearnedScorer:
     """Learn from good pictures and write the scorer's graph.
 
     Args:
@@ -160,7 +160,7 @@ def learn(
     scales = [Scale(joined, folded.whole) for joined, folded in zip(bank.scales, bank.banks, strict=True)]
     write_scorer(levels_path, levels, scales, fit_pooled(bank.pooled), selected.combination, path)
     scores = selected.combination(statistics).astype(np.float64)
-    return Learned(rows, scores, heat, bad, selected)
+    return LearnedScorer(rows, scores, heat, bad, selected)
 
 
 def _batches(count: int, load: Callable[[int], Image]) -> Iterator[tuple[range, Image]]:

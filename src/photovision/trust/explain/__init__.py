@@ -32,4 +32,4 @@ TARGET_EXPLAINERS = Registry(
     },
     "photovision.aim_explainers",
 )
-"""Name -> `AimExplainer`, for models that tell what is where; the first runs on the exported graph alone."""
+"""Name -> `AimExplainer`, for detectors and segmenters; the first runs on the exported graph alone."""

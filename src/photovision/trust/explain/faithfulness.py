@@ -127,7 +127,7 @@ class FaithfulnessTest:
         if self.verdict == "untestable":
             return (
                 "This map cannot be tested, so do not rely on it: the model gives this answer of the picture blurred"
-                " beyond recognition nearly as surely, or hardly gives it at all."
+                " beyond recognition with nearly the same score, or hardly gives it at all."
             )
         if self.verdict == "holds":
             return (

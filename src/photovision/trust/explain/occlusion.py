@@ -1,9 +1,9 @@
 """Occlusion: a window is hidden, and shown alone, at every place; what it does to the answer is its weight.
 
-Hiding only finds what is indispensable, and little is where an object can be told from several of its parts; showing a
-window alone finds what is enough. Both together tell more than either. Sources: Zeiler & Fergus 2014, "Visualizing and
-understanding convolutional networks" (hiding); Fong & Vedaldi 2017, "Interpretable explanations of black boxes by
-meaningful perturbation" (deleting and preserving, a blur in place of grey patches).
+Hiding only finds what is indispensable, and little is where an object can be recognised from several of its parts;
+showing a window alone finds what is enough. Both together tell more than either. Sources: Zeiler & Fergus 2014,
+"Visualizing and understanding convolutional networks" (hiding); Fong & Vedaldi 2017, "Interpretable explanations of
+black boxes by meaningful perturbation" (deleting and preserving, a blur in place of grey patches).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from photovision.trust.explain.regions import ExplainedRegion, ExplainedRegions, RegionModel
 
 OUTSIDE = 0.5
-"""Share of the heat in the thing below which it is said that the model decides by the surroundings."""
+"""Share of the heat in the thing below which the model is reported to decide by the surroundings."""
 _GAP = 6
 _TOLD = 6  # pictures with a sentence and curves each
 Shown = tuple["ExplainedRegions", int, "ExplainedRegion"]
@@ -37,8 +37,8 @@ def report(
     bundle = regions.model.bundle
     backbone = (bundle.info.get("backbone") or {}).get("name")
     every = list(_every(images))
-    held = parts.share_that_holds([one.trial for _, _, one in every])
-    metrics = {"maps_that_hold": held} if held else {}
+    passed = parts.share_that_holds([one.trial for _, _, one in every])
+    metrics = {"maps_that_hold": passed} if passed else {}
     if every:
         metrics["heat_inside"] = Metric(float(np.mean([one.pointing.heat for _, _, one in every])), n=len(every))
     return Report(
@@ -114,44 +114,46 @@ def _summary(explainer: TargetExplainer, images: Sequence[ExplainedRegions], eve
     if not every:
         return ("The model says of nothing in these pictures that it is there, so there is nothing to explain.",)
     tested = [one.trial for _, _, one in every if one.trial]
-    held = sum(trial.verdict == "holds" for trial in tested)
-    told = [f"{held:,} of {count(len(tested), 'map')} by {explainer.name} stood the tests and may be trusted."]
-    told = told if tested else []
+    passed = sum(trial.verdict == "holds" for trial in tested)
+    sentences = [f"{passed:,} of {count(len(tested), 'map')} by {explainer.name} stood the tests and may be trusted."]
+    sentences = sentences if tested else []
     inside = float(np.mean([one.pointing.heat for _, _, one in every]))
     area = float(np.mean([one.pointing.area for _, _, one in every]))
-    told.append(f"On average {inside:.0%} of the heat lies in the thing itself, which is {area:.0%} of what is seen.")
+    sentences.append(
+        f"On average {inside:.0%} of the heat lies in the thing itself, which is {area:.0%} of what is seen."
+    )
     if len(images) <= _TOLD:
-        told += [f"{one.name}, {number}: {_sentence(place)}" for one, number, place in every]
-    return tuple(told)
+        sentences += [f"{one.name}, {number}: {_sentence(place)}" for one, number, place in every]
+    return tuple(sentences)
 
 
 def _sentence(place: ExplainedRegion) -> str:
     """What is there, whether its map may be believed, and where it lies."""
     head = f"'{place.label}' was missed." if place.missed else f"'{place.label}' ({place.score:.0%})."
-    told = [head, *([place.trial.sentence] if place.trial else [])]
+    sentences = [head, *([place.trial.sentence] if place.trial else [])]
     if not place.trial or place.trial.verdict == "holds":
-        told.append(f"{place.pointing.heat:.0%} of its heat lies in the thing.")
+        sentences.append(f"{place.pointing.heat:.0%} of its heat lies in the thing.")
         if place.pointing.heat < OUTSIDE:
-            told.append("Most lies outside: the model decides by the surroundings.")
-    return " ".join(told)
+            sentences.append("Most lies outside: the model decides by the surroundings.")
+    return " ".join(sentences)
 
 
 def _warnings(images: Sequence[ExplainedRegions], unreadable: Sequence[str], every: list[Shown]) -> list[str]:
-    told = []
+    sentences = []
     doubtful = [_name(*one) for one in every if (trial := one[2].trial) and trial.verdict != "holds"]
     if doubtful:
-        told.append(f"{count(len(doubtful), 'map')} should not be relied on: {listed(doubtful)}.")
+        sentences.append(f"{count(len(doubtful), 'map')} should not be relied on: {listed(doubtful)}.")
     apart = [_name(*one) for one in every if _holds(one[2]) and one[2].pointing.heat < OUTSIDE]
     if apart:
-        told.append(f"The model decides by the surroundings of {listed(apart)}: look whether that is a shortcut.")
+        sentences.append(f"The model decides by the surroundings of {listed(apart)}: look whether that is a shortcut.")
     if any(place.trial is None for _, _, place in every):
-        told.append(parts.NOT_TESTED)
+        sentences.append(parts.NOT_TESTED)
     nothing = [one.name for one in images if not one.places]
     if nothing:
-        told.append(f"Nothing to explain was found in {count(len(nothing), 'picture')}: {listed(nothing)}.")
+        sentences.append(f"Nothing to explain was found in {count(len(nothing), 'picture')}: {listed(nothing)}.")
     if unreadable:
-        told.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
-    return told
+        sentences.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
+    return sentences
 
 
 def _holds(place: ExplainedRegion) -> bool:
@@ -195,8 +197,8 @@ def _figures(one: ExplainedRegions, pictures: int) -> Iterator[Figure]:
 
 
 def _caption(number: int, place: ExplainedRegion) -> str:
-    said = "missed" if place.missed else f"{place.score:.0%}"
-    return f"{number} {place.label}, {said}\n{parts.verdict(place.trial)}; {place.pointing.heat:.0%} of the heat in it"
+    score = "missed" if place.missed else f"{place.score:.0%}"
+    return f"{number} {place.label}, {score}\n{parts.verdict(place.trial)}; {place.pointing.heat:.0%} of the heat in it"
 
 
 def _beside(place: ExplainedRegion) -> Image:

@@ -1,6 +1,6 @@
 """Fairness: for which groups of pictures a model is less right, less calibrated or less covered than for the others.
 
-Every group of enough pictures is held against all others within the true classes
+Every group of enough pictures is compared with all others within the true classes
 (`photovision.trust.fairness.contrasts`), and all tests together are corrected for their number (Holm 1979): where no
 group differs, any is named with a probability of at most the level. Rates follow fairlearn's definitions, and the
 tests hold them against it; it is no dependency because it gives no intervals and brings pandas.
@@ -54,8 +54,8 @@ def audit_groups(
         classes: C names.
         probs: float32 (N, C), calibrated, finite.
         truth: int64 (N,) class indices, or 0/1 (N, C) for multi-label.
-        right: bool (N,), whether all that is said of a picture is right.
-        predicted: bool (N, C), what is said of it.
+        right: bool (N,), whether all predictions for a picture are right.
+        predicted: bool (N, C), the predictions.
         sets: bool (N, C), conformal prediction sets.
         coverage: the coverage they were asked for, above 0 and below 1.
         train_counts: attribute -> value -> pictures in the training data.
@@ -107,7 +107,7 @@ class _Audit:
         return [one for one in self.comparisons if one.kind == kind]
 
     def found(self, one: GroupComparison) -> bool:
-        """Whether the group surely fares worse than the others."""
+        """Whether the group fares significantly worse than the others."""
         return one.worse and one.corrected < self.level
 
     @property
@@ -135,10 +135,10 @@ def _finding(
     worst = audit.worst
     # Of many small intersections one looks bad by chance: where none is found, single attributes tell more.
     single = [one for one in audit.of("accuracy") if len(one.group.parts) == 1]
-    surely = [one for one in worst if one.kind == "accuracy"]
+    tested = [one for one in worst if one.kind == "accuracy"]
     metrics = {}
-    if surely or single:
-        low = min(surely or single, key=lambda one: one.here.value)
+    if tested or single:
+        low = min(tested or single, key=lambda one: one.here.value)
         metrics = {
             "worst_group_accuracy": Metric(*low.here, low.n),
             "group_gap": Metric(*low.gap, low.n, "points"),

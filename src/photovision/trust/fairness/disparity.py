@@ -1,4 +1,4 @@
-"""Disparity: every group of enough pictures held against all others, all tests corrected for their number."""
+"""Disparity: every group of enough pictures compared with all others, all tests corrected for their number."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class GroupPredictions:
         classes: names.
         probs: float32 (N, C), finite.
         truth: int64 (N,), or 0/1 (N, C) for multi-label.
-        right: bool (N,), whether everything said of a picture is right.
-        predicted: bool (N, C), what is said of it.
+        right: bool (N,), whether all predictions for a picture are right.
+        predicted: bool (N, C), the predictions.
         sets: bool (N, C), its conformal prediction set, or None.
     """
 

@@ -1,4 +1,4 @@
-"""Groups: from attributes of pictures to the groups that are held against each other."""
+"""Groups: from attributes of pictures to the groups that are compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Group:
     Attributes:
         parts: (attribute, value) pairs.
         member: bool (N,), which pictures belong to it.
-        known: bool (N,), of which pictures all its attributes are known; the others it is held against are among these.
+        known: bool (N,), of which pictures all its attributes are known; the others it is compared with are among
+        these.
     """
 
     parts: tuple[tuple[str, str], ...]

@@ -105,7 +105,7 @@ class SubgroupPredictions:
 
     @property
     def worse(self) -> bool:
-        """Whether it surely fares worse."""
+        """Whether it fares significantly worse."""
         return self.p < LEVEL and self.kind.gap.value < 0
 
     def to_json(self) -> dict[str, Any]:
@@ -132,7 +132,8 @@ def audit_kinds(
         shown, right: the boxes that are shown, and whether each is on an object; None compares objects only.
 
     Returns:
-        A table and a chart of all kinds, a warning for each that surely fares worse; `data` under "kinds_of_objects".
+        A table and a chart of all kinds, a warning for each that fares significantly worse; `data` under
+        "kinds_of_objects".
     """
     scale = SubgroupScale.of(there, sizes)
     results = _results("found", there, seen, scale)

@@ -20,7 +20,7 @@ _SHUFFLES = 100
 
 
 def demographic_parity(predicted: np.ndarray, codes: np.ndarray) -> float:
-    """The largest minus the smallest share of a group of which something is said, 0 to 1.
+    """The largest minus the smallest share of positive predictions in a group, 0 to 1.
 
     Args:
         predicted: bool (N,).
@@ -34,7 +34,7 @@ def demographic_parity(predicted: np.ndarray, codes: np.ndarray) -> float:
 
 
 def equalised_odds(predicted: np.ndarray, true: np.ndarray, codes: np.ndarray) -> float:
-    """The larger of two gaps between groups: of the share of true pictures, and of false ones, of which it is said.
+    """The larger of two gaps between groups: of the true positive rate, and of the false positive rate.
 
     Groups without true pictures play no part in the first, and those without false ones none in the second.
 
@@ -78,7 +78,7 @@ def parity_table(
             rows.append((attribute.name, classes[c], *_figures(predicted[kept, c], true[kept, c], codes, rng)))
     note = (
         "Largest minus smallest group. By chance: the mean of the same figure with the groups dealt out by lot. Unequal"
-        " shares of what is said may be right where the truth is unequal; unequal odds are not."
+        " shares of predictions may be right where the truth is unequal; unequal odds are not."
     )
     columns = ("attribute", "class", "demographic parity", "by chance", "equalised odds", "by chance ")
     return Table("Parity", columns, tuple(rows), note) if rows else None

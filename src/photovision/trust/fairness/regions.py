@@ -44,7 +44,7 @@ class _RegionAudit:
     level: float
 
     def found(self, one: GroupComparison) -> bool:
-        """Whether the group surely fares worse than the others."""
+        """Whether the group fares significantly worse than the others."""
         return one.worse and one.corrected < self.level
 
     @property

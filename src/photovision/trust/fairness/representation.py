@@ -10,7 +10,7 @@ from photovision.trust.fairness.groups import Attribute
 from photovision.trust.metrics.statistics import wilson
 
 SCARCE = 0.25
-"""A group is nearly absent where its share of the training data is surely below this part of its share here."""
+"""A group is nearly absent where its share of the training data is significantly below this part of its share here."""
 
 
 class Represented(NamedTuple):

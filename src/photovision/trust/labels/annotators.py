@@ -36,7 +36,7 @@ def is_rater(name: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _AnnotatorComparison:
-    """Answers and what they are held against, one row a rater.
+    """Answers and their reference, one row a rater.
 
     Attributes:
         names: of the R raters.
@@ -247,7 +247,7 @@ def _summary(compared: _AnnotatorComparison, beside: _Beside | None) -> list[str
             else "There is no label but the raters' own"
         )
         sentences.append(
-            f"{why}, so each rater is held against the majority of the others, and the model against the same."
+            f"{why}, so each rater is compared with the majority of the others, and the model with the same."
         )
     return sentences
 

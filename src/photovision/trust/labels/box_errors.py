@@ -3,7 +3,7 @@
 After ObjectLab (Tkachenko, Thyagarajan and Mueller 2023): a box that the model is sure of and that no annotation
 explains is an object that was overlooked, got the wrong class, or was drawn badly; an annotation of a class that the
 model nearly always finds, and of which it sees nothing at all, may be of nothing. A sure box is wrong at times, too: so
-it is told how many were to be expected by the scores themselves.
+it is stated how many are to be expected by the scores themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from photovision.trust.metrics.detection_errors import Breakdown
 from photovision.trust.metrics.statistics import wilson
 
 SURE = 0.8
-"""From this score on a box is held against the annotations."""
+"""From this score on a box is compared with the annotations."""
 FOUND = 0.9
 """From this share of objects found on, by a box of any score, a class counts as one that is nearly always found."""
 MIN_OBJECTS = 20

@@ -116,7 +116,7 @@ def confident_joint(probs: np.ndarray, labels: Ints) -> Ints:
     """How often pictures of each label confidently look like each class (Northcutt et al. 2021).
 
     A picture counts for the most probable of the classes whose probability reaches the mean that pictures labelled so
-    get; pictures that reach none count nowhere.
+    get; pictures that reach none are left out.
 
     Args:
         probs: float (N, C), out of sample.

@@ -25,7 +25,7 @@ from photovision.trust.metrics.statistics import Estimate, bootstrap_sums
 MIN_SCORE = 0.05
 """Boxes below this score are not judged: they are very many, and nobody is shown them."""
 MIN_BOXES = 30
-"""With fewer boxes nothing is said about scores."""
+"""With fewer boxes scores are not judged."""
 OFF = 0.05
 """Scores this far from the truth, beyond doubt, are worth a warning."""
 _IN_BIN, _MOST_BINS = 15, 10
@@ -220,7 +220,7 @@ def _warned(name: str, one: Excess) -> str:
     what = "higher" if one.gap.value > 0 else "lower"
     return (
         f"Scores of {name} are {what} than the share of boxes that is right, by {100 * abs(one.gap.value):.1f} points"
-        f" (95 % interval {low:.1f} to {high:.1f}): 'photovision calibrate' learns them anew on your pictures."
+        f" (95 % interval {low:.1f} to {high:.1f}): 'photovision calibrate' refits them on your pictures."
     )
 
 

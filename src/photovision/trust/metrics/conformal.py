@@ -1,4 +1,4 @@
-"""Conformal prediction sets: learned on validation pictures, and held against the coverage that was asked for."""
+"""Conformal prediction sets: fitted on validation pictures, and compared with the target coverage."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def sets_finding(
     if coverage.high is not None and coverage.high < asked:
         warnings.append(
             f"Prediction sets keep less than they promise here: {percent(coverage.value)} instead of {percent(asked)}."
-            " These pictures are harder than the validation pictures: 'photovision calibrate' learns the sets anew on"
+            " These pictures are harder than the validation pictures: 'photovision calibrate' refits the sets on"
             " pictures of this kind."
         )
     worst, table = _by_class(true, within, classes, asked)

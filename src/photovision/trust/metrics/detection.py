@@ -104,7 +104,7 @@ def match(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matches:
     """Decide which box belongs to which object, class by class, by pycocotools.
 
     Args:
-        pairs: N pictures; `truth.crowd` objects, and what is on them, count nowhere.
+        pairs: N pictures; `truth.crowd` objects, and what is on them, are left out.
         classes: C names.
 
     Raises:

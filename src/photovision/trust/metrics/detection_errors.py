@@ -98,7 +98,7 @@ def break_down(pairs: Sequence[Pair], classes: int) -> Breakdown:
 
 
 def confusion(pairs: Sequence[Pair], thresholds: np.ndarray, classes: int) -> npt.NDArray[np.int64]:
-    """What was called what: int64 (C + 1, C + 1), rows what is there, columns what was said; the last is nothing.
+    """What was called what: int64 (C + 1, C + 1), rows what is there, columns the prediction; the last is nothing.
 
     Boxes take objects of their own class first; those left over take objects left over, whatever their class, from an
     overlap of .5 on.

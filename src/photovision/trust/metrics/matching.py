@@ -90,7 +90,7 @@ class Matching:
         return seen
 
     def tally(self, thresholds: Floats) -> Whole:
-        """int64 (N, 3): objects found, boxes said too many, and objects missed in every picture."""
+        """int64 (N, 3): objects found, false boxes, and objects missed in every picture."""
         shown = self.shown(thresholds)
         hits, spare = (
             np.bincount(self.found.picture[shown & side], minlength=self.pictures) for side in (self.right, ~self.right)
@@ -124,7 +124,7 @@ class Matching:
 
 
 def f1_of(tally: Whole) -> Vector:
-    """F1 of every picture from `Hits.tally`, float64 (N,); 1 where there is nothing and nothing is said.
+    """F1 of every picture from `Hits.tally`, float64 (N,); 1 where there is nothing and nothing is predicted.
 
     Example:
         >>> f1_of(np.array([[1, 1, 0], [0, 0, 0]])).round(2).tolist()
@@ -145,8 +145,8 @@ def find_hits(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matching:
     Example:
         >>> one = Detections(np.float32([[0, 0, 9, 9]]), np.array([0]))
         >>> boxes, scores = np.float32([[0, 0, 9, 8], [20, 0, 29, 9]]), np.float32([0.6, 0.9])
-        >>> said = Detections(boxes, np.array([0, 0]), scores=scores)
-        >>> found = find_hits([Pair(one, said)], ("cat",))
+        >>> predicted = Detections(boxes, np.array([0, 0]), scores=scores)
+        >>> found = find_hits([Pair(one, predicted)], ("cat",))
         >>> found.scores.round(1).tolist(), found.right.tolist()
         ([0.9, 0.6], [False, True])
     """
@@ -169,7 +169,7 @@ def find_hits(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matching:
 
 
 def _met(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """The object of every box (or why it has none), and how much they overlap; boxes beyond MOST count nowhere."""
+    """The object of every box (or why it has none), and how much they overlap; boxes beyond MAX_BOXES are left out."""
     truth, found = pair
     meant, best = np.full(len(found), _NOTHING), np.zeros(len(found), np.float32)
     crowd = _crowd(truth)

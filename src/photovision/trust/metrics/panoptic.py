@@ -1,6 +1,6 @@
-"""Panoptic quality: how well a picture is told apart into things and stuff (Kirillov et al. 2019).
+"""Panoptic quality: how well a picture is divided into things and stuff (Kirillov et al. 2019).
 
-Of things every object is a segment, of stuff all pixels of a class are one. A segment said is a true one where it is of
+Of things every object is a segment, of stuff all pixels of a class are one. A predicted segment is right where it is of
 the same class and their overlap (IoU) is above one half, so that no two can be. The quality is the mean overlap of the
 segments found (SQ) times their F1 (RQ).
 """
@@ -38,9 +38,9 @@ class Scenery:
 
 
 def segment_counts(truth: Scenery, predicted: Scenery, classes: int) -> np.ndarray:
-    """float64 (C, 4): segments found, said too many and missed, and the summed overlap of those found, by class.
+    """float64 (C, 4): segments found, false and missed, and the summed overlap of those found, by class.
 
-    Pixels that nobody judges count for nothing; a segment said mostly there is not one too many.
+    Pixels that nobody judges count for nothing; a segment mostly there is not a false one.
 
     Example:
         >>> truth = Scenery(np.array([[1, 1, 1, 0]]), np.array([[1, 1, 2, 0]]))
@@ -70,7 +70,8 @@ def segment_counts(truth: Scenery, predicted: Scenery, classes: int) -> np.ndarr
 
 
 def renumbered(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Numbers of objects said, as those of the true ones that they overlap by more than half; others get new numbers.
+    """Numbers of predicted objects, as those of the true ones that they overlap by more than half; others get new
+    numbers.
 
     Args:
         predicted, truth: integers (H, W), 0 for none.
@@ -102,7 +103,7 @@ def panoptic_scores(counts: np.ndarray, classes: tuple[str, ...], background: in
         background: the class that is left out, for it is neither thing nor stuff; None counts all.
 
     Returns:
-        `pq`, `sq` and `rq`, means over the classes that occur or are said; and `pq_NAME` for each of them.
+        `pq`, `sq` and `rq`, means over the classes that occur or are predicted; and `pq_NAME` for each of them.
     """
     kept = [number for number in range(len(classes)) if number != background]
     there = [number for number in kept if counts[:, number, :3].sum() > 0]
@@ -119,7 +120,7 @@ def panoptic_scores(counts: np.ndarray, classes: tuple[str, ...], background: in
 
 
 def _qualities(sums: Vector, classes: int) -> tuple[Vector, Vector, Vector]:
-    """PQ, SQ and RQ, each (B, C), of summed counts (B, C * 4); NaN for classes that neither occur nor are said."""
+    """PQ, SQ and RQ, each (B, C), of summed counts (B, C * 4); NaN for classes that neither occur nor are predicted."""
     hits, spare, missed, overlap = np.moveaxis(sums.reshape(-1, classes, 4), 2, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         recognised = hits / (hits + spare / 2 + missed / 2)

@@ -191,7 +191,7 @@ def _best_cut(scores: np.ndarray, true: np.ndarray) -> float:
 
 
 def _sums(parts: Sequence[Any], costs: Vector, present: np.ndarray, cells: int, seed: int) -> dict[str, Estimate]:
-    """Bootstrap of F1s from the one-hot `parts` (hits, said, true), and of the means and ECE from `costs`."""
+    """Bootstrap of F1s from the one-hot `parts` (hits, predicted, true), and of the means and ECE from `costs`."""
     from scipy.sparse import csr_matrix, hstack
 
     n, width = parts[0].shape

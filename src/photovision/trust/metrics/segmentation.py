@@ -25,7 +25,7 @@ MATCH = 0.5
 
 
 def confusion_of(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """int64 (C, C): pixels by their true class (rows) and by what was said; unjudged ones are left out.
+    """int64 (C, C): pixels by their true class (rows) and by the prediction; unjudged ones are left out.
 
     Args:
         truth, predicted: integers (H, W), 0 to C - 1; 255 in `truth` where nobody judges.
@@ -44,7 +44,8 @@ def confusion_of(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.n
 
 
 def shares_of(sums: Vector, classes: int, dice: bool = False) -> Vector:
-    """IoU, or Dice, of every class: (B, C) of summed confusions (B, C * C); NaN where it neither occurs nor is said."""
+    """IoU, or Dice, of every class: (B, C) of summed confusions (B, C * C); NaN where it neither occurs nor is
+    predicted."""
     table = sums.reshape(-1, classes, classes)
     right = np.einsum("bcc->bc", table)
     both = table.sum(1) + table.sum(2)
@@ -153,7 +154,7 @@ def outline(truth: np.ndarray, predicted: np.ndarray, tolerance: float | None = 
 
 
 def matched(truth: np.ndarray, predicted: np.ndarray, least: float = MATCH) -> tuple[int, int, int]:
-    """Objects found, said too many, and missed.
+    """Objects found, false, and missed.
 
     Args:
         truth, predicted: integers (H, W), the same for the pixels of one object, 0 for none.
@@ -209,7 +210,7 @@ def outline_scores(outlines: np.ndarray) -> dict[str, Metric]:
     """Mean over pictures of the outlines' figures, float (N, T, 2) for T classes: F1 and distance; NaN is left out.
 
     Returns:
-        `boundary_f1` and `surface_distance` (pixels); a name is absent where nothing can be said.
+        `boundary_f1` and `surface_distance` (pixels); a name is absent where there is no figure.
     """
     scores = {}
     for at, (name, unit) in enumerate((("boundary_f1", "share"), ("surface_distance", "px"))):

@@ -2,7 +2,7 @@
 
 `photovision.trust.robustness.slices` searches in embeddings; the graphs of these models give none, so pictures are
 described by handcrafted features instead (gradients, colours, a thumbnail: `photovision.trust.baseline`), which tell
-places, light and cameras apart rather than meanings. What is said of a slice is whether it is dark, blurred or full.
+places, light and cameras apart rather than meanings. A slice is described by whether it is dark, blurred or full.
 """
 
 from __future__ import annotations

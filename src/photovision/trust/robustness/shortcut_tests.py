@@ -146,7 +146,7 @@ def _saying(multilabel: bool, thresholds: Floats | None) -> Callable[[Floats], F
 
 
 def _ask(bench: Bench, images: Image) -> Flags:
-    """What is said of pictures: bool (N, C)."""
+    """Predictions for pictures: bool (N, C)."""
     return np.concatenate([bench.says(bench.answer(images[at : at + 64])) for at in range(0, len(images), 64)])
 
 

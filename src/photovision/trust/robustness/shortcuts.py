@@ -36,7 +36,7 @@ def audit_shortcuts(
     answers: int = 4000,
     seed: int = 0,
 ) -> Finding:
-    """`find_shortcuts`, told in words, tables and pictures; arguments as there, and C class names.
+    """`find_shortcuts` as sentences, tables and pictures; arguments as there, and C class names.
 
     Returns:
         metrics `accuracy_without_centre`, `accuracy_without_border` and, where maps are given, `attribution_outside`;
@@ -73,7 +73,7 @@ def _verdict(found: Shortcuts, classes: Sequence[str]) -> str:
         else ""
     )
     return (
-        f"No shortcut was found at the border: no region there turns surely more than {100 * BAR:g} of 100 other"
+        f"No shortcut was found at the border: no region there turns significantly more than {100 * BAR:g} of 100 other"
         f" pictures to its class ({len(found.examined):,} classes, {found.images_tested:,} answers).{left} {_LIMITS}"
     )
 
@@ -125,8 +125,9 @@ def _transplant_table(found: Shortcuts, classes: Sequence[str]) -> Table | None:
     note = (
         "Share of pictures of other classes (without look-alikes) that are called the class once the region of one of"
         " its pictures is pasted into them; from others: the region of a picture of another class; centre: an equally"
-        f" large square. A shortcut surely moves more than {100 * BAR:g} points more than the former, and more than the"
-        f" latter; of a model without, any is called one with a probability of at most {100 * LEVEL:g} %."
+        f" large square. A shortcut moves significantly more than {100 * BAR:g} points more than the former, and more"
+        f" than the"
+        f" latter. In a model without shortcuts one is reported with a probability of at most {100 * LEVEL:g} %."
     )
     columns = ("class", "region", "pairs", "moved", "from others", "centre", "judgement")
     return Table("Transplants", columns, rows, note) if rows else None

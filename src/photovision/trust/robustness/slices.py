@@ -120,7 +120,7 @@ def finding(
         slices: of `find_slices`.
         samples: the N pictures.
         right: bool (N,), as given to `find_slices`.
-        wrong: what is said of pictures that are not right, after their share.
+        wrong: the text for pictures that are not right, after their share.
     """
     if slices.proposed is None:
         return Finding((f"Failing slices were not searched: {slices.n:,} pictures are too few.",))

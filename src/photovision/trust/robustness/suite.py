@@ -52,7 +52,7 @@ class Robustness:
         severities: S severities, ascending.
         right: bool (K, S, N), whether the answer was right.
         clean: bool (N,), the same without corruption.
-        confidence: float32 (K, S, N), how sure the model said it was, 0 to 1; None where that was not asked for.
+        confidence: float32 (K, S, N), the model's stated confidence, 0 to 1; None where that was not asked for.
         clean_confidence: float32 (N,), the same without corruption.
         seed: of the corruptions; picture i had the seed (seed, i).
     """
@@ -131,7 +131,7 @@ def suite(
         corruptions: names of corruptions or families; all if None.
         severities: which of 1 to 5.
         probs_clean: float32 (N, C), the answers to the pictures as they are; asked for if None.
-        confidence: from probabilities (N, C) to how sure the model is to be right, (N,); None where it cannot be said
+        confidence: from probabilities (N, C) to how sure the model is to be right, (N,); None where it is unknown
             in one number (multi-label).
         progress: called with (answers, answers in all).
 
@@ -260,7 +260,7 @@ def answered(
     """The answers to all N pictures under one corruption and severity after the other.
 
     Args:
-        answer: from a few pictures, uint8 RGB (H, W, 3), to what is said of each.
+        answer: from a few pictures, uint8 RGB (H, W, 3), to the prediction for each.
         images: N pictures.
         cells: (corruption, severity) pairs.
         seed: picture i has the seed (seed, i).

@@ -12,7 +12,7 @@ from photovision.core.errors import DataError
 from photovision.core.types import Image
 from photovision.runtime.session import Session, open_session
 from photovision.tasks.anomaly.graph import OUTPUTS
-from photovision.tasks.anomaly.learning import BankConfig, GoodPictures, Learned, learn
+from photovision.tasks.anomaly.learning import BankConfig, GoodPictures, LearnedScorer, learn
 from photovision.tasks.anomaly.threshold import GoodScores, promise
 from photovision.trust.metrics.statistics import auroc
 
@@ -27,18 +27,18 @@ def pictures(images: Image) -> GoodPictures:
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Learned, Path]:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[LearnedScorer, Path]:
     folder = tmp_path_factory.mktemp("anomaly")
     path = folder / "model.onnx"
     return learn(pictures(GOOD), write_network(folder / "levels.onnx"), LEVELS, path, CONFIG), path
 
 
 @pytest.fixture(scope="module")
-def scorer(learned: tuple[Learned, Path]) -> Session:
+def scorer(learned: tuple[LearnedScorer, Path]) -> Session:
     return open_session(learned[1], precision="f32")
 
 
-def test_bad_pictures_score_above_good_ones(learned: tuple[Learned, Path], scorer: Session) -> None:
+def test_bad_pictures_score_above_good_ones(learned: tuple[LearnedScorer, Path], scorer: Session) -> None:
     scores = np.concatenate([scorer.run(NEW)["score"], scorer.run(BAD)["score"]])
     assert auroc(scores, np.arange(len(scores)) >= len(NEW))[0] > 0.95
     kept = promise(GoodScores.of(learned[0].scores), 0.1)[""]
@@ -54,7 +54,7 @@ def test_the_heatmap_is_hottest_at_the_defect(scorer: Session) -> None:
 
 
 def test_held_out_scores_are_not_below_those_of_new_good_pictures(
-    learned: tuple[Learned, Path], scorer: Session
+    learned: tuple[LearnedScorer, Path], scorer: Session
 ) -> None:
     own, new = np.median(learned[0].scores), np.median(scorer.run(NEW)["score"])
     seen = np.median(scorer.run(GOOD)["score"])
@@ -62,7 +62,7 @@ def test_held_out_scores_are_not_below_those_of_new_good_pictures(
     assert seen < own
 
 
-def test_both_engines_and_all_batches_give_the_same_score(learned: tuple[Learned, Path], scorer: Session) -> None:
+def test_both_engines_and_all_batches_give_the_same_score(learned: tuple[LearnedScorer, Path], scorer: Session) -> None:
     other = open_session(learned[1], engine="onnxruntime").run(BAD)
     here = scorer.run(BAD)
     assert set(other) == set(OUTPUTS)
@@ -72,7 +72,7 @@ def test_both_engines_and_all_batches_give_the_same_score(learned: tuple[Learned
         assert np.allclose(here[name], single, rtol=1e-4, atol=1e-4)
 
 
-def test_the_same_pictures_give_the_same_graph(learned: tuple[Learned, Path], tmp_path: Path) -> None:
+def test_the_same_pictures_give_the_same_graph(learned: tuple[LearnedScorer, Path], tmp_path: Path) -> None:
     again = learn(pictures(GOOD), write_network(tmp_path / "levels.onnx"), LEVELS, tmp_path / "model.onnx", CONFIG)
     assert np.array_equal(again.scores, learned[0].scores)
     assert (tmp_path / "model.onnx").read_bytes() == learned[1].read_bytes()
@@ -91,11 +91,11 @@ def test_bad_pictures_among_the_good_ones_are_named(tmp_path: Path) -> None:
     assert {3, 30}.isdisjoint(clean.rows.tolist())
 
 
-def test_clean_pictures_have_no_suspects(learned: tuple[Learned, Path]) -> None:
+def test_clean_pictures_have_no_suspects(learned: tuple[LearnedScorer, Path]) -> None:
     assert len(learned[0].suspects) == 0
 
 
-def test_known_bad_pictures_do_not_touch_the_bank(learned: tuple[Learned, Path], tmp_path: Path) -> None:
+def test_known_bad_pictures_do_not_touch_the_bank(learned: tuple[LearnedScorer, Path], tmp_path: Path) -> None:
     network = write_network(tmp_path / "levels.onnx")
     found = learn(pictures(GOOD), network, LEVELS, tmp_path / "model.onnx", CONFIG, {"hole": list(BAD[:5])})
     assert found.selected.auroc["known: hole"] > 0.9
