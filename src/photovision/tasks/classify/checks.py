@@ -11,22 +11,20 @@ from functools import partial
 
 import numpy as np
 
-from photovision.core.drawing import percent
-from photovision.core.report import Finding, Metric, Table
+from photovision.core.report import Finding
 from photovision.core.types import Floats, Image
 from photovision.engine.audit_context import AuditContext, Check
 from photovision.engine.checks import NOT_COMPARED
+from photovision.tasks.classify import checks_text as text
 from photovision.tasks.classify.evaluation import ClassifyEvaluation
 from photovision.tasks.classify.recognizer import Recognizer
-from photovision.trust.metrics.statistics import proportion
 from photovision.trust.robustness.suite import spread
 
 _BATCH = 32
 _SHARE_OF_ROBUSTNESS, _SHARE_OF_SHORTCUTS = 0.4, 0.15
 _LEAST_ANSWERS, _MAPS = 1000, 24
 _LEAST_FOR_LABELS = 50
-_SUSPECTS_SHOWN = 24
-_LEAST_EXPLAINED, _EXPLAINED, _ORDERS, _FAITHFUL = 10, 24, 5, 0.75
+_LEAST_EXPLAINED, _EXPLAINED, _ORDERS = 10, 24, 5
 
 
 def _probs(model: Recognizer, images: Image) -> Floats:
@@ -101,33 +99,12 @@ def _shortcuts(context: AuditContext) -> Finding | None:
 
 
 def _labels(context: AuditContext) -> Finding | None:
-    from photovision.core.thumbnail import picture_grid
     from photovision.trust.labels.label_errors import label_errors
 
     answers: ClassifyEvaluation = context.evaluation
     if answers.multilabel or len(answers.samples) < _LEAST_FOR_LABELS:
         return None
-    found = label_errors(answers.probs, answers.truth)
-    names, n = answers.classes, len(answers.samples)
-    rate = Metric(*found.share, n)
-    if not found.shown:
-        return Finding((f"The labels of the {n:,} pictures show no errors beyond chance.",), {"label_error_rate": rate})
-    rows = found.suspects[:_SUSPECTS_SHOWN]
-    captions = [
-        f"label: {names[int(answers.truth[r])]}\nlooks like: {names[int(found.suggested[r])]}\n{answers.samples[r].id}"
-        for r in rows
-    ]
-    note = (
-        f"{len(rows)} of {len(found.suspects):,} labels that are more probably wrong than right, as this model sees it."
-    )
-    grid = picture_grid("Suspicious labels", [answers.samples[int(r)] for r in rows], captions, note)
-    told = (
-        f"{len(found.suspects):,} of {n:,} labels are more probably wrong than right; look at them before the figures."
-    )
-    suspects = [{"id": answers.samples[int(r)].id, "suggested": names[int(found.suggested[r])]} for r in found.suspects]
-    return Finding(
-        (told,), {"label_error_rate": rate}, figures=[grid] if grid else [], data={"suspicious_labels": suspects}
-    )
+    return text.labels(label_errors(answers.probs, answers.truth), answers)
 
 
 def _explanations(context: AuditContext) -> Finding | None:
@@ -147,23 +124,7 @@ def _explanations(context: AuditContext) -> Finding | None:
         trials(subject, image, int(target), heat[None], orders=_ORDERS, seed=context.seed)[0]
         for image, target, heat in zip(images, classes, maps, strict=True)
     ]
-    n, method = len(found), choose(subject).name
-    both = Metric(*proportion(sum(t.beats_insertion and t.beats_deletion for t in found), n), n)
-    rows_of = (("insertion", [t.beats_insertion for t in found]), ("deletion", [t.beats_deletion for t in found]))
-    table = Table(
-        "Explanations",
-        ("test", "better than random order"),
-        tuple((name, Metric(*proportion(sum(better), n), n)) for name, better in rows_of),
-        f"Maps of the default explainer ({method}) for rightly named pictures, against {_ORDERS} random orders each.",
-    )
-    told = (
-        f"Maps of where it looks ({method}) beat random order in both tests on {percent(both.value)} of {n} pictures."
-    )
-    warning = (
-        f"Maps by {method} are often no better than chance for this model: see the test of each before you use it."
-    )
-    poor = both.high is not None and both.high < _FAITHFUL
-    return Finding((told,), {"faithful_maps": both}, [table], warnings=[warning] if poor else [])
+    return text.explanations(found, choose(subject).name, _ORDERS)
 
 
 def _conditions(context: AuditContext) -> Finding:
