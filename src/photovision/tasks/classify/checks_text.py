@@ -52,10 +52,7 @@ def explanations(found: Sequence[FaithfulnessTest], method: str, orders: int) ->
     """
     n = len(found)
     both = Metric(*proportion(sum(one.beats_insertion and one.beats_deletion for one in found), n), n)
-    passed = (
-        ("insertion", [one.beats_insertion for one in found]),
-        ("deletion", [one.beats_deletion for one in found]),
-    )
+    insertion, deletion = [one.beats_insertion for one in found], [one.beats_deletion for one in found]
     table = Table(
         "Explanations",
         ("test", "better than random order"),

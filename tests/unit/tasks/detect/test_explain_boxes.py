@@ -240,7 +240,10 @@ def test_labelled_pictures_tell_what_was_missed(detector: Detector, tmp_path: Pa
     Image.fromarray(scene((128, 128), [("red", RED)])).save(file)
     truth = Detections(np.float32([RED, (4, 100, 30, 120)]), np.array([0, 1]), ("red", "green"))
     data = Dataset(
-        (Sample("0.png", file, truth.names, annotations=truth),), ("red", "green"), multilabel=True, annotation_type="boxes"
+        (Sample("0.png", file, truth.names, annotations=truth),),
+        ("red", "green"),
+        multilabel=True,
+        annotation_type="boxes",
     )
     report = explain(detector, [file], data=data, tests=False)
     boxes = report.to_json()["pictures"][0]["boxes"]
