@@ -21,7 +21,7 @@ from photovision.engine.evaluate import evaluate_on
 from photovision.engine.learned import Learned
 from photovision.engine.model_card import model_card
 from photovision.runtime.bundle import Bundle, read_bundle
-from photovision.runtime.bundle_info import describe, write_info
+from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
 def _described(run: TrainingRun, row: Task, learned: Learned, parity: Mapping[str, Any]) -> dict[str, Any]:
     chosen = next(stage for stage in learned.stages if stage.name == learned.chosen)
     seconds = round(time.monotonic() - run.started, 1)
-    return describe(
+    return describe_model(
         row.name,
         learned.classes,
         learned.preprocess,

@@ -18,9 +18,9 @@ from photovision.core.progress import Listener, counted, silent
 from photovision.core.task import task as named_task
 from photovision.core.task import task_of
 from photovision.data.dataset import Dataset
-from photovision.data.read import read_dataset
 from photovision.engine.bundle_writer import write_learned
 from photovision.engine.load import load
+from photovision.engine.read import read_for
 from photovision.engine.splits import gather
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
@@ -93,7 +93,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
         task=task,
         own=dict(options or {}),
     )
-    return run(data if isinstance(data, Dataset) else read_dataset(data), Path(output), config, listener)
+    return run(data if isinstance(data, Dataset) else read_for(data, task), Path(output), config, listener)
 
 
 def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener = silent) -> Any:

@@ -5,19 +5,17 @@ Making one needs torch and transformers; using it does not.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photovision.core.files import write_json
 from photovision.core.folder import new_folder
-from photovision.core.system import cache_folder, provenance
+from photovision.core.system import cache_folder
 from photovision.core.types import Image
 from photovision.models.checkpoint_folder import Described, digest
 from photovision.models.checkpoints import checkpoint_ledger, describe
-from photovision.runtime.bundle import VERSION
+from photovision.runtime.bundle_info import describe_model, write_info
 
 if TYPE_CHECKING:
     from photovision.models.export import Parity
@@ -66,32 +64,27 @@ def adopt(found: Described, output: Path) -> Path:
     with new_folder(output, "model", [] if found.folder is None else [found.folder]) as folder:
         export_graph(decider, size, decider.outputs, folder / "model.onnx")
         parity = check_boxes(decider, folder / "model.onnx", _drawn(size), ranked=True)
-        facts = {"params": count_parameters(network), "macs": count_macs(network, size)}
-        write_json(folder / "bundle.json", _description(found, parity, facts))
+        sizes = {"params": count_parameters(network), "macs": count_macs(network, size)}
+        write_info(folder, _description(found, parity, sizes))
     return output
 
 
-def _description(found: Described, parity: Parity, facts: dict[str, int]) -> dict[str, Any]:
+def _description(found: Described, parity: Parity, sizes: dict[str, int]) -> dict[str, Any]:
     assert found.folder is not None
     sha256, hub = digest(found.folder), bool(found.revision)
-    return {
-        "format": "photovision",
-        "version": VERSION,
-        "task": "detect",
-        "classes": list(found.classes),
-        "preprocess": found.preprocess.to_json(),
-        "thresholds": [THRESHOLD] * len(found.classes),
-        "iou": IOU,
-        "backbone": {"name": found.name, "weights": "hub" if hub else found.folder.resolve().name, **facts},
-        "chosen": "adopted",
-        "training": {"by": found.family.title, "sha256": sha256, "revision": found.revision},
-        "data": {"source": "COCO 2017" if hub else "unknown", "counts": {}},
-        # Nobody's pictures are here to tell whether reduced precision would find the same.
-        "parity": {**parity.to_json(), "precision": "f32"},
-        "licences": [asdict(entry) for entry in checkpoint_ledger(found, own=False)],
-        "provenance": provenance(),
-        "metrics": {},
-    }
+    return describe_model(
+        "detect",
+        found.classes,
+        found.preprocess,
+        backbone={"name": found.name, "weights": "hub" if hub else found.folder.resolve().name, **sizes},
+        chosen="adopted",
+        training={"by": found.family.title, "sha256": sha256, "revision": found.revision},
+        data={"source": "COCO 2017" if hub else "unknown", "counts": {}},
+        # Nobody's images are here to show whether reduced precision would find the same.
+        parity={**parity.to_json(), "precision": "f32"},
+        licences=checkpoint_ledger(found, own=False),
+        facts={"thresholds": [THRESHOLD] * len(found.classes), "iou": IOU},
+    )
 
 
 def _drawn(size: tuple[int, int]) -> Image:

@@ -5,15 +5,13 @@ Making one needs torch; using it does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from photovision.core.errors import ExportError, ModelError, UsageError
-from photovision.core.files import write_json
 from photovision.core.folder import new_folder
 from photovision.core.preprocess import Preprocess
 from photovision.core.system import cache_folder
@@ -21,7 +19,7 @@ from photovision.core.types import Image
 from photovision.models.checkpoints import is_checkpoint
 from photovision.models.import_checkpoint import kept
 from photovision.models.weights import CUTTERS, DETECTORS, WeightsPackage, locate, ready_ledger
-from photovision.runtime.bundle import VERSION
+from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.runtime.session import open_session
 
 if TYPE_CHECKING:
@@ -119,9 +117,9 @@ def _make(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
             expected = [values.numpy() for values in whole(torch.from_numpy(images))]
         parity = _parity(expected, folder / "model.onnx", images)
         params = sum(parameter.numel() for parameter in network.parameters())
-        settings = {"thresholds": [THRESHOLD] * len(COCO.split(", ")), "iou": IOU}
-        made = _description(carrier, preprocess, params, parity)
-        write_json(folder / "bundle.json", {**made, "task": TASK, "classes": COCO.split(", "), **settings})
+        classes = COCO.split(", ")
+        facts = {"thresholds": [THRESHOLD] * len(classes), "iou": IOU}
+        write_info(folder, _description(carrier, "detect", classes, preprocess, params, parity, facts))
 
 
 def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
@@ -147,8 +145,7 @@ def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
         write_graph(decoder, prompt, free, ("masks", "scores"), folder / "decoder.onnx")
         parity = _cutter_parity(folder, images, {"points": points, "meaning": meaning}, expected)
         params = sum(parameter.numel() for network in (encoder, decoder) for parameter in network.parameters())
-        made = _description(carrier, preprocess, params, parity)
-        write_json(folder / "bundle.json", {**made, "task": "cut", "classes": ["object"]})
+        write_info(folder, _description(carrier, "cut", ["object"], preprocess, params, parity, {}))
 
 
 def _cutter_parity(
@@ -205,18 +202,23 @@ def _test_pictures(size: tuple[int, int]) -> Image:
 
 
 def _description(
-    carrier: WeightsPackage, preprocess: Preprocess, params: int, parity: Mapping[str, Any]
+    carrier: WeightsPackage,
+    task: str,
+    classes: Sequence[str],
+    preprocess: Preprocess,
+    params: int,
+    parity: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    detector = carrier.name in DETECTORS
-    return {
-        "format": "photovision",
-        "version": VERSION,
-        "preprocess": preprocess.to_json(),
-        "backbone": {"name": carrier.backbone, "weights": carrier.name, "params": params},
-        "chosen": "ready",
-        "training": {"by": carrier.origin, "sha256": carrier.sha256},
-        "data": {"source": "COCO 2017" if detector else "SA-1B", "counts": {}},
-        "parity": dict(parity),
-        "licences": [asdict(entry) for entry in ready_ledger(carrier.name)],
-        "metrics": {},
-    }
+    return describe_model(
+        task,
+        classes,
+        preprocess,
+        backbone={"name": carrier.backbone, "weights": carrier.name, "params": params},
+        chosen="ready",
+        training={"by": carrier.origin, "sha256": carrier.sha256},
+        data={"source": "COCO 2017" if carrier.name in DETECTORS else "SA-1B", "counts": {}},
+        parity=parity,
+        licences=ready_ledger(carrier.name),
+        facts=facts,
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def describe(
+def describe_model(
     task: str,
     classes: Sequence[str],
     preprocess: Preprocess,

@@ -87,11 +87,11 @@ def needs_data(data: Path | None, reading: ReadOptions, wanted: str) -> None:
         raise UsageError(f"--{flag} is about reading labelled pictures: give them with {wanted}")
 
 
-def read_data(path: Path, reading: ReadOptions) -> Dataset:
-    """The data set at a path; what it was taken for goes to standard error."""
-    from photovision.data.read import read_dataset
+def read_data(path: Path, reading: ReadOptions, task: str | None = None) -> Dataset:
+    """The data set at a path, read for a task where one is named; what it was taken for goes to standard error."""
+    from photovision.engine.read import read_for
 
-    dataset = read_dataset(path, **vars(reading))
+    dataset = read_for(path, task, reading)
     say_reading(dataset, path, reading)
     return dataset
 

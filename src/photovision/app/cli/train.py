@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from photovision.app.cli.options import Data, Events, Json, output_option
+from photovision.app.cli.own_options import has_own_options
 from photovision.app.cli.reading import read_data, reads_data
+from photovision.core.task import tasks
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
     from photovision.engine.train_config import TrainConfig
-    from photovision.tasks.classify.recognizer import Recognizer
-    from photovision.tasks.detect.detector import Detector
-    from photovision.tasks.segment.segmenter import Segmenter
 
 
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="|".join(row.name for row in tasks() if row.has("learn")),
+        help="Default: what the data teach.",
+    ),
+]
 Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")]
 Backbone = Annotated[
     str | None,
@@ -47,35 +55,41 @@ Replay = Annotated[
 ]
 
 
+_NONE: Mapping[str, Any] = {}
+
+
 @reads_data
+@has_own_options("train")
 def train(  # noqa: PLR0913 - one parameter a flag
     data: Data,
     output: Annotated[Path, output_option("model", "Folder of the model to write.")],
     minutes: Annotated[float, typer.Option(help="Wall time for everything.")] = 5.0,
+    task: TaskName = None,
     backbone: Backbone = None,
     weights: Weights = "auto",
     size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of the last rung; default: what the time allows.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the last stage; default: what the time allows.")] = None,
     flip: Flip = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     fair_by: FairBy = None,
     robust: Robust = None,
     commercial: Annotated[bool, typer.Option("--commercial", help="Refuse parts with an unsafe licence.")] = False,
     allow_download: Annotated[bool, typer.Option("--allow-download", help="Allow weights from the hub.")] = False,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
     replay: Replay = None,
+    own: Mapping[str, Any] = _NONE,
     reading: ReadOptions = DEFAULTS,
     events: Events = None,
     as_json: Json = False,
 ) -> None:
     """Train a model within a time budget, and prove how good it is.
 
-    Interrupted or killed, the same command goes on where it stopped.
+    Interrupted or killed, the same command resumes.
     """
     from photovision.core.output import check_folder
 
     # Read before torch is imported, so that a mistyped path is told at once.
-    dataset = read_data(data, reading)
+    dataset = read_data(data, reading, task)
 
     from photovision.engine.train_config import TrainConfig
     from photovision.runtime.bundle import read_bundle
@@ -87,7 +101,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
         asked = tuple(filter(None, (name.strip() for name in (robust or "").split(","))))
         tracked = tuple(track or ())
         options = TrainConfig(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
-        options = dataclasses.replace(options, fair_by=fair_by, robust=asked)
+        options = dataclasses.replace(options, fair_by=fair_by, robust=asked, task=task, own=own)
     _run(dataset, output, options, events, as_json)
 
 
@@ -108,7 +122,7 @@ def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | No
         _print(model, output, as_json)
 
 
-def _print(model: Recognizer | Detector | Segmenter, output: Path, as_json: bool) -> None:
+def _print(model: Any, output: Path, as_json: bool) -> None:
     from photovision.app.cli.output import print_json, print_rows, print_story
     from photovision.core.report import Metric
 
