@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from bundles import full
 from clicker import clicker_bundle
 from colours import add_doubt, colour_bundle
 from onnx import TensorProto, helper, numpy_helper
 from painter import painter_bundle
 from spotter import scene, spotter_bundle
-from unit.tasks.bundles import full
 
 import photovision as pv
 from photovision.app.cli.info import info as show_info

@@ -39,14 +39,14 @@ Flip = Annotated[
 ]
 FairBy = Annotated[
     str | None,
-    typer.Option(metavar="ATTRIBUTE", help="A column of the table; its groups should be served equally well."),
+    typer.Option(metavar="ATTRIBUTE", help="A column of the table whose groups should be served equally well."),
 ]
 Robust = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="What pictures should be borne: weather, blur, noise, digital, geometry, single ones (fog), augmix;"
-        " separated by commas.",
+        help="Corruptions the model should be robust to: weather, blur, noise, digital, geometry, single ones (fog),"
+        " augmix; separated by commas.",
     ),
 ]
 Replay = Annotated[

@@ -11,6 +11,7 @@ from colours import colour_bundle, colour_folder
 
 from photovision.core.errors import UsageError
 from photovision.core.folder import reserved
+from photovision.core.progress import Progress
 from photovision.data.read import read_dataset
 from photovision.engine.train import train
 from photovision.engine.workdir import WorkDir
@@ -34,11 +35,26 @@ def test_the_same_training_goes_on_and_another_starts_afresh(tmp_path: Path) -> 
     again = work(tmp_path / "m")
     assert again.resumed
     assert np.array_equal(again.array("frozen", never), np.arange(5))
+    assert not again.discarded
     other = work(tmp_path / "m", seed=1)
     assert not other.resumed
+    assert other.discarded == "its options or images differ"
     assert np.array_equal(other.array("frozen", lambda: np.zeros(2)), np.zeros(2))
     other.close()
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("note", ['"0a3f"', '{"version": 1, "key": "0a3f"}'])
+def test_work_of_another_version_is_discarded_and_said_to_be(tmp_path: Path, note: str) -> None:
+    work(tmp_path / "m").value("size", lambda: [64, 64])
+    (tmp_path / ".m.work" / "arguments.json").write_text(note)
+    told: list[Progress] = []
+    again = work(tmp_path / "m")
+    again.announce(told.append)
+    assert not again.resumed
+    assert again.value("size", lambda: [32, 32]) == [32, 32]
+    assert [one.stage for one in told] == ["starting again"]
+    assert "another version of Photovision began it" in told[0].line
 
 
 def test_a_training_never_takes_anothers_features(tmp_path: Path) -> None:
