@@ -119,7 +119,7 @@ def _make(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
         params = sum(parameter.numel() for parameter in network.parameters())
         classes = COCO.split(", ")
         facts = {"thresholds": [THRESHOLD] * len(classes), "iou": IOU}
-        write_info(folder, _description(carrier, "detect", classes, preprocess, params, parity, facts))
+        write_info(folder, _description(carrier, TASK, classes, preprocess, params, parity, facts))
 
 
 def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
