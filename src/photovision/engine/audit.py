@@ -1,4 +1,4 @@
-"""Audit: which groups and conditions a model fails on, by what shortcuts, and beside what people."""
+"""Audit: which groups and conditions a model fails on, and why; blind to tasks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def audit(
     unknown: Dataset | None = None,
     listener: Listener = silent,
 ) -> Report:
-    """Question a model.
+    """Find the groups and conditions that a model fails on, and why.
 
     Args:
         model: a model of any task, or its folder; its task decides which checks there are.

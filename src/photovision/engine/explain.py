@@ -65,11 +65,11 @@ def explain(
             and left out.
         methods: names of explainers, or "auto" for the one that suits the model; those of the default need no torch.
         target: the class to explain; None takes what the model predicts.
-        boxes: of a detector or a segmenter how many boxes or regions of an image, the most probable ones, or their
-            positions in the prediction, from 0; None: 3.
-        truth: of a detector and one image what is there, to explain the objects that it missed, too.
-        data: the data that the model was trained on, or their path, to show its images; without it only their names
-            are known. Of a detector labelled images: what it missed of those that are explained, too.
+        boxes: how many boxes or regions of an image a detector or a segmenter explains, the most probable ones, or
+            their positions in the prediction, from 0; None: 3.
+        truth: the objects of one image, to explain those that a detector missed, too.
+        data: for a classifier the training data, or their path, to show its images; without it only their names are
+            known. For a detector labelled images, to explain what it missed.
         tests: whether each map is tested; a map without its test should not be relied on.
         seed: of the random orders and shuffled weights of the tests.
         progress: called with (images done, N).

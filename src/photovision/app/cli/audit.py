@@ -1,4 +1,4 @@
-"""audit: whom and where does a model fail, in what conditions, and by what shortcuts?"""
+"""audit: which groups and conditions a model fails on, and why."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ By = Annotated[
 ]
 Attributes = Annotated[
     Path | None,
-    typer.Option(metavar="TABLE", help="A table with a column file_name and attributes of the pictures to add."),
+    typer.Option(metavar="TABLE", help="A table with a column file_name and more attributes of the images."),
 ]
 
 
@@ -28,7 +28,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     by: By = None,
     attributes: Attributes = None,
     output: ReportFolder = None,
-    minutes: Annotated[float, typer.Option(help="Wall time for all checks; more pictures are looked at.")] = 3.0,
+    minutes: Annotated[float, typer.Option(help="Time for all checks; more time means more images.")] = 3.0,
     only: Annotated[str | None, typer.Option(help="Checks to run, such as groups,shortcuts; default: all.")] = None,
     unknown: Unknown = None,
     card: Annotated[bool, typer.Option("--card", help="Write what was found into the model's card.")] = False,
@@ -36,12 +36,12 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
     reading: ReadOptions = DEFAULTS,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Question a model: groups, failing slices, shortcuts, conditions, labels, people, explanations.
+    """Find the groups and conditions that a model fails on, and why.
 
-    Detectors and segmenters are questioned, too: groups, kinds of objects, failing slices, conditions, scores, labels.
+    The task of the model decides which checks there are, such as groups, slices, conditions, shortcuts and labels.
     """
     from photovision.app.cli.output import note, print_report
     from photovision.app.image_paths import strangers

@@ -1,4 +1,4 @@
-"""explain: which places of a picture did the model decide by, and may that be believed?"""
+"""explain: which places of an image a prediction rests on, and whether to rely on that."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from photovision.app.cli.options import Json, Model, ReportFolder
 from photovision.app.cli.reading import needs_data, read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE|FOLDER|PATTERN|-...", help="Pictures to explain, up to 200.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE|FOLDER|PATTERN|-...", help="Images to explain, up to 200.")]
 Methods = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
         metavar="NAME",
-        help="cam, eigencam, occlusion, rise; in torch: gradcam, hirescam, integrated-gradients, rollout. May be"
-        " repeated; default: what suits the model. Of boxes and regions: drise; in torch: hirescam.",
+        help="Classifiers: cam, eigencam, occlusion, rise; with torch also gradcam, hirescam, integrated-gradients,"
+        " rollout; may be repeated. Boxes and regions: drise; with torch also hirescam. Default: what suits the model.",
         show_default=False,
     ),
 ]
@@ -29,14 +29,14 @@ Target = Annotated[
 TrainingData = Annotated[
     Path | None,
     typer.Option(
-        help="The model's training data, to show the pictures that it was reminded of; of a detector labelled pictures,"
-        " to explain what it missed."
+        help="For classifiers the training data, to show the nearest training images; for detectors labelled images, to"
+        " explain the objects that were missed."
     ),
 ]
 Boxes = Annotated[
     int | None,
     typer.Option(
-        min=1, max=50, help="Of detectors and segmenters: boxes or regions to explain in a picture; default: 3."
+        min=1, max=50, help="Detectors and segmenters: boxes or regions to explain in each image; default: 3."
     ),
 ]
 
@@ -51,11 +51,11 @@ def explain(
     data: TrainingData = None,
     boxes: Boxes = None,
     tests: Annotated[bool, typer.Option("--tests/--no-tests", help="Whether each map is tested.")] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random orders and shuffled weights of the tests.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the tests.")] = 0,
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Show why a model answers pictures as it does, and whether the explanation may be believed."""
+    """Show which places of an image a prediction rests on, and test whether the heatmap can be relied on."""
     import sys
 
     from photovision.app.cli.output import print_report
