@@ -25,8 +25,8 @@ import torch
 from photovision.core.preprocess import Preprocess
 from photovision.core.system import provenance
 from photovision.data.read import read_dataset
-from photovision.deploy.optimize_classes import aligned, optimize_classes
-from photovision.deploy.quantize import SETTINGS, compressor, quantize_graph
+from photovision.engine.optimize.optimize import OptimizeConfig, aligned, optimize_on
+from photovision.engine.optimize.quantize_graph import SETTINGS, compressor, quantize_graph
 from photovision.engine.splits import gather
 from photovision.models.export import Decider, export_graph
 from photovision.runtime.session import ANSWER, Session, open_session
@@ -94,7 +94,7 @@ def judged(bundle: Path, data: Path, folder: Path) -> dict[str, Any]:
     model = load(bundle)
     dataset = aligned(read_dataset(data), model)
     material = gather(dataset, seed=int(model.info["training"]["seed"]))
-    report = optimize_classes(model, material, folder / "small", ["int8"], max_drop=1.0)
+    report = optimize_on(model, material, folder / "small", ["int8"], OptimizeConfig(max_drop=1.0))
     kept = ("accuracy", "accuracy_change", "ece", "agreement", "speedup", "graph_size")
     return {
         "backbone": model.info["backbone"]["name"],

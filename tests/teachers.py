@@ -14,12 +14,13 @@ from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
-from photovision.deploy.optimize_classes import OptimizeRun
-from photovision.deploy.refit import renew
+from photovision.engine.optimize.step import OptimizeRun
 from photovision.models.backbones import Backbone, create
 from photovision.models.export import Decider, Normalise, export_graph
+from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.export_bundle import write_network
 from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.refit import refit
 
 CLASSES = SHAPES[:3]
 
@@ -54,7 +55,8 @@ def teacher(folder: Path, backbone: str, size: int, *, steps: int) -> Recognizer
         "parity": {"precision": "f32"},
         "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95, "n": 60, "unit": "share"}},
     }
-    write_json(folder / "bundle.json", renew(folder, info, training, shapes(5000, 30, size)))
+    fitted = refit(Bundle(folder, info), training, shapes(5000, 30, size), shapes(7000, 1, size))
+    write_json(folder / "bundle.json", info | fitted)
     return load(folder)
 
 
@@ -69,6 +71,7 @@ def job(
         model,
         shapes(0, 64, size),
         shapes(5000, 30, size),
+        shapes(7000, 1, size),
         place / "smaller",
         work,
         minutes,

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
-    from photovision.deploy.optimize import optimize as optimize
     from photovision.engine.audit import audit as audit
+    from photovision.engine.calibrate import calibrate as calibrate
+    from photovision.engine.calibrate import recalibrate as recalibrate
     from photovision.engine.compare import compare as compare
     from photovision.engine.evaluate import evaluate as evaluate
     from photovision.engine.explain import attribute as attribute
@@ -47,10 +48,9 @@ if TYPE_CHECKING:
     from photovision.engine.explain import explain_boxes as explain_boxes
     from photovision.engine.export import export as export
     from photovision.engine.load import load as load
+    from photovision.engine.optimize.optimize import optimize as optimize
     from photovision.engine.train import train as train
     from photovision.learned_features.report import features as features
-    from photovision.tasks.calibrate import calibrate as calibrate
-    from photovision.tasks.calibrate import recalibrate as recalibrate
     from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.classify.recognizer import Recognizer as Recognizer
 
@@ -65,9 +65,9 @@ _HOME = {
     "explain_boxes": "engine.explain",
     "attribute": "engine.explain",
     "features": "learned_features.report",
-    "calibrate": "tasks.calibrate",
-    "recalibrate": "tasks.calibrate",
-    "optimize": "deploy.optimize",
+    "calibrate": "engine.calibrate",
+    "recalibrate": "engine.calibrate",
+    "optimize": "engine.optimize.optimize",
     "export": "engine.export",
     "read_dataset": "data.read",
     "dataset_from_arrays": "data.read",

@@ -23,7 +23,6 @@ FLOORS = (
         "tasks",
         "video",
         "learned_features",
-        "deploy",
         "recipes",
     ),
     *("service", "app"),

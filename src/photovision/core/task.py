@@ -76,6 +76,7 @@ class Task:
         parts: name -> "module:attribute".
         needs: keys of bundle.json beside those of all tasks.
         min_classes: fewest classes of a model.
+        min_images: fewest labelled images on which a change of a model can be measured.
         annotation_type: what its predictions are, as `Dataset.annotation_type` names it: "labels", "boxes" ...
         page: the script of the local page that draws its predictions, below app/web/static. The part "page" gives what
             it draws: `page(model, prediction, size) -> JSON`; "mask" a PNG file of `(model, picture)`, and "why"
@@ -95,6 +96,7 @@ class Task:
     needs: tuple[str, ...] = ()
     min_classes: int = 2
     annotation_type: str = ""
+    min_images: int = 20
     page: str = ""
     page_options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -53,7 +53,8 @@ def description(model: Any) -> dict[str, str]:
 def readme(model: Any, target: str) -> str:
     """How the exported files are used: inputs, outputs, and what is left to do."""
     height, width = model.preprocess.size
-    classes = [f"- {number}. {harmless(name)}" for number, name in enumerate(model.classes)]
+    named = [f"- {number}. {harmless(name)}" for number, name in enumerate(model.classes)]
+    classes = ["## Classes", "", *named, ""] if named else []
     text = model.bundle.row.text.a_noun
     lines = [
         f"# {text[0].upper()}{text[1:]} made with Photovision, for {target}",
@@ -67,10 +68,7 @@ def readme(model: Any, target: str) -> str:
         "",
         *metadata(model).outputs,
         "",
-        "## Classes",
-        "",
         *classes,
-        "",
     ]
     return "\n".join(lines)
 

@@ -19,8 +19,8 @@ from photovision.core.types import Image as Pixels
 from photovision.engine.export import export
 from photovision.engine.load import load
 from photovision.runtime.session import open_session
-from photovision.tasks.detect.parity import detect_parity
-from photovision.tasks.segment.parity import segment_parity
+from photovision.tasks.detect.parity import parity as detect_parity
+from photovision.tasks.segment.parity import parity as segment_parity
 
 
 def scenes(count: int = 6) -> Pixels:

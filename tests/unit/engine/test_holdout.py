@@ -24,9 +24,9 @@ from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.convert import convert
 from photovision.data.dataset import Dataset
-from photovision.deploy.optimize import fair
 from photovision.engine.holdout import hold_out, unseen_part
 from photovision.engine.load import load
+from photovision.engine.optimize.optimize import fair
 from photovision.engine.splits import TrainingSplits, gather
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE, read_training_images

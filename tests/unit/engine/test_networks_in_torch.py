@@ -24,7 +24,7 @@ from photovision.models.export import export_graph
 from photovision.models.load_network import trained_detector
 from photovision.models.segmenter import PixelDecider, SegmenterNetwork
 from photovision.runtime.bundle import read_bundle
-from photovision.tasks.detect.network import detect_network
+from photovision.tasks.detect.network import network as detect_network
 from photovision.trust.explain import TARGET_EXPLAINERS
 from photovision.trust.explain.target import BoxTarget, TargetScorer
 

@@ -13,9 +13,9 @@ from photovision.core.errors import UsageError
 from photovision.core.folder import reserved
 from photovision.core.progress import Progress
 from photovision.data.read import read_dataset
+from photovision.engine.calibrate import calibrate_on
 from photovision.engine.train import train
 from photovision.engine.workdir import WorkDir
-from photovision.tasks.classify.calibrate import recalibrate_classes
 from photovision.tasks.classify.recognizer import load
 
 
@@ -99,7 +99,7 @@ def test_a_second_training_of_the_same_output_is_refused_at_once(tmp_path: Path)
             with pytest.raises(UsageError, match="another run"):
                 train(data, output, weights="none")
         with pytest.raises(UsageError, match="another run"):
-            recalibrate_classes(load(colour_bundle(tmp_path / "own")), read_dataset(data), output)
+            calibrate_on(load(colour_bundle(tmp_path / "own")), read_dataset(data), output)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["data", "own"]
 
 

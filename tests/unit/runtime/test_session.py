@@ -78,7 +78,7 @@ def test_no_usage_data_is_sent(tmp_path: Path, library: str) -> None:
     lines = {
         "session": "from pathlib import Path; from photovision.runtime.session import open_session;"
         "open_session(Path('model.onnx'), engine='openvino')",
-        "nncf": "from photovision.deploy.quantize import compressor; nncf = compressor();"
+        "nncf": "from photovision.engine.optimize.quantize import compressor; nncf = compressor();"
         "from nncf.telemetry.wrapper import NNCFTelemetryStub, telemetry;"
         "assert isinstance(telemetry, NNCFTelemetryStub)",
     }

@@ -1,4 +1,4 @@
-"""calibrate: make a model's confidence honest for pictures from another place."""
+"""calibrate: a model's confidence fitted to images from another place."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ def calibrate(
     coverage: Coverage = None,
     false_alarms: FalseAlarms = None,
     reading: ReadOptions = DEFAULTS,
-    seed: Annotated[int, typer.Option(min=0, help="Of the parts of the cross-validation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the cross-validation.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Learn confidence, prediction sets and the gate anew on labelled pictures from the place of use.
+    """Fit a model's confidence to labelled images from the place of use.
 
-    Of a detector scores and thresholds are learned anew. The network stays as it is; a copy of the model is written.
+    Scores, thresholds, prediction sets and novelty detection are fitted again, as far as the model has them. The
+    network stays as it is; a copy of the model is written.
     """
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
+    from photovision.engine.calibrate import calibrate as learn
     from photovision.engine.load import load, opened
     from photovision.models.pretrained import bundle_at
-    from photovision.tasks.calibrate import calibrate as learn
 
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     opened(own, "calibrate")

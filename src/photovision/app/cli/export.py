@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from photovision.app.cli.options import Json, Model, output_option
 
-if TYPE_CHECKING:
-    from photovision.core.preprocess import Preprocess
-    from photovision.core.types import Image
-
 COMPARED = 256
-"""Pictures that an exported model is compared on at most."""
+"""Images that an exported model is compared on at most."""
 Target = Literal["onnx", "openvino", "torchscript", "exported-program", "timm"]
 
 
@@ -32,14 +28,18 @@ def export(
     from dataclasses import asdict
 
     from photovision.app.cli.output import note, print_json
+    from photovision.app.image_paths import find_pictures
     from photovision.core.text import printable
     from photovision.engine.export import export as write
+    from photovision.engine.graph_inputs import graph_inputs
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
 
     opened = load(bundle_at(model))
-    images = _pictures(data, opened.preprocess) if data is not None else None
-    if images is None:
+    images = None
+    if data is not None:
+        images = graph_inputs(opened, list(find_pictures([str(data)])), COMPARED)
+    else:
         note("compared on generated pictures only; --data PICTURES compares on real ones")
     done = write(opened, to, output, images, compress=compress)
     if as_json:
@@ -53,21 +53,3 @@ def export(
         f"Agrees with the model on {100 * done.agreement:.1f} % of {of}{done.pictures:,} {kind} pictures; largest"
         f" probability difference: {done.max_abs_prob_difference:.2g}."
     )
-
-
-def _pictures(source: Path, preprocess: Preprocess) -> Image:
-    """Evenly spread readable pictures as the network sees them, uint8 (N, H, W, 3)."""
-    import contextlib
-
-    import numpy as np
-
-    from photovision.app.image_paths import find_pictures
-    from photovision.core.errors import DataError, UnreadableImage
-
-    files, images = list(find_pictures([str(source)])), []
-    for place in np.unique(np.linspace(0, len(files) - 1, min(COMPARED, len(files))).astype(int)):
-        with contextlib.suppress(UnreadableImage):
-            images.append(preprocess.load(files[place]))
-    if not images:
-        raise DataError(f"none of the pictures in {source} could be read: check the files")
-    return np.stack(images)

@@ -13,13 +13,16 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Data = Annotated[
     Path | None,
-    typer.Argument(metavar="[DATA]", help="Labelled pictures, best those of the training: they calibrate and judge."),
+    typer.Argument(
+        metavar="[DATA]", help="Labelled images, best those of the training: for calibration and evaluation."
+    ),
 ]
 MaxDrop = Annotated[
-    float, typer.Option(min=0, help="Points of accuracy, mAP or mean IoU that may be lost; else nothing is written.")
+    float,
+    typer.Option(min=0, help="Points of the leading metric (accuracy, mAP, mean IoU) that may be lost, else refused."),
 ]
 Output = Annotated[Path | None, output_option("model", "Folder of the smaller model.")]
-DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Teach a smaller network by the model.")]
+DistillTo = Annotated[str | None, typer.Option(metavar="BACKBONE", help="Distil into a smaller network.")]
 
 
 @reads_data
@@ -27,19 +30,19 @@ def optimize(
     model: Model,
     data: Data = None,
     output: Output = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Compute in 8 bits, calibrated on your pictures.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to 8 bits, calibrated on your images.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bf16 where the processor can.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Take out channels, and fine-tune.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove channels, then fine-tune.")] = False,
     distill_to: DistillTo = None,
     max_drop: MaxDrop = 0.5,
-    minutes: Annotated[float, typer.Option(min=0, help="Wall time for everything.")] = 10.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Time limit for everything.")] = 10.0,
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Make a model smaller and faster, and measure what that loses; refuse where it loses more than allowed."""
+    """Make a model smaller and faster, measure the loss, and refuse if it exceeds --max-drop."""
     from photovision.app.cli.output import note, print_report
     from photovision.app.progress import shown
-    from photovision.deploy.optimize import optimize as make_smaller
+    from photovision.engine.optimize.optimize import optimize as make_smaller
 
     source, target = _given(data, output)
     asked = {"distill": distill_to is not None, "prune": prune, "int8": int8, "bf16": bf16}
@@ -68,7 +71,7 @@ def _given(data: Path | None, output: Path | None) -> tuple[Path, Path]:
 
     if data is None:
         raise UsageError(
-            "labelled pictures are needed, to calibrate and to measure what is lost: photovision optimize MODEL DATA"
+            "labelled pictures are needed, to calibrate and to measure the loss: photovision optimize MODEL DATA"
         )
     if output is None:
         raise UsageError("where should the smaller model go? give a folder with --output")

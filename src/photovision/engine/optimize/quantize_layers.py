@@ -1,4 +1,5 @@
-"""Layers: which nodes of an ONNX graph bear 8 bits badly, by what they are, and a detour that is taken out before."""
+"""Kinds of layers: which nodes of an ONNX graph bear 8 bits badly, by what they are, and a detour that is taken out
+before."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ class Layers:
         depthwise: convolutions of every channel by itself, whose ranges differ from channel to channel.
         squeeze: layers that see the mean of a whole map and scale channels by it (squeeze and excitation).
         attention: whether the network is a transformer.
-        ends: of networks that give places: the last products on every way to the outputs, and all that comes after;
-            coordinates in pixels need more than 8 bits.
+        ends: `last`; of networks without logits the last products on every way to the outputs, and all that comes
+            after: coordinates in pixels need more than 8 bits.
         normed: all that is computed from the first map that is normalised group by group: pyramid and heads.
     """
 
@@ -47,7 +48,7 @@ def layers(model: Any) -> Layers:
         squeeze=tuple(name for name in _pooled(model, weights) if name not in last),
         attention=any(node.op_type == "LayerNormalization" for node in model.graph.node)
         and any(node.op_type == "MatMul" and not weights.keys() & set(node.input) for node in model.graph.node),
-        ends=tuple(_ends(model, weights)),
+        ends=tuple(last or _ends(model, weights)),
         normed=tuple(_from(model, _first_normed(model))),
     )
 

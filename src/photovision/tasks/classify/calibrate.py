@@ -6,8 +6,8 @@ pictures of another clinic, shop or camera are enough to learn it for these; the
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,17 @@ import numpy as np
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ModelError
-from photovision.core.files import write_json
-from photovision.core.folder import new_folder, reserved
 from photovision.core.progress import ProgressCallback
 from photovision.core.report import Metric, Report, Table
-from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
-from photovision.engine.card_metrics import report_of
-from photovision.engine.holdout import add_recalibration
-from photovision.engine.model_card import model_card
+from photovision.engine.calibrate import Calibration
+from photovision.engine.graph_constants import set_constants
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.uncertainty import ConformalSets, NoveltyDetector, Uncertainty, write_doubt
-from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer, load
+from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
+from photovision.tasks.classify.refit import align
 from photovision.trust.metrics.calibrate import confidences, ece, fit_temperature
 from photovision.trust.metrics.conformal import fit_sets
 from photovision.trust.metrics.novelty import refit_gate
@@ -39,35 +36,23 @@ MIN_PICTURES = 50
 _FOLDS = 5
 
 
-def recalibrate_classes(
-    model: Recognizer, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: ProgressCallback | None = None
-) -> Report:
-    """Write a copy of a classifier whose confidence, sets and gate are calibrated on these pictures.
+def calibrate(
+    model: Recognizer, dataset: Dataset, *, seed: int = 0, progress: ProgressCallback | None = None
+) -> Calibration:
+    """Fit a classifier's temperature, prediction sets and novelty detection to these images.
 
-    How well that works is measured by cross-validation: each picture is judged by what the others taught.
+    How well that works is measured by cross-validation: each image is evaluated by what was fitted to the others.
 
     Args:
-        model: made with sets and a gate.
-        dataset: at least 50 labelled pictures that the model did not learn from, of its classes.
-        output: folder of the new bundle; a model already there is replaced, whole.
+        model: made with sets and novelty detection.
+        dataset: at least 50 labelled images that the model did not learn from, of its classes.
         seed: of the folds.
-        progress: called with (pictures done, N).
-
-    Returns:
-        A report of kind "calibrate": calibration error, coverage and false alarms before and after.
+        progress: called with (images done, N).
 
     Raises:
-        DataError: too few labelled pictures.
-        ModelError: the bundle was made without doubt, or by an older version.
-        UsageError: `output` is the model's own folder.
+        DataError: too few labelled images.
+        ModelError: the bundle was made without sets, or by an older version.
     """
-    with reserved(output, "model", [model.bundle.path]):
-        return _recalibrated(model, dataset, Path(output), seed, progress)
-
-
-def _recalibrated(
-    model: Recognizer, dataset: Dataset, target: Path, seed: int, progress: ProgressCallback | None
-) -> Report:
     if model.doubt is None:
         raise ModelError(
             f"{model.bundle.path} was made without prediction sets and a gate: train it again to have them"
@@ -75,8 +60,8 @@ def _recalibrated(
     case = _ask(model, dataset, progress)
     learned = _learn(case, model.doubt, np.arange(len(case.truth)))
     report = _report(case, model.doubt, learned, seed)
-    _write(model, learned, case, dataset, report, target)
-    return report
+    fitted = "Confidence, prediction sets and novelty detection"
+    return Calibration(report, len(case.truth), partial(_change, learned, case), fitted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +90,8 @@ class _Learned:
 
 
 def _ask(model: Recognizer, dataset: Dataset, progress: ProgressCallback | None) -> _Case:
-    unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(model.classes))
-    if unknown:
-        raise DataError(f"the model does not know the class '{unknown[0]}': give pictures of its classes")
     labelled = [i for i, sample in enumerate(dataset.samples) if sample.target is not None]
-    part = replace(dataset.subset(labelled), classes=model.classes, multilabel=model.multilabel)
+    part = align(model, dataset).subset(labelled)
     said = model.respond(part, progress, embeddings=True)
     rows = np.flatnonzero(np.isfinite(said.probs).all(1))
     if len(rows) < MIN_PICTURES or said.embeddings is None:
@@ -147,7 +129,7 @@ def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Re
     note = f"After: cross-validation in {_FOLDS} parts. The model that was written has learned from all pictures."
     return Report(
         kind="calibrate",
-        title=f"Confidence learned anew on {n:,} pictures",
+        title=f"Confidence fitted to {n:,} pictures",
         summary=(
             "Calibration error: {} before, {} after.".format(*shown["ece"]),
             "Sets that hold the truth: {} before, {} after".format(*shown["coverage"])
@@ -186,43 +168,11 @@ def _true(case: _Case) -> np.ndarray:
     return np.asarray(np.arange(case.said.probs.shape[1]) == case.truth[:, None])
 
 
-def _write(model: Recognizer, learned: _Learned, case: _Case, dataset: Dataset, report: Report, target: Path) -> None:
-    with new_folder(target, "model", [model.bundle.path]) as folder:
-        shutil.copytree(model.bundle.path, folder, dirs_exist_ok=True)
-        _set_temperature(folder / "model.onnx", learned.temperature)
-        doubt = write_doubt(learned.sets, learned.gate, folder)
-        probs = case.probs(learned.temperature, np.arange(len(case.truth)))
-        novelty = learned.gate.novelty(case.unit, case.said.logits)
-        write_held_out(HeldOut.of(probs, novelty, case.unit), folder)
-        add_recalibration(folder, dataset)
-        info: dict[str, Any] = {
-            **model.info,
-            "temperature": learned.temperature,
-            "doubt": doubt,
-            "recalibrated": {
-                "data": case.fingerprint,
-                "pictures": len(case.truth),
-                "metrics": report.to_json()["metrics"],
-            },
-        }
-        info["warnings"] = [
-            *(model.info.get("warnings") or ()),
-            f"Confidence, prediction sets and gate were learned anew on {len(case.truth):,} other pictures after these"
-            " figures were measured.",
-        ]
-        write_json(folder / "bundle.json", info)
-        write_sealed(folder / "README.md", model_card(info, report_of(folder)))
-        load(folder)  # refuses what it cannot read, before an older model is replaced
-
-
-def _set_temperature(graph: Path, temperature: float) -> None:
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(str(graph), load_external_data=False)
-    for tensor in model.graph.initializer:
-        if tensor.name == "temperature":
-            tensor.CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
-            onnx.save(model, str(graph))
-            return
-    raise ModelError("the graph of this model has no temperature to set: train it again to be able to recalibrate")
+def _change(learned: _Learned, case: _Case, folder: Path) -> dict[str, Any]:
+    if not set_constants(folder / "model.onnx", {"temperature": np.array(learned.temperature)}):
+        raise ModelError("the graph of this model has no temperature to set: train it again to be able to recalibrate")
+    doubt = write_doubt(learned.sets, learned.gate, folder)
+    probs = case.probs(learned.temperature, np.arange(len(case.truth)))
+    novelty = learned.gate.novelty(case.unit, case.said.logits)
+    write_held_out(HeldOut.of(probs, novelty, case.unit), folder)
+    return {"temperature": learned.temperature, "doubt": doubt}

@@ -12,7 +12,7 @@ from photovision.engine.compare import common
 from photovision.engine.evaluation import Comparison
 from photovision.tasks.classify.evaluation import ClassifyEvaluation
 from photovision.tasks.classify.evaluation_text import predicted_names, true_names
-from photovision.trust.metrics.statistics import detectable_difference, mcnemar
+from photovision.trust.metrics.statistics import detectable_difference, mcnemar, proportion
 
 SHOWN = 12
 
@@ -35,6 +35,12 @@ def compare(a: ClassifyEvaluation, b: ClassifyEvaluation) -> Comparison:
     if a.multilabel:
         return Comparison(a.gains(b), finding=finding)
     return Comparison(a.gains(b), flips.p, detectable_difference(flips, n), finding)
+
+
+def agreement(a: ClassifyEvaluation, b: ClassifyEvaluation) -> Metric:
+    """The share of images with the same prediction."""
+    n = len(a.samples)
+    return Metric(*proportion(int((a.predicted == b.predicted).all(1).sum()), n), n)
 
 
 def _flipped(a: ClassifyEvaluation, b: ClassifyEvaluation) -> list[Figure]:

@@ -58,21 +58,6 @@ def remember(
     return None if gate is None or sets is None else write_doubt(sets, gate, folder)
 
 
-def remember_unseen(model: Recognizer, test: Dataset, folder: Path, seed: int) -> None:
-    """Let what a finished model says of pictures that chose nothing stand for the usual, where there are enough.
-
-    Args:
-        model: the bundle, complete.
-        test: pictures that chose nothing.
-        folder: where its `heldout.safetensors` is written.
-        seed: of the choice among many.
-    """
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
-    _, said = _readable(model.respond(test.subset(chosen), embeddings=True))
-    if len(said.probs) >= _ENOUGH:
-        write_held_out(_usual(said, None if model.doubt is None else model.doubt.gate), folder, seed)
-
-
 def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: ModelOutputs) -> ModelOutputs:
     """Answers for test pictures: training stopped where validation pictures were answered best, which flatters them."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])

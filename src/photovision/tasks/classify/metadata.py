@@ -9,7 +9,7 @@ from photovision.engine.export_metadata import OutputMetadata
 from photovision.tasks.classify.recognizer import Recognizer
 
 
-def classify_metadata(model: Recognizer) -> OutputMetadata:
+def metadata(model: Recognizer) -> OutputMetadata:
     """Temperature, thresholds and prediction sets, and how the probabilities are read."""
     calibration: dict[str, Any] = {name: model.info.get(name) for name in ("temperature", "thresholds")}
     if model.doubt is not None:

@@ -17,7 +17,7 @@ from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.recognizer import Recognizer
 
 
-def classify_network(bundle: Bundle) -> Decider:
+def network(bundle: Bundle) -> Decider:
     """From uint8 images (N, H, W, 3) to the outputs of the bundle's graph; its `outputs` names them in order.
 
     Raises:

@@ -20,7 +20,7 @@ rounding decides."""
 _SLACK = 1e-6
 
 
-def classify_parity(
+def parity(
     model: Recognizer,
     expected: Sequence[Outputs],
     got: Sequence[Outputs],

@@ -7,9 +7,9 @@ but what is shown, and how far its scores can be trusted, does.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,14 @@ import numpy as np
 
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ExportError
-from photovision.core.files import write_json
-from photovision.core.folder import new_folder, reserved
 from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
 from photovision.core.report import Metric, Report, Table
-from photovision.core.seal import write_sealed
 from photovision.core.system import provenance
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
-from photovision.engine.card_metrics import report_of
-from photovision.engine.holdout import add_recalibration
-from photovision.engine.model_card import model_card
-from photovision.runtime.bundle import read_bundle
+from photovision.engine.calibrate import Calibration
 from photovision.runtime.session import open_session
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import DetectEvaluation, evaluate
@@ -69,36 +63,23 @@ class DetectCalibration:
         return calibrated(found.scores, slope, shift)
 
 
-def recalibrate_boxes(
-    detector: Detector, dataset: Dataset, output: str | Path, *, seed: int = 0, progress: ProgressCallback | None = None
-) -> Report:
-    """Write a copy of a detector whose scores and thresholds are learned on these pictures.
+def calibrate(
+    model: Detector, dataset: Dataset, *, seed: int = 0, progress: ProgressCallback | None = None
+) -> Calibration:
+    """Fit a detector's scores and thresholds to these images.
 
-    How well that works is measured by cross-validation: each picture is judged by what the others taught.
+    How well that works is measured by cross-validation: each image is evaluated by what was fitted to the others.
 
     Args:
-        detector: any.
-        dataset: at least 30 pictures with at least 50 boxes of its classes, which it did not learn from.
-        output: folder of the new bundle; a model already there is replaced, whole.
+        model: any.
+        dataset: at least 30 images with at least 50 boxes of its classes, which it did not learn from.
         seed: of the folds.
-        progress: called with (pictures done, N).
-
-    Returns:
-        A report of kind "calibrate": calibration error, F1, recall and precision before and after.
+        progress: called with (images done, N).
 
     Raises:
-        DataError: too few pictures or boxes, or of other classes.
-        ExportError: the changed graph does not give the scores that it should.
-        UsageError: `output` is the model's own folder.
+        DataError: too few images or boxes, or of other classes.
     """
-    with reserved(output, "model", [detector.bundle.path]):
-        return _recalibrated(detector, dataset, Path(output), seed, progress)
-
-
-def _recalibrated(
-    detector: Detector, dataset: Dataset, target: Path, seed: int, progress: ProgressCallback | None
-) -> Report:
-    looked = evaluate(detector, dataset, progress=progress)
+    looked = evaluate(model, dataset, progress=progress)
     objects = int(looked.hits.objects.sum())
     if len(looked.pairs) < MIN_PICTURES or objects < MIN_OBJECTS:
         raise DataError(
@@ -107,8 +88,7 @@ def _recalibrated(
         )
     learned, before, after = _proved(looked, seed)
     report = _report(looked, dataset, learned, before, after, seed)
-    _write(detector, looked, dataset, learned, report, target)
-    return report
+    return Calibration(report, len(looked.pairs), partial(_change, model, looked, learned), "Scores and thresholds")
 
 
 def _learn(looked: DetectEvaluation, rows: np.ndarray) -> DetectCalibration:
@@ -167,7 +147,7 @@ def _report(
         told.append("New thresholds would serve worse on pictures that they were not learned from: the old ones stay.")
     return Report(
         kind="calibrate",
-        title=f"Scores and thresholds learned anew on {n:,} pictures",
+        title=f"Scores and thresholds fitted to {n:,} pictures",
         summary=tuple(told),
         metrics=after,
         tables=[
@@ -208,45 +188,17 @@ def _figures(pairs: Sequence[Pair], tally: Whole, classes: tuple[str, ...]) -> d
     return own | {name: Metric(*estimate, len(pairs)) for name, estimate in found.items()}
 
 
-def _write(
-    detector: Detector,
-    looked: DetectEvaluation,
-    dataset: Dataset,
-    learned: DetectCalibration,
-    report: Report,
-    target: Path,
-) -> None:
-    samples = looked.samples[:_CHECKED]
-    images = np.stack([load_pixels(sample, detector.preprocess) for sample in samples])
-    with new_folder(target, "model", [detector.bundle.path]) as folder:
-        shutil.copytree(detector.bundle.path, folder, dirs_exist_ok=True)
-        _set_scores(folder / "model.onnx", learned)
-        _verify(detector, folder / "model.onnx", learned, images)
-        add_recalibration(folder, dataset)
-        own = detector.info.get("calibration") or {}
-        slope, shift = own.get("slope") or [1.0] * len(learned.slope), own.get("shift") or [0.0] * len(learned.shift)
-        whole = {
-            "slope": [a * b for a, b in zip(slope, learned.slope, strict=True)],
-            "shift": [b * a + c for a, b, c in zip(shift, learned.slope, learned.shift, strict=True)],
-        }
-        info: dict[str, Any] = {
-            **detector.info,
-            "thresholds": learned.thresholds.tolist(),
-            "calibration": whole,
-            "recalibrated": {
-                "data": report.provenance["data"]["fingerprint"],
-                "pictures": len(looked.pairs),
-                "metrics": report.to_json()["metrics"],
-            },
-        }
-        info["warnings"] = [
-            *(detector.info.get("warnings") or ()),
-            f"Scores and thresholds were learned anew on {len(looked.pairs):,} other pictures after these figures were"
-            " measured.",
-        ]
-        write_json(folder / "bundle.json", info)
-        write_sealed(folder / "README.md", model_card(info, report_of(folder)))
-        read_bundle(folder)  # refuses what it cannot read, before an older model is replaced
+def _change(model: Detector, looked: DetectEvaluation, learned: DetectCalibration, folder: Path) -> dict[str, Any]:
+    images = np.stack([load_pixels(sample, model.preprocess) for sample in looked.samples[:_CHECKED]])
+    _set_scores(folder / "model.onnx", learned)
+    _verify(model, folder / "model.onnx", learned, images)
+    own = model.info.get("calibration") or {}
+    slope, shift = own.get("slope") or [1.0] * len(learned.slope), own.get("shift") or [0.0] * len(learned.shift)
+    whole = {
+        "slope": [a * b for a, b in zip(slope, learned.slope, strict=True)],
+        "shift": [b * a + c for a, b, c in zip(shift, learned.slope, learned.shift, strict=True)],
+    }
+    return {"thresholds": learned.thresholds.tolist(), "calibration": whole}
 
 
 def _verify(detector: Detector, graph: Path, learned: DetectCalibration, images: Image) -> None:

@@ -6,7 +6,7 @@ from photovision.engine.export_metadata import OutputMetadata
 from photovision.tasks.detect.detector import Detector
 
 
-def detect_metadata(model: Detector) -> OutputMetadata:
+def metadata(model: Detector) -> OutputMetadata:
     """Thresholds and the IoU of suppression, and how candidates become boxes."""
     limits = ", ".join(f"{value:.3g}" for value in model.info["thresholds"][:20])
     more = ", ..." if len(model.classes) > 20 else ""

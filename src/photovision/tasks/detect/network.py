@@ -9,7 +9,7 @@ from photovision.models.load_network import calibration_of, trained_detector
 from photovision.runtime.bundle import Bundle
 
 
-def detect_network(bundle: Bundle) -> BoxDecider:
+def network(bundle: Bundle) -> BoxDecider:
     """From uint8 images (N, H, W, 3) to the outputs of the bundle's graph; its `outputs` names them in order.
 
     Raises:

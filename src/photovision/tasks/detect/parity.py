@@ -22,7 +22,7 @@ SAME_BOX = 0.9
 _SLACK = 1e-6
 
 
-def detect_parity(
+def parity(
     model: Detector,
     expected: Sequence[Outputs],
     got: Sequence[Outputs],

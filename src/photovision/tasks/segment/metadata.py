@@ -6,7 +6,7 @@ from photovision.engine.export_metadata import OutputMetadata
 from photovision.tasks.segment.segmenter import Segmenter
 
 
-def segment_metadata(model: Segmenter) -> OutputMetadata:
+def metadata(model: Segmenter) -> OutputMetadata:
     """The temperature, and how probabilities become masks and objects."""
     depth = [
         "- `depth`: float32 (N, 1, h, w), 0 at an object's edge to 1 in its middle: objects are what is left of the"

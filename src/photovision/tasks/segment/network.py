@@ -7,7 +7,7 @@ from photovision.models.segmenter import PixelDecider
 from photovision.runtime.bundle import Bundle
 
 
-def segment_network(bundle: Bundle) -> PixelDecider:
+def network(bundle: Bundle) -> PixelDecider:
     """From uint8 images (N, H, W, 3) to the outputs of the bundle's graph; its `outputs` names them in order.
 
     Raises:

@@ -17,7 +17,7 @@ MIN_QUANTIZED = 0.9
 """The same for two engines in 8 bits."""
 
 
-def segment_parity(
+def parity(
     model: Segmenter,
     expected: Sequence[Outputs],
     got: Sequence[Outputs],

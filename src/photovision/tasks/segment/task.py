@@ -20,7 +20,11 @@ TASK = Task(
     outputs=("classes", "depth"),
     lead={"miou": "mean IoU", "dice": "Dice"},
     fits=fits,
-    options={"train": NETWORK_OPTIONS, "explain": frozenset({"method", "target", "boxes"})},
+    options={
+        "train": NETWORK_OPTIONS,
+        "optimize": frozenset({"int8", "bf16"}),
+        "explain": frozenset({"method", "target", "boxes"}),
+    },
     predict_options=(
         sides("tile", "Size of the tiles that the image is run through; default: as in training.", 32, 8192),
         choice(
@@ -45,11 +49,12 @@ TASK = Task(
         "comparable": "photovision.tasks.region_comparison:same_classes",
         "checks": "photovision.tasks.segment.checks:CHECKS",
         "explain": "photovision.tasks.segment.explain:explainer",
-        "optimize": "photovision.deploy.optimize_regions:optimize_regions",
-        "parity": "photovision.tasks.segment.parity:segment_parity",
-        "metadata": "photovision.tasks.segment.metadata:segment_metadata",
-        "network": "photovision.tasks.segment.network:segment_network",
+        "refit": "photovision.tasks.segment.refit:refit",
+        "parity": "photovision.tasks.segment.parity:parity",
+        "metadata": "photovision.tasks.segment.metadata:metadata",
+        "network": "photovision.tasks.segment.network:network",
     },
     annotation_type="masks",
     page="tasks/segment.js",
+    min_images=10,
 )

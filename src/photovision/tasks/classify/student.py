@@ -1,4 +1,4 @@
-"""Lesson: what teaching a smaller network takes, whether it is a new one or a pruned one, and the bundle it ends in."""
+"""The student of a classifier: how a smaller network, a new or a pruned one, is taught, and the bundle it ends in."""
 
 from __future__ import annotations
 
@@ -13,20 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photovision.core.errors import DataError
-from photovision.core.files import write_json
-from photovision.core.folder import new_folder
 from photovision.core.progress import Progress
 from photovision.core.report import Metric
-from photovision.core.seal import write_sealed
 from photovision.core.system import keep_memory, provenance
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment.image import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
 from photovision.data.split import Splits
-from photovision.deploy.kept import keep
-from photovision.deploy.optimize_classes import OptimizeRun
-from photovision.deploy.refit import renew
-from photovision.engine.model_card import model_card
+from photovision.engine.bundle_writer import changed_bundle
+from photovision.engine.optimize.step import OptimizeRun
 from photovision.engine.splits import TrainingSplits
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
@@ -45,7 +40,7 @@ from photovision.runtime.stream import stream
 from photovision.tasks.classify.export_bundle import parity_pictures, write_network
 from photovision.tasks.classify.finetune import Study, budgeted
 from photovision.tasks.classify.objective import objective_of
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.scratch import load_pictures
 
 if TYPE_CHECKING:
@@ -118,7 +113,7 @@ def open_lesson(job: OptimizeRun, name: str) -> StudentRun:
     work = WorkDir(job.work / name, {"key": key, "metrics": job.model.info.get("metrics")}, Accelerator())
     options = TrainConfig(minutes=job.minutes, seed=seed)
     material = _material(training, validation, job.model)
-    run = TrainingRun(options, material, work, _told(job), started=started)
+    run = TrainingRun(options, material, work, _lines(job), started=started)
     mirrored = bool((made.get("decisions") or {}).get("flip", made.get("flip") != "off"))
     return StudentRun(job, run, Augment(flip=mirrored))
 
@@ -132,7 +127,7 @@ def _material(training: Dataset, validation: Dataset, model: Recognizer) -> Trai
     return TrainingSplits(together, Splits(positions[:first], positions[first:], none, none, False), (), sides)
 
 
-def _told(job: OptimizeRun) -> Callable[[Progress], None]:
+def _lines(job: OptimizeRun) -> Callable[[Progress], None]:
     """Lines of progress, not more than one in some seconds."""
     shown: dict[str, float] = {}
 
@@ -204,15 +199,15 @@ def teach_whole(
 
 
 def write_student(
-    lesson: StudentRun, network: nn.Module, source: Backbone, told: Mapping[str, Any], *, pruned: bool
+    lesson: StudentRun, network: nn.Module, source: Backbone, facts: Mapping[str, Any], *, pruned: bool
 ) -> Path:
-    """Export a trained student, compare it with its graph, learn its confidence, and write its bundle at once.
+    """Export a trained student, compare it with its graph, fit its confidence, and write its bundle at once.
 
     Args:
         lesson: the training.
         network: the student, on the CPU.
         source: what it is and expects.
-        told: what bundle.json says of how it was made, JSON-ready.
+        facts: what bundle.json says of how it was made, JSON-ready.
         pruned: whether layers are narrower than in the architecture of that name; then their widths are written down,
             and no config.json, for timm builds the wide one only.
 
@@ -225,30 +220,25 @@ def write_student(
     job, before = lesson.job, lesson.job.model
     decider = Decider(network, source.preprocess, _ANY, before.multilabel)
     job.say("writing the graph, and comparing it with the network")
-    with new_folder(job.folder, "model") as folder:
-        write_network(network, source, before.classes, folder)
+    with changed_bundle(before.bundle, job.folder, keep="record") as draft:
+        write_network(network, source, before.classes, draft.folder)
         if pruned:
-            (folder / "config.json").unlink(missing_ok=True)
-        export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
-        pictures = parity_pictures(lesson.run.splits.val, source)
-        parity = check_parity(decider, folder / "model.onnx", pictures)
-        info = {
-            **before.info,
+            (draft.folder / "config.json").unlink(missing_ok=True)
+        graph = draft.folder / "model.onnx"
+        export_graph(decider, source.preprocess.size, decider.outputs, graph)
+        parity = check_parity(decider, graph, parity_pictures(lesson.run.splits.val, source))
+        draft.info |= {
             "preprocess": source.preprocess.to_json(),
             "backbone": _backbone(network, source, before.info, pruned),
             "parity": parity.to_json(),
             "licences": [vars(entry) for entry in _licences(source, before.info)],
             "provenance": provenance(),
-            **told,
+            **facts,
         }
-        # What was said of the teacher is not true of the student.
-        info |= {"metrics": {}, "variants": {}, "doubt": None}
-        job.say("learning when to doubt")
-        info = renew(folder, info, lesson.run.splits.train, lesson.run.splits.val)
-        write_json(folder / "bundle.json", info)
-        write_sealed(folder / "README.md", model_card(info))
-        keep(before.bundle.path, folder, weights=False)
-        load(folder)
+        # What is true of the teacher is not true of the student.
+        draft.info |= {"metrics": {}, "variants": {}, "doubt": None}
+        job.say("fitting confidence")
+        draft.info |= job.refit(draft.bundle)
     lesson.run.work.close()
     return job.folder
 
@@ -258,8 +248,8 @@ def _backbone(network: nn.Module, source: Backbone, before: Mapping[str, Any], p
     if source.backbone == before["backbone"]["name"]:
         weights = before["backbone"]["weights"]
     macs = count_macs(network, source.preprocess.size)
-    told = {"name": source.backbone, "weights": weights, "params": count_parameters(network), "macs": macs}
-    return {**told, "widths": widths_of(network)} if pruned else told
+    found = {"name": source.backbone, "weights": weights, "params": count_parameters(network), "macs": macs}
+    return {**found, "widths": widths_of(network)} if pruned else found
 
 
 def _licences(source: Backbone, before: Mapping[str, Any]) -> list[LedgerEntry]:

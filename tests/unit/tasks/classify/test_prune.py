@@ -14,12 +14,12 @@ import torch
 from teachers import job, teacher
 
 from photovision.core.errors import MissingExtra, ModelError, UsageError
-from photovision.deploy.prune import narrowed, prune, pruner
 from photovision.models.backbones import count_parameters
 from photovision.models.export import Normalise
 from photovision.models.load_network import trained_network
 from photovision.models.pruned_shapes import resize, widths_of
 from photovision.runtime.bundle import read_bundle
+from photovision.tasks.classify.prune import narrowed, prune, pruner
 from photovision.tasks.classify.recognizer import Recognizer, load
 
 
@@ -34,8 +34,8 @@ def test_a_pruned_model_is_smaller_and_still_recognises(
 ) -> None:
     pytest.importorskip("torch_pruning")
     speeds = iter([1.2, 1.9, 2.5])
-    monkeypatch.setattr("photovision.deploy.prune.speedup", lambda *_: next(speeds))
-    monkeypatch.setattr("photovision.deploy.prune.open_lesson", patient)
+    monkeypatch.setattr("photovision.tasks.classify.prune.speedup", lambda *_: next(speeds))
+    monkeypatch.setattr("photovision.tasks.classify.prune.open_lesson", patient)
     step, said = job(small, tmp_path)
     prune(step)
     pruned = load(step.folder)
@@ -57,7 +57,7 @@ def test_a_pruned_model_is_smaller_and_still_recognises(
 
 def patient(step: object, name: str) -> object:
     """A lesson that goes on for a number of epochs instead of a time."""
-    from photovision.deploy.student import open_lesson
+    from photovision.tasks.classify.student import open_lesson
 
     lesson = open_lesson(step, name)  # type: ignore[arg-type]
     return replace(lesson, run=replace(lesson.run, config=replace(lesson.run.config, epochs=10)))
@@ -97,7 +97,7 @@ def test_what_cannot_become_fast_enough_is_told(
     small: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch_pruning")
-    monkeypatch.setattr("photovision.deploy.prune.speedup", lambda *_: 1.3)
+    monkeypatch.setattr("photovision.tasks.classify.prune.speedup", lambda *_: 1.3)
     with pytest.raises(UsageError, match=r"only 1\.3 times as fast"):
         prune(job(small, tmp_path)[0])
     assert not (tmp_path / "smaller").exists()

@@ -12,8 +12,8 @@ from pictures import make_folder, make_picture
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.engine.calibrate import calibrate
 from photovision.engine.train import train
-from photovision.tasks.calibrate import calibrate as recalibrate
 from photovision.tasks.classify.recognizer import Recognizer, load
 
 
@@ -31,7 +31,7 @@ def elsewhere(count: int = 120) -> Dataset:
 
 
 def test_limits_hold_again_where_the_pictures_differ(model: Recognizer, tmp_path: Path) -> None:
-    report = recalibrate(model, elsewhere(), tmp_path / "here")
+    report = calibrate(model, elsewhere(), tmp_path / "here")
     before, after = report.data["before"], report.metrics
     assert before["false_alarms"]["value"] > 0.3
     assert after["false_alarms"].value < 0.1
@@ -42,7 +42,7 @@ def test_limits_hold_again_where_the_pictures_differ(model: Recognizer, tmp_path
 
 
 def test_only_the_temperature_changes_in_the_graph(model: Recognizer, tmp_path: Path) -> None:
-    recalibrate(model, elsewhere(), tmp_path / "here")
+    calibrate(model, elsewhere(), tmp_path / "here")
     exact, again = (load(path, precision="f32") for path in (model.bundle.path, tmp_path / "here"))
     images = np.stack([sample.image for sample in elsewhere(20).samples])
     first, second = exact.session.run(images), again.session.run(images)
@@ -55,7 +55,7 @@ def test_only_the_temperature_changes_in_the_graph(model: Recognizer, tmp_path: 
 
 def test_its_own_kind_of_pictures_changes_little(model: Recognizer, tmp_path: Path) -> None:
     same = read_dataset(make_folder(tmp_path / "same", per_class=60, size=32, seed=9))
-    report = recalibrate(model, same, tmp_path / "here")
+    report = calibrate(model, same, tmp_path / "here")
     assert abs(report.metrics["coverage"].value - report.data["before"]["coverage"]["value"]) < 0.1
 
 
@@ -64,19 +64,19 @@ def test_its_own_training_pictures_teach_it_nothing(model: Recognizer, tmp_path:
     own = read_dataset(make_folder(tmp_path / "shapes", per_class=90, size=32))
     for data in (own, replace(own, samples=tuple(replace(s, id=f"x/{s.id}") for s in own.samples[::-1]))):
         with pytest.raises(DataError, match="at least 50 readable labelled pictures, got 2"):
-            recalibrate(model, data, tmp_path / "here")
+            calibrate(model, data, tmp_path / "here")
     assert not (tmp_path / "here").exists()
 
 
 def test_what_cannot_be_done_is_said(model: Recognizer, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 50"):
-        recalibrate(model, elsewhere(30), tmp_path / "here")
+        calibrate(model, elsewhere(30), tmp_path / "here")
     with pytest.raises(UsageError, match="choose another folder"):
-        recalibrate(model, elsewhere(), model.bundle.path)
+        calibrate(model, elsewhere(), model.bundle.path)
     strange = dataset_from_arrays(np.zeros((60, 8, 8, 3), np.uint8), ["circle", "star"] * 30)
     with pytest.raises(DataError, match="'star'"):
-        recalibrate(model, strange, tmp_path / "here")
+        calibrate(model, strange, tmp_path / "here")
     older = Recognizer(type(model.bundle)(model.bundle.path, {**model.info, "doubt": None}))
     with pytest.raises(ModelError, match="train it again"):
-        recalibrate(older, elsewhere(), tmp_path / "here")
+        calibrate(older, elsewhere(), tmp_path / "here")
     assert not (tmp_path / "here").exists()

@@ -14,7 +14,7 @@ import numpy as np
 from photovision.core.errors import ModelError, PhotovisionError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image
-from photovision.deploy.optimize_classes import OptimizeRun
+from photovision.engine.optimize.step import OptimizeRun
 from photovision.models.backbones import Backbone, choose, count_macs, create
 from photovision.models.export import Decider, export_graph
 from photovision.models.load_network import trained_network
@@ -49,7 +49,7 @@ class Candidate:
     origin: str
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """What it is, for people."""
         size = self.source.preprocess.size[0]
         return f"{self.source.backbone} at {size} px ({self.speedup:.1f} times as fast)"

@@ -17,9 +17,9 @@ from photovision.core.errors import DataError, ExportError, UsageError
 from photovision.core.regions import Segmentation
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
-from photovision.deploy.confidence import set_constants
-from photovision.deploy.optimize_regions import check_method, optimize_regions
+from photovision.engine.graph_constants import set_constants
 from photovision.engine.load import load
+from photovision.engine.optimize.optimize import OptimizeConfig, optimize_on
 from photovision.engine.optimize.quantize_layers import layers
 from photovision.engine.splits import TrainingSplits, gather
 from photovision.tasks.detect.detector import Detector
@@ -60,7 +60,7 @@ def convolving_bundle(folder: Path) -> Path:
 def test_a_detector_in_eight_bits_finds_what_it_found(tmp_path: Path) -> None:
     pytest.importorskip("nncf", reason="needs NNCF: pip install 'photovision[optimize]'")
     model, lines = load(convolving_bundle(tmp_path / "model")), list[str]()
-    report = optimize_regions(model, material(), tmp_path / "small", ["int8"], max_drop=0.02, say=lines.append)
+    report = optimize_on(model, material(), tmp_path / "small", ["int8"], OptimizeConfig(0.02, say=lines.append))
     small: Detector = load(tmp_path / "small")
     assert small.info["quantized"]["name"] in ("plain", "careful", "corrected", "backbone", "spared")
     assert small.info["calibration"]["slope"] != [1.0, 1.0]
@@ -75,11 +75,11 @@ def test_a_detector_in_eight_bits_finds_what_it_found(tmp_path: Path) -> None:
 
 def test_what_loses_too_much_is_refused_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(convolving_bundle(tmp_path / "model"))
-    lossless = optimize_regions(model, material(), tmp_path / "fine", ["bf16"], max_drop=0.0)
+    lossless = optimize_on(model, material(), tmp_path / "fine", ["bf16"], OptimizeConfig(0.0))
     assert lossless.metrics["map_change"].value == 0
-    with pytest.raises(ExportError, match=r"would lose .* points of mAP on 30 validation pictures"):
+    with pytest.raises(ExportError, match=r"would lose .* points of mean average precision on 30 validation pictures"):
         # A gain is demanded that bf16 cannot bring.
-        optimize_regions(model, material(), tmp_path / "small", ["bf16"], max_drop=-0.5)
+        optimize_on(model, material(), tmp_path / "small", ["bf16"], OptimizeConfig(-0.5))
     assert not (tmp_path / "small").exists()
 
 
@@ -99,7 +99,7 @@ def painted(count: int = 75) -> TrainingSplits:
 
 def test_a_segmenter_in_bf16_is_judged_by_its_masks(tmp_path: Path) -> None:
     model = load(painter_bundle(tmp_path / "model"))
-    report = optimize_regions(model, painted(), tmp_path / "small", ["bf16"], max_drop=0.02)
+    report = optimize_on(model, painted(), tmp_path / "small", ["bf16"], OptimizeConfig(0.02))
     small: Segmenter = load(tmp_path / "small")
     assert small.bundle.precision == "bf16"
     assert list(report.metrics)[:2] == ["miou", "dice"]
@@ -149,13 +149,15 @@ def test_constants_are_set_all_or_none(tmp_path: Path) -> None:
 
 def test_what_makes_no_sense_is_told_in_a_line(tmp_path: Path) -> None:
     model = load(spotter_bundle(tmp_path / "model"))
-    with pytest.raises(UsageError, match="--distill-to is for classifiers; a detector is made faster by --int8"):
-        check_method(model, ["distill"])
-    with pytest.raises(UsageError, match="--prune is for classifiers"):
-        check_method(model, ["prune", "int8"])
-    with pytest.raises(UsageError, match="ask for one of --int8 and --bf16"):
-        check_method(model, [])
+    with pytest.raises(
+        UsageError, match=r"detector does not accept 'distill_to' \(--distill-to\); valid options: bf16, int8"
+    ):
+        optimize_on(model, material(), tmp_path / "small", ["distill"], OptimizeConfig(backbone="auto"))
+    with pytest.raises(UsageError, match="A detector does not accept 'prune'"):
+        optimize_on(model, material(), tmp_path / "small", ["prune", "int8"], OptimizeConfig())
+    with pytest.raises(UsageError, match="nothing to do: choose at least one of --bf16, --int8"):
+        optimize_on(model, material(), tmp_path / "small", [], OptimizeConfig())
     with pytest.raises(UsageError, match="is the model itself"):
-        optimize_regions(model, material(), model.bundle.path, ["int8"])
+        optimize_on(model, material(), model.bundle.path, ["int8"], OptimizeConfig())
     with pytest.raises(DataError, match="at least 10 are needed"):
-        optimize_regions(model, material(24), tmp_path / "small", ["int8"])
+        optimize_on(model, material(24), tmp_path / "small", ["int8"], OptimizeConfig())

@@ -13,9 +13,8 @@ from convolutions import NAMES, colour_data, convolution_bundle
 
 from photovision.app.cli import run
 from photovision.core.errors import DataError, ExportError, UsageError
-from photovision.deploy.cost_report import OptimizeStep, losses
-from photovision.deploy.optimize_classes import aligned
-from photovision.deploy.optimize_classes import optimize_classes as optimize
+from photovision.engine.optimize.cost_report import OptimizeStep, cost_report
+from photovision.engine.optimize.optimize import OptimizeConfig, aligned, optimize_on
 from photovision.engine.optimize.profile import Profile, profile
 from photovision.engine.splits import TrainingSplits, gather
 from photovision.runtime.bundle import read_bundle
@@ -78,7 +77,7 @@ def test_test_pictures_may_refuse_what_validation_pictures_let_pass(tmp_path: Pa
     train = np.setdiff1d(material.splits.train, rows)
     alike = replace(material, splits=replace(material.splits, train=train, val=np.array(rows)))
     with pytest.raises(ExportError, match="27 test pictures"):
-        optimize(broken, alike, tmp_path / "small", ["int8"])
+        optimize_on(broken, alike, tmp_path / "small", ["int8"], OptimizeConfig())
     assert not (tmp_path / "small").exists()
 
 
@@ -96,11 +95,12 @@ def test_mistakes_are_told_in_one_line(
         assert said in capsys.readouterr().err.splitlines()[-1]
     model = load(bundle)
     with pytest.raises(UsageError, match="int8"):
-        optimize(model, material, output, ["int9"])
+        optimize_on(model, material, output, ["int9"], OptimizeConfig())
     with pytest.raises(DataError, match="at least 20"):
-        optimize(model, gather(colour_data(0, 8), seed=0), output, ["int8"])
+        optimize_on(model, gather(colour_data(0, 8), seed=0), output, ["int8"], OptimizeConfig())
+    mauve = replace(colour_data(0, 2).samples[0], target=("mauve",))
     with pytest.raises(DataError, match="does not know the class 'mauve'"):
-        aligned(replace(colour_data(0, 2), classes=(*NAMES, "mauve")), model)
+        aligned(replace(colour_data(0, 2), classes=(*NAMES, "mauve"), samples=(mauve,)), model)
 
 
 def test_an_interrupted_command_goes_on_where_it_stopped(
@@ -113,12 +113,12 @@ def test_an_interrupted_command_goes_on_where_it_stopped(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        optimize(model, material, tmp_path / "small", ["bf16"], say=interrupted)
+        optimize_on(model, material, tmp_path / "small", ["bf16"], OptimizeConfig(say=interrupted))
     assert not (tmp_path / "small").exists()
     done = tmp_path / ".small.optimize" / "0-bf16" / "bundle.json"
     made = done.stat().st_mtime_ns
     (tmp_path / "before").hardlink_to(done)
-    optimize(model, material, tmp_path / "small", ["bf16"], say=said.append)
+    optimize_on(model, material, tmp_path / "small", ["bf16"], OptimizeConfig(say=said.append))
     assert (tmp_path / "before").stat().st_mtime_ns == made
     assert said == ["judging on test"]
     assert load(tmp_path / "small").bundle.precision == "bf16"
@@ -134,9 +134,10 @@ def test_the_group_that_loses_is_named(tmp_path: Path) -> None:
     wrong[: len(wrong) // 2] = False
     spoilt = replace(before, probs=np.where(wrong[:, None], np.roll(before.probs, 1, axis=1), before.probs))
     (facts,) = profile([model.bundle], rounds=2)
-    same = losses([OptimizeStep("original", before, facts), OptimizeStep("same", before, facts)])
+    row, original = model.bundle.row, OptimizeStep("original", before, facts)
+    same = cost_report(row, [original, OptimizeStep("same", before, facts)])
     assert not same.warnings
-    found = losses([OptimizeStep("original", before, facts), OptimizeStep("worse", spoilt, facts)])
+    found = cost_report(row, [original, OptimizeStep("worse", spoilt, facts)])
     (groups,) = [table for table in found.tables if table.title == "Change by group"]
     assert groups.rows[0][0] == "site = north"
     assert groups.rows[0][-1].value == pytest.approx(-0.5)

@@ -17,18 +17,18 @@ import torch
 
 from photovision.core.report import Metric
 from photovision.data.dataset import Dataset
-from photovision.deploy.candidates import Candidate, find_candidates
-from photovision.deploy.optimize_classes import OptimizeRun
-from photovision.deploy.student import FASTER, StudentRun, answers_of, open_lesson, teach_whole, write_student
+from photovision.engine.optimize.step import OptimizeRun
 from photovision.engine.workdir import WorkDir
 from photovision.learn.distill import HEAT, SHARE, StoredViews, recalled
 from photovision.learn.feed import FeatureFeed
 from photovision.learn.plan import Plan
 from photovision.models.backbones import create
 from photovision.models.frozen_features import SplitPoint, default_cut, upper_of
+from photovision.tasks.classify.candidates import Candidate, find_candidates
 from photovision.tasks.classify.finetune import Study
 from photovision.tasks.classify.linear_probe import Features, learn_frozen
 from photovision.tasks.classify.scratch import scratch_plan
+from photovision.tasks.classify.student import FASTER, StudentRun, answers_of, open_lesson, teach_whole, write_student
 from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN
 
@@ -60,7 +60,7 @@ def distill(job: OptimizeRun) -> Path:
     candidates = find_candidates(job, FASTER)
     apart = [one for one in candidates if one.origin != "random" and _cut(one) is not None]
     score, how, student = _by_parts(lesson, apart) if apart else _whole(lesson, candidates[0])
-    told = {
+    facts = {
         "chosen": "distilled",
         "distilled": {
             "teacher": job.model.info["backbone"]["name"],
@@ -72,7 +72,7 @@ def distill(job: OptimizeRun) -> Path:
             "how": how,
         },
     }
-    return write_student(lesson, student.network, student.source, told, pruned=False)
+    return write_student(lesson, student.network, student.source, facts, pruned=False)
 
 
 def _cut(candidate: Candidate) -> SplitPoint | None:
@@ -86,7 +86,7 @@ def _by_parts(lesson: StudentRun, candidates: list[Candidate]) -> tuple[Metric, 
         features = _features(lesson, one, number)
         train = _affordable(lesson, features, len(candidates))
         reached, per_view = learn_frozen(features, train, lesson.augment)
-        lesson.job.say(f"{one.told}: {100 * reached.result.val.value:.1f} % on validation before it is taught")
+        lesson.job.say(f"{one.text}: {100 * reached.result.val.value:.1f} % on validation before it is taught")
         probed.append((reached.result.val.value, number, features, train, reached, per_view))
     _, number, features, train, reached, per_view = max(probed, key=lambda probe: probe[0])
     assert reached.network is not None

@@ -11,15 +11,15 @@ import torch
 from teachers import job, shapes, teacher
 
 from photovision.core.errors import ModelError, UsageError
-from photovision.deploy.candidates import find_candidates
-from photovision.deploy.distill import distill
-from photovision.deploy.student import open_lesson, teach_whole
 from photovision.learn import checkpoint
 from photovision.models.backbones import Backbone, create
 from photovision.models.export import Normalise
 from photovision.models.load_network import trained_network
+from photovision.tasks.classify.candidates import find_candidates
+from photovision.tasks.classify.distill import distill
 from photovision.tasks.classify.recognizer import Recognizer, load
 from photovision.tasks.classify.scratch import scratch_plan
+from photovision.tasks.classify.student import open_lesson, teach_whole
 
 FILES = {"bundle.json", "model.onnx", "model.safetensors", "doubt.safetensors", "references.safetensors", "README.md"}
 
@@ -33,7 +33,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
 def quick(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Speeds as if they had been measured, by the network's name."""
     speeds = {"small_resnet_wide": 0.4, "small_resnet": 1.0, "small_resnet_narrow": 1.9, "small_resnet_slim": 4.1}
-    monkeypatch.setattr("photovision.deploy.candidates.speedup", lambda job, network, source: speeds[source.backbone])
+    monkeypatch.setattr(
+        "photovision.tasks.classify.candidates.speedup", lambda job, network, source: speeds[source.backbone]
+    )
     return speeds
 
 
@@ -129,7 +131,7 @@ def test_an_interrupted_step_leaves_no_bundle_and_goes_on_where_it_was(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("photovision.deploy.student.export_graph", stop)
+    monkeypatch.setattr("photovision.tasks.classify.student.export_graph", stop)
     with pytest.raises(KeyboardInterrupt):
         distill(step)
     assert [path.name for path in tmp_path.iterdir()] == ["work"]

@@ -11,20 +11,30 @@ from convolutions import colour_data, convolution_bundle
 from onnx import TensorProto, helper, numpy_helper
 
 from photovision.core.errors import ModelError
-from photovision.deploy.optimize_classes import OptimizeRun
-from photovision.deploy.quantize import bf16, int8
-from photovision.deploy.refit import set_temperature
+from photovision.engine.optimize.quantize import bf16, int8
 from photovision.engine.optimize.quantize_layers import layers, straighten
+from photovision.engine.optimize.step import OptimizeRun
 from photovision.runtime.session import Engine, open_session
 from photovision.tasks.classify.evaluation import evaluate
 from photovision.tasks.classify.recognizer import load
+from photovision.tasks.classify.refit import set_temperature
 
 
 def job(tmp_path: Path, bundle: Path, said: list[str] | None = None, max_drop: float = 0.0) -> OptimizeRun:
     lines = said if said is not None else list[str]()
     (tmp_path / "work").mkdir()
     parts = colour_data(0, 40), colour_data(500, 30)
-    return OptimizeRun(load(bundle), *parts, tmp_path / "small", tmp_path / "work", 5.0, None, lines.append, max_drop)
+    return OptimizeRun(
+        load(bundle),
+        *parts,
+        colour_data(700, 1),
+        tmp_path / "small",
+        tmp_path / "work",
+        5.0,
+        None,
+        lines.append,
+        max_drop,
+    )
 
 
 def test_eight_bits_answer_alike_in_both_engines_with_confidence_of_their_own(tmp_path: Path) -> None:

@@ -16,9 +16,7 @@ import torch
 from torch import nn
 
 from photovision.core.errors import MissingExtra, ModelError, UsageError
-from photovision.deploy.candidates import MARGIN, speedup
-from photovision.deploy.optimize_classes import OptimizeRun
-from photovision.deploy.student import FASTER, open_lesson, teach_whole, write_student
+from photovision.engine.optimize.step import OptimizeRun
 from photovision.engine.training_run import TrainingRun
 from photovision.learn.distill import HEAT, SHARE
 from photovision.learn.plan import Plan
@@ -26,7 +24,9 @@ from photovision.models.backbones import Backbone, count_parameters
 from photovision.models.load_network import trained_network
 from photovision.models.pruned_shapes import prunable, settle
 from photovision.models.small import SMALL
+from photovision.tasks.classify.candidates import MARGIN, speedup
 from photovision.tasks.classify.scratch import scratch_plan
+from photovision.tasks.classify.student import FASTER, open_lesson, teach_whole, write_student
 
 RATIOS = (0.25, 0.375, 0.5, 0.625, 0.75)
 """Shares of the channels that are taken out, tried in turn until the network is fast enough."""
@@ -65,7 +65,7 @@ def prune(job: OptimizeRun) -> Path:
     pruned = narrowed(library, network, source.preprocess.size, ratio)
     job.say(f"{ratio:.0%} of the channels taken out: {count_parameters(pruned):,} of {before:,} parameters are left")
     score, epochs = teach_whole(lesson, pruned, source, _plan(lesson.run, source), pretrained=False)
-    told = {
+    facts = {
         "chosen": "pruned",
         "pruned": {
             "ratio": ratio,
@@ -77,7 +77,7 @@ def prune(job: OptimizeRun) -> Path:
             "how": f"all of it, {epochs} epochs of {len(lesson.run.splits.train):,} pictures",
         },
     }
-    return write_student(lesson, pruned, source, told, pruned=True)
+    return write_student(lesson, pruned, source, facts, pruned=True)
 
 
 def pruner() -> Any:

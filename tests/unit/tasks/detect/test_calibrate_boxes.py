@@ -15,9 +15,9 @@ from photovision.app.cli import run
 from photovision.core.errors import DataError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.formats.coco import write
+from photovision.engine.calibrate import calibrate_on
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import open_session
-from photovision.tasks.detect.calibrate import recalibrate_boxes
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import evaluate
 from photovision.trust.metrics.box_confidence import calibrated, d_ece
@@ -36,7 +36,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
 @pytest.fixture(scope="module")
 def here(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("here") / "model"
-    report = recalibrate_boxes(detector, elsewhere(), folder)
+    report = calibrate_on(detector, elsewhere(), folder)
     assert report.data["before"]["d_ece"]["value"] > 0.2
     assert report.metrics["d_ece"].value < 0.1
     assert report.metrics["recall_shown"].value > 0.95
@@ -62,12 +62,12 @@ def test_the_graph_gives_the_same_boxes_with_the_scores_learned(detector: Detect
     learned = info["calibration"]
     assert np.allclose(calibrated(old["scores"], learned["slope"], learned["shift"]), new["scores"], atol=1e-4)
     assert info["recalibrated"]["pictures"] == 60
-    assert (here / "README.md").read_text().count("learned anew on 60 other pictures") == 1
+    assert (here / "README.md").read_text().count("fitted to 60 other pictures") == 1
 
 
 def test_what_was_learned_once_is_learned_upon(here: Path, tmp_path: Path) -> None:
     once = read_bundle(here)
-    recalibrate_boxes(Detector(once), squares(60), tmp_path / "back")
+    calibrate_on(Detector(once), squares(60), tmp_path / "back")
     again = read_bundle(tmp_path / "back")
     images = np.stack([np.asarray(sample.image) for sample in squares(3).samples])
     nodes = [len(open_session(bundle.graph, precision="f32").run(images)["scores"]) for bundle in (once, again)]
@@ -80,9 +80,9 @@ def test_what_was_learned_once_is_learned_upon(here: Path, tmp_path: Path) -> No
 
 def test_mistakes_are_told_and_cost_nothing(detector: Detector, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the model itself"):
-        recalibrate_boxes(detector, elsewhere(), detector.bundle.path)
+        calibrate_on(detector, elsewhere(), detector.bundle.path)
     with pytest.raises(DataError, match=r"at least 30 readable pictures with 50 boxes, got 8"):
-        recalibrate_boxes(detector, elsewhere(8), tmp_path / "few")
+        calibrate_on(detector, elsewhere(8), tmp_path / "few")
     assert not (tmp_path / "few").exists()
 
 
@@ -110,7 +110,7 @@ def test_the_command_calibrates_detectors(
 
 def test_thresholds_that_would_serve_worse_are_not_taken(detector: Detector, tmp_path: Path) -> None:
     """All is found at the old thresholds: what is shown stays, whatever scores come to mean."""
-    report = recalibrate_boxes(detector, squares(40), tmp_path / "same")
+    report = calibrate_on(detector, squares(40), tmp_path / "same")
     own = evaluate(Detector(read_bundle(tmp_path / "same")), squares(40))
     assert own.hits.tally(own.thresholds)[:, 1:].sum() == 0
     assert report.metrics["f1"].value == report.data["before"]["f1"]["value"] == 1

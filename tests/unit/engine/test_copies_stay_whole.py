@@ -15,6 +15,7 @@ from spotter import spotter_bundle, squares
 
 import photovision as pv
 from photovision.core.regions import Segmentation
+from photovision.core.seal import write_sealed
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.engine.datasheet import datasheet
@@ -41,7 +42,7 @@ def whole(folder: Path, data: Dataset) -> Path:
     (folder / "bundle.json").write_text(json.dumps(info))
     (folder / "report.json").write_text(json.dumps({**report.to_json(), "kind": "train"}))
     (folder / "README.md").write_text(model_card(info, {**report.to_json(), "kind": "train"}))
-    (folder / "DATASHEET.md").write_text(datasheet(info))
+    write_sealed(folder / "DATASHEET.md", datasheet(info))
     return folder
 
 

@@ -1,1 +1,0 @@
-"""Smaller, faster, elsewhere: what is done to a finished model, with the loss measured."""

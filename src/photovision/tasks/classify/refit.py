@@ -1,0 +1,86 @@
+"""What a classifier knows of its own limits, fitted again for a graph that was changed.
+
+A graph with other weights or other arithmetic has other logits and embeddings. Its temperature, its thresholds, its
+prediction sets, its novelty detection and its references are therefore fitted to its own predictions, so that
+confidence stays true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photovision.core.errors import DataError, ModelError
+from photovision.core.types import Floats
+from photovision.data.dataset import Dataset
+from photovision.runtime.bundle import Bundle
+from photovision.tasks.classify.fit_novelty import remember
+from photovision.tasks.classify.recognizer import Recognizer
+from photovision.trust.metrics.calibrate import fit_temperature
+from photovision.trust.metrics.scores import choose_thresholds
+
+
+def align(model: Recognizer, dataset: Dataset) -> Dataset:
+    """The data with the model's classes, in its order; raises DataError where it has others."""
+    unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(model.classes))
+    if unknown:
+        raise DataError(f"the model does not know the class '{unknown[0]}': give pictures of its classes")
+    return replace(dataset, classes=model.classes, multilabel=model.multilabel)
+
+
+def refit(bundle: Bundle, training: Dataset, validation: Dataset, unseen: Dataset) -> dict[str, Any]:
+    """Fit temperature, thresholds, sets, novelty detection and references to what the graph of a bundle predicts.
+
+    Writes the temperature into `model.onnx`, and `doubt.safetensors`, `references.safetensors` and
+    `heldout.safetensors` beside it.
+
+    Args:
+        bundle: in the making; its graph gives probs, logits and embedding.
+        training: images that the network learned from, its references; classes in the model's order.
+        validation: labelled images that it did not learn from; classes in the model's order.
+        unseen: test images, which choose nothing; what is predicted of them stands for what is usual.
+
+    Returns:
+        the entries of bundle.json that changed: "temperature", "thresholds" and "doubt".
+
+    Raises:
+        DataError: no validation image could be read.
+        ModelError: the graph has no temperature to set.
+    """
+    info = {**bundle.info, "doubt": None}
+    found = Recognizer(Bundle(bundle.path, info)).respond(validation)
+    rows = np.flatnonzero(np.isfinite(found.logits).all(1))
+    if not len(rows):
+        raise DataError("none of the validation pictures could be read: check the files")
+    logits, truth, several = found.logits[rows], validation.truth[rows], bundle.multilabel
+    temperature = fit_temperature(logits, truth, multilabel=several)
+    set_temperature(bundle.graph, temperature)
+    thresholds = choose_thresholds(_sigmoid(logits / temperature), truth).tolist() if several else None
+    changed = {"temperature": temperature, "thresholds": thresholds}
+    model = Recognizer(Bundle(bundle.path, {**info, **changed}))
+    seed = int((info.get("training") or {}).get("seed", 0))
+    return {**changed, "doubt": remember(model, training, validation, bundle.path, seed, unseen)}
+
+
+def set_temperature(graph: Path, temperature: float) -> None:
+    """Write another temperature into an ONNX file; raises ModelError where logits are not divided by one."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(graph), load_external_data=False)
+    divided = [node for node in model.graph.node if node.op_type == "Div" and node.input[0] == "logits"]
+    if not divided:
+        raise ModelError(f"the graph {graph} has no temperature to set: train the model again to be able to change it")
+    # Older graphs have a constant without this name there, which other nodes may share.
+    divided[0].input[1] = "temperature"
+    others = [tensor for tensor in model.graph.initializer if tensor.name != "temperature"]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([*others, numpy_helper.from_array(np.array(temperature, np.float32), "temperature")])
+    onnx.save(model, str(graph))
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -60, 60))), dtype=np.float32)
