@@ -21,7 +21,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
         out, err = capsys.readouterr()
         assert code == 2
         assert out == ""
-        message = [line for line in err.splitlines() if not line.startswith(("checking pictures", "judging"))]
+        message = [line for line in err.splitlines() if not line.startswith(("checking pictures", "evaluating"))]
         told = [line for line in message if " pictures of " not in line]  # the greeting of train
         assert len(told) == 1, err
         assert told[0].startswith("photovision: ")

@@ -34,7 +34,7 @@ def test_evaluate_writes_one_json_document_and_the_report(
     assert document["kind"] == "evaluate"
     assert document["metrics"]["accuracy"]["value"] == 1.0
     assert set(document["metrics"]["accuracy"]) >= {"value", "low", "high", "n"}
-    assert "judging" in err
+    assert "evaluating" in err
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == document
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["report.html", "report.json", "report.md"]
 

@@ -86,7 +86,7 @@ def _audited(
     options: Mapping[str, Any],
 ) -> Report:
     started, row = time.monotonic(), model.bundle.row
-    progress = counted(listener, "judging")
+    progress = counted(listener, "evaluating")
     evaluation = row.part("evaluate")(model, held.dataset, progress=progress, embeddings=True, **options)
     seconds = max(1.0, request.minutes * 60 - (time.monotonic() - started))
     context = AuditContext(model, evaluation, request, seconds, listener)

@@ -61,7 +61,7 @@ def compare(
     check_comparable(first, second)
     dataset = as_dataset(data, labels, first.bundle.classes)
     held = fair_part(dataset, (first, second), split, counted(listener, "checking pictures"))
-    report = compare_on(first, second, held.dataset, progress=counted(listener, "judging"))
+    report = compare_on(first, second, held.dataset, progress=counted(listener, "evaluating"))
     return replace(report, summary=(*report.summary, held.note))
 
 

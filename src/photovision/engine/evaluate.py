@@ -58,7 +58,7 @@ def evaluate(
     options = evaluation_options(own, "evaluate", unknown)
     dataset = as_dataset(data, labels, own.bundle.classes)
     held = hold_out(dataset, [own], split, counted(listener, "checking pictures"))
-    progress = counted(listener, "judging")
+    progress = counted(listener, "evaluating")
     evaluation = own.bundle.row.part("evaluate")(own, held.dataset, progress=progress, **options)
     report = evaluation_report(own, evaluation, held.dataset, held.leaked)
     return replace(report, summary=(*report.summary, held.note))

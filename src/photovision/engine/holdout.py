@@ -1,4 +1,4 @@
-"""Holdout: which pictures a model may be judged on, and learn its confidence from: those that it did not learn from.
+"""Holdout: which pictures a model may be evaluated on, and learn its confidence from: those that it did not learn from.
 
 Every verb obeys this one rule. A bundle keeps a record of its training pictures (`runtime.training_images`), so that
 they are recognised under other names, in other folders and formats, and among new pictures.
@@ -48,7 +48,7 @@ class HasBundle(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """Pictures to judge a model on.
+    """Pictures to evaluate a model on.
 
     Attributes:
         dataset: these pictures, without splits.
@@ -96,7 +96,7 @@ class Exposure:
 def hold_out(
     dataset: Dataset, models: Sequence[HasBundle], split: str | None = None, progress: ProgressCallback | None = None
 ) -> Holdout:
-    """Choose the pictures to judge one or more models on.
+    """Choose the pictures to evaluate one or more models on.
 
     Without `split`: of the very data that a model was trained on, the test pictures of that training; of other data its
     published test split, else its published val split, else all of it; each without the pictures that a model learned
@@ -104,7 +104,7 @@ def hold_out(
 
     Args:
         dataset: labelled pictures.
-        models: all that are to be judged.
+        models: all that are to be evaluated.
         split: "all", "train", "val", "test", or None.
         progress: called with (pictures read, pictures to read) where pictures have to be recognised.
 
@@ -124,7 +124,7 @@ def hold_out(
         if past == len(rows):
             raise DataError(
                 f"the model learned from all {past:,} of these pictures: give others, or choose the split 'all' to"
-                " judge on them anyway"
+                " evaluate on them anyway"
             )
         rows = rows[~learned[rows]]
         note += f" {count(past, 'picture')} that the model learned from {_were(past)} left out."
@@ -176,14 +176,14 @@ def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None) -> tu
     """Positions, and a sentence on them."""
     if roles is not None and split != "all":
         name = split or "test"
-        return np.flatnonzero(roles == ROLES[name]), f"Judged on the {name} pictures of the model's own training."
+        return np.flatnonzero(roles == ROLES[name]), f"Evaluated on the {name} pictures of the model's own training."
     chosen = split or next((name for name in ("test", "val") if dataset.splits.get(name)), "all")
     if chosen == "all":
-        return np.arange(len(dataset)), "Judged on all pictures of the data."
+        return np.arange(len(dataset)), "Evaluated on all pictures of the data."
     if chosen not in dataset.splits:
         known = f"only {', '.join(dataset.splits)}" if dataset.splits else "for it has none"
         raise DataError(f"the data has no split '{chosen}', {known}")
-    return np.array(dataset.splits[chosen], np.int64), f"Judged on the published {chosen} split."
+    return np.array(dataset.splits[chosen], np.int64), f"Evaluated on the published {chosen} split."
 
 
 def exposures(
@@ -227,7 +227,7 @@ def _recognised(dataset: Dataset, record: TrainingImages, seen: Scan, own: bool)
     roles = record.role[: len(dataset)] if own else None
     past, tests = record.at(np.isin(record.role, (TRAIN, VAL))), record.at(record.role == TEST)
     if roles is None:
-        # A copy of a training picture that the training's own test split holds, too, is judged, as one that leaked.
+        # A copy of a training picture that the training's own test split holds, too, is evaluated, as one that leaked.
         learned = among(past) & ~among(tests)
     else:
         later = record.at(np.arange(len(roles), len(record)))

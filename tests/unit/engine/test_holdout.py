@@ -101,7 +101,7 @@ def test_its_own_data_are_judged_on_the_test_pictures_of_the_training(trained: T
     lead = trained.kind.lead
     assert report.metrics[lead].value == pytest.approx(alone.metrics[lead].value)
     assert report.metrics[lead].n == len(trained.material.test)
-    assert "Judged on the test pictures of the model's own training." in report.summary[-1]
+    assert "Evaluated on the test pictures of the model's own training." in report.summary[-1]
 
 
 def test_other_names_and_another_order_hide_nothing(trained: Trained) -> None:

@@ -77,7 +77,7 @@ def road(  # noqa: PLR0913 - one parameter a flag
         part = hold_out(dataset, [seer], split, counted(listener, "checking pictures"))
         judged = part.dataset if attributes is None else with_attributes(part.dataset, attributes)
         told = None if tags is None else tagged(tags, judged.samples)
-        report = judge(seer, judged, asked, tags=told, progress=counted(listener, "judging"))
+        report = judge(seer, judged, asked, tags=told, progress=counted(listener, "evaluating"))
     print_report(replace(report, summary=(*report.summary, part.note)), output, as_json)
 
 

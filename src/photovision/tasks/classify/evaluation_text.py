@@ -54,7 +54,7 @@ def _summary(evaluation: ClassifyEvaluation, by_class: Table, pairs: Sequence[tu
     """The result, its confidence, its weak spots; most important first.
 
     Args:
-        evaluation: of a classifier.
+        evaluation: predictions of a classifier beside the truth.
         by_class: from `trust.metrics.scores.per_class`.
         pairs: (true class, what it was called, how often), most frequent first.
     """

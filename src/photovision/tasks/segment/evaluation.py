@@ -166,7 +166,7 @@ def evaluate(
             progress(done, len(masked))
     if not found:
         raise DataError(
-            f"none of the {len(masked):,} pictures could be judged ({problems[0].message}): check the files"
+            f"none of the {len(masked):,} pictures could be evaluated ({problems[0].message}): check the files"
         )
     confusions, outlines, counts, segments = zip(*found, strict=True)
     return SegmentEvaluation(

@@ -109,7 +109,7 @@ def test_what_cannot_be_judged_is_told(whole: Segmenter, tmp_path: Path) -> None
     report = evaluate_on(whole, replace(data, samples=(*data.samples, broken, small)))
     assert report.metrics["miou"].value == 1
     assert [problem["id"] for problem in report.data["unreadable"]] == ["broken", "small"]
-    with pytest.raises(DataError, match="could be judged"):
+    with pytest.raises(DataError, match="could be evaluated"):
         evaluate_on(whole, replace(data, samples=(broken,)))
 
 
