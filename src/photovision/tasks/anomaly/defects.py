@@ -67,7 +67,7 @@ def _contrast(image: Floats, rng: Rng, low: float, high: float) -> float:
     """Grey levels that are so many times the picture's own local contrast."""
     steps = np.abs(np.diff(image.mean(2), axis=1))
     local = float(steps.sum() / max(steps.size, 1) + image.std() / 4)
-    return _strength(rng, low, high) * max(local, 2.0)
+    return 1.5 * _strength(rng, low, high) * max(local, 2.0)
 
 
 def _hole(image: Floats, rng: Rng) -> tuple[Floats, Floats]:
