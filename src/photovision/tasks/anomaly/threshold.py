@@ -4,19 +4,21 @@ Conformal p-values (Vovk, Gammerman and Shafer, "Algorithmic learning in a rando
 a new one, each is as likely as any other to have the highest score. Over all draws of the n pictures, a good picture
 is called anomalous with at most the promised probability. For these n pictures the rate is another one each time: it
 follows a Beta law (Vovk, "Conditional validity of inductive conformal predictors", 2012), whose 95 % interval is given
-beside the promise. Groups keep the promise each for itself (Mondrian).
+beside the promise. Groups keep the promise each for itself (Mondrian). Pictures that show the same thing, such as four
+of one leaf, count as one where it is asked how many there are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from photovision.core.errors import UsageError
+from photovision.core.types import Ints
 from photovision.trust.metrics.statistics import Estimate, Vector
 
 Verdict = Literal["good", "anomalous", "unsure"]
@@ -31,14 +33,21 @@ class GoodScores:
     """Scores of good pictures that took no part in the bank that scored them.
 
     Attributes:
-        groups: name of a group -> float64 (n,), ascending; {"": all} where pictures are not told apart.
+        groups: name of a group -> float64 (n,), ascending; {"": all} where there is one group only.
+        independent: name of a group -> how many of its pictures show something of their own, 1 to n.
     """
 
     groups: Mapping[str, Vector]
+    independent: Mapping[str, int]
 
     @classmethod
-    def of(cls, scores: Vector, groups: list[str] | None = None) -> GoodScores:
-        """Sort the scores (N,) of good pictures by their groups' names.
+    def of(cls, scores: Vector, groups: Sequence[str] | None = None, same: Ints | None = None) -> GoodScores:
+        """Sort the scores of good pictures by their groups.
+
+        Args:
+            scores: float64 (N,).
+            groups: N names of cameras, parts, shifts ...; None for one group.
+            same: int64 (N,), equal for pictures that show the same thing; None where none do.
 
         Raises:
             UsageError: no score, or one that is not finite.
@@ -46,7 +55,9 @@ class GoodScores:
         if not len(scores) or not np.isfinite(scores).all():
             raise UsageError(f"a threshold needs finite scores of good pictures, got {len(scores)} scores")
         names = np.array(groups if groups is not None else [EVERYTHING] * len(scores))
-        return cls({str(name): np.sort(scores[names == name].astype(np.float64)) for name in np.unique(names)})
+        shown = np.arange(len(scores)) if same is None else same
+        sorted_scores = {str(name): np.sort(scores[names == name].astype(np.float64)) for name in np.unique(names)}
+        return cls(sorted_scores, {name: len(np.unique(shown[names == name])) for name in sorted_scores})
 
     def p_values(self, scores: Vector, group: str | None = None) -> Vector:
         """Share of good pictures with such a score or a higher one, counting the new picture: float64 (N,).
@@ -68,7 +79,7 @@ class Promise:
 
     Attributes:
         group: its name, "" for all pictures.
-        n: held-out good pictures behind it.
+        n: held-out good pictures behind it; those that show the same thing count as one.
         false_alarms: the promised rate, 0 to 1.
         threshold: pictures with this score or a higher one are anomalous.
         expected: rate of false alarms expected over all draws of n good pictures, with its 95 % interval for these.
@@ -104,7 +115,7 @@ def promise(good: GoodScores, false_alarms: float) -> dict[str, Promise]:
     """
     if not 0 < false_alarms < 1:
         raise UsageError(f"the rate of false alarms should be above 0 and below 1, got {false_alarms}")
-    return {name: _promise(name, scores, false_alarms) for name, scores in good.groups.items()}
+    return {name: _promise(name, scores, good.independent[name], false_alarms) for name, scores in good.groups.items()}
 
 
 def least_pictures(false_alarms: float) -> int:
@@ -117,25 +128,24 @@ def least_pictures(false_alarms: float) -> int:
     return math.ceil(1 / false_alarms - 1e-9) - 1
 
 
-def _promise(group: str, scores: Vector, false_alarms: float) -> Promise:
-    n = len(scores)
-    allowed = math.floor(false_alarms * (n + 1) + 1e-9)  # ranks, counting the new picture's own
-    if allowed < 1:
+def _promise(group: str, scores: Vector, n: int, false_alarms: float) -> Promise:
+    if false_alarms * (n + 1) < 1 - 1e-9:
         of = f" of the group '{group}'" if group else ""
         raise UsageError(
             f"{n} good pictures{of} cannot promise {false_alarms:g} false alarms: that needs at least"
             f" {least_pictures(false_alarms)}; give more good pictures, or allow {1 / (n + 1):.2g} false alarms"
         )
+    allowed = math.floor(false_alarms * (len(scores) + 1) + 1e-9)  # ranks, counting the new picture's own
     # p <= false_alarms exactly for scores above the allowed-th highest one.
-    threshold = float(np.nextafter(scores[n - allowed], np.inf))
-    reached = np.arange(1, n + 1)
-    carried = reached[_lower_bounds(reached, n) > false_alarms]
-    unsure = float(scores[n - carried[0]]) if len(carried) else -np.inf
-    unsure = float(np.nextafter(unsure, np.inf))
-    return Promise(group, n, false_alarms, threshold, _expected(allowed, n), min(unsure, threshold))
+    threshold = float(np.nextafter(scores[-allowed], np.inf))
+    reached = np.arange(1, len(scores) + 1)
+    carried = reached[_lower_bounds(reached * n / len(scores), n) > false_alarms]
+    unsure = float(np.nextafter(scores[-carried[0]], np.inf)) if len(carried) else -np.inf
+    expected = _expected(allowed / (len(scores) + 1), n)
+    return Promise(group, n, false_alarms, threshold, expected, min(unsure, threshold))
 
 
-def _lower_bounds(reached: np.ndarray, n: int) -> Vector:
+def _lower_bounds(reached: Vector, n: int) -> Vector:
     """One-sided 95 % lower bounds of the share behind `reached` of n."""
     from scipy.special import betaincinv
 
@@ -143,10 +153,10 @@ def _lower_bounds(reached: np.ndarray, n: int) -> Vector:
     return bounds
 
 
-def _expected(allowed: int, n: int) -> Estimate:
-    """The law of the rate of false alarms for n given pictures is Beta(allowed, n + 1 - allowed)."""
+def _expected(rate: float, n: int) -> Estimate:
+    """The law of the rate of false alarms for n given pictures: Beta with the mean `rate` and n + 1 in all."""
     from scipy.special import betaincinv
 
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = (float(betaincinv(allowed, n + 1 - allowed, level)) for level in (tail, 1 - tail))
-    return Estimate(allowed / (n + 1), low, high)
+    first, second, tail = rate * (n + 1), (1 - rate) * (n + 1), (1 - _CONFIDENCE) / 2
+    low, high = (float(betaincinv(first, second, level)) for level in (tail, 1 - tail))
+    return Estimate(rate, low, high)

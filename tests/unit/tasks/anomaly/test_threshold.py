@@ -71,6 +71,18 @@ def test_a_group_with_too_few_pictures_is_named() -> None:
         promise(good, 0.05)
 
 
+def test_pictures_of_the_same_thing_count_as_one() -> None:
+    scores = np.random.default_rng(2).normal(size=80)
+    apart, leaves = promise(GoodScores.of(scores), 0.1)[""], GoodScores.of(scores, same=np.arange(80) // 4)
+    together = promise(leaves, 0.1)[""]
+    assert (apart.n, together.n) == (80, 20)
+    assert together.threshold == apart.threshold
+    assert together.expected.low < apart.expected.low < apart.expected.high < together.expected.high
+    assert together.unsure < apart.unsure
+    with pytest.raises(UsageError, match="20 good pictures cannot"):
+        promise(leaves, 0.02)
+
+
 def test_scores_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(UsageError, match="finite"):
         GoodScores.of(np.array([1.0, np.nan]))
