@@ -65,7 +65,7 @@ def test_a_signal_ends_it_soon_with_one_line(data: Path, tmp_path: Path, number:
     with training(data, tmp_path / "m") as process:
         began = time.monotonic()
         process.send_signal(number)
-        assert ended(process) == [f"photovision: {ENDINGS[number]}; the same command goes on where it stopped"]
+        assert ended(process) == [f"photovision: {ENDINGS[number]}; the same command resumes"]
         assert process.returncode == 128 + number
         assert time.monotonic() - began < 15  # 30 s are queued
 
@@ -78,7 +78,7 @@ def test_more_signals_end_it_at_once(data: Path, tmp_path: Path, number: signal.
         assert process.stdout.readline() == "tidying\n"
         for _ in range(count - 1):
             process.send_signal(number)
-        assert ended(process) == [f"photovision: {ENDINGS[number]}; the same command goes on where it stopped"]
+        assert ended(process) == [f"photovision: {ENDINGS[number]}; the same command resumes"]
         assert process.returncode == 128 + number
 
 

@@ -48,6 +48,4 @@ def test_an_interrupted_training_says_how_to_go_on(
 
     monkeypatch.setattr("photovision.engine.train.run", interrupt)
     assert run(["train", str(data), "-o", str(tmp_path / "model")]) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "photovision: interrupted; the same command goes on where it stopped"
-    )
+    assert capsys.readouterr().err.splitlines()[-1] == ("photovision: interrupted; the same command resumes")

@@ -270,6 +270,6 @@ def test_a_training_is_cancelled_and_goes_on(visit: Visit, address: str, folder:
     page.locator(".rung", has_text="handcrafted").wait_for(timeout=90_000)
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("heading", name="The training of second: stopped").wait_for(timeout=60_000)
-    page.get_by_role("button", name="Go on where it stopped").click()
+    page.get_by_role("button", name="Resume").click()
     page.get_by_role("heading", name="The training of second: done").wait_for(timeout=170_000)
     assert (folder / "second" / "bundle.json").is_file()

@@ -24,7 +24,7 @@ EVENTS_EVERY = 0.5
 
 @contextmanager
 def shown(stream: TextIO | None = None) -> Iterator[Listener]:
-    """A listener that shows what it is told on `stream` (standard error if None), bars on a terminal, else lines."""
+    """A listener that shows progress on `stream` (standard error if None), bars on a terminal, else lines."""
     stream = stream or sys.stderr
     if stream.isatty():
         with _bars(stream) as listener:

@@ -20,7 +20,7 @@ def reference() -> str:
         "# The command line",
         "",
         "Written by `make docs` from the commands themselves. Results go to standard output, everything else to",
-        "standard error. Exit codes: 0 done; 2 something that you can mend, told in one line; 130 interrupted.",
+        "standard error. Exit codes: 0 done; 2 something that you can mend, stated in one line; 130 interrupted.",
         "",
     ]
     for name, command in _commands("photovision", typer.main.get_command(app)):

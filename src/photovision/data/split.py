@@ -328,7 +328,9 @@ def _remarks(dataset: Dataset, truth: csr_array, units: Ints, usable: Ints, trai
     _, sizes = np.unique(units[usable], return_counts=True)
     if (sizes > 1).any():
         kept, many = int(sizes[sizes > 1].sum()), int((sizes > 1).sum())
-        remarks.append(f"{kept:,} pictures belong to {many:,} groups of near-duplicates or equal group values.")
+        remarks.append(
+            f"{kept:,} pictures share a group of near-duplicates or of equal group values ({many:,} in all)."
+        )
     return remarks
 
 

@@ -16,7 +16,7 @@ from photovision.trust.labels.annotators import is_rater
 
 OPEN = "Not recorded."
 MOST_VALUES = 20
-"""Values of an attribute that are listed; of more (patients, file numbers) only the number is told."""
+"""Values of an attribute that are listed; of more (patients, file numbers) only the number is stated."""
 
 PERSONS = (
     "Whether the pictures show people, whether these agreed, and whether their faces or names can be recognised:"
@@ -150,7 +150,7 @@ def _preparation(info: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
                 "Raters": ", ".join(raters) or "no column named any",
             }
         ),
-        "The files themselves were not changed. What could not be read or had no label was left out, as told above.",
+        "The files themselves were not changed. What could not be read or had no label was left out, as stated above.",
         "",
         *_open("Who labelled the pictures, by which rules?", "Were they changed before, and are the originals kept?"),
     ]

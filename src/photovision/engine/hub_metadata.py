@@ -21,7 +21,7 @@ LICENCES = frozenset(
 def header(info: Mapping[str, Any]) -> list[str]:
     """Lines of YAML between "---", from the contents of bundle.json.
 
-    Every value is written as JSON, which is YAML too, so that no name from outside can add a key. Nothing is said of
+    Every value is written as JSON, which is YAML too, so that no name from outside can add a key. Nothing is stated of
     data sets, for the Hub means those that it holds; a licence is named only where all parts share it.
     """
     backbone, words = info.get("backbone") or {}, card_text_of(info)

@@ -49,15 +49,15 @@ class PendingRequest:
     Attributes:
         id: name of the request, unique.
         way: from a picture to its answer.
-        said: an answer for each picture, in order; complete when `future` is done.
+        answers: an answer for each picture, in order; complete when `future` is done.
         began: of the monotonic clock.
     """
 
-    __slots__ = ("began", "future", "id", "left", "said", "way")
+    __slots__ = ("answers", "began", "future", "id", "left", "way")
 
     def __init__(self, name: str, way: Way, count: int, future: asyncio.Future[None]) -> None:
         self.id, self.way = name, way
-        self.said: list[Said | None] = [None] * count
+        self.answers: list[Said | None] = [None] * count
         self.left = count
         self.future = future
         self.began = time.monotonic()
@@ -151,7 +151,7 @@ class Batcher:
         for place, source in enumerate(sources):
             threads.submit(self._begin, BatchItem(ticket, place, source))
         await ticket.future
-        return [said for said in ticket.said if said is not None]
+        return [answers for answers in ticket.answers if answers is not None]
 
     def shared(self, given_up: Callable[[], bool] | None = None) -> Shared:
         """A session whose calls share batches with all pictures, for other threads than the loop's.
@@ -318,25 +318,25 @@ class Batcher:
     def _deliver(self, jobs: list[BatchItem], rows: list[Outputs]) -> None:
         self._settle(jobs, _outcomes(jobs, rows))
 
-    def _tell(self, jobs: list[BatchItem], said: UnreadableImage | Refusal) -> None:
+    def _tell(self, jobs: list[BatchItem], answers: UnreadableImage | Refusal) -> None:
         """From any thread: all these pictures have the same answer."""
-        if isinstance(said, UnreadableImage):
+        if isinstance(answers, UnreadableImage):
             self._unreadable.inc(len(jobs))
-        self._call(self._settle, jobs, [said] * len(jobs))
+        self._call(self._settle, jobs, [answers] * len(jobs))
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _settle(self, jobs: list[BatchItem], said: Sequence[Said | Refusal]) -> None:
+    def _settle(self, jobs: list[BatchItem], answers: Sequence[Said | Refusal]) -> None:
         self.pending -= len(jobs)
-        for job, one in zip(jobs, said, strict=True):
+        for job, one in zip(jobs, answers, strict=True):
             ticket = job.ticket
             if isinstance(one, Refusal):
                 if not ticket.future.done():
                     ticket.future.set_exception(one)
                 continue
-            ticket.said[job.place] = one
+            ticket.answers[job.place] = one
             ticket.left -= 1
             if not ticket.left and not ticket.future.done():
                 ticket.future.set_result(None)

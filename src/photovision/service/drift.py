@@ -47,7 +47,7 @@ class DriftWindow:
     """Predictions of a record, in the order of their times.
 
     Attributes:
-        answers: what was said, N pictures.
+        answers: the predictions for N pictures.
         times: N times in UTC.
         kept: N names of pictures, None where none was kept.
         total: predictions in the span, of which `answers` may be a random part.

@@ -178,7 +178,7 @@ def _moment(window: DriftWindow, position: int) -> str:
 
 
 def _apart(metrics: dict[str, Metric]) -> str:
-    return f" (told apart with AUROC {metrics['embedding_auroc'].value:.2f})" if "embedding_auroc" in metrics else ""
+    return f" (separable with AUROC {metrics['embedding_auroc'].value:.2f})" if "embedding_auroc" in metrics else ""
 
 
 def _signed(metric: Metric) -> str:

@@ -33,7 +33,7 @@ class Journal:
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
-        """Begin to write, first what was told before."""
+        """Begin to write, first what was reported before."""
         self._ending.clear()
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()

@@ -186,7 +186,7 @@ def _hosts(settings: Settings, named: frozenset[str]) -> frozenset[str]:
 
 
 def _no_key(wait: float) -> Refusal:
-    """A wrong key, or none; addresses that send many are told to wait, others behind the same address are not."""
+    """A wrong key, or none; addresses that send many are asked to wait, others behind the same address are not."""
     if wait:
         return Refusal(429, "too many wrong keys", "key", retry_after=whole_seconds(wait), close=True)
     return Refusal(401, "expected a valid key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", "key")

@@ -81,7 +81,7 @@ class Models:
     Args:
         settings: of the service.
         metrics: where loads and versions are counted.
-        journal: where they are told.
+        journal: where they are reported.
 
     Attributes:
         recorder: what keeps their answers; set before `start`.

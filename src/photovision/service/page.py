@@ -35,12 +35,12 @@ async function drawn(file, boxes) {
   pen.drawImage(picture, 0, 0);
   pen.font = `${size}px system-ui`; pen.lineWidth = Math.max(2, Math.round(size / 8)); pen.textBaseline = 'bottom';
   for (const { label, score, xyxy: [left, top, right, bottom] } of boxes) {
-    const said = `${label} ${score.toFixed(2)}`, above = Math.max(top, 1.3 * size);
+    const caption = `${label} ${score.toFixed(2)}`, above = Math.max(top, 1.3 * size);
     pen.strokeStyle = pen.fillStyle = '#ffd60a';
     pen.strokeRect(left, top, right - left, bottom - top);
-    pen.fillRect(left, above - 1.3 * size, pen.measureText(said).width + size / 2, 1.3 * size);
+    pen.fillRect(left, above - 1.3 * size, pen.measureText(caption).width + size / 2, 1.3 * size);
     pen.fillStyle = '#000';
-    pen.fillText(said, left + size / 4, above);
+    pen.fillText(caption, left + size / 4, above);
   }
   return canvas;
 }
@@ -60,10 +60,10 @@ form.addEventListener('submit', async event => {
       picture.alt = 'Heatmap over the picture';
       out.replaceChildren(picture);
     } else {
-      const text = document.createElement('pre'), told = await answer.json();
-      text.textContent = answer.status + '\\n' + JSON.stringify(told, null, 2);
+      const text = document.createElement('pre'), reply = await answer.json();
+      text.textContent = answer.status + '\\n' + JSON.stringify(reply, null, 2);
       out.replaceChildren(text);
-      const found = (told.predictions || []).map((one, place) => one.boxes && drawn(files[place], one.boxes));
+      const found = (reply.predictions || []).map((one, place) => one.boxes && drawn(files[place], one.boxes));
       out.prepend(...(await Promise.all(found)).filter(Boolean));
     }
   } catch (error) { out.textContent = 'No answer: ' + error.message; }
@@ -116,11 +116,11 @@ def _operation(path: str, verb: str, operation: dict[str, Any]) -> str:
         f"<tr><td><code>{escape(str(status))}</code></td><td>{escape(one.get('description', ''))}</td></tr>"
         for status, one in operation.get("responses", {}).items()
     )
-    told = operation.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {}).get("schema")
+    reply = operation.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {}).get("schema")
     parts = [
         f"<p>{escape(operation['description'])}</p>" if operation.get("description") else "",
         f"<p>Takes {escape(takes)}.</p>" if takes else "",
-        f"<p>Answers with {_type(told)}.</p>" if told else "",
+        f"<p>Answers with {_type(reply)}.</p>" if reply else "",
         f"<table><tr><th>Parameter</th><th>In</th><th>Meaning</th></tr>{given}</table>" if given else "",
         f"<table><tr><th>Status</th><th>Meaning</th></tr>{answers}</table>",
     ]

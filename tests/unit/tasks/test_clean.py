@@ -189,7 +189,7 @@ def test_what_cannot_be_seen_is_said() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3)).astype(np.uint8)
     found = audited(dataset_from_arrays(noise, ["a", "b", "c", "d"] * 50))
     assert suspects(found) == []
-    assert "cannot be told" in found.summary[0]
+    assert "cannot be decided" in found.summary[0]
 
 
 def test_a_short_budget_examines_a_part_and_says_so() -> None:

@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _handled(arguments: Sequence[str]) -> AbstractContextManager[Signals]:
-    return handled("; the same command goes on where it stopped" if "train" in arguments[:1] else "")
+    return handled("; the same command resumes" if "train" in arguments[:1] else "")
 
 
 def _run(arguments: Sequence[str], signals: Signals) -> int:

@@ -21,11 +21,11 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Pictures with labels, boxes or masks.")],
     to: Annotated[Target, typer.Option("--to", help="The format to write.")],
     output: Annotated[Path, output_option("data set", "A new folder for the pictures and their labels.")],
-    lossy: Annotated[bool, typer.Option("--lossy", help="Go on where the format cannot hold everything.")] = False,
+    lossy: Annotated[bool, typer.Option("--lossy", help="Convert although the format cannot hold everything.")] = False,
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Write pictures with boxes, outlines or masks in another format; what it cannot hold is refused, or told."""
+    """Write pictures with boxes, outlines or masks in another format; what it cannot hold is refused, or reported."""
     from dataclasses import asdict
 
     from photovision.app.cli.output import note, print_json

@@ -1,4 +1,4 @@
-"""detect: what is where in these pictures and videos? Answers stream in the order of the files."""
+"""detect: objects in pictures and videos. Answers stream in the order of the files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Threshold = Annotated[
 ]
 Tile = Annotated[
     str | None,
-    typer.Option(metavar="H[xW]", help="Look through windows of this size, too: finds small objects."),
+    typer.Option(metavar="H[xW]", help="Also run on tiles of this size, to find small objects."),
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder for pictures and videos with their boxes drawn.")
@@ -79,7 +79,7 @@ def detect(
     precision: Arithmetic = None,
     batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a call of the network.")] = 8,
 ) -> None:
-    """Tell what is where in pictures and videos."""
+    """Detect objects in images and videos."""
     from photovision.app.cli.tagging import tagger_of
     from photovision.core.errors import UsageError
     from photovision.runtime.bundle import read_bundle

@@ -19,7 +19,7 @@ REPORT_FILES = {
 
 
 def output_option(kind: Kind, text: str) -> Any:
-    """The option --output of a command that writes a folder; what is in the way is told before anything is read."""
+    """The option --output of a command that writes a folder; what is in the way is reported before anything is read."""
 
     def check(value: Path | None) -> Path | None:
         if value is not None:
@@ -54,13 +54,13 @@ Events = Annotated[
 ]
 Coverage = Annotated[
     float | None,
-    typer.Option(help="Share of pictures whose prediction set should hold the truth; default: the model's, 0.95."),
+    typer.Option(help="Target coverage of the prediction sets; default: the model's, 0.95."),
 ]
 FalseAlarms = Annotated[
     float | None,
     typer.Option(help="Share of familiar pictures that may be called unknown; default: the model's, 0.02."),
 ]
-Unknown = Annotated[Path | None, typer.Option(help="A folder of pictures of something else, to judge the gate with.")]
+Unknown = Annotated[Path | None, typer.Option(help="Out-of-distribution images, for evaluating novelty detection.")]
 TagModel = Annotated[
     Path | None,
     typer.Option(

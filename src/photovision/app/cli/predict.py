@@ -57,7 +57,7 @@ def predict(
     output: Masks = None,
     tags: TagModel = None,
 ) -> None:
-    """Name what is in pictures; of a model that tells classes of pixels, how much of each there is."""
+    """Classify images. With a segmentation model, print the area of each class."""
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from photovision.app.image_paths import find_pictures

@@ -1,4 +1,4 @@
-"""The flags about reading data, the same on every command that reads some, and what is said about the reading."""
+"""The flags about reading data, the same on every command that reads some, and the lines about the reading."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def read_data(path: Path, reading: ReadOptions, task: str | None = None) -> Data
 
 
 def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
-    """One line on what the data were taken for, where nobody has said so, and one for each guess within."""
+    """One line on what the data were taken for, where no option states it, and one for each guess within."""
     from photovision.app.cli.output import first_process, note
     from photovision.core.phrases import count
     from photovision.data.formats.rows import SUFFIXES as TABLES

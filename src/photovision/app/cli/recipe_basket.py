@@ -75,7 +75,7 @@ def basket(
 def review(
     folder: Annotated[Path, typer.Argument(metavar="REPORT", help="A folder that 'recipe basket -o' wrote.")],
     accept: Annotated[
-        str | None, typer.Option(metavar="1,2...", help="Numbers of moves that happened as they were told.")
+        str | None, typer.Option(metavar="1,2...", help="Numbers of moves that happened as reported.")
     ] = None,
     reject: Annotated[str | None, typer.Option(metavar="1,2...", help="Numbers of moves that did not happen.")] = None,
     as_json: Json = False,

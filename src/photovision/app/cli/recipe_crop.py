@@ -40,12 +40,13 @@ def crop(
     unknown: Unknown = None,
     false_alarms: FalseAlarms = None,
     fail_on_alarm: Annotated[
-        bool, typer.Option("--fail-on-alarm", help="Exit with 1 where disease or weeds surely rose.")
+        bool, typer.Option("--fail-on-alarm", help="Exit with 1 where disease or weeds rose significantly.")
     ] = False,
     output: ReportFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Report on fields: diseased leaves or the area of weeds by day and plot, with alarms where they surely rise."""
+    """Report on fields: diseased leaves or the area of weeds by day and plot, with alarms where they rise
+    significantly."""
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import counted, shown

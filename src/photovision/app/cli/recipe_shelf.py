@@ -41,7 +41,7 @@ Least = Annotated[
 ]
 Windows = Annotated[
     str | None,
-    typer.Option(metavar="H[xW]", help="Look through windows of this size, too: small objects on big shelves."),
+    typer.Option(metavar="H[xW]", help="Also run on tiles of this size, to find small objects on big shelves."),
 ]
 FailOnAlarm = Annotated[bool, typer.Option("--fail-on-alarm", help="Exit with 1 where a slot is empty or short.")]
 

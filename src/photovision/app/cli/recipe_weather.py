@@ -26,7 +26,7 @@ def weather(
     output: Output,
     condition: Conditions = None,
     side: Annotated[int, typer.Option(min=32, max=8192, help="Longest side of the pictures written, in pixels.")] = 512,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Make pictures of night, fog, rain and snow from clear ones, to train a model for --tags; they are simulated."""

@@ -39,7 +39,7 @@ class Signals:
 
     @property
     def line(self) -> str:
-        """What is said about it."""
+        """The line about it."""
         return f"photovision: {NAMES[self.first or signal.SIGINT]}{self._resumes}"
 
     def __call__(self, number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What --tags tells beside what else is told of a picture or a video: what kind of scene it is."""
+"""The output of --tags beside a prediction for a picture or a video: what kind of scene it is."""
 
 from __future__ import annotations
 

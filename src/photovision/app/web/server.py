@@ -74,7 +74,7 @@ def create_app(state: State, token: str | None = None) -> FastAPI:
 
 
 class _Guard:
-    """ASGI middleware: who may ask, how much a body may hold, and what browsers are told about every answer.
+    """ASGI middleware: who may ask, how much a body may hold, and the headers of every answer.
 
     Args:
         app: what lies inside.

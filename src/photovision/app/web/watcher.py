@@ -28,7 +28,7 @@ class Watcher:
 
     Args:
         source: see `photovision.video.reader.open_video`.
-        detect: what tells what is where.
+        detect: the detector.
         asked: what is counted.
         quick: whether a file is watched as fast as this machine can, and not at its own pace.
 

@@ -82,7 +82,7 @@ class State:
         return next((row for row in tasks() if row.annotation_type == known and row.has("page")), None)
 
     def refresh(self) -> None:
-        """Look anew, after something was written."""
+        """Look again, after something was written."""
         with self._guard:
             self._found = None
             self._types = {}
@@ -126,7 +126,7 @@ class State:
             yield self._loaded[name][1]
 
     def stamp(self, name: str) -> int:
-        """A number that changes when a model is trained anew in its place; raises ModelError where it is gone."""
+        """A number that changes when a model is trained again in its place; raises ModelError where it is gone."""
         if name in self.ready and not (self.ready[name] / "bundle.json").is_file():
             from photovision.models.pretrained import ready
 

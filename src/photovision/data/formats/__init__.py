@@ -48,7 +48,7 @@ class Format:
         detects, read, write: see above.
         holds: what it can hold beside the classes of each picture, in the words of `photovision.data.convert`.
         accepts: names of the `ReadOptions` that its `read` obeys.
-        annotation_type: that of most data in it, as far as can be told without reading them.
+        annotation_type: that of most data in it, as far as is known without reading them.
     """
 
     detects: Detects

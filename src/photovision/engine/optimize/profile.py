@@ -40,7 +40,7 @@ class Profile:
         bundle: the whole folder, MB.
         p50, p99: time of an answer to one decoded picture, ms.
         throughput: decoded pictures a second in batches, see BATCH.
-        memory: peak memory of a process that answers such batches, MB; None where it cannot be told.
+        memory: peak memory of a process that answers such batches, MB; None where it is unknown.
         precision: arithmetic and engine.
     """
 
@@ -102,7 +102,7 @@ def quantile(values: Sequence[float], share: float, unit: str) -> Metric:
 
 
 def peak_memory(bundle: Bundle) -> Metric | None:
-    """The largest memory, in MB, of a fresh process that answers six batches; None where it cannot be told."""
+    """The largest memory, in MB, of a fresh process that answers six batches; None where it is unknown."""
     command = python_command("photovision.engine.optimize.profile", str(bundle.path.absolute()))
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=python_environment())
     try:

@@ -1,4 +1,5 @@
-"""The record: what a service said of which pictures, kept in a database of the user's, if the user asks for it.
+"""The record: the predictions of a service with their pictures, kept in a database of the user's, if the user asks for
+it.
 
 It holds no address, no file name and, unless asked, no picture.
 """

@@ -56,7 +56,7 @@ _EXAMPLES = "sqlite:///record.db or postgresql+psycopg://user@host/name"
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """What the database said, on one line, without the statement that it said it of."""
+    """The database's message, on one line, without the statement that it is about."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 

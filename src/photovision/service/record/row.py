@@ -15,21 +15,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """What one model said of one picture.
+    """The prediction of one model for one picture.
 
     Attributes:
         id: of the request; the record does not ask that it be unique.
         at: when, with a time zone; comes back in UTC, to the microsecond.
         model, version: who answered.
-        label: the answer, "unknown" for a picture of something else; of a detector the class of the most probable box,
-            "" where there is none; of a segmenter the class that covers most.
+        label: the answer, "unknown" for a picture of something else. Detectors: the class of the most probable box,
+            "" where there is none. Segmenters: the class that covers most.
         best: the most probable class.
-        prob: its probability, 0 to 1; of a segmenter its share of the picture.
+        prob: its probability, 0 to 1, or for segmenters its share of the picture.
         novelty: how unlike the training pictures it is; None for a model without a gate.
         known: whether it passed the gate; None for a model without one.
         prediction_set: classes, most probable first; empty, too, for a model without sets.
         embedding: float32 (D,), kept to float16's precision; None where it is not to be kept.
-        found: what is where, ready for JSON: {"size", "boxes"} of a detector, {"size", "areas", ...} of a segmenter;
+        found: boxes or areas, ready for JSON: {"size", "boxes"} of a detector, {"size", "areas", ...} of a segmenter;
             None of a classifier.
         seconds: from the arrival of the request to the answer.
         picture: the content of the picture's file, to be kept where the record has a folder for pictures. It is kept

@@ -247,7 +247,7 @@ def _storable(text: str) -> str:
 def _object(text: str) -> dict[str, Any]:
     value = json.loads(text)
     if not isinstance(value, dict):
-        raise ValueError("what is where should be an object")
+        raise ValueError("the boxes or areas should be an object")
     return value
 
 

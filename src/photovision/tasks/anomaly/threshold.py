@@ -23,7 +23,7 @@ from photovision.trust.metrics.statistics import Estimate, Vector
 
 Verdict = Literal["good", "anomalous", "unsure"]
 EVERYTHING = ""
-"""The name of the group of all pictures, where they are not told apart."""
+"""The name of the group of all pictures, where they are not distinguished."""
 
 _CONFIDENCE = 0.95
 

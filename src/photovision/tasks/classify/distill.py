@@ -53,7 +53,7 @@ def distill(job: OptimizeRun) -> Path:
         ModelError: the student learns as a whole, but the model has no weights for torch to answer beside it.
         DataError, ExportError: as in training.
 
-    Interrupted, it goes on with what it has; killed, the same job goes on where it was. A bundle is written whole or
+    Interrupted, it goes on with what it has; killed, the same job resumes. A bundle is written whole or
     not at all.
     """
     lesson = open_lesson(job, "distill")

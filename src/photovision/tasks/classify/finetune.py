@@ -162,7 +162,7 @@ def learn_whole(
     def again(change: Variant) -> TrainedStage | None:
         return learn_whole(run, start, train, augment, change)
 
-    note = f"all stages, on {len(train):,} pictures augmented anew every epoch"
+    note = f"all stages, on {len(train):,} pictures augmented in every epoch"
     return learn_study(run, study, plan, network, source, started, note, answer, again)
 
 

@@ -23,7 +23,7 @@ _ENOUGH = 100  # test pictures, from which on they stand for the usual ones
 def remember(
     model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed: int, test: Dataset | None = None
 ) -> dict[str, Any] | None:
-    """Write a bundle's references, what it said of held-out pictures, and what it knows of its limits.
+    """Write a bundle's references, its predictions for held-out pictures, and what it knows of its limits.
 
     Everything is computed by the very graph that will answer, in its arithmetic.
 
@@ -33,7 +33,7 @@ def remember(
         val: pictures that it did not learn from.
         folder: of the bundle.
         seed: of the choice.
-        test: pictures that chose nothing either: what is said of them stands for the usual, where there are enough.
+        test: pictures that chose nothing either: their predictions stand for the usual, where there are enough.
 
     Returns:
         what bundle.json says under "doubt"; None for too few validation pictures.

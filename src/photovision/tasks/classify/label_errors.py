@@ -67,7 +67,7 @@ class LabelledFeatures:
     rows: Ints
 
     def at(self, rows: Ints) -> LabelledFeatures:
-        """The pictures at these rows, whose classes are numbered anew and whose folds are dealt anew."""
+        """The pictures at these rows, whose classes are numbered again and whose folds are dealt again."""
         present, codes = np.unique(self.codes[rows], return_inverse=True)
         units = self.units[rows]
         return LabelledFeatures(

@@ -126,7 +126,8 @@ def _verdict(found: LabelErrors, n: int) -> str:
         )
     if found.power < LEAST_POWER:
         return (
-            "Whether labels are wrong cannot be told from these pictures: too many look like other classes than their"
+            "Whether labels are wrong cannot be decided from these pictures: too many look like other classes than"
+            " their"
             f" own to such features. Of random wrong labels {percent(found.power)} would be named."
         )
     return (

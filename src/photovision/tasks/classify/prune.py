@@ -50,7 +50,7 @@ def prune(job: OptimizeRun) -> Path:
         UsageError: the network is no convolutional one, or does not become fast enough.
         DataError, ExportError: as in training.
 
-    Interrupted, it goes on with what it has; killed, the same job goes on where it was. A bundle is written whole or
+    Interrupted, it goes on with what it has; killed, the same job resumes. A bundle is written whole or
     not at all.
     """
     library = pruner()

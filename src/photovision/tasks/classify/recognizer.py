@@ -42,7 +42,7 @@ class ModelOutputs:
 
     @classmethod
     def blank(cls, count: int, classes: int) -> ModelOutputs:
-        """Of pictures that nothing has been said of yet."""
+        """Of pictures without predictions."""
         probs, logits = (np.full((count, classes), np.nan, dtype=np.float32) for _ in range(2))
         return cls(probs, logits, np.full(count, np.nan, dtype=np.float32))
 
@@ -64,7 +64,7 @@ class Recognizer(OnnxModel[Classes]):
         bundle: where it lives on disk, already checked.
         engine: which library runs the graph.
         precision: arithmetic; None takes what the bundle's parity check allows on this machine.
-        coverage: share of pictures whose prediction set should hold the truth; None: the bundle's, 0.95.
+        coverage: target coverage of the prediction sets; None: the bundle's, 0.95.
         false_alarms: share of pictures like the training ones that may be called unknown; None: the bundle's, 0.02.
 
     Example (see the README for one with its output):

@@ -110,7 +110,7 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
     if not parity.get("pictures"):
         return []
     agreement, gap = parity.get("agreement"), parity.get("max_abs_prob_difference")
-    told = f"The exported model was held against the trained network on {count(parity['pictures'], 'picture')}"
+    told = f"The exported model was compared with the trained network on {count(parity['pictures'], 'picture')}"
     if agreement is not None:
         told += f": same answer for {percent(agreement)}"
     if gap is not None:

@@ -33,7 +33,7 @@ class Varied:
     Attributes:
         rungs: the variants that were climbed.
         chosen: the rung to keep: one of them, or the one they vary.
-        trials: what was asked for, with what validation said.
+        trials: what was asked for, with the validation's figures.
     """
 
     rungs: list[TrainedStage]

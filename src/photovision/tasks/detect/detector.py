@@ -1,4 +1,4 @@
-"""Detector: a model that tells what is where, ready to answer. It runs without torch."""
+"""Detector: a model that finds objects, ready to predict. It runs without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detection: what is where in a picture."""
+"""Detection: the loss of a detector, and how it is validated."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class DetectObjective:
         return scores(self.matches(predicted, truth), n_boot=0)[0]["map"]
 
     def matches(self, predicted: Floats, truth: np.ndarray, names: tuple[str, ...] = ()) -> Matches:
-        """What was found, suppressed and held against the truth."""
+        """The boxes found, suppressed and compared with the truth."""
         pairs = [Pair(_true(t, self.classes), self.standing(p)) for p, t in zip(predicted, truth, strict=True)]
         return match(pairs, names or tuple(map(str, range(self.classes))))
 

@@ -55,7 +55,7 @@ class SegmentTraining:
 
     Attributes:
         material: the pictures.
-        task: the classes, and whether objects are told apart.
+        task: the classes, and whether objects are separated.
         classes: C names.
         source: the backbone and its preprocessing.
         tile: (H, W) in pixels that the network sees at a time; None for whole pictures.

@@ -1,4 +1,4 @@
-"""Segmentation: a class for every pixel, and where objects are told apart, how deep inside its object it lies."""
+"""Segmentation: a class for every pixel, and where objects are separated, how deep inside its object it lies."""
 
 from __future__ import annotations
 

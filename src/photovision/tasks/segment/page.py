@@ -16,7 +16,7 @@ from photovision.tasks.segment.segmenter import Segmenter
 
 
 def answer(model: Segmenter, scene: Segmentation, size: Size) -> dict[str, Any]:
-    """Shares of the classes, the objects where they are told apart, and the layer that shows where they are."""
+    """Shares of the classes, the objects where they are separated, and the layer that shows where they are."""
     areas = [{"label": name, "class": scene.classes.index(name), "share": s} for name, s in scene.areas().items()]
     found: dict[str, Any] = {
         "size": list(size),

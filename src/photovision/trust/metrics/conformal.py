@@ -63,7 +63,7 @@ def sets_finding(
     sentence = (
         f"Prediction sets that were asked to hold the truth for {percent(asked)} hold it for {percent(coverage.value)}"
         f" of {count:,} {what} (95 % interval {coverage.low * 100:.1f} to {coverage.high * 100:.1f} %)"  # type: ignore[operator]
-        f" and name {sizes.mean():.2f} classes on average."
+        f". The average set size is {sizes.mean():.2f}."
     )
     warnings = []
     if coverage.high is not None and coverage.high < asked:

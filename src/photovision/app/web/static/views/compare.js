@@ -18,7 +18,7 @@ export async function show(root, state) {
 }
 
 function tooFew(root, state, there) {
-  const words = there ? "There is one model here. A second one, trained in another way, can be held against it." : "There is no model here yet.";
+  const words = there ? "There is one model here. A second one, trained in another way, can be compared with it." : "There is no model here yet.";
   fill(
     root,
     el("h1", {}, "Which of two models is better?"),

@@ -35,7 +35,7 @@ class CutOut {
       o: ["Choose a picture", this.pick],
       u: ["Undo the last click", () => this.undo()],
       n: ["Clicks take away, or add", () => this.turnOver()],
-      x: ["Begin anew", () => this.clear()],
+      x: ["Start over", () => this.clear()],
     };
     this.listen();
     const given = this.state.cutting;
@@ -101,7 +101,7 @@ class CutOut {
     const slider = el("input", { type: "range", id: "cut-opacity", min: "0", max: "100", step: "5", value: String(100 * kept.opacity), oninput: () => ((kept.opacity = slider.value / 100), (this.canvas.style.opacity = kept.opacity)) });
     const tool = (text, action, key = null) => el("button", { type: "button", class: "button", title: key && `${text} (${key})`, onclick: action }, text);
     this.back = tool("Undo", () => this.undo(), "u");
-    this.anew = tool("Begin anew", () => this.clear(), "x");
+    this.anew = tool("Start over", () => this.clear(), "x");
     this.files = [tool("Save cut-out", () => this.load("object")), tool("Save mask", () => this.load("mask"))];
     this.canvas.style.opacity = kept.opacity;
     fill(

@@ -171,7 +171,7 @@ class Train {
     const parts = [];
     if (job.state === "running") parts.push(el("button", { type: "button", class: "button", onclick: post("cancel") }, "Cancel"));
     if (job.state === "failed") parts.push(el("p", { class: "warning" }, job.error));
-    if (job.state === "stopped" || job.state === "failed") parts.push(el("button", { type: "button", class: "button", onclick: () => this.again() }, job.kind === "train" ? "Go on where it stopped" : "Again"));
+    if (job.state === "stopped" || job.state === "failed") parts.push(el("button", { type: "button", class: "button", onclick: () => this.again() }, job.kind === "train" ? "Resume" : "Again"));
     if (job.state === "done" && job.kind === "train") {
       const name = job.facts.model;
       parts.push(link(`#/reports?${new URLSearchParams({ name })}`, "Read the report", "primary"), el("button", { type: "button", class: "button", onclick: () => ((this.state.model = name), this.state.go("recognise")) }, "Try it on pictures"));

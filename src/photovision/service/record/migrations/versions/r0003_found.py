@@ -1,4 +1,4 @@
-"""What is where in a picture, of detectors and segmenters."""
+"""Boxes and areas in a picture, from detectors and segmenters."""
 
 from __future__ import annotations
 
