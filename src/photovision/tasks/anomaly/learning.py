@@ -29,6 +29,9 @@ from photovision.trust.metrics.statistics import Vector
 MIN_PICTURES = 8
 """Good pictures below which nothing is learned."""
 
+MIN_SHOWN = 4
+"""Different things that good pictures have to show: every fold needs others, and these others still."""
+
 _BATCH = 8
 
 
@@ -137,6 +140,12 @@ def learn(
     config = config or BankConfig()
     if good.count < MIN_PICTURES:
         raise DataError(f"anomaly detection needs at least {MIN_PICTURES} good pictures, got {good.count}; add more")
+    shown = len(np.unique(good.groups))
+    if shown < MIN_SHOWN:
+        raise DataError(
+            f"the {good.count} good pictures show only {shown} different things; anomaly detection needs at least"
+            f" {MIN_SHOWN}, so that each can be held out: add pictures of others"
+        )
     joined = default_scales(levels)
     patch_graph = path.with_suffix(".patches.onnx")
     try:

@@ -103,6 +103,16 @@ def test_known_bad_pictures_do_not_touch_the_bank(learned: tuple[LearnedScorer, 
     assert np.array_equal(first["statistics"], second["statistics"])
 
 
+def test_pictures_of_one_thing_are_refused(tmp_path: Path) -> None:
+    twins = GoodPictures(20, lambda position: GOOD[position], np.zeros(20, np.int64))
+    with pytest.raises(DataError, match="only 1 different"):
+        learn(twins, write_network(tmp_path / "levels.onnx"), LEVELS, tmp_path / "model.onnx", CONFIG)
+    few = GoodPictures(20, lambda position: GOOD[position], np.arange(20) // 5)
+    assert np.isfinite(
+        learn(few, write_network(tmp_path / "levels.onnx"), LEVELS, tmp_path / "model.onnx", CONFIG).scores
+    ).all()
+
+
 def test_too_few_good_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 8 good pictures, got 3"):
         learn(pictures(GOOD[:3]), write_network(tmp_path / "levels.onnx"), LEVELS, tmp_path / "model.onnx", CONFIG)
