@@ -126,7 +126,9 @@ def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
     import torch
 
     from photovision.models.export import export_graph, write_graph
-    from photovision.models.mobilesam import ImageEncoder, PromptDecoder, load_mobilesam
+    from photovision.models.mobilesam.image_encoder import ImageEncoder
+    from photovision.models.mobilesam.mask_decoder import PromptDecoder
+    from photovision.models.mobilesam.published_weights import load_mobilesam
 
     encoder, decoder = ImageEncoder(), PromptDecoder(carrier.size[0])
     load_mobilesam(encoder, decoder, torch.load(weights, map_location="cpu", weights_only=True))

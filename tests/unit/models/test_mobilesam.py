@@ -13,7 +13,9 @@ import torch
 from photovision.core.errors import ModelError
 from photovision.models import pretrained as shelf
 from photovision.models import weights as zoo
-from photovision.models.mobilesam import STRIDE, ImageEncoder, PromptDecoder, load_mobilesam, theirs
+from photovision.models.mobilesam.image_encoder import STRIDE, ImageEncoder
+from photovision.models.mobilesam.mask_decoder import PromptDecoder
+from photovision.models.mobilesam.published_weights import load_mobilesam, theirs
 from photovision.tasks.cut.prompted_segmenter import Cutter
 
 SIDE = 128
@@ -24,9 +26,9 @@ def _decoder(side: int = SIDE) -> PromptDecoder:
     torch.manual_seed(0)
     decoder = PromptDecoder(side).eval()
     with torch.no_grad():
-        for value in (*decoder.parameters(), decoder.frequencies):
+        for value in (*decoder.parameters(), decoder.prompt_encoder.frequencies):
             value.normal_(0, 0.3 if value.ndim == 1 else 0.08)
-        decoder.meanings.normal_()
+        decoder.prompt_encoder.meanings.normal_()
     return decoder
 
 
