@@ -211,7 +211,7 @@ TASKS = {
             training={**TINY, "size": 64, "epochs": 1},
             lead="miou",
             value=_areas,
-            obeys=frozenset({"masks", "http:tile", "boxes"}),
+            obeys=frozenset({"masks", "tile", "boxes"}),
             refuses={"calibrate": "segmenter"},
         ),
     )

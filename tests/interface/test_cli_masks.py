@@ -64,9 +64,23 @@ def test_a_folder_for_masks_is_of_no_use_to_a_classifier(tmp_path: Path, capsys:
     assert "--output cannot be used with a classifier" in capsys.readouterr().err
 
 
-def test_csv_is_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["predict", str(model), str(_squares(tmp_path)), "--csv"]) == 2
-    assert "--csv cannot be used with a segmenter" in capsys.readouterr().err
+def test_a_table_has_a_row_for_each_class(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = _squares(tmp_path)
+    assert run(["predict", str(model), str(file), str(tmp_path / "gone.png"), "--csv"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "file,label,area,objects,height,width,error",
+        f"{file},background,0.900000,2,40,50,",
+        f"{file},thing,0.100000,2,40,50,",
+    ]
+    assert lines[3].startswith(f"{tmp_path / 'gone.png'},,,,,,")
+
+
+def test_options_of_other_tasks_are_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, name in (("--top-k", "top"), ("--overlap", "overlap"), ("--threshold", "threshold")):
+        values = ["--tile", "64", "--overlap", "0.1"] if name == "overlap" else [option, "1"]
+        assert run(["predict", str(model), str(_squares(tmp_path)), *values]) == 2
+        assert f"A segmenter does not accept '{name}'" in capsys.readouterr().err
 
 
 def test_evaluate_judges_masks_and_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,5 +84,12 @@ def test_what_cannot_tag_is_refused(models: Path, pictures: Path, capsys: pytest
     assert "is a segmenter, not a classifier" in errors[0]
     assert "is a detector, not a classifier" in errors[1]
     assert "no model at" in errors[2]
-    assert run(["predict", str(models / "tags"), str(pictures), "--tags", str(models / "tags")]) == 2
-    assert "--tags cannot be used with a classifier" in capsys.readouterr().err
+
+
+def test_a_classifier_has_tags_beside_its_classes(
+    models: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["predict", str(models / "tags"), str(pictures), "--tags", str(models / "tags"), "--json"]) == 2
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [result.keys() >= {"tags"} for result in results if "error" in result] == [False]
+    assert all(list(result["tags"]) == [result["label"]] for result in results if "error" not in result)

@@ -131,15 +131,17 @@ VERBS: dict[str, tuple[str, tuple[Option, ...]]] = {
     "predict": (
         "predict MODEL PICTURE",
         (
-            Option("--top-k", "2", CLASSIFIERS, ("0", "-1", "x"), seen=True),
+            Option("--top", "2", CLASSIFIERS, ("0", "-1", "x"), seen=True),
+            Option("--threshold", "0.9", ("detector",), ("1.5", "-1", "nan")),
+            Option("--tile", "64", ("detector", "segmenter", "objects"), ("0", "x", "-3")),
             Option("--csv", bad=("--json",)),
-            Option("--engine", "onnxruntime", (*CLASSIFIERS, "segmenter", "objects"), ("zzz",)),
-            Option("--precision", "f32", (*CLASSIFIERS, "segmenter", "objects"), ("f16",)),
+            Option("--engine", "onnxruntime", ALL, ("zzz",)),
+            Option("--precision", "f32", ALL, ("f16",)),
             Option("--coverage", "0.6", ("gated",), ("0", "1.5", "nan")),
             Option("--false-alarms", "0.4", ("gated",), ("0", "1.5", "nan")),
-            Option("--batch-size", "1", (*CLASSIFIERS, "segmenter", "objects"), ("0", "5000")),
-            Option("--output", "OUT", ("segmenter", "objects")),
-            Option("--tags", "TAGGER", ("segmenter", "objects"), (GONE,), seen=True),
+            Option("--batch-size", "1", ALL, ("0", "5000")),
+            Option("--output", "OUT", ("segmenter", "objects", "detector")),
+            Option("--tags", "TAGGER", ALL, (GONE,), seen=True),
         ),
     ),
     "detect": (
@@ -226,7 +228,7 @@ def test_an_option_is_obeyed_or_refused_by_its_name(
     line = VERBS[verb][0]
     if verb == "calibrate" and kind != "detector":
         pytest.skip("tiny classifiers have no temperature; the others are refused, see test_verbs_of_tasks.py")
-    if (verb == "predict" and kind == "detector") or (verb == "detect" and kind != "detector"):
+    if verb == "detect" and kind != "detector":
         pytest.skip("the other command is named, see test_verbs_of_tasks.py")
     given = arguments(f"{line} {option.flag} {option.good} --json", kind, place, tmp_path / "out")
     if kind not in option.obeyed:

@@ -54,6 +54,7 @@ VERBS = {
 WORKS = {
     *((verb, kind) for verb in ("explain", "onnx", "openvino", "info") for kind in MODELS),
     ("detect", "detector"),
+    ("predict", "detector"),
     ("predict", "segmenter"),
     ("predict", "objects"),
 }

@@ -81,6 +81,9 @@ class Task:
         page: the script of the local page that draws its predictions, below app/web/static. The part "page" gives what
             it draws: `page(model, prediction, size) -> JSON`; "mask" a PNG file of `(model, picture)`, and "why"
             JSON on the reasons for a prediction: `why(model, picture, target, tested)`.
+            The part "lines" is a class `(model, top)` that prints predictions: `frames` (whether videos are read),
+            `columns`, `rows(prediction, size)` and `text(file, prediction)`; `predict --output` writes what
+            `draw(image, prediction)` draws, or the images of `files(model, prediction) -> {folder: image}`.
         page_options: of `load`, for the page, where a person may choose more than the model's own answer.
     """
 
@@ -128,7 +131,8 @@ class Task:
     def accepted(self, verb: str) -> frozenset[str]:
         """Names of the options of a verb; "request" is a prediction over HTTP, which has all of `predict_options`."""
         if verb in ("predict", "request"):
-            return frozenset(one.name for one in self.predict_options if verb == "request" or not one.http_only)
+            own = self.options.get(verb, frozenset())
+            return own | {one.name for one in self.predict_options if verb == "request" or not one.http_only}
         return self.options.get(verb, frozenset()) | {option.name for option in self.own.get(verb, ())}
 
     def check_options(self, verb: str, given: Mapping[str, object]) -> dict[str, Any]:

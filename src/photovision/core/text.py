@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, cast
+from unicodedata import combining, east_asian_width
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Control characters of ASCII and of ISO 8859 (which terminals obey as they do ESC), line separators, and what turns the
@@ -25,6 +26,18 @@ def printable(text: str) -> str:
         True
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else _REPLACEMENT for c in text)
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text if not combining(c))
+
+
+def pad(text: str, wide: int) -> str:
+    """The text followed by blanks up to `wide` columns."""
+    return text + " " * (wide - width(text))
 
 
 class Guarded:

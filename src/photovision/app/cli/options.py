@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from photovision.core.errors import UsageError
 from photovision.core.output import Kind, check_folder, check_report
 
 REPORT_FILES = {
@@ -74,11 +73,3 @@ Split = Annotated[
         help="all, train, val or test; default: the pictures that took no part in the training, if that is known."
     ),
 ]
-
-
-def refuse(model: str, **given: bool) -> None:
-    """Raise UsageError where a flag was given that a model does not obey, such as `coverage` for "a segmenter"."""
-    strange = [f"--{name.replace('_', '-')}" for name, wanted in given.items() if wanted]
-    if strange:
-        out = "leave it out" if len(strange) == 1 else "leave them out"
-        raise UsageError(f"{' and '.join(strange)} cannot be used with {model}: {out}")

@@ -9,10 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unicodedata import combining, east_asian_width
 
 from photovision.core.report import Report, cell_text
-from photovision.core.text import printable
+from photovision.core.text import pad, printable, width
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -83,18 +82,6 @@ def print_rows(rows: Sequence[Sequence[Any]], indent: str = "  ") -> None:
     widths = [max(map(width, column)) for column in zip(*texts, strict=True)]
     for row in texts:
         print(indent + "  ".join(pad(text, wide) for text, wide in zip(row, widths, strict=True)).rstrip())
-
-
-def width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text if not combining(c))
-
-
-def pad(text: str, wide: int) -> str:
-    """The text followed by blanks up to `wide` columns."""
-    return text + " " * (wide - width(text))
 
 
 def first_process() -> bool:

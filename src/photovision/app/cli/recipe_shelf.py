@@ -61,8 +61,8 @@ def shelf(
     as_json: Json = False,
 ) -> None:
     """Count what stands on shelves, tell which slots are empty, and what changed since the visit before."""
-    from photovision.app.cli.detect import size_of
     from photovision.app.cli.output import print_report
+    from photovision.app.cli.predicting import size_of
     from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
     from photovision.models.pretrained import bundle_at

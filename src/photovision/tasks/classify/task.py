@@ -21,6 +21,7 @@ TASK = Task(
     },
     predict_options=(whole_number("top", "Classes to list, most probable first.", 1, 1000, 5),),
     parts={
+        "lines": "photovision.tasks.classify.lines:ClassLines",
         "prepare": "photovision.tasks.classify.learn:prepare",
         "learn": "photovision.tasks.classify.learn:learn",
         "card": "photovision.tasks.classify.text:card_text",

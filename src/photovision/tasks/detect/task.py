@@ -13,6 +13,7 @@ TASK = Task(
     fits=lambda dataset: bool(dataset.annotation_type == "boxes"),
     options={
         "optimize": frozenset({"int8", "bf16"}),
+        "predict": frozenset({"overlap"}),
         "load": frozenset({"threshold"}),
         "train": NETWORK_OPTIONS,
         "explain": frozenset({"method", "target", "boxes", "truth", "data"}),
@@ -22,6 +23,8 @@ TASK = Task(
         sides("tile", "Also run on overlapping tiles of H or HxW pixels, to find small objects.", 32, 8192),
     ),
     parts={
+        "lines": "photovision.tasks.detect.lines:BoxLines",
+        "draw": "photovision.core.boxes:draw_regions",
         "wire": "photovision.tasks.detect.wire:BoxWire",
         "print": "photovision.tasks.detect.printer:BoxPrinter",
         "prepare": "photovision.tasks.detect.learn:prepare",

@@ -16,7 +16,7 @@ def fits(dataset: Any) -> bool:
 
 TASK = Task(
     name="segment",
-    text=TaskText("segmenter", "segmenters", "the class of every pixel", "photovision segment"),
+    text=TaskText("segmenter", "segmenters", "the class of every pixel"),
     outputs=("classes", "depth"),
     lead={"miou": "mean IoU", "dice": "Dice"},
     fits=fits,
@@ -35,6 +35,8 @@ TASK = Task(
         ),
     ),
     parts={
+        "lines": "photovision.tasks.segment.lines:AreaLines",
+        "files": "photovision.tasks.segment.lines:files",
         "wire": "photovision.tasks.segment.wire:MaskWire",
         "print": "photovision.tasks.segment.printer:AreaPrinter",
         "prepare": "photovision.tasks.segment.learn:prepare",
