@@ -78,7 +78,12 @@ def _texts() -> Iterator[tuple[Path, str]]:
                 yield path, re.sub(r"\$\{[^}]*\}", "", token[1:-1])
     for path in sorted(SOURCE.rglob("*.html")):
         yield path, re.sub(r"<[^>]*>", " ", path.read_text(encoding="utf-8"))
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
+    for path in (
+        ROOT / "README.md",
+        ROOT / "ARCHITECTURE.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ):
         for paragraph in path.read_text(encoding="utf-8").split("\n\n"):
             yield path, paragraph
 

@@ -41,7 +41,7 @@ def test_harder_pictures_are_found_to_break_the_promise() -> None:
     probs, truth = draw(1, 1000, sharp=0.5)
     found = sets_finding(probs, truth, sets.thresholds(0.9), 0.9, CLASSES)
     assert found.metrics["coverage"].high < 0.9  # type: ignore[operator]
-    assert any("keep less than they promise" in warning for warning in found.warnings)
+    assert any("cover less than their target" in warning for warning in found.warnings)
 
 
 def test_one_class_that_falls_short_is_named() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from photovision.core.drawing import Bar, bars, learning_curve, percent
-from photovision.core.phrases import count
+from photovision.core.phrases import count, listed
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.trust.metrics.statistics import Estimate, difference
 
@@ -34,7 +34,7 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
     tables = [*_ladder_table(rungs, info), *evaluation.tables, *_left_out(data), *_licences(info.get("licences") or ())]
     return Report(
         kind="train",
-        title=f"{backbone.get('name', 'A model')}, trained to tell {len(info['classes'])} classes apart",
+        title=f"{backbone.get('name', 'A model')}: {listed(info['classes'], 3)}",
         summary=tuple(summary),
         metrics=evaluation.metrics,
         tables=tables,

@@ -201,18 +201,15 @@ def _verdict(hits: Matching, found: Mapping[str, Excess], off: Sequence[str]) ->
     error = d_ece(hits)
     assert error is not None
     sentence = (
-        f"The mean gap between score and share of right boxes is {percent(error.value)}"
+        f"Detection calibration error (D-ECE) is {percent(error.value)}: the mean gap between score and precision"
         f" ({percent(d_ece_by_chance(hits))} would be seen by chance)"
     )
     if not off:
-        return (
-            f"{sentence}; no scores promise more or less than they keep by {100 * OFF:.0f} points or more beyond"
-            " chance."
-        )
+        return f"{sentence}. No scores are over- or under-confident by {100 * OFF:.0f} points or more beyond chance."
     more = f", and of {len(off) - 1} more rows of the table" if len(off) > 1 else ""
     one = found[off[0]].gap
-    what = "much" if one.value > 0 else "little"
-    return f"{sentence}: the scores of {off[0]} promise too {what} by {100 * abs(one.value):.1f} points{more}."
+    what = "over" if one.value > 0 else "under"
+    return f"{sentence}. The scores of {off[0]} are {what}-confident by {100 * abs(one.value):.1f} points{more}."
 
 
 def _warned(name: str, one: Excess) -> str:

@@ -61,14 +61,14 @@ def sets_finding(
     metrics = {"coverage": coverage, "set_size": _mean_size(sizes)}
     what = "true labels" if truth.ndim == 2 else "pictures"
     sentence = (
-        f"Prediction sets that were asked to hold the truth for {percent(asked)} hold it for {percent(coverage.value)}"
-        f" of {count:,} {what} (95 % interval {coverage.low * 100:.1f} to {coverage.high * 100:.1f} %)"  # type: ignore[operator]
-        f". The average set size is {sizes.mean():.2f}."
+        f"Coverage of the prediction sets: {percent(coverage.value)} of {count:,} {what} (95 % interval"
+        f" {coverage.low * 100:.1f} to {coverage.high * 100:.1f} %), target {percent(asked)}."  # type: ignore[operator]
+        f" Average set size {sizes.mean():.2f}{_empty(sizes)}."
     )
     warnings = []
     if coverage.high is not None and coverage.high < asked:
         warnings.append(
-            f"Prediction sets keep less than they promise here: {percent(coverage.value)} instead of {percent(asked)}."
+            f"Prediction sets cover less than their target here: {percent(coverage.value)} instead of {percent(asked)}."
             " These pictures are harder than the validation pictures: 'photovision calibrate' refits the sets on"
             " pictures of this kind."
         )
@@ -81,6 +81,13 @@ def sets_finding(
         note="How many classes the sets hold; an empty set means that no class fits well enough.",
     )
     return Finding((sentence,), metrics, table, [figure], warnings, {"coverage_asked": asked})
+
+
+def _empty(sizes: np.ndarray) -> str:
+    """ " (3.7 % are empty: no class fits well enough)", or "" where no set is empty."""
+    return (
+        f" ({percent(float((sizes == 0).mean()))} are empty: no class fits well enough)" if (sizes == 0).any() else ""
+    )
 
 
 def _by_class(true: np.ndarray, within: np.ndarray, classes: tuple[str, ...], asked: float) -> tuple[str, list[Table]]:
