@@ -1,4 +1,4 @@
-"""Recalibrate a classifier: confidence, sets and gate learned on labelled pictures from the place of use.
+"""Calibrate a classifier: confidence, sets and novelty detection fitted to labelled images from the place of use.
 
 What a model knows of its own limits holds for pictures like those that it was calibrated on. A hundred labelled
 pictures of another clinic, shop or camera are enough to learn it for these; the network itself stays as it is.

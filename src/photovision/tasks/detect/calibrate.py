@@ -1,4 +1,4 @@
-"""Recalibrate a detector: scores and thresholds refitted on labelled pictures from the place of use.
+"""Calibrate a detector: scores and thresholds fitted to labelled images from the place of use.
 
 What a score means, and which threshold serves best, holds for pictures like those that both were chosen on. Boxes of
 other pictures are the same boxes in the same order, for the network stays as it is: average precision does not change,

@@ -86,7 +86,7 @@ def test_a_distilled_bundle_is_whole(small: Recognizer, tmp_path: Path) -> None:
     with torch.no_grad():
         expected = network(Normalise(student.preprocess)(torch.from_numpy(pixels))).numpy()
     assert np.abs(student.respond(step.validation).logits - expected).max() < 0.1
-    assert "learning when to doubt" in said
+    assert "fitting confidence" in said
     assert not list(step.work.rglob("*.pt"))
 
 
