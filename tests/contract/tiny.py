@@ -152,6 +152,45 @@ def _masks(folder: Path, count: int, seed: int) -> Path:
     return folder
 
 
+def _good(seed: int, hole: bool = False) -> tuple[np.ndarray, tuple[int, int, int, int] | None]:
+    """A striped board, with a dark hole where one is asked for, and where that is."""
+    rng = np.random.default_rng(seed)
+    stripes = 120 + 40 * np.sin(np.arange(64) / 3 + rng.uniform(0, 0.5))
+    board = np.clip(stripes[None, :, None] + rng.normal(0, 4, (64, 64, 1)) + np.array([10, 0, -10]), 0, 255)
+    picture = Image.fromarray(board.astype(np.uint8))
+    if not hole:
+        return np.asarray(picture), None
+    left, top = (int(value) for value in rng.integers(8, 40, 2))
+    place = (left, top, left + 16, top + 16)
+    ImageDraw.Draw(picture).ellipse(place, fill=(20, 20, 30))
+    return np.asarray(picture), place
+
+
+def _defects(folder: Path, count: int, seed: int) -> Path:
+    """As MVTec AD lays it out: train/good, test/good, test/hole, ground_truth/hole."""
+    for number in range(count):
+        split, kind = ("train", "good") if number % 5 < 3 else ("test", ("good", "hole")[number % 5 - 3])
+        picture, place = _good(seed * 1000 + number, kind == "hole")
+        save(picture, folder / split / kind / f"{number:03d}.png")
+        if place is not None:
+            mask = Image.new("L", (64, 64))
+            ImageDraw.Draw(mask).ellipse(place, fill=255)
+            save(np.asarray(mask), folder / "ground_truth" / kind / f"{number:03d}_mask.png")
+    return folder
+
+
+def _trained(task: str, learned: int, training: Mapping[str, Any]) -> Callable[[Path], Path]:
+    """A model that is trained here, of a task that learns in seconds."""
+
+    def model(folder: Path) -> Path:
+        import photovision as pv
+
+        pv.train(TASKS[task].data(folder.parent / "learned", learned, 0), folder, **training)
+        return folder
+
+    return model
+
+
 def _old(name: str) -> Callable[[Path], Path]:
     return lambda folder: Path(shutil.copytree(OLD / name / "model", folder))
 
@@ -167,15 +206,31 @@ def _areas(found: Any, size: tuple[int, int]) -> dict[str, Any]:
 def arrays(found: Any) -> list[np.ndarray]:
     """The numbers of a prediction, whatever its kind."""
     values = [
-        np.asarray(getattr(found, name)) for name in ("probs", "boxes", "scores", "labels") if hasattr(found, name)
+        np.asarray(getattr(found, name))
+        for name in ("probs", "boxes", "scores", "labels", "heat", "score")
+        if hasattr(found, name)
     ]
     return [value for value in values if value.dtype.kind in "fiu"]
 
 
 TINY = {"backbone": NETWORK, "weights": "none"}
+BANK = {**TINY, "size": 64}
 TASKS = {
     task.name: task
     for task in (
+        Task(
+            name="anomaly",
+            model=_trained("anomaly", 80, BANK),
+            data=_defects,
+            learned=80,
+            new=60,
+            picture=lambda seed: _good(seed, seed % 2 == 1)[0],
+            training=BANK,
+            lead="auroc",
+            value=lambda found, size: found.json_fields(size),
+            obeys=frozenset({"false_alarms"}),
+            refuses={"optimize": "anomaly detector"},
+        ),
         Task(
             name="classify",
             model=_old("classify"),

@@ -160,6 +160,7 @@ class Task:
 TASKS = Registry(
     "task",
     {
+        "anomaly": "photovision.tasks.anomaly.task:TASK",
         "segment": "photovision.tasks.segment.task:TASK",
         "detect": "photovision.tasks.detect.task:TASK",
         "classify": "photovision.tasks.classify.task:TASK",

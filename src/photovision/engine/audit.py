@@ -15,12 +15,12 @@ from photovision.core.report import Finding, Report
 from photovision.core.seal import edited, write_sealed
 from photovision.data.attributes import with_attributes
 from photovision.data.dataset import Dataset
-from photovision.data.read import as_dataset
 from photovision.engine.audit_context import AuditContext, AuditRequest, Check
 from photovision.engine.evaluate import evaluation_options, evaluation_report
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
 from photovision.engine.model_card import model_card
+from photovision.engine.read import data_for
 
 
 def audit(
@@ -61,7 +61,7 @@ def audit(
     own: HasBundle = opened(model, "audit", "checks")
     checks = checks_of(own, request)
     options = evaluation_options(own, "audit", unknown)
-    dataset = as_dataset(data)
+    dataset = data_for(own, data)
     held = hold_out(dataset, [own], split, counted(listener, "checking pictures"))
     if attributes is not None:
         held = replace(held, dataset=with_attributes(held.dataset, Path(attributes)))

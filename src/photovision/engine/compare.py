@@ -14,12 +14,13 @@ from photovision.core.progress import Listener, ProgressCallback, counted, silen
 from photovision.core.report import Metric, Report
 from photovision.core.system import provenance
 from photovision.data.dataset import Dataset
-from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.data.read import Labels, Pictures
 from photovision.engine import compare_text, evaluate_text
 from photovision.engine.evaluate import model_facts
 from photovision.engine.evaluation import Comparison, Evaluation
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
+from photovision.engine.read import data_for
 
 E = TypeVar("E", bound=Evaluation)
 _LEVEL = 0.05
@@ -59,7 +60,7 @@ def compare(
     """
     first, second = opened(a, "compare"), opened(b, "compare")
     check_comparable(first, second)
-    dataset = as_dataset(data, labels, first.bundle.classes)
+    dataset = data_for(first, data, labels)
     held = fair_part(dataset, (first, second), split, counted(listener, "checking pictures"))
     report = compare_on(first, second, held.dataset, progress=counted(listener, "evaluating"))
     return replace(report, summary=(*report.summary, held.note))

@@ -15,11 +15,12 @@ from photovision.core.report import Finding, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.task import Task
 from photovision.data.dataset import Dataset
-from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.data.read import Labels, Pictures
 from photovision.engine import evaluate_text
 from photovision.engine.evaluation import Evaluation
 from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
+from photovision.engine.read import data_for
 
 _FACTS = ("chosen", "temperature", "version")
 
@@ -56,7 +57,7 @@ def evaluate(
     """
     own = opened(model, "evaluate")
     options = evaluation_options(own, "evaluate", unknown)
-    dataset = as_dataset(data, labels, own.bundle.classes)
+    dataset = data_for(own, data, labels)
     held = hold_out(dataset, [own], split, counted(listener, "checking pictures"))
     progress = counted(listener, "evaluating")
     evaluation = own.bundle.row.part("evaluate")(own, held.dataset, progress=progress, **options)

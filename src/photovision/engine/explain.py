@@ -16,8 +16,8 @@ from photovision.core.regions import Detections
 from photovision.core.report import Report
 from photovision.core.types import Attribution
 from photovision.data.dataset import Dataset
-from photovision.data.read import as_dataset
 from photovision.engine.load import opened
+from photovision.engine.read import data_for
 from photovision.trust.explain.request import AUTO, ExplainedImage, ExplainRequest, ImageExplainer
 
 MAX_IMAGES = 200
@@ -89,7 +89,7 @@ def explain(
     request = ExplainRequest(chosen, target, _positions(boxes), truth, tests=tests, seed=seed)
     own.bundle.row.check_options("explain", {**_choices(request), "data": data})
     if data is not None:
-        request = replace(request, data=as_dataset(data))
+        request = replace(request, data=data_for(own, data))
     return explanations(own, images, request, progress).report()
 
 

@@ -66,11 +66,13 @@ def export(
     own = opened(model, "export", "parity")
     if compress is not None and target != "openvino":
         raise UsageError(f"compress is for 'openvino': leave it out for '{target}'")
+    own.bundle.row.check_options("export", {"compress": compress})
+    half = compress is not False and "compress" in own.bundle.row.accepted("export")
     check_folder(folder, "export", [own.bundle.path])
     shown = _generated(own.preprocess.size) if images is None else images
     expected = batched(open_session(own.bundle.graph, precision="f32", outputs=own.bundle.row.outputs).run, shown)
     with new_folder(folder, "export", [own.bundle.path]) as work:
-        got = batched(write(own, work, compress is not False), shown)
+        got = batched(write(own, work, half), shown)
         found: GraphParity = own.bundle.row.part("parity")(own, expected, got, real=images is not None)
         if not found.enough:
             raise ExportError(_refusal(found, target, len(shown)))

@@ -67,7 +67,7 @@ def to_openvino(model: Any, folder: Path, compress: bool) -> Run:
         graph.set_rt_info(text, ["model_info", name])
     openvino.save_model(graph, path, compress_to_fp16=compress)
     compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    names = {output.get_any_name() for output in compiled.outputs} & set(model.bundle.row.outputs)
+    names = {name for output in compiled.outputs for name in output.get_names()} & set(model.bundle.row.outputs)
 
     def run(images: Image) -> Outputs:
         answer = compiled(images)

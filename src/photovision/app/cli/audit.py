@@ -55,7 +55,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     checks_of(own, request)  # a mistaken name is reported before the data is read
     others = None if unknown is None else strangers(unknown)
-    dataset = read_data(data, reading)
+    dataset = read_data(data, reading, own.bundle.task)
     with shown() as listener:
         report = audit(
             own, dataset, **vars(request), split=split, attributes=attributes, unknown=others, listener=listener

@@ -31,7 +31,7 @@ def compare(
 
     models = opened(a, "compare"), opened(b, "compare")
     check_comparable(*models)
-    dataset = read_data(data, reading)
+    dataset = read_data(data, reading, models[0].bundle.task)
     with shown() as listener:
         report = judge(*models, dataset, split=split, listener=listener)
     print_report(report, output, as_json)

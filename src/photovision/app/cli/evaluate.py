@@ -30,7 +30,7 @@ def evaluate(
     own = opened(load(bundle_at(model), coverage=coverage, false_alarms=false_alarms), "evaluate")
     own.bundle.row.check_options("evaluate", {"unknown": unknown})
     others = None if unknown is None else strangers(unknown)
-    dataset = read_data(data, reading)
+    dataset = read_data(data, reading, own.bundle.task)
     with shown() as listener:
         report = judge(own, dataset, split=split, unknown=others, listener=listener)
     print_report(report, output, as_json)

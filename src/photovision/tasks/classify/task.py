@@ -17,6 +17,7 @@ TASK = Task(
         "evaluate": frozenset({"unknown"}),
         "audit": frozenset({"unknown"}),
         "explain": frozenset({"method", "target", "data"}),
+        "export": frozenset({"compress"}),
         "train": NETWORK_OPTIONS | {"fair_by", "robust"},
     },
     predict_options=(whole_number("top", "Classes to list, most probable first.", 1, 1000, 5),),

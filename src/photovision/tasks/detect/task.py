@@ -15,6 +15,7 @@ TASK = Task(
         "optimize": frozenset({"int8", "bf16"}),
         "predict": frozenset({"overlap"}),
         "load": frozenset({"threshold"}),
+        "export": frozenset({"compress"}),
         "train": NETWORK_OPTIONS,
         "explain": frozenset({"method", "target", "boxes", "truth", "data"}),
     },

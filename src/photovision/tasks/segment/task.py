@@ -21,6 +21,7 @@ TASK = Task(
     lead={"miou": "mean IoU", "dice": "Dice"},
     fits=fits,
     options={
+        "export": frozenset({"compress"}),
         "train": NETWORK_OPTIONS,
         "optimize": frozenset({"int8", "bf16"}),
         "explain": frozenset({"method", "target", "boxes"}),

@@ -1,0 +1,203 @@
+"""What an evaluation of an anomaly detector tells: sentences, tables, the distribution of scores, the worst images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from photovision.core.curves import CurveLine, lines
+from photovision.core.drawing import percent
+from photovision.core.errors import UnreadableImage
+from photovision.core.image import open_sample, to_array
+from photovision.core.phrases import count, listed
+from photovision.core.report import Figure, Finding, Table
+from photovision.core.thumbnail import jpeg
+from photovision.core.types import Floats, Image, Sample
+from photovision.tasks.anomaly.evaluation import AnomalyEvaluation
+from photovision.tasks.anomaly.heatmap import enlarged
+
+SHOWN = 12
+_SIDE = 480
+
+
+def training_summary(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was learned, and what is promised."""
+    facts, stage = info["anomaly"], info["rungs"][0]
+    scores = facts["good_scores"]
+    n = sum(len(values) for values in scores.values())
+    groups = "" if len(scores) == 1 else f", in each of {len(scores)} groups"
+    return (
+        f"A memory bank of {count(n, 'good image')} on {info['backbone']['name']} was learned in"
+        f" {stage['seconds']:.0f} seconds.",
+        f"It promises at most {percent(facts['false_alarms'])} false alarms on good images like these{groups}: each of"
+        " the good images was scored by a bank without it (split-conformal).",
+        f"{facts['statistic'].capitalize()} decides, as chosen on synthetic defects; of those it finds an AUROC of"
+        f" {stage['val']['value']:.3f}. No bad image was used.",
+    )
+
+
+def training_warnings(info: Mapping[str, Any]) -> list[str]:
+    """What to look at after a training."""
+    suspects = info["anomaly"]["suspects"]
+    if not suspects:
+        return []
+    return [
+        f"{count(len(suspects), 'image')} among the good ones may be bad: {listed(suspects)}. Look at them; leave them"
+        " out with --leave-out-suspects, or remove them, and train again."
+    ]
+
+
+def findings(evaluation: AnomalyEvaluation) -> Finding:
+    """What is particular to anomaly detection in the report of an evaluation; see `engine.evaluation`.
+
+    Returns:
+        data["by_kind"]: the AUROC of every kind of defect; data["images"]: score, p-value and verdict of each image.
+    """
+    kinds = evaluation.by_kind()
+    return Finding(
+        summary=_summary(evaluation),
+        tables=_tables(evaluation),
+        figures=[figure for figure in (_distribution(evaluation), _worst(evaluation)) if figure is not None],
+        warnings=_warnings(evaluation),
+        data={
+            "by_kind": {kind: metric.to_json() for kind, metric in kinds.items()},
+            "images": [
+                {"id": sample.id, "kind": kind, "score": round(float(score), 6), "p": round(float(p), 6)}
+                for sample, kind, score, p in zip(
+                    evaluation.samples, evaluation.kinds, evaluation.scores, evaluation.p_values, strict=True
+                )
+            ],
+        },
+    )
+
+
+def _summary(evaluation: AnomalyEvaluation) -> tuple[str, ...]:
+    metrics, bad = evaluation.metrics(), evaluation.bad
+    good_n, bad_n = int((~bad).sum()), int(bad.sum())
+    sentences = []
+    if "auroc" in metrics:
+        found = metrics["recall_at_1"]
+        sentences.append(
+            f"Image AUROC is {metrics['auroc'].value:.3f} on {count(good_n, 'good image')} and"
+            f" {count(bad_n, 'image')} with defects; at 1% false alarms {percent(found.value)} of these are found."
+        )
+    if "aupro" in metrics:
+        sentences.append(
+            f"Places are found with an AUPRO of {metrics['aupro'].value:.3f} (pixel AUROC"
+            f" {metrics['pixel_auroc'].value:.3f})."
+        )
+    if "false_alarms" in metrics:
+        alarms = metrics["false_alarms"]
+        sentences.append(
+            f"{count(round(alarms.value * good_n), 'good image')} of {good_n:,} {_was(round(alarms.value * good_n))}"
+            f" called anomalous ({percent(alarms.value)}, 95% interval {100 * (alarms.low or 0):.1f} to"
+            f" {100 * (alarms.high or 0):.1f}%); at most {percent(evaluation.model.false_alarms)} was promised."
+        )
+    if bad_n:
+        found_n = int((evaluation.alarms & bad).sum())
+        unsure = int((evaluation.unsure & bad).sum())
+        sentences.append(
+            f"At this threshold {found_n:,} of {count(bad_n, 'image')} with defects {_was(found_n)} found; of"
+            f" {unsure:,} more the verdict is unsure."
+        )
+    return tuple(sentences)
+
+
+def _was(n: int) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _warnings(evaluation: AnomalyEvaluation) -> list[str]:
+    alarms, bad = evaluation.metrics().get("false_alarms"), evaluation.bad
+    found = []
+    if alarms is not None and alarms.low is not None and alarms.low > evaluation.model.false_alarms:
+        found.append(
+            "There are more false alarms than promised: these good images differ from those it learned from. Calibrate"
+            " on new good images ('photovision calibrate'), or train again with some of them."
+        )
+    if not bad.any():
+        found.append("There is no image with a defect, so how many defects are found is not known.")
+    return found
+
+
+def _tables(evaluation: AnomalyEvaluation) -> tuple[Table, ...]:
+    kinds, names = evaluation.by_kind(), np.array(evaluation.kinds)
+    rows = []
+    for kind, metric in sorted(kinds.items(), key=lambda row: row[1].value):
+        of = names == kind
+        rows.append((kind, metric, f"{int((evaluation.alarms & of).sum()):,} of {int(of.sum()):,}"))
+    promised = [
+        (one.group or "all", one.n, percent(one.false_alarms), f"{one.expected.low:.1%} to {one.expected.high:.1%}")
+        for one in evaluation.model.promises.values()
+    ]
+    tables = [
+        Table(
+            "Promised false alarms",
+            ("group", "good images", "promised", "95% interval of the true rate"),
+            tuple(promised),
+            "The rate that these good images give lies in the interval with a probability of 95% (Beta law).",
+        )
+    ]
+    if rows:
+        tables.insert(0, Table("Kinds of defects", ("kind", "AUROC", "found"), tuple(rows), "The hardest kind first."))
+    return tuple(tables)
+
+
+def _distribution(evaluation: AnomalyEvaluation) -> Figure:
+    """The share of images above every score, good and bad ones."""
+    scores, bad = evaluation.scores, evaluation.bad
+    grid = np.linspace(float(scores.min()), float(scores.max()), 60)
+    curves = {
+        name: CurveLine(grid, [float((scores[of] >= value).mean()) for value in grid])
+        for name, of in (("good", ~bad), ("with a defect", bad))
+        if of.any()
+    }
+    threshold = evaluation.model.promised().threshold
+    title = "Images above a score"
+    note = f"Images with a score of {threshold:.2f} or more are called anomalous."
+    return Figure(title, svg=lines(curves, title, "score", "share above it"), note=note)
+
+
+def _worst(evaluation: AnomalyEvaluation) -> Figure | None:
+    """The images that are furthest from their truth, with their heat."""
+    pictures = []
+    for row in np.argsort(evaluation.score(), kind="stable")[:SHOWN].tolist():
+        shown = heat_over(evaluation.samples[row], evaluation.heatmaps[row])
+        if shown is None:
+            continue
+        verdict = "anomalous" if evaluation.alarms[row] else "unsure" if evaluation.unsure[row] else "good"
+        caption = f"truth: {evaluation.kinds[row]}, predicted: {verdict} (p = {evaluation.p_values[row]:.3f})"
+        pictures.append((jpeg(shown), f"{caption}\n{evaluation.samples[row].id}"))
+    if not pictures:
+        return None
+    return Figure("Images furthest from their truth", pictures=tuple(pictures), note="Red is hotter than good images.")
+
+
+def heat_over(sample: Sample, heat: Floats) -> Image | None:
+    """An image with its heat where it is 1 or more, uint8 RGB; None where it cannot be read any more."""
+    try:
+        image = to_array(open_sample(sample))
+    except UnreadableImage:
+        return None
+    return painted(image, heat)
+
+
+def painted(image: Image, heat: Floats, side: int = _SIDE) -> Image:
+    """An image with its heat where it is 1 or more, on one scale for all images: 1 to 3 times the limit.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        heat: float32 (h, w), in units of the limit.
+        side: longest side of the result in pixels, at most.
+    """
+    factor = min(1.0, side / max(image.shape[:2]))
+    size = max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))
+    small = np.asarray(Pillow.fromarray(image).resize((size[1], size[0]), Pillow.Resampling.BOX))
+    hot = enlarged(heat, size)
+    strength = np.where(hot >= 1, np.clip(0.35 + (hot - 1) / 4, 0.35, 0.8), 0)[..., None]
+    red = np.array([220, 30, 30], np.float32)
+    shown: Image = (small * (1 - strength) + red * strength).round().astype(np.uint8)
+    return shown

@@ -1,0 +1,55 @@
+"""The row of anomaly detection in the table of tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from photovision.core.task import Option, Task, TaskText
+
+_HOME = "photovision.tasks.anomaly"
+
+TASK = Task(
+    name="anomaly",
+    text=TaskText("anomaly detector", "anomaly detectors", "whether an image departs from good ones, and where"),
+    outputs=("score", "heatmap"),
+    lead={"auroc": "image AUROC", "false_alarms": "rate of false alarms"},
+    fits=lambda dataset: bool(dataset.annotation_type == "defects"),
+    options={
+        "train": frozenset({"backbone", "weights", "size"}),
+        "load": frozenset({"false_alarms"}),
+        "explain": frozenset({"method"}),
+    },
+    own={
+        "train": (
+            Option("good", "The class of good images; the default is the one called good, normal or ok."),
+            Option("known_bad", "A folder of known bad images: they help to choose how to score.", Path),
+            Option("false_alarms", "Promised rate of good images called anomalous, such as 0.01.", float),
+            Option("group_by", "An attribute (camera, part, shift) each of whose groups keeps the promise."),
+            Option("leave_out_suspects", "Leave out images that look bad among the good ones.", bool),
+        )
+    },
+    parts={
+        "read": f"{_HOME}.reading:read",
+        "prepare": f"{_HOME}.learn:prepare",
+        "learn": f"{_HOME}.learn:learn",
+        "card": f"{_HOME}.text:card_text",
+        "model": f"{_HOME}.detector:AnomalyDetector",
+        "evaluate": f"{_HOME}.evaluation:evaluate",
+        "findings": f"{_HOME}.evaluation_text:findings",
+        "compare": f"{_HOME}.comparison:compare",
+        "checks": f"{_HOME}.checks:CHECKS",
+        "explain": f"{_HOME}.explain:explainer",
+        "calibrate": f"{_HOME}.calibrate:calibrate",
+        "parity": f"{_HOME}.parity:anomaly_parity",
+        "metadata": f"{_HOME}.metadata:anomaly_metadata",
+        "drift": f"{_HOME}.drift:AnomalyDrift",
+        "wire": f"{_HOME}.wire:AnomalyWire",
+        "lines": f"{_HOME}.lines:VerdictLines",
+        "draw": f"{_HOME}.lines:draw",
+        "print": f"{_HOME}.printer:VerdictPrinter",
+        "page": f"{_HOME}.page:answer",
+    },
+    needs=("anomaly",),
+    annotation_type="defects",
+    page="tasks/anomaly.js",
+)
