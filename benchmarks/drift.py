@@ -25,8 +25,9 @@ from photovision.core.image import decode, to_array
 from photovision.core.types import Image
 from photovision.data.corruptions import corrupt
 from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.engine.load import load
 from photovision.runtime.held_out import MAX_IMAGES, HeldOut, read_held_out
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.drift import Drift, compare
 from photovision.trust.metrics.statistics import proportion
 

@@ -23,8 +23,9 @@ from photovision.core.report import Metric
 from photovision.core.types import Image, Ints
 from photovision.data.read import read_dataset
 from photovision.engine.holdout import hold_out
+from photovision.engine.load import load
 from photovision.tasks.classify.explain import subject_of
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain.default_method import choose
 from photovision.trust.explain.explained_model import resized

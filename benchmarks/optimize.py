@@ -25,12 +25,12 @@ import torch
 from photovision.core.preprocess import Preprocess
 from photovision.core.system import provenance
 from photovision.data.read import read_dataset
+from photovision.engine.load import load
 from photovision.engine.optimize.optimize import OptimizeConfig, aligned, optimize_on
 from photovision.engine.optimize.quantize_graph import SETTINGS, compressor, quantize_graph
 from photovision.engine.splits import gather
 from photovision.models.export import Decider, export_graph
 from photovision.runtime.session import ANSWER, Session, open_session
-from photovision.tasks.classify.recognizer import load
 
 BATCH, SIDE = 32, 224
 NETWORKS = {"resnet50": (15.0, 9.0), "tf_efficientnet_lite0": (8.0, 8.0)}

@@ -24,7 +24,8 @@ from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.corruptions import CORRUPTIONS, corrupt
 from photovision.data.read import read_dataset
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.engine.load import load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.fairness.audit import audit_groups
 from photovision.trust.metrics.statistics import wilson
 

@@ -23,7 +23,7 @@ from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.read import read_dataset
 from photovision.engine.holdout import hold_out
-from photovision.tasks.classify.recognizer import load
+from photovision.engine.load import load
 from photovision.trust.robustness.report import finding
 from photovision.trust.robustness.suite import Robustness, affordable, spread, suite
 

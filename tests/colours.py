@@ -99,8 +99,8 @@ def _graph(colours: np.ndarray, multilabel: bool) -> onnx.ModelProto:
 def add_doubt(folder: Path, names: Sequence[str] = ("red", "green", "blue")) -> Path:
     """Give a colour bundle prediction sets, a gate and references, learned from pictures of these colours."""
     from photovision.data.read import dataset_from_arrays
+    from photovision.engine.load import load
     from photovision.tasks.classify.fit_novelty import remember
-    from photovision.tasks.classify.recognizer import load
 
     def some(first: int, count: int) -> Dataset:
         pictures = [np.asarray(colour_picture(name, first + i)) for i in range(count) for name in names]

@@ -14,12 +14,13 @@ from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
+from photovision.engine.load import load
 from photovision.engine.optimize.step import OptimizeRun
 from photovision.models.backbones import Backbone, create
 from photovision.models.export import Decider, Normalise, export_graph
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.export_bundle import write_network
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.refit import refit
 
 CLASSES = SHAPES[:3]

@@ -9,8 +9,8 @@ import numpy as np
 from colours import colour_bundle, colour_folder, colour_picture
 
 from photovision.data.read import dataset_from_arrays, read_dataset
+from photovision.engine.load import load
 from photovision.tasks.classify.fit_novelty import remember
-from photovision.tasks.classify.recognizer import load
 
 NAMES = ("red", "green", "blue")
 

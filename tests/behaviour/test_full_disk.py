@@ -30,13 +30,13 @@ from photovision.core.progress import Progress, silent
 from photovision.core.report import Report
 from photovision.data.augment.image import Augment
 from photovision.data.read import read_dataset
+from photovision.engine.load import load
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
 from photovision.engine.workdir import WorkDir
 from photovision.learn import checkpoint
 from photovision.models.backbones import Backbone
 from photovision.tasks.classify.linear_probe import Features, open_features
-from photovision.tasks.classify.recognizer import load
 from photovision.video.event_log import EventLog
 from tests.replacing import whole, write
 

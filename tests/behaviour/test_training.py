@@ -21,10 +21,11 @@ from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.engine.evaluate import evaluate
+from photovision.engine.load import load
 from photovision.engine.train import run, train
 from photovision.engine.train_config import TrainConfig
 from photovision.models import weights
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 DOUBT = {"doubt.safetensors", "references.safetensors", "heldout.safetensors"}
 FILES = DOUBT | {

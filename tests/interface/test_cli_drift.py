@@ -13,8 +13,8 @@ from colours import add_doubt, colour_bundle, colour_picture
 pytest.importorskip("sqlalchemy", reason="needs the extra 'serve'")
 
 from photovision.app.cli import run
+from photovision.engine.load import load
 from photovision.service.record import Record, Row
-from photovision.tasks.classify.recognizer import load
 
 NAMES = ("red", "green", "blue")
 

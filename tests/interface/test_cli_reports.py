@@ -15,8 +15,9 @@ from photovision.app.cli import run
 from photovision.core.errors import UsageError
 from photovision.data.read import read_dataset
 from photovision.engine.holdout import hold_out
+from photovision.engine.load import load
 from photovision.runtime.bundle import Bundle, read_bundle
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 
 @pytest.fixture

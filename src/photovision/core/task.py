@@ -153,7 +153,8 @@ class Task:
             if name not in known:
                 valid = f"; valid options: {', '.join(sorted(known))}" if known else ""
                 flag = "" if verb == "request" else f" (--{name.replace('_', '-')})"
-                raise UsageError(f"{self.text.a_noun} does not accept '{name}'{flag}{valid}".capitalize())
+                a_noun = self.text.a_noun
+                raise UsageError(f"{a_noun[0].upper()}{a_noun[1:]} does not accept '{name}'{flag}{valid}")
         return chosen
 
 

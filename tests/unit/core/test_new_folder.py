@@ -24,7 +24,7 @@ from photovision.core.errors import ModelError, UsageError
 from photovision.core.files import beside
 from photovision.core.folder import new_folder, recover, reserved
 from photovision.core.lock import Lock
-from photovision.tasks.classify.recognizer import load
+from photovision.engine.load import load
 from tests import replacing
 from tests.replacing import at_call, whole, write
 

@@ -13,8 +13,9 @@ from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.engine.calibrate import calibrate
+from photovision.engine.load import load
 from photovision.engine.train import train
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 
 @pytest.fixture(scope="module")

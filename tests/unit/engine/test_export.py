@@ -14,7 +14,8 @@ from teachers import shapes, teacher
 from photovision.app.cli import run
 from photovision.core.errors import ExportError, ModelError, UsageError
 from photovision.engine.export import export
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.engine.load import load
+from photovision.tasks.classify.recognizer import Recognizer
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from photovision.core.folder import reserved
 from photovision.core.progress import Progress
 from photovision.data.read import read_dataset
 from photovision.engine.calibrate import calibrate_on
+from photovision.engine.load import load
 from photovision.engine.train import train
 from photovision.engine.workdir import WorkDir
-from photovision.tasks.classify.recognizer import load
 
 
 def never() -> np.ndarray:

@@ -11,9 +11,9 @@ from colours import add_doubt, colour_bundle, colour_picture
 from photovision.core.errors import ModelError
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
+from photovision.engine.load import load
 from photovision.runtime.held_out import HELD_OUT_FILE, MAX_IMAGES, HeldOut, read_held_out, write_held_out
 from photovision.tasks.classify.fit_novelty import remember
-from photovision.tasks.classify.recognizer import load
 
 
 def some(count: int = 60) -> HeldOut:

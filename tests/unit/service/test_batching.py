@@ -18,6 +18,7 @@ from spotter import scene, spotter_bundle
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.types import Image
+from photovision.engine.load import load
 from photovision.engine.wire import Answer, Wire
 from photovision.runtime.bundle import read_bundle
 from photovision.service.batching import Batcher, BatchItem
@@ -26,7 +27,7 @@ from photovision.service.http_error import Refusal
 from photovision.service.metrics import Metrics
 from photovision.service.recording import Keep
 from photovision.service.settings import Limits
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.wire import ClassWire
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.wire import BoxWire

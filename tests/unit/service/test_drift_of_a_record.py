@@ -18,12 +18,13 @@ pytest.importorskip("sqlalchemy", reason="needs the extra 'serve'")
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.page import to_html
 from photovision.data.read import dataset_from_arrays
+from photovision.engine.load import load
 from photovision.runtime.held_out import HELD_OUT_FILE
 from photovision.service import drift as module
 from photovision.service.drift import Span, drift, read_window
 from photovision.service.models import content_name
 from photovision.service.record import Record, Row
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 COLOURS = ("red", "green", "blue")

@@ -14,8 +14,8 @@ from PIL import Image
 from served import colour_file, file_of, served
 from starlette.testclient import TestClient
 
+from photovision.engine.load import load
 from photovision.service.settings import Limits, Settings
-from photovision.tasks.classify.recognizer import load
 
 JPEG = {"content-type": "image/jpeg"}
 

@@ -16,8 +16,8 @@ from served import colour_file, served
 from starlette.testclient import TestClient
 
 from photovision.core.types import Image
+from photovision.engine.load import load
 from photovision.service.settings import Limits, Settings
-from photovision.tasks.classify.recognizer import load
 
 HEADER = "Inference-Header-Content-Length"
 INFER = "/v2/models/colours/infer"

@@ -18,9 +18,10 @@ from photovision.core.page import to_html, write_report
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.load import load
 from photovision.learned_features import report as atlas
 from photovision.learned_features.report import features
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from photovision.core.errors import UnreadableImage, UsageError
+from photovision.engine.load import load
 from photovision.runtime.bundle import read_bundle, unpacked
 from photovision.tasks.classify.estimator import PhotoClassifier
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 
 def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ def features(
     as_json: Json = False,
 ) -> None:
     """Show what a network has learned: what excites its units, layer by layer, as one page to look at."""
-    from photovision.tasks.classify.recognizer import load
+    from photovision.engine.load import load
 
     recognizer, numbers = load(model), _numbers(stages)
     needs_data(data, reading, "DATA")

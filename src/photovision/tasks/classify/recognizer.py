@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from photovision.core.progress import ProgressCallback
 from photovision.core.result import Result, Size
 from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset, Problem
-from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.runtime.bundle import Bundle
 from photovision.runtime.model import OnnxModel
 from photovision.runtime.neighbours import NeighbourIndex, read_references
 from photovision.runtime.session import Engine, Precision, Session
@@ -158,22 +157,3 @@ class Recognizer(OnnxModel[Classes]):
             if progress and (row % 32 == 31 or row + 1 == len(dataset)):
                 progress(row + 1, len(dataset))
         return found
-
-
-def load(
-    path: str | Path,
-    *,
-    engine: Engine = "auto",
-    precision: Precision | None = None,
-    coverage: float | None = None,
-    false_alarms: float | None = None,
-) -> Recognizer:
-    """Open a bundle; arguments as for `Recognizer`.
-
-    Raises:
-        ModelError: it is missing, foreign, damaged or too new.
-        UsageError: coverage or false alarms are not between 0 and 1, or the bundle was made without.
-    """
-    return Recognizer(
-        read_bundle(path), engine=engine, precision=precision, coverage=coverage, false_alarms=false_alarms
-    )

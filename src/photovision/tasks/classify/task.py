@@ -27,7 +27,6 @@ TASK = Task(
         "learn": "photovision.tasks.classify.learn:learn",
         "card": "photovision.tasks.classify.text:card_text",
         "wire": "photovision.tasks.classify.wire:ClassWire",
-        "print": "photovision.tasks.classify.printer:ClassPrinter",
         "drift": "photovision.tasks.classify.drift:ClassDrift",
         "page": "photovision.tasks.classify.page:answer",
         "why": "photovision.tasks.classify.page:reasons",

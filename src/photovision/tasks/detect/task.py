@@ -27,7 +27,6 @@ TASK = Task(
         "lines": "photovision.tasks.detect.lines:BoxLines",
         "draw": "photovision.core.boxes:draw_regions",
         "wire": "photovision.tasks.detect.wire:BoxWire",
-        "print": "photovision.tasks.detect.printer:BoxPrinter",
         "prepare": "photovision.tasks.detect.learn:prepare",
         "learn": "photovision.tasks.detect.learn:learn",
         "card": "photovision.tasks.detect.text:card_text",

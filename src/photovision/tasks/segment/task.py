@@ -39,7 +39,6 @@ TASK = Task(
         "lines": "photovision.tasks.segment.lines:AreaLines",
         "files": "photovision.tasks.segment.lines:files",
         "wire": "photovision.tasks.segment.wire:MaskWire",
-        "print": "photovision.tasks.segment.printer:AreaPrinter",
         "prepare": "photovision.tasks.segment.learn:prepare",
         "learn": "photovision.tasks.segment.learn:learn",
         "card": "photovision.tasks.segment.text:card_text",

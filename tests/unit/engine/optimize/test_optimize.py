@@ -13,13 +13,13 @@ from convolutions import NAMES, colour_data, convolution_bundle
 
 from photovision.app.cli import run
 from photovision.core.errors import DataError, ExportError, UsageError
+from photovision.engine.load import load
 from photovision.engine.optimize.cost_report import OptimizeStep, cost_report
 from photovision.engine.optimize.optimize import OptimizeConfig, aligned, optimize_on
 from photovision.engine.optimize.profile import Profile, profile
 from photovision.engine.splits import TrainingSplits, gather
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.evaluation import evaluate
-from photovision.tasks.classify.recognizer import load
 
 
 @pytest.fixture(scope="module")

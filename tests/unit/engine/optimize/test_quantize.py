@@ -11,12 +11,12 @@ from convolutions import colour_data, convolution_bundle
 from onnx import TensorProto, helper, numpy_helper
 
 from photovision.core.errors import ModelError
+from photovision.engine.load import load
 from photovision.engine.optimize.quantize import bf16, int8
 from photovision.engine.optimize.quantize_layers import layers, straighten
 from photovision.engine.optimize.step import OptimizeRun
 from photovision.runtime.session import Engine, open_session
 from photovision.tasks.classify.evaluation import evaluate
-from photovision.tasks.classify.recognizer import load
 from photovision.tasks.classify.refit import set_temperature
 
 

@@ -15,8 +15,9 @@ from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.engine.audit import audit, rewrite_card
 from photovision.engine.audit_context import AuditRequest
+from photovision.engine.load import load
 from photovision.tasks.classify.checks import CHECKS
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 NAMES = ("red", "green", "blue")
 

@@ -11,13 +11,14 @@ import torch
 from teachers import job, shapes, teacher
 
 from photovision.core.errors import ModelError, UsageError
+from photovision.engine.load import load
 from photovision.learn import checkpoint
 from photovision.models.backbones import Backbone, create
 from photovision.models.export import Normalise
 from photovision.models.load_network import trained_network
 from photovision.tasks.classify.candidates import find_candidates
 from photovision.tasks.classify.distill import distill
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.scratch import scratch_plan
 from photovision.tasks.classify.student import open_lesson, teach_whole
 

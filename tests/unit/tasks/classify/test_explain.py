@@ -17,9 +17,10 @@ from photovision.core.page import to_html
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.engine.explain import MAX_IMAGES, attribute, explain, explanations
+from photovision.engine.load import load
 from photovision.runtime.neighbours import NeighbourIndex, write_references
 from photovision.tasks.classify.explain import heatmaps
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.explain.request import ExplainRequest
 
 
@@ -140,7 +141,7 @@ def test_what_makes_no_sense_is_said(model: Recognizer, picture: Path) -> None:
 def test_no_torch_is_loaded(model: Recognizer, picture: Path) -> None:
     program = (
         "import sys; from photovision.engine.explain import explain\n"
-        "from photovision.tasks.classify.recognizer import load\n"
+        "from photovision.engine.load import load\n"
         "explain(load(sys.argv[1]), [sys.argv[2]], methods=['auto', 'cam', 'eigencam', 'occlusion', 'rise'])\n"
         "assert not {'torch', 'timm', 'captum'} & set(sys.modules), 'torch was loaded'"
     )

@@ -14,13 +14,14 @@ import torch
 from teachers import job, teacher
 
 from photovision.core.errors import MissingExtra, ModelError, UsageError
+from photovision.engine.load import load
 from photovision.models.backbones import count_parameters
 from photovision.models.export import Normalise
 from photovision.models.load_network import trained_network
 from photovision.models.pruned_shapes import resize, widths_of
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.prune import narrowed, prune, pruner
-from photovision.tasks.classify.recognizer import Recognizer, load
+from photovision.tasks.classify.recognizer import Recognizer
 
 
 @pytest.fixture(scope="module")
