@@ -20,7 +20,7 @@ import photovision as pv
 TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 SLOW = {"optimize": pytest.mark.slow}
 VERB = pytest.mark.parametrize("verb", [pytest.param(verb, marks=SLOW.get(verb, ())) for verb in VERBS])
-TIMES = re.compile(r"seconds|minutes|_ms|latency|throughput|per_second|bytes")
+TIMES = re.compile(r"seconds|minutes|_ms|latency|throughput|per_second|bytes|speedup|memory|bundle_size")
 """Names of what differs from run to run."""
 
 
