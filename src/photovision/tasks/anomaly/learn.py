@@ -81,7 +81,10 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
     found = learning.learn(good, levels_path, levels, scorer, bank, _known_bad(config, source), run.listener)
     kept = None if names is None else [names[int(row)] for row in found.rows]
     scores = GoodScores.of(found.scores, kept, units[found.rows])
-    facts = {**facts_of(scores, found.heat, config.own.get("false_alarms")), **_facts(run, found, samples)}
+    # What looks bad among the good images does not set the scale of heatmaps; it does count in the promise.
+    usual = found.heat[~np.isin(found.rows, found.suspects)]
+    heat = usual if len(usual) else found.heat
+    facts = {**facts_of(scores, heat, config.own.get("false_alarms")), **_facts(run, found, samples)}
 
     def export(folder: Path) -> dict[str, Any]:
         (folder / "model.onnx").write_bytes(scorer.read_bytes())
