@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# All of them are modules of one name, "conftest": as doctests, those of two folders could not be collected together.
+collect_ignore_glob = ["*/conftest.py"]
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -1,12 +1,9 @@
-"""A real browser for tests of the local page: headless Chromium, and the page served in this process."""
+"""A real browser for tests of the local page: headless Chromium."""
 
 from __future__ import annotations
 
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,30 +13,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
     Visit = Callable[..., Page]
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The page over a folder; gives its address."""
-    import uvicorn
-
-    from photovision.app.web.serve import listen
-    from photovision.app.web.server import create_app
-    from photovision.app.web.workspace import State
-
-    own = listen(0, exact=True)
-    state = State(folder)
-    server = uvicorn.Server(uvicorn.Config(create_app(state), log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [own]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{own.getsockname()[1]}"
-    finally:
-        state.end()
-        server.should_exit = True
-        thread.join(20)
 
 
 @pytest.fixture(scope="module")

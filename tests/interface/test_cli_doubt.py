@@ -113,7 +113,7 @@ def test_audit_names_its_groups_and_refuses_what_it_does_not_know(
     assert run([*command, "--by", "sex"]) == 2
     assert "known: shop" in capsys.readouterr().err
     assert run([*command, "--only", "everything"]) == 2
-    assert "the checks are groups" in capsys.readouterr().err
+    assert "there is no check 'everything' of a classifier; its checks are groups" in capsys.readouterr().err
 
 
 def test_calibrate_refuses_graphs_without_a_temperature(

@@ -17,7 +17,7 @@ from annotated import dataset as boxed_dataset
 from annotated import objects
 from boxed import boxed_set
 from clips import write
-from conftest import served
+from local_page import served
 from painter import painter_bundle
 from PIL import Image
 from scenes import write_scenes

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import served
+from local_page import served
 from pictures import make_folder
 from test_ui_page import check_access
 

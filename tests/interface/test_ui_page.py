@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from colours import colour_picture
-from conftest import served
+from local_page import served
 from PIL import Image
 from workspace import make_workspace
 
