@@ -46,7 +46,6 @@ TASK = Task(
         "wire": f"{_HOME}.wire:AnomalyWire",
         "lines": f"{_HOME}.lines:VerdictLines",
         "draw": f"{_HOME}.lines:draw",
-        "print": f"{_HOME}.printer:VerdictPrinter",
         "page": f"{_HOME}.page:answer",
     },
     needs=("anomaly",),
