@@ -104,11 +104,11 @@ def test_info_tells_of_the_model_in_text_and_json(model: Path, capsys: pytest.Ca
 
 def test_info_tells_what_a_model_of_each_task_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = {
-        spotter_bundle(tmp_path / "detector"): ("boxes with classes", "least score"),
-        painter_bundle(tmp_path / "segmenter"): ("a class for every pixel", "whole pictures"),
+        spotter_bundle(tmp_path / "detector"): ("boxes around objects", "threshold"),
+        painter_bundle(tmp_path / "segmenter"): ("the class of every pixel", "whole images"),
         painter_bundle(tmp_path / "objects", instances=True, tile=(32, 48)): (
-            "and objects apart",
-            "windows of 32 x 48 pixels",
+            "masks of single objects",
+            "tiles of 32 x 48 pixels",
             "smallest object",
         ),
         clicker_bundle(tmp_path / "cutter"): ("the mask of what is clicked", "64 x 64 pixels"),

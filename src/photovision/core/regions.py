@@ -185,3 +185,29 @@ class Segmentation:
 
 
 Regions = Detections | Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Mask of one object, as a prompted segmenter predicts it.
+
+    Attributes:
+        mask: bool (H, W), True where it is.
+        score: how well the mask fits, the network's own estimate of its overlap (IoU) with the true one, 0 to 1.
+    """
+
+    mask: Bools
+    score: float
+
+    @property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """x1, y1, x2, y2 in pixels of the smallest box around the mask; None where the mask is empty.
+
+        Example:
+            >>> Mask(np.array([[False, True, True]]), 1.0).box
+            (1, 0, 3, 1)
+        """
+        rows, columns = (np.flatnonzero(self.mask.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return None
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

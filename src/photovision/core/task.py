@@ -84,6 +84,7 @@ class Task:
             The part "lines" is a class `(model, top)` that prints predictions: `frames` (whether videos are read),
             `columns`, `rows(prediction, size)` and `text(file, prediction)`; `predict --output` writes what
             `draw(image, prediction)` draws, or the images of `files(model, prediction) -> {folder: image}`.
+            The part "info" gives the (name, value) pairs that only such models have in 'photovision info'.
         page_options: of `load`, for the page, where a person may choose more than the model's own answer.
     """
 
@@ -123,7 +124,7 @@ class Task:
         """
         if name not in self.parts:
             others = [row.text.a_noun for row in tasks() if row.has(name)]
-            needed = f": it needs {_either(others)}" if others else ""
+            needed = f": it needs {either(others)}" if others else ""
             raise UsageError(f"'{verb or name}' is not available for {self.text.a_noun}{needed}")
         module, attribute = self.parts[name].split(":")
         return getattr(import_module(module), attribute)
@@ -193,5 +194,6 @@ def task_of(dataset: Any) -> Task:
     raise UsageError(f"no task is known that these images teach: name one of {names} with --task")
 
 
-def _either(words: Sequence[str]) -> str:
+def either(words: Sequence[str]) -> str:
+    """ "a", "a or b", "a, b or c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -42,6 +42,22 @@ def load(
     return bundle.row.part("model")(bundle, engine=engine, precision=precision, **options)
 
 
+def load_predicting(model: Any, *annotation_types: str) -> Any:
+    """A model, opened already, or in a folder, or a pretrained one by its name, whose predictions are of one type.
+
+    Args:
+        model: an opened model, or where it is.
+        annotation_types: those accepted, as `Task.annotation_type` names them: "labels" (predictions are `Classes`),
+            "boxes" (`Detections`), "masks" (`Segmentation`).
+
+    Raises:
+        ModelError: there is no model at the path, or it predicts something else.
+    """
+    model = _loaded(model)
+    model.bundle.expect_predictions(*annotation_types)
+    return model
+
+
 def opened(model: Any, verb: str, part: str = "") -> Any:
     """A model for a verb: one that is opened already, or the one in a folder, or a pretrained one by its name.
 
@@ -54,12 +70,18 @@ def opened(model: Any, verb: str, part: str = "") -> Any:
         ModelError: there is no model at the path.
         UsageError: the task of the model does not have the verb.
     """
-    if isinstance(model, str | Path):
-        from photovision.models.pretrained import bundle_at
-
-        model = load(bundle_at(model))
+    model = _loaded(model)
     bundle = getattr(model, "bundle", None)
     if not isinstance(bundle, Bundle):
         raise UsageError(f"'{verb}' needs a model or the path of its folder, got {type(model).__name__}")
     bundle.row.part(part or verb, verb)
     return model
+
+
+def _loaded(model: Any) -> Any:
+    """The model, opened where it is a path or a name."""
+    if not isinstance(model, str | Path):
+        return model
+    from photovision.models.pretrained import bundle_at
+
+    return load(bundle_at(model))

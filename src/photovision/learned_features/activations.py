@@ -11,12 +11,12 @@ import numpy as np
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.parallel import batched, in_order
 from photovision.core.preprocess import Preprocess
-from photovision.core.types import Floats, Image, Sample
+from photovision.core.types import Classes, Floats, Image, Sample
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.models.activations import NetworkStage, UnitActivations, measure
 from photovision.models.visualise import noise_pictures
-from photovision.tasks.classify.recognizer import Recognizer
+from photovision.runtime.model import OnnxModel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ def show_pictures(
     stages: Sequence[NetworkStage],
     samples: Sequence[Sample],
     names: Sequence[str],
-    model: Recognizer,
+    model: OnnxModel[Classes],
     tick: Callable[[], None],
 ) -> UnitStatistics:
     """Show pictures to a network.
@@ -85,7 +85,7 @@ def show_pictures(
         stages: whose units are watched.
         samples: from `draw`.
         names: the classes of their labels.
-        model: the recogniser.
+        model: the classifier.
         tick: called after every batch.
 
     Raises:
@@ -108,7 +108,7 @@ def show_pictures(
 
 
 def show_noise(
-    network: nn.Module, stages: Sequence[NetworkStage], model: Recognizer, seed: int, tick: Callable[[], None]
+    network: nn.Module, stages: Sequence[NetworkStage], model: OnnxModel[Classes], seed: int, tick: Callable[[], None]
 ) -> UnitStatistics:
     """Show 64 pictures of noise to a network, to see at least which units are alive; arguments as above."""
     preprocess = model.preprocess
@@ -162,21 +162,21 @@ def _membership(samples: Sequence[Sample], names: Sequence[str]) -> np.ndarray:
     return matrix
 
 
-def probabilities(model: Recognizer, logits: Floats) -> Floats:
+def probabilities(model: OnnxModel[Classes], logits: Floats) -> Floats:
     """The model's calibrated probabilities float32 (N, C)."""
     scaled = logits.astype(np.float64) / float(model.info["temperature"])
-    if model.multilabel:
+    if model.bundle.multilabel:
         return (1 / (1 + np.exp(-scaled))).astype(np.float32)
     odds: np.ndarray = np.exp(scaled - scaled.max(1, keepdims=True))
     probs: Floats = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
     return probs
 
 
-def answers(model: Recognizer, probs: Floats) -> np.ndarray:
+def answers(model: OnnxModel[Classes], probs: Floats) -> np.ndarray:
     """bool (N, C): what the model says."""
-    if not model.multilabel:
+    if not model.bundle.multilabel:
         first: np.ndarray = np.eye(probs.shape[1], dtype=bool)[probs.argmax(1)]
         return first
-    limits = 0.5 if model.thresholds is None else model.thresholds
+    limits = 0.5 if model.bundle.thresholds is None else model.bundle.thresholds
     predicted: np.ndarray = probs >= limits
     return predicted

@@ -14,7 +14,7 @@ from photovision.core.preprocess import Preprocess
 from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Report, Table
 from photovision.core.system import provenance
-from photovision.core.types import Floats, Image
+from photovision.core.types import Classes, Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
 from photovision.engine.load import opened
@@ -43,7 +43,7 @@ from photovision.models.activations import (
 from photovision.models.backbones import count_macs
 from photovision.models.load_network import trained_network
 from photovision.models.visualise import visualise_classes, visualise_units
-from photovision.tasks.classify.recognizer import Recognizer
+from photovision.runtime.model import OnnxModel
 from photovision.trust.class_selectivity import STRONGEST, Activity, choose_units, preferred, telling
 
 _WORK = 1.5e11
@@ -52,7 +52,7 @@ _STEPS = (32, 128)
 
 
 def features(
-    model: Recognizer,
+    model: OnnxModel[Classes],
     data: Dataset | None = None,
     *,
     units: int = 6,
@@ -64,7 +64,7 @@ def features(
     """An atlas of what a model has learned: of every stage of its network some units, and what excites them most.
 
     Args:
-        model: a recogniser whose bundle holds the network's weights.
+        model: a classifier whose bundle holds the network's weights.
         data: pictures to show to it, with labels or without; None gives pictures made by optimisation only.
         units: how many of each stage, and how many classes.
         pictures: how many to show to it at most, evenly over the classes.
@@ -161,7 +161,7 @@ class _Work:
     """One network that has seen the pictures, and what is made of it."""
 
     network: Any
-    model: Recognizer
+    model: OnnxModel[Classes]
     seen: UnitStatistics
     units: int
     seed: int
@@ -238,7 +238,7 @@ class _Work:
 
 
 def _report(
-    model: Recognizer,
+    model: OnnxModel[Classes],
     plates: Sequence[Plate],
     seen: UnitStatistics,
     figures: Sequence[Figure],

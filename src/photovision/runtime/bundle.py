@@ -36,7 +36,7 @@ from photovision.core.errors import DataError, ModelError
 from photovision.core.files import open_regular
 from photovision.core.folder import recover
 from photovision.core.preprocess import Preprocess
-from photovision.core.task import TASKS, Task
+from photovision.core.task import TASKS, Task, either, tasks
 from photovision.core.task import task as named_task
 from photovision.core.types import Floats
 from photovision.runtime.bundle_schema import check_info
@@ -124,11 +124,18 @@ class Bundle:
     def expect(self, task: str) -> None:
         """Raise ModelError where the model was made for another task."""
         if self.task != task:
-            text, wanted = named_task(self.task).text, named_task(task).text
-            raise ModelError(
-                f"{self.path} is {text.a_noun}, not {wanted.a_noun}: it predicts {text.predicts}; use it with"
-                f" '{text.command}'"
-            )
+            self._refuse(named_task(task).text.a_noun)
+
+    def expect_predictions(self, *annotation_types: str) -> None:
+        """Raise ModelError unless the predictions are of one of these types, as `Task.annotation_type` names them."""
+        if self.row.annotation_type not in annotation_types:
+            self._refuse(either([row.text.a_noun for row in tasks() if row.annotation_type in annotation_types]))
+
+    def _refuse(self, wanted: str) -> None:
+        text = self.row.text
+        raise ModelError(
+            f"{self.path} is {text.a_noun}, not {wanted}: it predicts {text.predicts}; use it with '{text.command}'"
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ import numpy as np
 from photovision.core.errors import UnreadableImage
 from photovision.core.inputs import Given
 from photovision.core.types import UNKNOWN, Classes, Floats, Image
-from photovision.runtime.bundle import read_bundle
-from photovision.tasks.classify.recognizer import Recognizer
+from photovision.engine.load import load_predicting
+from photovision.runtime.model import OnnxModel
 
 Tags = dict[str, float]
 """Name -> probability, most probable first; of "unknown", the share of the looks at the scene that found it strange."""
@@ -29,7 +29,7 @@ EVERY = 5
 
 
 def tags_of(
-    model: Recognizer | str | Path, sources: Given | Iterable[Given], *, batch_size: int = 32
+    model: OnnxModel[Classes] | str | Path, sources: Given | Iterable[Given], *, batch_size: int = 32
 ) -> Iterator[Tags | UnreadableImage]:
     """The tags of any number of pictures, in order, with flat memory.
 
@@ -44,8 +44,8 @@ def tags_of(
     Raises:
         ModelError: the folder holds no classifier.
     """
-    recognizer = model if isinstance(model, Recognizer) else Recognizer(read_bundle(model))
-    for answer in recognizer.stream(sources, batch_size=batch_size):
+    classifier: OnnxModel[Classes] = load_predicting(model, "labels")
+    for answer in classifier.stream(sources, batch_size=batch_size):
         yield answer if isinstance(answer, UnreadableImage) else named(answer)
 
 
@@ -113,8 +113,8 @@ class Tagger:
         ModelError: the folder holds no classifier.
     """
 
-    def __init__(self, model: Recognizer | str | Path, every: int = EVERY) -> None:
-        self.recognizer = model if isinstance(model, Recognizer) else Recognizer(read_bundle(model))
+    def __init__(self, model: OnnxModel[Classes] | str | Path, every: int = EVERY) -> None:
+        self.classifier: OnnxModel[Classes] = load_predicting(model, "labels")
         self._every = every
         self._smoothed, self._last, self._frames = Smoothed(), Tags(), 0
 
@@ -134,6 +134,6 @@ class Tagger:
         return self._last
 
     def _seen(self, image: Given) -> Classes:
-        answer = self.recognizer.predict(image)
+        answer = self.classifier.predict(image)
         assert isinstance(answer, Classes)
         return answer

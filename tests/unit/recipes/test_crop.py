@@ -14,7 +14,7 @@ from PIL import Image
 from spotter import spotter_bundle
 
 from photovision.app.cli import run
-from photovision.core.errors import DataError, UsageError
+from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.report import Report
 from photovision.core.types import Sample
 from photovision.engine.load import load
@@ -215,7 +215,7 @@ def test_mistakes_are_one_line(tmp_path: Path, model: object) -> None:
         crop(model, leaves({"A": (1,)}), CropField(healthy=("red", "green", "blue")))
     with pytest.raises(UsageError, match="centimetres"):
         CropField(pixel=float("nan"))
-    with pytest.raises(UsageError, match="a classifier of leaves or by a segmenter"):
+    with pytest.raises(ModelError, match="is a detector, not a segmenter or a classifier"):
         crop(load(spotter_bundle(tmp_path / "spotter")), leaves({"A": (1,)}))
     (tmp_path / "junk.jpg").write_bytes(b"junk")
     with pytest.raises(DataError, match="none of 1 picture can be read"):

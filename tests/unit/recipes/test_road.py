@@ -14,7 +14,7 @@ from PIL import Image
 from spotter import COLOURS, scene, spotter_bundle
 
 from photovision.app.cli import run
-from photovision.core.errors import DataError, UsageError
+from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
 from photovision.data.convert import convert
@@ -173,7 +173,7 @@ def test_what_cannot_be_judged_gives_one_line(tmp_path: Path, detector: Detector
     few = drives().subset(range(6))
     with pytest.raises(DataError, match="too little to judge"):
         road(detector, few, RoadRequest(classes=NAMES))
-    with pytest.raises(UsageError, match="names classes of whole pictures"):
+    with pytest.raises(ModelError, match="is a classifier, not a segmenter or a detector"):
         seeing(colour_bundle(tmp_path / "colours"))
 
 
@@ -240,7 +240,6 @@ def test_ratios_know_when_they_have_seen_too_little() -> None:
 
 @pytest.mark.slow
 def test_the_ready_detector_on_real_roads(shared_data: Path) -> None:
-    from photovision.core.errors import ModelError
     from photovision.data.read import read_dataset
 
     try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photovision.app.cli.options import Json
 
 if TYPE_CHECKING:
+    from photovision.core.regions import Mask
     from photovision.core.types import Image
-    from photovision.tasks.cut.prompted_segmenter import Cutter, Mask
 
 Points = Annotated[
     list[str] | None,
@@ -51,7 +51,7 @@ def cut(
     points = np.array([*inside, *outside], dtype=np.float32).reshape(-1, 2)
     positive = np.arange(len(points)) < len(inside)
     corners = None if around is None else (around[0], around[1], around[2], around[3])
-    found = cutter.cut(cutter.embed(image), points, positive, corners)
+    found: Mask = cutter.cut(cutter.embed(image), points, positive, corners)
     files = {} if output is None else _write(image, found, output, picture)
     share = float(found.mask.mean())
     if as_json:
@@ -68,12 +68,12 @@ def _named(point: list[str] | None, other: list[str] | None) -> tuple[tuple[str,
     return ("--point", point), ("--not", other)
 
 
-def _opened() -> Cutter:
-    """The ready cutter, made first where its weights are here but it is not."""
+def _opened() -> Any:
+    """The ready prompted segmenter, made first where its weights are here but it is not."""
+    from photovision.engine.load import load
     from photovision.models.pretrained import ready
-    from photovision.tasks.cut.prompted_segmenter import Cutter
 
-    return Cutter.open(ready("mobilesam"))
+    return load(ready("mobilesam"))
 
 
 def _numbers(text: str, count: int, flag: str) -> list[float]:

@@ -11,8 +11,9 @@ import typer
 from photovision.app.cli.options import Json, TagModel
 
 if TYPE_CHECKING:
+    from photovision.core.regions import Detections
     from photovision.core.types import Image
-    from photovision.tasks.detect.detector import Detector
+    from photovision.runtime.model import OnnxModel
 
     Detect = Callable[[Sequence[Image]], Any]
 
@@ -84,18 +85,17 @@ def watch(  # noqa: PLR0913 - one parameter a flag
         _tell(found)
 
 
-def opened(model: Path | None, threshold: float | None) -> tuple[Detector, float]:
+def opened(model: Path | None, threshold: float | None) -> tuple[OnnxModel[Detections], float]:
     """The detector, which tells also of what is doubtful, and the score from which on an object is followed."""
     import numpy as np
 
-    from photovision.models.pretrained import bundle_at, ready
-    from photovision.runtime.bundle import read_bundle
-    from photovision.tasks.detect.detector import Detector
+    from photovision.engine.load import load_predicting
+    from photovision.models.pretrained import ready
     from photovision.video.watch import LOW
 
-    bundle = read_bundle(ready() if model is None else bundle_at(model))
-    high = float(np.median(Detector(bundle).thresholds)) if threshold is None else threshold
-    return Detector(bundle, threshold=LOW), high
+    detector = load_predicting(ready() if model is None else model, "boxes")
+    high = float(np.median(detector.thresholds)) if threshold is None else threshold
+    return detector.with_options(threshold=LOW), high
 
 
 def _without_password(source: str) -> str:
@@ -104,12 +104,12 @@ def _without_password(source: str) -> str:
     return re.sub(r"//[^/@]*@", "//", source)
 
 
-def predicting(detector: Detector) -> Detect:
+def predicting(detector: OnnxModel[Detections]) -> Detect:
     """A detector as `video.watch` asks it."""
     return lambda images: detector.predict(list(images))
 
 
-def known(detector: Detector, classes: tuple[str, ...]) -> tuple[str, ...]:
+def known(detector: OnnxModel[Detections], classes: tuple[str, ...]) -> tuple[str, ...]:
     """The classes; raises UsageError where the model does not know one."""
     from photovision.core.errors import UsageError
 

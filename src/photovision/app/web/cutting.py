@@ -21,8 +21,8 @@ from photovision.core import page_layers as layers
 from photovision.core.errors import PhotovisionError, UsageError
 
 if TYPE_CHECKING:
+    from photovision.core.regions import Mask
     from photovision.core.types import Image
-    from photovision.tasks.cut.prompted_segmenter import Cutter, Embedding, Mask
 
 HELD = 2
 """Pictures that are held at once: one a tab, and the one before."""
@@ -48,7 +48,7 @@ class EncodedImage:
     """
 
     image: Image
-    embedding: Embedding
+    embedding: Any
     cut: Mask | None = None
 
 
@@ -59,14 +59,15 @@ class ImageTable:
         self._guard = threading.Lock()
         self._numbers = itertools.count(1)
         self._held: OrderedDict[int, EncodedImage] = OrderedDict()
-        self._cutter: Cutter | None = None
+        self._cutter: Any = None
 
-    def cutter(self) -> Cutter:
-        """The cutter; raises ModelError, which says how to get it."""
-        from photovision.tasks.cut.prompted_segmenter import Cutter
+    def cutter(self) -> Any:
+        """The prompted segmenter; raises ModelError, which says how to get it."""
+        from photovision.engine.load import load
+        from photovision.models.pretrained import ready
 
         if self._cutter is None:
-            self._cutter = Cutter.open()
+            self._cutter = load(ready("mobilesam"))
         return self._cutter
 
     def lay(self, content: bytes) -> tuple[int, EncodedImage]:
@@ -87,8 +88,9 @@ class ImageTable:
         held = self.of(prompt.picture)
         points = np.array(prompt.points, np.float32).reshape(-1, 2)
         with self._guard:
-            held.cut = self.cutter().cut(held.embedding, points, np.array(prompt.positive, bool), prompt.box)
-            return held.cut
+            cut: Mask = self.cutter().cut(held.embedding, points, np.array(prompt.positive, bool), prompt.box)
+            held.cut = cut
+            return cut
 
     def of(self, number: int) -> EncodedImage:
         """The picture of that number; raises UsageError where others took its place."""

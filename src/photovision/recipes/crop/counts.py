@@ -9,12 +9,12 @@ import numpy as np
 
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.progress import ProgressCallback
+from photovision.core.regions import Segmentation
 from photovision.core.types import Classes
 from photovision.data.dataset import Problem
 from photovision.recipes.crop.shots import Shot
 from photovision.recipes.ratios import Ratios
-from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.segment.segmenter import Segmenter
+from photovision.runtime.model import OnnxModel
 
 HEALTHY = "healthy"
 WEEDS = ("weed", "disease", "blight", "rust", "mildew", "lesion", "pest")
@@ -54,7 +54,10 @@ class PlotCounts:
 
 
 def predict_leaves(
-    model: Recognizer, shots: Sequence[Shot], healthy: Sequence[str] = (), progress: ProgressCallback | None = None
+    model: OnnxModel[Classes],
+    shots: Sequence[Shot],
+    healthy: Sequence[str] = (),
+    progress: ProgressCallback | None = None,
 ) -> PlotCounts:
     """Ask a classifier about leaves; pictures unlike those that it learned from are unknown, and count in no share.
 
@@ -91,7 +94,10 @@ def predict_leaves(
 
 
 def predict_area(
-    model: Segmenter, shots: Sequence[Shot], watched: Sequence[str] = (), progress: ProgressCallback | None = None
+    model: OnnxModel[Segmentation],
+    shots: Sequence[Shot],
+    watched: Sequence[str] = (),
+    progress: ProgressCallback | None = None,
 ) -> PlotCounts:
     """Ask a segmenter how much of every picture belongs to each class.
 

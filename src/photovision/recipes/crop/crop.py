@@ -20,16 +20,13 @@ from photovision.core.phrases import count, listed
 from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
-from photovision.core.types import Sample
+from photovision.core.types import Classes, Sample
 from photovision.recipes.crop.counts import PlotCounts, predict_area, predict_leaves
 from photovision.recipes.crop.drawings import most_striking, over_time, plot_map
 from photovision.recipes.crop.series import MIN_PICTURES, Rise, SeriesPoint, compare_days, days_of, plots_of, series
 from photovision.recipes.crop.shots import Shots
-from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.segment.segmenter import Segmenter
+from photovision.runtime.model import OnnxModel
 from photovision.trust.metrics.statistics import proportion
-
-Model = Recognizer | Segmenter
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class CropField:
 
 
 def crop(
-    model: object,
+    model: OnnxModel[Any],
     shots: Shots,
     field: CropField | None = None,
     *,
@@ -62,7 +59,7 @@ def crop(
     """Report on fields.
 
     Args:
-        model: a Recognizer of leaves, or a Segmenter of fields.
+        model: a classifier of leaves, or a segmenter of fields.
         shots: pictures with their days and plots.
         field: what is known of the field.
         strangers: pictures of something else, which a classifier should call unknown.
@@ -75,19 +72,19 @@ def crop(
 
     Raises:
         DataError: no picture can be read.
-        UsageError: a class is unknown to the model, or the model is another one.
+        UsageError: a class is unknown to the model.
+        ModelError: the model is of another task.
     """
     field = field or CropField()
-    if isinstance(model, Segmenter):
+    model.bundle.expect_predictions("labels", "masks")
+    if model.bundle.row.annotation_type == "masks":
         seen = predict_area(model, shots.all, field.watched, progress)
-    elif isinstance(model, Recognizer):
-        seen = predict_leaves(model, shots.all, field.healthy, progress)
     else:
-        raise UsageError("crops are watched by a classifier of leaves or by a segmenter: train one of these")
+        seen = predict_leaves(model, shots.all, field.healthy, progress)
     if not seen.shots:
         raise DataError(f"none of {count(len(shots.all), 'picture')} can be read ({seen.problems[0].message})")
     series = _CropText(seen, field, tuple(compare_days(seen, _together(seen))))
-    checked = _checked(model, series, strangers) if isinstance(model, Recognizer) else {}
+    checked = {} if seen.area else _checked(model, series, strangers)
     return Report(
         kind="crop",
         title=f"Field report: {count(len(seen.shots), 'picture')}",
@@ -155,7 +152,7 @@ def _metrics(crop_text: _CropText) -> dict[str, Metric]:
     return found
 
 
-def _checked(model: Recognizer, crop_text: _CropText, strangers: Sequence[Sample]) -> dict[str, Metric]:
+def _checked(model: OnnxModel[Classes], crop_text: _CropText, strangers: Sequence[Sample]) -> dict[str, Metric]:
     """What labels and strangers say about the model itself."""
     seen, found = crop_text.seen, {}
     unknown = int((~seen.known).sum())
@@ -303,7 +300,7 @@ def _rise_table(crop_text: _CropText) -> Table | None:
     return Table("Changes", columns, rows, note) if rows else None
 
 
-def _figures(crop_text: _CropText, model: Model) -> list[Figure]:
+def _figures(crop_text: _CropText, model: OnnxModel[Any]) -> list[Figure]:
     seen = crop_text.seen
     main, classes = next(iter(crop_text.subjects.items()))
     plots = {plot: series(seen, classes, plot) for plot in plots_of(seen)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
@@ -20,7 +21,7 @@ from photovision.core.svg import LINE, SECOND, WIDTH
 from photovision.core.thumbnail import jpeg, picture_grid
 from photovision.recipes.crop.counts import PlotCounts
 from photovision.recipes.crop.series import Rise, SeriesPoint
-from photovision.tasks.segment.segmenter import Segmenter
+from photovision.runtime.model import OnnxModel
 
 MAX_LINES = 8
 SHOWN = 9
@@ -102,7 +103,7 @@ def _grid_positions(names: Sequence[str]) -> dict[str, tuple[int, int]]:
     return {name: (place % 4, place // 4) for place, name in enumerate(names)}
 
 
-def most_striking(seen: PlotCounts, model: object, rows: Sequence[int]) -> Figure | None:
+def most_striking(seen: PlotCounts, model: OnnxModel[Any], rows: Sequence[int]) -> Figure | None:
     """The pictures among `rows` that show most of what is watched, with the predictions for them."""
     if not seen.watched:
         return None
@@ -112,7 +113,7 @@ def most_striking(seen: PlotCounts, model: object, rows: Sequence[int]) -> Figur
     shots = [seen.shots[row] for row in order]
     captions = [f"{seen.labels[row]}\n{seen.shots[row].sample.id}" for row in order]
     title = "What shows most"
-    if not isinstance(model, Segmenter):
+    if not seen.area:
         return picture_grid(title, [shot.sample for shot in shots], captions, "Predicted class and its probability.")
     drawn = []
     for shot, caption in zip(shots, captions, strict=True):
@@ -121,7 +122,6 @@ def most_striking(seen: PlotCounts, model: object, rows: Sequence[int]) -> Figur
         except UnreadableImage:
             continue
         found = model.predict(image)
-        assert not isinstance(found, list)
         watched = np.isin(found.labels, [seen.classes.index(name) for name in seen.watched])
         page = Pillow.fromarray(np.where(watched[..., None], draw_regions(image, found), image))
         page.thumbnail((_SIDE, _SIDE))

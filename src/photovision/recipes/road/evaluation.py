@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image as Pillow
@@ -22,14 +22,11 @@ from photovision.core.types import UNKNOWN, Image, Sample
 from photovision.core.window import to_view, whole
 from photovision.data.corruptions import corrupt
 from photovision.data.dataset import Dataset, Problem
-from photovision.engine.load import load
+from photovision.engine.load import load_predicting
 from photovision.recipes.ratios import Ratios
-from photovision.runtime.bundle import read_bundle
-from photovision.tasks.classify.recognizer import Recognizer
-from photovision.tasks.detect.detector import Detector
+from photovision.runtime.model import OnnxModel
 from photovision.tasks.detect.evaluation import MAX_OBJECTS
 from photovision.tasks.segment.evaluation import label_map
-from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.detection import Pair
 from photovision.trust.metrics.matching import find_hits
 from photovision.trust.metrics.segmentation import confusion_of
@@ -42,7 +39,6 @@ ROAD = (
 """What matters on a road, as COCO, Cityscapes and BDD100K call it."""
 ROOM = 2
 """Pictures are made so many times as large as the network's input before their weather is changed."""
-Model = Detector | Segmenter
 Figures = Mapping[str, Ratios]
 """Name of a figure -> its parts and wholes, pictures by classes; "recall" and "precision", or "overlap"."""
 Tick = Callable[[], None]
@@ -67,7 +63,7 @@ class RoadScenes:
         seed: of the weather.
     """
 
-    model: Model
+    model: OnnxModel[Any]
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
@@ -82,7 +78,7 @@ class RoadScenes:
         old = whole.height, whole.width
         size = (max(1, round(whole.height * scale)), max(1, round(whole.width * scale)))
         image = to_array(whole if scale == 1 else whole.resize(size[::-1], Pillow.Resampling.BILINEAR, reducing_gap=2))
-        truth = _pixels_of(sample, self.model.classes, old) if isinstance(self.model, Segmenter) else sample.annotations
+        truth = _pixels_of(sample, self.model.classes, old) if by_pixel(self.model) else sample.annotations
         assert truth is not None
         truth = truth if size == old else _scaled(truth, old, size)
         return (image if weather is None else corrupt(image, *weather, (self.seed, row))), truth
@@ -91,19 +87,14 @@ class RoadScenes:
         self, weather: Weather | None = None, rows: Sequence[int] | None = None, progress: Tick | None = None
     ) -> Figures:
         """What the model finds of the classes, in some pictures or in all."""
-        judge = _boxes if isinstance(self.model, Detector) else _pixels
+        judge = _pixels if by_pixel(self.model) else _boxes
         chosen = range(len(self.samples)) if rows is None else rows
         return judge(self, self._pictures(chosen, weather, progress))
 
     def answer(self, image: Image) -> Regions:
         """What the model shows of one picture, of the classes that are judged."""
-        if isinstance(self.model, Segmenter):
-            found = self.model.predict(image)
-            assert isinstance(found, Segmentation)
-            return found
-        predicted = self.model.predict(image)
-        assert isinstance(predicted, Detections)
-        return _chosen(predicted, self.classes)
+        predicted: Regions = self.model.predict(image)
+        return _chosen(predicted, self.classes) if isinstance(predicted, Detections) else predicted
 
     def _pictures(
         self, rows: Sequence[int], weather: Weather | None, progress: Tick | None
@@ -114,12 +105,15 @@ class RoadScenes:
             yield found
 
 
-def seeing(bundle: Path) -> Model:
-    """A detector or a segmenter from its folder; raises UsageError for a model of another kind, ModelError for none."""
-    model = load(bundle)
-    if not isinstance(model, Detector | Segmenter):
-        raise UsageError(f"{bundle} names classes of whole pictures: give a detector or a segmenter")
+def seeing(bundle: Path) -> OnnxModel[Any]:
+    """A detector or a segmenter from its folder; raises ModelError where there is none."""
+    model: OnnxModel[Any] = load_predicting(bundle, "boxes", "masks")
     return model
+
+
+def by_pixel(model: OnnxModel[Any]) -> bool:
+    """Whether a model predicts the class of every pixel, not boxes."""
+    return model.bundle.row.annotation_type == "masks"
 
 
 def tagged(tagger: Path, samples: Sequence[Sample]) -> dict[str, list[str]]:
@@ -130,17 +124,19 @@ def tagged(tagger: Path, samples: Sequence[Sample]) -> dict[str, list[str]]:
     Raises:
         ModelError: the folder holds no classifier.
     """
-    model = Recognizer(read_bundle(tagger))
+    model = load_predicting(tagger, "labels")
     found = tags_of(model, (sample.image for sample in samples))
     answers = [None if isinstance(tags, UnreadableImage) or UNKNOWN in tags else tags for tags in found]
-    if not model.multilabel:
+    if not model.bundle.multilabel:
         return {"tag": ["" if tags is None else next(iter(tags)) for tags in answers]}
     return {
         name: ["" if tags is None else "yes" if name in tags else "no" for tags in answers] for name in model.classes
     }
 
 
-def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = None, seed: int = 0) -> RoadScenes:
+def read_scenes(
+    model: OnnxModel[Any], dataset: Dataset, classes: Sequence[str] | None = None, seed: int = 0
+) -> RoadScenes:
     """The pictures that a model can be judged on, reduced to the classes that matter.
 
     Args:
@@ -168,7 +164,7 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
         regions = sample.annotations
         if isinstance(regions, Detections) and len(regions) > MAX_OBJECTS:
             problems.append(Problem(sample.id, "too many objects", f"{sample.id} has {len(regions):,} objects"))
-        elif isinstance(model, Detector) and isinstance(regions, Detections):
+        elif not by_pixel(model) and isinstance(regions, Detections):
             samples.append(replace(sample, annotations=_chosen(regions, names)))
         else:
             samples.append(sample)
@@ -178,21 +174,21 @@ def read_scenes(model: Model, dataset: Dataset, classes: Sequence[str] | None = 
     return RoadScenes(model, tuple(samples), names, tuple(problems), seed)
 
 
-def _is_labelled(model: Model, regions: Regions | None) -> bool:
+def _is_labelled(model: OnnxModel[Any], regions: Regions | None) -> bool:
     """Whether the truth of a picture is such as the model can be judged by."""
-    if isinstance(model, Detector):
+    if not by_pixel(model):
         return isinstance(regions, Detections)
     return isinstance(regions, Segmentation) or (isinstance(regions, Detections) and regions.masks is not None)
 
 
-def _classes(model: Model, used: set[str], asked: Sequence[str] | None) -> tuple[str, ...]:
+def _classes(model: OnnxModel[Any], used: set[str], asked: Sequence[str] | None) -> tuple[str, ...]:
     known = model.classes
     if asked:
         if strange := [name for name in asked if name not in known]:
             raise UsageError(f"the model does not know the class '{strange[0]}': it knows {', '.join(known[:20])}")
         return tuple(dict.fromkeys(asked))
     names = tuple(name for name in ROAD if name in known and name in used)
-    if not names and isinstance(model, Segmenter):
+    if not names and by_pixel(model):
         names = tuple(name for name in known if name in used and name != "background")
     if not names:
         raise DataError(
@@ -245,8 +241,7 @@ def _scaled(regions: Regions, size: tuple[int, int], new: tuple[int, int]) -> Re
 
 
 def _boxes(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Figures:
-    detector = scenes.model
-    assert isinstance(detector, Detector)
+    detector: Any = scenes.model  # detectors have thresholds
     truths: list[Regions] = []
 
     def images() -> Iterator[Image]:
@@ -275,13 +270,11 @@ def _counted(pictures: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -
 
 def _pixels(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Figures:
     segmenter = scenes.model
-    assert isinstance(segmenter, Segmenter)
     columns = [segmenter.classes.index(name) for name in scenes.classes]
     parts, wholes = [], []
     for image, truth in pictures:
         assert isinstance(truth, Segmentation)
         predicted = segmenter.predict(image)
-        assert isinstance(predicted, Segmentation)
         table = confusion_of(truth.labels, predicted.labels, len(segmenter.classes))
         shared = np.diag(table)
         parts.append(shared[columns])

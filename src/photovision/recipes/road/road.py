@@ -20,7 +20,7 @@ from photovision.core.system import provenance
 from photovision.data.corruptions import names
 from photovision.data.dataset import Dataset
 from photovision.recipes.road.drawings import MEANING, RoadText, draw
-from photovision.recipes.road.evaluation import Figures, Model, RoadScenes, Weather, read_scenes
+from photovision.recipes.road.evaluation import Figures, RoadScenes, Weather, read_scenes
 from photovision.recipes.road.gaps import (
     ALL,
     DO_NOT,
@@ -36,6 +36,7 @@ from photovision.recipes.road.gaps import (
     given,
     simulated,
 )
+from photovision.runtime.model import OnnxModel
 from photovision.trust.robustness.suite import spread
 
 ATTRIBUTES = ("condition", "weather", "timeofday", "time_of_day", "time of day", "daytime", "light", "lighting")
@@ -68,7 +69,7 @@ class RoadRequest:
 
 
 def road(
-    model: Model,
+    model: OnnxModel[Any],
     dataset: Dataset,
     asked: RoadRequest | None = None,
     *,

@@ -14,12 +14,12 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
 from photovision.core.result import Size
+from photovision.core.types import Floats
+from photovision.engine.load import load_predicting
 from photovision.recipes.shelf.align import Alignment, align, fixed
 from photovision.recipes.shelf.counts import Count, count
 from photovision.recipes.shelf.slots import HIDERS, Slot, SlotDecision, decide_slots, learn_slots
 from photovision.recipes.shelf.visits import AlignedView, ShelfChange, changes
-from photovision.runtime.bundle import read_bundle
-from photovision.tasks.detect.detector import Detector
 
 LOW = 0.05
 """Boxes below this probability are left out of expected counts."""
@@ -87,7 +87,7 @@ class Looker:
         model: a detector's folder.
         classes: names of the classes that count; () for all but persons, who only hide what is behind them.
         threshold: the least score of a box that is shown; None: the bundle's, one a class.
-        tile: (H, W) of windows for big pictures, see `Detector.see`.
+        tile: (H, W) of windows for big pictures, see `photovision.runtime.tiles`.
 
     Raises:
         UsageError: the model has no such class, or a number is out of its range.
@@ -96,11 +96,10 @@ class Looker:
     def __init__(
         self, model: Path, classes: Sequence[str] = (), threshold: float | None = None, tile: Size | None = None
     ) -> None:
-        bundle = read_bundle(model)
-        self.thresholds = Detector(bundle, threshold=threshold).thresholds
-        detector = Detector(bundle, threshold=min(LOW, float(self.thresholds.min())))
-        self._detector = detector.with_options(tile=tile)
-        self.calibrated = "calibration" in bundle.info
+        detector = load_predicting(model, "boxes").with_options(threshold=threshold)
+        self.thresholds: Floats = detector.thresholds
+        self._detector = detector.with_options(threshold=min(LOW, float(self.thresholds.min())), tile=tile)
+        self.calibrated = "calibration" in detector.info
         known = self._detector.classes
         if strange := [name for name in classes if name not in known]:
             raise UsageError(f"'{strange[0]}' is not one of the model's classes: {', '.join(known[:20])}")

@@ -25,6 +25,7 @@ TASK = Task(
         "lines": "photovision.tasks.classify.lines:ClassLines",
         "prepare": "photovision.tasks.classify.learn:prepare",
         "learn": "photovision.tasks.classify.learn:learn",
+        "info": "photovision.tasks.classify.text:info_lines",
         "card": "photovision.tasks.classify.text:card_text",
         "wire": "photovision.tasks.classify.wire:ClassWire",
         "drift": "photovision.tasks.classify.drift:ClassDrift",

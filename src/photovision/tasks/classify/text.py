@@ -1,4 +1,4 @@
-"""How the card of a classifier speaks of it."""
+"""What the card and 'photovision info' tell of a classifier."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ _ASKED = (
         "Target of its gate: at most {share} of pictures like those of the training are called 'unknown'.",
     ),
 )
+
+
+def info_lines(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) pairs about its predictions, for 'photovision info'."""
+    return [("labels per image", "any number" if info.get("multilabel") else "one")]
 
 
 def card_text(info: Mapping[str, Any]) -> CardText:

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.inputs import Given, Source, as_pixels
-from photovision.core.regions import Bools
+from photovision.core.regions import Bools, Mask
 from photovision.core.result import Size
 from photovision.core.system import cache_folder
 from photovision.core.types import Floats, Image
@@ -51,32 +51,6 @@ class Embedding:
     def json_fields(self, size: Size) -> dict[str, Any]:
         """What stands beside "file" in a result: the size of the picture; an embedding is for `Cutter.cut` alone."""
         return {"size": list(size)}
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """One object.
-
-    Attributes:
-        mask: bool (H, W), True where it is.
-        score: how well the mask fits, the network's own estimate of its overlap (IoU) with the true one, 0 to 1.
-    """
-
-    mask: Bools
-    score: float
-
-    @property
-    def box(self) -> tuple[int, int, int, int] | None:
-        """x1, y1, x2, y2 in pixels of the smallest box around the mask; None where the mask is empty.
-
-        Example:
-            >>> Mask(np.array([[False, True, True]]), 1.0).box
-            (1, 0, 3, 1)
-        """
-        rows, columns = (np.flatnonzero(self.mask.any(axis=axis)) for axis in (1, 0))
-        if not len(rows):
-            return None
-        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 class Cutter(OnnxModel[Embedding]):

@@ -29,6 +29,7 @@ TASK = Task(
         "wire": "photovision.tasks.detect.wire:BoxWire",
         "prepare": "photovision.tasks.detect.learn:prepare",
         "learn": "photovision.tasks.detect.learn:learn",
+        "info": "photovision.tasks.detect.text:info_lines",
         "card": "photovision.tasks.detect.text:card_text",
         "page": "photovision.tasks.detect.page:answer",
         "model": "photovision.tasks.detect.detector:Detector",

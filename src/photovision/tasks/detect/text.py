@@ -1,4 +1,4 @@
-"""How the card of a detector speaks of it."""
+"""What the card and 'photovision info' tell of a detector."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ _CALIBRATED = (
     "A score is the probability that a box is on an object of its class, calibrated by a slope and a shift for every"
     " class that were learned on validation pictures, as were the thresholds (highest F1)."
 )
+
+
+def info_lines(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) pairs about its thresholds, for 'photovision info'."""
+    limits, iou = sorted(set(info["thresholds"])), info.get("iou")
+    threshold = f"{limits[0]:.2f}" if len(limits) == 1 else f"{limits[0]:.2f} to {limits[-1]:.2f}, by class"
+    overlap = [] if iou is None else [("overlap", f"boxes of a class overlap by at most {100 * iou:.0f}%")]
+    return [("threshold", threshold), *overlap]
 
 
 def card_text(info: Mapping[str, Any]) -> CardText:

@@ -41,6 +41,7 @@ TASK = Task(
         "wire": "photovision.tasks.segment.wire:MaskWire",
         "prepare": "photovision.tasks.segment.learn:prepare",
         "learn": "photovision.tasks.segment.learn:learn",
+        "info": "photovision.tasks.segment.text:info_lines",
         "card": "photovision.tasks.segment.text:card_text",
         "page": "photovision.tasks.segment.page:answer",
         "mask": "photovision.tasks.segment.page:mask_file",

@@ -1,4 +1,4 @@
-"""How the card of a segmenter speaks of it."""
+"""What the card and 'photovision info' tell of a segmenter."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ _FIGURES: Mapping[str, tuple[str, dict[str, str]]] = {
     "dice": ("dice", {}),
     "instance_f1": ("f1", {"iou": "0.50"}),
 }
+
+
+def info_lines(info: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) pairs about its input and its objects, for 'photovision info'."""
+    tile, min_area = info.get("tile"), info.get("least_area")
+    found = [("runs on", f"tiles of {' x '.join(map(str, tile))} pixels" if isinstance(tile, list) else "whole images")]
+    if info.get("instances"):
+        found.append(("objects", "masks of single objects, too"))
+        found += [("smallest object", f"{min_area} pixels")] if min_area else []
+    return found
 
 
 def card_text(info: Mapping[str, Any]) -> CardText:
