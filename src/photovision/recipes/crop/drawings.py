@@ -121,7 +121,7 @@ def most_striking(seen: PlotCounts, model: OnnxModel[Any], rows: Sequence[int]) 
             image = to_array(model.preprocess.decode(shot.sample.image))
         except UnreadableImage:
             continue
-        found = model.predict(image)
+        found: Any = model.predict(image)
         watched = np.isin(found.labels, [seen.classes.index(name) for name in seen.watched])
         page = Pillow.fromarray(np.where(watched[..., None], draw_regions(image, found), image))
         page.thumbnail((_SIDE, _SIDE))

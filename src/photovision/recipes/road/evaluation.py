@@ -93,7 +93,7 @@ class RoadScenes:
 
     def answer(self, image: Image) -> Regions:
         """What the model shows of one picture, of the classes that are judged."""
-        predicted: Regions = self.model.predict(image)
+        predicted: Any = self.model.predict(image)
         return _chosen(predicted, self.classes) if isinstance(predicted, Detections) else predicted
 
     def _pictures(
@@ -274,7 +274,7 @@ def _pixels(scenes: RoadScenes, pictures: Iterator[tuple[Image, Regions]]) -> Fi
     parts, wholes = [], []
     for image, truth in pictures:
         assert isinstance(truth, Segmentation)
-        predicted = segmenter.predict(image)
+        predicted: Any = segmenter.predict(image)
         table = confusion_of(truth.labels, predicted.labels, len(segmenter.classes))
         shared = np.diag(table)
         parts.append(shared[columns])
