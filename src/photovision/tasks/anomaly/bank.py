@@ -125,30 +125,37 @@ class Reservoir:
     capacity: int
     seed: int = 0
     rows: list[Floats] = field(default_factory=list)
+    _owners: list[Ints] = field(default_factory=list)
     _keys: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
 
-    def add(self, patches: Floats) -> None:
-        """Offer patches float32 (N, C); each row of the stream is as likely to stay as any other."""
+    def add(self, patches: Floats, owner: int = 0) -> None:
+        """Offer patches float32 (N, C) of one picture; each row of the stream is as likely to stay as any other."""
         # The rows with the smallest of independent uniform keys are a uniform sample.
         self.rows.append(patches)
+        self._owners.append(np.full(len(patches), owner, np.int64))
         self._keys.append(self._rng.random(len(patches)))
         if sum(map(len, self._keys)) > 2 * self.capacity:
             self._settle()
 
     def _settle(self) -> None:
-        keys, rows = np.concatenate(self._keys), np.concatenate(self.rows)
+        keys, rows, owners = np.concatenate(self._keys), np.concatenate(self.rows), np.concatenate(self._owners)
         if len(keys) > self.capacity:
             chosen = np.sort(np.argpartition(keys, self.capacity - 1)[: self.capacity])
-            keys, rows = keys[chosen], rows[chosen]
-        self._keys, self.rows = [keys], [rows]
+            keys, rows, owners = keys[chosen], rows[chosen], owners[chosen]
+        self._keys, self.rows, self._owners = [keys], [rows], [owners]
 
     def sample(self) -> Floats:
         """The rows that stayed: float32 (at most `capacity`, C)."""
         self._settle()
         return self.rows[0]
+
+    def owners(self) -> Ints:
+        """Numbers of the pictures that these rows come from: int64 (at most `capacity`,)."""
+        self._settle()
+        return self._owners[0]
 
 
 def k_centre(points: Floats, count: int, seed: int = 0, progress: ProgressCallback | None = None) -> Ints:
@@ -274,8 +281,10 @@ def build_bank(samples: list[Floats], size: int, seed: int = 0, progress: Progre
 
 def _reach(patches: Floats, folds: Ints, samples: list[Floats]) -> Floats:
     """Distance of whitened patches (M, C) to the nearest sample of each fold: (M, K), infinite for their own."""
-    found = np.empty((len(patches), len(samples)), np.float32)
+    found = np.full((len(patches), len(samples)), np.inf, np.float32)
     for fold, sample in enumerate(samples):
+        if not len(sample):  # all its pictures were left out
+            continue
         found[:, fold] = _nearest(patches, *_products(sample, np.ones(len(sample), np.float32)))
         found[folds == fold, fold] = np.inf
     return found
@@ -287,7 +296,8 @@ def _weights(reach: Floats) -> Floats:
     Between no units at all and units of that reach, as three quarters of the way proved best on biscuits, leaves and
     simulated tiles alike.
     """
-    near = np.sort(reach, axis=1)[:, : min(_NEAR_FOLDS, reach.shape[1] - 1)].mean(1)
+    others = int(np.isfinite(reach).sum(1).min())
+    near = np.sort(reach, axis=1)[:, : min(_NEAR_FOLDS, others)].mean(1)
     units = np.maximum(near / max(float(np.median(near)), 1e-6), _LEAST_UNIT)
     weights: Floats = (units ** (-2 * _EXPONENT)).astype(np.float32)
     return weights

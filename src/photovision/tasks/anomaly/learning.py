@@ -19,7 +19,7 @@ from photovision.core.types import Floats, Image, Ints
 from photovision.models.feature_levels import FeatureLevel
 from photovision.runtime.session import Session, open_session
 from photovision.tasks.anomaly.bank import FoldedBank, Reservoir, assign_folds, build_bank
-from photovision.tasks.anomaly.contamination import suspects
+from photovision.tasks.anomaly.contamination import PictureSamples, suspects
 from photovision.tasks.anomaly.defects import DEFECTS, plant
 from photovision.tasks.anomaly.graph import Scale, mean_map, statistics_of, write_patch_graph, write_scorer
 from photovision.tasks.anomaly.image_level import fit_pooled, held_out_distances
@@ -153,14 +153,13 @@ def learn(
         session = open_session(patch_graph, precision="f32")
     finally:
         patch_graph.unlink(missing_ok=True)
+    samples = _collect(good, session, joined, config, listener)
+    bad = suspects(samples[0], config.seed)
     rows = np.arange(good.count, dtype=np.int64)
-    bank = _collect(good, rows, session, joined, config, listener)
-    statistics, heat = _hold_out(good, rows, session, bank, listener)
-    bad = suspects(statistics)
-    if len(bad) and config.leave_out_suspects:
+    if config.leave_out_suspects:
         rows = np.setdiff1d(rows, bad)
-        bank = _collect(good, rows, session, joined, config, listener)
-        statistics, heat = _hold_out(good, rows, session, bank, listener)
+    bank = _thinned(samples, joined, rows, config, listener)
+    statistics, heat = _hold_out(good, rows, session, bank, listener)
     selected = select(
         statistics,
         _defects(good, rows, session, bank, config, known_bad or {}, listener),
@@ -181,30 +180,44 @@ def _batches(count: int, load: Callable[[int], Image]) -> Iterator[tuple[range, 
 
 def _collect(
     good: GoodPictures,
-    rows: Ints,
     session: Session,
     joined: Sequence[tuple[FeatureLevel, ...]],
     config: BankConfig,
     listener: Listener,
-) -> _Bank:
-    """The first pass: reservoirs of every fold, whitened and thinned to a bank."""
-    folds = assign_folds(good.groups[rows], config.folds, config.seed)
+) -> list[PictureSamples]:
+    """The first pass: samples of every fold's patches at each scale."""
+    folds = assign_folds(good.groups, config.folds, config.seed)
     parts = int(folds.max()) + 1
     kept = [[Reservoir(max(1, config.reservoir // parts), config.seed + fold) for fold in range(parts)] for _ in joined]
     pooled = []
-    for positions, images in _batches(len(rows), lambda position: good.load(int(rows[position]))):
+    for positions, images in _batches(good.count, good.load):
         found = session.run(images)
         pooled.append(found["pooled"])
         for scale, reservoirs in enumerate(kept):
             for position, patches in zip(positions, found[f"patches_{scale}"], strict=True):
-                reservoirs[folds[position]].add(patches)
-        listener(Progress("features of good pictures", positions[-1] + 1, len(rows)))
+                reservoirs[folds[position]].add(patches, position)
+        listener(Progress("features of good pictures", positions[-1] + 1, good.count))
+    every = np.concatenate(pooled)
+    return [
+        PictureSamples([part.sample() for part in parts], [part.owners() for part in parts], every, folds)
+        for parts in kept
+    ]
+
+
+def _thinned(
+    samples: Sequence[PictureSamples],
+    joined: Sequence[tuple[FeatureLevel, ...]],
+    rows: Ints,
+    config: BankConfig,
+    listener: Listener,
+) -> _Bank:
+    """Banks of the pictures at `rows`."""
     banks = []
-    for number, reservoirs in enumerate(kept):
-        samples = [reservoir.sample() for reservoir in reservoirs]
-        banks.append(build_bank(samples, config.bank_size, config.seed))
+    for number, sample in enumerate(samples):
+        kept = [part[np.isin(owners, rows)] for part, owners in zip(sample.patches, sample.owners, strict=True)]
+        banks.append(build_bank(kept, config.bank_size, config.seed))
         listener(Progress("memory bank", number + 1, len(joined)))
-    return _Bank(tuple(joined), tuple(banks), np.concatenate(pooled), folds)
+    return _Bank(tuple(joined), tuple(banks), samples[0].pooled[rows], samples[0].folds[rows])
 
 
 def _measured(found: Mapping[str, np.ndarray], row: int, bank: _Bank, fold: int) -> tuple[Floats, float]:

@@ -79,6 +79,14 @@ def test_distances_count_more_where_good_pictures_are_all_alike() -> None:
     assert bank.weights[alike].min() > bank.weights[~alike].max()
 
 
+def test_a_fold_may_be_empty() -> None:
+    samples = [correlated(60, seed) for seed in range(4)]
+    samples[2] = samples[2][:0]
+    bank = build_bank(samples, 40)
+    assert all(np.isfinite(part.distances(samples[0])).all() for part in (bank.whole, *bank.without))
+    assert all((part.weights > 0).all() for part in (bank.whole, *bank.without))
+
+
 def test_distances_are_those_to_the_nearest_patch() -> None:
     bank = build_bank([correlated(50, seed) for seed in (1, 2, 4)], 30).whole
     queries = correlated(7, 3)
