@@ -138,14 +138,7 @@ def learn(
         UnreadableImage: a picture cannot be read.
     """
     config = config or BankConfig()
-    if good.count < MIN_PICTURES:
-        raise DataError(f"anomaly detection needs at least {MIN_PICTURES} good pictures, got {good.count}; add more")
-    shown = len(np.unique(good.groups))
-    if shown < MIN_SHOWN:
-        raise DataError(
-            f"the {good.count} good pictures show only {shown} different things; anomaly detection needs at least"
-            f" {MIN_SHOWN}, so that each can be held out: add pictures of others"
-        )
+    _check_enough(good)
     joined = default_scales(levels)
     patch_graph = path.with_suffix(".patches.onnx")
     try:
@@ -169,6 +162,17 @@ def learn(
     write_scorer(levels_path, levels, scales, fit_pooled(bank.pooled), selected.combination, path)
     scores = selected.combination(statistics).astype(np.float64)
     return LearnedScorer(rows, scores, heat, bad, selected)
+
+
+def _check_enough(good: GoodPictures) -> None:
+    if good.count < MIN_PICTURES:
+        raise DataError(f"anomaly detection needs at least {MIN_PICTURES} good pictures, got {good.count}; add more")
+    shown = len(np.unique(good.groups))
+    if shown < MIN_SHOWN:
+        raise DataError(
+            f"the {good.count} good pictures show only {shown} different things; anomaly detection needs at least"
+            f" {MIN_SHOWN}, so that each can be held out: add pictures of others"
+        )
 
 
 def _batches(count: int, load: Callable[[int], Image]) -> Iterator[tuple[range, Image]]:
