@@ -1,10 +1,10 @@
-"""Options: each one choice of a prediction, declared by a task and given as text by requests and commands."""
+"""Options: choices of a verb that tasks declare, given in Python, as flags of commands and as text by requests."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from photovision.core.errors import UsageError
@@ -14,12 +14,13 @@ _SIDES = r"^[1-9][0-9]{1,3}(x[1-9][0-9]{1,3})?$"
 
 
 @dataclass(frozen=True)
-class PredictOption:
-    """One choice of a prediction.
+class Option:
+    """One choice of a verb.
 
     Attributes:
-        name: as in HTTP and in Python, such as "false_alarms".
+        name: as in HTTP and in Python, such as "false_alarms"; on the command line "--false-alarms".
         text: what it does, a sentence.
+        kind: what a value is on the command line: str, int, float, bool or Path.
         expected: which values are accepted, as in "should be a number from 0 to 1".
         schema: the JSON schema of its values.
         convert: from text to its value; raises ValueError for everything else.
@@ -28,9 +29,10 @@ class PredictOption:
 
     name: str
     text: str
-    expected: str
-    schema: Mapping[str, Any]
-    convert: Callable[[str], Any]
+    kind: type = str
+    expected: str = "text"
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    convert: Callable[[str], Any] = str
     http_only: bool = False
 
     def parse(self, text: str) -> Any:
@@ -48,7 +50,7 @@ class PredictOption:
             raise UsageError(f"'{self.name}' should be {self.expected}") from None
 
 
-def whole_number(name: str, text: str, low: int, high: int, default: int) -> PredictOption:
+def whole_number(name: str, text: str, low: int, high: int, default: int) -> Option:
     """A whole number from `low` to `high`."""
 
     def convert(given: str) -> int:
@@ -57,10 +59,10 @@ def whole_number(name: str, text: str, low: int, high: int, default: int) -> Pre
         return int(given)
 
     schema = {"type": "integer", "minimum": low, "maximum": high, "default": default}
-    return PredictOption(name, text, f"a whole number from {low} to {high}", schema, convert)
+    return Option(name, text, int, f"a whole number from {low} to {high}", schema, convert)
 
 
-def share(name: str, text: str, high: float = 1.0) -> PredictOption:
+def share(name: str, text: str, high: float = 1.0) -> Option:
     """A number from 0 to `high`."""
 
     def convert(given: str) -> float:
@@ -69,10 +71,10 @@ def share(name: str, text: str, high: float = 1.0) -> PredictOption:
         return value
 
     schema = {"type": "number", "minimum": 0, "maximum": high}
-    return PredictOption(name, text, f"a number from 0 to {high:g}", schema, convert)
+    return Option(name, text, float, f"a number from 0 to {high:g}", schema, convert)
 
 
-def choice(name: str, text: str, *values: str, http_only: bool = False) -> PredictOption:
+def choice(name: str, text: str, *values: str, http_only: bool = False) -> Option:
     """One of a few words, the first of which is the default."""
 
     def convert(given: str) -> str:
@@ -82,10 +84,10 @@ def choice(name: str, text: str, *values: str, http_only: bool = False) -> Predi
 
     schema = {"type": "string", "enum": list(values), "default": values[0]}
     expected = f"{', '.join(values[:-1])} or {values[-1]}"
-    return PredictOption(name, text, expected, schema, convert, http_only)
+    return Option(name, text, str, expected, schema, convert, http_only)
 
 
-def sides(name: str, text: str, low: int, high: int) -> PredictOption:
+def sides(name: str, text: str, low: int, high: int) -> Option:
     """(H, W) in pixels, written as a side or as HxW."""
 
     def convert(given: str) -> tuple[int, int]:
@@ -95,4 +97,4 @@ def sides(name: str, text: str, low: int, high: int) -> PredictOption:
         return found[0], found[-1]
 
     expected = f"H or HxW in pixels, such as 640 or 480x640, each {low} to {high}"
-    return PredictOption(name, f"{text} {low} to {high}.", expected, {"type": "string", "pattern": _SIDES}, convert)
+    return Option(name, f"{text} {low} to {high}.", str, expected, {"type": "string", "pattern": _SIDES}, convert)

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from photovision.core.errors import UsageError
-from photovision.core.option import PredictOption
+from photovision.core.option import Option
 from photovision.core.registry import Registry
 
 NETWORK_OPTIONS = frozenset({"backbone", "weights", "size", "epochs", "flip"})
@@ -39,21 +39,6 @@ class TaskText:
     def a_noun(self) -> str:
         """The noun with its article."""
         return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option of a verb that only one task has.
-
-    Attributes:
-        name: in Python, such as "known_bad"; on the command line "--known-bad".
-        help: one sentence for people.
-        kind: what a value is: str, int, float, bool or Path.
-    """
-
-    name: str
-    help: str
-    kind: type = str
 
 
 def _no_data(dataset: Any) -> bool:
@@ -95,7 +80,7 @@ class Task:
     fits: Callable[[Any], bool] = _no_data
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
     own: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
-    predict_options: tuple[PredictOption, ...] = ()
+    predict_options: tuple[Option, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     min_classes: int = 2

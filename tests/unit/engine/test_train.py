@@ -14,9 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 from scenes import semantic
 
 from photovision.core.errors import DataError, ModelError, UsageError
+from photovision.core.option import Option
 from photovision.core.preprocess import Preprocess
 from photovision.core.report import Metric
-from photovision.core.task import Option, Task, TaskText, task_of
+from photovision.core.task import Task, TaskText, task_of
 from photovision.core.task import task as named_task
 from photovision.data.read import read_dataset
 from photovision.data.read_options import DEFAULTS

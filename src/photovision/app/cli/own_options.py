@@ -47,6 +47,6 @@ def _flags(verb: str) -> dict[str, Any]:
     flags: dict[str, Any] = {}
     for row in tasks():
         for option in row.own.get(verb, ()):
-            text = f"{option.help} Only {row.text.plural}."
+            text = f"{option.text} Only {row.text.plural}."
             flags.setdefault(option.name, Annotated[option.kind | None, typer.Option(help=text)])
     return flags

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from photovision.core.task import Option, Task, TaskText
+from photovision.core.option import Option
+from photovision.core.task import Task, TaskText
 
 _HOME = "photovision.tasks.anomaly"
 
