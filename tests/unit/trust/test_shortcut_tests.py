@@ -33,9 +33,9 @@ def test_a_network_that_learned_a_marker_is_found_out(kind: str, seed: int) -> N
         assert any(word in one.region for word in corner.split()) or "one corner" in one.region
     else:
         assert one.region == "the frame"
-    assert one.kept is not None
-    assert one.own is not None
-    assert one.kept.value < one.own.value
+    assert one.share_of_other_class is not None
+    assert one.share_of_same_class is not None
+    assert one.share_of_other_class.value < one.share_of_same_class.value
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -146,8 +146,8 @@ def test_the_same_seed_asks_the_same_and_the_budget_is_kept() -> None:
     first = find_shortcuts(counted, images, labels, answers=1500, seed=4)
     second = find_shortcuts(counted, images, labels, answers=1500, seed=4)
     assert first.confirmed[0].effect == second.confirmed[0].effect
-    assert sum(asked) == first.asked + second.asked
-    assert first.asked < 1.3 * 1500
+    assert sum(asked) == first.images_tested + second.images_tested
+    assert first.images_tested < 1.3 * 1500
     assert max(asked) <= 64
 
 

@@ -70,7 +70,7 @@ class SubgroupScale:
         Example:
             >>> boxes = np.float32([[0, 0, 10, 10], [40, 40, 60, 60]])
             >>> things = ObjectBoxes(boxes, np.zeros(2, int), np.zeros(2, int), np.arange(2))
-            >>> found = Scale.of(things, np.array([[100, 100]])).traits(things)
+            >>> found = SubgroupScale.of(things, np.array([[100, 100]])).traits(things)
             >>> [trait.values[trait.labels[0]] for trait in found[2:]]
             ['alone', 'outside the middle', 'at the border']
         """

@@ -70,7 +70,7 @@ class Confirmed(NamedTuple):
         excess: moved minus centre, likewise.
         n: pairs of pictures behind each of the three shares.
         share_of_other_class: where it is found, share of `target`'s pictures still called so when the region comes
-            from a picture of another class; `own`, when it comes from another picture of `target`.
+            from a picture of another class; `share_of_same_class`, when it comes from another picture of `target`.
         examples: where it is found, (host, donor) positions of at most 4 pairs whose host was called something else
             before, with their `composites` uint8 (E, H, W, 3).
     """
@@ -290,8 +290,8 @@ def _needed(
     """What becomes of the class's own pictures when the region comes from elsewhere."""
     shares = []
     for givers in (strangers, rng.permutation(donors)):
-        gains_of = bench.says(bench.ask(region, givers, donors))[:, found.target]
-        shares.append(_clustered(gains_of, donors, _normal(0.975)))
+        still = bench.says(bench.ask(region, givers, donors))[:, found.target]
+        shares.append(_clustered(still, donors, _normal(0.975)))
     return found._replace(share_of_other_class=shares[0], share_of_same_class=shares[1])
 
 
