@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,12 +30,16 @@ def graph_inputs(model: Any, images: Dataset | Sequence[Source], max_count: int)
         DataError: none could be read.
     """
     sources = [sample.image for sample in images.samples] if isinstance(images, Dataset) else list(images)
-    found = []
+    found: list[Image] = []
+    problems: list[UnreadableImage] = []
     for position in evenly(len(sources), max_count):
-        with contextlib.suppress(UnreadableImage):
+        try:
             found.append(_input(model, sources[position]))
+        except UnreadableImage as problem:
+            problems.append(problem)
     if not found:
-        raise DataError(f"none of {len(sources):,} images could be read: check the files")
+        first = f": {problems[0]}" if problems else ""
+        raise DataError(f"none of the images can be used{first}")
     return np.stack(found)
 
 
