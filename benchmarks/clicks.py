@@ -3,7 +3,7 @@
     python benchmarks/clicks.py DATA [--every 5] [--objects 4]
 
 DATA has masks of objects, or YOLO's boxes with masks of COCO's classes beside them (an object is then what has its
-class in its box, where no other box of that class overlaps it). Objects below 0.5 % of the picture are left out where
+class in its box, where no other box of that class overlaps it). Objects below 0.5% of the picture are left out where
 boxes are used, below 50 pixels elsewhere. Intervals resample pictures.
 """
 

@@ -80,7 +80,7 @@ def joined(a: HeldOut, b: HeldOut) -> HeldOut:
 
 
 def rate(found: list[Drift]) -> dict[str, object]:
-    """The share of windows in which anything, and each thing, was found, with 95 % intervals."""
+    """The share of windows in which anything, and each thing, was found, with 95% intervals."""
     names = [one.name for one in found[0].comparisons]
     counted = {"any": sum(bool(one.changed) for one in found)}
     counted |= {name: sum(name in {c.name for c in one.changed} for one in found) for name in names}

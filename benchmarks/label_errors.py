@@ -3,9 +3,9 @@
     python benchmarks/label_errors.py DATA --label-column coarse_label
     python benchmarks/label_errors.py digits
 
-DATA is a folder or table with labels that are trusted; "digits" are scikit-learn's. Each of 20 seeds gives 5 % of the
+DATA is a folder or table with labels that are trusted; "digits" are scikit-learn's. Each of 20 seeds gives 5% of the
 pictures another class, drawn evenly, and all pictures are ranked by suspicion. Precision at recall 0.8 is the share of
-planted labels among the pictures from the top of the ranking down to where 80 % of them are found; wrong labels that
+planted labels among the pictures from the top of the ranking down to where 80% of them are found; wrong labels that
 the data had before count against it. Features are computed once. Prints one JSON line.
 """
 
@@ -85,7 +85,7 @@ def attempt(examined: LabelledFeatures, blind: Blind, rate: float, seed: int) ->
 
 
 def summarised(attempts: list[dict[str, float]]) -> dict[str, Any]:
-    """Mean, least and the middle 95 % of every figure over the seeds."""
+    """Mean, least and the middle 95% of every figure over the seeds."""
     names = dict.fromkeys(name for one in attempts for name in one)
     columns = {name: np.array([one[name] for one in attempts if name in one]) for name in names}
     return {

@@ -2,7 +2,7 @@
 
     python benchmarks/planted_bias.py MODEL DATA --split test --runs 100
 
-In every run the pictures get a sex (2 values), a site (5 values of 40 to 5 %) and an age (18 to 89, put into decades by
+In every run the pictures get a sex (2 values), a site (5 values of 40 to 5%) and an age (18 to 89, put into decades by
 the audit) by lot. In planted runs one site other than the smallest is drawn, and as many of its pictures as cost it
 `--drop` of its accuracy (on average) are corrupted before the model sees them, by one of the corruptions of
 photovision.data.corruptions that at severity 5 cost twice as much; in null runs nothing is. A run counts as found where

@@ -146,7 +146,7 @@ def painted_over(picture: Picture, box: np.ndarray, rng: np.random.Generator) ->
 
 
 def alone(looker: Looker, sample: Any) -> np.ndarray | None:
-    """The box of the surest object that is shown, is true, takes 0.3 to 15 % of the picture, and hides no other."""
+    """The box of the surest object that is shown, is true, takes 0.3 to 15% of the picture, and hides no other."""
     (view,), _ = looker.views([str(sample.image)])
     truth, found = sample.annotations, view.found
     if found.scores is None:

@@ -3,7 +3,7 @@
     python benchmarks/slim.py MODEL DATA [--to auto | --prune] [--minutes 10] [--max-drop 1]
 
 Runs `photovision optimize MODEL DATA --distill-to auto`, or with `--prune`, and prints one JSON line: accuracy before
-and after on the test pictures, with 95 % intervals; the paired difference; pictures a second at batch 32, both measured
+and after on the test pictures, with 95% intervals; the paired difference; pictures a second at batch 32, both measured
 in turn in one run, and their ratio. A refusal is printed with its reason.
 """
 

@@ -152,7 +152,7 @@ def test_more_coverage_makes_larger_sets(model: Recognizer, shapes: Path) -> Non
         answers = load(model.bundle.path, coverage=coverage).predict(files)
         sizes.append(sum(len(answer.prediction_set) for answer in answers))  # type: ignore[arg-type, union-attr, misc]
     assert sizes[0] <= sizes[1] <= sizes[2]
-    assert sizes[2] == 120  # two dozen validation pictures cannot vouch for 99.9 %: every class stays possible
+    assert sizes[2] == 120  # two dozen validation pictures cannot vouch for 99.9%: every class stays possible
 
 
 def test_a_bundle_remembers_what_it_learned_from(model: Recognizer, shapes: Path) -> None:

@@ -55,7 +55,7 @@ def test_masks_are_indexed_pictures_of_the_same_size(
 
 def test_people_read_shares(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", str(model), str(_squares(tmp_path))]) == 0
-    assert "2 objects  background 90.0 %, thing 10.0 %" in capsys.readouterr().out
+    assert "2 objects  background 90.0%, thing 10.0%" in capsys.readouterr().out
 
 
 def test_a_folder_for_masks_is_of_no_use_to_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,13 +79,13 @@ def test_csv_has_a_heading_and_a_row_for_every_file(
 
 
 def test_people_get_aligned_lines(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (pictures / "red" / "0.png").rename(pictures / "red" / "100 %.png")
+    (pictures / "red" / "0.png").rename(pictures / "red" / "100%.png")
     assert run(["predict", str(model), str(pictures / "red")]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(str(pictures / "red" / "1.png"))
-    assert "100 %.png" in second
+    assert "100%.png" in second
     assert first.split()[-3] == second.split()[-3] == "red"
-    assert first.endswith(" %")
+    assert first.endswith("%")
 
 
 def test_multilabel_models_name_all_classes_that_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def test_boxes_and_tags(models: Path, pictures: Path, capsys: pytest.CaptureFixt
     assert all(0.9 < prob <= 1 for row in rows[:3] for prob in row["tags"].values())
     assert set(rows[3]) == {"file", "error"}
     assert run(["detect", *asked]) == 2
-    assert capsys.readouterr().out.splitlines()[1].endswith("[green 99 %]")
+    assert capsys.readouterr().out.splitlines()[1].endswith("[green 99%]")
     assert run(["detect", *asked, "--csv"]) == 2
     table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["tags"] for row in table if row["label"] == "red"} == {"red"}
@@ -57,7 +57,7 @@ def test_masks_and_tags(models: Path, pictures: Path, capsys: pytest.CaptureFixt
     assert run(["predict", *asked, "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["tags"]) == ["green"]
     assert run(["predict", *asked]) == 0
-    assert capsys.readouterr().out.endswith("[green 99 %]\n")
+    assert capsys.readouterr().out.endswith("[green 99%]\n")
 
 
 def test_the_tags_of_a_video_do_not_flicker(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

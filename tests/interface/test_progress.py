@@ -36,7 +36,7 @@ def test_a_terminal_gets_bars_with_names_unharmed() -> None:
         "from photovision.app.progress import shown\n"
         "from photovision.core.progress import Progress\n"
         "with shown() as listener:\n"
-        "    listener(Progress('judging [red]', 5, 5, 'worst [/b] 88 %'))\n"
+        "    listener(Progress('judging [red]', 5, 5, 'worst [/b] 88%'))\n"
     )
     own, other = os.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
@@ -45,7 +45,7 @@ def test_a_terminal_gets_bars_with_names_unharmed() -> None:
     told = os.read(own, 65536).decode()
     os.close(own)
     assert "judging [red]" in told
-    assert "worst [/b] 88 %" in told
+    assert "worst [/b] 88%" in told
     assert "5/5" in told
 
 
@@ -60,9 +60,9 @@ def test_programs_read_events(tmp_path: Path) -> None:
     with told(Lines(lines), tmp_path / "new" / "events.jsonl") as listener:
         for step in range(100):
             listener(Progress("fine-tuned", step, 100, "loss 0.5", {"loss": 0.5}))
-        listener(Progress("fine-tuned", 1, 1, "val 90 %", {"rung": {"name": "fine-tuned"}}))
+        listener(Progress("fine-tuned", 1, 1, "val 90%", {"rung": {"name": "fine-tuned"}}))
     events = [json.loads(line) for line in (tmp_path / "new" / "events.jsonl").read_text().splitlines()]
     assert events[0]["facts"] == {"loss": 0.5}
     assert events[-1]["facts"]["rung"]["name"] == "fine-tuned"
     assert len(events) < 20, "steps of milliseconds do not fill the disk"
-    assert "val 90 %" not in lines.getvalue(), "people saw the stage's own last line"
+    assert "val 90%" not in lines.getvalue(), "people saw the stage's own last line"

@@ -33,9 +33,9 @@ def percent(value: float) -> str:
 
     Example:
         >>> percent(0.865)
-        '86.5 %'
+        '86.5%'
     """
-    return f"{value * 100:.1f} %"
+    return f"{value * 100:.1f}%"
 
 
 def bars(

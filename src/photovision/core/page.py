@@ -54,7 +54,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     ),
     "miou": ("Mean IoU", "overlap of masks with the truth as a share of their union, mean over classes"),
     "dice": ("Dice", "twice the overlap as a share of both areas, mean over the classes but the background"),
-    "boundary_f1": ("Boundary F1", "share of outlines within 0.75 % of the diagonal of the true ones"),
+    "boundary_f1": ("Boundary F1", "share of outlines within 0.75% of the diagonal of the true ones"),
     "surface_distance": ("Surface distance", "95 of 100 outline pixels are no farther off; lower is better"),
     "instance_f1": ("Objects found, F1", "objects with more than half of their union, precision and recall combined"),
     "instance_precision": ("Objects, precision", "share of the predicted objects that are right"),
@@ -72,7 +72,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "drift_p": ("Smallest corrected p", "chance that equal pictures differ this much in anything"),
     "embedding_auroc": (
         "Separability",
-        "chance that a picture in use looks more like use than a held-out one; 50 % is no difference",
+        "chance that a picture in use looks more like use than a held-out one; 50% is no difference",
     ),
     "confidence_shift": ("Change of confidence", "mean confidence in use less that on held-out pictures"),
     "unknown_share": ("Called unknown", "share of the pictures in use that the gate calls unknown"),
@@ -92,8 +92,8 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "balanced_accuracy": ("Balanced accuracy", "mean over classes, so that rare ones count as much"),
     "macro_f1": ("Macro F1", "mean over classes of precision and recall combined"),
     "micro_f1": ("Micro F1", "precision and recall combined, over all statements"),
-    "auroc": ("AUROC", "chance that a picture of a class outranks one of another; 50 % is guessing"),
-    "macro_auroc": ("Macro AUROC", "chance that a true picture outranks a false one; 50 % is guessing"),
+    "auroc": ("AUROC", "chance that a picture of a class outranks one of another; 50% is guessing"),
+    "macro_auroc": ("Macro AUROC", "chance that a true picture outranks a false one; 50% is guessing"),
     "map": ("mAP", "mean average precision over the classes"),
     "exact_match": ("Exact match", "share of pictures with every label right"),
     "top5_accuracy": ("Top-5 accuracy", "share of pictures whose true class is among the first five"),
@@ -134,7 +134,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "speedup": ("Speed", "pictures a second, as a multiple of the original's"),
     "throughput": ("Throughput", "decoded pictures a second in batches"),
     "latency_p50": ("Latency", "time of one answer to a decoded picture, median"),
-    "latency_p99": ("Latency, 99 %", "99 of 100 answers to a decoded picture take no longer"),
+    "latency_p99": ("Latency, 99%", "99 of 100 answers to a decoded picture take no longer"),
     "peak_memory": ("Peak memory", "of a process that answers batches, libraries included"),
     "graph_size": ("Graph", "size of the file that answers"),
     "bundle_size": ("Bundle", "size of the whole folder"),
@@ -212,7 +212,7 @@ def _card(name: str, metric: Metric) -> dict[str, Any]:
         text["unit"] = "points"
     elif metric.unit == "share" and metric.low is not None and metric.high is not None:
         wide = max(100 * (metric.high - metric.low), 0.6)  # a hairline interval stays visible
-        # A figure such as an error of counts may be above 100 %; its bar ends with its card.
+        # A figure such as an error of counts may be above 100%; its bar ends with its card.
         left, dot = min(100 * metric.low, 99.4), min(100 * metric.value, 100.0)
         track = {"left": left, "width": min(wide, 100 - left), "dot": dot}
     return {"label": label, "hint": hint, "track": track, **text}

@@ -13,11 +13,11 @@ def spoken(metric: Metric) -> str:
 
     Example:
         >>> spoken(Metric(0.865, 0.833, 0.893, 498))
-        '86.5 % (95 % interval 83.3 to 89.3 %)'
+        '86.5% (95% interval 83.3 to 89.3%)'
     """
     if metric.low is None or metric.high is None:
         return percent(metric.value)
-    return f"{percent(metric.value)} (95 % interval {metric.low * 100:.1f} to {metric.high * 100:.1f} %)"
+    return f"{percent(metric.value)} (95% interval {metric.low * 100:.1f} to {metric.high * 100:.1f}%)"
 
 
 def count(n: int, one: str, many: str = "") -> str:

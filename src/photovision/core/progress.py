@@ -14,7 +14,7 @@ class Progress:
     Attributes:
         stage: what is being done, such as "fine-tuned".
         done, total: in steps.
-        line: figures worth seeing now, such as "loss 0.41, val 88.2 %".
+        line: figures worth seeing now, such as "loss 0.41, val 88.2%".
         facts: the same for programs, JSON-ready: of the loop "epoch" (0 to the number of epochs), "loss", and after a
             validation "val" and "best", shares; at the end of a stage {"rung": what `StageResult.to_json` gives}.
     """

@@ -16,13 +16,13 @@ class Metric:
 
     Attributes:
         value: the estimate.
-        low, high: bounds of its 95 % interval; None where none can be given.
+        low, high: bounds of its 95% interval; None where none can be given.
         n: how many pictures it rests on.
         unit: "share" (0 to 1, shown in percent), "points" (a difference of shares), "s", "ms", "MB", "" ...
 
     Example:
         >>> print(Metric(0.9, 0.85, 0.94, 200, "share"))
-        90.0 % (85.0 to 94.0, n = 200)
+        90.0% (85.0 to 94.0, n = 200)
         >>> print(Metric(23469.6, unit="pictures/s"))
         23,470 pictures/s
     """
@@ -41,7 +41,7 @@ class Metric:
         return 0 if abs(self.value) >= 1000 else 1 if abs(self.value) >= 100 else 3
 
     def __str__(self) -> str:
-        shown = {"share": (100, 1, " %"), "points": (100, 1, " points")}
+        shown = {"share": (100, 1, "%"), "points": (100, 1, " points")}
         scale, digits, unit = shown.get(self.unit, (1, self.digits, f" {self.unit}".rstrip()))
         evidence = []
         if self.low is not None and self.high is not None:

@@ -108,7 +108,7 @@ def _counts(
             entries.append((f"{name}: {things[number]:,}", _hues(number, len(things))))
         else:
             colours = () if number == background else (colour_of(number),)
-            entries.append((f"{name}: {100 * shares[number]:.0f} %", colours))
+            entries.append((f"{name}: {100 * shares[number]:.0f}%", colours))
     if len(entries) > _WORDS:
         entries = [*entries[: _WORDS - 1], (f"{len(entries) - _WORDS + 1} more classes", ())]
     return [*entries, ("not judged", ())] if shares[IGNORE] else entries

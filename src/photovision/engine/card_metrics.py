@@ -147,7 +147,7 @@ def figures(metrics: Sequence[tuple[str, Metric, str]]) -> list[str]:
     if not rows:
         return []
     several = len({row[3] for row in rows}) > 1
-    columns = ("figure", "value (95 % interval)", "what it is", "measured in")
+    columns = ("figure", "value (95% interval)", "what it is", "measured in")
     return table(columns[: 4 if several else 3], [row[: 4 if several else 3] for row in rows])
 
 

@@ -35,7 +35,7 @@ def verdict(better: str, gain: Metric, n: int, detectable: float, lead: str) -> 
     low, high = sorted((sign * (gain.low or 0.0), sign * (gain.high or 0.0)))
     return (
         f"{winner} is better: {sign * gain.value * 100:+.1f} points of {lead}"
-        f" (95 % interval {low * 100:+.1f} to {high * 100:+.1f}, {phrases.count(n, 'picture')})."
+        f" (95% interval {low * 100:+.1f} to {high * 100:+.1f}, {phrases.count(n, 'picture')})."
     )
 
 

@@ -85,7 +85,7 @@ def export(
 def _refusal(found: GraphParity, target: str, n: int) -> str:
     return (
         f"the {target} export disagrees with the model: the largest {found.measured} difference is"
-        f" {found.difference:.2g} (allowed: {found.allowed:g}), and {100 * found.agreement:.1f} % of {found.of} on"
+        f" {found.difference:.2g} (allowed: {found.allowed:g}), and {100 * found.agreement:.1f}% of {found.of} on"
         f" {n:,} pictures get the same answer; nothing was written"
     )
 

@@ -194,7 +194,7 @@ def _metrics(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
         )
     how = [words for which, words in card_text_of(info).intervals if names & set(which)]
     told.append(
-        f"Ranges in brackets are 95 % intervals; n is how many pictures they rest on. Their kinds: {'; '.join(how)}."
+        f"Ranges in brackets are 95% intervals; n is how many pictures they rest on. Their kinds: {'; '.join(how)}."
     )
     return bullets(told)
 

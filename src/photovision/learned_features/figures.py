@@ -219,7 +219,7 @@ def class_figures(
     ]
     for row, c in enumerate(classes):
         pictures = [(enlarged(made[row], LARGE), f"picture made for {names[c]}")]
-        note = f"{names[c]}\nThe picture made for it is called {names[c]} with {probs[row, c] * 100:.0f} %."
+        note = f"{names[c]}\nThe picture made for it is called {names[c]} with {probs[row, c] * 100:.0f}%."
         if seen.samples:
             best = np.argsort(-seen.probs[:, c], kind="stable")[: min(SHOWN, predicted[:, c].sum())]
             pictures += [
@@ -235,7 +235,7 @@ def _truly(positions: np.ndarray, probs: Floats, name: str, seen: UnitStatistics
     if not len(positions):
         return " No real picture here is called so."
     high, low = (f"{bound * 100:.0f}" for bound in (probs.max(), probs.min()))
-    words = f" Real ones: {high} %" if high == low else f" Real ones: {high} to {low} %"
+    words = f" Real ones: {high}%" if high == low else f" Real ones: {high} to {low}%"
     if not seen.labelled or name not in seen.names:
         return f"{words}."
     true = int(seen.membership[positions, seen.names.index(name)].sum())

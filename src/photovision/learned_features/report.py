@@ -202,7 +202,7 @@ class _Work:
         best = int(seen.probs[row].argmax())
         pixels = load_pixels(seen.samples[row], model.preprocess)
         stacks = feature_stacks(self.network, [plate.stage for plate in plates], pixels, model.preprocess)
-        answer = f"{model.classes[best]} ({seen.probs[row, best] * 100:.0f} %)"
+        answer = f"{model.classes[best]} ({seen.probs[row, best] * 100:.0f}%)"
         return [legends.journey(pixels, answer, plates, stacks)]
 
     def stage_figures(self, plates: Sequence[Plate]) -> list[Figure]:

@@ -30,7 +30,7 @@ _IMAGENET = "ImageNet-1k; its pictures are for non-commercial research, whether 
 _COCO = (
     "COCO 2017; annotations CC BY 4.0, photographs under the terms of Flickr, whether they bind weights is unsettled"
 )
-_SA1B = "1 % of SA-1B; its pictures are for research, whether that binds weights is unsettled; its masks were not used"
+_SA1B = "1% of SA-1B; its pictures are for research, whether that binds weights is unsettled; its masks were not used"
 
 
 @dataclass(frozen=True)

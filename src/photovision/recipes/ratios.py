@@ -56,7 +56,7 @@ class Ratios:
         return int((self.whole[:, column] > 0).sum())
 
     def estimate(self, column: int) -> Estimate | None:
-        """The figure of a class with its 95 % interval by a bootstrap over pictures; None where there is none.
+        """The figure of a class with its 95% interval by a bootstrap over pictures; None where there is none.
 
         Where every picture says yes or no, or all agree on 0 or on 1, in which a bootstrap sees no doubt, it is
         Wilson's interval for so many pictures.
@@ -80,7 +80,7 @@ class Gap(NamedTuple):
 
     Attributes:
         here, there: the figure of each side.
-        gap: here minus there, with its 95 % interval.
+        gap: here minus there, with its 95% interval.
         p: how often chance alone brings the two sides as far apart.
     """
 

@@ -68,7 +68,7 @@ class NoveltyDetector:
         axes: float32 (R, D), the directions in which embeddings of one class vary most, orthonormal.
         weights: float32 (R,), how much a squared step along each axis counts beyond `rest`.
         rest: how much a squared step in any other direction counts.
-        distance, energy: (median, 95 % point) on validation pictures; novelty 1 means as far as the second.
+        distance, energy: (median, 95% point) on validation pictures; novelty 1 means as far as the second.
         multilabel: whether energy is summed over labels.
         scores: float32 (M,), novelty of the validation pictures, ascending.
     """

@@ -308,9 +308,9 @@ def _over_time_figure(
 
     drawing = lines(shown, "Over time", "time (UTC)", "share", x_form=when)
     note = (
-        "Mean confidence and the share called unknown in stretches of equally many pictures; bands are 95 % intervals."
+        "Mean confidence and the share called unknown in stretches of equally many pictures; bands are 95% intervals."
         " Unlike held out: share of the pictures that are, by their embeddings, less like the held-out ones than half"
-        " of these are; 50 % where nothing has changed."
+        " of these are; 50% where nothing has changed."
     )
     return [Figure("Over time", svg=drawing, note=note)]
 

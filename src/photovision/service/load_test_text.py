@@ -15,7 +15,7 @@ from photovision.service.load_test import Load, Measured
 from photovision.trust.metrics.statistics import wilson
 
 _WINDOWS = 10
-_T = 2.262  # 97.5 % point of Student's t with 9 degrees of freedom
+_T = 2.262  # 97.5% point of Student's t with 9 degrees of freedom
 _Z = 1.96
 QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 

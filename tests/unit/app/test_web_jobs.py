@@ -211,13 +211,13 @@ def test_events_become_a_story() -> None:
         return json.dumps({"time": 7.0, "stage": stage, "done": done, "total": 9, "line": line, "facts": facts})
 
     steps = [event("fine-tuned", i % 9, epoch=i / 10, loss=1.0, val=0.5, best=0.5) for i in range(2000)]
-    rung = event("fine-tuned", 1, "val 50 %", rung={"name": "fine-tuned", "val": {"value": 0.5}, "plan": {"a": 1}})
+    rung = event("fine-tuned", 1, "val 50%", rung={"name": "fine-tuned", "val": {"value": 0.5}, "plan": {"a": 1}})
     told = Story().read([*steps, rung, "not whole {", '{"time": 1}']).to_json()
     assert len(told["curves"]["fine-tuned"]["loss"]) <= 241
     assert told["curves"]["fine-tuned"]["loss"][-1][0] == 199.9
     assert [point[0] for point in told["curves"]["fine-tuned"]["val"]] == list(range(200))
     assert told["rungs"] == [{"name": "fine-tuned", "val": {"value": 0.5}}]
-    assert [line["text"] for line in told["log"]] == ["fine-tuned", "fine-tuned: val 50 %"]
+    assert [line["text"] for line in told["log"]] == ["fine-tuned", "fine-tuned: val 50%"]
     assert told["stage"]["name"] == "fine-tuned"
 
 

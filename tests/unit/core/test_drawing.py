@@ -31,7 +31,7 @@ def test_bars_are_as_long_as_their_values_with_whiskers_where_known() -> None:
     root = read(drawing.bars({"a": [Bar(0.5, 0.4, 0.6)], "b": [Bar(1.0)]}, "Accuracy"))
     half, whole = (float(r.get("width", 0)) for r in root.iter(f"{SVG}rect"))
     assert whole == pytest.approx(2 * half)
-    assert "50.0 %" in texts(root)
+    assert "50.0%" in texts(root)
     whiskers = [line for line in root.iter(f"{SVG}line") if line.get("style") == "stroke:currentColor"]
     assert len(whiskers) == 3  # one interval: its length and two ends
 

@@ -47,10 +47,10 @@ def report(name: str = "cats") -> Report:
     return Report(
         kind="evaluate",
         title=f"On {name}",
-        summary=(f"All about {name}: 90.0 %.",),
+        summary=(f"All about {name}: 90.0%.",),
         metrics={"accuracy": Metric(0.9, 0.85, 0.94, 200), "log_loss": Metric(0.31, 0.2, 0.4, 200, "")},
         tables=[Table("Classes", ("class", "recall"), ((name, Metric(0.5, 0.2, 0.8, 4)), ("none", None)), note=name)],
-        figures=[Figure("Mistakes", pictures=((picture(), f"true: {name}\nsaid: {name} (97 %)"),), note=name)],
+        figures=[Figure("Mistakes", pictures=((picture(), f"true: {name}\nsaid: {name} (97%)"),), note=name)],
         warnings=(f"Beware of {name}.",),
         provenance={name: {"numpy": "2.0", "list": [1, 2]}},
         data={"task": "classify"},

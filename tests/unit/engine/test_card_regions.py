@@ -51,7 +51,7 @@ def report(kind: str, first: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("task", "pipeline", "lead"),
-    [("detect", "object-detection", "56.1 %"), ("segment", "image-segmentation", "93.2 %")],
+    [("detect", "object-detection", "56.1%"), ("segment", "image-segmentation", "93.2%")],
 )
 def test_a_card_speaks_of_its_task(task: str, pipeline: str, lead: str) -> None:
     first = "map50" if task == "detect" else "dice"
@@ -67,7 +67,7 @@ def test_a_card_speaks_of_its_task(task: str, pipeline: str, lead: str) -> None:
     assert lead in card.split("## ")[0]
     assert "classifier" not in card.split("---\n", 2)[2]
     assert all(text.strip() for text in found.values())
-    assert "38.1 % (32.0 to 44.0, n = 39)" in found["Quantitative analyses"]
+    assert "38.1% (32.0 to 44.0, n = 39)" in found["Quantitative analyses"]
     assert "### By size" in found["Quantitative analyses"]
     assert "camera = old" in found["Quantitative analyses"].split("### Groups")[1]
     assert "**Groups measured:** camera" in found["Factors"]
@@ -80,8 +80,8 @@ def test_a_card_speaks_of_its_task(task: str, pipeline: str, lead: str) -> None:
 def test_a_detector_tells_its_thresholds_and_how_true_its_scores_are() -> None:
     found = sections(model_card(bundle("detect"), report("train", "map50")))
     assert "between 0.31 and 0.52" in found["When it does not know"]
-    assert "44.4 %" in found["When it does not know"]
-    assert "3.7 %" in found["When it does not know"]
+    assert "44.4%" in found["When it does not know"]
+    assert "3.7%" in found["When it does not know"]
     assert "calibrated by a slope and a shift" in found["Metrics"]
     assert "found.boxes" in found["Use"]
     ready = {**bundle("detect"), "calibration": None, "metrics": {}, "training": {}, "data": {}}

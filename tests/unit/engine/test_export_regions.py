@@ -55,7 +55,7 @@ def test_a_segmenter_for_other_programs(tmp_path: Path, capsys: pytest.CaptureFi
     model = painter_bundle(tmp_path / "model", instances=True, tile=(48, 64))
     arguments = ["export", str(model), "--to", "openvino", "-o", str(tmp_path / "out"), "--data", str(folder)]
     assert run(arguments) == 0
-    assert "100.0 % of pixels in 3 real pictures" in capsys.readouterr().out
+    assert "100.0% of pixels in 3 real pictures" in capsys.readouterr().out
     told = (tmp_path / "out" / "README.md").read_text()
     assert "tiles of 48 x 64 pixels" in told
     assert "`depth`" in told

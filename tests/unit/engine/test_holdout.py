@@ -139,7 +139,7 @@ def test_training_pictures_that_were_compressed_again_leak_and_the_figure_withou
     clean = report.metrics[f"{lead}_leak_free"]
     assert clean.n == len(trained.material.test)
     assert clean.low is not None
-    assert any("resemble" in warning and "95 % interval" in warning for warning in report.warnings)
+    assert any("resemble" in warning and "95% interval" in warning for warning in report.warnings)
 
 
 def test_training_pictures_alone_are_refused_and_judged_where_that_is_asked_for(trained: Trained) -> None:

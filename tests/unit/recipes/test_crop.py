@@ -64,7 +64,7 @@ def test_a_rise_in_one_plot_is_an_alarm_there_and_then(model: object) -> None:
     assert ("A1", THIRD.isoformat()) in alarms(report)
     assert {plot for plot, _ in alarms(report)} <= {"A1", ""}
     assert report.warnings[0].startswith("Alarm: ")
-    assert any("plot A1, red: 70.0 % of the leaves on 2024-06-15" in warning for warning in report.warnings)
+    assert any("plot A1, red: 70.0% of the leaves on 2024-06-15" in warning for warning in report.warnings)
     assert report.metrics["red"].value == pytest.approx(18 / 80)
     assert [figure.title for figure in report.figures][-2:] == ["Plots: red", "What shows most"]
     assert "▲ rose" in next(figure.svg for figure in report.figures if figure.title == "Plots: red")
@@ -243,7 +243,7 @@ def test_the_command_writes_a_report_and_tells_of_alarms(
     assert "1 picture could not be read" in " ".join(told["warnings"])
     assert "over time" in (tmp_path / "out" / "report.html").read_text()
     assert run(command) == 0
-    assert "Alarm: red: 80.0 % of the leaves on 2024-06-08" in capsys.readouterr().out
+    assert "Alarm: red: 80.0% of the leaves on 2024-06-08" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -80,9 +80,7 @@ def test_report_joins_evaluation_and_ladder(evaluation: Report) -> None:
         "Learning curve: fine-tuned",
     ):
         assert expected in titles
-    assert (
-        "89.0 % with deep learning (fine-tuned) against 44.0 % with handcrafted features on test" in report.summary[1]
-    )
+    assert "89.0% with deep learning (fine-tuned) against 44.0% with handcrafted features on test" in report.summary[1]
     assert "+45.0 points" in report.summary[1]
     assert "Near-duplicates were kept on one side." in report.summary
     assert any("128 pictures" in sentence for sentence in report.summary)

@@ -20,7 +20,7 @@ NAMES, SEVERITIES, N = CORRUPTIONS.names(), (1, 2, 3, 4, 5), 400
 
 
 def planted(losses: dict[str, float], *, n: int = N, sure: float | None = 0.9, seed: int = 0) -> Robustness:
-    """Answers of a model that is right in 90 % and loses a share of these at severity 5, a fifth of it a step."""
+    """Answers of a model that is right in 90% and loses a share of these at severity 5, a fifth of it a step."""
     rng = np.random.default_rng(seed)
     clean = rng.random(n) < 0.9
     order = rng.permutation(n)

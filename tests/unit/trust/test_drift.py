@@ -38,7 +38,7 @@ def test_equal_pictures_are_rarely_said_to_differ() -> None:
         bool(compare(some(60, 2 * i), some(90, 2 * i + 1), limit=LIMIT, permutations=199, seed=i).changed)
         for i in range(runs)
     )
-    assert alarms <= 10  # at a rate of 5 %, ten or fewer come in 99.5 % of cases
+    assert alarms <= 10  # at a rate of 5%, ten or fewer come in 99.5% of cases
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def audited(
     by: Sequence[str] | None = None,
     **more: Any,
 ) -> Finding:
-    """An audit of single-label answers that are right where `right`, stated at 85 %."""
+    """An audit of single-label answers that are right where `right`, stated at 85%."""
     classes = more.pop("classes", CLASSES)
     named = np.where(right, truth, (truth + 1) % len(classes))
     said = np.arange(len(classes)) == named[:, None]
@@ -78,7 +78,7 @@ def test_groups_without_a_difference_are_named_at_the_nominal_rate() -> None:
         groups, truth, chance = drawn(seed, 400)
         right = np.random.default_rng((seed, 1)).random(400) < chance
         alarms += bool(found(audited(groups, truth, right, by=["sex", "site"])))
-    assert alarms <= 6  # at 5 % each, 7 or more of 40 come by chance less than once in 200 times
+    assert alarms <= 6  # at 5% each, 7 or more of 40 come by chance less than once in 200 times
 
 
 def test_a_null_audit_says_what_it_would_have_seen() -> None:
@@ -127,7 +127,7 @@ def test_coverage_and_confidence_are_judged_by_group() -> None:
     finding = audited({"site": list(site)}, truth, right, sets=sets, coverage=0.95)
     assert found(finding) == ["site = b"]
     assert "prediction sets hold the truth for" in finding.warnings[0]
-    assert "95 % were asked for" in finding.warnings[0]
+    assert "95% were asked for" in finding.warnings[0]
     row = next(row for row in table(finding, "Confidence by group").rows if row[0] == "site = b")
     assert row[6].value == pytest.approx(1 - missed[site == "b"].mean())
     assert row[7] == pytest.approx(sets[site == "b"].sum(1).mean())

@@ -41,7 +41,7 @@ def test_without_a_preference_none_is_claimed() -> None:
         scores, _ = telling(activity, membership())
         for unit in choose_units(activity, scores, 6):
             claims += any(certain for *_, certain in preferred(activity, unit, membership()))
-    assert claims <= 8  # at most 5 % of 100 atlases are expected to claim one, though the most telling units are asked
+    assert claims <= 8  # at most 5% of 100 atlases are expected to claim one, though the most telling units are asked
 
 
 @pytest.mark.parametrize("fill", [0.0, 3.0])

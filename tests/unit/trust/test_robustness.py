@@ -200,11 +200,11 @@ def test_the_interval_of_the_mean_error_holds_what_it_promises() -> None:
         found = Robustness(tuple("abcdef"), (1, 2, 3, 4, 5), right, right[0, 0])
         _, low, high = found.mean_accuracy()
         covered += low <= 1.2 / 1.8 <= high
-    assert covered >= 181  # 95 % of 200, less three standard deviations
+    assert covered >= 181  # 95% of 200, less three standard deviations
 
 
 def test_chance_alone_is_rarely_called_harm() -> None:
-    """Answers that flip at random, as often under corruption as without it: at most 5 % of the suites find harm."""
+    """Answers that flip at random, as often under corruption as without it: at most 5% of the suites find harm."""
     rng = np.random.default_rng(1)
     alarms = 0
     for _ in range(150):

@@ -32,7 +32,7 @@ def test_the_finding_counts_the_surest_four_in_five() -> None:
     found = selective_finding(confidence, np.arange(100) >= 20)
     assert found.metrics["selective_accuracy"].value == 1
     assert found.metrics["selective_accuracy"].n == 80
-    assert "100.0 % are right instead of 80.0 %" in found.summary[0]
+    assert "100.0% are right instead of 80.0%" in found.summary[0]
 
 
 def test_few_pictures_say_nothing() -> None:

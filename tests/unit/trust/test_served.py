@@ -39,7 +39,7 @@ def test_without_common_classes_the_plain_accuracy_counts() -> None:
 
 
 def test_the_paired_gain_covers_the_truth() -> None:
-    """Of 400 draws of two unlike models, about 95 % of the intervals hold the true difference."""
+    """Of 400 draws of two unlike models, about 95% of the intervals hold the true difference."""
     rng, held = np.random.default_rng(0), 0
     labels, groups = np.arange(60) % 2, np.zeros(60, int)
     served = Served.of(np.where(np.arange(60) < 60, groups, 1), ("a",), labels)

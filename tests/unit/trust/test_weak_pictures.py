@@ -49,5 +49,5 @@ def test_where_all_fare_alike_no_kind_is_found() -> None:
 
 def test_without_failures_and_with_few_pictures_nothing_is_searched() -> None:
     images, _ = views(40)
-    assert "is 100 %" in weak_pictures(images, samples_of(images), np.ones(40), name="F1").summary[0]
+    assert "is 100%" in weak_pictures(images, samples_of(images), np.ones(40), name="F1").summary[0]
     assert "too few" in weak_pictures(images, samples_of(images), np.linspace(0, 1, 40), name="F1").summary[0]

@@ -59,7 +59,7 @@ def cut(
         told = {"file": str(picture), "size": size, "score": score, "area": round(share, 6), "xyxy": found.box}
         print_json({**told, **files})
         return
-    print(f"{printable(str(picture))}  {100 * share:.1f} % of the picture, estimated overlap {found.score:.2f}")
+    print(f"{printable(str(picture))}  {100 * share:.1f}% of the picture, estimated overlap {found.score:.2f}")
     for file in files.values():
         print(f"  {printable(file)}")
 

@@ -50,6 +50,6 @@ def export(
     kind = "generated" if done.generated else "real"
     of = "" if done.of == "pictures" else f"{done.of} in "
     print(
-        f"Agrees with the model on {100 * done.agreement:.1f} % of {of}{done.pictures:,} {kind} pictures; largest"
+        f"Agrees with the model on {100 * done.agreement:.1f}% of {of}{done.pictures:,} {kind} pictures; largest"
         f" probability difference: {done.max_abs_prob_difference:.2g}."
     )

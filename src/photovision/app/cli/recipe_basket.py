@@ -89,9 +89,7 @@ def review(
         print_json(found)
         return
     print(f"{len(found['open']):,} wait, {len(found['accepted']):,} accepted, {len(found['rejected']):,} rejected")
-    print_rows(
-        [(f"no. {m['number']}", m["event"], m["class"], f"{100 * m['confidence']:.0f} %") for m in found["open"]]
-    )
+    print_rows([(f"no. {m['number']}", m["event"], m["class"], f"{100 * m['confidence']:.0f}%") for m in found["open"]])
     print_rows(_lines(found["receipt"]))
 
 

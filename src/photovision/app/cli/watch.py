@@ -164,7 +164,7 @@ def _tell(found: dict[str, Any]) -> None:
             ]
         )
     if "tags" in found:
-        shares = ", ".join(f"{printable(name)} {100 * share:.0f} %" for name, share in found["tags"].items())
+        shares = ", ".join(f"{printable(name)} {100 * share:.0f}%" for name, share in found["tags"].items())
         print(f"Scene, by share of the frames: {shares or 'no tag'}")
     odd = {name: found[name] for name in ("corrupt", "dropped", "reconnects") if found[name]}
     if odd:

@@ -228,7 +228,7 @@ def _classes(dataset: Dataset, counts: Counter[str], sizes: dict[str, list[float
         for name in dataset.classes
         if counts[name]
     )
-    note = "The side of an object is the root of its box's area, in pixels: 5 %, half and 95 % are smaller."
+    note = "The side of an object is the root of its box's area, in pixels: 5%, half and 95% are smaller."
     return Table("Objects of each class", ("class", "objects", "pictures", "small", "median side", "large"), rows, note)
 
 

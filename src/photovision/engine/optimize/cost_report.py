@@ -114,7 +114,7 @@ def _plot(row: Task, steps: Sequence[OptimizeStep]) -> Figure:
     spoken = row.lead.get(name, name)
     title = f"{spoken[0].upper()}{spoken[1:]} against speed"
     note = (
-        f"Right and up is better. The whiskers are 95 % intervals of each model by itself; whether the {spoken} changed"
+        f"Right and up is better. The whiskers are 95% intervals of each model by itself; whether the {spoken} changed"
         " is in the table as a paired change, whose interval is much narrower."
     )
     drawing = points(found, title, "pictures a second", spoken, x_form="{:,.0f}".format)

@@ -70,7 +70,7 @@ def _summary(
         f" pictures a second as the original ({last.profile.throughput.value:,.0f}), and"
         f" {last.profile.graph.value:.1f} MB instead of {first.profile.graph.value:.1f}.",
         f"On {len(last.evaluation.samples):,} test pictures, which chose nothing, {shown:+.1f} points of"
-        f" {leads.get(name, name)} (95 % interval {low:+.1f} to {high:+.1f}); {100 * max_drop:g} may be lost.{agreed}",
+        f" {leads.get(name, name)} (95% interval {low:+.1f} to {high:+.1f}); {100 * max_drop:g} may be lost.{agreed}",
         "Calibration, thresholds and the like were fitted again for the new graph.",
     )
 

@@ -230,7 +230,7 @@ def _refuse(model: Any, names: Sequence[str], evaluations: Sequence[Evaluation],
     several = f"; {worst} is to blame for {100 * max(own):.1f} of them" if len(own) > 1 else ""
     raise ExportError(
         f"{' and '.join(names[: len(own)])} would lose {-100 * whole.value:.1f} points of"
-        f" {model.bundle.row.lead.get(name, name)} on {len(evaluations[-1].samples):,} {which} pictures (95 % interval"
+        f" {model.bundle.row.lead.get(name, name)} on {len(evaluations[-1].samples):,} {which} pictures (95% interval"
         f" {-100 * (whole.high or 0):.1f} to {-100 * (whole.low or 0):.1f}), more than the {100 * max_drop:g}"
         f" allowed{several}: leave {worst} out, or allow more with --max-drop; nothing was written"
     )

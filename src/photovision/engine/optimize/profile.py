@@ -33,7 +33,7 @@ _WARM = 4  # batches until a session works as fast as it will
 
 @dataclass(frozen=True)
 class Profile:
-    """What one model needs, as Metrics with 95 % intervals of the median (of the 99th percentile for `p99`).
+    """What one model needs, as Metrics with 95% intervals of the median (of the 99th percentile for `p99`).
 
     Attributes:
         graph: the ONNX file, MB (10^6 bytes).

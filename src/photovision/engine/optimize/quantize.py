@@ -53,7 +53,7 @@ class _Tried:
 
     @property
     def told(self) -> str:
-        changed = "" if self.changed is None else f", {100 * self.changed:.1f} % of the predictions changed"
+        changed = "" if self.changed is None else f", {100 * self.changed:.1f}% of the predictions changed"
         return f"int8, setting '{self.setting.name}': {100 * self.drop:.1f} points lost on validation{changed}"
 
 
@@ -127,7 +127,7 @@ def _engines(run: OptimizeRun, graph: Path, precision: str | None) -> dict[str, 
     found: GraphParity = run.row.part("parity")(run.model, first, second, quantized=True)
     if not found.enough:
         raise ExportError(
-            f"OpenVINO and ONNX Runtime agree on only {100 * found.agreement:.1f} % of {found.of} on"
+            f"OpenVINO and ONNX Runtime agree on only {100 * found.agreement:.1f}% of {found.of} on"
             f" {len(images):,} pictures in 8 bits: leave out --int8"
         )
     return {**_parity(found, images, precision), "engines_agree": found.agreement}

@@ -206,7 +206,7 @@ class Moves:
             frames = f"{trail.looks} frame{'s' * (trail.looks > 1)}"
             doubts.append(f"seen in {frames} with a mean score of {trail.scores / trail.looks:.2f}")
         if seen < 0.6:
-            doubts.append(f"hidden in {100 * (1 - seen):.0f} % of its way")
+            doubts.append(f"hidden in {100 * (1 - seen):.0f}% of its way")
         if trail.link < 1:
             doubts.append(f"its track broke off, and {len(trail.tracks)} were joined")
         if not origin:

@@ -141,7 +141,7 @@ def _moves(moves: Sequence[Mapping[str, Any]]) -> Table:
             f"{move['time']:.1f} s",
             move["class"],
             f"{move['event']}: {move['from'] or 'unknown'} \N{RIGHTWARDS ARROW} {move['to'] or 'unknown'}",
-            f"{100 * move['confidence']:.0f} %" + (", review" if move["review"] else ""),
+            f"{100 * move['confidence']:.0f}%" + (", review" if move["review"] else ""),
             "; ".join(move["doubts"]),
         )
         for move in moves
@@ -157,7 +157,7 @@ def _initial(outcome: BasketResult) -> list[Table]:
 def _review(waiting: Sequence[Move], folder: Path) -> Report:
     figures = [
         Figure(
-            f"Move {move.number}: {move.label} {move.kind}, {100 * move.confidence:.0f} %",
+            f"Move {move.number}: {move.label} {move.kind}, {100 * move.confidence:.0f}%",
             pictures=tuple(zip(move.views, ("left", "arrived")[2 - len(move.views) :], strict=True))
             if move.target
             else tuple((view, "last seen") for view in move.views),

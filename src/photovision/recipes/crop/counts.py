@@ -125,7 +125,7 @@ def predict_area(
     part, whole = (np.array(rows, np.float64).reshape(-1, len(model.classes)) for rows in (parts, wholes))
     columns = [model.classes.index(name) for name in bad]
     labels = tuple(
-        ", ".join(f"{model.classes[c]} {100 * p[c] / w[c]:.1f} %" for c in columns or range(len(model.classes)))
+        ", ".join(f"{model.classes[c]} {100 * p[c] / w[c]:.1f}%" for c in columns or range(len(model.classes)))
         for p, w in zip(part, whole, strict=True)
     )
     sure = np.ones(len(kept), dtype=bool)

@@ -180,7 +180,7 @@ def _summary(crop_text: _CropText, checked: dict[str, Metric]) -> list[str]:
     sentences = []
     for name, metric in list(_metrics(crop_text).items())[:3]:
         what = name.removeprefix("area_").replace("_", " ")
-        sentences.append(f"{percent(metric.value)} {_of_what(seen)} {when}: {what} (95 % interval {_span(metric)}).")
+        sentences.append(f"{percent(metric.value)} {_of_what(seen)} {when}: {what} (95% interval {_span(metric)}).")
     if crop_text.alarms:
         sentences.insert(0, f"{count(len(crop_text.alarms), 'alarm')}: {_alarm(crop_text, crop_text.alarms[0])}")
     elif crop_text.rises:
@@ -214,7 +214,7 @@ def _alarm(crop_text: _CropText, rise: Rise) -> str:
     return (
         f"{where}{rise.subject}: {percent(here.value)} {_of_what(crop_text.seen)} on {rise.day},"
         f" {percent(there.value)} on"
-        f" {rise.since} ({100 * gap.value:.1f} points more, 95 % interval {100 * gap.low:.1f} to {100 * gap.high:.1f};"
+        f" {rise.since} ({100 * gap.value:.1f} points more, 95% interval {100 * gap.low:.1f} to {100 * gap.high:.1f};"
         f" p = {rise.p:.2g} after correction for {count(len(crop_text.rises), 'comparison')})."
     )
 

@@ -44,13 +44,13 @@ def over_time(title: str, series: Mapping[str, Sequence[SeriesPoint]], band: boo
     top = min(1.0, 1.15 * max(point.share.high if band else point.share.value for p in kept.values() for point in p))
     if len(days) == 1:
         groups = {name: [Bar(*points[0].share)] for name, points in kept.items()}
-        return Figure(title, svg=bars(groups, title, top=max(top, 0.01)), note=f"On {days[0]}, with 95 % intervals.")
+        return Figure(title, svg=bars(groups, title, top=max(top, 0.01)), note=f"On {days[0]}, with 95% intervals.")
     start = days[0]
     drawn = {name: _line(points, start, band) for name, points in kept.items()}
     drawing = lines(
         drawn, title, "day", "share", x_form=lambda at: _day(start, at), y_range=(0.0, max(top, 0.01)), y_form=_short
     )
-    note = "Bands are 95 % intervals over pictures." if band else "The lines with the highest shares; see the table."
+    note = "Bands are 95% intervals over pictures." if band else "The lines with the highest shares; see the table."
     return Figure(title, svg=drawing, note=note)
 
 

@@ -80,7 +80,7 @@ def _bars(text: RoadText) -> list[Figure]:
     if not found:
         return []
     title = f"{MEANING[text.main].capitalize()} by condition"
-    note = "Bars are 95 % intervals over pictures; the second colour marks a sure loss against all other pictures."
+    note = "Bars are 95% intervals over pictures; the second colour marks a sure loss against all other pictures."
     return [Figure(title, svg=bars(found, title), note=note)]
 
 

@@ -222,7 +222,7 @@ def _sentence(text: RoadText, condition: str, made: bool, cost: Cost) -> str:
     )
     low, high = sorted((abs(100 * gap.low), abs(100 * gap.high)))
     return (
-        f"{verb} {_place(condition, made)}: {what} {fall}{where}; {-100 * gap.value:.0f} points less (95 % interval"
+        f"{verb} {_place(condition, made)}: {what} {fall}{where}; {-100 * gap.value:.0f} points less (95% interval"
         f" {low:.0f} to {high:.0f}, {count(cost.pictures, 'picture')}).{more}"
     )
 

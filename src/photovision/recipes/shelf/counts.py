@@ -16,7 +16,7 @@ class Count(NamedTuple):
 
     Attributes:
         expected: the mean.
-        low, high: bounds within which the number lies with a probability of at least 95 %.
+        low, high: bounds within which the number lies with a probability of at least 95%.
         boxes: boxes that the model itself would show, from its thresholds on.
     """
 

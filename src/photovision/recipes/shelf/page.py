@@ -116,7 +116,7 @@ def _totals(totals: Mapping[str, Count], pictures: int) -> Table:
     rows = [(name, one.boxes, one.expected, f"{one.low} to {one.high}") for name, one in totals.items()]
     return Table(
         "Counts",
-        ("class", "boxes shown", "expected", "95 % interval"),
+        ("class", "boxes shown", "expected", "95% interval"),
         tuple(rows),
         f"Over {pictures:,} pictures. Expected: the sum of the probabilities of all boxes, doubtful ones, too. The"
         " interval takes boxes as right or wrong independently of each other, and knows nothing of objects that no box"
@@ -141,8 +141,8 @@ def _slots(shelves: Sequence[ShelfMonitor]) -> list[Table]:
             one.slot.label,
             one.state + (f" ({one.other} there)" if one.other and one.state != "full" else ""),
             f"{one.expected:.1f} of {one.slot.count}",
-            f"{100 * one.missing:.0f} %",
-            None if one.unchanged is None else f"{100 * one.unchanged:.0f} %",
+            f"{100 * one.missing:.0f}%",
+            None if one.unchanged is None else f"{100 * one.unchanged:.0f}%",
         )
         for shelf, one in pairs
     )
@@ -156,7 +156,7 @@ def _changes(shelves: Sequence[ShelfMonitor]) -> list[Table]:
     if not compared:
         return []
     rows = tuple(
-        (shelf.view.name, one.kind, one.label, f"{100 * one.confidence:.0f} %")
+        (shelf.view.name, one.kind, one.label, f"{100 * one.confidence:.0f}%")
         for shelf in compared
         for one in shelf.changes or ()
         if one.sure

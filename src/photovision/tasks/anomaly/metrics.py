@@ -1,4 +1,4 @@
-"""Metrics of anomaly detection: of pictures (AUROC, recall at 1 % false alarms) and of places (AUPRO, pixel AUROC).
+"""Metrics of anomaly detection: of pictures (AUROC, recall at 1% false alarms) and of places (AUPRO, pixel AUROC).
 
 AUPRO is the area under the mean overlap of ground-truth regions over the share of good pixels called anomalous, up to
 0.3 of these and divided by it (Bergmann et al., "The MVTec anomaly detection dataset", IJCV 2021). Pixel AUROC
@@ -31,8 +31,8 @@ def picture_metrics(scores: Vector, bad: np.ndarray, threshold: float | None = N
         threshold: from which pictures are called anomalous; None leaves the false alarms out.
 
     Returns:
-        `auroc`, `recall_at_1` (share of bad pictures above all but 1 % of the good ones), and `false_alarms` (share of
-        good pictures called anomalous), with 95 % intervals.
+        `auroc`, `recall_at_1` (share of bad pictures above all but 1% of the good ones), and `false_alarms` (share of
+        good pictures called anomalous), with 95% intervals.
     """
     if not bad.any() or bad.all():
         raise UsageError("AUROC needs at least one good and one bad picture: give both in the test part")
@@ -46,7 +46,7 @@ def picture_metrics(scores: Vector, bad: np.ndarray, threshold: float | None = N
 
 
 def by_kind(scores: Vector, kinds: Sequence[str], good: str = "good") -> dict[str, Metric]:
-    """AUROC of each kind of bad pictures against all good ones: kind -> figure with its 95 % interval.
+    """AUROC of each kind of bad pictures against all good ones: kind -> figure with its 95% interval.
 
     Args:
         scores: float64 (N,).

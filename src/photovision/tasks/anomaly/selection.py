@@ -1,6 +1,6 @@
 """Selection: which statistics make the score, chosen on synthetic defects on held-out good pictures.
 
-Which is best differs: the farthest patch alone finds a chip in a biscuit, the mean of the farthest 5 % a stain on a
+Which is best differs: the farthest patch alone finds a chip in a biscuit, the mean of the farthest 5% a stain on a
 rough surface, the whole picture's distance a diffuse change. Bad pictures are not needed; a few known ones may take
 part beside the synthetic ones, and still do not move the threshold, which held-out good pictures alone decide.
 """

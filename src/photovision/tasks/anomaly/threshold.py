@@ -3,7 +3,7 @@
 Conformal p-values (Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005): of n good pictures and
 a new one, each is as likely as any other to have the highest score. Over all draws of the n pictures, a good picture
 is called anomalous with at most the promised probability. For these n pictures the rate is another one each time: it
-follows a Beta law (Vovk, "Conditional validity of inductive conformal predictors", 2012), whose 95 % interval is given
+follows a Beta law (Vovk, "Conditional validity of inductive conformal predictors", 2012), whose 95% interval is given
 beside the promise. Groups keep the promise each for itself (Mondrian). Pictures that show the same thing, such as four
 of one leaf, count as one where it is asked how many there are.
 """
@@ -82,7 +82,7 @@ class Promise:
         n: held-out good pictures behind it; those that show the same thing count as one.
         false_alarms: the promised rate, 0 to 1.
         threshold: pictures with this score or a higher one are anomalous.
-        expected: rate of false alarms expected over all draws of n good pictures, with its 95 % interval for these.
+        expected: rate of false alarms expected over all draws of n good pictures, with its 95% interval for these.
         unsure: pictures with this score or a higher one, below the threshold, are unsure.
     """
 
@@ -104,7 +104,7 @@ def promise(good: GoodScores, false_alarms: float) -> dict[str, Promise]:
     """The threshold of each group that keeps a rate of false alarms.
 
     Pictures are unsure where the good pictures are too few to say whether more than the promised share of them reach
-    such a score: where the lower 95 % bound (Clopper and Pearson 1934) of that share is not above the promise.
+    such a score: where the lower 95% bound (Clopper and Pearson 1934) of that share is not above the promise.
 
     Args:
         good: scores of held-out good pictures.
@@ -146,7 +146,7 @@ def _promise(group: str, scores: Vector, n: int, false_alarms: float) -> Promise
 
 
 def _lower_bounds(reached: Vector, n: int) -> Vector:
-    """One-sided 95 % lower bounds of the share behind `reached` of n."""
+    """One-sided 95% lower bounds of the share behind `reached` of n."""
     from scipy.special import betaincinv
 
     bounds: Vector = betaincinv(reached, n - reached + 1, 1 - _CONFIDENCE)

@@ -86,7 +86,7 @@ def _by_parts(lesson: StudentRun, candidates: list[Candidate]) -> tuple[Metric, 
         features = _features(lesson, one, number)
         train = _affordable(lesson, features, len(candidates))
         reached, per_view = learn_frozen(features, train, lesson.augment)
-        lesson.job.say(f"{one.text}: {100 * reached.result.val.value:.1f} % on validation before it is taught")
+        lesson.job.say(f"{one.text}: {100 * reached.result.val.value:.1f}% on validation before it is taught")
         probed.append((reached.result.val.value, number, features, train, reached, per_view))
     _, number, features, train, reached, per_view = max(probed, key=lambda probe: probe[0])
     assert reached.network is not None

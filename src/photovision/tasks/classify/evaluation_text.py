@@ -144,10 +144,10 @@ def true_names(evaluation: ClassifyEvaluation, row: int) -> str:
 
 
 def predicted_names(evaluation: ClassifyEvaluation, row: int) -> str:
-    """The predicted class of one picture, or the predicted classes, with their confidence: 'leek (97 %)'."""
+    """The predicted class of one picture, or the predicted classes, with their confidence: 'leek (97%)'."""
     named = np.flatnonzero(evaluation.predicted[row])
     return (
-        ", ".join(f"{evaluation.classes[int(c)]} ({evaluation.probs[row, c] * 100:.0f} %)" for c in named) or "nothing"
+        ", ".join(f"{evaluation.classes[int(c)]} ({evaluation.probs[row, c] * 100:.0f}%)" for c in named) or "nothing"
     )
 
 
@@ -156,7 +156,7 @@ def _reliability(evaluation: ClassifyEvaluation) -> Figure:
     curve = reliability(evaluation.probs, evaluation.truth, bins)
     chance = ece_by_chance(evaluation.probs, evaluation.truth)
     note = (
-        "Points below the dashed line mean over-confidence. Bins hold equally many predictions; bars are 95 %"
+        "Points below the dashed line mean over-confidence. Bins hold equally many predictions; bars are 95%"
         " intervals. Chance alone gives even a perfectly calibrated model a calibration error of about"
         f" {percent(chance)} here."
     )

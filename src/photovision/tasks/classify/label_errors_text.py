@@ -156,7 +156,7 @@ def _suspect(told: LabelErrorText, found: LabelErrors, row: int) -> dict[str, An
 
 
 def _rather(told: LabelErrorText, found: LabelErrors, row: int) -> str:
-    return f"{told.names[int(found.suggested[row])]} ({found.confidence[row] * 100:.0f} %)"
+    return f"{told.names[int(found.suggested[row])]} ({found.confidence[row] * 100:.0f}%)"
 
 
 def _suspect_tables(told: LabelErrorText, found: LabelErrors, suspects: Sequence[dict[str, Any]]) -> list[Table]:

@@ -27,7 +27,7 @@ class ClassLines:
         named = [(printable(label), prob) for label, prob in _named(value, self._top)]
         self._wide_file = max(self._wide_file, min(width(file), 60))
         self._wide_label = max([self._wide_label, *(min(width(label), 30) for label, _ in named)])
-        shown = [f"{pad(label, self._wide_label)}  {100 * prob:5.1f} %" for label, prob in named]
+        shown = [f"{pad(label, self._wide_label)}  {100 * prob:5.1f}%" for label, prob in named]
         if value.known is False:
             shown = [f"unknown (most like {printable(value.best)})"] if self._top == 1 else ["unknown:", *shown]
         return "  ".join([pad(file, self._wide_file), *(shown or ["no class"])])

@@ -103,7 +103,7 @@ def _points(gain: Metric) -> str:
     text = f"{gain.value * 100:+.1f} points"
     if gain.low is None or gain.high is None:
         return text
-    return f"{text} (95 % interval {gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
+    return f"{text} (95% interval {gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
 
 
 def _parity(parity: Mapping[str, Any]) -> list[str]:
@@ -130,7 +130,7 @@ def _ladder(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list
         groups[heading] = [Bar(m.value, m.low, m.high, series) for series, m in found]
     series = ("validation", "test") if any(rung.get("test") for rung in rungs) else ("validation",)
     what = "Mean average precision" if info.get("multilabel") else "Accuracy"
-    note = f"{what} of each rung with 95 % intervals. Validation pictures select the rung; test pictures are used once."
+    note = f"{what} of each rung with 95% intervals. Validation pictures select the rung; test pictures are used once."
     return [Figure("The ladder", svg=bars(groups, f"{what} of each rung", series=series), note=note)]
 
 

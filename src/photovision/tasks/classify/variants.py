@@ -82,7 +82,7 @@ def fair_variants(frozen: bool, base: Variant = PLAIN) -> list[Variant]:
 def finding(found: Mapping[str, Any] | None) -> Finding:
     """What fair and robust training brought, measured on test pictures.
 
-    A gain is claimed only where its 95 % interval lies above 0, for the one variant, and in the one group, that
+    A gain is claimed only where its 95% interval lies above 0, for the one variant, and in the one group, that
     validation had settled before.
 
     Args:
@@ -175,7 +175,7 @@ def _fair_figures(found: Mapping[str, Any], title: str) -> list[Figure]:
         "accuracy on test",
         "worst group on test",
     )
-    note = "Up is fairer, right is better over all. Whiskers are 95 % intervals; they overlap where the same pictures"
+    note = "Up is fairer, right is better over all. Whiskers are 95% intervals; they overlap where the same pictures"
     return [Figure(title, svg=drawn, note=note + " decide, so the table's paired gains are what to judge by.")]
 
 
@@ -235,7 +235,7 @@ def _robust_figure(found: Mapping[str, Any], title: str) -> Figure:
         "accuracy on test",
         "after corruption",
     )
-    return Figure(title, svg=drawn, note="Up is more robust, right is better on pictures as they are. 95 % intervals.")
+    return Figure(title, svg=drawn, note="Up is more robust, right is better on pictures as they are. 95% intervals.")
 
 
 def _kept(found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -269,13 +269,13 @@ def _signed(gain: Metric) -> str:
     text = f"{gain.value * 100:+.1f} points"
     if gain.low is None or gain.high is None:
         return text
-    return f"{text} (95 % interval {gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
+    return f"{text} (95% interval {gain.low * 100:+.1f} to {gain.high * 100:+.1f})"
 
 
 def _spoken(share: Metric) -> str:
     if share.low is None or share.high is None:
         return percent(share.value)
-    return f"{percent(share.value)} (95 % interval {share.low * 100:.0f} to {share.high * 100:.0f} %)"
+    return f"{percent(share.value)} (95% interval {share.low * 100:.0f} to {share.high * 100:.0f}%)"
 
 
 def _some(words: Sequence[str], most: int = 6) -> str:

@@ -176,7 +176,7 @@ def _calibration(evaluation: DetectEvaluation) -> Figure | None:
         return None
     note = (
         "Of the boxes with such a score, how many are on an object of their class (IoU at least 0.5)? Points below"
-        " the dashed line mean over-confidence. Bars are 95 % intervals."
+        " the dashed line mean over-confidence. Bars are 95% intervals."
     )
     drawing = reliability_diagram(*found, title="Stated score against truth")
     return Figure("Calibration of scores", svg=drawing, note=note)

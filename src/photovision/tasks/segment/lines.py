@@ -25,7 +25,7 @@ class AreaLines:
 
     def text(self, file: str, value: Segmentation) -> str:
         """One line; `file` is printable."""
-        shown = ", ".join(f"{printable(name)} {100 * share:.1f} %" for name, share in _areas(value))
+        shown = ", ".join(f"{printable(name)} {100 * share:.1f}%" for name, share in _areas(value))
         objects = "" if value.objects is None else f"  {len(value.objects):,} objects"
         return f"{file}{objects}  {shown}"
 

@@ -195,14 +195,14 @@ def _warning(one: GroupComparison, audit: _Audit, coverage: float | None) -> str
     sure = f"p = {one.corrected:.2g} after correction for {audit.tests} tests"
     here, there, name = percent(one.here.value), percent(one.there.value), one.group.name
     low, high = sorted((100 * abs(one.gap.low), 100 * abs(one.gap.high)))
-    apart = f"{100 * abs(one.gap.value):.1f} points (95 % interval {low:.1f} to {high:.1f})"
+    apart = f"{100 * abs(one.gap.value):.1f} points (95% interval {low:.1f} to {high:.1f})"
     if one.kind == "accuracy":
         return (
             f"{name}: {here} of {one.n:,} pictures are right against {there} of the others; {apart} less within the"
             f" same classes, {sure}."
         )
     if one.kind == "coverage":
-        asked = "" if coverage is None else f" ({coverage * 100:g} % were asked for)"
+        asked = "" if coverage is None else f" ({coverage * 100:g}% were asked for)"
         covered = f"prediction sets hold the truth for {here} of {one.n:,} pictures{asked}"
         return f"{name}: {covered}, {there} elsewhere; {sure}."
     if one.kind == "confidence":
@@ -328,7 +328,7 @@ def _confidence_table(audit: _Audit, coverage: float | None) -> Table | None:
     note = "Above 0 the model is surer than it is right. By chance: what a perfectly calibrated model shows on so few."
     if predictions.sets is not None:
         columns += ("coverage", "classes in a set", "p of coverage")
-        note += "" if coverage is None else f" Coverage asked for: {coverage * 100:g} %."
+        note += "" if coverage is None else f" Coverage asked for: {coverage * 100:g}%."
     return Table("Confidence by group", columns, tuple(rows), note) if rows else None
 
 
@@ -360,7 +360,7 @@ def _charts(audit: _Audit) -> list[Figure]:
             f"{one.group.parts[0][1]} (n = {one.n:,})": [Bar(*one.here, series=int(audit.found(one)))] for one in own
         }
         title = f"Accuracy by {attribute.name}"
-        note = "Bars are shares named correctly with 95 % intervals; the second colour marks a group found to be worse."
+        note = "Bars are shares named correctly with 95% intervals; the second colour marks a group found to be worse."
         figures.append(Figure(title, svg=bars(shown, title), note=note))
     return figures
 

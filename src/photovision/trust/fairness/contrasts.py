@@ -22,7 +22,7 @@ class Contrast(NamedTuple):
 
     Attributes:
         share: of the group that is flagged, and `other`, of the others.
-        raw: share minus other, with its 95 % interval (Newcombe 1998).
+        raw: share minus other, with its 95% interval (Newcombe 1998).
         adjusted: the same within strata (Mantel-Haenszel weights, variance of Sato 1989).
         comparable: share of the group's pictures whose stratum has pictures of others, too, 0 to 1.
         raw_p: of the raw difference, exact, two-sided (Fisher).

@@ -78,7 +78,7 @@ class SubgroupScale:
         boxes = objects.boxes / whole
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         room = np.minimum(boxes[:, :2], 1 - boxes[:, 2:]).min(1, initial=1)
-        small, large = (f"{100 * bound:.2g} %" for bound in self.areas)
+        small, large = (f"{100 * bound:.2g}%" for bound in self.areas)
         few, many = (f"{bound:.0f}" for bound in self.counts)
         sizes = f"small: below {small} of the picture", f"between, up to {large}", f"large: {large} and more"
         fullness = f"below {few} objects in the picture", f"{few} to {many}", f"{many} and more"
@@ -204,7 +204,7 @@ def _warning(one: SubgroupPredictions) -> str:
     low, high = sorted((100 * abs(one.kind.gap.low), 100 * abs(one.kind.gap.high)))
     return (
         f"{one.trait.capitalize()}, '{one.value}': {percent(one.kind.here.value)} of {one.kind.n:,} {objects} {done},"
-        f" {100 * abs(one.kind.gap.value):.1f} points (95 % interval {low:.1f} to {high:.1f}) less than of the others"
+        f" {100 * abs(one.kind.gap.value):.1f} points (95% interval {low:.1f} to {high:.1f}) less than of the others"
         f" within the same classes, p = {one.p:.2g} after correction."
     )
 
@@ -231,5 +231,5 @@ def _chart(results: Sequence[SubgroupPredictions]) -> Figure:
         groups.setdefault(f"{one.trait}: {one.value}", []).append(Bar(*one.kind.here, series=kinds.index(one.what)))
     names = {"found": "objects found", "right": "boxes right"}
     drawing = bars(groups, "Objects found and boxes right, by kind", series=[names[kind] for kind in kinds])
-    note = "At the thresholds of the model, with 95 % intervals over pictures."
+    note = "At the thresholds of the model, with 95% intervals over pictures."
     return Figure("Slices of objects", svg=drawing, note=note)

@@ -180,7 +180,7 @@ def _warning(one: GroupComparison, audit: _RegionAudit) -> str:
     """A warning of one group that fares worse, with the figures behind it."""
     share = next(share for share in audit.shares if share.name == one.kind)
     low, high = sorted((100 * abs(one.gap.low), 100 * abs(one.gap.high)))
-    apart = f"{100 * abs(one.gap.value):.1f} points (95 % interval {low:.1f} to {high:.1f})"
+    apart = f"{100 * abs(one.gap.value):.1f} points (95% interval {low:.1f} to {high:.1f})"
     return (
         f"{one.group.name}: {one.kind} is {percent(one.here.value)} on {one.n:,} pictures against"
         f" {percent(one.there.value)} on the others; {apart} fewer are {share.verb} within the same classes,"
@@ -258,7 +258,7 @@ def _charts(audit: _RegionAudit) -> list[Figure]:
             continue
         names = [share.name.capitalize() for share in audit.shares]
         title = f"By {attribute.name}"
-        note = f"{' and '.join(names)} in pictures of every value, with 95 % intervals over pictures."
+        note = f"{' and '.join(names)} in pictures of every value, with 95% intervals over pictures."
         figures.append(Figure(title, svg=bars(own, title, series=names), note=note))
     return figures
 

@@ -34,7 +34,7 @@ def representation(
         >>> from photovision.trust.fairness.groups import read_attribute
         >>> site = read_attribute("site", ["a"] * 50 + ["b"] * 50)
         >>> representation([site], {"site": {"a": 990, "b": 10}}, 20).warnings
-        ('site = b is nearly absent from the training data: 10 of 1,000 pictures there, 50.0 % of these.',)
+        ('site = b is nearly absent from the training data: 10 of 1,000 pictures there, 50.0% of these.',)
     """
     rows, warnings = [], []
     for attribute in attributes:
@@ -52,7 +52,7 @@ def representation(
             if here >= min_group and scarce:
                 warnings.append(
                     f"{attribute.name} = {value} is nearly absent from the training data: {there:,} of {total:,}"
-                    f" pictures there, {100 * here / known:.1f} % of these."
+                    f" pictures there, {100 * here / known:.1f}% of these."
                 )
     columns = ("group", "in training", "share of training", "judged here", "share here")
     return Represented(Table("Groups in the training data", columns, tuple(rows)) if rows else None, tuple(warnings))

@@ -311,7 +311,7 @@ def _figures(compared: _AnnotatorComparison, beside: _Beside | None) -> list[Fig
         groups[compared.names[rater]] = [Bar(*proportion(int(right.sum()), len(right)))]
     groups[MODEL] = [Bar(*beside.model, series=1)]
     against = "the majority of the other raters" if compared.leave_one_out else "the label"
-    note = f"Share of pictures named as {against} says, with 95 % intervals."
+    note = f"Share of pictures named as {against} says, with 95% intervals."
     return [Figure("Raters and model", svg=bars(groups, "Accuracy of raters and model"), note=note)]
 
 

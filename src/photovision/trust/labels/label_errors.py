@@ -29,8 +29,8 @@ REFERENCE = 0.05
 MAX_SURPRISE = 0.9
 
 _FLOOR = 1e-12
-_SURE = 5.411894431054342 / 2  # half the 98 % point of chi-squared with 1 degree: at the boundary, 1 % false alarms
-_INSIDE = 3.841458820694124 / 2  # half the 95 % point: the bounds of a profile likelihood interval
+_SURE = 5.411894431054342 / 2  # half the 98% point of chi-squared with 1 degree: at the boundary, 1% false alarms
+_INSIDE = 3.841458820694124 / 2  # half the 95% point: the bounds of a profile likelihood interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class LabelErrors:
         suggested: int64 (N,), the most probable class but the label.
         confidence: float64 (N,), probability that `suggested` is the truth, 0 to 1.
         joint: int64 (C, C), the confident joint: row the label, column the class that a picture confidently looks like.
-        power: share of random wrong labels that would be among the suspects if 5 % of labels were wrong, 0 to 1.
+        power: share of random wrong labels that would be among the suspects if 5% of labels were wrong, 0 to 1.
         temperature: the probabilities were taken at this temperature.
     """
 

@@ -217,7 +217,7 @@ def _warned(name: str, one: Excess) -> str:
     what = "higher" if one.gap.value > 0 else "lower"
     return (
         f"Scores of {name} are {what} than the share of boxes that is right, by {100 * abs(one.gap.value):.1f} points"
-        f" (95 % interval {low:.1f} to {high:.1f}): 'photovision calibrate' refits them on your pictures."
+        f" (95% interval {low:.1f} to {high:.1f}): 'photovision calibrate' refits them on your pictures."
     )
 
 

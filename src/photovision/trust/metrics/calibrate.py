@@ -1,4 +1,4 @@
-"""Calibration: does a stated 90 % come true nine times in ten, and the one number that brings it nearer.
+"""Calibration: does a stated 90% come true nine times in ten, and the one number that brings it nearer.
 
 A confidence is the probability of the named class for single-label models, and every single probability for
 multi-label ones. Bins hold equally many confidences each (equal mass), because equal widths leave most bins empty.

@@ -61,8 +61,8 @@ def sets_finding(
     metrics = {"coverage": coverage, "set_size": _mean_size(sizes)}
     what = "true labels" if truth.ndim == 2 else "pictures"
     sentence = (
-        f"Coverage of the prediction sets: {percent(coverage.value)} of {count:,} {what} (95 % interval"
-        f" {coverage.low * 100:.1f} to {coverage.high * 100:.1f} %), target {percent(asked)}."  # type: ignore[operator]
+        f"Coverage of the prediction sets: {percent(coverage.value)} of {count:,} {what} (95% interval"
+        f" {coverage.low * 100:.1f} to {coverage.high * 100:.1f}%), target {percent(asked)}."  # type: ignore[operator]
         f" Average set size {sizes.mean():.2f}{_empty(sizes)}."
     )
     warnings = []
@@ -84,7 +84,7 @@ def sets_finding(
 
 
 def _empty(sizes: np.ndarray) -> str:
-    """ " (3.7 % are empty: no class fits well enough)", or "" where no set is empty."""
+    """ " (3.7% are empty: no class fits well enough)", or "" where no set is empty."""
     return (
         f" ({percent(float((sizes == 0).mean()))} are empty: no class fits well enough)" if (sizes == 0).any() else ""
     )

@@ -137,7 +137,7 @@ def match(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matches:
 
 
 def scores(matches: Matches, *, n_boot: int = N_BOOT, seed: int = 0) -> tuple[dict[str, Metric], dict[str, Metric]]:
-    """Figures of a detector with 95 % intervals by a bootstrap over pictures.
+    """Figures of a detector with 95% intervals by a bootstrap over pictures.
 
     Returns:
         The figures: "map" (mean over classes and overlaps .5 to .95), "map50", "map75", "map_small", "map_medium",

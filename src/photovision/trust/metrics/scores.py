@@ -44,12 +44,12 @@ def single_label(probs: Floats, labels: Ints, seed: int = 0) -> dict[str, Metric
 
     Returns:
         accuracy, balanced_accuracy, macro_f1, auroc (macro one-versus-rest; left out where the truth has one class),
-        log_loss (nats), brier (Brier 1950, 0 to 2), ece, and top5_accuracy for more than 5 classes; each with a 95 %
+        log_loss (nats), brier (Brier 1950, 0 to 2), ece, and top5_accuracy for more than 5 classes; each with a 95%
         interval and n. Where nothing is wrong macro_f1 and auroc borrow the interval of the balanced accuracy.
 
     Example:
         >>> print(single_label(np.eye(2, dtype=np.float32)[[0, 1, 1, 0]], np.array([0, 1, 1, 0]))["accuracy"])
-        100.0 % (51.0 to 100.0, n = 4)
+        100.0% (51.0 to 100.0, n = 4)
     """
     _check(probs, labels, labels.ndim == 1)
     n, width = probs.shape

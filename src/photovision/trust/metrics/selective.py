@@ -78,6 +78,6 @@ def selective_finding(confidence: Floats, right: np.ndarray) -> Finding:
         x_form=percent,
         y_range=(float(min(curve.low.min(), 0.95)), 1.0),
     )
-    note = "The rest is left to a person. The band is the 95 % interval."
+    note = "The rest is left to a person. The band is the 95% interval."
     metrics = {"selective_accuracy": surest, "aurc": area}
     return Finding((sentence,), metrics, figures=[Figure("Accuracy against share answered", svg=svg, note=note)])

@@ -21,7 +21,7 @@ from photovision.core.errors import UsageError
 
 Vector = npt.NDArray[np.float64]
 Z = 1.959963984540054
-"""The 97.5 % point of the normal distribution: every interval here is a 95 % one unless `level` says otherwise."""
+"""The 97.5% point of the normal distribution: every interval here is a 95% one unless `level` says otherwise."""
 
 BEYOND_CHANCE = 1.6448536269514722
 """Standard errors by which one of two equals is better than the other, by chance, in 1 of 20 cases."""
@@ -101,7 +101,7 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
 
 
 def standard_error(estimate: Estimate) -> float:
-    """The standard error that a 95 % interval stands for.
+    """The standard error that a 95% interval stands for.
 
     Example:
         >>> round(standard_error(Estimate(0.5, 0.402, 0.598)), 3)

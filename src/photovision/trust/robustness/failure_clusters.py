@@ -46,7 +46,7 @@ def weak_pictures(
     limit = float(np.quantile(score, FAILS))
     right = ~((score <= limit) & (score < 1))
     if right.all():
-        return Finding((f"Failing slices were not searched: the {name} of every picture is 100 %.",))
+        return Finding((f"Failing slices were not searched: the {name} of every picture is 100%.",))
     limit = float(score[~right].max())  # the quarter may end among perfect scores, which are no failures
     attributes = {**(groups or {}), **_looks(images)}
     found = find_slices(_features(images), right, groups=attributes, seed=seed)

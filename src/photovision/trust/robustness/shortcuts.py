@@ -127,7 +127,7 @@ def _transplant_table(found: Shortcuts, classes: Sequence[str]) -> Table | None:
         " its pictures is pasted into them; from others: the region of a picture of another class; centre: an equally"
         f" large square. A shortcut moves significantly more than {100 * BAR:g} points more than the former, and more"
         f" than the"
-        f" latter. In a model without shortcuts one is reported with a probability of at most {100 * LEVEL:g} %."
+        f" latter. In a model without shortcuts one is reported with a probability of at most {100 * LEVEL:g}%."
     )
     columns = ("class", "region", "pairs", "moved", "from others", "centre", "judgement")
     return Table("Transplants", columns, rows, note) if rows else None
@@ -177,7 +177,7 @@ def _strips(found: Shortcuts, answer: Answer, images: Image, classes: Sequence[s
             trio = np.stack([images[host], images[donor], composite])
             for words, image, probs in zip(("before", "donor", "after"), trio, answer(trio), strict=True):
                 best = int(probs.argmax())
-                pictures.append((jpeg(_enlarged(image), 90), f"{words}: {classes[best]} ({probs[best] * 100:.0f} %)"))
+                pictures.append((jpeg(_enlarged(image), 90), f"{words}: {classes[best]} ({probs[best] * 100:.0f}%)"))
         title = f"Shortcut to {classes[one.target]}"
         note = f"Before, the picture that gave {one.region}, and after it was pasted in."
         figures.append(Figure(title, pictures=tuple(pictures), note=note))

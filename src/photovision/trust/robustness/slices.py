@@ -39,7 +39,7 @@ class Slice:
         members: int64 (M,), rows of all pictures of the kind, the most typical first.
         error, elsewhere: share of errors in it and among all others, on the half that decided.
         p: of the difference, corrected.
-        traits: what is over-represented in it, such as "weather = rain (80 % against 25 %)".
+        traits: what is over-represented in it, such as "weather = rain (80% against 25%)".
     """
 
     members: Ints

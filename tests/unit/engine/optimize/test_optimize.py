@@ -63,7 +63,7 @@ def test_a_model_that_loses_more_than_allowed_is_refused_with_the_step_to_blame(
     assert run(["optimize", str(bundle), str(data), "-o", str(output), "--bf16", "--int8"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "would lose" in line]
     assert line.startswith("photovision: int8 would lose 6")
-    assert "95 % interval" in line
+    assert "95% interval" in line
     assert "more than the 0.5 allowed: leave int8 out" in line
     assert (output / "model.onnx").read_bytes() == older
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small"]

@@ -17,7 +17,7 @@ def test_picture_metrics_agree_with_scikit_learn() -> None:
     found = picture_metrics(scores, bad, threshold=1.5)
     assert found["auroc"].value == pytest.approx(roc_auc_score(bad, scores))
     assert found["false_alarms"].value == pytest.approx((scores[~bad] >= 1.5).mean())
-    allowed = np.sort(scores[~bad])[-2]  # 1 % of about 120 is one picture
+    allowed = np.sort(scores[~bad])[-2]  # 1% of about 120 is one picture
     assert found["recall_at_1"].value == pytest.approx((scores[bad] > allowed).mean())
 
 

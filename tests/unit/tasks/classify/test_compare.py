@@ -48,7 +48,7 @@ def test_flips_are_shown_as_pictures_with_both_answers() -> None:
     grids = {figure.title: figure.pictures for figure in report.figures if figure.pictures}
     assert len(grids["A wrong, B right"]) == 4
     assert [caption for _, caption in grids["A right, B wrong"]] == [
-        "true: leek\nA: leek (90 %)\nB: kiwi (90 %)\n010.png"
+        "true: leek\nA: leek (90%)\nB: kiwi (90%)\n010.png"
     ]
 
 

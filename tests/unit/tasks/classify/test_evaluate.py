@@ -71,7 +71,7 @@ def test_mistakes_are_pictures_most_confident_first() -> None:
     model.answers["050.png"] = sure
     figure = next(f for f in evaluate(model, data).figures if f.title == "Worst mistakes")
     assert len(figure.pictures) == 12
-    assert figure.pictures[0][1].startswith("true: leek\npredicted: kiwi (100 %)\n050.png")
+    assert figure.pictures[0][1].startswith("true: leek\npredicted: kiwi (100%)\n050.png")
     assert all(content.startswith(b"\xff\xd8") for content, _ in figure.pictures)
 
 
@@ -93,7 +93,7 @@ def test_leaks_are_told_where_there_are_any() -> None:
     assert report.metrics["accuracy"].value == pytest.approx(0.9)
     assert report.metrics["accuracy_leak_free"].value == pytest.approx(0.8)
     assert report.metrics["accuracy_leak_free"].n == 60
-    assert "without them the accuracy is 80.0 % (95 % interval" in report.warnings[0]
+    assert "without them the accuracy is 80.0% (95% interval" in report.warnings[0]
     same = evaluate(model, data, leaked=range(20))
     assert same.metrics["accuracy_leak_free"].value == pytest.approx(0.9)
     assert same.metrics["accuracy_leak_free"].n == 100

@@ -76,7 +76,7 @@ def test_of_a_sound_detector_nothing_is_said_but_what_conditions_cost(sound: Rep
     assert not any(one["worse"] for one in sound.data["kinds_of_objects"])
     assert "suspicious_annotations" not in sound.data
     assert sound.metrics["suspected_annotations"].value == 0
-    assert any("F1 of every picture is 100 %" in sentence for sentence in sound.summary)
+    assert any("F1 of every picture is 100%" in sentence for sentence in sound.summary)
     to_html(sound)
     json.dumps(sound.to_json(), allow_nan=False)
 

@@ -96,7 +96,7 @@ def test_objects_are_counted(counting: Segmenter) -> None:
     assert report.metrics["instance_f1"].value == 1
     assert report.metrics["count_error"].value == 0
     assert report.metrics["pq"].value == report.metrics["sq"].value == report.metrics["rq"].value == 1
-    assert "Panoptic quality is 100.0 %" in " ".join(report.summary)
+    assert "Panoptic quality is 100.0%" in " ".join(report.summary)
     assert evaluate(counting, data).counts is not None
     assert "6 objects" in " ".join(report.summary)
 

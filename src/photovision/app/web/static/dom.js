@@ -81,9 +81,9 @@ export async function attempt(work) {
   }
 }
 
-/** 0.1234 -> "12.3 %", with a space that does not break; percent(0.1234, 0) -> "12 %". */
+/** 0.1234 -> "12.3%", with a space that does not break; percent(0.1234, 0) -> "12%". */
 export function percent(share, digits = 1) {
-  return `${(share * 100).toFixed(digits)}\u00a0%`;
+  return `${(share * 100).toFixed(digits)}%`;
 }
 
 /** 12345 -> "12,345"; count(2, "picture") -> "2 pictures"; count(2, "class", "classes") -> "2 classes". */
@@ -92,12 +92,12 @@ export function count(number, noun = null, plural = `${noun}s`) {
   return noun === null ? shown : `${shown} ${number === 1 ? noun : plural}`;
 }
 
-/** A metric {value, low, high, n, unit} as people read it: "91.7 % (90.4 to 92.8, n = 2,000)". */
+/** A metric {value, low, high, n, unit} as people read it: "91.7% (90.4 to 92.8, n = 2,000)". */
 export function metric({ value, low, high, n, unit }) {
   const scale = unit === "share" || unit === "points" ? 100 : 1;
   const digits = scale === 100 ? 1 : 3;
   const minus = (text) => text.replaceAll("-", "\u2212");
-  const name = unit === "share" ? "\u00a0%" : unit ? `\u00a0${unit}` : "";
+  const name = unit === "share" ? "%" : unit ? `\u00a0${unit}` : "";
   const spread = low === null || high === null ? [] : [minus(`${(low * scale).toFixed(digits)} to ${(high * scale).toFixed(digits)}`)];
   if (n !== null) spread.push(`n = ${count(n)}`);
   return `${minus((value * scale).toFixed(digits))}${name}${spread.length ? ` (${spread.join(", ")})` : ""}`;

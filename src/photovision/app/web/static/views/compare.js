@@ -230,9 +230,9 @@ class View {
     const [first, ...others] = summary;
     fill(
       this.found,
-      el("p", { class: "verdict-words" }, spaced(first)),
-      others.map((sentence) => el("p", { class: "note" }, spaced(sentence))),
-      warnings.map((sentence) => el("p", { class: "warning" }, spaced(sentence))),
+      el("p", { class: "verdict-words" }, first),
+      others.map((sentence) => el("p", { class: "note" }, sentence)),
+      warnings.map((sentence) => el("p", { class: "warning" }, sentence)),
       !dropped && el("p", { class: "letters note" }, el("b", { class: "letter a" }, "A"), kept.a, el("b", { class: "letter b" }, "B"), kept.b),
       tables.map(side),
       el("div", { class: "bar" }, el("h2", {}, rows.length || apart.length ? "Where they disagree" : "They disagree nowhere"), !dropped && rows.length > 0 && this.choices),
@@ -294,6 +294,3 @@ function side({ columns, rows }) {
   return el("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Side by side" }, el("table", {}, el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell))))));
 }
 
-function spaced(sentence) {
-  return sentence.replaceAll(" %", "\u00a0%");
-}

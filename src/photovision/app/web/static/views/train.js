@@ -192,7 +192,7 @@ function link(href, text, kind = "") {
   return el("a", { class: `button ${kind}`, href }, text);
 }
 
-/** A share with its interval on a line from 0 to 100 %. */
+/** A share with its interval on a line from 0 to 100%. */
 function bar(value) {
   const place = (share) => `${(100 * share).toFixed(2)}%`;
   if (!value) return el("span", { class: "share", "aria-hidden": "true" });
