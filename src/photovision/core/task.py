@@ -60,7 +60,7 @@ class Task:
         predict_options: those of `predict`, which requests and the model's `with_options` take, too.
         parts: name -> "module:attribute".
         needs: keys of bundle.json beside those of all tasks.
-        min_classes: fewest classes of a model.
+        min_classes: fewest classes of a model, and of the data that it learns from.
         min_images: fewest labelled images on which a change of a model can be measured.
         annotation_type: what its predictions are, as `Dataset.annotation_type` names it: "labels", "boxes" ...
         page: the script of the local page that draws its predictions, below app/web/static. The part "page" gives what

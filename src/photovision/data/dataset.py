@@ -40,6 +40,7 @@ FORMAT_WORDS = {
     "masks": "masks",
     "mvtec": "good images and defects (MVTec AD)",
     "folder": "a folder per class",
+    "good": "a folder of good images",
 }
 """Name of a format -> how people call it; of others the name will do."""
 

@@ -66,6 +66,7 @@ def make_splits(
     val: float = 0.15,
     test: float = 0.15,
     group_by: str | None = GROUP,
+    min_classes: int = 2,
 ) -> Splits:
     """Split a dataset, honouring the published split where there is one; the same for every order of the samples.
 
@@ -80,9 +81,10 @@ def make_splits(
         val, test: shares of the pictures, 0 or more and together below 1.
         group_by: attribute whose equal values must stay together, such as "patient"; "group", with which "video" and
             "scene" count, too, may be absent.
+        min_classes: classes that have to be there; 1 for a task that learns from a single one.
 
     Raises:
-        DataError: fewer than 2 classes have at least 2 readable pictures.
+        DataError: fewer than `min_classes` classes have at least 2 readable pictures.
         UsageError: shares out of range, or no picture has the attribute `group_by`.
 
     Example:
@@ -99,7 +101,7 @@ def make_splits(
     usable = _usable(dataset, scan)
     units = units_of(dataset, scan, usable, group_by)
     truth = _truth(dataset)
-    _check_classes(dataset, truth, usable)
+    _check_classes(dataset, truth, usable, min_classes)
     deal = _Deal(dataset, truth, units, seed)
     parts, notes, published = _published(dataset, usable, deal, val, test)
     train, held, judged = (np.sort(part) for part in parts)
@@ -170,13 +172,14 @@ def _counts(truth: csr_array, positions: Ints) -> Ints:
     return np.asarray(truth[positions].sum(axis=0), dtype=np.int64)[:-1]
 
 
-def _check_classes(dataset: Dataset, truth: csr_array, usable: Ints) -> None:
+def _check_classes(dataset: Dataset, truth: csr_array, usable: Ints, least: int) -> None:
     counts = _counts(truth, usable)
-    if len(usable) >= 2 and (dataset.multilabel or (counts >= 2).sum() >= 2):
+    if len(usable) >= 2 and (dataset.multilabel or (counts >= 2).sum() >= least):
         return
     shown = _shown([f"{name}: {count}" for name, count in zip(dataset.classes, counts.tolist(), strict=True)])
     raise DataError(
-        "telling classes apart needs at least 2 classes with at least 2 readable pictures each, but there are"
+        f"this training needs at least {least} {'class' if least == 1 else 'classes'} with at least 2 readable pictures"
+        f"{'' if least == 1 else ' each'}, but there are"
         f" {len(dataset.classes)} class(es) with {len(usable):,} picture(s) ({shown}): add pictures or classes"
     )
 

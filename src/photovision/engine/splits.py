@@ -122,14 +122,16 @@ class TrainingSplits:
         return {name: dict(counts.most_common()) for name, counts in found.items() if len(counts) <= MOST_VALUES}
 
 
-def gather(dataset: Dataset, *, seed: int, progress: ProgressCallback | None = None) -> TrainingSplits:
-    """Check every picture, and split.
+def gather(
+    dataset: Dataset, *, seed: int, min_classes: int = 2, progress: ProgressCallback | None = None
+) -> TrainingSplits:
+    """Check every picture, and split; min_classes as for `data.split.make_splits`.
 
     Raises:
         DataError: too few readable pictures to learn from, to select with, or to judge with.
     """
     found: Scan = scan(dataset, progress=progress)
-    splits = make_splits(dataset, found, seed=seed)
+    splits = make_splits(dataset, found, seed=seed, min_classes=min_classes)
     problems = (*dataset.problems, *found.problems)
     for name, least in (("train", 2), ("val", 1), ("test", 1)):
         have = len(getattr(splits, name))

@@ -110,7 +110,8 @@ def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener 
         arguments = {**config.to_json(), "data": dataset.fingerprint}
         work = WorkDir(output, arguments, Accelerator(), dict(config.decisions))
         work.announce(listener)
-        splits = gather(dataset, seed=config.seed, progress=counted(listener, "checking pictures"))
+        progress = counted(listener, "checking pictures")
+        splits = gather(dataset, seed=config.seed, min_classes=row.min_classes, progress=progress)
         with _tracking(config, output) as trackers:
             training = TrainingRun(config, splits, work, listener, trackers, started, meter)
             learned = learn(training, source)

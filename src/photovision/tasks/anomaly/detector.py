@@ -15,10 +15,11 @@ from photovision.runtime.model import OnnxModel, Outputs
 from photovision.runtime.session import Engine, Precision
 from photovision.tasks.anomaly.heatmap import hot_regions
 from photovision.tasks.anomaly.prediction import Anomaly
-from photovision.tasks.anomaly.threshold import GoodScores, Promise, Verdict, promise
+from photovision.tasks.anomaly.threshold import GoodScores, Promise, Verdict, least_pictures, promise
 
 CLASSES = ("good", "anomalous")
 _RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class AnomalyDetector(OnnxModel[Anomaly]):
@@ -131,22 +132,37 @@ def facts_of(good: GoodScores, heat: np.ndarray, false_alarms: float | None) -> 
 
 def _checked(bundle: Bundle) -> Mapping[str, Any]:
     facts = bundle.info.get("anomaly")
-    groups = facts.get("good_scores") if isinstance(facts, dict) else None
-    lists = [*groups.values(), facts.get("heat")] if isinstance(facts, dict) and isinstance(groups, dict) else [None]
-    numbers = all(
-        isinstance(values, list)
-        and values
-        and all(isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v) for v in values)
-        for values in lists
-    )
-    rate = facts.get("false_alarms") if isinstance(facts, dict) else None
-    counts = facts.get("independent") if isinstance(facts, dict) else None
-    fitting = (
-        isinstance(groups, dict)
-        and isinstance(counts, dict)
-        and numbers
-        and all(isinstance(n := counts.get(name), int) and 1 <= n <= len(groups[name]) for name in groups)
-    )
-    if not fitting or not isinstance(facts, dict) or not isinstance(rate, float) or not 0 < rate < 1:
+    if not isinstance(facts, dict) or not (_promise_holds(facts) and _notes_hold(facts)):
         raise ModelError(f"{bundle.path}: bundle.json should hold scores of good images ('anomaly'): train it again")
     return facts
+
+
+def _promise_holds(facts: Mapping[str, Any]) -> bool:
+    """Whether scores, counts and rate are what `facts_of` writes, and the counts carry the rate."""
+    groups, counts, rate = (facts.get(name) for name in ("good_scores", "independent", "false_alarms"))
+    if not (isinstance(groups, dict) and groups and isinstance(counts, dict) and isinstance(rate, float)):
+        return False
+    if not (0 < rate < 1 and all(map(_numbers, [*groups.values(), facts.get("heat")]))):
+        return False
+    least = least_pictures(rate)
+    return all(_is_count(counts.get(name), least, len(scores)) for name, scores in groups.items())
+
+
+def _is_count(value: object, least: int, greatest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= greatest
+
+
+def _numbers(values: object) -> bool:
+    """Whether these are numbers, one at least; float32 bounds them, which the graph gives."""
+    return isinstance(values, list) and bool(values) and all(_is_number(value) for value in values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+def _notes_hold(facts: Mapping[str, Any]) -> bool:
+    """Whether what reports print of the learning has its type."""
+    names = all(isinstance(facts.get(name), str | None) for name in ("good_class", "statistic", "group_by"))
+    suspects = facts.get("suspects", [])
+    return names and isinstance(suspects, list) and all(isinstance(name, str) for name in suspects)

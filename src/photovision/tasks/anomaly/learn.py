@@ -47,13 +47,12 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
     """Settle the backbone, before an image is read.
 
     Raises:
-        DataError: it is not known which images are good.
-        UsageError: backbone and weights that do not fit together, or a rate of false alarms out of range.
+        DataError: it is not known which images are good, or they are too few.
+        UsageError: backbone and weights that do not fit together, or a rate of false alarms that is out of range or
+            that too few good images carry.
     """
-    _good_rows(dataset, config)
-    rate = config.own.get("false_alarms")
-    if rate is not None:
-        promise(GoodScores({"": np.zeros(10**6)}, {"": 10**6}), float(rate))
+    rows = np.setdiff1d(_good_rows(dataset, config), dataset.splits.get("test", ()))
+    _check_promise(config, [dataset.samples[int(row)] for row in rows], None)
     return choose(config.backbone, config.weights, config.size, config.allow_download)
 
 
@@ -73,7 +72,8 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
     usable = np.sort(np.concatenate([run.splits.splits.train, run.splits.splits.val])).astype(np.int64)
     rows = np.intersect1d(usable, _good_rows(dataset, config))
     samples = [dataset.samples[int(row)] for row in rows]
-    names, units = _group_names(samples, config.own.get("group_by")), _units(run, rows, samples)
+    units = _units(run, rows, samples)
+    names = _check_promise(config, samples, units)
     good = GoodPictures(len(rows), lambda n: load_pixels(samples[n], source.preprocess), units)
     network, levels_path = create(source, 0), run.work.folder / "levels.onnx"
     levels, scorer = export_levels(network, source.preprocess, levels_path), run.work.folder / "scorer.onnx"
@@ -175,6 +175,15 @@ def _good_rows(dataset: Dataset, config: TrainConfig) -> Ints:
     name = _good_name(dataset, config)
     good = [name is None or sample.target == (name,) for sample in dataset.samples]
     return np.flatnonzero(good).astype(np.int64)
+
+
+def _check_promise(config: TrainConfig, samples: list[Sample], units: Ints | None) -> list[str] | None:
+    """Refuse, before minutes of work, a promise that good images are too few to carry; returns their groups."""
+    learning.check_count(len(samples))
+    names, rate = _group_names(samples, config.own.get("group_by")), config.own.get("false_alarms")
+    if rate is not None:
+        promise(GoodScores.of(np.zeros(len(samples)), names, units), float(rate))
+    return names
 
 
 def _group_names(samples: list[Sample], attribute: object) -> list[str] | None:

@@ -164,9 +164,14 @@ def learn(
     return LearnedScorer(rows, scores, heat, bad, selected)
 
 
+def check_count(good: int) -> None:
+    """Raises DataError where there are too few good pictures."""
+    if good < MIN_PICTURES:
+        raise DataError(f"anomaly detection needs at least {MIN_PICTURES} good pictures, got {good}; add more")
+
+
 def _check_enough(good: GoodPictures) -> None:
-    if good.count < MIN_PICTURES:
-        raise DataError(f"anomaly detection needs at least {MIN_PICTURES} good pictures, got {good.count}; add more")
+    check_count(good.count)
     shown = len(np.unique(good.groups))
     if shown < MIN_SHOWN:
         raise DataError(

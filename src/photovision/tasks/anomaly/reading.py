@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from photovision.core.errors import DataError
@@ -44,4 +43,4 @@ def _all_good(path: Path, names: list[str]) -> Dataset:
     if not names:
         raise DataError(f"{path} holds no pictures: give a folder of good ones")
     samples = FileSamples(path, names, [(GOOD[0],)] * len(names))
-    return replace(Dataset(samples, (GOOD[0],)), source="folder")
+    return Dataset(samples, (GOOD[0],), source="good", annotation_type="defects")

@@ -51,5 +51,6 @@ TASK = Task(
     },
     needs=("anomaly",),
     annotation_type="defects",
+    min_classes=1,
     page="tasks/anomaly.js",
 )

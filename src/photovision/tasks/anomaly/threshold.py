@@ -113,8 +113,8 @@ def promise(good: GoodScores, false_alarms: float) -> dict[str, Promise]:
     Raises:
         UsageError: the rate makes no sense, or a group has too few good pictures to carry it.
     """
-    if not 0 < false_alarms < 1:
-        raise UsageError(f"the rate of false alarms should be above 0 and below 1, got {false_alarms}")
+    if not isinstance(false_alarms, int | float) or not 0 < false_alarms < 1:
+        raise UsageError(f"the rate of false alarms should be above 0 and below 1, got {false_alarms!r}")
     return {name: _promise(name, scores, good.independent[name], false_alarms) for name, scores in good.groups.items()}
 
 
