@@ -11,10 +11,11 @@ from photovision.core.folder import reserved
 from photovision.core.progress import Listener, ProgressCallback, counted, silent
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
-from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.data.read import Labels, Pictures
 from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.holdout import add_recalibration, unseen_part
 from photovision.engine.load import opened
+from photovision.engine.read import data_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def calibrate(
         UsageError: a model that cannot be calibrated, or `output` is its own folder.
     """
     own = opened(model, "calibrate")
-    dataset, checking = as_dataset(data, labels, own.classes), counted(listener, "checking pictures")
+    dataset, checking = data_for(own, data, labels), counted(listener, "checking pictures")
     part = unseen_part(dataset, own, "to calibrate a model", checking)
     report = calibrate_on(own, part.dataset, output, seed=seed, progress=counted(listener, "calibrating"))
     return replace(report, summary=(*report.summary, part.note))

@@ -36,7 +36,7 @@ def calibrate(
 
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     opened(own, "calibrate")
-    dataset = read_data(data, reading)
+    dataset = read_data(data, reading, own.bundle.task)
     with shown() as listener:
         report = learn(own, dataset, output, seed=seed, listener=listener)
     print_report(report, None, as_json)

@@ -24,7 +24,7 @@ from photovision.core.output import check_folder
 from photovision.core.progress import Listener, counted, silent
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
-from photovision.data.read import Labels, Pictures, as_dataset
+from photovision.data.read import Labels, Pictures
 from photovision.engine.evaluation import Evaluation
 from photovision.engine.holdout import NO_RECORD, exposures
 from photovision.engine.load import load, opened
@@ -32,6 +32,7 @@ from photovision.engine.optimize.cost_report import OptimizeStep, gains
 from photovision.engine.optimize.finish import optimize_report, unfinished, work_key, write_optimized
 from photovision.engine.optimize.profile import profile
 from photovision.engine.optimize.step import OptimizeRun, Say, apply_method, ordered
+from photovision.engine.read import data_for
 from photovision.engine.splits import TrainingSplits, gather
 
 MAX_MINUTES = 10_000
@@ -108,7 +109,7 @@ def optimize(
     config = OptimizeConfig(max_drop, minutes, backbone, say)
     config.check()
     ordered(own.bundle.row, methods, backbone)
-    dataset = as_dataset(data, labels, own.classes)
+    dataset = data_for(own, data, labels)
     seed = int((own.info.get("training") or {}).get("seed", 0))
     splits = gather(aligned(dataset, own), seed=seed, progress=counted(listener, "checking pictures"))
     return optimize_on(own, fair(splits, own, dataset), output, methods, config)

@@ -99,9 +99,9 @@ def _summary(evaluation: AnomalyEvaluation) -> tuple[str, ...]:
     if bad_n:
         found_n = int((evaluation.alarms & bad).sum())
         unsure = int((evaluation.unsure & bad).sum())
+        doubt = f", and {unsure:,} more {'is' if unsure == 1 else 'are'} called unsure" if unsure else ""
         sentences.append(
-            f"At this threshold {found_n:,} of {count(bad_n, 'image')} with defects {_was(found_n)} found; of"
-            f" {unsure:,} more the verdict is unsure."
+            f"At this threshold {found_n:,} of {count(bad_n, 'image')} with defects {_was(found_n)} found{doubt}."
         )
     return tuple(sentences)
 
