@@ -62,7 +62,7 @@ def whole_number(name: str, text: str, low: int, high: int, default: int) -> Opt
     return Option(name, text, int, f"a whole number from {low} to {high}", schema, convert)
 
 
-def share(name: str, text: str, high: float = 1.0) -> Option:
+def share(name: str, text: str, high: float = 1.0, *, http_only: bool = False) -> Option:
     """A number from 0 to `high`."""
 
     def convert(given: str) -> float:
@@ -71,7 +71,7 @@ def share(name: str, text: str, high: float = 1.0) -> Option:
         return value
 
     schema = {"type": "number", "minimum": 0, "maximum": high}
-    return Option(name, text, float, f"a number from 0 to {high:g}", schema, convert)
+    return Option(name, text, float, f"a number from 0 to {high:g}", schema, convert, http_only)
 
 
 def choice(name: str, text: str, *values: str, http_only: bool = False) -> Option:

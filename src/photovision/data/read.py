@@ -108,7 +108,7 @@ def unnamed(path: Path, dataset: Dataset) -> list[Problem]:
     notes = unused(replace(listing, others=_without(listing.others, DATA)))
     known = {sample.id for sample in dataset.samples} | {problem.id for problem in dataset.problems}
     strange = [file for file in files_of(listing.pictures) if file not in known]
-    if strange and dataset.source != "masks" and len(dataset.problems) < NAMED:
+    if strange and dataset.source not in ("masks", "mvtec") and len(dataset.problems) < NAMED:
         many = "1 picture is" if len(strange) == 1 else f"{len(strange):,} pictures are"
         notes.insert(0, Problem(strange[0], "not used", f"{many} not named by the annotations, and not used"))
     return notes

@@ -34,6 +34,7 @@ class Exported:
         max_abs_prob_difference: the largest difference of a probability.
         files: name -> bytes.
         of: what the agreement is a share of, for people.
+        measured: what the difference is of, for people.
     """
 
     target: str
@@ -43,6 +44,7 @@ class Exported:
     max_abs_prob_difference: float
     files: dict[str, int]
     of: str = "pictures"
+    measured: str = "probability"
 
 
 def export(
@@ -79,7 +81,9 @@ def export(
         if not (work / "README.md").is_file():
             write_sealed(work / "README.md", readme(own, target))
         files = {str(f.relative_to(work)): f.stat().st_size for f in sorted(work.rglob("*")) if f.is_file()}
-    return Exported(target, len(shown), images is None, found.agreement, found.difference, files, found.of)
+    return Exported(
+        target, len(shown), images is None, found.agreement, found.difference, files, found.of, found.measured
+    )
 
 
 def _refusal(found: GraphParity, target: str, n: int) -> str:

@@ -51,5 +51,5 @@ def export(
     of = "" if done.of == "pictures" else f"{done.of} in "
     print(
         f"Agrees with the model on {100 * done.agreement:.1f}% of {of}{done.pictures:,} {kind} pictures; largest"
-        f" probability difference: {done.max_abs_prob_difference:.2g}."
+        f" {done.measured} difference: {done.max_abs_prob_difference:.2g}."
     )

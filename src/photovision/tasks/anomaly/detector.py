@@ -61,8 +61,14 @@ class AnomalyDetector(OnnxModel[Anomaly]):
         self.false_alarms = rate if false_alarms is None else false_alarms
         self.promises = promise(self.good, self.false_alarms)
 
-    def at(self, false_alarms: float) -> AnomalyDetector:
-        """The same model with another promised rate of false alarms; the loaded graph is shared."""
+    def with_options(self, *, false_alarms: float | None = None) -> AnomalyDetector:
+        """The same model with another promised rate of false alarms, None: as before; the loaded graph is shared.
+
+        Raises:
+            UsageError: too few good images carry the promise.
+        """
+        if false_alarms is None:
+            return self.with_session(self.session)
         other = AnomalyDetector(self.bundle, engine=self._engine, precision=self._precision, false_alarms=false_alarms)
         return other.with_session(self.session)
 

@@ -35,7 +35,8 @@ def training_summary(info: Mapping[str, Any]) -> tuple[str, ...]:
         f"It promises at most {percent(facts['false_alarms'])} false alarms on good images like these{groups}: each of"
         " the good images was scored by a bank without it (split-conformal).",
         f"{facts['statistic'].capitalize()} decides, as chosen on synthetic defects; of those it finds an AUROC of"
-        f" {stage['val']['value']:.3f}. No bad image was used.",
+        f" {stage['val']['value']:.3f}."
+        f"{'' if facts.get('known_bad') else ' No bad image was used.'}",
     )
 
 

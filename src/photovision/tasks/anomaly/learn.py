@@ -108,6 +108,7 @@ def _facts(run: TrainingRun, found: learning.LearnedScorer, samples: list[Sample
         "synthetic_defects": {kind: round(float(value), 4) for kind, value in found.selected.auroc.items()},
         "suspects": [samples[int(row)].id for row in found.suspects][:1000],
         "group_by": run.config.own.get("group_by"),
+        "known_bad": run.config.own.get("known_bad") is not None,
     }
 
 

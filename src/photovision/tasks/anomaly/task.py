@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from photovision.core.option import Option
+from photovision.core.option import Option, share
 from photovision.core.task import Task, TaskText
 
 _HOME = "photovision.tasks.anomaly"
@@ -20,6 +20,7 @@ TASK = Task(
         "load": frozenset({"false_alarms"}),
         "explain": frozenset({"method"}),
     },
+    predict_options=(share("false_alarms", "Promised rate of false alarms; default: the model's.", http_only=True),),
     own={
         "train": (
             Option("good", "The class of good images; the default is the one called good, normal or ok."),
