@@ -84,7 +84,7 @@ def test_people_get_aligned_lines(model: Path, pictures: Path, capsys: pytest.Ca
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(str(pictures / "red" / "1.png"))
     assert "100%.png" in second
-    assert first.split()[-3] == second.split()[-3] == "red"
+    assert first.split()[-2] == second.split()[-2] == "red"
     assert first.endswith("%")
 
 

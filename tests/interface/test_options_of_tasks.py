@@ -134,6 +134,7 @@ VERBS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--top", "2", CLASSIFIERS, ("0", "-1", "x"), seen=True),
             Option("--threshold", "0.9", ("detector",), ("1.5", "-1", "nan")),
             Option("--tile", "64", ("detector", "segmenter", "objects"), ("0", "x", "-3")),
+            Option("--overlap", "0.3", (), ("nan", "1", "-1")),
             Option("--csv", bad=("--json",)),
             Option("--engine", "onnxruntime", ALL, ("zzz",)),
             Option("--precision", "f32", ALL, ("f16",)),

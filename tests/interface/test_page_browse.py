@@ -253,7 +253,7 @@ def test_a_training_climbs_live_and_is_found_again(visit: Visit, address: str, f
     page.locator(".rung", has_text="handcrafted").wait_for()
     page.get_by_role("link", name="Read the report").wait_for(timeout=170_000)
     assert page.locator(".rung").count() >= 2
-    assert re.search(r"\d+\.\d\s% \(\d+\.\d to \d+\.\d, n = \d+\)", page.locator(".rung").first.inner_text())
+    assert re.search(r"\d+\.\d% \(\d+\.\d to \d+\.\d, n = \d+\)", page.locator(".rung").first.inner_text())
     page.get_by_role("link", name="Read the report").click()
     page.frame_locator("iframe").locator("h1", has_text=": ").wait_for()
     page.go_back()

@@ -77,7 +77,7 @@ def test_a_dropped_picture_is_answered_with_its_reasons(visit: Visit, address: s
     )
     answered(page, "green")
     assert page.locator(".said .kind").inner_text() == "leaf.png"
-    assert re.search(r"\d+\.\d\s%", page.locator(".label .confidence").inner_text())
+    assert re.search(r"\d+\.\d%", page.locator(".label .confidence").inner_text())
     heat = page.locator("img.heat")
     heat.wait_for()
     assert heat.evaluate("image => image.naturalWidth") == 320

@@ -92,7 +92,10 @@ def test_a_segmenter_is_refused_in_one_line(tmp_path: Path, capsys: pytest.Captu
     assert run(["calibrate", str(model), str(tmp_path / "data"), "-o", str(tmp_path / "out")]) == 2
     told = capsys.readouterr().err.strip().splitlines()
     assert len(told) == 1
-    assert "'calibrate' is not available for a segmenter: it needs a detector or a classifier" in told[0]
+    assert (
+        "'calibrate' is not available for a segmenter: it needs an anomaly detector, a detector or a classifier"
+        in told[0]
+    )
 
 
 def test_the_command_calibrates_detectors(
