@@ -12,31 +12,13 @@ class Departure extends Chosen {
     this.layer = new Layer();
     this.boxes = new Boxes({ lit: (index) => this.light(index) });
     this.stage = makeStage(item, this.layer.element, this.boxes.element).stage;
-    this.slider = el("input", { type: "range", id: "opacity", min: "0", max: "100", step: "5", value: String(100 * this.kept.opacity), oninput: () => this.fade(this.slider.value / 100) });
-    this.output = el("output", { for: "opacity", class: "number note" });
-    this.control = el("div", { class: "heat-control" }, el("div", { class: "heat-slider" }, el("label", { for: "opacity" }, "Hot places"), this.slider, this.output));
-    this.fade(this.kept.opacity);
-  }
-
-  fade(opacity) {
-    this.kept.opacity = this.layer.opacity = opacity;
-    this.output.textContent = percent(opacity, 0);
-    this.layer.paint();
-  }
-
-  /** The key h. */
-  toggle() {
-    if (!this.slider) return;
-    const next = this.kept.opacity ? 0 : this.before || 0.6;
-    this.before = this.kept.opacity;
-    this.slider.value = next * 100;
-    this.fade(next);
+    this.drawSlider("Hot places");
   }
 
   drawAnswer() {
     const { answer, item, model } = this;
     const boxes = answer.boxes.map((box, index) => ({ ...box, label: "", score: undefined, index }));
-    const told = { file: item.name, score: answer.score, p: answer.p, verdict: answer.verdict, boxes: answer.boxes.map(({ xyxy, score, area }) => ({ xyxy, score, area })) };
+    const result = { file: item.name, score: answer.score, p: answer.p, verdict: answer.verdict, boxes: answer.boxes.map(({ xyxy, score, area }) => ({ xyxy, score, area })) };
     const button = (text, action) => el("button", { type: "button", class: "button", onclick: () => attempt(action) }, text);
     this.table = el("tbody", { onkeydown: (event) => this.keyed(event) });
     fill(this.table, answer.boxes.map((box, place) => this.row(box, place)));
@@ -49,7 +31,7 @@ class Departure extends Chosen {
         "div",
         { class: "bar downloads" },
         button("Save picture", async () => save(await drawn(item, answer.size, boxes, model.colours, this.layer.element), `${stem(item.name)}.hot.png`)),
-        button("Save JSON", async () => save(`${JSON.stringify(told)}\n`, `${stem(item.name)}.anomaly.json`)),
+        button("Save JSON", async () => save(`${JSON.stringify(result)}\n`, `${stem(item.name)}.anomaly.json`)),
       ),
       answer.boxes.length > 0 && tableOf("Hot places, the hottest first", ["Place", "Heat", "Area"], this.table),
     );

@@ -11,25 +11,7 @@ class Scene extends Chosen {
   drawStage(item) {
     this.layer = new Layer({ lit: (one) => this.light(one) });
     this.stage = makeStage(item, this.layer.element).stage;
-    this.slider = el("input", { type: "range", id: "opacity", min: "0", max: "100", step: "5", value: String(100 * this.kept.opacity), oninput: () => this.fade(this.slider.value / 100) });
-    this.output = el("output", { for: "opacity", class: "number note" });
-    this.control = el("div", { class: "heat-control" }, el("div", { class: "heat-slider" }, el("label", { for: "opacity" }, "Masks"), this.slider, this.output));
-    this.fade(this.kept.opacity);
-  }
-
-  fade(opacity) {
-    this.kept.opacity = this.layer.opacity = opacity;
-    this.output.textContent = percent(opacity, 0);
-    this.layer.paint();
-  }
-
-  /** The key h. */
-  toggle() {
-    if (!this.slider) return;
-    const next = this.kept.opacity ? 0 : this.before || 0.6;
-    this.before = this.kept.opacity;
-    this.slider.value = next * 100;
-    this.fade(next);
+    this.drawSlider("Masks");
   }
 
   drawAnswer() {
@@ -38,7 +20,7 @@ class Scene extends Chosen {
     this.hidden ??= new Set(ground >= 0 ? [ground] : []);
     this.legend = el("ul", { class: "legend-list areas", "aria-label": "Classes" });
     this.table = el("tbody", { onkeydown: (event) => this.keyed(event) });
-    const told = { file: item.name, size: answer.size, areas: Object.fromEntries(answer.areas.map((one) => [one.label, one.share])), ...(answer.objects && { objects: answer.count, boxes: answer.objects.map(({ label, score, xyxy, pixels }) => ({ label, score, xyxy, pixels })) }) };
+    const result = { file: item.name, size: answer.size, areas: Object.fromEntries(answer.areas.map((one) => [one.label, one.share])), ...(answer.objects && { objects: answer.count, boxes: answer.objects.map(({ label, score, xyxy, pixels }) => ({ label, score, xyxy, pixels })) }) };
     const button = (text, action) => el("button", { type: "button", class: "button", onclick: () => attempt(action) }, text);
     const shown = answer.areas.filter((one) => one.class !== ground);
     const title = answer.objects ? count(answer.count, "object") : shown.length ? `${shown[0].label} ${percent(shown[0].share)}` : "Nothing but background";
@@ -52,7 +34,7 @@ class Scene extends Chosen {
         { class: "bar downloads" },
         button("Save picture", async () => save(await drawn(item, answer.size, [], [], this.layer.element), `${stem(item.name)}.masks.png`)),
         button("Save mask", () => this.saveMask(item)),
-        button("Save JSON", async () => save(`${JSON.stringify(told)}\n`, `${stem(item.name)}.masks.json`)),
+        button("Save JSON", async () => save(`${JSON.stringify(result)}\n`, `${stem(item.name)}.masks.json`)),
         cutButton(item, this.state),
       ),
       answer.objects?.length > 0 && this.objects(answer.objects),

@@ -1,5 +1,5 @@
 // The chosen picture large, of models that tell what is where; `Found` and `Scene` say how their answers are drawn.
-import { el, fill } from "../dom.js";
+import { el, fill, percent } from "../dom.js";
 
 export class Chosen {
   /** Others give drawStage(item), which sets this.stage and this.control, drawAnswer(), and this.table of things. */
@@ -35,6 +35,29 @@ export class Chosen {
     event.preventDefault();
     event.stopPropagation();
     rows[Math.min(Math.max(place + by, 0), rows.length - 1)].focus();
+  }
+
+  /** A slider for the opacity of `this.layer`, as `this.control`; `label` names what the layer shows. */
+  drawSlider(label) {
+    this.slider = el("input", { type: "range", id: "opacity", min: "0", max: "100", step: "5", value: String(100 * this.kept.opacity), oninput: () => this.fade(this.slider.value / 100) });
+    this.output = el("output", { for: "opacity", class: "number note" });
+    this.control = el("div", { class: "heat-control" }, el("div", { class: "heat-slider" }, el("label", { for: "opacity" }, label), this.slider, this.output));
+    this.fade(this.kept.opacity);
+  }
+
+  fade(opacity) {
+    this.kept.opacity = this.layer.opacity = opacity;
+    this.output.textContent = percent(opacity, 0);
+    this.layer.paint();
+  }
+
+  /** The key h. */
+  toggle() {
+    if (!this.slider) return;
+    const next = this.kept.opacity ? 0 : this.before || 0.6;
+    this.before = this.kept.opacity;
+    this.slider.value = next * 100;
+    this.fade(next);
   }
 
   leave() {}
