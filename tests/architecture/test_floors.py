@@ -117,7 +117,7 @@ def test_core_needs_numpy_and_pillow_only(path: Path) -> None:
 @every_module
 def test_torch_is_loaded_by_training_only(path: Path) -> None:
     place = path.relative_to(SOURCE).parts
-    if place[0] in ("models", "learn") or (place[0] in ("engine", "tasks", "deploy") and path.stem in TRAINING):
+    if place[0] in ("models", "learn") or (place[0] in ("engine", "tasks") and path.stem in TRAINING):
         return
     assert TORCH.isdisjoint(at_import_time(read(path)))
 

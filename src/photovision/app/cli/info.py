@@ -13,25 +13,25 @@ def info(model: Model, as_json: Json = False) -> None:
     from photovision.runtime.bundle import read_bundle
 
     bundle = read_bundle(bundle_at(model))
-    told, row = bundle.info, bundle.row
+    facts, row = bundle.info, bundle.row
     if as_json:
-        print_json(told)
+        print_json(facts)
         return
-    classes, backbone, data = bundle.classes, told.get("backbone") or {}, told.get("data") or {}
+    classes, backbone, data = bundle.classes, facts.get("backbone") or {}, facts.get("data") or {}
     counts = data.get("counts") or {}
     names = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
     params = backbone.get("params")
     rows = [
         ("classes", f"{len(classes)} ({names})"),
         ("predicts", row.text.predicts),
-        *(row.part("info")(told) if row.has("info") else ()),
+        *(row.part("info")(facts) if row.has("info") else ()),
         ("network", f"{backbone['name']}, weights {backbone.get('weights')}" if backbone.get("name") else None),
         ("parameters", f"{params:,}" if isinstance(params, int) else None),
-        ("rung", told.get("chosen")),
+        ("rung", facts.get("chosen")),
         ("input", " x ".join(map(str, bundle.preprocess.size)) + " pixels"),
         ("pictures", ", ".join(f"{count:,} {name}" for name, count in counts.items())),
         ("data", data.get("fingerprint") or data.get("source")),
-        *((name.replace("_", " "), str(Metric.from_json(m))) for name, m in (told.get("metrics") or {}).items()),
-        *((f"licence, {entry['part']}", f"{entry['name']}: {entry['licence']}") for entry in told["licences"]),
+        *((name.replace("_", " "), str(Metric.from_json(m))) for name, m in (facts.get("metrics") or {}).items()),
+        *((f"licence, {entry['part']}", f"{entry['name']}: {entry['licence']}") for entry in facts["licences"]),
     ]
     print_rows([(name, str(value)) for name, value in rows if value])

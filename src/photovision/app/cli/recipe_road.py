@@ -76,8 +76,8 @@ def road(  # noqa: PLR0913 - one parameter a flag
     with shown() as listener:
         part = hold_out(dataset, [seer], split, counted(listener, "checking pictures"))
         judged = part.dataset if attributes is None else with_attributes(part.dataset, attributes)
-        told = None if tags is None else tagged(tags, judged.samples)
-        report = judge(seer, judged, asked, tags=told, progress=counted(listener, "evaluating"))
+        condition_tags = None if tags is None else tagged(tags, judged.samples)
+        report = judge(seer, judged, asked, tags=condition_tags, progress=counted(listener, "evaluating"))
     print_report(replace(report, summary=(*report.summary, part.note)), output, as_json)
 
 

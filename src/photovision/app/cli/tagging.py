@@ -24,5 +24,5 @@ def tags_text(tags: Tags | None) -> str:
 
     if tags is None:
         return ""
-    told = ", ".join(name if name == "unknown" else f"{name} {100 * prob:.0f}%" for name, prob in tags.items())
-    return f"  [{printable(told) or 'no tag'}]"
+    shown = ", ".join(name if name == "unknown" else f"{name} {100 * prob:.0f}%" for name, prob in tags.items())
+    return f"  [{printable(shown) or 'no tag'}]"

@@ -142,11 +142,11 @@ def facts(catalogue: Catalogue, i: int) -> dict[str, Any]:
         **_file(file_of(catalogue, position)),
         "groups": dict(sample.groups),
         "found": found,
-        **told(sample.annotations),
+        **annotations_json(sample.annotations),
     }
 
 
-def told(regions: Regions | None) -> dict[str, Any]:
+def annotations_json(regions: Regions | None) -> dict[str, Any]:
     """What the data say is where in a picture: "boxes", None for data without, and whether they have "masks"."""
     if not isinstance(regions, Detections):
         return {"boxes": None, "masks": regions is not None}

@@ -164,7 +164,7 @@ class Catalogue:
             "split": str(self.split[position]) or None,
             "marks": [mark.kind for mark in self.examined.marks.get(position, ())],
             "suggested": self.examined.suggested(position),
-            "decision": told(decisions.get(position)),
+            "decision": decision_json(decisions.get(position)),
             "objects": counted(self.dataset.samples[position].annotations),
         }
 
@@ -200,7 +200,7 @@ class Catalogue:
         }
 
 
-def told(change: Correction | None) -> dict[str, Any] | None:
+def decision_json(change: Correction | None) -> dict[str, Any] | None:
     """A decision for the page."""
     return None if change is None else {"decision": change.decision, "label": list(change.label), "time": change.time}
 

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from photovision.app.web.catalogue import Catalogue, Catalogues, told
+from photovision.app.web.catalogue import Catalogue, Catalogues, decision_json
 from photovision.core.errors import DataError, UsageError
 from photovision.data.corrections import DECISIONS, LABEL
 from photovision.data.dataset import Correction
@@ -73,4 +73,4 @@ def save(catalogue: Catalogue, change: LabelChange) -> dict[str, Any]:
     saw = change.instead_of
     before = None if saw is None else Correction(name, wanted.was, saw.decision, tuple(saw.label))
     saved = catalogue.corrections.record(wanted, before)
-    return {"saved": saved, "decision": told(catalogue.decisions().get(position))}
+    return {"saved": saved, "decision": decision_json(catalogue.decisions().get(position))}

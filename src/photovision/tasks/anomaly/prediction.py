@@ -9,7 +9,7 @@ import numpy as np
 
 from photovision.core.result import Size
 from photovision.core.types import Floats
-from photovision.tasks.anomaly.heatmap import HotRegion, enlarged
+from photovision.tasks.anomaly.heatmap import HotRegion, enlarged, relative
 from photovision.tasks.anomaly.threshold import Verdict
 
 
@@ -39,8 +39,7 @@ class Anomaly:
     @property
     def heatmap(self) -> Floats:
         """float32 (h, w): the heat where it is 1 or more, else 0; empty for a good image. One scale for all images."""
-        shown: Floats = np.where(self.heat >= (1 if self.verdict != "good" else np.inf), self.heat, 0)
-        return shown.astype(np.float32)
+        return relative(self.heat, np.inf if self.verdict == "good" else 1.0)
 
     def mask(self, size: Size) -> np.ndarray:
         """bool (H, W): the hot pixels of an image of this size."""
