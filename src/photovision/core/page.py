@@ -198,7 +198,11 @@ def write_report(report: Report, folder: Path) -> None:
 def _further(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
     """A section with a table of figures; none for no figures."""
     rows = [
-        [{"kind": "text", "text": heading(name)[0], "hint": heading(name)[1]}, _cell(metric), _cell(metric.n)]
+        [
+            {"kind": "text", "text": heading(name, metric)[0], "hint": heading(name, metric)[1]},
+            _cell(metric),
+            _cell(metric.n),
+        ]
         for name, metric in metrics.items()
     ]
     table = {"columns": ("figure", "value", "n"), "rows": rows, "note": ""}
@@ -206,7 +210,7 @@ def _further(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
 
 
 def _card(name: str, metric: Metric) -> dict[str, Any]:
-    label, hint = heading(name)
+    label, hint = heading(name, metric)
     text, track = _figure_text(metric), None
     if metric.unit == "share" and name.endswith("_difference"):
         text["unit"] = "points"
@@ -218,18 +222,25 @@ def _card(name: str, metric: Metric) -> dict[str, Any]:
     return {"label": label, "hint": hint, "track": track, **text}
 
 
-def heading(name: str) -> tuple[str, str]:
+def heading(name: str, metric: Metric | None = None) -> tuple[str, str]:
     """A figure's heading and what it means; the figures of a comparison end in _a, _b or _difference.
+
+    Args:
+        name: of the figure.
+        metric: itself, whose own title goes before the glossary.
 
     Example:
         >>> heading("ece_a")[0], heading("some_figure")
         ('Calibration error, A', ('Some figure', ''))
     """
+    own = (metric.title, metric.hint) if metric is not None and metric.title else None
     for suffix, addition in (("_a", ", A"), ("_b", ", B"), ("_difference", ", B minus A")):
         base = name.removesuffix(suffix)
-        if base != name and base in GLOSSARY:
-            return GLOSSARY[base][0] + addition, ""
-    return GLOSSARY.get(name, (name.replace("_", " ").capitalize(), ""))
+        if base != name and (own or base in GLOSSARY):
+            return (own or GLOSSARY[base])[0] + addition, ""
+    if own and name.endswith("_leak_free"):
+        return f"{own[0]}, leak-free", "without images that resemble training images"
+    return own or GLOSSARY.get(name, (name.replace("_", " ").capitalize(), ""))
 
 
 def _figure_text(metric: Metric) -> dict[str, str]:

@@ -19,6 +19,8 @@ class Metric:
         low, high: bounds of its 95% interval; None where none can be given.
         n: how many pictures it rests on.
         unit: "share" (0 to 1, shown in percent), "points" (a difference of shares), "s", "ms", "MB", "" ...
+        title, hint: its heading and what it means, of a metric whose name means something else in other tasks; "" takes
+            those of `core.page`.
 
     Example:
         >>> print(Metric(0.9, 0.85, 0.94, 200, "share"))
@@ -32,6 +34,8 @@ class Metric:
     high: float | None = None
     n: int | None = None
     unit: str = "share"
+    title: str = field(default="", compare=False)
+    hint: str = field(default="", compare=False)
 
     @property
     def digits(self) -> int:
@@ -51,8 +55,9 @@ class Metric:
         return f"{self.value * scale:,.{digits}f}{unit}" + (f" ({', '.join(evidence)})" if evidence else "")
 
     def to_json(self) -> dict[str, Any]:
-        """`{"value", "low", "high", "n", "unit"}`."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "unit": self.unit}
+        """`{"value", "low", "high", "n", "unit"}`, and "title" and "hint" of a metric that has them."""
+        named = {"title": self.title, "hint": self.hint} if self.title else {}
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n, "unit": self.unit, **named}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Metric:
@@ -62,7 +67,8 @@ class Metric:
         number, low, high, n = (value.get(name) for name in ("value", "low", "high", "n"))
         if number is None or not all(isinstance(part, int | float | None) for part in (number, low, high, n)):
             raise DataError(f"a figure should have a number as its value, low, high and n, got {value!r:.200}")
-        return cls(number, low, high, n, value.get("unit", "share"))
+        title, hint = (str(value.get(name, "")) for name in ("title", "hint"))
+        return cls(number, low, high, n, value.get("unit", "share"), title, hint)
 
 
 @dataclass(frozen=True)

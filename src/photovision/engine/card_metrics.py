@@ -142,7 +142,7 @@ def figures(metrics: Sequence[tuple[str, Metric, str]]) -> list[str]:
     """A table of figures in the words of the report; where all are of one source it is not named in each row."""
     rows = []
     for name, metric, source in metrics:
-        title, hint = heading(name)
+        title, hint = heading(name, metric)
         rows.append((title, metric, hint, source))
     if not rows:
         return []

@@ -59,7 +59,7 @@ def _results(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     metrics = [
         {
             "type": kind,
-            "name": heading(name)[0],
+            "name": figures[name].get("title") or heading(name)[0],
             "value": round(figures[name]["value"], 4),
             **({"args": args} if args else {}),
         }

@@ -46,7 +46,7 @@ TRUTH = FieldType("true or false", lambda value: isinstance(value, bool))
 OBJECT = FieldType("an object", lambda value: isinstance(value, dict))
 PRECISION = FieldType("f32 or bf16", lambda value: value in ("f32", "bf16"))
 
-METRIC = {"value": NUMBER, "low?": NUMBER, "high?": NUMBER, "n?": NUMBER, "unit?": TEXT}
+METRIC = {"value": NUMBER, "low?": NUMBER, "high?": NUMBER, "n?": NUMBER, "unit?": TEXT, "title?": TEXT, "hint?": TEXT}
 LICENCE = {"part": TEXT, "name": TEXT, "licence": TEXT, "commercial?": TRUTH, "note?": TEXT}
 RUNG = {
     "name": TEXT,

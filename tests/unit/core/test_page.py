@@ -144,3 +144,13 @@ def test_a_lead_figure_names_its_pictures_for_those_who_cannot_see_them() -> Non
     assert 'alt="small"' in page
     assert "<script" not in page
     assert "onerror" not in Page(page).handlers
+
+
+def test_a_metric_with_a_title_of_its_own_is_shown_by_it() -> None:
+    own = Metric(0.5, title="Recall at the line", hint="share of bad parts that are stopped")
+    assert heading("recall", own) == ("Recall at the line", "share of bad parts that are stopped")
+    assert heading("recall_b", own)[0] == "Recall at the line, B"
+    assert heading("recall_leak_free", own)[0] == "Recall at the line, leak-free"
+    assert heading("recall", Metric(0.5)) == heading("recall")
+    assert heading("recall", Metric.from_json(own.to_json())) == heading("recall", own)
+    assert "title" not in Metric(0.5).to_json()

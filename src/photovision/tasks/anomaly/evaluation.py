@@ -26,6 +26,15 @@ from photovision.trust.metrics.rates import Rate
 from photovision.trust.metrics.statistics import Vector, auroc, bootstrap, proportion
 
 GOOD = "good"
+_TITLES = {
+    "auroc": ("Image AUROC", "chance that an image with a defect scores higher than a good one; 50% is guessing"),
+    "aupro": ("AUPRO", "overlap of heatmaps with each defect, up to 30% of good pixels called anomalous"),
+    "pixel_auroc": ("Pixel AUROC", "chance that a pixel of a defect is hotter than a good one"),
+    "recall_at_1": ("Recall at 1% false alarms", "share of images with a defect above 99% of the good ones"),
+    "false_alarms": ("False alarms", "share of good images called anomalous at the promised threshold"),
+    "recall": ("Recall", "share of images with a defect called anomalous at the promised threshold"),
+}
+"""Metric -> its heading, and what it means."""
 _SIDE = 256  # pixels of the longer side at which places are compared
 
 
@@ -80,7 +89,10 @@ class AnomalyEvaluation:
     def metrics(self) -> dict[str, Metric]:
         """See `Evaluation`: "auroc", "aupro" and "pixel_auroc" where there are masks, "recall_at_1" (at 1% false
         alarms), "false_alarms" and "recall" at the promised threshold; without bad images the false alarms alone."""
-        return dict(self._metrics)
+        return {
+            name: replace(metric, title=_TITLES[name][0], hint=_TITLES[name][1])
+            for name, metric in self._metrics.items()
+        }
 
     def _places(self) -> dict[str, Metric]:
         rows = [row for row, mask in enumerate(self.masks) if mask is not None]
@@ -97,11 +109,12 @@ class AnomalyEvaluation:
     @property
     def score_name(self) -> str:
         """See `Evaluation`."""
-        return "p-value of the truth"
+        return "agreement with the truth"
 
     def score(self) -> Vector:
-        """See `Evaluation`: how little a good image, or how much a bad one, departs: p, or 1 - p."""
-        return np.where(self.bad, 1 - self.p_values, self.p_values).astype(np.float64)
+        """See `Evaluation`: 1 on the right side of the promised rate, and less the further p is on the wrong side."""
+        side = self.p_values / self.model.false_alarms
+        return np.minimum(np.where(self.bad, 1 / np.maximum(side, 1e-9), side), 1.0).astype(np.float64)
 
     def rates(self) -> list[Rate]:
         """See `Evaluation`: good images that are called so, and bad ones that are found."""

@@ -159,13 +159,15 @@ def _distribution(evaluation: AnomalyEvaluation) -> Figure:
     threshold = evaluation.model.promised().threshold
     title = "Images above a score"
     note = f"Images with a score of {threshold:.2f} or more are called anomalous."
-    return Figure(title, svg=lines(curves, title, "score", "share above it"), note=note)
+    return Figure(title, svg=lines(curves, title, "score", "share above it", x_form="{:.1f}".format), note=note)
 
 
 def _worst(evaluation: AnomalyEvaluation) -> Figure | None:
     """The images that are furthest from their truth, with their heat."""
     pictures = []
-    for row in np.argsort(evaluation.score(), kind="stable")[:SHOWN].tolist():
+    agreement = evaluation.score()
+    wrong = [row for row in np.argsort(agreement, kind="stable").tolist() if agreement[row] < 1]
+    for row in wrong[:SHOWN]:
         shown = heat_over(evaluation.samples[row], evaluation.heatmaps[row])
         if shown is None:
             continue
