@@ -34,8 +34,8 @@ class Metric:
     high: float | None = None
     n: int | None = None
     unit: str = "share"
-    title: str = field(default="", compare=False)
-    hint: str = field(default="", compare=False)
+    title: str = field(default="", compare=False, repr=False)
+    hint: str = field(default="", compare=False, repr=False)
 
     @property
     def digits(self) -> int:
