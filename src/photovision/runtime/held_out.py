@@ -29,6 +29,8 @@ class HeldOut:
         prob: float32 (N,), its probability.
         novelty: float32 (N,), how unlike the training pictures each is; None for a model without a gate.
         embedding: float32 (N, D), to float16's precision; None where embeddings were not kept.
+        positions: int64 (N,), where the pictures stand in the data set that was predicted, without those that could
+            not be read; None for predictions that were kept, which name no pictures.
 
     Raises:
         ModelError: the parts differ in length, or are not finite.
@@ -38,10 +40,12 @@ class HeldOut:
     prob: Floats
     novelty: Floats | None = None
     embedding: Floats | None = None
+    positions: Ints | None = None
 
     def __post_init__(self) -> None:
-        parts = [part for part in (self.prob, self.novelty, self.embedding) if part is not None]
-        flat = all(part.ndim == 1 for part in (self.best, self.prob, self.novelty) if part is not None)
+        parts = [part for part in (self.prob, self.novelty, self.embedding, self.positions) if part is not None]
+        single = self.best, self.prob, self.novelty, self.positions
+        flat = all(part.ndim == 1 for part in single if part is not None)
         deep = self.embedding is None or self.embedding.ndim == 2
         if not flat or not deep or any(len(part) != len(self.best) for part in parts):
             raise ModelError("answers of held-out pictures should have as many numbers in each of their parts")
@@ -52,7 +56,9 @@ class HeldOut:
         return len(self.best)
 
     @classmethod
-    def of(cls, probs: Floats, novelty: Floats | None, embedding: Floats | None) -> HeldOut:
+    def of(
+        cls, probs: Floats, novelty: Floats | None, embedding: Floats | None, positions: Ints | None = None
+    ) -> HeldOut:
         """What is kept of answers: probs float32 (N, C), novelty (N,) and embedding (N, D).
 
         Example:
@@ -60,14 +66,14 @@ class HeldOut:
             [1, 0]
         """
         coarse = None if embedding is None else embedding.astype(np.float16).astype(np.float32)
-        return cls(probs.argmax(1).astype(np.int64), probs.max(1).astype(np.float32), novelty, coarse)
+        return cls(probs.argmax(1).astype(np.int64), probs.max(1).astype(np.float32), novelty, coarse, positions)
 
     def take(self, rows: Ints) -> HeldOut:
         """Some of the pictures, by position."""
         novelty = None if self.novelty is None else self.novelty[rows]
-        return HeldOut(
-            self.best[rows], self.prob[rows], novelty, None if self.embedding is None else self.embedding[rows]
-        )
+        embedding = None if self.embedding is None else self.embedding[rows]
+        positions = None if self.positions is None else self.positions[rows]
+        return HeldOut(self.best[rows], self.prob[rows], novelty, embedding, positions)
 
 
 def write_held_out(answers: HeldOut, folder: Path, seed: int = 0) -> None:

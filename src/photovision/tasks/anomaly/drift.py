@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,13 +28,14 @@ class AnomalyDrift:
 
     def predict(self, dataset: Dataset, progress: ProgressCallback | None = None) -> HeldOut:
         """Predictions on the readable ones of N images."""
-        scores = []
+        scores, positions = [], []
         for done, result in enumerate(self._model.results(sample.image for sample in dataset.samples), 1):
             if result.value is not None:
                 scores.append(result.value.score)
+                positions.append(done - 1)
             if progress:
                 progress(done, len(dataset))
-        return held_out(self._model, scores)
+        return replace(held_out(self._model, scores), positions=np.array(positions, np.int64))
 
 
 def held_out(model: AnomalyDetector, scores: Iterable[float]) -> HeldOut:

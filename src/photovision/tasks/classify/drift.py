@@ -26,4 +26,5 @@ class ClassDrift:
         found = self._model.respond(dataset, progress, embeddings=True)
         rows = np.flatnonzero(np.isfinite(found.probs).all(1))
         novelty = None if self.limit is None else found.novelty[rows]
-        return HeldOut.of(found.probs[rows], novelty, None if found.embeddings is None else found.embeddings[rows])
+        embeddings = None if found.embeddings is None else found.embeddings[rows]
+        return HeldOut.of(found.probs[rows], novelty, embeddings, rows.astype(np.int64))

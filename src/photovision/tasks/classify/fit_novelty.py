@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.remember import chosen, names_of
 from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
 from photovision.runtime.held_out import HeldOut, write_held_out
-from photovision.runtime.neighbours import MAX_IMAGES, NeighbourIndex, write_references
+from photovision.runtime.neighbours import NeighbourIndex, write_references
 from photovision.runtime.uncertainty import NoveltyDetector, write_doubt
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.trust.metrics.conformal import fit_sets
@@ -38,13 +38,13 @@ def remember(
     Returns:
         what bundle.json says under "doubt"; None for too few validation pictures.
     """
-    known = train.subset(_chosen(train, seed))
+    known = train.subset(chosen(train, seed))
     said, held_out = (_readable(model.respond(part, embeddings=True)) for part in (known, val))
     rows, responses = said
     if responses.embeddings is None:
         return None
     samples = [known.samples[int(row)] for row in rows]
-    names = tuple(sample.id for sample in samples), tuple(_label(sample) for sample in samples)
+    names = tuple(sample.id for sample in samples), tuple(" + ".join(names_of(sample)) for sample in samples)
     write_references(NeighbourIndex(responses.embeddings.astype(np.float16), *names), folder)
     val_rows, calibrating = held_out
     if calibrating.embeddings is None:
@@ -60,8 +60,8 @@ def remember(
 
 def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: ModelOutputs) -> ModelOutputs:
     """Answers for test pictures: training stopped where validation pictures were answered best, which flatters them."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
-    _, said = _readable(model.respond(test.subset(chosen), embeddings=True))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
+    _, said = _readable(model.respond(test.subset(rows), embeddings=True))
     return said if len(said.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
 
 
@@ -70,25 +70,9 @@ def _usual(said: ModelOutputs, gate: NoveltyDetector | None) -> HeldOut:
     return HeldOut.of(said.probs, novelty, said.embeddings)
 
 
-def _chosen(train: Dataset, seed: int) -> np.ndarray:
-    """Positions of at most MOST pictures, drawn class after class, so that rare classes are remembered, too."""
-    if len(train) <= MAX_IMAGES:
-        return np.arange(len(train))
-    shuffled = np.random.default_rng(seed).permutation(len(train))
-    labels = train.label_matrix[shuffled].argmax(1)
-    turn = np.zeros(len(shuffled), dtype=np.int64)  # how many of its class come before each picture
-    for label in np.unique(labels):
-        turn[labels == label] = np.arange((labels == label).sum())
-    return np.sort(shuffled[np.argsort(turn, kind="stable")[:MAX_IMAGES]])
-
-
 def _readable(responses: ModelOutputs) -> tuple[np.ndarray, ModelOutputs]:
     """Rows of the pictures that could be read, and the responses for them."""
     rows = np.flatnonzero(np.isfinite(responses.probs).all(1))
     embeddings = None if responses.embeddings is None else responses.embeddings[rows]
     kept = ModelOutputs(responses.probs[rows], responses.logits[rows], responses.novelty[rows], embeddings)
     return rows, kept
-
-
-def _label(sample: Sample) -> str:
-    return " + ".join(sample.target or ())

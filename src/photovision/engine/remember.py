@@ -1,0 +1,82 @@
+"""Remember: what a finished model keeps of its images, so that new ones can be compared with them, for every task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photovision.core.types import Sample
+from photovision.data.dataset import Dataset
+from photovision.engine.drift import DriftModel
+from photovision.engine.splits import TrainingSplits
+from photovision.runtime.held_out import HeldOut, write_held_out
+from photovision.runtime.neighbours import MAX_IMAGES, NeighbourIndex, write_references
+
+_ENOUGH = 100  # test images, from which on they stand for the usual ones
+
+
+def remember_embeddings(model: Any, train: Dataset, held_out: Dataset, folder: Path, seed: int) -> HeldOut:
+    """Write a bundle's references (embeddings of training images) and its predictions for held-out images.
+
+    Everything is computed by the exported graph, in its arithmetic, as the part "drift" of the task predicts.
+
+    Args:
+        model: the bundle as far as it is written, opened.
+        train: images that it learned from; at most 2,048 of them are remembered, every class among them.
+        held_out: images that it did not learn from.
+        folder: of the bundle.
+        seed: of the choice.
+
+    Returns:
+        the predictions for the readable ones of all held-out images.
+    """
+    compared: DriftModel = model.bundle.row.part("drift")(model)
+    known = train.subset(chosen(train, seed))
+    learned = compared.predict(known)
+    if learned.embedding is not None:
+        rows = range(len(known)) if learned.positions is None else learned.positions.tolist()
+        samples = [known.samples[row] for row in rows]
+        names = tuple(sample.id for sample in samples), tuple(" + ".join(names_of(sample)) for sample in samples)
+        write_references(NeighbourIndex(learned.embedding.astype(np.float16), *names), folder)
+    predicted = compared.predict(held_out)
+    write_held_out(predicted, folder, seed)
+    return predicted
+
+
+def usual(splits: TrainingSplits) -> Dataset:
+    """The images whose predictions stand for the usual ones: test images that no training image is like, where there
+    are enough, for training stopped where validation images were predicted best, which flatters them."""
+    enough = len(splits.unseen) >= min(_ENOUGH, len(splits.val))
+    return splits.unseen if enough else splits.val
+
+
+def chosen(train: Dataset, seed: int) -> np.ndarray:
+    """Positions of at most 2,048 images, drawn class after class, so that rare classes are remembered, too.
+
+    An image of several classes is drawn as one of its rarest.
+    """
+    if len(train) <= MAX_IMAGES:
+        return np.arange(len(train))
+    shuffled = np.random.default_rng(seed).permutation(len(train))
+    kinds = _rarest([names_of(sample) for sample in train.samples])
+    turn, taken = np.zeros(len(shuffled), dtype=np.int64), Counter[str]()
+    for place, row in enumerate(shuffled.tolist()):
+        turn[place] = taken[kinds[row]]  # how many of its class come before it
+        taken[kinds[row]] += 1
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:MAX_IMAGES]])
+
+
+def names_of(sample: Sample) -> tuple[str, ...]:
+    """The classes that occur in an image: those it is labelled with, else those of its objects or pixels."""
+    if sample.target is not None:
+        return sample.target
+    return () if sample.annotations is None else tuple(sorted(set(sample.annotations.names)))
+
+
+def _rarest(names: Sequence[tuple[str, ...]]) -> list[str]:
+    counts = Counter(name for several in names for name in several)
+    return [min(several, key=lambda name: (counts[name], name), default="") for several in names]
