@@ -39,11 +39,16 @@ def find_pictures(sources: Iterable[str], lines: Iterable[str] = ()) -> Iterator
             yield from (name for name in (line.rstrip("\r\n") for line in lines) if name)
         elif os.path.isdir(source):
             yield from _some(walk(source), f"the folder {source} holds no pictures ({_endings()})")
-        elif glob.has_magic(source) and not os.path.lexists(source):
+        elif is_pattern(source):
             found = sorted(path for path in glob.iglob(source, recursive=True) if is_picture(path))
             yield from _some(iter(found), f"no picture fits the pattern {source}")
         else:
             yield source
+
+
+def is_pattern(source: str) -> bool:
+    """Whether a text has the signs of a pattern and is no file's name."""
+    return glob.has_magic(source) and not os.path.lexists(source)
 
 
 def walk(folder: str | Path) -> Iterator[str]:

@@ -37,6 +37,7 @@ def read_dataset(
     uncertain: str | None = None,
     label_separator: str | None = None,
     label_from: str | None = None,
+    unlabelled: bool | None = None,
     corrections: bool = True,
 ) -> Dataset:
     """Read the names and labels of pictures, as people corrected them; no picture is opened.
@@ -52,6 +53,7 @@ def read_dataset(
             picture; such a table is refused if None.
         label_separator: what separates several labels in one cell; found out if None.
         label_from: how the name of a file tells its label, see `photovision.data.formats.names`.
+        unlabelled: whether a table needs no labels, and those that it has are left out.
         corrections: whether `photovision-labels.csv` beside the pictures counts, see `photovision.data.corrections`.
 
     Raises:
@@ -73,6 +75,7 @@ def read_dataset(
         uncertain=uncertain,
         label_separator=label_separator,
         label_from=label_from,
+        unlabelled=unlabelled,
     )
     path = Path(source)
     if not path.exists():

@@ -28,6 +28,7 @@ class ReadOptions:
         uncertain: what -1 means in a column of 0 and 1: "negative", "positive", or "ignore" (the picture is left out).
         label_separator: what separates several labels in one cell.
         label_from: how a file name tells its label, see `photovision.data.formats.names`.
+        unlabelled: whether the table needs no labels, and those that it has are left out.
     """
 
     format: str | None = None
@@ -38,6 +39,7 @@ class ReadOptions:
     uncertain: str | None = None
     label_separator: str | None = None
     label_from: str | None = None
+    unlabelled: bool | None = None
 
     def __post_init__(self) -> None:
         if self.uncertain not in (None, *UNCERTAIN):

@@ -133,6 +133,7 @@ OPTIONS = {
     "uncertain": "ignore",
     "label_separator": ";",
     "label_from": "name",
+    "unlabelled": True,
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -15,6 +16,7 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
     from photovision.data.dataset import Dataset
+    from photovision.data.unlabelled import Unlabelled
 
 _READING: dict[str, Any] = {
     "format": Annotated[
@@ -51,6 +53,16 @@ _READING: dict[str, Any] = {
     ],
 }
 """The flags of `ReadOptions`, by the names of its fields."""
+
+Pictures = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE|FOLDER|PATTERN|TABLE...",
+        help="Images from the place of use; they need no labels. '-' reads file names from standard input.",
+    ),
+]
+FileColumn = _READING["file_column"]
+Root = _READING["root"]
 
 SAID = ("reading", "masks", "equal class names", "not used")
 """Kinds of notes on which all else may depend."""
@@ -94,6 +106,30 @@ def read_data(path: Path, reading: ReadOptions, task: str | None = None) -> Data
     dataset = read_for(path, task, reading)
     say_reading(dataset, path, reading)
     return dataset
+
+
+def read_pictures(sources: Sequence[str], file_column: str | None = None, root: Path | None = None) -> Unlabelled:
+    """Unlabelled images: files, folders and patterns, or one table, archive or file of annotations."""
+    from photovision.app.image_paths import find_pictures, is_pattern
+    from photovision.data.unlabelled import read_unlabelled
+
+    options = ReadOptions(file_column=file_column, root=root)
+    if len(sources) == 1 and sources[0] != "-" and not is_pattern(sources[0]):
+        found = read_unlabelled(Path(sources[0]), options)
+        say_notes(found.dataset)
+        return found
+    if chosen := next(iter(options.chosen()), None):
+        raise UsageError(f"--{chosen.replace('_', '-')} is about a table: give the table alone, or leave it out")
+    return read_unlabelled(list(find_pictures(sources, sys.stdin)))
+
+
+def say_notes(dataset: Dataset) -> None:
+    """One line for each guess of a reading."""
+    from photovision.app.cli.output import note
+
+    for line in dataset.notes:
+        if line.kind in SAID:
+            note(f"{line.id}: {line.message}")
 
 
 def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:

@@ -345,5 +345,5 @@ FORMAT = Format(
     read,
     write,
     frozenset(("attributes", "splits", "several", "plain", "unknown")),
-    frozenset(("multilabel", "label_column", "file_column", "root", "uncertain", "label_separator")),
+    frozenset(("multilabel", "label_column", "file_column", "root", "uncertain", "label_separator", "unlabelled")),
 )

@@ -11,7 +11,7 @@ from photovision.core.errors import DataError
 from photovision.data.formats.locate import is_picture_name, shown
 from photovision.data.formats.rows import Row, columns_of, text_of
 from photovision.data.formats.split_names import split_named
-from photovision.data.formats.table_labels import Labelling, flag, indicators, is_indicator, one_column
+from photovision.data.formats.table_labels import Labelling, flag, indicators, is_indicator, one_column, unlabelled
 from photovision.data.read_options import ReadOptions
 
 _FILE = """
@@ -194,6 +194,9 @@ def _labels(
     table: str, rows: Sequence[Row], rest: Sequence[str], options: ReadOptions
 ) -> tuple[tuple[str, ...], Labelling, tuple[str, ...]]:
     """The columns of labels, how they are read, and lines on that."""
+    if options.unlabelled:
+        named = _by_name(rows, rest, options)
+        return () if named is None else (named,), unlabelled(named), ()
     flags = _chosen(table, rows, rest, options.label_column)
     column = flags[0] if len(flags) == 1 else None if flags else _by_name(rows, rest, options)
     notes: tuple[str, ...] = ()

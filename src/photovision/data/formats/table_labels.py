@@ -55,6 +55,16 @@ class Labelling:
     notes: tuple[str, ...] = ()
 
 
+def unlabelled(column: str | None) -> Labelling:
+    """Rows that need no label; cells of `column`, where there is one, are kept as they are, to tell that they exist."""
+
+    def target(row: Row) -> Target:
+        text = "" if column is None else clean(text_of(row.get(column)))
+        return (text,) if text else ()
+
+    return Labelling(target, multilabel=True)
+
+
 def one_column(rows: Sequence[Row], column: str, plural: bool, options: ReadOptions) -> Labelling:
     """Labels from one column: one in each cell, or several, with a separator or as a list.
 
