@@ -26,12 +26,14 @@ READERS = (
     "convert",
     "drift",
 )
+CHOSEN_BY_COMMANDS = {"unlabelled"}
+"""What no user has to say: a command wants labels, or it does not."""
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_command_that_reads_data_has_the_flags(name: str) -> None:
     flags = {parameter.name for parameter in typer.main.get_command(app).commands[name].params}  # type: ignore[attr-defined]
-    assert {field.name for field in fields(ReadOptions)} <= flags
+    assert {field.name for field in fields(ReadOptions)} - CHOSEN_BY_COMMANDS <= flags
 
 
 def test_a_flag_reaches_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +80,7 @@ def test_how_it_was_read_is_said_once_on_standard_error(
 def test_the_page_hands_on_how_data_are_read() -> None:
     from photovision.app.web.training import Reading, Training, command
 
-    assert {*Reading.model_fields, "root"} == {field.name for field in fields(ReadOptions)}
+    assert {*Reading.model_fields, "root", *CHOSEN_BY_COMMANDS} == {field.name for field in fields(ReadOptions)}
     wish = Training(data="d", name="m", reading=Reading(multilabel=True, label_separator="-x", uncertain="ignore"))
     flags = command(wish, Path("d"), Path("m"))
     assert flags[-3:] == ["--multilabel", "--uncertain=ignore", "--label-separator=-x"]
