@@ -20,8 +20,10 @@ from photovision.engine.datasheet import datasheet
 from photovision.engine.evaluate import evaluate_on
 from photovision.engine.learned import Learned
 from photovision.engine.model_card import model_card
+from photovision.engine.similarity import accuracy_by_similarity
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.bundle_info import describe_model, write_info
+from photovision.runtime.similarity import NAME
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE
 
 if TYPE_CHECKING:
@@ -130,6 +132,8 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         draft.info = _described(run, row, learned, parity)
         run.tell("export", 1, 3, "completing it")
         draft.info |= learned.complete(draft.bundle)
+        seed = run.config.seed
+        draft.info[NAME] = accuracy_by_similarity(row, draft.bundle, run.splits.val, run.splits.test, seed=seed)
         run.tell("export", 2, 3, "evaluating on test")
         model = row.part("model")(draft.bundle)
         proof = evaluate_on(model, run.splits.test, leaked=run.splits.leaked.tolist())

@@ -90,6 +90,18 @@ DATA = {
     "quarantined?": WHOLE,
     "published_split?": TRUTH,
 }
+BIN = {"start": NUMBER, "end": NUMBER, "n": WHOLE, "value": SHARE, "low": SHARE, "high": SHARE, "median": NUMBER}
+SIMILARITY = {
+    "version": WHOLE,
+    "missing?": TEXT,
+    "score?": TEXT,
+    "n?": WHOLE,
+    "usual?": NUMBER,
+    "coefficients?": [NUMBER],
+    "resampled?": [[NUMBER]],
+    "curve?": [BIN],
+    "reliability?": {"error": SHARE, "spread": NUMBER, "folds": WHOLE},
+}
 GATE = {"rest": NUMBER, "distance": [NUMBER], "energy": [NUMBER], "scores": [NUMBER]}
 BUNDLE: Mapping[str, Schema] = {
     "classes": [TEXT],
@@ -113,6 +125,7 @@ BUNDLE: Mapping[str, Schema] = {
     "energy?": {"watt_hours": NUMBER, "method": TEXT, "low?": NUMBER, "high?": NUMBER},
     "warnings?": [TEXT],
     "doubt?": {"coverage?": SHARE, "false_alarms?": SHARE, "set_scores?": [[NUMBER]], "gate?": GATE},
+    "accuracy_by_similarity?": SIMILARITY,
     "calibration?": {"slope": [NUMBER], "shift": [NUMBER]},
     "optimized?": {"methods?": [TEXT], "stages?": [{"name": TEXT}]},
     "variants?": {"*": OBJECT},

@@ -16,6 +16,7 @@ import numpy as np
 
 from photovision.core.errors import ModelError
 from photovision.core.types import Floats
+from photovision.runtime.similarity import SimilarityIndex
 
 REFERENCES_FILE = "references.safetensors"
 MAX_IMAGES = 2048
@@ -23,7 +24,7 @@ MAX_IMAGES = 2048
 
 
 class Neighbour(NamedTuple):
-    """A training picture that is like another picture; `similarity` is the cosine of their embeddings, -1 to 1."""
+    """A training picture that is like another picture; `similarity` as of `runtime.similarity`, -1 to 1."""
 
     id: str
     label: str
@@ -56,13 +57,14 @@ class NeighbourIndex:
             >>> known.nearest(np.float32([0, 1, 0]), 1)
             [Neighbour(id='2.jpg', label='b', similarity=1.0)]
         """
-        similar = self._wide @ np.asarray(embedding, np.float32)
+        similar = self.similarity.cosines(np.asarray(embedding, np.float32)[None])[0]
         order = np.argsort(-similar, kind="stable")[:k]
         return [Neighbour(self.ids[i], self.labels[i], float(similar[i])) for i in order]
 
     @cached_property
-    def _wide(self) -> Floats:
-        return self.embeddings.astype(np.float32)
+    def similarity(self) -> SimilarityIndex:
+        """How alike pictures are to these."""
+        return SimilarityIndex.around(self.embeddings)
 
 
 def write_references(references: NeighbourIndex, folder: Path) -> None:

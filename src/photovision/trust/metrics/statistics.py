@@ -46,8 +46,10 @@ class Flips(NamedTuple):
     p: float
 
 
-def wilson(k: int, n: int, z: float = Z) -> tuple[float, float]:
+def wilson(k: float, n: float, z: float = Z) -> tuple[float, float]:
     """Interval of a proportion, k successes of n (Wilson 1927); (0, 1) where n is 0.
+
+    Both may be parts of a picture, where pictures count less than one each.
 
     Example:
         >>> [round(bound, 3) for bound in wilson(20, 20)]

@@ -1,0 +1,152 @@
+"""Accuracy by similarity in sentences, a table and a curve: for which pictures a figure holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from photovision.core.curves import CurveLine, lines
+from photovision.core.drawing import percent
+from photovision.core.phrases import count
+from photovision.core.report import Figure, Finding, Metric, Table
+from photovision.core.types import Floats
+from photovision.runtime.similarity import ExpectedAccuracy, SimilarityBin
+from photovision.trust.metrics.statistics import Vector
+from photovision.trust.similarity import STEP
+
+MIN_OF_BIN = 10
+"""Held-out pictures from which on a degree of similarity is spoken of."""
+_FLAT = 0.02
+_NAMED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPictures:
+    """What was measured on N labelled pictures, beside what was to be expected of them.
+
+    Attributes:
+        score, expected: float (N,), 0 to 1.
+        similarity: float (N,).
+    """
+
+    score: Vector
+    expected: Floats
+    similarity: Floats
+
+
+def headline(expected: ExpectedAccuracy, lead: Metric, name: str) -> str:
+    """For which pictures a leading metric holds, and what to expect of pictures less like the training pictures.
+
+    Args:
+        expected: of the model.
+        lead: measured on test.
+        name: what the leading metric is called.
+    """
+    usual = "" if expected.usual is None else f" (similarity to the nearest training picture {expected.usual:.2f})"
+    first = f"{percent(lead.value)} {name} on pictures like these{usual}"
+    lower = falling(expected)
+    if not lower:
+        return f"{first}."
+    several = "" if expected.score in name else f" {expected.score}"
+    rest = [f"{_whole(one.value)}{several if not k else ''} at {_range(one)}" for k, one in enumerate(lower)]
+    return f"{first}; about {', '.join(rest)}."
+
+
+def falling(expected: ExpectedAccuracy) -> list[SimilarityBin]:
+    """Degrees of lower similarity at which less is right than usual, nearest first; none where the curve is flat."""
+    enough = [one for one in expected.curve if one.n >= MIN_OF_BIN]
+    if not enough:
+        return []
+    usual = np.inf if expected.usual is None else np.floor(expected.usual / STEP + 1e-9) * STEP - 1e-9
+    best = max(one.value for one in enough)
+    below = [one for one in enough if one.value < best - _FLAT and one.start < usual]
+    return below[::-1][:_NAMED] if any(one.high < best for one in below) else []
+
+
+def finding(
+    expected: ExpectedAccuracy, others: Mapping[str, Floats] | None = None, measured: ScoredPictures | None = None
+) -> Finding:
+    """The table of accuracy by similarity, and its curve beside how alike pictures are.
+
+    Args:
+        expected: of the model.
+        others: name of pictures -> their similarity to the nearest training picture, float (N,), drawn beside it.
+        measured: labelled pictures, whose figures stand beside those to be expected.
+    """
+    rows = [_row(one, measured) for one in expected.curve[::-1]]
+    columns = ["nearest training picture", "held-out pictures", expected.score]
+    note = "Pictures that were held out of the training together with those most like them."
+    if measured is not None:
+        columns += ["these pictures", "measured", "expected"]
+        note += " Expected: from similarity and confidence, without labels."
+    title = f"{_capital(expected.score)} by similarity"
+    table = Table(title, tuple(columns), tuple(tuple(row[: len(columns)]) for row in rows), note)
+    sentences = () if measured is None else (_compared(expected, measured),)
+    return Finding(
+        sentences,
+        tables=[table],
+        figures=[_figure(expected, others or {}, title)],
+        data={"similarity": _quartiles(others)},
+    )
+
+
+def _row(one: SimilarityBin, measured: ScoredPictures | None) -> list[object]:
+    cells: list[object] = [_range(one), one.n, Metric(one.value, one.low, one.high, one.n)]
+    if measured is None:
+        return cells
+    inside = (measured.similarity >= one.start) & (measured.similarity < one.end)
+    n = int(inside.sum())
+    if not n:
+        return [*cells, 0, None, None]
+    return [*cells, n, percent(float(measured.score[inside].mean())), percent(float(measured.expected[inside].mean()))]
+
+
+def _compared(expected: ExpectedAccuracy, measured: ScoredPictures) -> str:
+    is_, was = float(measured.score.mean()), float(measured.expected.mean())
+    return (
+        f"From similarity and confidence alone {percent(was)} {expected.score} was to be expected of"
+        f" {count(len(measured.score), 'picture')} (similarity to the nearest training picture"
+        f" {float(np.median(measured.similarity)):.2f}); measured: {percent(is_)}."
+    )
+
+
+def _figure(expected: ExpectedAccuracy, others: Mapping[str, Floats], title: str) -> Figure:
+    curve = expected.curve
+    middle, value, low, high = (
+        np.array([getattr(one, name) for one in curve]) for name in ("median", "value", "low", "high")
+    )
+    series = {expected.score: CurveLine(middle, value, low, high)}
+    edges = np.round(np.arange(min(one.start for one in curve), 1 + STEP / 2, STEP), 1)
+    held_out = np.array([sum(one.n for one in curve if abs(one.start - edge) < STEP / 2) for edge in edges[:-1]])
+    if held_out.sum():
+        series["share of the held-out pictures"] = CurveLine(
+            edges[:-1] + STEP / 2, held_out / held_out.sum(), dashed=True
+        )
+    for name, similarity in others.items():
+        if len(similarity):
+            shares = np.histogram(np.clip(similarity, edges[0], edges[-1]), edges)[0] / len(similarity)
+            series[f"share of {name}"] = CurveLine(edges[:-1] + STEP / 2, shares, dashed=True)
+    drawn = lines(series, title, "similarity to the nearest training picture", "", x_form="{:.2f}".format)
+    return Figure(title, svg=drawn, note="The band is the 95% interval; the dashed lines show how alike pictures are.")
+
+
+def _quartiles(others: Mapping[str, Floats] | None) -> dict[str, list[float]]:
+    return {
+        name: [round(float(value), 4) for value in np.quantile(similarity, [0.25, 0.5, 0.75])]
+        for name, similarity in (others or {}).items()
+        if len(similarity)
+    }
+
+
+def _range(one: SimilarityBin) -> str:
+    return f"{one.start:.1f} to {one.end:.1f}"
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0%}"
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
