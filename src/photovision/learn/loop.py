@@ -58,14 +58,14 @@ class FitResult:
         score: of these weights on validation.
         curve: one entry a validation: epoch, seconds, loss, val.
         stopped: "done", "patience", "deadline" or "interrupted".
-        shortened: see `Plan.shortened`.
+        paced: see `Plan.paced`.
     """
 
     network: nn.Module
     score: Metric
     curve: list[dict[str, float]]
     stopped: str
-    shortened: list[tuple[int, int]]
+    paced: list[tuple[int, int]]
 
 
 @dataclass
@@ -82,7 +82,7 @@ class _State:
     best_score: Metric | None = None
     peak: float = -1.0
     peak_epoch: int = 0
-    shortened: list[tuple[int, int]] = field(default_factory=list)
+    paced: list[tuple[int, int]] = field(default_factory=list)
 
 
 def fit(
@@ -114,7 +114,7 @@ def fit(
     try:
         while run.state.epoch < run.state.epochs and stopped == "done":
             stopped = run.train_epoch()
-            run.shorten()
+            run.pace()
             last = run.state.epoch >= run.state.epochs or stopped != "done"
             if last or run.state.epoch % plan.validate_every == 0:
                 run.validate()
@@ -127,7 +127,7 @@ def fit(
         stopped = "interrupted"
     assert run.state.best_score is not None
     network.load_state_dict(run.state.best)
-    return FitResult(network.cpu().eval(), run.state.best_score, run.state.curve, stopped, run.state.shortened)
+    return FitResult(network.cpu().eval(), run.state.best_score, run.state.curve, stopped, run.state.paced)
 
 
 class _Run:
@@ -160,21 +160,24 @@ class _Run:
         self.kept = self.began = time.monotonic()
         self.first = self.state.epoch
 
-    def shorten(self) -> None:
-        """Plan fewer epochs where the machine is slower than measured, so that the rate falls to its end in time.
+    def pace(self) -> None:
+        """Plan as many epochs as the machine really finds time for, so that the rate falls to its end in time.
 
-        Cut off at the deadline with a high rate, a network is a point or two worse than one that learned for less time.
+        Cut off at the deadline with a high rate, a network is a point or two worse than one that learned for less time;
+        one that is done long before learned less than it could have.
         """
-        state, known = self.state, dict(self.plan.shortened)
+        state, known = self.state, dict(self.plan.paced)
         epochs = known.get(state.epoch, state.epochs)
         if not known and self.setting.deadline < float("inf"):
             each = (time.monotonic() - self.began) / max(state.epoch - self.first, 1)
-            fitting = int((self.setting.deadline - time.monotonic()) / each)
-            epochs = min(epochs, max(state.epoch + fitting, state.epoch + 1))
+            fitting = state.epoch + int((self.setting.deadline - time.monotonic()) / each)
+            epochs = min(max(fitting, state.epoch + 1), max(state.epochs, self.plan.most_epochs))
+            # One epoch that would just fit is not worth another run's end; one too many would be cut off.
+            epochs = state.epochs if epochs == state.epochs + 1 else epochs
         epochs = self._least(epochs)
-        if epochs < state.epochs:
+        if epochs != state.epochs and state.epoch < state.epochs:
             state.epochs = epochs
-            state.shortened.append((state.epoch, epochs))
+            state.paced.append((state.epoch, epochs))
 
     def train_epoch(self) -> str:
         """Go on with the present epoch to its end, or until the deadline."""

@@ -33,8 +33,9 @@ class Plan:
         compile: whether torch.compile is used.
         patience: epochs without a better validation score after which the run ends; 0 never ends early.
         validate_every: epochs from one validation to the next.
-        shortened: (epoch, epochs) pairs of a run that is repeated: after so many epochs it was cut to so many in all,
-            because the machine had become slower than planned.
+        most_epochs: up to which a run with a deadline is stretched where the machine is quicker than planned; 0 never.
+        paced: (epoch, epochs) pairs of a run that is repeated: after so many epochs it was set to so many in all,
+            because the machine was slower or quicker than planned.
         seed: of everything random.
     """
 
@@ -59,7 +60,8 @@ class Plan:
     compile: bool = False
     patience: int = 0
     validate_every: int = 1
-    shortened: tuple[tuple[int, int], ...] = ()
+    most_epochs: int = 0
+    paced: tuple[tuple[int, int], ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:

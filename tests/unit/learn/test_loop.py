@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +127,23 @@ def test_deadline_ends_with_what_there_is() -> None:
     done = run(deadline=0.0)
     assert done.stopped == "deadline"
     assert len(done.curve) == 1
+
+
+def test_a_run_takes_the_epochs_that_its_time_allows() -> None:
+    """Planned too short or too long, it ends in time with the rate at its end, and can be repeated without a clock."""
+    began = time.monotonic()
+    once = run(replace(PLAN, epochs=2))
+    each = (time.monotonic() - began) / 2
+    stretched = run(replace(PLAN, epochs=2, most_epochs=12), deadline=time.monotonic() + 1000 * each)
+    assert stretched.curve[-1]["epoch"] == 12
+    assert stretched.paced[0] == (1, 12)
+    assert stretched.stopped == "done"
+    cut = run(replace(PLAN, epochs=100_000), deadline=time.monotonic() + 20 * each)
+    assert cut.paced[0][1] < 1000
+    again = run(replace(PLAN, epochs=2, most_epochs=12, paced=tuple(stretched.paced)))
+    for a, b in zip(stretched.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert len(once.curve) == 2
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

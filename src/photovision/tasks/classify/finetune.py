@@ -198,7 +198,7 @@ def learn_study(
     logits = outputs(study.part, study.val, study.prepare, run.work.accelerator)
     study.part.cpu()
     network.eval()
-    run.work.decisions[f"shortened-{study.stage.replace(' ', '-')}"] = done.shortened
+    run.work.decisions[f"paced-{study.stage.replace(' ', '-')}"] = done.paced
     epochs = int(done.curve[-1]["epoch"])
     note += f", {epochs} epochs" if epochs == plan.epochs else f", {epochs} of {plan.epochs} epochs ({done.stopped})"
     note += study.variant.told
@@ -260,11 +260,12 @@ def budgeted(run: TrainingRun, study: Study, base: Plan, *, most_epochs: int, le
     return replace(
         base,
         epochs=epochs,
+        most_epochs=most_epochs,
         precision=decided["precision"],
         balanced=skewed,
         validate_every=every,
         # In short runs mixed pictures only slow learning down; in long ones from scratch they keep it from memorising.
-        shortened=tuple((a, b) for a, b in run.config.decisions.get(f"shortened-{stage}", ())),
+        paced=tuple((a, b) for a, b in run.config.decisions.get(f"paced-{stage}", ())),
         mixup=0.2 if long and not study.pretrained else 0.0,
         cutmix=1.0 if long and not study.pretrained else 0.0,
         # Compiling takes a minute, and pays on a GPU only: on a CPU it was slower than oneDNN (docs/benchmarks.md).

@@ -164,7 +164,7 @@ def planned(run: TrainingRun, lesson: DetectTraining) -> Plan:
         ema=1 - 1 / float(np.clip(epochs * steps / 4, *_REMEMBERED)),
         precision=decided["precision"],
         validate_every=max(1, epochs // 12),
-        shortened=tuple((a, b) for a, b in options.decisions.get("shortened", ())),
+        paced=tuple((a, b) for a, b in options.decisions.get("paced", ())),
         seed=options.seed,
     )
 
@@ -203,7 +203,7 @@ def _pace(run: TrainingRun, lesson: DetectTraining, plan: Plan) -> float:
 
 def finish(run: TrainingRun, lesson: DetectTraining, plan: Plan, done: FitResult) -> Learned:
     """Settle how much boxes may overlap."""
-    run.work.decisions["shortened"] = done.shortened
+    run.work.decisions["paced"] = done.paced
     raw = outputs(lesson.part, lesson.val, lesson.prepare, run.work.accelerator, 16)
     predicted: Floats = lesson.objective.decode(raw)
     lesson.network.cpu().eval()

@@ -148,12 +148,12 @@ def _learn(run: TrainingRun, lesson: SegmentTraining, network: SegmenterNetwork)
     with frozen_depthwise(network) if device.type == "cpu" and pretrained else contextlib.nullcontext():
         plan = _plan(run, study, pretrained)
         done = fit(network, lesson.task, plan, train, val, ready, run.context(NAME))
-    run.work.decisions["shortened-masks"] = done.shortened
+    run.work.decisions["paced-masks"] = done.paced
     return done, val
 
 
 def _plan(run: TrainingRun, study: Study, pretrained: bool) -> Plan:
-    """As many epochs as the loop finds time for: it measures the first ones and shortens the run."""
+    """As many epochs as the loop finds time for: it measures those that are done and fits the run to the time."""
     base = Plan(
         run.config.epochs or _MOST_EPOCHS,
         batch_size=8 if len(study.train.targets) < 1000 else 16,
@@ -163,7 +163,7 @@ def _plan(run: TrainingRun, study: Study, pretrained: bool) -> Plan:
         ema=0.99,
         train_norm=not pretrained,
         validate_every=3,
-        shortened=tuple((a, b) for a, b in run.config.decisions.get("shortened-masks", ())),
+        paced=tuple((a, b) for a, b in run.config.decisions.get("paced-masks", ())),
         seed=run.config.seed,
     )
     kinds: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
