@@ -27,7 +27,7 @@ from photovision.engine.train_config import TrainConfig
 from photovision.models import weights
 from photovision.tasks.classify.recognizer import Recognizer
 
-DOUBT = {"doubt.safetensors", "references.safetensors", "heldout.safetensors"}
+DOUBT = {"doubt.safetensors", "references.safetensors", "heldout.safetensors", "validation.safetensors"}
 FILES = DOUBT | {
     "DATASHEET.md",
     "bundle.json",

@@ -21,7 +21,7 @@ SIGNATURE = b"Photovision"
 BUNDLE_FILES = frozenset(
     {
         *("bundle.json", "model.onnx", "decoder.onnx", "model.safetensors", "config.json", "preprocessor_config.json"),
-        *("doubt.safetensors", "references.safetensors", "heldout.safetensors"),
+        *("doubt.safetensors", "references.safetensors", "heldout.safetensors", "validation.safetensors"),
         *("training_images.safetensors", "audit.json"),
         *("README.md", "DATASHEET.md", "report.html", "report.json", "report.md"),
     }

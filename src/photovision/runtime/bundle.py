@@ -8,6 +8,7 @@
     doubt.safetensors  the gate for pictures of something else; references.safetensors: embeddings of training pictures
     training_images.safetensors  digests and hashes by which its training pictures are recognised
     heldout.safetensors  its predictions for pictures that it did not learn from, to notice when pictures in use differ
+    validation.safetensors  what its graph gives for labelled held-out pictures, to fit what depends on them again
     README.md          the model card; DATASHEET.md: what is known of the pictures
     report.html ...    the proof
 

@@ -26,6 +26,7 @@ from photovision.runtime.held_out import HELD_OUT_FILE
 from photovision.runtime.neighbours import REFERENCES_FILE
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE
 from photovision.runtime.uncertainty import GATE_FILE
+from photovision.runtime.validation import VALIDATION_FILE
 
 PIXELS = scene((64, 96), [("red", (16, 16, 48, 48))])
 MAKERS = {"classify": colour_bundle, "detect": spotter_bundle, "segment": painter_bundle, "cut": clicker_bundle}
@@ -166,7 +167,7 @@ def test_a_forked_process_leaves_the_files_of_its_parent(tmp_path: Path) -> None
 
 def test_a_copy_of_a_model_is_replaced_by_the_next_one_with_every_file_that_a_bundle_may_hold(tmp_path: Path) -> None:
     bundle = colour_bundle(tmp_path / "model")
-    for name in (GATE_FILE, REFERENCES_FILE, HELD_OUT_FILE, TRAINING_IMAGES_FILE):
+    for name in (GATE_FILE, REFERENCES_FILE, HELD_OUT_FILE, VALIDATION_FILE, TRAINING_IMAGES_FILE):
         (bundle / name).touch()
     model = pv.Recognizer(read_bundle(bundle))
     for _ in range(2):

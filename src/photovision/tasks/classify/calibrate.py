@@ -24,6 +24,7 @@ from photovision.engine.calibrate import Calibration
 from photovision.engine.graph_constants import set_constants
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.uncertainty import ConformalSets, NoveltyDetector, Uncertainty, write_doubt
+from photovision.runtime.validation import ValidationOutputs, write_validation
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.tasks.classify.refit import align
 from photovision.trust.metrics.calibrate import confidences, ece, fit_temperature
@@ -175,4 +176,6 @@ def _change(learned: _Learned, case: _Case, folder: Path) -> dict[str, Any]:
     probs = case.probs(learned.temperature, np.arange(len(case.truth)))
     novelty = learned.gate.novelty(case.unit, case.said.logits)
     write_held_out(HeldOut.of(probs, novelty, case.unit), folder)
+    rows = np.arange(len(case.truth))
+    write_validation(ValidationOutputs(case.said.logits, case.truth.astype(np.int64), case.unit, rows), folder)
     return {"temperature": learned.temperature, "doubt": doubt}

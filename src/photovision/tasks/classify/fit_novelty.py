@@ -13,6 +13,7 @@ from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.neighbours import NeighbourIndex, write_references
 from photovision.runtime.uncertainty import NoveltyDetector, write_doubt
+from photovision.runtime.validation import ValidationOutputs, write_validation
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.trust.metrics.conformal import fit_sets
 from photovision.trust.metrics.novelty import fit_gate
@@ -49,12 +50,15 @@ def remember(
     val_rows, calibrating = held_out
     if calibrating.embeddings is None:
         return None
+    truth = val.truth[val_rows]
+    kept = ValidationOutputs(calibrating.logits, truth.astype(np.int64), calibrating.embeddings, np.arange(len(truth)))
+    write_validation(kept, folder, seed)
     labels = responses.probs.argmax(1) if known.multilabel else known.labels[rows]
     gate = fit_gate(
         responses.embeddings, labels, calibrating.embeddings, calibrating.logits, multilabel=known.multilabel
     )
     write_held_out(_usual(calibrating if test is None else _unseen(model, test, seed, calibrating), gate), folder, seed)
-    sets = fit_sets(calibrating.probs, val.truth[val_rows])
+    sets = fit_sets(calibrating.probs, truth)
     return None if gate is None or sets is None else write_doubt(sets, gate, folder)
 
 

@@ -1,0 +1,72 @@
+"""A planted shift of the class mix is found and corrected; none, and a change of look, are left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from photovision.trust.class_mix import ClassMix, HeldOutPlace, class_mix, corrected, estimate_shares
+
+CLASSES = 4
+USUAL = np.full(CLASSES, 1 / CLASSES)
+
+
+def answers(labels: np.ndarray, rng: np.random.Generator, clear: float = 2.0) -> np.ndarray:
+    """Probabilities of a model that is right about its own uncertainty in a place of the usual mix."""
+    logits = rng.normal(size=(len(labels), CLASSES)) + clear * np.eye(CLASSES)[labels]
+    powers = np.exp(clear * logits)
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def held_out(rng: np.random.Generator) -> HeldOutPlace:
+    labels = rng.integers(CLASSES, size=600)
+    probs = answers(labels, rng)
+    return HeldOutPlace(probs, labels, np.arange(600) // 3, USUAL, probs.max(1))
+
+
+def found(shares: list[float], *, seed: int = 0, dimmed: float = 1.0) -> tuple[ClassMix, float]:
+    """The estimate for a place of 200 pictures, and what it gains there on a thousand others."""
+    rng = np.random.default_rng(seed)
+    known = held_out(rng)
+    labels = rng.choice(CLASSES, 1200, p=shares)
+    probs = answers(labels, rng) ** dimmed
+    probs /= probs.sum(1, keepdims=True)
+    mix = class_mix(probs[:200], probs[:200].max(1), known, seed=seed)
+    right = [(each[200:].argmax(1) == labels[200:]).mean() for each in (probs, corrected(probs, mix.shares, USUAL))]
+    return mix, float(right[1] - right[0])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_planted_shift_is_found_and_its_correction_gains(seed: int) -> None:
+    mix, gained = found([0.85, 0.05, 0.05, 0.05], seed=seed)
+    assert mix.against == ""
+    assert gained > 0.02
+    assert mix.shares.argmax() == 0
+    assert mix.low[0] < 0.85 < mix.high[0] + 0.1
+    assert mix.shares[0] < 0.86  # drawn towards the usual mix
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_without_a_shift_nothing_is_changed(seed: int) -> None:
+    assert "by more than chance" in found([0.25] * 4, seed=seed)[0].against
+
+
+def test_pictures_that_the_model_is_less_sure_of_are_no_other_mix() -> None:
+    """What a change of look does to all classes is not corrected as if it were one of the mix."""
+    mix, _ = found([0.4, 0.2, 0.2, 0.2], dimmed=0.35)
+    assert mix.against
+    assert mix.unexplained > 0.1
+
+
+def test_few_pictures_move_the_estimate_less() -> None:
+    likely = np.repeat(np.eye(CLASSES)[:1] * 0.96 + 0.01, 200, axis=0)
+    many, few = (estimate_shares(likely[:n], USUAL)[0][0] for n in (200, 5))
+    assert 0.8 < many < 0.95
+    assert 0.25 < few < 0.7
+
+
+def test_held_out_pictures_of_one_component_are_never_on_both_sides() -> None:
+    known = held_out(np.random.default_rng(0))
+    pairs = list(known.halves(USUAL, 100, 10, 0))
+    assert len(pairs) == 10
+    assert not any(set(known.component[one]) & set(known.component[other]) for one, other in pairs)
