@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from photovision.engine.calibrate import calibrate as calibrate
     from photovision.engine.calibrate import recalibrate as recalibrate
     from photovision.engine.compare import compare as compare
+    from photovision.engine.estimate import estimate as estimate
     from photovision.engine.evaluate import evaluate as evaluate
     from photovision.engine.explain import attribute as attribute
     from photovision.engine.explain import explain as explain
@@ -58,6 +59,7 @@ _HOME = {
     "train": "engine.train",
     "load": "engine.load",
     "evaluate": "engine.evaluate",
+    "estimate": "engine.estimate",
     "compare": "engine.compare",
     "check": "app.check",
     "audit": "engine.audit",

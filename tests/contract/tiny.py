@@ -229,7 +229,7 @@ TASKS = {
             lead="auroc",
             value=lambda found, size: found.json_fields(size),
             obeys=frozenset({"false_alarms"}),
-            refuses={"optimize": "anomaly detector"},
+            refuses={"optimize": "anomaly detector", "estimate": "evaluate"},
         ),
         Task(
             name="classify",
@@ -242,6 +242,7 @@ TASKS = {
             lead="accuracy",
             value=lambda found, size: found.to_json(),
             obeys=frozenset({"coverage", "false_alarms", "top", "unknown", "robust", "fair_by"}),
+            refuses={"estimate": "Train it again"},
         ),
         Task(
             name="detect",
@@ -255,6 +256,7 @@ TASKS = {
             value=lambda found, size: {"size": list(size), "boxes": found.to_json()},
             obeys=frozenset({"threshold", "tile", "boxes"}),
             command="detect",
+            refuses={"estimate": "estimate"},
         ),
         Task(
             name="segment",
@@ -267,7 +269,7 @@ TASKS = {
             lead="miou",
             value=_areas,
             obeys=frozenset({"masks", "tile", "boxes"}),
-            refuses={"calibrate": "segmenter"},
+            refuses={"calibrate": "segmenter", "estimate": "estimate"},
         ),
     )
 }

@@ -90,6 +90,7 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     "predict": Verb("PREDICT MODEL PICTURES --json", _predicted, "/predict"),
     "evaluate": Verb("evaluate MODEL NEW --json", lambda at, out: pv.evaluate(at.model, at.new)),
+    "estimate": Verb("estimate MODEL NEW --json", lambda at, out: pv.estimate(at.model, at.new)),
     "compare": Verb("compare MODEL MODEL NEW --json", lambda at, out: pv.compare(at.model, at.model, at.new)),
     "audit": Verb(
         "audit MODEL NEW --only slices --minutes 1 --json",

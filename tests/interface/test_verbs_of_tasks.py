@@ -29,6 +29,7 @@ KINDS = ("detector", "objects", pytest.param("segmenter", marks=pytest.mark.slow
 # serve and watch are tried elsewhere: they run until they are stopped.
 VERBS = {
     "evaluate": "evaluate MODEL DATA",
+    "estimate": "estimate MODEL DATA",
     "predict": "predict MODEL PICTURE",
     "detect": "detect MODEL PICTURE",
     "compare": "compare MODEL MODEL DATA",

@@ -187,10 +187,21 @@ def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None) -> tu
 
 
 def exposures(
-    dataset: Dataset, models: Sequence[HasBundle], progress: ProgressCallback | None = None
+    dataset: Dataset,
+    models: Sequence[HasBundle],
+    progress: ProgressCallback | None = None,
+    *,
+    seen: Scan | None = None,
 ) -> list[Exposure]:
-    """What each model knows of the pictures, which are read once, and only where that is needed."""
-    found: list[Scan] = []
+    """What each model knows of the pictures, which are read once, and only where that is needed.
+
+    Args:
+        dataset: the pictures.
+        models: opened ones.
+        progress: called with (pictures read, pictures to read).
+        seen: what `scan(dataset)` found, where that was done already.
+    """
+    found: list[Scan] = [] if seen is None else [seen]
 
     def looks() -> Scan:
         if not found:

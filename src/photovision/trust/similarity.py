@@ -96,7 +96,8 @@ def estimate(expected: ExpectedAccuracy, confidence: Floats, similarity: Floats,
         probs = expit(logits + rng.normal(0, spread, (len(logits), 1)))
         noise = np.sqrt((probs * (1 - probs)).mean(1) / n)
         means.append(probs.mean(1) + noise * rng.normal(size=len(probs)))
-    low, high = np.clip(np.quantile(np.concatenate(means), [0.025, 0.975]), 0, 1).tolist()
+    whole = np.array([-0.5, 0.5]) / n  # of N pictures a whole number is right (the correction for continuity)
+    low, high = np.clip(np.quantile(np.concatenate(means), [0.025, 0.975]) + whole, 0, 1).tolist()
     return Metric(value, min(low, value), max(high, value), n)
 
 

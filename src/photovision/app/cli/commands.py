@@ -15,6 +15,7 @@ from photovision.app.cli.convert import convert
 from photovision.app.cli.cut import cut
 from photovision.app.cli.detect import detect
 from photovision.app.cli.drift import drift
+from photovision.app.cli.estimate import estimate
 from photovision.app.cli.evaluate import evaluate
 from photovision.app.cli.explain import explain
 from photovision.app.cli.export import export
@@ -37,6 +38,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions
 for command in (
     train,
     evaluate,
+    estimate,
     predict,
     detect,
     cut,

@@ -2,7 +2,7 @@
 import { api, attempt, count, el, fill } from "../dom.js";
 import { markdown } from "./markdown.js";
 
-const KINDS = { train: "model", evaluate: "evaluation", compare: "comparison", check: "check of pictures", audit: "audit", explain: "explanation", features: "features", drift: "drift", optimize: "smaller model" };
+const KINDS = { train: "model", evaluate: "evaluation", estimate: "estimate", compare: "comparison", check: "check of pictures", audit: "audit", explain: "explanation", features: "features", drift: "drift", optimize: "smaller model" };
 
 export async function show(root, state) {
   const found = await attempt(() => api("/api/reports/list"));
