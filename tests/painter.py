@@ -15,10 +15,13 @@ from photovision.core.preprocess import Preprocess
 SIDE = 32
 
 
-def painter_bundle(folder: Path, *, instances: bool = False, tile: tuple[int, int] | None = None) -> Path:
-    """A bundle for the classes "background" and "thing", with an input of 32 x 32 pixels."""
+def painter_bundle(
+    folder: Path, *, instances: bool = False, tile: tuple[int, int] | None = None, embedding: bool = False
+) -> Path:
+    """A bundle for the classes "background" and "thing", with an input of 32 x 32 pixels; its embedding is the mean
+    colour, of unit norm."""
     folder.mkdir(parents=True)
-    onnx.save(_graph(instances), folder / "model.onnx")
+    onnx.save(_graph(instances, embedding), folder / "model.onnx")
     info: dict[str, Any] = {
         "format": "photovision",
         "version": 1,
@@ -36,7 +39,7 @@ def painter_bundle(folder: Path, *, instances: bool = False, tile: tuple[int, in
     return folder
 
 
-def _graph(instances: bool) -> onnx.ModelProto:
+def _graph(instances: bool, embedding: bool) -> onnx.ModelProto:
     # Red 0 is surely background, red 255 surely a thing.
     constants = {"weights": [[-20, 20], [0, 0], [0, 0]], "bias": [10, -10], "scale": 1 / 255, "blue": [[0], [0], [1]]}
     nodes = [
@@ -51,8 +54,13 @@ def _graph(instances: bool) -> onnx.ModelProto:
     ]
     shapes = {"classes": ["n", 2, SIDE, SIDE], "depth": ["n", 1, SIDE, SIDE]}
     names = ("classes", "depth") if instances else ("classes",)
+    nodes = nodes if instances else nodes[:-2]
+    if embedding:
+        names, shapes = (*names, "embedding"), {**shapes, "embedding": ["n", 3]}
+        nodes.append(helper.make_node("ReduceMean", ["shares"], ["mean"], axes=[1, 2], keepdims=0))
+        nodes.append(helper.make_node("LpNormalization", ["mean"], ["embedding"], axis=1))
     graph = helper.make_graph(
-        nodes if instances else nodes[:-2],
+        nodes,
         "painter",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", SIDE, SIDE, 3])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in names],

@@ -132,6 +132,8 @@ class Segmentation:
         instance_map: int32 (H, W), the same number for the pixels of one object, 0 for none; None where objects are
             not separated.
         objects: the objects with their masks, in the order of these numbers; None likewise.
+        confidence: the mean probability of the predicted classes, 0 to 1; None for the truth.
+        embedding: float32 (D,) of unit norm, by which whole pictures are compared; None where a model gives none.
 
     Example:
         >>> Segmentation(np.int32([[0, 1], [255, 1]]), ("ground", "road")).names
@@ -142,6 +144,8 @@ class Segmentation:
     classes: tuple[str, ...]
     instance_map: LabelMap | None = None
     objects: Detections | None = None
+    confidence: float | None = None
+    embedding: Floats | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, np.ndarray):

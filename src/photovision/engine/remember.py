@@ -12,7 +12,6 @@ import numpy as np
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.engine.drift import DriftModel
-from photovision.engine.splits import TrainingSplits
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.neighbours import MAX_IMAGES, NeighbourIndex, write_references
 
@@ -47,11 +46,10 @@ def remember_embeddings(model: Any, train: Dataset, held_out: Dataset, folder: P
     return predicted
 
 
-def usual(splits: TrainingSplits) -> Dataset:
+def usual(val: Dataset, unseen: Dataset) -> Dataset:
     """The images whose predictions stand for the usual ones: test images that no training image is like, where there
     are enough, for training stopped where validation images were predicted best, which flatters them."""
-    enough = len(splits.unseen) >= min(_ENOUGH, len(splits.val))
-    return splits.unseen if enough else splits.val
+    return unseen if len(unseen) >= min(_ENOUGH, len(val)) else val
 
 
 def chosen(train: Dataset, seed: int) -> np.ndarray:

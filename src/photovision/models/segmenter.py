@@ -85,9 +85,17 @@ class SegmenterNetwork(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits float (N, K, H / 2, W / 2)."""
-        maps = self.backbone.forward_intermediates(  # type: ignore[operator]
+        return self.decode(self.maps(inputs))
+
+    def maps(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        """The backbone's maps float (N, C, h, w), the finest first."""
+        found: list[torch.Tensor] = self.backbone.forward_intermediates(  # type: ignore[operator]
             inputs, indices=list(self.stages), intermediates_only=True
         )
+        return found
+
+    def decode(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """Logits float (N, K, H / 2, W / 2) from the maps."""
         value: torch.Tensor | None = None
         for merge, fine in zip(reversed(list(self.decoder)), reversed(maps), strict=True):
             value = merge(fine, value)
@@ -102,7 +110,7 @@ class PixelDecider(nn.Module):
 
     Outputs: `classes` float32 (N, C, h, w), calibrated probabilities that sum to 1 at every place, and, where objects
     are separated, `depth` float32 (N, 1, h, w), 0 at an object's edge to 1 in its middle. h and w are half the
-    input's.
+    input's. `embedding` float32 (N, D) of unit norm is the deepest map, pooled over places.
     """
 
     temperature: torch.Tensor
@@ -112,14 +120,15 @@ class PixelDecider(nn.Module):
         self.normalise = Normalise(preprocess)
         self.network = network
         self.register_buffer("temperature", torch.tensor(float(temperature)), persistent=False)
-        self.outputs = ("classes", "depth") if network.instances else ("classes",)
+        self.outputs = ("classes", *(("depth",) if network.instances else ()), "embedding")
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Decide on a batch uint8 (N, H, W, 3)."""
-        raw = self.network(self.normalise(images))
-        count = self.network.classes
+        maps = self.network.maps(self.normalise(images))
+        raw, count = self.network.decode(maps), self.network.classes
         probs = (raw[:, :count] / self.temperature).softmax(1)
-        return (probs, raw[:, count:].sigmoid()) if self.network.instances else (probs,)
+        embedding = functional.normalize(maps[-1].mean((2, 3)), dim=1)
+        return (probs, *((raw[:, count:].sigmoid(),) if self.network.instances else ()), embedding)
 
 
 @dataclass(frozen=True)
@@ -136,23 +145,25 @@ def check_pixels(decider: PixelDecider, graph: Path, images: Image) -> Parity:
         As `models.export.check_parity`; the agreement is a share of places.
 
     Raises:
-        ExportError: a probability differs by more than TOLERANCE.
+        ExportError: a probability, a depth or a number of an embedding differs by more than TOLERANCE.
     """
     decider.eval()
     parts = [images[start : start + 8] for start in range(0, len(images), 8)]
-    expected = [decider(torch.from_numpy(part))[0].numpy() for part in parts]
+    expected = [[value.numpy() for value in decider(torch.from_numpy(part))] for part in parts]
 
     def compared(precision: str) -> _Compared:
         session = open_session(graph, precision="bf16" if precision == "bf16" else "f32")
-        got = [session.run(part)["classes"] for part in parts]
-        difference = max(float(np.abs(a - b).max()) for a, b in zip(expected, got, strict=True))
-        same = [float((a.argmax(1) == b.argmax(1)).mean()) * len(a) for a, b in zip(expected, got, strict=True)]
-        return _Compared(difference, sum(same) / len(images))
+        got = [[found[name] for name in decider.outputs] for found in map(session.run, parts)]
+        difference, same = 0.0, 0.0
+        for before, after in zip(expected, got, strict=True):
+            difference = max(difference, *(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True)))
+            same += float((before[0].argmax(1) == after[0].argmax(1)).mean()) * len(before[0])
+        return _Compared(difference, same / len(images))
 
     exact = compared("f32")
     if not exact.difference <= TOLERANCE:
         raise ExportError(
-            f"the exported graph does not decide like the network: a probability differs by {exact.difference:.2g},"
+            f"the exported graph does not decide like the network: an output differs by {exact.difference:.2g},"
             f" more than {TOLERANCE} on {len(images)} pictures; choose another backbone and report this"
         )
     agreement, precision = exact.agreement, None

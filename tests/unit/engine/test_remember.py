@@ -42,7 +42,8 @@ def test_references_and_predictions_for_held_out_images_are_written(tmp_path: Pa
 def test_of_many_images_every_class_is_remembered() -> None:
     blank = np.zeros((1, 1, 3), np.uint8)
     kinds = [("often",)] * (MAX_IMAGES + 500) + [("often", "rare")] * 3
-    many = Dataset(tuple(Sample(str(i), blank, kind) for i, kind in enumerate(kinds)), ("often", "rare"), multilabel=True)
+    samples = tuple(Sample(str(i), blank, kind) for i, kind in enumerate(kinds))
+    many = Dataset(samples, ("often", "rare"), multilabel=True)
     rows = chosen(many, 0)
     assert len(rows) == MAX_IMAGES
     assert rows.tolist()[-3:] == [MAX_IMAGES + 500 + i for i in range(3)]

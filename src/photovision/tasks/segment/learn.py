@@ -24,6 +24,7 @@ from photovision.data.augment.mask import MaskAugmenter
 from photovision.data.dataset import Dataset
 from photovision.data.formats.colours import BACKGROUND
 from photovision.engine.learned import Learned
+from photovision.engine.remember import remember_embeddings, usual
 from photovision.engine.splits import TrainingSplits
 from photovision.engine.stage import StageResult
 from photovision.engine.train_config import TrainConfig
@@ -35,8 +36,10 @@ from photovision.models.backbones import Backbone, choose, count_macs, count_par
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise, export_graph
 from photovision.models.segmenter import FACTOR, PixelDecider, SegmenterNetwork, check_pixels
+from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.finetune import Study, step_seconds
 from photovision.tasks.segment.objective import SegmentObjective
+from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.calibrate import fit_temperature
 
 SIZE = 256
@@ -204,6 +207,12 @@ def _learned_from(
         few = np.arange(min(_PARITY_PICTURES, len(val.samples)))
         return check_pixels(decider, folder / "model.onnx", val.take(few, -1, 0).numpy()).to_json()
 
+    def complete(bundle: Bundle) -> dict[str, Any]:
+        splits = run.splits
+        held_out = usual(splits.val, splits.unseen)
+        remember_embeddings(Segmenter(bundle), splits.train, held_out, bundle.path, run.config.seed)
+        return {}
+
     facts = {
         "instances": lesson.task.instances,
         "tile": None if lesson.tile is None else list(lesson.tile),
@@ -219,6 +228,7 @@ def _learned_from(
         NAME,
         export,
         facts,
+        complete,
         report=_report,
     )
 

@@ -16,5 +16,6 @@ def metadata(model: Segmenter) -> OutputMetadata:
         f"- `classes`: float32 (N, {len(model.classes)}, h, w), probabilities that sum to 1 for every pixel; the most"
         " probable one is the class. Enlarge them bilinearly to the image.",
         *(depth if model.instances else []),
+        "- `embedding`, where it is there: float32 (N, D) of unit norm, by which whole images are compared.",
     ]
     return OutputMetadata({name: model.info.get(name) for name in ("temperature", "thresholds")}, lines)

@@ -11,7 +11,9 @@ from photovision.core.regions import IGNORE
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.engine.graph_constants import set_constants
+from photovision.engine.remember import remember_embeddings, usual
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.neighbours import REFERENCES_FILE
 from photovision.tasks.segment.evaluation import label_map
 from photovision.tasks.segment.segmenter import Segmenter
 from photovision.trust.metrics.calibrate import fit_temperature
@@ -23,12 +25,13 @@ _LOWEST = 1e-6
 
 
 def refit(bundle: Bundle, training: Dataset, validation: Dataset, unseen: Dataset) -> dict[str, Any]:
-    """Make probabilities calibrated again; the temperature in the graph is written.
+    """Make probabilities calibrated again; the temperature in the graph is written, and what is remembered of images.
 
     Args:
         bundle: in the making.
-        training, unseen: not used.
+        training: images that the network learned from, its references where it keeps some.
         validation: labelled images that the model did not learn from.
+        unseen: test images, whose predictions stand for the usual ones.
 
     Returns:
         the entries of bundle.json that changed.
@@ -42,6 +45,9 @@ def refit(bundle: Bundle, training: Dataset, validation: Dataset, unseen: Datase
     temperature = float(bundle.info["temperature"]) * fit_temperature(logits, truth)
     if not set_constants(bundle.graph, {"temperature": np.array(temperature)}):
         return {}
+    if (bundle.path / REFERENCES_FILE).is_file():
+        seed = int((bundle.info.get("training") or {}).get("seed", 0))
+        remember_embeddings(Segmenter(bundle), training, usual(validation, unseen), bundle.path, seed)
     return {"temperature": temperature}
 
 

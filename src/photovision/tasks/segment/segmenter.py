@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
-from photovision.core.inputs import Given, Source
+from photovision.core.inputs import Given, Source, as_sources
 from photovision.core.parallel import in_order
 from photovision.core.regions import Detections, Segmentation
 from photovision.core.result import Result, Size
@@ -23,6 +23,7 @@ from photovision.runtime.model import OnnxModel
 from photovision.runtime.session import Engine, Precision
 from photovision.runtime.stream import check_batch_size, opener
 from photovision.runtime.tiles import Tiling
+from photovision.tasks.segment.summary import ImageSummary, SummaryBuilder
 
 OVERLAP = 0.25
 """Share of a window that its neighbour sees, too: what lies at a border is decided by the one that sees around it."""
@@ -36,6 +37,7 @@ class _TilePixels:
     labels: np.ndarray
     sure: np.ndarray
     depth: np.ndarray | None
+    summary: ImageSummary
 
 
 class Segmenter(OnnxModel[Segmentation]):
@@ -89,43 +91,68 @@ class Segmenter(OnnxModel[Segmentation]):
         warn("Segmenter.see is now with_options(tile=...).results(...)", DeprecationWarning, stacklevel=2)
         return self.with_options(tile=tile).results(sources, batch_size=batch_size)
 
+    def summaries(self, sources: Given | Iterable[Given]) -> Iterator[ImageSummary | None]:
+        """What is predicted for whole images, at less cost than their masks; None for those that cannot be read."""
+        for _, picture in in_order(as_sources(sources)[0], opener(self.preprocess), ahead=2):
+            if isinstance(picture, UnreadableImage):
+                yield None
+                continue
+            found = SummaryBuilder(len(self.classes))
+            for _, outputs in self._outputs(picture, self._windows(picture), self.batch_size):
+                found.add(outputs)
+            yield found.summary()
+
     def _results(self, sources: Iterable[Source | UnreadableImage], batch_size: int) -> Iterator[Result[Segmentation]]:
         """A few pictures are in memory at a time, whole."""
         check_batch_size(batch_size)
-        tiling = None if self.tile is None else Tiling(self.tile, OVERLAP)
         for source, picture in in_order(sources, opener(self.preprocess), ahead=2):
             if isinstance(picture, UnreadableImage):
                 yield self._result(source, (0, 0), picture)
                 continue
-            pixels = self._pixels(picture, tiling, batch_size)
+            pixels = self._pixels(picture, batch_size)
             yield self._result(source, (picture.height, picture.width), self._segmentation(pixels))
 
     def _segmentation(self, pixels: _TilePixels) -> Segmentation:
+        sure, embedding = pixels.summary.confidence, pixels.summary.embedding
         if pixels.depth is None:
-            return Segmentation(pixels.labels.astype(np.int32), self.classes)
+            labels = pixels.labels.astype(np.int32)
+            return Segmentation(labels, self.classes, confidence=sure, embedding=embedding)
         least = int(self.info.get("least_area") or 1)
         numbers = separate(pixels.labels > 0, pixels.depth, least)
         # What is too small to be an object is background, too.
         labels = np.where(numbers > 0, pixels.labels, 0).astype(np.int32)
         objects = detections(numbers, pixels.labels, pixels.sure, self.classes[1:])
-        return Segmentation(labels, self.classes, numbers, objects)
+        return Segmentation(labels, self.classes, numbers, objects, sure, embedding)
 
-    def _pixels(self, picture: Pillow.Image, tiling: Tiling | None, batch_size: int) -> _TilePixels:
-        """Every window decides about the middle part of it, up to halfway into what its neighbours see, too."""
+    def _windows(self, picture: Pillow.Image) -> list[Window]:
+        """The tiles of a picture, or the whole of it."""
         size = picture.height, picture.width
-        windows = (tiling.windows(size) if tiling is not None else []) or [whole(size)]
-        labels, sure = np.zeros(size, dtype=np.uint8), np.zeros(size, dtype=np.uint8)
-        depth = np.zeros(size, dtype=np.uint8) if self.instances else None
-        owned = _owned(windows, size)
+        return ([] if self.tile is None else Tiling(self.tile, OVERLAP).windows(size)) or [whole(size)]
+
+    def _outputs(
+        self, picture: Pillow.Image, windows: Sequence[Window], batch_size: int
+    ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """The number of every window with its rows of the graph's outputs."""
         for start in range(0, len(windows), batch_size):
             part = windows[start : start + batch_size]
             images = np.stack([self.preprocess.resize(picture, window) for window in part])
             outputs = self._checked(self.session.run(images))
-            for row, window in enumerate(part):
-                _fill(labels, sure, outputs["classes"][row], window, owned[start + row])
-                if depth is not None:
-                    _fill_depth(depth, outputs["depth"][row, 0], window, owned[start + row])
-        return _TilePixels(labels, sure, depth)
+            for row in range(len(part)):
+                yield start + row, {name: values[row] for name, values in outputs.items()}
+
+    def _pixels(self, picture: Pillow.Image, batch_size: int) -> _TilePixels:
+        """Every window decides about the middle part of it, up to halfway into what its neighbours see, too."""
+        size, windows = (picture.height, picture.width), self._windows(picture)
+        labels, sure = np.zeros(size, dtype=np.uint8), np.zeros(size, dtype=np.uint8)
+        depth = np.zeros(size, dtype=np.uint8) if self.instances else None
+        owned = _owned(windows, size)
+        found = SummaryBuilder(len(self.classes))
+        for number, outputs in self._outputs(picture, windows, batch_size):
+            _fill(labels, sure, outputs["classes"], windows[number], owned[number])
+            if depth is not None:
+                _fill_depth(depth, outputs["depth"][0], windows[number], owned[number])
+            found.add(outputs)
+        return _TilePixels(labels, sure, depth, found.summary())
 
     def _checked(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         probs, depth = outputs.get("classes"), outputs.get("depth")
@@ -142,6 +169,9 @@ class Segmenter(OnnxModel[Segmentation]):
             )
         if not 0 <= float(probs.max()) <= 1.01:  # NaN, too
             raise ModelError(f"{self.bundle.graph} gives probabilities outside 0 to 1: train it again")
+        embedding = outputs.get("embedding")
+        if embedding is not None and not (embedding.ndim == 2 and np.isfinite(embedding).all()):
+            raise ModelError(f"{self.bundle.graph} should give a finite embedding (N, D), but does not: train it again")
         return outputs
 
 

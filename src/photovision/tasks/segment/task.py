@@ -17,7 +17,7 @@ def fits(dataset: Any) -> bool:
 TASK = Task(
     name="segment",
     text=TaskText("segmenter", "segmenters", "the class of every pixel"),
-    outputs=("classes", "depth"),
+    outputs=("classes", "depth", "embedding"),
     lead={"miou": "mean IoU", "dice": "Dice"},
     fits=fits,
     options={
@@ -52,6 +52,7 @@ TASK = Task(
         "comparable": "photovision.tasks.region_comparison:same_classes",
         "checks": "photovision.tasks.segment.checks:CHECKS",
         "explain": "photovision.tasks.segment.explain:explainer",
+        "drift": "photovision.tasks.segment.drift:MaskDrift",
         "refit": "photovision.tasks.segment.refit:refit",
         "parity": "photovision.tasks.segment.parity:parity",
         "metadata": "photovision.tasks.segment.metadata:metadata",

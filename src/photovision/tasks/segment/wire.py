@@ -18,6 +18,7 @@ from photovision.core.errors import MissingExtra, UnreadableImage
 from photovision.core.regions import LabelMap, Segmentation
 from photovision.core.result import Size
 from photovision.core.shapes import Rle
+from photovision.core.types import Floats
 from photovision.engine.wire import (
     Answer,
     Explained,
@@ -54,6 +55,8 @@ class MaskFiles:
         objects: a PNG file of 16 bits with a number for every object; None where they are not separated.
         form: which of it is in JSON: "none", "png" or "rle".
         outlines: masks as run lengths, where these are asked for.
+        confidence: the mean probability of the predicted classes.
+        embedding: float32 (D,), which the record keeps; None where the graph gives none.
     """
 
     fields: dict[str, Any]
@@ -61,6 +64,8 @@ class MaskFiles:
     objects: bytes | None
     form: str
     outlines: list[dict[str, Any]] | None = None
+    confidence: float = 0.0
+    embedding: Floats | None = None
 
     def json_fields(self, size: Size) -> dict[str, Any]:
         """What stands beside "file": "size", "areas", "objects", how many, and the masks asked for."""
@@ -92,9 +97,10 @@ class MaskWire(Wire[MaskFiles]):
         return Tiled(predict, OBJECTS_PER_PIXEL if model.instances else CLASSES_PER_PIXEL)
 
     def facts(self, answer: Answer[MaskFiles]) -> Facts:
-        """The shares; the class that covers most stands for the image."""
-        best, share = max(answer.value.fields["areas"].items(), key=lambda pair: float(pair[1]))
-        return Facts(best, best, share, found=answer.value.fields)
+        """The shares, how sure the model is on average, and the class that covers most, which stands for the image."""
+        found = answer.value
+        best, _ = max(found.fields["areas"].items(), key=lambda pair: float(pair[1]))
+        return Facts(best, best, found.confidence, embedding=found.embedding, found=found.fields)
 
     def explain(self, source: Source, answer: Answer[MaskFiles], request: MapRequest, limits: ImageLimits) -> Explained:
         """The map of the largest region."""
@@ -143,7 +149,9 @@ def _predicted(model: Segmenter, form: str, source: Source, limits: ImageLimits,
     mask = Pillow.fromarray(found.labels.astype(np.uint8))
     mask.putpalette([value for label in range(len(found.classes)) for value in colour_of(label)])
     outlines = _outlines(found) if form == "rle" else None
-    return Answer(size, MaskFiles(found.json_fields(size), _png(mask), _objects(found.instance_map), form, outlines))
+    pictures = _png(mask), _objects(found.instance_map)
+    fields, sure = found.json_fields(size), found.confidence or 0.0
+    return Answer(size, MaskFiles(fields, *pictures, form, outlines, sure, found.embedding))
 
 
 def _objects(instance_map: LabelMap | None) -> bytes | None:
