@@ -31,6 +31,7 @@ CORE_MAY = {"numpy", "PIL", "photovision", "__future__"}
 CORE_MAY_INSIDE = {"jinja2", "markupsafe"}
 TORCH = {"torch", "torchvision", "timm", "accelerate"}
 TRAINING = {
+    "embed",
     "objective",
     "training_run",
     "finetune",

@@ -63,6 +63,7 @@ class Task:
         min_classes: fewest classes of a model, and of the data that it learns from.
         min_images: fewest labelled images on which a change of a model can be measured.
         annotation_type: what its predictions are, as `Dataset.annotation_type` names it: "labels", "boxes" ...
+        compares: whether a training compares its images, to hold out those that are alike together.
         page: the script of the local page that draws its predictions, below app/web/static. The part "page" gives what
             it draws: `page(model, prediction, size) -> JSON`; "mask" a PNG file of `(model, picture)`, and "why"
             JSON on the reasons for a prediction: `why(model, picture, target, tested)`.
@@ -85,6 +86,7 @@ class Task:
     needs: tuple[str, ...] = ()
     min_classes: int = 2
     annotation_type: str = ""
+    compares: bool = True
     min_images: int = 20
     page: str = ""
     page_options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,25 +1,25 @@
 """Who learns, who chooses, who judges: splits that keep groups and near-duplicates on one side.
 
-Pictures that must stay together (same group, same looks) form a unit. Units are dealt out class by class, rarest class
-first, to the split that lacks that class most (iterative stratification, Sechidis et al., "On the stratification of
-multi-label data", ECML 2011), which serves single-label and multi-label data alike.
+Pictures that must stay together (same group, same looks) form a unit, which `photovision.data.deal` deals out. Where
+features of the pictures are given, val is dealt in whole components of similar pictures instead, so that what chooses
+is not what was memorised (`photovision.data.components`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
 from photovision.core.errors import DataError, UsageError
-from photovision.core.types import Ints
+from photovision.core.types import Floats, Ints
+from photovision.data.components import AnyFloats, centred, joined, mixed_components, nearest_similarity
 from photovision.data.dataset import Dataset
+from photovision.data.deal import Deal, draws_of
 from photovision.data.scan import Scan
 
 MAX_VAL = 5000
@@ -29,7 +29,8 @@ VIDEO, SCENE = KEPT = ("video", "scene")
 """Attributes that keep pictures together as "group" does."""
 KIND = 5
 """A scene that holds more than the 5th part of the pictures is a kind of place, not one."""
-TRAIN, VAL, TEST = 0, 1, 2
+JOINED = 0.5
+"""Part of the share of val that is carved out of train to join a published val."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,9 @@ class Splits:
         leaked: positions in `test` whose near-duplicate or group is in `train` or `val`.
         published: whether `test` was given by the data rather than drawn by us.
         notes: sentences on how the splits came about.
+        similarity: float32 (N,), how alike each picture of val and test is to the nearest of train (cosine of centred
+            features, -1 to 1), NaN for others; None where the pictures were not compared.
+        component: int64 (N,), equal for pictures that are alike, of which val holds whole components; None likewise.
     """
 
     train: Ints
@@ -49,6 +53,8 @@ class Splits:
     leaked: Ints
     published: bool
     notes: tuple[str, ...] = ()
+    similarity: Floats | None = None
+    component: Ints | None = None
 
     def __post_init__(self) -> None:
         together = np.concatenate([self.train, self.val, self.test])
@@ -67,6 +73,7 @@ def make_splits(
     test: float = 0.15,
     group_by: str | None = GROUP,
     min_classes: int = 2,
+    features: AnyFloats | None = None,
 ) -> Splits:
     """Split a dataset, honouring the published split where there is one; the same for every order of the samples.
 
@@ -82,6 +89,9 @@ def make_splits(
         group_by: attribute whose equal values must stay together, such as "patient"; "group", with which "video" and
             "scene" count, too, may be absent.
         min_classes: classes that have to be there; 1 for a task that learns from a single one.
+        features: float (N, D) that say how alike the pictures are. With them, val is held out of train in whole
+            components of similar pictures; a published val is kept, and joined by such components where its pictures
+            are as much like those of train as these are like each other. Test is the same as without.
 
     Raises:
         DataError: fewer than `min_classes` classes have at least 2 readable pictures.
@@ -98,12 +108,14 @@ def make_splits(
     """
     if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
         raise UsageError(f"val and test should be shares of 0 or more, together below 1, got {val} and {test}")
-    usable = _usable(dataset, scan)
+    usable = usable_positions(dataset, scan)
     units = units_of(dataset, scan, usable, group_by)
     truth = _truth(dataset)
     _check_classes(dataset, truth, usable, min_classes)
-    deal = _Deal(dataset, truth, units, seed)
-    parts, notes, published = _published(dataset, usable, deal, val, test)
+    draws = draws_of(dataset.samples, seed)
+    likeness = None if features is None else _Likeness.of(dataset, truth, usable, units, draws, features, val)
+    dealer = _Dealer(Deal(truth, units, draws), likeness)
+    parts, notes, published = _published(dataset, usable, dealer, val, test)
     train, held, judged = (np.sort(part) for part in parts)
     seen = np.unique(units[np.concatenate([train, held])])
     leaked = judged[np.isin(units[judged], seen)]
@@ -113,11 +125,93 @@ def make_splits(
             " val; scores are stated with and without them."
         )
     notes += _remarks(dataset, truth, units, usable, train)
-    return Splits(train, held, judged, leaked, published, tuple(notes))
+    splits = Splits(train, held, judged, leaked, published, tuple(notes))
+    return splits if likeness is None else likeness.known(splits)
+
+
+@dataclass(frozen=True, eq=False)
+class _Likeness:
+    """How alike the N pictures are.
+
+    Attributes:
+        rows: float16 (N, D), of `centred`; 0 for pictures that are not usable.
+        component: int64 (N,), of `mixed_components`.
+        draws: int64 (N,), random numbers that belong to the pictures.
+        deal: deals whole components.
+    """
+
+    rows: AnyFloats
+    component: Ints
+    draws: Ints
+    deal: Deal
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        truth: csr_array,
+        usable: Ints,
+        units: Ints,
+        draws: Ints,
+        features: AnyFloats,
+        share: float,
+    ) -> _Likeness:
+        """From features (N, D) of all pictures, of which the `usable` ones count; val is to get `share` of them."""
+        if len(features) != len(dataset):
+            raise UsageError(f"features of {len(features):,} pictures were given, the dataset has {len(dataset):,}")
+        rows: AnyFloats = np.zeros(features.shape, np.float16)
+        rows[usable] = centred(features[usable])
+        one_each = dataset.annotation_type == "labels" and not dataset.multilabel
+        codes = truth[usable].indices if one_each else np.zeros(len(usable), np.int64)
+        component = np.arange(len(dataset)) + len(dataset)  # the others are alone
+        component[usable] = mixed_components(rows[usable], codes, units[usable], draws[usable], share)
+        return cls(rows, component, draws, Deal(truth, component, draws, fair=True))
+
+    def close(self, some: Ints, train: Ints) -> bool:
+        """Whether some pictures are as much like those of train as these are like each other.
+
+        The median of the ones is to reach the lower quartile of the others, which a sample of train stands for.
+        """
+        order = train[np.argsort(self.draws[train])]
+        sample, rest = np.split(order, [min(max(len(order) // 10, 1), 2000)])
+        within = nearest_similarity(self.rows[sample], self.rows[rest])
+        between = nearest_similarity(self.rows[some], self.rows[train])
+        return bool(np.median(between) >= np.percentile(within, 25))
+
+    def known(self, splits: Splits) -> Splits:
+        """The splits with how alike their pictures are, and a note on it."""
+        similarity = np.full(len(self.rows), np.nan, np.float32)
+        held = np.concatenate([splits.val, splits.test])
+        similarity[held] = nearest_similarity(self.rows[held], self.rows[splits.train])
+        means = [(name, similarity[part]) for name, part in (("val", splits.val), ("test", splits.test)) if len(part)]
+        words = " and ".join(f"{float(found.mean()):.2f} alike for {name}" for name, found in means)
+        note = f"The nearest training picture is on average {words}." if means else ""
+        notes = (*splits.notes, *([note] if note else ()))
+        return replace(splits, notes=notes, similarity=similarity, component=self.component)
+
+
+@dataclass(frozen=True, eq=False)
+class _Dealer:
+    """Draws splits: test by units, val by components where pictures were compared, else by units, too."""
+
+    deal: Deal
+    likeness: _Likeness | None
+
+    def draw(self, pool: Ints, val: float, test: float) -> tuple[tuple[Ints, Ints, Ints], str]:
+        """Train, val and test of a pool, and how val was drawn, in words."""
+        train, held, judged = self.deal(pool, val, test)
+        if self.likeness is None or not len(held):
+            return (train, held, judged), ""
+        train, held, _ = self.likeness.deal(np.sort(np.concatenate([train, held])), val / (1 - test), 0.0)
+        return (train, held, judged), " Val is held out as whole groups of similar pictures."
+
+    def joins(self, val: Ints, train: Ints) -> bool:
+        """Whether a published val is to be joined by components of train."""
+        return self.likeness is not None and self.likeness.close(val, train)
 
 
 def _published(
-    dataset: Dataset, usable: Ints, deal: _Deal, val: float, test: float
+    dataset: Dataset, usable: Ints, dealer: _Dealer, val: float, test: float
 ) -> tuple[tuple[Ints, Ints, Ints], list[str], bool]:
     """Train, val and test with notes, and whether the test split was published."""
     given = {name: usable[np.isin(usable, dataset.splits[name])] for name in dataset.splits}
@@ -131,24 +225,33 @@ def _published(
             f"Split at random by classes, with groups and near-duplicates kept together: val {val:.0%}, test {test:.0%}"
         )
         why = f" (the data has only {' and '.join(given)})." if given else "."
-        return deal(pool, val, test), [note + why], False
+        parts, how = dealer.draw(pool, val, test)
+        return parts, [note + why + how], False
     train = given["train"]
-    if "test" in given and "val" in given:
-        return (train, given["val"], given["test"]), ["Train, val and test are the published ones."], True
     # Every class may add a picture to its share, so that many is kept in reserve.
     share = min(val, max(MAX_VAL - len(dataset.classes), MAX_VAL // 2) / len(train))
-    kept, carved, _ = deal(train, share, 0.0)
+    if "test" in given and "val" in given:
+        note = "Train, val and test are the published ones."
+        if not dealer.joins(given["val"], train):
+            return (train, given["val"], given["test"]), [note], True
+        (kept, carved, _), _ = dealer.draw(train, JOINED * share, 0.0)
+        note += (
+            f" The val pictures are as much like the training pictures as these are like each other, so {len(carved):,}"
+            " of train join them, held out as whole groups of similar pictures."
+        )
+        return (kept, np.concatenate([given["val"], carved]), given["test"]), [note], True
+    (kept, carved, _), how = dealer.draw(train, share, 0.0)
     if "test" in given:
         note = f"The published test split is kept; val is {len(carved):,} pictures carved out of train."
-        return (kept, carved, given["test"]), [note], True
+        return (kept, carved, given["test"]), [note + how], True
     note = (
         "The published val split is kept untouched and serves as the test split; for choosing,"
         f" a new val of {len(carved):,} pictures is carved out of train."
     )
-    return (kept, carved, given["val"]), [note], True
+    return (kept, carved, given["val"]), [note + how], True
 
 
-def _usable(dataset: Dataset, scan: Scan) -> Ints:
+def usable_positions(dataset: Dataset, scan: Scan) -> Ints:
     """Positions of readable, labelled pictures."""
     if len(scan) != len(dataset):
         raise UsageError(f"the scan is of {len(scan):,} pictures, the dataset has {len(dataset):,}: scan it again")
@@ -210,112 +313,13 @@ def units_of(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None = 
         pairs = np.array(named, dtype=np.int64).reshape(-1, 2)
         links.append((pairs[:, 0], pairs[:, 1]))
     one, other = (np.concatenate(ends) for ends in zip(*links, strict=True))
-    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(len(dataset), len(dataset)))
-    units: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
-    return units
+    return joined(len(dataset), one, other)
 
 
 def _is_kind(values: Sequence[str]) -> bool:
     """Whether a scene is a kind of place ("indoor", "city street") that many pictures share, not one place."""
     named = Counter(value for value in values if value)
     return bool(named) and max(named.values()) > len(values) / KIND
-
-
-class _Deal:
-    """Deals whole units out to train, val and test."""
-
-    def __init__(self, dataset: Dataset, truth: csr_array, units: Ints, seed: int) -> None:
-        self.dataset, self.truth, self.units, self.seed = dataset, truth, units, seed
-
-    def __call__(self, pool: Ints, val: float, test: float) -> tuple[Ints, Ints, Ints]:
-        """The positions in `pool`, dealt out; train has every class of the pool."""
-        units, number = np.unique(self.units[pool], return_inverse=True)
-        members = csr_array((np.ones(len(pool), np.int64), (number.ravel(), pool)), (len(units), len(self.dataset)))
-        order = self._order(pool, number.ravel(), len(units))
-        side = np.empty(len(units), dtype=np.int64)
-        side[order] = _Table((members @ self.truth)[order], np.array((1 - val - test, val, test))).dealt()
-        train, held, judged = (pool[side[number.ravel()] == part] for part in (TRAIN, VAL, TEST))
-        return train, held, judged
-
-    def _order(self, pool: Ints, number: Ints, count: int) -> Ints:
-        """Large units first, equal ones in an order drawn from the seed and the pictures' ids, not their positions."""
-        draws = np.full(count, np.iinfo(np.int64).max)
-        for position, unit in zip(pool.tolist(), number.tolist(), strict=True):
-            name = self.dataset.samples[position].id
-            draw = hashlib.sha256(f"{self.seed}:{name}".encode("utf-8", "replace")).digest()[:8]
-            draws[unit] = min(draws[unit], int.from_bytes(draw, "big") >> 1)
-        return np.lexsort((draws, -np.bincount(number, minlength=count))).astype(np.int64)
-
-
-class _Table:
-    """The table at which units are dealt: who holds what, and who lacks what.
-
-    Args:
-        amounts: int64 (U, C), sparse: how many pictures of each class are in each unit, in the order of dealing.
-        shares: float64 (3,), the parts of train, val and test, which sum to 1.
-    """
-
-    def __init__(self, amounts: csr_array, shares: np.ndarray) -> None:
-        self.amounts, self.by_class, self.shares = amounts, amounts.tocsc(), shares
-        self.units_of = np.diff(self.by_class.indptr)
-        self.side = np.full(amounts.shape[0], -1)
-        self.holding = np.zeros((3, amounts.shape[1]), dtype=np.int64)
-
-    def dealt(self) -> Ints:
-        """int64 (U,): TRAIN, VAL or TEST for every unit."""
-        wanted = self._wanted()
-        lacking = wanted.sum(axis=1)
-        # Units of the rarest class are dealt first: they have the least choice.
-        for column in np.argsort(self.units_of, kind="stable").tolist():
-            for unit in self._units(column):
-                if self.side[unit] >= 0:
-                    continue
-                part = max((TRAIN, TEST, VAL), key=lambda p: (wanted[p, column], lacking[p]))
-                classes, many = self._row(unit)
-                wanted[part, classes] -= many
-                lacking[part] -= many.sum()
-                self._give(unit, part)
-        for part in (TRAIN, TEST, VAL):
-            if self.shares[part] > 0:
-                self._complete(part)
-        return self.side
-
-    def _wanted(self) -> np.ndarray:
-        """float64 (3, C): pictures that each split should get; at least one of a tiny class for test, then for val."""
-        total = np.asarray(self.amounts.sum(axis=0), dtype=np.float64)
-        wanted = np.outer(self.shares, total)
-        for part, enough in ((TEST, 2), (VAL, 3)):
-            if self.shares[part] > 0:
-                wanted[part] = np.where(self.units_of >= enough, np.maximum(wanted[part], 1), 0)
-        wanted[TRAIN] = total - wanted[VAL] - wanted[TEST]
-        return wanted
-
-    def _complete(self, part: int) -> None:
-        """Bring every class that is missing from a split there, by its smallest unit; train gives what it can spare."""
-        for column in np.flatnonzero((self.units_of > 0) & (self.holding[part] == 0)).tolist():
-            # The last units in the order are the smallest ones.
-            for unit in self._units(column)[::-1]:
-                held, classes = self.side[unit], self._row(unit)[0]
-                if part == TRAIN or (held == TRAIN and (self.holding[TRAIN, classes] > 1).all()):
-                    self._give(unit, part)
-                    break
-
-    def _give(self, unit: int, part: int) -> None:
-        classes, _ = self._row(unit)
-        if self.side[unit] >= 0:
-            self.holding[self.side[unit], classes] -= 1
-        self.holding[part, classes] += 1
-        self.side[unit] = part
-
-    def _row(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
-        """The classes of a unit and how many pictures it has of each."""
-        start, stop = self.amounts.indptr[unit : unit + 2]
-        return self.amounts.indices[start:stop], self.amounts.data[start:stop]
-
-    def _units(self, column: int) -> np.ndarray:
-        """The units with pictures of a class, in the order of dealing."""
-        start, stop = self.by_class.indptr[column : column + 2]
-        return np.sort(self.by_class.indices[start:stop])
 
 
 def _remarks(dataset: Dataset, truth: csr_array, units: Ints, usable: Ints, train: Ints) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +14,19 @@ import numpy as np
 from photovision.core.errors import DataError
 from photovision.core.preprocess import Preprocess
 from photovision.core.progress import ProgressCallback
-from photovision.core.types import Ints
+from photovision.core.types import Floats, Ints
 from photovision.core.value_range import ValueRanges
+from photovision.data.components import AnyFloats
 from photovision.data.corrections import LABEL, NAME
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.scan import Scan, scan
-from photovision.data.split import Splits, make_splits
+from photovision.data.split import Splits, make_splits, usable_positions
 from photovision.runtime.training_images import TrainingImages, write_training_images
 
+Embed = Callable[[Dataset, Ints, int], tuple[AnyFloats | None, str]]
+"""From a data set, the positions of its usable pictures and their typical side to features (N, D) or None, and why."""
+SMALL_SIDE = 64
+"""Pictures of no more pixels on their shorter side are too small for networks that know photographs."""
 MOST_VALUES = 200
 """Attributes with more values than this (file numbers, patients) are no groups to compare."""
 
@@ -67,12 +73,24 @@ class TrainingSplits:
     @property
     def small(self) -> bool:
         """Whether the pictures are so small that networks for photographs would look at enlarged blur."""
-        return self.typical_side <= 64
+        return self.typical_side <= SMALL_SIDE
 
     @property
     def typical_side(self) -> int:
         """Median of the shorter sides of the training pictures, in pixels."""
         return int(np.median(self.sides[self.splits.train]))
+
+    @property
+    def similarity(self) -> Floats:
+        """float32 (N,): how alike each picture of val and test is to the nearest of train, NaN where unknown."""
+        known = self.splits.similarity
+        return np.full(len(self.dataset), np.nan, np.float32) if known is None else known
+
+    @property
+    def component(self) -> Ints:
+        """int64 (N,): equal for pictures that are alike, to be drawn together; each its own where unknown."""
+        known = self.splits.component
+        return np.arange(len(self.dataset)) if known is None else known
 
     @property
     def leaked(self) -> Ints:
@@ -123,21 +141,38 @@ class TrainingSplits:
 
 
 def gather(
-    dataset: Dataset, *, seed: int, min_classes: int = 2, progress: ProgressCallback | None = None
+    dataset: Dataset,
+    *,
+    seed: int,
+    min_classes: int = 2,
+    progress: ProgressCallback | None = None,
+    embed: Embed | None = None,
 ) -> TrainingSplits:
-    """Check every picture, and split; min_classes as for `data.split.make_splits`.
+    """Check every picture, compare them, and split.
+
+    Args:
+        dataset: N pictures with their truths.
+        seed, min_classes: as for `data.split.make_splits`.
+        progress: called with (pictures checked, N).
+        embed: gives features of the pictures, by which val is held out; None compares none.
 
     Raises:
         DataError: too few readable pictures to learn from, to select with, or to judge with.
     """
     found: Scan = scan(dataset, progress=progress)
-    splits = make_splits(dataset, found, seed=seed, min_classes=min_classes)
+    sides = np.minimum(found.height, found.width).astype(np.int32)
+    usable = usable_positions(dataset, found)
+    features, why = None, ""
+    if embed is not None and len(usable):
+        features, why = embed(dataset.shown_by(found.value_ranges()), usable, int(np.median(sides[usable])))
+    splits = make_splits(dataset, found, seed=seed, min_classes=min_classes, features=features)
+    if why:
+        splits = replace(splits, notes=(*splits.notes, why))
     problems = (*dataset.problems, *found.problems)
     for name, least in (("train", 2), ("val", 1), ("test", 1)):
         have = len(getattr(splits, name))
         if have < least:
             broken = f" ({len(problems)} files could not be used, the first: {problems[0].message})" if problems else ""
             raise DataError(f"the {name} split has {have} readable pictures, at least {least} needed{broken}; add more")
-    sides = np.minimum(found.height, found.width).astype(np.int32)
     ranges = found.value_ranges(splits.train)
     return TrainingSplits(dataset.shown_by(ranges), splits, problems, sides, TrainingImages.of(found, splits), ranges)

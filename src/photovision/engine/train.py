@@ -19,6 +19,7 @@ from photovision.core.task import task as named_task
 from photovision.core.task import task_of
 from photovision.data.dataset import Dataset
 from photovision.engine.bundle_writer import write_learned
+from photovision.engine.embed import Embedder
 from photovision.engine.load import load
 from photovision.engine.read import read_for
 from photovision.engine.splits import gather
@@ -111,7 +112,9 @@ def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener 
         work = WorkDir(output, arguments, Accelerator(), dict(config.decisions))
         work.announce(listener)
         progress = counted(listener, "checking pictures")
-        splits = gather(dataset, seed=config.seed, min_classes=row.min_classes, progress=progress)
+        compared = counted(listener, "comparing pictures")
+        embed = Embedder(source, work, 60 * config.minutes, compared) if row.compares else None
+        splits = gather(dataset, seed=config.seed, min_classes=row.min_classes, progress=progress, embed=embed)
         with _tracking(config, output) as trackers:
             training = TrainingRun(config, splits, work, listener, trackers, started, meter)
             learned = learn(training, source)

@@ -23,7 +23,7 @@ from photovision.core.files import beside, explained, put, sync, write_json
 from photovision.core.output import placed
 from photovision.core.progress import Listener, Progress
 
-VERSION = 2
+VERSION = 3
 """Of what a work folder holds; folders of version 0.1 of Photovision have none."""
 
 

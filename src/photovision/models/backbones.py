@@ -35,6 +35,15 @@ class Backbone:
     preprocess: Preprocess
     licence: str | None = None
 
+    @property
+    def any_size(self) -> bool:
+        """Whether the network takes pictures of any size; others are built for one."""
+        return not any(kind in self.backbone for kind in ("vit", "swin", "deit"))
+
+    def comparing(self) -> Backbone | None:
+        """The network whose pooled features tell which pictures are alike; None where nothing is pretrained."""
+        return None if self.weights == "none" else self
+
     def ledger(self) -> list[zoo.LedgerEntry]:
         """What it is made of, and under which licences."""
         return zoo.ledger(self.backbone, self.weights, self.licence)
@@ -124,8 +133,7 @@ def create(source: Backbone, classes: int) -> nn.Module:
 
 
 def _create(source: Backbone, classes: int) -> nn.Module:
-    sized = "vit" in source.backbone or "swin" in source.backbone or "deit" in source.backbone
-    options = {"img_size": source.preprocess.size} if sized else {}
+    options = {} if source.any_size else {"img_size": source.preprocess.size}
     network: nn.Module = timm.create_model(
         source.backbone, pretrained=source.weights == "hub", num_classes=classes, **options
     )

@@ -22,7 +22,7 @@ from torch.nn import functional
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
-from photovision.models.backbones import Backbone
+from photovision.models.backbones import Backbone, choose
 from photovision.models.checkpoint_folder import FILES, Described, digest
 from photovision.models.checkpoints import CHECKPOINTS, checkpoint_ledger, describe, offline, require
 from photovision.models.weights import LedgerEntry
@@ -38,6 +38,13 @@ class QuerySource(Backbone):
     """Where such a detector starts from; `weights` is "none", "hub", or the path of its folder."""
 
     found: Described = field(kw_only=True)
+
+    def comparing(self) -> Backbone | None:
+        """The weights that are installed: a detector with queries has no pooled features."""
+        try:
+            return choose(None, "auto", None)
+        except UsageError:
+            return None
 
     def ledger(self) -> list[LedgerEntry]:
         """What it is made of, and under which licences."""

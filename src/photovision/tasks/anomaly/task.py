@@ -53,5 +53,6 @@ TASK = Task(
     needs=("anomaly",),
     annotation_type="defects",
     min_classes=1,
+    compares=False,  # its images are of one kind, and its validation is made of them
     page="tasks/anomaly.js",
 )

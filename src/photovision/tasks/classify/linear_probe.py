@@ -17,14 +17,15 @@ from photovision.core.files import explained, put, sync
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment.image import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
+from photovision.engine.embed import open_trunk
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
 from photovision.learn.groups import Score, group_weights
 from photovision.learn.head import Head, fit_head
 from photovision.models.backbones import Backbone, count_macs, count_parameters, create
 from photovision.models.export import classifier
-from photovision.models.frozen_features import SplitPoint, default_cut, export_trunk
-from photovision.runtime.session import Session, open_session
+from photovision.models.frozen_features import SplitPoint, default_cut
+from photovision.runtime.session import Session
 from photovision.runtime.stream import stream
 from photovision.tasks.classify.fair import by_worst_group, cells_of, fairness_of, groups_of
 from photovision.tasks.classify.objective import objective_of
@@ -54,10 +55,7 @@ class Features:
     @cached_property
     def session(self) -> Session:
         """The frozen part, in the fast runtime."""
-        path = self.run.work.file(
-            "trunk.onnx", lambda target: export_trunk(self.network, self.source.preprocess, self.cut, target)
-        )
-        return open_session(path)
+        return open_trunk(self.run.work, self.network, self.source.preprocess, self.cut)
 
     def open(self) -> Session:
         """Export and load the frozen part, if that has not been done."""
