@@ -13,7 +13,8 @@ class DriftModel(Protocol):
     """What the part "drift" of a task makes from a model; recorded predictions are compared by their `Facts`.
 
     Attributes:
-        classes: that `HeldOut.best` counts through; the `best` of recorded predictions is one of them.
+        classes: that `HeldOut.best` counts through; the `best` of recorded predictions is one of them, "" where
+            nothing was found.
         limit: the novelty above which an image counts as unknown; None for a model without novelty detection.
         false_alarms: share of familiar images above that limit; None likewise.
         has_found: whether recorded predictions of such models have `found`, by which those of other tasks are noticed.

@@ -76,7 +76,7 @@ class Facts:
     Attributes:
         label: the prediction in one word, "" for none.
         best: the most probable class, "" for none.
-        prob: its probability, score or share of the image, 0 to 1.
+        prob: its probability, or how sure the model is of all boxes or pixels on average, 0 to 1.
         novelty: how unlike the training images it is; None for a model without novelty detection.
         known: whether it resembles them; None likewise.
         prediction_set: classes, most probable first; empty, too, for a model without sets.

@@ -39,15 +39,16 @@ def check_boxes(decider: BoxDecider, graph: Path, images: Image, *, ranked: bool
         finds, too, in the arithmetic used here.
 
     Raises:
-        ExportError: a score differs by more than TOLERANCE, or a corner by more than a twentieth of a pixel.
+        ExportError: a score or a number of an embedding differs by more than TOLERANCE, or a corner by more than a
+            twentieth of a pixel.
     """
     decider.eval()
     parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
     expected = [tuple(value.numpy() for value in decider(torch.from_numpy(part))) for part in parts]
 
-    def answers(precision: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    def answers(precision: str) -> list[tuple[np.ndarray, ...]]:
         session = open_session(graph, precision="bf16" if precision == "bf16" else "f32")
-        return [(got["boxes"], got["scores"]) for got in map(session.run, parts)]
+        return [tuple(got[name] for name in decider.outputs) for got in map(session.run, parts)]
 
     exact = answers("f32")
     apart = _apart(expected, exact)
@@ -66,12 +67,14 @@ def check_boxes(decider: BoxDecider, graph: Path, images: Image, *, ranked: bool
     return Parity(len(images), difference, alike, precision, TOLERANCE)
 
 
-def _apart(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """float (N, 2): of every picture the largest difference of a score, and of a corner of a box worth looking at."""
+def _apart(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, ...]]) -> np.ndarray:
+    """float (N, 2): of every picture the largest difference of a score or of a number of its embedding, and of a corner
+    of a box worth looking at."""
     apart = []
-    for (boxes, scores), (boxes_, scores_) in zip(expected, got, strict=True):
+    for (boxes, scores, embedding), (boxes_, scores_, embedding_) in zip(expected, got, strict=True):
         # Places of equal scores may change their order, so sorted scores are compared, and boxes with the nearest ones.
         score = np.abs(np.sort(scores.max(2)) - np.sort(scores_.max(2))).max(1)
+        score = np.maximum(score, np.abs(embedding - embedding_).max(1))
         for box, one, box_, difference in zip(boxes, scores, boxes_, score, strict=True):
             seen = box[one.max(1) >= _SEEN]
             corner = float(np.abs(seen[:, None] - box_[None]).max(2).min(1).max()) if len(seen) else 0.0
@@ -79,9 +82,9 @@ def _apart(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, n
     return np.array(apart)
 
 
-def _alike(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, np.ndarray]]) -> float:
+def _alike(expected: list[tuple[np.ndarray, ...]], got: list[tuple[np.ndarray, ...]]) -> float:
     found = total = 0
-    for (boxes, scores), (boxes_, scores_) in zip(expected, got, strict=True):
+    for (boxes, scores, _), (boxes_, scores_, _) in zip(expected, got, strict=True):
         for box, one, box_, one_ in zip(boxes, scores, boxes_, scores_, strict=True):
             rows, labels = np.nonzero(one >= _SEEN)
             same = overlap(box[rows], box_) >= _OVERLAP

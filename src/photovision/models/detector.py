@@ -108,17 +108,21 @@ class Upper(nn.Module):
 
     def forward(self, finest: torch.Tensor) -> torch.Tensor:
         """From the map float (N, K, H / 8, W / 8) on."""
+        return self.read(finest)[0]
+
+    def read(self, finest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `forward` gives, and the coarsest map of the backbone pooled over its places, float (N, D)."""
         maps = [finest]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         logits, sides = self.head(self.pyramid(maps))
         middles = self.places[:, :2]
         boxes = torch.cat([middles - sides[..., :2], middles + sides[..., 2:]], dim=2)
-        found = torch.cat([boxes, logits], dim=2)
+        found, pooled = torch.cat([boxes, logits], dim=2), maps[-1].mean((2, 3))
         if self.training:
-            return found
+            return found, pooled
         best = logits.amax(2).topk(min(MAX_BOXES, logits.shape[1]), dim=1).indices
-        return found.gather(1, best[:, :, None].expand(-1, -1, found.shape[2]))
+        return found.gather(1, best[:, :, None].expand(-1, -1, found.shape[2])), pooled
 
 
 class DetectorNetwork(nn.Module):
@@ -158,6 +162,11 @@ class DetectorNetwork(nn.Module):
         found: torch.Tensor = self.upper(self.lower(inputs))
         return found
 
+    def read(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Upper`."""
+        found: tuple[torch.Tensor, torch.Tensor] = self.upper.read(self.lower(inputs))
+        return found
+
 
 class Lower(nn.Module):
     """uint8 (N, H, W, 3) -> the map float32 (N, K, H / 8, W / 8) that a detector's upper part learns from."""
@@ -175,15 +184,16 @@ class BoxDecider(nn.Module):
     """The whole way from pixels to boxes with calibrated probabilities.
 
     Outputs: `boxes` float32 (N, K, 4), x1, y1, x2, y2 in pixels of the input, and `scores` float32 (N, K, C), for the K
-    most probable places. Places are not yet objects: several may tell of one.
+    most probable places; `embedding` float32 (N, D) of unit norm, what the coarsest map says of the whole picture.
+    Places are not yet objects: several may tell of one.
 
     Args:
-        network: trained, this one or one with queries.
+        network: trained, this one or one with queries; its `read` gives boxes with logits, and pooled features.
         preprocess: what it expects.
         slope, shift: (C,) each; the probability of a class is the logistic function of slope * logit + shift.
     """
 
-    outputs = ("boxes", "scores")
+    outputs = ("boxes", "scores", "embedding")
     slope: torch.Tensor
     shift: torch.Tensor
 
@@ -193,10 +203,11 @@ class BoxDecider(nn.Module):
         self.register_buffer("slope", torch.tensor(slope, dtype=torch.float32), persistent=False)
         self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32), persistent=False)
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Decide on a batch uint8 (N, H, W, 3)."""
-        found = self.network(self.normalise(images))
-        return found[..., :4], (found[..., 4:] * self.slope + self.shift).sigmoid()
+        found, pooled = self.network.read(self.normalise(images))  # type: ignore[operator]
+        scores = (found[..., 4:] * self.slope + self.shift).sigmoid()
+        return found[..., :4], scores, functional.normalize(pooled, dim=1)
 
 
 def places_of(size: tuple[int, int]) -> torch.Tensor:

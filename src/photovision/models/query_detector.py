@@ -102,8 +102,13 @@ class QueryDetector(nn.Module):
         """Boxes and logits; or, given the truth float (N, M, 5) as `learn.boxes` has it, the scalar loss."""
         if truth is not None:
             return self.inner(pixel_values=inputs, labels=self._labels(truth)).loss
+        return self.read(inputs)[0]
+
+    def read(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Boxes and logits, and the coarsest map that the queries look at pooled over its places, float (N, D)."""
         if not torch.compiler.is_exporting() and len(inputs) > _AT_ONCE:  # pictures are large: memory stays small
-            return torch.cat([self(part) for part in torch.split(inputs, _AT_ONCE)])
+            found, pooled = zip(*(self.read(part) for part in torch.split(inputs, _AT_ONCE)), strict=True)
+            return torch.cat(found), torch.cat(pooled)
         with _exportable(self.inner):
             found = self.inner(pixel_values=inputs)
         middle, half = found.pred_boxes[..., :2], found.pred_boxes[..., 2:] / 2
@@ -111,7 +116,9 @@ class QueryDetector(nn.Module):
         logits = found.logits
         if len(self.columns) != logits.shape[2]:
             logits = logits[..., self.columns]
-        return torch.cat([boxes, logits], dim=2)
+        # The encoder of D-FINE and RT-DETRv2 gives several maps, the backbone of RF-DETR one.
+        maps = found.backbone_features if hasattr(found, "backbone_features") else found.encoder_last_hidden_state[-1]
+        return torch.cat([boxes, logits], dim=2), maps.mean((2, 3))
 
     def steps(self) -> list[list[tuple[str, nn.Parameter]]]:
         """Its weights from the picture upwards: the backbone, which learns more slowly, and what reads it."""

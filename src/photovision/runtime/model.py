@@ -126,6 +126,13 @@ class OnnxModel(Generic[P]):
         """`results` without files and sizes: predictions, or why an image could not be read."""
         return map(_value, self.results(sources, batch_size=batch_size))
 
+    def with_outputs(self, sources: Given | Iterable[Given]) -> Iterator[tuple[Result[P], Outputs]]:
+        """`results`, each beside the rows of the graph's outputs, which are empty for unreadable images."""
+        items = (_Item(source) for source in as_sources(sources)[0])
+        for read in stream(items, self._load, self.session, batch_size=self.batch_size):
+            source, size = read.item.source, read.item.size
+            yield self._result(source, size, read.error or self.decode(read.outputs, size)), read.outputs
+
     def _results(self, sources: Iterable[Source | UnreadableImage], batch_size: int) -> Iterator[Result[P]]:
         items = (_Item(source) for source in sources)
         for read in stream(items, self._load, self.session, batch_size=batch_size):

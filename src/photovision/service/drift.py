@@ -21,6 +21,8 @@ from photovision.service.drift_report import drift_report
 from photovision.service.record import Record, Row
 from photovision.trust.drift import MIN_PICTURES, compare
 
+NOTHING = "nothing found"
+"""How reports name the class "", that of images in which a detector found nothing."""
 MOST = 2000
 """Predictions that are compared at most; of a longer window so many are drawn at random."""
 
@@ -52,7 +54,7 @@ class DriftWindow:
         kept: N names of pictures, None where none was kept.
         total: predictions in the span, of which `answers` may be a random part.
         name, version: of the model in the record.
-        classes: that `answers.best` counts through.
+        classes: that `answers.best` counts through, as people read them.
         warnings: what a careful reader must know of them.
     """
 
@@ -127,7 +129,7 @@ def read_window(model: Any, record: Record, span: Span, seed: int = 0) -> DriftW
         total,
         name,
         version,
-        compared.classes,
+        tuple(name or NOTHING for name in compared.classes),
         (*warnings, *missing),
     )
 

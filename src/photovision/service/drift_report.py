@@ -63,7 +63,7 @@ def drift_report(
     """
     limit = compared.limit
     metrics = _metrics(window.answers, reference, found, limit)
-    mix = mix_differences(window.answers.best, reference.best, len(compared.classes))
+    mix = mix_differences(window.answers.best, reference.best, len(window.classes))
     parts = _parts(window)
     return Report(
         kind="drift",
@@ -71,13 +71,13 @@ def drift_report(
         summary=_summary(compared, window, reference, found, metrics, mix),
         metrics=metrics,
         tables=[
-            *(_compared(found), _over_time(parts, window, limit), _classes(compared.classes, mix)),
+            *(_compared(found), _over_time(parts, window, limit), _classes(window.classes, mix)),
             _stability(found),
         ],
         figures=[
             *_over_time_figure(parts, window, reference, found, limit),
             *picture_figures(record, window, found, pictures),
-            _mix_figure(compared.classes, mix),
+            _mix_figure(window.classes, mix),
             *_distributions(window.answers, reference, limit),
         ],
         warnings=(*window.warnings, INDEPENDENT),
@@ -151,7 +151,7 @@ def _summary(
         "confidence": f"the model's confidence ({_signed(metrics['confidence_shift'])})",
         "novelty": "how novel the pictures look to the model",
         "unknown": f"the share called unknown{_expected(metrics, compared.false_alarms)}",
-        "classes": f"the classes that it names ({_largest(compared.classes, mix)})",
+        "classes": f"the classes that it names ({_largest(window.classes, mix)})",
     }
     told.insert(0, "The pictures in use have changed: " + "; ".join(words[one.name] for one in found.changed) + ".")
     told.insert(1, _when(found, window))

@@ -52,6 +52,9 @@ def test_boxes_and_logits_of_every_query_and_a_loss_that_reaches_all_of_it(famil
     inputs = torch.rand(2, 3, *SQUARE)
     found = network.eval()(inputs)
     assert found.shape == (2, TINY[family]["num_queries"], 7)
+    again, pooled = network.read(inputs)
+    assert torch.equal(again, found)
+    assert pooled.shape == (2, 32)  # of the coarsest map that the queries look at
     assert bool((found[..., 2:4] >= found[..., :2]).all())
     truth = torch.full((2, 3, 5), float(NOTHING))
     truth[0, 0], truth[0, 1] = torch.tensor([1.0, 5, 5, 30, 40]), torch.tensor([float(UNJUDGED), 0, 0, 9, 9])

@@ -24,7 +24,8 @@ class Row:
         label: the answer, "unknown" for a picture of something else. Detectors: the class of the most probable box,
             "" where there is none. Segmenters: the class that covers most.
         best: the most probable class.
-        prob: its probability, 0 to 1; for segmenters the mean probability of the predicted classes of all pixels.
+        prob: its probability, 0 to 1; for detectors the mean score of the boxes, for segmenters the mean probability of
+            the predicted classes of all pixels.
         novelty: how unlike the training pictures it is; None for a model without a gate.
         known: whether it passed the gate; None for a model without one.
         prediction_set: classes, most probable first; empty, too, for a model without sets.

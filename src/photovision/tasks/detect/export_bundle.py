@@ -16,6 +16,7 @@ from photovision.core.report import Metric, Report
 from photovision.core.types import Floats
 from photovision.data.augment.image import load_pixels
 from photovision.engine.learned import Learned
+from photovision.engine.remember import remember_embeddings, usual
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
 from photovision.learn.loop import FitResult
@@ -25,6 +26,8 @@ from photovision.models.box_parity import check_boxes
 from photovision.models.detector import BoxDecider, DetectorNetwork
 from photovision.models.export import export_graph
 from photovision.models.query_detector import QueryDetector
+from photovision.runtime.bundle import Bundle
+from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.objective import DetectObjective
 from photovision.trust.metrics.box_confidence import calibrated, fit_logistic
 from photovision.trust.metrics.detection import best_thresholds, scores
@@ -70,6 +73,11 @@ def learned_from(run: TrainingRun, trained: TrainedDetector) -> Learned:
         ranked = isinstance(network, QueryDetector)
         return check_boxes(decider, folder / "model.onnx", _pictures(run, source), ranked=ranked).to_json()
 
+    def complete(bundle: Bundle) -> dict[str, Any]:
+        held_out = usual(run.splits.val, run.splits.unseen)
+        remember_embeddings(Detector(bundle), run.splits.train, held_out, bundle.path, run.config.seed)
+        return {}
+
     facts = {
         "thresholds": best_thresholds(matches).tolist(),
         "calibration": {"slope": slope, "shift": shift},
@@ -84,7 +92,8 @@ def learned_from(run: TrainingRun, trained: TrainedDetector) -> Learned:
         NAME,
         export,
         facts,
-        report=_report,
+        complete,
+        _report,
     )
 
 

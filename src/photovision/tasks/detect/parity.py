@@ -33,7 +33,7 @@ def parity(
     """Predicted boxes compared: after suppression, at the thresholds, in pixels of the network's input.
 
     The difference is that of the sorted scores of all candidates, since candidates of equal scores may change their
-    order; see `engine.parity.CheckParity`.
+    order, or of the embeddings, where that is larger; see `engine.parity.CheckParity`.
     """
     met = total = 0
     gap = 0.0
@@ -44,6 +44,8 @@ def parity(
             total += len(first) + len(second)
         sides = (np.sort(each["scores"].max(2), axis=1) for each in (before, after))
         gap = max(gap, float(np.abs(np.subtract(*sides)).max()))
+        if "embedding" in before:
+            gap = max(gap, float(np.abs(before["embedding"] - after["embedding"]).max()))
     same = met / total if total else 1.0
     of = f"{total // 2:,} boxes"
     if quantized:

@@ -1,4 +1,4 @@
-"""Scores and thresholds of a changed detector, fitted to what its own graph predicts."""
+"""Scores, thresholds and references of a changed detector, fitted to what its own graph predicts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from photovision.data.dataset import Dataset
 from photovision.engine.graph_constants import set_constants
+from photovision.engine.remember import remember_embeddings, usual
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.detect.detector import Detector
 from photovision.tasks.detect.evaluation import evaluate
@@ -22,8 +23,9 @@ def refit(bundle: Bundle, training: Dataset, validation: Dataset, unseen: Datase
 
     Args:
         bundle: in the making.
-        training, unseen: not used.
+        training: images that it learned from, its references.
         validation: labelled images that the model did not learn from.
+        unseen: test images, which choose nothing; what is predicted of them stands for what is usual.
 
     Returns:
         the entries of bundle.json that changed.
@@ -38,4 +40,7 @@ def refit(bundle: Bundle, training: Dataset, validation: Dataset, unseen: Datase
             changed["calibration"] = {"slope": slope.tolist(), "shift": shift.tolist()}
             evaluation = evaluate(Detector(Bundle(bundle.path, {**bundle.info, **changed})), validation)
     changed["thresholds"] = [float(value) for value in best_thresholds(evaluation.matches)]
+    model = Detector(Bundle(bundle.path, {**bundle.info, **changed}))
+    seed = int((bundle.info.get("training") or {}).get("seed", 0))
+    remember_embeddings(model, training, usual(validation, unseen), bundle.path, seed)
     return changed

@@ -8,7 +8,7 @@ from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
 TASK = Task(
     name="detect",
     text=TaskText("detector", "detectors", "boxes around objects", "photovision detect"),
-    outputs=("boxes", "scores"),
+    outputs=("boxes", "scores", "embedding"),
     lead={"map": "mean average precision", "map50": "mean average precision at an IoU of 0.5"},
     fits=lambda dataset: bool(dataset.annotation_type == "boxes"),
     options={
@@ -41,6 +41,7 @@ TASK = Task(
         "explain": "photovision.tasks.detect.explain:explainer",
         "calibrate": "photovision.tasks.detect.calibrate:calibrate",
         "refit": "photovision.tasks.detect.refit:refit",
+        "drift": "photovision.tasks.detect.drift:BoxDrift",
         "parity": "photovision.tasks.detect.parity:parity",
         "metadata": "photovision.tasks.detect.metadata:metadata",
         "network": "photovision.tasks.detect.network:network",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.regions import Detections
+from photovision.core.result import Size
 from photovision.engine.wire import (
     Answer,
     Explained,
@@ -23,10 +24,13 @@ from photovision.engine.wire import (
     check_windows,
     whole_image,
 )
+from photovision.runtime.model import OnnxModel, Outputs
 from photovision.runtime.session import Session
 from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.drift import confidence
 from photovision.tasks.detect.schema import BoxExplanations, BoxPredictions
 
+_KEPT = "embedding"
 EXPLAINED = 5
 """Boxes of one image that are explained at most; they share the calls of the network."""
 
@@ -43,12 +47,16 @@ class BoxWire(Wire[Detections]):
             return super().way(options)
         return Tiled(partial(_in_tiles, self.model.with_options(**options)))
 
+    def answer(self, model: OnnxModel[Any], outputs: Outputs, size: Size) -> Answer[Detections]:
+        """With the embedding, which the record keeps."""
+        return Answer(size, model.decode(outputs, size), {name: outputs[name] for name in outputs if name == _KEPT})
+
     def facts(self, answer: Answer[Detections]) -> Facts:
-        """All boxes; the most probable one stands for the image."""
+        """All boxes, how sure the detector is of them on average, and the class of the most probable one."""
         found = answer.value
         best = found.names[0] if len(found) else ""
-        prob = float(_scores(found)[0]) if len(found) else 0.0
-        return Facts(best, best, prob, found=found.json_fields(answer.size))
+        embedding = (answer.outputs or {}).get(_KEPT)
+        return Facts(best, best, confidence(found), embedding=embedding, found=found.json_fields(answer.size))
 
     def explain(
         self, source: Source, answer: Answer[Detections], request: MapRequest, limits: ImageLimits

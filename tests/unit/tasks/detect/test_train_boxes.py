@@ -24,6 +24,8 @@ from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone
 from photovision.models.detector import DetectorNetwork
 from photovision.models.export import Normalise
+from photovision.runtime.held_out import read_held_out
+from photovision.runtime.neighbours import read_references
 from photovision.tasks.detect import detector as runtime
 from photovision.tasks.detect.learn import input_size
 from photovision.tasks.detect.objective import DetectObjective
@@ -76,6 +78,12 @@ def test_the_whole_way_to_a_detector(tmp_path: Path) -> None:
     assert {"map", "map50", "f1", "count_error"} <= set(opened.info["metrics"])
     assert opened.info["rungs"][0]["test"]["value"] == opened.info["metrics"]["map"]["value"]
     assert tuple(opened.info["preprocess"]["size"]) == (96, 128)
+    outputs = opened.session.run(opened.input_of(np.asarray(data.samples[0].image))[0][None])
+    assert np.linalg.norm(outputs["embedding"]) == pytest.approx(1, abs=0.01)
+    references = read_references(output)
+    assert references is not None
+    assert references.embeddings.shape == (opened.info["data"]["counts"]["train"], outputs["embedding"].shape[1])
+    assert read_held_out(output) is not None
     assert (output / "report.html").is_file()
     card = (output / "README.md").read_text()
     assert "# A detector made with Photovision" in card
