@@ -14,7 +14,7 @@ import numpy as np
 
 from photovision.core.errors import DataError, ModelError
 from photovision.core.progress import Listener, counted, silent
-from photovision.core.report import Metric, Report
+from photovision.core.report import Finding, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.types import Floats, Sample
 from photovision.data.dataset import Dataset, Problem
@@ -140,13 +140,14 @@ def estimator_of(model: Any) -> Estimator:
     return Estimator(expected, index)
 
 
-def expected_score(model: Any, answers: HeldOut, seed: int = 0) -> Metric | None:
-    """The mean score to expect of images that were answered already; None where the model or they do not tell."""
+def expected_of(model: Any, answers: HeldOut, seed: int = 0) -> Finding:
+    """The score to expect of images that were answered already; nothing where the model or the answers do not tell."""
     expected = read_expected(model.bundle.info)
     index = None if expected is None or answers.embedding is None else similarity_index(model.bundle)
     if expected is None or index is None or answers.embedding is None:
-        return None
-    return statistics.estimate(expected, answers.prob, index.of(answers.embedding), seed=seed)
+        return Finding()
+    metric = statistics.estimate(expected, answers.prob, index.of(answers.embedding), seed=seed)
+    return estimate_text.in_short(expected.score, metric)
 
 
 def countable(dataset: Dataset, model: Any, listener: Listener = silent) -> tuple[Dataset, LeftOut]:
@@ -201,7 +202,8 @@ def _report(
 ) -> Report:
     usual = read_held_out(model.bundle.path)
     embedding = None if usual is None else usual.embedding
-    names = estimate_text.Names(known.expected.score, model.bundle.row.text.noun, compared.classes)
+    classes = tuple(name or "nothing found" for name in compared.classes)
+    names = estimate_text.Names(known.expected.score, model.bundle.row.text.noun, classes)
     told = estimate_text.finding(
         known, found, left_out, names, None if embedding is None else known.index.of(embedding)
     )
@@ -215,7 +217,7 @@ def _report(
             "seed": seed,
             **provenance(),
         },
-        data={"task": model.bundle.row.name, "least_expected": least_expected(found, compared.classes)},
+        data={"task": model.bundle.row.name, "least_expected": least_expected(found, classes)},
     )
     return base.including(told)
 

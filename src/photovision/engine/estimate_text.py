@@ -37,15 +37,23 @@ class Names(NamedTuple):
     noun: str
     classes: tuple[str, ...]
 
-    @property
-    def metric(self) -> str:
-        """The name of the metric that leads the report."""
-        return "expected_" + "_".join(self.score.lower().split())
-
 
 def title(names: Names, n: int) -> str:
     """The heading of an estimate on n images."""
     return f"What {names.score} to expect of the {names.noun} on {count(n, 'picture')}"
+
+
+def lead(score: str, metric: Metric) -> dict[str, Metric]:
+    """The metric that leads the report, "expected_" and the name of the score."""
+    heading = f"Expected {score}", "from similarity and confidence, without labels"
+    named = Metric(metric.value, metric.low, metric.high, metric.n, "share", *heading)
+    return {"expected_" + "_".join(score.lower().split()): named}
+
+
+def in_short(score: str, metric: Metric) -> Finding:
+    """One sentence and one metric, for reports on something else."""
+    sentence = f"Expected {score}: {spoken(metric)}, from similarity and confidence, without labels."
+    return Finding((sentence,), lead(score, metric))
 
 
 def finding(
@@ -87,9 +95,7 @@ def warnings(
 
 
 def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Metric]:
-    n, score = len(found.samples), found.metric
-    heading = f"Expected {names.score}", "from similarity and confidence, without labels"
-    metrics = {names.metric: Metric(score.value, score.low, score.high, score.n, "share", *heading)}
+    n, metrics = len(found.samples), lead(names.score, found.metric)
     alike = "Similarity", "of the nearest training picture, median, -1 to 1"
     metrics["similarity"] = Metric(float(np.median(found.similarity)), None, None, n, "", *alike)
     if found.unknown is not None:

@@ -15,6 +15,7 @@ from photovision.core.progress import ProgressCallback
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.engine.drift import DriftModel
+from photovision.engine.estimate import expected_of
 from photovision.engine.load import opened
 from photovision.runtime.held_out import HELD_OUT_FILE, HeldOut, read_held_out
 from photovision.service.drift_report import drift_report
@@ -91,7 +92,8 @@ def drift(
         progress: called with (pictures done, pictures) while `against` is answered.
 
     Returns:
-        A report of kind "drift"; its data say under "drift" whether a change was found, and which.
+        A report of kind "drift"; its data say under "drift" whether a change was found, and which. Its metrics hold the
+        score to expect of the pictures in use, where the model can tell.
 
     Raises:
         UsageError: the task has no drift, too few predictions, or several models or versions and none is named.
@@ -108,7 +110,8 @@ def drift(
             raise DataError(f"the record's embeddings have {wide[0]} numbers, not {wide[1]}: they are another model's")
     found = compare(window.answers, reference, limit=compared.limit, false_alarms=false_alarms, seed=seed)
     pictures = () if against is None else against.samples
-    return drift_report(own.bundle.path.name, compared, record, window, reference, found, pictures, seed)
+    report = drift_report(own.bundle.path.name, compared, record, window, reference, found, pictures, seed)
+    return report.including(expected_of(own, window.answers, seed))
 
 
 def read_window(model: Any, record: Record, span: Span, seed: int = 0) -> DriftWindow:

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from colours import add_doubt, colour_bundle, colour_picture
+from faded import faded, faded_bundle
 
 pytest.importorskip("sqlalchemy", reason="needs the extra 'serve'")
 
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.page import to_html
 from photovision.data.read import dataset_from_arrays
+from photovision.engine.evaluate import evaluate
 from photovision.engine.load import load
 from photovision.runtime.held_out import HELD_OUT_FILE
 from photovision.service import drift as module
@@ -184,3 +186,15 @@ def test_older_bundles_ask_for_pictures(record: Record, tmp_path: Path) -> None:
         drift(old, record)
     same = dataset_from_arrays(pictures(100, first=70_000), ["red"] * 100, COLOURS)
     assert drift(old, record, against=same).data["drift"] is False
+
+
+def test_the_accuracy_to_expect_of_pictures_in_use_stands_beside_what_changed(tmp_path: Path, record: Record) -> None:
+    knows = load(faded_bundle(tmp_path / "model"))
+    images = [sample.image for sample in faded(60, (0.8, 1.0), 8).samples]
+    record.write(rows(knows, images))  # type: ignore[arg-type]
+    report = drift(knows, record)
+    expected = report.metrics["expected_accuracy"]
+    assert expected.n == 60
+    assert expected.high - expected.low > 0
+    assert any(sentence.startswith("Expected accuracy: ") for sentence in report.summary)
+    assert expected.value < evaluate(knows, faded(60, (0.0, 0.3), 8)).metrics["accuracy"].value
