@@ -102,13 +102,14 @@ def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Me
         metrics["unknown_share"] = Metric(float(found.unknown.mean()), n=n)
     if (reliability := known.expected.reliability) is not None:
         error = "Error of such estimates", "mean absolute, for degrees of similarity left out in turn"
-        metrics["estimate_error"] = Metric(reliability.error, None, None, reliability.folds, "points", *error)
+        metrics["estimate_error"] = Metric(reliability.error, unit="points", title=error[0], hint=error[1])
     return metrics
 
 
 def _summary(known: Estimator, found: Expectation, left_out: LeftOut, names: Names) -> Iterator[str]:
     n, expected = len(found.samples), known.expected
-    yield f"Expect {spoken(found.metric)} {names.score} on {'this picture' if n == 1 else f'these {n:,} pictures'}."
+    these = "this picture" if n == 1 else f"these {n:,} pictures"
+    yield f"Expected {names.score} on {these}: {spoken(found.metric)}."
     tested = "" if expected.usual is None else f"; on the model's own test pictures it is {expected.usual:.2f}"
     median = float(np.median(found.similarity))
     yield f"The similarity to the nearest training picture is {median:.2f} (median){tested}."
@@ -206,7 +207,7 @@ def _groups(known: Estimator, found: Expectation, names: Names) -> list[Table]:
     rows.sort(key=lambda row: row[2].value)
     note = "" if len(rows) <= _MAX_GROUPS else f"The lowest {_MAX_GROUPS} of {len(rows)}."
     columns = ("group", "pictures", f"expected {names.score}", "similarity")
-    return [Table("Where least is expected", columns, tuple(rows[:_MAX_GROUPS]), note)]
+    return [Table("Groups with the lowest expectation", columns, tuple(rows[:_MAX_GROUPS]), note)]
 
 
 def _values(found: Expectation) -> Iterator[tuple[str, str, Ints]]:
@@ -238,7 +239,7 @@ def _least(found: Expectation, names: Names) -> Table:
         for row in np.argsort(found.each, kind="stable")[:_ROWS].tolist()
     ]
     columns = ("picture", "predicted", "confidence", "similarity", f"expected {names.score}")
-    return Table("Least expected", columns, tuple(rows), "Look at these first.")
+    return Table(f"Lowest expected {names.score}", columns, tuple(rows), "Look at these first.")
 
 
 def _sheet(found: Expectation, names: Names) -> Figure | None:
@@ -249,7 +250,7 @@ def _sheet(found: Expectation, names: Names) -> Figure | None:
         for row in order
     ]
     note = f"The pictures with the lowest expected {names.score}, and how alike their nearest training picture is."
-    return picture_grid("Least expected", [found.samples[row] for row in order], captions, note)
+    return picture_grid(f"Lowest expected {names.score}", [found.samples[row] for row in order], captions, note)
 
 
 def _were(n: int) -> str:

@@ -62,9 +62,9 @@ def test_the_least_expected_pictures_and_folders_are_named(model: Path, tmp_path
     least = report.data["least_expected"]
     assert [one["id"].split("/")[0] for one in least[:8]] == ["far"] * 8
     assert [one["expected"] for one in least] == sorted(one["expected"] for one in least)
-    groups = next(table for table in report.tables if table.title == "Where least is expected")
+    groups = next(table for table in report.tables if table.title == "Groups with the lowest expectation")
     assert [row[0] for row in groups.rows] == ["folder: far", "folder: near"]
-    assert any(figure.title == "Least expected" and len(figure.pictures) == 12 for figure in report.figures)
+    assert any(figure.title == "Lowest expected accuracy" and len(figure.pictures) == 12 for figure in report.figures)
     assert any("24 pictures only" in warning for warning in report.warnings)
     assert "Expected accuracy" in to_html(report)
     assert json.dumps(report.to_json(), allow_nan=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Json, Model, ReportFolder
+from photovision.app.cli.options import Events, Json, Model, ReportFolder
 from photovision.app.cli.reading import FileColumn, Pictures, Root
 
 
@@ -17,6 +17,7 @@ def estimate(
     file_column: FileColumn = None,
     root: Root = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the interval.")] = 0,
+    events: Events = None,
     as_json: Json = False,
 ) -> None:
     """Estimate how accurate a model is on images from another place, without labels.
@@ -26,12 +27,12 @@ def estimate(
     """
     from photovision.app.cli.output import print_report
     from photovision.app.cli.reading import read_pictures
-    from photovision.app.progress import shown
+    from photovision.app.progress import shown, told
     from photovision.engine.estimate import estimate as judge
     from photovision.engine.load import opened
 
     own = opened(model, "estimate", "drift")
     given = read_pictures(pictures, file_column, root)
-    with shown() as listener:
+    with shown() as people, told(people, events) as listener:
         report = judge(own, given, seed=seed, listener=listener)
     print_report(report, output, as_json)

@@ -41,7 +41,7 @@ class Job:
     """One command.
 
     Attributes:
-        kind: "train" or "check".
+        kind: "train", "check" or "estimate".
         title: for people.
         arguments: of the command line, without those for programs.
         facts: JSON-ready, what the page wants to know of it, such as the data set.

@@ -11,11 +11,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 from photovision.app.web.check_results import folder_of
+from photovision.app.web.estimating import REPORT, found_reports
 from photovision.app.web.workspace import DEEPEST, MOST_FOLDERS, State
 from photovision.core.errors import DataError
 
@@ -57,12 +59,13 @@ def routes(state: State) -> APIRouter:
 
 
 def find(state: State) -> dict[str, Path]:
-    """Name -> folder of every report: below the page's folder, of models given by name, and of checks made here."""
+    """Name -> folder of every report: below the page's folder, of models given by name, of checks and estimates."""
     found = dict(_below(state.folder)) if state.folder is not None else {}
     places = {path.resolve() for path in found.values()}
     found |= {name: path for name, path in state.models.items() if path.resolve() not in places and _holds(path)}
     checks = {f"{_CHECK}{name}": folder_of(path) for name, path in state.data.items()}
-    return found | {name: path for name, path in checks.items() if _holds(path)}
+    made = {**checks, **found_reports(state)}
+    return found | {name: path for name, path in made.items() if _holds(path)}
 
 
 def file_of(state: State, name: str, file: str) -> Path:
@@ -86,7 +89,7 @@ def facts(name: str, folder: Path) -> dict[str, Any]:
     summary = told.get("summary")
     return {
         "name": name,
-        "shown": name.removeprefix(_CHECK),
+        "shown": unquote(name.removeprefix(REPORT)) if name.startswith(REPORT) else name.removeprefix(_CHECK),
         "kind": str(told.get("kind", "report")),
         "title": str(told.get("title", "Report")),
         "first": str(summary[0]) if isinstance(summary, list) and summary else "",

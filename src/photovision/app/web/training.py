@@ -1,4 +1,4 @@
-"""Training on the local page, and the check of a data set: the same commands as in a terminal, followed live."""
+"""Training on the local page, checks of data sets and estimates: the same commands as in a terminal, followed live."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from photovision.app.web.check_results import folder_of
+from photovision.app.web.estimating import add_routes
 from photovision.app.web.jobs import Job, Jobs
 from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
@@ -102,6 +103,7 @@ def routes(state: State) -> APIRouter:
         """Go on with the last job where it stopped."""
         return jobs.again().told()
 
+    add_routes(router, state, jobs)
     return router
 
 

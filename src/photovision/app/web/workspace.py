@@ -207,6 +207,24 @@ def find(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     return models, data
 
 
+def picture_folders(state: State) -> dict[str, Path]:
+    """Name -> folder of images of any kind: the data sets, and the outermost other folders that hold pictures."""
+    found, models = state.data, {path.resolve() for path in state.models.values()}
+    known = {path.resolve() for path in found.values()}
+    waiting, seen = [] if state.folder is None else [(state.folder, 0)], 0
+    while waiting and state.folder is not None and seen < MOST_FOLDERS:
+        place, depth = waiting.pop(0)
+        seen += 1
+        if place in known or place in models:
+            continue
+        if _holds_pictures(place):
+            name = place.relative_to(state.folder).as_posix() if place != state.folder else place.name
+            found[name] = place
+        elif depth < DEEPEST:
+            waiting += [(child, depth + 1) for child in _folders(place)]
+    return found
+
+
 def annotation_type(place: Path) -> AnnotationType:
     """What is known of the images of a data set, by the format that it lies in."""
     known = next((form for form in _formats() if form.detects(place)), None)

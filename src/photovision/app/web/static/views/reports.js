@@ -1,5 +1,6 @@
 // The reports of this folder: a list, and one of them in a frame that can do nothing but show it.
 import { api, attempt, count, el, fill } from "../dom.js";
+import { estimateForm } from "./estimate.js";
 import { markdown } from "./markdown.js";
 
 const KINDS = { train: "model", evaluate: "evaluation", estimate: "estimate", compare: "comparison", check: "check of pictures", audit: "audit", explain: "explanation", features: "features", drift: "drift", optimize: "smaller model" };
@@ -7,17 +8,15 @@ const KINDS = { train: "model", evaluate: "evaluation", estimate: "estimate", co
 export async function show(root, state) {
   const found = await attempt(() => api("/api/reports/list"));
   const reports = found?.reports ?? [];
-  if (!reports.length) {
-    fill(root, el("h1", {}, "Reports"), el("p", { class: "lead" }, "There are no reports here yet. A training writes one, and so do evaluate, compare, check and audit with -o FOLDER."));
-    return;
-  }
   const asked = state.params.get("name");
   const report = reports.find((one) => one.name === asked);
-  if (report) await read(root, state, report);
-  else listed(root, reports, asked);
+  if (report) return read(root, state, report);
+  const form = await estimateForm(state, (name) => state.go("reports", { name }));
+  listed(root, reports, asked, form.element);
+  return form.leave;
 }
 
-function listed(root, reports, asked) {
+function listed(root, reports, asked, form) {
   const item = (one) =>
     el(
       "li",
@@ -26,7 +25,8 @@ function listed(root, reports, asked) {
       el("p", { class: "note" }, `${KINDS[one.kind] ?? one.kind} · ${one.shown} · ${when(one.when)}${one.warnings ? ` · ${count(one.warnings, "warning")}` : ""}`),
       one.first && el("p", {}, one.first),
     );
-  fill(root, el("h1", {}, "Reports"), asked && el("p", { class: "warning" }, `There is no report ${asked} here.`), el("ul", { class: "list" }, reports.map(item)));
+  const none = el("p", { class: "lead" }, "There are no reports here yet. A training writes one, and so do evaluate, compare, check and audit with -o FOLDER.");
+  fill(root, el("h1", {}, "Reports"), asked && el("p", { class: "warning" }, `There is no report ${asked} here.`), form, reports.length ? el("ul", { class: "list" }, reports.map(item)) : none);
 }
 
 async function read(root, state, report) {

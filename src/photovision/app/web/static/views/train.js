@@ -176,6 +176,7 @@ class Train {
       const name = job.facts.model;
       parts.push(link(`#/reports?${new URLSearchParams({ name })}`, "Read the report", "primary"), el("button", { type: "button", class: "button", onclick: () => ((this.state.model = name), this.state.go("recognise")) }, "Try it on pictures"));
     }
+    if (job.state === "done" && job.kind === "estimate") parts.push(link(`#/reports?${new URLSearchParams({ name: job.facts.report })}`, "Read the report", "primary"));
     if (job.state === "done" && job.kind === "check") parts.push(link(`#/browse?${new URLSearchParams({ data: job.facts.data })}`, "See what was found", "primary"));
     const key = JSON.stringify([job.state, job.began, job.error]);
     if (this.endsKey === key) return; // a button that is about to be pressed stays where it is
