@@ -84,7 +84,7 @@ def run(
         truth=truth,
         right=right,
         predicted=np.arange(probs.shape[1]) == probs.argmax(1)[:, None],
-        sets=None if doubt is None else probs >= doubt.thresholds,
+        sets=None if doubt is None else probs >= doubt.thresholds(),
         coverage=None if doubt is None else doubt.coverage,
     )
     lost = float((plain.argmax(1) == truth)[member].mean() - right[member].mean())

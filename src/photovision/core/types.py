@@ -77,9 +77,12 @@ class Classes:
         file: where the picture came from, if it came from a file.
         known: whether the picture resembles the training data; None where no novelty gate exists.
         novelty: how unlike the training data it is; the usual picture has about 0, one in twenty more than about 1.
-        prediction_set: classes that the truth is among with the coverage asked for, most probable first; None where
-            the model was made without.
+        prediction_set: classes that the truth is among with the coverage asked for, most probable first, every class
+            that is named among them; None where the model was made without.
         shown: classes that `to_json` lists where no other number is asked for.
+        similarity: how alike the picture is to the nearest training picture, -1 to 1; None where it is not known.
+        elsewhere: whether it is less alike than 19 of 20 held-out pictures were: a picture of known things, but of
+            another place, camera or light, perhaps; None likewise.
 
     Example:
         >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog")).label
@@ -97,6 +100,8 @@ class Classes:
     novelty: float | None = None
     prediction_set: tuple[str, ...] | None = None
     shown: int = 5
+    similarity: float | None = None
+    elsewhere: bool | None = None
 
     def __post_init__(self) -> None:
         if self.probs.shape != (len(self.classes),):
@@ -138,7 +143,8 @@ class Classes:
         return [(self.classes[i], float(self.probs[i])) for i in order]
 
     def to_json(self, k: int | None = None) -> dict[str, Any]:
-        """JSON-ready: label, prob, the k most probable classes, known; novelty, set, labels where the model has them.
+        """JSON-ready: label, prob, the k most probable classes, known; where the model has them novelty, set,
+        similarity, elsewhere, labels.
 
         None for k takes `shown`.
 
@@ -156,6 +162,8 @@ class Classes:
         }
         if self.novelty is not None and self.prediction_set is not None:
             value |= {"novelty": round(self.novelty, 4), "set": list(self.prediction_set)}
+        if self.similarity is not None:
+            value |= {"similarity": round(self.similarity, 4), "elsewhere": self.elsewhere}
         if self.multilabel:
             value["labels"] = list(self.labels)
         return value

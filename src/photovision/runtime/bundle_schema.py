@@ -103,6 +103,13 @@ SIMILARITY = {
     "reliability?": {"error": SHARE, "spread": NUMBER, "folds": WHOLE},
 }
 GATE = {"rest": NUMBER, "distance": [NUMBER], "energy": [NUMBER], "scores": [NUMBER]}
+DOUBT = {
+    "coverage?": SHARE,
+    "false_alarms?": SHARE,
+    "set_scores?": [[NUMBER]],
+    "set_similarity?": [[NUMBER]],
+    "gate?": GATE,
+}
 BUNDLE: Mapping[str, Schema] = {
     "classes": [TEXT],
     "multilabel?": TRUTH,
@@ -124,7 +131,7 @@ BUNDLE: Mapping[str, Schema] = {
     "metrics?": {"*": METRIC},
     "energy?": {"watt_hours": NUMBER, "method": TEXT, "low?": NUMBER, "high?": NUMBER},
     "warnings?": [TEXT],
-    "doubt?": {"coverage?": SHARE, "false_alarms?": SHARE, "set_scores?": [[NUMBER]], "gate?": GATE},
+    "doubt?": DOUBT,
     "accuracy_by_similarity?": SIMILARITY,
     "calibration?": {"slope": [NUMBER], "shift": [NUMBER]},
     "optimized?": {"methods?": [TEXT], "stages?": [{"name": TEXT}]},

@@ -19,10 +19,13 @@ from photovision.core.errors import ModelError, UsageError
 from photovision.core.types import Floats, Image
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.session import Session
+from photovision.runtime.similarity import SimilarityIndex
 
 GATE_FILE = "doubt.safetensors"
 COVERAGE, FALSE_ALARMS = 0.95, 0.02
 _PARTS = ("means", "axes", "weights")
+_LEAST_PROB, _SAME = 1e-7, 1e-3
+_STEEPEST, _GOLDEN = 20.0, (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,27 +34,48 @@ class ConformalSets:
 
     A class belongs to a picture's set where its probability is at least the class's threshold. Of pictures like the
     validation pictures, a set holds the true class with at least the coverage asked for, class by class. Classes with
-    too few validation pictures for a threshold of their own share one (Ding et al. 2023). A set may be empty.
+    too few validation pictures for a threshold of their own share one (Ding et al. 2023).
+
+    Where the similarity of the validation pictures is known, thresholds fall with it: a linear quantile regression of
+    -log p of the true class, made conformal (Romano et al. 2019), so that sets grow and never shrink with the distance
+    from the training pictures.
 
     Attributes:
         scores: for each of the C classes the probabilities that the model gave it where it was true, ascending.
+        similarity: how alike the same pictures were to the nearest training picture; None in older bundles.
     """
 
     scores: tuple[Floats, ...]
+    similarity: tuple[Floats, ...] | None = None
 
     def thresholds(self, coverage: float) -> Floats:
         """float32 (C,): the least probability at which a class is in the set, for a coverage above 0 and below 1.
+
+        Whatever the similarity; see `line` for those that follow it.
 
         Example:
             >>> ConformalSets((np.linspace(0, 1, 99, dtype=np.float32),) * 2).thresholds(0.9).round(2)
             array([0.09, 0.09], dtype=float32)
         """
         _check("coverage", coverage)
-        missed = 1 - coverage
-        rare = [own for own in self.scores if not _rank(len(own), missed)]
-        shared = np.sort(np.concatenate([np.empty(0, np.float32), *rare]))
-        found = [own if _rank(len(own), missed) else shared for own in self.scores]
-        return np.array([_smallest(scores, missed) for scores in found], dtype=np.float32)
+        return _thresholds(self.scores, coverage)
+
+    def line(self, coverage: float) -> tuple[Floats, float]:
+        """Thresholds at similarity 0, float32 (C,), and how fast their logarithm rises with it, from 0 on."""
+        _check("coverage", coverage)
+        if self.similarity is None:
+            return self.thresholds(coverage), 0.0
+        scores, alike = np.concatenate(self.scores), np.concatenate(self.similarity)
+        rise = _rise(-np.log(np.maximum(scores, _LEAST_PROB)), alike, coverage)
+        pairs = zip(self.scores, self.similarity, strict=True)
+        level = tuple(np.sort(own * np.exp(-rise * near)).astype(np.float32) for own, near in pairs)
+        return _thresholds(level, coverage), rise
+
+    @cached_property
+    def low(self) -> float | None:
+        """The similarity that 19 of 20 validation pictures exceed; None where it is not known."""
+        every = np.concatenate(self.similarity) if self.similarity else np.empty(0)
+        return float(np.quantile(every, 0.05)) if len(every) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +94,8 @@ class NoveltyDetector:
         rest: how much a squared step in any other direction counts.
         distance, energy: (median, 95% point) on validation pictures; novelty 1 means as far as the second.
         multilabel: whether energy is summed over labels.
-        scores: float32 (M,), novelty of the validation pictures, ascending.
+        scores: float32 (M,), novelty of validation pictures, of those that are least like the training pictures,
+            ascending.
     """
 
     means: Floats
@@ -135,10 +160,30 @@ class Uncertainty:
         _check("coverage", self.coverage)
         _check("false_alarms", self.false_alarms)
 
+    def thresholds(self, similarity: Floats | None = None, named: np.ndarray | None = None) -> Floats:
+        """From which probability on a class is in the prediction set of each of N pictures.
+
+        Args:
+            similarity: float (N,), to the nearest training picture; None takes thresholds that do not follow it.
+            named: bool (N, C), classes that the model names, which are in the set whatever their probability: so no
+                set is empty beside an answer. Only for bundles whose thresholds follow similarity.
+
+        Returns:
+            float32 (N, C), or (C,) without similarity.
+        """
+        if similarity is None or self.sets.similarity is None:
+            return self._plain
+        base, rise = self._line
+        found = base * np.exp(rise * np.asarray(similarity, np.float32))[:, None]
+        return np.asarray(found if named is None else np.where(named, 0, found), np.float32)
+
     @cached_property
-    def thresholds(self) -> Floats:
-        """float32 (C,): from which probability on a class is in the prediction set."""
+    def _plain(self) -> Floats:
         return self.sets.thresholds(self.coverage)
+
+    @cached_property
+    def _line(self) -> tuple[Floats, float]:
+        return self.sets.line(self.coverage)
 
     @cached_property
     def limit(self) -> float:
@@ -147,10 +192,10 @@ class Uncertainty:
 
 
 class NoveltySession:
-    """A session that adds the output `novelty` float32 (N,)."""
+    """A session that adds the outputs `novelty` and, where training pictures are known, `similarity`, float32 (N,)."""
 
-    def __init__(self, session: Session, gate: NoveltyDetector) -> None:
-        self._session, self._gate = session, gate
+    def __init__(self, session: Session, gate: NoveltyDetector, known: SimilarityIndex | None = None) -> None:
+        self._session, self._gate, self._known = session, gate, known
         self.engine, self.precision = session.engine, session.precision
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
@@ -159,7 +204,8 @@ class NoveltySession:
         embedding, logits = outputs.get("embedding"), outputs.get("logits")
         if embedding is None or logits is None or embedding.shape[1:] != self._gate.means.shape[1:]:
             raise ModelError(f"{GATE_FILE} does not fit the graph beside it: copy or train the bundle again")
-        return {**outputs, "novelty": self._gate.novelty(outputs["embedding"], outputs["logits"])}
+        found = {**outputs, "novelty": self._gate.novelty(embedding, logits)}
+        return found if self._known is None else {**found, "similarity": self._known.of(embedding)}
 
 
 def energies(logits: Floats, multilabel: bool) -> Floats:
@@ -185,6 +231,11 @@ def write_doubt(sets: ConformalSets, gate: NoveltyDetector, folder: Path) -> dic
         "coverage": COVERAGE,
         "false_alarms": FALSE_ALARMS,
         "set_scores": [[_short(score) for score in own] for own in sets.scores],
+        **(
+            {}
+            if sets.similarity is None
+            else {"set_similarity": [[_short(one) for one in own] for own in sets.similarity]}
+        ),
         "gate": {
             "rest": gate.rest,
             "distance": list(gate.distance),
@@ -212,7 +263,7 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         return None
     try:
         means, axes, weights = _arrays(bundle.path / GATE_FILE)
-        sets = ConformalSets(tuple(_ascending(own) for own in stored["set_scores"]))
+        sets = _sets(stored["set_scores"], stored.get("set_similarity"))
         facts = stored["gate"]
         pairs = [(float(facts[name][0]), float(facts[name][1])) for name in ("distance", "energy")]
         scores = _ascending(facts["scores"])
@@ -243,6 +294,47 @@ def _arrays(path: Path) -> tuple[Floats, Floats, Floats]:
     if means.ndim != 2 or axes.shape != (len(weights), means.shape[1]) or not all(np.isfinite(a).all() for a in arrays):
         raise ValueError(f"{path.name} has arrays that do not fit together")
     return arrays
+
+
+def _sets(scores: Sequence[Sequence[float]], similarity: Sequence[Sequence[float]] | None) -> ConformalSets:
+    if similarity is None:
+        return ConformalSets(tuple(_ascending(own) for own in scores))
+    orders = [np.argsort(own, kind="stable") for own in scores]
+    if [len(own) for own in scores] != [len(own) for own in similarity]:
+        raise ValueError("not every score has its similarity")
+    kept, alike = (
+        tuple(np.asarray(own, np.float32)[order] for own, order in zip(values, orders, strict=True))
+        for values in (scores, similarity)
+    )
+    return ConformalSets(kept, alike)
+
+
+def _thresholds(scores: Sequence[Floats], coverage: float) -> Floats:
+    missed = 1 - coverage
+    rare = [own for own in scores if not _rank(len(own), missed)]
+    shared = np.sort(np.concatenate([np.empty(0, np.float32), *rare]))
+    found = [own if _rank(len(own), missed) else shared for own in scores]
+    return np.array([_smallest(own, missed) for own in found], dtype=np.float32)
+
+
+def _rise(cost: Floats, similarity: Floats, coverage: float) -> float:
+    """How fast the quantile of a cost falls with similarity, 0 to 20: quantile regression (Koenker & Bassett 1978).
+
+    For every slope the best intercept is a quantile, and what is left is convex in the slope: golden-section search.
+    """
+    if not len(cost) or float(np.ptp(similarity)) < _SAME:
+        return 0.0
+
+    def loss(slope: float) -> float:
+        above = cost + slope * similarity
+        above = above - np.quantile(above, coverage)
+        return float(np.where(above > 0, coverage * above, (coverage - 1) * above).sum())
+
+    low, high = 0.0, _STEEPEST
+    for _ in range(30):
+        first, second = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        low, high = (low, second) if loss(first) <= loss(second) else (first, high)
+    return (low + high) / 2 if low else 0.0
 
 
 def _ascending(values: Sequence[float]) -> Floats:

@@ -11,6 +11,7 @@ import pytest
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.similarity import SimilarityIndex
 from photovision.runtime.uncertainty import (
     GATE_FILE,
     ConformalSets,
@@ -62,6 +63,57 @@ def test_too_few_pictures_of_all_classes_together_leave_every_class_in() -> None
     assert ConformalSets((np.float32([0.9]), np.float32([0.8]))).thresholds(0.95).tolist() == [0, 0]
 
 
+def drifting(rng: np.random.Generator, low: float, high: float, count: int = 400) -> tuple[np.ndarray, ...]:
+    """Probabilities, truth and similarity of a model that is sure everywhere, and wrong where similarity is low."""
+    similarity = rng.uniform(low, high, count).astype(np.float32)
+    truth = rng.integers(4, size=count)
+    logits = rng.normal(0, 1, (count, 4)) + 5 * np.eye(4)[truth] * similarity[:, None]
+    probs = np.exp(2 * logits) / np.exp(2 * logits).sum(1, keepdims=True)
+    return probs.astype(np.float32), truth, similarity
+
+
+def test_sets_grow_as_similarity_falls_and_hold_the_truth_elsewhere() -> None:
+    rng = np.random.default_rng(0)
+    covered = {"plain": 0.0, "similar": 0.0}
+    for _ in range(10):
+        probs, truth, similarity = drifting(rng, 0.3, 1.0)
+        sets = fit_sets(probs, truth, similarity)
+        assert sets is not None
+        doubt = Uncertainty(sets, GATE)
+        new, label, near = drifting(rng, 0.3, 0.6)
+        rows = np.arange(len(label))
+        for name, least in (("plain", doubt.thresholds()), ("similar", doubt.thresholds(near))):
+            covered[name] += (new >= least)[rows, label].mean() / 10
+        falling = doubt.thresholds(np.linspace(1, 0, 9, dtype=np.float32))
+        assert (np.diff(falling, axis=0) <= 0).all()
+    assert covered["similar"] > 0.91
+    assert covered["plain"] < covered["similar"] - 0.03
+
+
+def test_sets_do_not_follow_similarity_where_it_means_nothing() -> None:
+    rng = np.random.default_rng(1)
+    sizes = []
+    for _ in range(10):
+        probs, truth = draw(rng, 400)
+        sets = fit_sets(probs, truth, rng.uniform(0.4, 0.9, 400).astype(np.float32))
+        assert sets is not None
+        new, label = draw(rng, 400)
+        doubt = Uncertainty(sets, GATE)
+        within = new >= doubt.thresholds(rng.uniform(0.4, 0.9, 400).astype(np.float32))
+        assert within[np.arange(400), label].mean() > 0.91
+        sizes.append(within.sum() / (new >= doubt.thresholds()).sum())
+    assert np.mean(sizes) == pytest.approx(1, abs=0.04)
+
+
+def test_what_is_answered_is_in_the_set() -> None:
+    probs, truth, similarity = drifting(np.random.default_rng(2), 0.3, 1.0)
+    sets = fit_sets(probs, truth, similarity)
+    assert sets is not None
+    named = np.eye(4, dtype=bool)[[0]]
+    within = np.zeros((1, 4), np.float32) >= Uncertainty(sets, GATE).thresholds(np.ones(1, np.float32), named)
+    assert within.tolist() == [[True, False, False, False]]
+
+
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, "0.9", [0.9]])
 def test_shares_outside_0_to_1_are_refused(share: Any) -> None:
     with pytest.raises(UsageError, match="above 0 and below 1"):
@@ -89,6 +141,34 @@ def gate(seed: int = 0, multilabel: bool = False) -> NoveltyDetector:
     found = fit_gate(known, labels, held_out, sure(rng, held_labels), multilabel=multilabel)
     assert found is not None
     return found
+
+
+GATE = gate()
+
+
+def test_the_gate_lets_familiar_pictures_of_another_place_pass() -> None:
+    rng = np.random.default_rng(4)
+    known, labels = clusters(rng, 500)
+
+    def elsewhere(count: int, power: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        points, own = clusters(rng, count)
+        away = 0.6 * rng.random((count, 1)) ** power  # a high power leaves few far away
+        points = points + away * np.eye(16)[rng.integers(3, 8, count)]
+        return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32), own, 1 - away[:, 0]
+
+    held_out, held_labels, similarity = elsewhere(600, 4)
+    logits = sure(rng, held_labels)
+    plain = fit_gate(known, labels, held_out, logits)
+    aware = fit_gate(known, labels, held_out, logits, similarity=similarity.astype(np.float32))
+    assert plain is not None
+    assert aware is not None
+    new, own, near = elsewhere(600, 1)
+    novelty = aware.novelty(new, sure(rng, own))
+    far = near < 0.7
+    alarms = [(novelty[far] > one.limit(0.02)).mean() for one in (aware, plain)]
+    assert alarms[0] < 0.5 * alarms[1]
+    strangers = np.eye(16, dtype=np.float32)[8:]
+    assert (aware.novelty(strangers, np.zeros((8, 3), np.float32)) > aware.limit(0.02)).all()
 
 
 def test_the_gate_is_as_often_wrong_as_asked_on_its_own_kind() -> None:
@@ -129,7 +209,11 @@ def test_a_session_gains_the_novelty_of_its_pictures() -> None:
         def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
             return {"embedding": np.eye(16, dtype=np.float32)[: len(images)], "logits": np.zeros((len(images), 3))}
 
-    outputs = NoveltySession(Fixed(), gate()).run(np.zeros((4, 8, 8, 3), np.uint8))
+    assert "similarity" not in NoveltySession(Fixed(), gate()).run(np.zeros((4, 8, 8, 3), np.uint8))
+    known = SimilarityIndex.around(np.eye(16)[:3])
+    outputs = NoveltySession(Fixed(), gate(), known).run(np.zeros((4, 8, 8, 3), np.uint8))
+    assert outputs["similarity"][:3].tolist() == pytest.approx([1, 1, 1])
+    assert outputs["similarity"][3] < 0.5
     assert outputs["novelty"].shape == (4,)
     assert outputs["novelty"][3] > outputs["novelty"][0]
 
@@ -154,6 +238,18 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert asked.limit < found.limit
 
 
+def test_similarity_of_sets_is_written_and_read_in_step(tmp_path: Path) -> None:
+    probs, truth, similarity = drifting(np.random.default_rng(3), 0.3, 1.0)
+    sets = fit_sets(probs[:, :3], np.minimum(truth, 2), similarity)
+    assert sets is not None
+    told = json.loads(json.dumps(write_doubt(sets, GATE, tmp_path)))
+    found = read_doubt(Bundle(tmp_path, {"classes": ["a", "b", "c"], "multilabel": False, "doubt": told}))
+    assert found is not None
+    near = np.linspace(0.2, 1, 5, dtype=np.float32)
+    assert np.allclose(found.thresholds(near), Uncertainty(sets, GATE).thresholds(near), rtol=1e-3)
+    assert found.sets.low == pytest.approx(np.quantile(similarity, 0.05), abs=1e-4)
+
+
 def test_older_bundles_have_no_doubt_and_say_so_when_asked(tmp_path: Path) -> None:
     older = Bundle(tmp_path, {"classes": ["a", "b"], "multilabel": False})
     assert read_doubt(older) is None
@@ -166,6 +262,8 @@ def test_older_bundles_have_no_doubt_and_say_so_when_asked(tmp_path: Path) -> No
     [
         {"set_scores": [[0.5]]},
         {"set_scores": "many"},
+        {"set_similarity": [[0.5] * 30] * 2 + [[0.5] * 29]},
+        {"set_similarity": 3},
         {"gate": {}},
         {"gate": {"rest": 1, "distance": [1], "energy": [0, 1], "scores": [1]}},
         {"gate": {"rest": "x", "distance": [0, 1], "energy": [0, 1], "scores": [1]}},

@@ -6,7 +6,7 @@ pictures of another clinic, shop or camera are enough to learn it for these; the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ class _Case:
     multilabel: bool
     fingerprint: str
     unit: Floats
+    alike: Floats | None
+
+    def alike_of(self, rows: np.ndarray) -> Floats | None:
+        return None if self.alike is None else self.alike[rows]
 
     def probs(self, temperature: float, rows: np.ndarray) -> Floats:
         scaled = self.said.logits[rows].astype(np.float64) / temperature
@@ -100,15 +104,17 @@ def _ask(model: Recognizer, dataset: Dataset, progress: ProgressCallback | None)
             f"calibrating needs at least {MIN_PICTURES} readable labelled pictures, got {len(rows)}: add more"
         )
     unit = said.embeddings[rows]
-    kept = ModelOutputs(said.probs[rows], said.logits[rows], said.novelty[rows], unit)
-    return _Case(kept, part.truth[rows], model.multilabel, dataset.fingerprint, unit)
+    kept = ModelOutputs(said.probs[rows], said.logits[rows], said.novelty[rows], said.similarity[rows], unit)
+    alike = None if model.references is None else model.references.similarity.of(unit)
+    return _Case(kept, part.truth[rows], model.multilabel, dataset.fingerprint, unit, alike)
 
 
 def _learn(case: _Case, doubt: Uncertainty, rows: np.ndarray) -> _Learned:
     temperature = fit_temperature(case.said.logits[rows], case.truth[rows], multilabel=case.multilabel)
-    sets = fit_sets(case.probs(temperature, rows), case.truth[rows])
+    sets = fit_sets(case.probs(temperature, rows), case.truth[rows], case.alike_of(rows))
     assert sets is not None  # there are enough pictures
-    return _Learned(temperature, sets, refit_gate(doubt.gate, case.unit[rows], case.said.logits[rows]))
+    gate = refit_gate(doubt.gate, case.unit[rows], case.said.logits[rows], case.alike_of(rows))
+    return _Learned(temperature, sets, gate)
 
 
 def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Report:
@@ -120,9 +126,11 @@ def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Re
         rest, own = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         part = _learn(case, doubt, rest)
         probs[own] = case.probs(part.temperature, own)
-        within[own] = probs[own] >= part.sets.thresholds(doubt.coverage)
-        alarm[own] = part.gate.novelty(case.unit[own], case.said.logits[own]) > part.gate.limit(doubt.false_alarms)
-    before = _figures(case, case.said.probs, case.said.probs >= doubt.thresholds, case.said.novelty > doubt.limit)
+        limited = replace(doubt, sets=part.sets, gate=part.gate)
+        alarm[own] = part.gate.novelty(case.unit[own], case.said.logits[own]) > limited.limit
+        within[own] = _within(case, limited, probs[own], own, alarm[own])
+    alarms = case.said.novelty > doubt.limit
+    before = _figures(case, case.said.probs, _within(case, doubt, case.said.probs, np.arange(n), alarms), alarms)
     after = _figures(case, probs, within, alarm)
     shown = {name: tuple(percent(one[name].value) for one in (before, after)) for name in after}
     asked = {"coverage": doubt.coverage, "false_alarms": doubt.false_alarms}
@@ -161,6 +169,13 @@ def _figures(case: _Case, probs: Floats, within: np.ndarray, alarm: np.ndarray) 
         "set_size": Metric(float(within.sum(1).mean()), n=n, unit=""),
         "false_alarms": Metric(*proportion(int(alarm.sum()), n), n),
     }
+
+
+def _within(case: _Case, doubt: Uncertainty, probs: Floats, rows: np.ndarray, alarm: np.ndarray) -> np.ndarray:
+    """bool (N, C): which classes are in the sets of pictures at some rows; the answers are, where they are known."""
+    best = np.arange(probs.shape[1]) == probs.argmax(1)[:, None]
+    named = None if case.multilabel else best & ~alarm[:, None]
+    return np.asarray(probs >= doubt.thresholds(case.alike_of(rows), named))
 
 
 def _true(case: _Case) -> np.ndarray:

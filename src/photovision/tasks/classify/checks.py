@@ -57,7 +57,7 @@ def _groups(context: AuditContext) -> Finding | None:
         truth=answers.truth,
         right=answers.right,
         predicted=answers.predicted,
-        sets=None if doubt is None else answers.probs >= doubt.thresholds,
+        sets=None if doubt is None else answers.probs >= answers.least,
         coverage=None if doubt is None else doubt.coverage,
         train_counts=context.train_counts,
     )

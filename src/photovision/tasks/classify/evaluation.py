@@ -67,6 +67,7 @@ class ClassifyEvaluation:
         thresholds: float32 (C,) for a multi-label model, else None.
         problems: images that could not be read.
         novelty: float32 (N,); NaN where the model does not detect novelty.
+        similarity: float32 (N,), to the nearest training image; NaN where the model does not know it.
         embeddings: float32 (N, D), where they were asked for.
         doubt: prediction sets and novelty detection of the model; None where it has none.
         strangers: what images of something else show -> their novelty, float32 (M,).
@@ -80,6 +81,7 @@ class ClassifyEvaluation:
     thresholds: Floats | None
     problems: tuple[Problem, ...]
     novelty: Floats
+    similarity: Floats
     embeddings: Floats | None = None
     doubt: Uncertainty | None = None
     strangers: Mapping[str, Floats] = field(default_factory=dict)
@@ -111,6 +113,14 @@ class ClassifyEvaluation:
         limits = np.full(len(self.classes), 0.5, np.float32) if self.thresholds is None else self.thresholds
         return np.asarray(probs >= limits)
 
+    @property
+    def least(self) -> Floats:
+        """From which probability on a class is in the prediction set, float32 (C,) or (N, C); needs `doubt`."""
+        assert self.doubt is not None
+        if not np.isfinite(self.similarity).all():
+            return self.doubt.thresholds()
+        return self.doubt.thresholds(self.similarity, self.predicted & (self.novelty <= self.doubt.limit)[:, None])
+
     def at(self, rows: Ints) -> ClassifyEvaluation:
         """See `Evaluation`."""
         return replace(
@@ -120,6 +130,7 @@ class ClassifyEvaluation:
             probs=self.probs[rows],
             truth=self.truth[rows],
             novelty=self.novelty[rows],
+            similarity=self.similarity[rows],
             embeddings=None if self.embeddings is None else self.embeddings[rows],
         )
 
@@ -208,6 +219,7 @@ def evaluate(
         model.thresholds if model.multilabel else None,
         tuple(found.problems),
         found.novelty[readable],
+        found.similarity[readable],
         None if found.embeddings is None else found.embeddings[readable],
         model.doubt,
         {} if unknown is None else _novelty_by_class(model, unknown),

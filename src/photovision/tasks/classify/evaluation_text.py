@@ -38,16 +38,7 @@ def findings(evaluation: ClassifyEvaluation) -> Finding:
             "confusions": [{"true": a, "said": b, "n": n} for a, b, n in pairs],
         },
     )
-    limited = limits(
-        evaluation.probs,
-        evaluation.truth,
-        evaluation.right,
-        evaluation.novelty,
-        evaluation.doubt,
-        evaluation.classes,
-        evaluation.strangers,
-    )
-    return own.including(*limited)
+    return own.including(*limits(evaluation))
 
 
 def _summary(evaluation: ClassifyEvaluation, by_class: Table, pairs: Sequence[tuple[str, str, int]]) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
 
     def complete(bundle: Bundle) -> dict[str, Any]:
         model = Recognizer(bundle)
-        doubt = remember(model, splits.train, splits.val, bundle.path, run.config.seed, splits.unseen)
+        component = splits.component[splits.splits.val]
+        doubt = remember(model, splits.train, splits.val, bundle.path, run.config.seed, splits.unseen, component)
         rungs, milliseconds = [result.to_json() for result in results], _milliseconds(model)
         for rung, stage in zip(rungs, stages, strict=True):
             if stage.source is source:  # the same graph with other weights takes the same time

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
 from photovision.engine.remember import chosen, names_of
 from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
@@ -22,7 +23,13 @@ _ENOUGH = 100  # test pictures, from which on they stand for the usual ones
 
 
 def remember(
-    model: Recognizer, train: Dataset, val: Dataset, folder: Path, seed: int, test: Dataset | None = None
+    model: Recognizer,
+    train: Dataset,
+    val: Dataset,
+    folder: Path,
+    seed: int,
+    test: Dataset | None = None,
+    component: Ints | None = None,
 ) -> dict[str, Any] | None:
     """Write a bundle's references, its predictions for held-out pictures, and what it knows of its limits.
 
@@ -35,6 +42,7 @@ def remember(
         folder: of the bundle.
         seed: of the choice.
         test: pictures that chose nothing either: their predictions stand for the usual, where there are enough.
+        component: int64 (N,), equal for pictures of `val` that belong together; None: each alone.
 
     Returns:
         what bundle.json says under "doubt"; None for too few validation pictures.
@@ -46,19 +54,27 @@ def remember(
         return None
     samples = [known.samples[int(row)] for row in rows]
     names = tuple(sample.id for sample in samples), tuple(" + ".join(names_of(sample)) for sample in samples)
-    write_references(NeighbourIndex(responses.embeddings.astype(np.float16), *names), folder)
+    references = NeighbourIndex(responses.embeddings.astype(np.float16), *names)
+    write_references(references, folder)
     val_rows, calibrating = held_out
     if calibrating.embeddings is None:
         return None
     truth = val.truth[val_rows]
-    kept = ValidationOutputs(calibrating.logits, truth.astype(np.int64), calibrating.embeddings, np.arange(len(truth)))
+    together = np.arange(len(truth)) if component is None else component[val_rows]
+    kept = ValidationOutputs(calibrating.logits, truth.astype(np.int64), calibrating.embeddings, together)
     write_validation(kept, folder, seed)
     labels = responses.probs.argmax(1) if known.multilabel else known.labels[rows]
+    similarity = references.similarity.of(calibrating.embeddings)
     gate = fit_gate(
-        responses.embeddings, labels, calibrating.embeddings, calibrating.logits, multilabel=known.multilabel
+        responses.embeddings,
+        labels,
+        calibrating.embeddings,
+        calibrating.logits,
+        multilabel=known.multilabel,
+        similarity=similarity,
     )
     write_held_out(_usual(calibrating if test is None else _unseen(model, test, seed, calibrating), gate), folder, seed)
-    sets = fit_sets(calibrating.probs, truth)
+    sets = fit_sets(calibrating.probs, truth, similarity)
     return None if gate is None or sets is None else write_doubt(sets, gate, folder)
 
 
@@ -78,5 +94,5 @@ def _readable(responses: ModelOutputs) -> tuple[np.ndarray, ModelOutputs]:
     """Rows of the pictures that could be read, and the responses for them."""
     rows = np.flatnonzero(np.isfinite(responses.probs).all(1))
     embeddings = None if responses.embeddings is None else responses.embeddings[rows]
-    kept = ModelOutputs(responses.probs[rows], responses.logits[rows], responses.novelty[rows], embeddings)
-    return rows, kept
+    probs, logits = responses.probs[rows], responses.logits[rows]
+    return rows, ModelOutputs(probs, logits, responses.novelty[rows], responses.similarity[rows], embeddings)

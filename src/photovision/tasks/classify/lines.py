@@ -20,7 +20,9 @@ class ClassLines:
         self._multilabel = model.multilabel
         self._wide_file = self._wide_label = 0  # columns grow with what has come: nothing is held back to look ahead
         more = [f"{name}_{place}" for place in range(2, self._top + 1) for name in ("label", "prob")]
-        self.columns = ["label", "prob", *more, *(["labels"] if self._multilabel else []), "known", "set"]
+        self._alike = model.doubt is not None and model.doubt.sets.low is not None
+        doubt = ["known", "set", *(["similarity"] if self._alike else [])]
+        self.columns = ["label", "prob", *more, *(["labels"] if self._multilabel else []), *doubt]
 
     def text(self, file: str, value: Classes) -> str:
         """One line; `file` is printable."""
@@ -30,6 +32,8 @@ class ClassLines:
         shown = [f"{pad(label, self._wide_label)}  {100 * prob:5.1f}%" for label, prob in named]
         if value.known is False:
             shown = [f"unknown (most like {printable(value.best)})"] if self._top == 1 else ["unknown:", *shown]
+        if value.elsewhere:
+            shown = [*shown, f"(similarity {value.similarity:.2f}: unlike the training images)"]
         return "  ".join([pad(file, self._wide_file), *(shown or ["no class"])])
 
     def rows(self, value: Classes, size: Size) -> list[list[Any]]:
@@ -38,6 +42,8 @@ class ClassLines:
         if value.known is False:
             best[:2] = value.label, ""
         doubt = ["" if value.known is None else str(value.known).lower(), "|".join(value.prediction_set or ())]
+        if self._alike:
+            doubt.append("" if value.similarity is None else f"{value.similarity:.4f}")
         return [[*best, *(["|".join(value.labels)] if self._multilabel else []), *doubt]]
 
 

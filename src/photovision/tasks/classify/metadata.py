@@ -13,7 +13,7 @@ def metadata(model: Recognizer) -> OutputMetadata:
     """Temperature, thresholds and prediction sets, and how the probabilities are read."""
     calibration: dict[str, Any] = {name: model.info.get(name) for name in ("temperature", "thresholds")}
     if model.doubt is not None:
-        sets = {"coverage": model.doubt.coverage, "least_probability": model.doubt.thresholds.tolist()}
+        sets = {"coverage": model.doubt.coverage, "least_probability": model.doubt.thresholds().tolist()}
         calibration["prediction_sets"] = sets
     decision = "every class whose probability reaches its threshold is true of the image"
     if not model.multilabel:

@@ -31,6 +31,8 @@ def answer(model: Recognizer, found: Classes, size: Size) -> dict[str, Any]:
         "prob": found.prob,
         "known": found.known,
         "novelty": found.novelty,
+        "similarity": found.similarity,
+        "elsewhere": found.elsewhere,
         "sure": "unknown" if found.known is False else "sure" if settled else "unsure",
         "top": found.top(SHOWN),
         "set": None if within is None else list(within),
@@ -48,16 +50,33 @@ def words(model: Recognizer, answer: Classes) -> list[str]:
             f"This picture is unlike those that the model learned from: novelty {answer.novelty:.1f}, where up to"
             f" {doubt.limit:.1f} counts as familiar. It is most like {answer.best}, but do not rely on that."
         ]
-    kept = f"hold the truth for {100 * doubt.coverage:g} of 100 pictures like the training ones"
+    return [*_meaning(doubt.coverage, answer, answer.prediction_set), *_elsewhere(model, answer)]
+
+
+def _elsewhere(model: Recognizer, answer: Classes) -> list[str]:
+    """A sentence for a picture of known things that is less like the training pictures than held-out ones were."""
+    if not answer.elsewhere or answer.similarity is None:
+        return []
+    expected = model.expected
+    sure, near = (np.array([value], np.float32) for value in (answer.prob, answer.similarity))
+    share = "" if expected is None else f" Of such predictions about {100 * expected.of(sure, near)[0]:.0f}% are right."
+    return [
+        f"It shows familiar things, but perhaps in another place or light: the similarity to the nearest training"
+        f" picture is {answer.similarity:.2f}.{share}"
+    ]
+
+
+def _meaning(coverage: float, answer: Classes, within: tuple[str, ...]) -> list[str]:
+    kept = f"hold the truth for {100 * coverage:g} of 100 pictures like the training ones"
     if answer.multilabel:
-        more = [name for name in answer.prediction_set if name not in answer.labels]
+        more = [name for name in within if name not in answer.labels]
         perhaps = f" Perhaps also {_listed(more)}." if more else ""
         return [f"{_listed(answer.labels) or 'No class'} counts as true.{perhaps}"]
-    if len(answer.prediction_set) == 1:
+    if len(within) == 1:
         return [f"No other class comes into question. Such sets, of one class or more, {kept}."]
-    if not answer.prediction_set:
+    if not within:
         return [f"No class is as probable as it usually is when it is right: {answer.best} is only a guess."]
-    return [f"These {len(answer.prediction_set)} come into question: such sets {kept}."]
+    return [f"These {len(within)} come into question: such sets {kept}."]
 
 
 def reasons(model: Recognizer, picture: bytes, target: str | None, tested: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from photovision.runtime.bundle import Bundle
 from photovision.runtime.model import OnnxModel
 from photovision.runtime.neighbours import NeighbourIndex, read_references
 from photovision.runtime.session import Engine, Precision, Session
+from photovision.runtime.similarity import ExpectedAccuracy, read_expected
 from photovision.runtime.stream import loader, stream
 from photovision.runtime.uncertainty import NoveltySession, read_doubt
 
@@ -29,6 +30,7 @@ class ModelOutputs:
         probs: float32 (N, C).
         logits: float32 (N, C).
         novelty: float32 (N,); NaN throughout for a model without a gate.
+        similarity: float32 (N,), to the nearest training picture; NaN throughout where the model does not know it.
         embeddings: float32 (N, D) where they were asked for, else None.
         problems: the unreadable pictures.
     """
@@ -36,6 +38,7 @@ class ModelOutputs:
     probs: Floats
     logits: Floats
     novelty: Floats
+    similarity: Floats
     embeddings: Floats | None = None
     problems: list[Problem] = field(default_factory=list)
 
@@ -43,13 +46,15 @@ class ModelOutputs:
     def blank(cls, count: int, classes: int) -> ModelOutputs:
         """Of pictures without predictions."""
         probs, logits = (np.full((count, classes), np.nan, dtype=np.float32) for _ in range(2))
-        return cls(probs, logits, np.full(count, np.nan, dtype=np.float32))
+        novelty, similarity = (np.full(count, np.nan, dtype=np.float32) for _ in range(2))
+        return cls(probs, logits, novelty, similarity)
 
     def keep(self, row: int, outputs: dict[str, np.ndarray], embeddings: bool) -> None:
         """Take in the graph's outputs for one picture."""
         self.probs[row], self.logits[row] = outputs["probs"], outputs["logits"]
-        if "novelty" in outputs:
-            self.novelty[row] = outputs["novelty"]
+        for name in ("novelty", "similarity"):
+            if name in outputs:
+                getattr(self, name)[row] = outputs[name]
         if embeddings:
             if self.embeddings is None:
                 self.embeddings = np.full((len(self.probs), len(outputs["embedding"])), np.nan, dtype=np.float32)
@@ -99,23 +104,45 @@ class Recognizer(OnnxModel[Classes]):
 
     def _open_session(self) -> Session:
         session = super()._open_session()
-        return session if self.doubt is None else NoveltySession(session, self.doubt.gate)
+        if self.doubt is None:
+            return session
+        known = None if self.doubt.sets.similarity is None or self.references is None else self.references.similarity
+        return NoveltySession(session, self.doubt.gate, known)
 
     @cached_property
     def references(self) -> NeighbourIndex | None:
         """Training pictures that the bundle remembers; None for bundles that were made without."""
         return self.bundle.still(read_references(self.bundle.path))
 
+    @cached_property
+    def expected(self) -> ExpectedAccuracy | None:
+        """Accuracy by similarity and confidence; None for bundles that were made without."""
+        return read_expected(self.bundle.info)
+
     def decode(self, outputs: dict[str, np.ndarray], size: Size = (0, 0)) -> Classes:
         """What the graph's outputs for one picture mean: `probs` float (C,), and `novelty` where there is a gate."""
         probs = self._checked(outputs)
         if self.doubt is None:
             return Classes(probs, self.classes, self.multilabel, self.thresholds, shown=self.top)
-        novelty = float(outputs["novelty"])
-        order = np.argsort(-probs, kind="stable")
-        within = tuple(self.classes[i] for i in order[(probs >= self.doubt.thresholds)[order]])
+        novelty, low = float(outputs["novelty"]), self.doubt.sets.low
         known = novelty <= self.doubt.limit
-        return Classes(probs, self.classes, self.multilabel, self.thresholds, None, known, novelty, within, self.top)
+        similarity = float(outputs["similarity"]) if "similarity" in outputs else None
+        found = Classes(
+            probs,
+            self.classes,
+            self.multilabel,
+            self.thresholds,
+            known=known,
+            novelty=novelty,
+            shown=self.top,
+            similarity=similarity,
+            elsewhere=None if similarity is None or low is None else known and similarity < low,
+        )
+        named = np.isin(self.classes, found.labels)[None]
+        near = None if similarity is None else np.array([similarity], np.float32)
+        least = np.broadcast_to(self.doubt.thresholds(near, named), (1, len(self.classes)))[0]
+        order = np.argsort(-probs, kind="stable")
+        return replace(found, prediction_set=tuple(self.classes[i] for i in order[(probs >= least)[order]]))
 
     def _result(
         self, source: Source | UnreadableImage, size: Size, value: Classes | UnreadableImage

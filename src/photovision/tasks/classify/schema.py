@@ -28,6 +28,13 @@ class ClassPrediction(BaseModel):
     set: list[str] | None = Field(
         default=None, description="The prediction set: it holds the true class with the stated coverage."
     )
+    similarity: float | None = Field(
+        default=None, description="How similar the nearest training image is: cosine of centred embeddings, -1 to 1."
+    )
+    elsewhere: bool | None = Field(
+        default=None,
+        description="Whether it shows known things less like the training images than 19 of 20 held-out images were.",
+    )
     labels: list[str] | None = Field(default=None, description="Classes that count as true; multi-label models only.")
 
 

@@ -59,6 +59,8 @@ class ClassWire(Wire[Classes]):
         found["embedding"] = "FP32", [-1, -1]
         if self.model.doubt is not None:
             found |= {"novelty": ("FP32", [-1]), "known": ("BOOL", [-1])}
+            if self.model.doubt.sets.low is not None:
+                found["similarity"] = "FP32", [-1]
         return found
 
     def tensors(self, answers: Sequence[Answer[Classes]]) -> dict[str, Tensor]:
@@ -71,6 +73,8 @@ class ClassWire(Wire[Classes]):
         if values[0].novelty is not None:
             found["novelty"] = "FP32", np.array([one.novelty for one in values])
             found["known"] = "BOOL", np.array([bool(one.known) for one in values])
+        if values[0].similarity is not None:
+            found["similarity"] = "FP32", np.array([one.similarity for one in values], np.float32)
         return found
 
 

@@ -16,12 +16,13 @@ _MIN_OF_CLASS = 20
 _SIZES = 6
 
 
-def fit_sets(probs: Floats, truth: np.ndarray) -> ConformalSets | None:
+def fit_sets(probs: Floats, truth: np.ndarray, similarity: Floats | None = None) -> ConformalSets | None:
     """Keep the probabilities of the true classes of pictures that took no part in learning.
 
     Args:
         probs: float32 (N, C), calibrated.
         truth: int64 (N,) class indices, or 0/1 (N, C) for multi-label.
+        similarity: float32 (N,), to the nearest training picture; with it the sets grow as similarity falls.
 
     Returns:
         None for fewer than 20 pictures.
@@ -33,7 +34,14 @@ def fit_sets(probs: Floats, truth: np.ndarray) -> ConformalSets | None:
     if len(probs) < MIN_PICTURES:
         return None
     true = _one_hot(truth, probs.shape[1])
-    return ConformalSets(tuple(np.sort(probs[true[:, c], c]).astype(np.float32) for c in range(probs.shape[1])))
+    near = np.zeros(len(probs), np.float32) if similarity is None else similarity.astype(np.float32)
+    scores, alike = [], []
+    for c in range(probs.shape[1]):
+        own = np.flatnonzero(true[:, c])
+        order = own[np.argsort(probs[own, c], kind="stable")]
+        scores.append(probs[order, c].astype(np.float32))
+        alike.append(near[order])
+    return ConformalSets(tuple(scores), None if similarity is None else tuple(alike))
 
 
 def sets_finding(
@@ -44,7 +52,7 @@ def sets_finding(
     Args:
         probs: float32 (N, C) on pictures that neither learned nor calibrated.
         truth: int64 (N,), or 0/1 (N, C) for multi-label, where the true labels are counted instead of pictures.
-        thresholds: float32 (C,), of `Sets.thresholds`.
+        thresholds: float32 (C,), or (N, C) where every picture has its own; of `Uncertainty.thresholds`.
         asked: the coverage asked for, 0 to 1.
         classes: C names.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,13 +16,20 @@ from photovision.trust.metrics.statistics import auroc, from_influence, proporti
 
 MIN_PICTURES = 20
 """Validation pictures below which no gate is made."""
+_FARTHEST, _ENOUGH = 0.25, 50
 _AXES = 128
 _SHRINKAGE = 0.1
 _EDGE = 0.95
 
 
 def fit_gate(
-    embeddings: Floats, labels: Ints, val_embeddings: Floats, val_logits: Floats, *, multilabel: bool = False
+    embeddings: Floats,
+    labels: Ints,
+    val_embeddings: Floats,
+    val_logits: Floats,
+    *,
+    multilabel: bool = False,
+    similarity: Floats | None = None,
 ) -> NoveltyDetector | None:
     """Learn where the classes lie, and how far pictures of them usually are from there.
 
@@ -30,6 +38,9 @@ def fit_gate(
         labels: int64 (N,): their class, or for multi-label pictures the most probable one.
         val_embeddings, val_logits: float32 (M, D) and (M, C) of pictures that took no part in learning.
         multilabel: whether several classes may be true at once.
+        similarity: float32 (M,) of the latter, to the nearest training picture. With it false alarms are limited on the
+            quarter that is least like the training pictures, so that familiar pictures of another place, which are as
+            far away, are not unknown either.
 
     Returns:
         None for fewer than 20 validation pictures.
@@ -40,15 +51,20 @@ def fit_gate(
     means = np.stack([embeddings[codes == c].mean(0) for c in range(len(present))])
     axes, weights, rest = _spread(embeddings - means[codes])
     unset = NoveltyDetector(means, axes, weights, rest, (0.0, 1.0), (0.0, 1.0), multilabel, np.zeros(1, np.float32))
-    return refit_gate(unset, val_embeddings, val_logits)
+    return refit_gate(unset, val_embeddings, val_logits, similarity)
 
 
-def refit_gate(gate: NoveltyDetector, val_embeddings: Floats, val_logits: Floats) -> NoveltyDetector:
+def refit_gate(
+    gate: NoveltyDetector, val_embeddings: Floats, val_logits: Floats, similarity: Floats | None = None
+) -> NoveltyDetector:
     """The same centres and spread, with what is usual learned from other pictures; arguments as for `fit_gate`."""
     distance = _usual(gate.distances(val_embeddings))
     energy = _usual(energies(val_logits, gate.multilabel))
     ready = replace(gate, distance=distance, energy=energy)
-    return replace(ready, scores=np.sort(ready.novelty(val_embeddings, val_logits)))
+    novelty = ready.novelty(val_embeddings, val_logits)
+    if similarity is not None:
+        novelty = novelty[np.argsort(similarity, kind="stable")[: max(math.ceil(_FARTHEST * len(novelty)), _ENOUGH)]]
+    return replace(ready, scores=np.sort(novelty))
 
 
 def novelty_finding(
