@@ -23,7 +23,7 @@ import numpy as np
 from photovision.core.types import Floats
 from photovision.data.corruptions import corrupt
 from photovision.data.dataset import Dataset
-from photovision.engine.estimate import estimator_of, expectation
+from photovision.engine.estimate import allowing, estimator_of, expectation
 from photovision.engine.load import load
 from photovision.engine.read import read_for
 from photovision.trust.metrics.statistics import wilson
@@ -33,10 +33,11 @@ LEAST = 30
 
 
 class Answered(NamedTuple):
-    """N images: float (N,) each."""
+    """N images: float (N,) each; `unknown` is 1 where the model calls an image unknown."""
 
     confidence: Floats
     similarity: Floats
+    unknown: np.ndarray
     score: np.ndarray
 
 
@@ -48,14 +49,15 @@ def answered(model: Any, dataset: Dataset) -> Answered:
     evaluation = row.part("evaluate")(model, dataset)
     positions = np.arange(len(dataset)) if found.answers.positions is None else found.answers.positions
     _, mine, theirs = np.intersect1d(positions, evaluation.positions, return_indices=True)
-    return Answered(found.answers.prob[mine], found.similarity[mine], evaluation.score()[theirs])
+    unknown = np.zeros(len(found.samples)) if found.unknown is None else found.unknown.astype(float)
+    return Answered(found.answers.prob[mine], found.similarity[mine], unknown[mine], evaluation.score()[theirs])
 
 
 def corrupted(model: Any, dataset: Dataset, name: str, severity: int) -> Dataset:
     """The images at the size that the network sees, after a corruption; annotations would move, labels do not."""
     load_image = model.preprocess.load
     samples = tuple(
-        replace(sample, image=corrupt(load_image(sample.image, sample.id), name, severity, (seed, severity)))
+        replace(sample, image=corrupt(load_image(sample.image), name, severity, (seed, severity)))
         for seed, sample in enumerate(dataset.samples)
     )
     return replace(dataset, samples=samples)
@@ -116,13 +118,13 @@ def main() -> None:
     model = load(asked.model)
     dataset = read_for(asked.data, model.bundle.task)
     rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[: asked.pictures])
-    expected = estimator_of(model).expected
+    expected, compared = estimator_of(model).expected, model.bundle.row.part("drift")(model)
     stored: dict[str, np.ndarray] = {}
     for name, found in shifts(model, dataset.subset(rows), asked):
-        metric = estimate(expected, found.confidence, found.similarity)
+        metric = allowing(estimate(expected, found.confidence, found.similarity), compared, found.unknown)
         facts = {"model": asked.model.name, "data": asked.data.name, "shift": name, "n": metric.n}
         figures = {"truth": found.score.mean(), "estimate": metric.value, "low": metric.low, "high": metric.high}
-        line = facts | figures | {"similarity": np.median(found.similarity), "confidence": found.confidence.mean()}
+        line = facts | figures | {"similarity": np.median(found.similarity), "unknown": found.unknown.mean()}
         sys.stdout.write(json.dumps(line, default=float) + "\n")
         sys.stdout.flush()
         stored |= {f"{name}|{key}": value for key, value in found._asdict().items()}

@@ -6,7 +6,7 @@ How alike images are to the training images and how sure the model is of them te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +146,27 @@ def expected_of(model: Any, answers: HeldOut, seed: int = 0) -> Finding:
     index = None if expected is None or answers.embedding is None else similarity_index(model.bundle)
     if expected is None or index is None or answers.embedding is None:
         return Finding()
+    compared: DriftModel = model.bundle.row.part("drift")(model)
     metric = statistics.estimate(expected, answers.prob, index.of(answers.embedding), seed=seed)
-    return estimate_text.in_short(expected.score, metric)
+    return estimate_text.in_short(expected.score, allowing(metric, compared, unknown_of(compared, answers)))
+
+
+def unknown_of(compared: DriftModel, answers: HeldOut) -> np.ndarray | None:
+    """bool (N,): which images are called unknown; None for a model without novelty detection."""
+    novelty, limit = answers.novelty, compared.limit
+    return None if novelty is None or limit is None else np.asarray(novelty > limit)
+
+
+def allowing(metric: Metric, compared: DriftModel, unknown: np.ndarray | None) -> Metric:
+    """The interval, whose lower bound allows for every prediction on something else to be wrong.
+
+    Neither similarity nor confidence says how often a model is right on images that it calls unknown: none like them
+    were held out. So many of them as are familiar by the rate of false alarms are taken for familiar.
+    """
+    if unknown is None or metric.low is None:
+        return metric
+    beyond = max(0.0, float(unknown.mean()) - (compared.false_alarms or 0.0))
+    return replace(metric, low=metric.low * (1 - beyond))
 
 
 def countable(dataset: Dataset, model: Any, listener: Listener = silent) -> tuple[Dataset, LeftOut]:
@@ -180,14 +199,15 @@ def expectation(
         raise ModelError("the model gives no embeddings of images: train it again")
     similarity = known.index.of(answers.embedding)
     rows = range(len(answers)) if answers.positions is None else answers.positions.tolist()
-    novelty, limit = answers.novelty, compared.limit
+    unknown = unknown_of(compared, answers)
+    metric = statistics.estimate(known.expected, answers.prob, similarity, seed=seed)
     return Expectation(
-        statistics.estimate(known.expected, answers.prob, similarity, seed=seed),
+        allowing(metric, compared, unknown),
         known.expected.of(answers.prob, similarity),
         similarity,
         answers,
         tuple(dataset.samples[row] for row in rows),
-        None if novelty is None or limit is None else novelty > limit,
+        unknown,
     )
 
 

@@ -138,8 +138,8 @@ def _unfamiliar(known: Estimator, found: Expectation) -> Iterator[str]:
         )
     elif unknown > _SOME_UNKNOWN:
         yield (
-            f"{percent(unknown)} of these pictures may show something else than the model learned; the estimate takes"
-            " them for pictures of its classes."
+            f"{percent(unknown)} of these pictures may show something else than the model learned: the lower bound"
+            " of the interval allows for all of them to be wrong."
         )
     tested = [one.start for one in known.expected.curve if one.n >= MIN_OF_BIN]
     below = float((found.similarity < min(tested)).mean()) if tested else 1.0
