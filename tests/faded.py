@@ -55,6 +55,6 @@ def faded_bundle(folder: Path) -> Path:
     write_training_images(TrainingImages.of(scan(learned), TRAIN), folder)
     bundle = load(folder).bundle
     info = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    info[NAME] = accuracy_by_similarity(bundle.row, bundle, held_out, test)
+    info[NAME] = accuracy_by_similarity(bundle.row, bundle, held_out)
     (folder / "bundle.json").write_text(json.dumps(info), encoding="utf-8")
     return folder

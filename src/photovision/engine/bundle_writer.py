@@ -20,7 +20,7 @@ from photovision.engine.datasheet import datasheet
 from photovision.engine.evaluate import evaluate_on
 from photovision.engine.learned import Learned
 from photovision.engine.model_card import model_card
-from photovision.engine.similarity import accuracy_by_similarity
+from photovision.engine.similarity import accuracy_by_similarity, headed
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.runtime.similarity import NAME
@@ -133,7 +133,7 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         run.tell("export", 1, 3, "completing it")
         draft.info |= learned.complete(draft.bundle)
         component, seed = run.splits.component[run.splits.splits.val], run.config.seed
-        draft.info[NAME] = accuracy_by_similarity(row, draft.bundle, run.splits.val, run.splits.test, component, seed)
+        draft.info[NAME] = accuracy_by_similarity(row, draft.bundle, run.splits.val, component, seed)
         run.tell("export", 2, 3, "evaluating on test")
         model = row.part("model")(draft.bundle)
         proof = evaluate_on(model, run.splits.test, leaked=run.splits.leaked.tolist())
@@ -141,7 +141,7 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         for stage in draft.info["rungs"]:
             if stage["name"] == learned.chosen:
                 stage["test"] = next(draft.info["metrics"][name] for name in row.lead if name in proof.metrics)
-        draft.report = learned.report(draft.info, proof)
+        draft.report = headed(row, draft.info, learned.report(draft.info, proof))
         draft.info |= {"energy": run.meter.read().to_json(), "warnings": list(draft.report.warnings)}
     run.tell("export", 3, 3)
 

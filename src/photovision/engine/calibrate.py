@@ -16,6 +16,8 @@ from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.holdout import add_recalibration, unseen_part
 from photovision.engine.load import opened
 from photovision.engine.read import data_for
+from photovision.engine.similarity import accuracy_by_similarity
+from photovision.runtime.similarity import NAME
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,7 @@ def _write(model: Any, found: Calibration, dataset: Dataset, output: Path) -> No
     warning = f"{found.fitted} were fitted to {found.pictures:,} other pictures after these figures were measured."
     with changed_bundle(model.bundle, output) as draft:
         draft.info |= found.change(draft.folder)
+        draft.info[NAME] = accuracy_by_similarity(model.bundle.row, draft.bundle, dataset)
         draft.info["recalibrated"] = {
             "data": found.report.provenance["data"]["fingerprint"],
             "pictures": found.pictures,

@@ -21,6 +21,7 @@ from photovision.engine.evaluation import Evaluation
 from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
 from photovision.engine.read import data_for
+from photovision.engine.similarity import compared
 
 _FACTS = ("chosen", "temperature", "version")
 
@@ -62,6 +63,7 @@ def evaluate(
     progress = counted(listener, "evaluating")
     evaluation = own.bundle.row.part("evaluate")(own, held.dataset, progress=progress, **options)
     report = evaluation_report(own, evaluation, held.dataset, held.leaked)
+    report = report.including(compared(own, held.dataset, evaluation))
     return replace(report, summary=(*report.summary, held.note))
 
 

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from photovision.core.errors import DataError
+from photovision.core.report import Finding, Report
 from photovision.core.task import Task
 from photovision.core.types import Floats, Ints
 from photovision.data.dataset import Dataset
-from photovision.engine.drift import DriftModel
+from photovision.engine.evaluation import Evaluation
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.held_out import HeldOut, read_held_out
 from photovision.runtime.neighbours import read_references
-from photovision.runtime.similarity import VERSION, SimilarityIndex
-from photovision.trust.similarity import MIN_PICTURES, fit_expected_accuracy
+from photovision.runtime.similarity import (
+    NAME,
+    VERSION,
+    ExpectedAccuracy,
+    SimilarityIndex,
+    read_expected,
+    why_missing,
+)
+from photovision.trust.metrics.statistics import Vector
+from photovision.trust.similarity import MIN_PICTURES, estimate, fit_expected_accuracy
+from photovision.trust.similarity_text import ScoredPictures, finding, headline
 
 MAX_IMAGES = 2000
 """Held-out images that it is fitted to at most, so that it costs no more than a pass over a few of them."""
-_MAX_TEST = 500
+MAX_COMPARED = 500
+"""Labelled images of which, at most, an evaluation compares the measured score with the expected one."""
 
 
 def accuracy_by_similarity(
-    row: Task, bundle: Bundle, held_out: Dataset, test: Dataset, component: Ints | None = None, seed: int = 0
+    row: Task, bundle: Bundle, held_out: Dataset, component: Ints | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """What bundle.json holds as "accuracy_by_similarity".
 
@@ -30,7 +44,6 @@ def accuracy_by_similarity(
         row: of the task.
         bundle: complete but for this.
         held_out: N labelled images that it did not learn from, of several degrees of similarity to those that it did.
-        test: images on which its figures are measured.
         component: int (N,): held-out images of one number belong together; None: each alone.
         seed: which images are taken where there are very many.
 
@@ -45,17 +58,73 @@ def accuracy_by_similarity(
     model = row.part("model")(bundle)
     rows = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:MAX_IMAGES])
     try:
-        positions, confidence, similarity, score, name = _scored(row, model, index, held_out.subset(rows))
+        part = held_out.subset(rows)
+        evaluation: Evaluation = row.part("evaluate")(model, part)
+        one = _scored(row, model, index, part, evaluation)
     except DataError as error:
         return _missing(f"Accuracy by similarity could not be measured: {error}.")
-    together = None if component is None else component[rows[positions]]
-    found = fit_expected_accuracy(confidence, similarity, score, together, name=name)
+    together = None if component is None else component[rows[one.positions]]
+    name = evaluation.score_name
+    found = fit_expected_accuracy(one.confidence, one.similarity, one.score, together, name=name)
     if found is None:
-        return _missing(
-            f"Accuracy by similarity needs at least {MIN_PICTURES} held-out pictures, and there are {len(score)}."
-        )
-    usual = similarity_of(row, model, index, test.subset(np.arange(min(len(test), _MAX_TEST))))
-    return {**found.to_json(), "usual": float(np.median(usual)) if len(usual) else None}
+        n = len(one.score)
+        return _missing(f"Accuracy by similarity needs at least {MIN_PICTURES} held-out pictures, and there are {n}.")
+    answers = read_held_out(bundle.path)  # of test images, where there are enough
+    if answers is not None and answers.embedding is not None:
+        found = replace(found, usual=float(np.median(index.of(answers.embedding))))
+    return found.to_json()
+
+
+def headed(row: Task, info: Mapping[str, Any], report: Report) -> Report:
+    """The report of a training, headed by the images that its leading metric holds for.
+
+    Args:
+        row: of the task.
+        info: the contents of bundle.json.
+        report: of the training; its metrics were measured on test.
+    """
+    expected, lead = read_expected(info), row.leading(report.metrics)
+    if lead is None:
+        return report
+    if expected is None:
+        why = why_missing(info)
+        return replace(report, summary=(*report.summary, why), data={**report.data, NAME: {"missing": why}})
+    found = finding(expected)
+    first = headline(expected, report.metrics[lead], row.lead[lead])
+    return replace(
+        report.including(found),
+        summary=(first, *report.summary),
+        data={**report.data, NAME: shown(expected)},
+    )
+
+
+def shown(expected: ExpectedAccuracy) -> dict[str, Any]:
+    """What reports hold of it in JSON: all but the coefficients."""
+    return {name: value for name, value in expected.to_json().items() if name not in ("coefficients", "resampled")}
+
+
+def compared(model: Any, dataset: Dataset, evaluation: Evaluation, seed: int = 0) -> Finding:
+    """The measured score of labelled images beside the one to be expected of them, by similarity.
+
+    Args:
+        model: an opened model; nothing is found for one without accuracy by similarity.
+        dataset: labelled images, of which at most 500 are compared.
+        evaluation: of them.
+        seed: which.
+    """
+    expected, index = read_expected(model.bundle.info), similarity_index(model.bundle)
+    if expected is None or index is None:
+        return Finding()
+    n = len(evaluation.positions)
+    rows = np.sort(np.random.default_rng(seed).permutation(n)[:MAX_COMPARED])
+    found = _scored(model.bundle.row, model, index, dataset.subset(evaluation.positions[rows]), evaluation.at(rows))
+    if not len(found.score):
+        return Finding()
+    pictures = ScoredPictures(found.score, expected.of(found.confidence, found.similarity), found.similarity)
+    metric = estimate(expected, found.confidence, found.similarity, seed=seed)
+    own = finding(expected, {"these pictures": found.similarity}, pictures)
+    titled = replace(metric, title=f"Expected {expected.score}", hint="from similarity and confidence, without labels")
+    return replace(own, metrics={"expected_score": titled}, data={**own.data, NAME: shown(expected)})
 
 
 def similarity_index(bundle: Bundle) -> SimilarityIndex | None:
@@ -64,28 +133,31 @@ def similarity_index(bundle: Bundle) -> SimilarityIndex | None:
     return None if references is None else references.similarity
 
 
-def similarity_of(row: Task, model: Any, index: SimilarityIndex, dataset: Dataset) -> Floats:
-    """float32 (M,): how alike the readable ones of some images are to the nearest training image; () if unknown."""
-    if not len(dataset):
-        return np.empty(0, np.float32)
-    compared: DriftModel = row.part("drift")(model)
-    embedding = compared.predict(dataset).embedding
-    return np.empty(0, np.float32) if embedding is None else index.of(embedding)
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Labelled images that could be predicted, (N,) each, and where they stand in their data set."""
+
+    positions: Ints
+    confidence: Floats
+    similarity: Floats
+    score: Vector
 
 
-def _scored(
-    row: Task, model: Any, index: SimilarityIndex, dataset: Dataset
-) -> tuple[Ints, Floats, Floats, np.ndarray, str]:
-    """Positions, confidence, similarity and score of labelled images, (N,) each, and what the score is called."""
-    compared: DriftModel = row.part("drift")(model)
-    answers = compared.predict(dataset)
-    evaluation = row.part("evaluate")(model, dataset)
+def _scored(row: Task, model: Any, index: SimilarityIndex, dataset: Dataset, evaluation: Evaluation) -> _Scored:
+    """Of the images of a data set that were evaluated, row by row or at positions of their own."""
+    answers: HeldOut = row.part("drift")(model).predict(dataset)
     if answers.embedding is None:
         raise DataError("the graph gives no embeddings")
-    positions = np.arange(len(answers)) if answers.positions is None else answers.positions
-    both, mine, theirs = np.intersect1d(positions, evaluation.positions, return_indices=True)
+    readable = np.arange(len(answers)) if answers.positions is None else answers.positions
+    ids = {sample.id: place for place, sample in enumerate(evaluation.samples)}
+    pairs = [
+        (place, ids[dataset.samples[position].id])
+        for place, position in enumerate(readable.tolist())
+        if dataset.samples[position].id in ids
+    ]
+    mine, theirs = np.array(pairs, np.int64).reshape(-1, 2).T
     similarity = index.of(answers.embedding[mine])
-    return both.astype(np.int64), answers.prob[mine], similarity, evaluation.score()[theirs], evaluation.score_name
+    return _Scored(readable[mine].astype(np.int64), answers.prob[mine], similarity, evaluation.score()[theirs])
 
 
 def _missing(why: str) -> dict[str, Any]:

@@ -46,12 +46,24 @@ def headline(expected: ExpectedAccuracy, lead: Metric, name: str) -> str:
     """
     usual = "" if expected.usual is None else f" (similarity to the nearest training picture {expected.usual:.2f})"
     first = f"{percent(lead.value)} {name} on pictures like these{usual}"
+    lower = _lower(expected, "" if expected.score.casefold() in name.casefold() else f" {expected.score}")
+    return f"{first}; about {lower}." if lower else f"{first}."
+
+
+def beyond(expected: ExpectedAccuracy) -> str:
+    """For which pictures a figure holds, and what to expect of others: a sentence beside the figure."""
+    usual = (
+        "" if expected.usual is None else f", whose similarity to the nearest training picture is {expected.usual:.2f}"
+    )
+    lower = _lower(expected, f" {expected.score}")
+    rest = f" Where the similarity is lower, expect less: about {lower}." if lower else ""
+    return f"It holds for pictures like those of the test{usual}.{rest}"
+
+
+def _lower(expected: ExpectedAccuracy, name: str) -> str:
+    """ "81% accuracy at 0.7 to 0.8, 67% at 0.6 to 0.7", or "" where the curve is flat."""
     lower = falling(expected)
-    if not lower:
-        return f"{first}."
-    several = "" if expected.score in name else f" {expected.score}"
-    rest = [f"{_whole(one.value)}{several if not k else ''} at {_range(one)}" for k, one in enumerate(lower)]
-    return f"{first}; about {', '.join(rest)}."
+    return ", ".join(f"{one.value:.0%}{'' if k else name} at {_range(one)}" for k, one in enumerate(lower))
 
 
 def falling(expected: ExpectedAccuracy) -> list[SimilarityBin]:
@@ -81,7 +93,7 @@ def finding(
     if measured is not None:
         columns += ["these pictures", "measured", "expected"]
         note += " Expected: from similarity and confidence, without labels."
-    title = f"{_capital(expected.score)} by similarity"
+    title = f"{_capital(expected.score)} and similarity to the training pictures"
     table = Table(title, tuple(columns), tuple(tuple(row[: len(columns)]) for row in rows), note)
     sentences = () if measured is None else (_compared(expected, measured),)
     return Finding(
@@ -142,10 +154,6 @@ def _quartiles(others: Mapping[str, Floats] | None) -> dict[str, list[float]]:
 
 def _range(one: SimilarityBin) -> str:
     return f"{one.start:.1f} to {one.end:.1f}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0%}"
 
 
 def _capital(words: str) -> str:

@@ -13,7 +13,9 @@ from photovision.core.registry import Registry
 from photovision.core.task import Task
 from photovision.data.dataset import Dataset
 from photovision.engine.bundle_writer import changed_bundle
+from photovision.engine.similarity import accuracy_by_similarity
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.similarity import NAME
 
 Say = Callable[[str], None]
 OF_TASKS = ("distill", "prune")
@@ -77,7 +79,8 @@ class OptimizeRun:
         entries: Mapping[str, Any] = self.row.part("refit", "optimize")(
             bundle, self.training, self.validation, self.unseen
         )
-        return entries
+        complete = Bundle(bundle.path, {**bundle.info, **entries})
+        return {**entries, NAME: accuracy_by_similarity(self.row, complete, self.validation)}
 
     def write_copy(self, graph: Path, changes: Mapping[str, Any], *, weights: bool) -> Path:
         """Write a bundle like the model's, with another graph and other facts, its confidence fitted again.

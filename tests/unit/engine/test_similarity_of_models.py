@@ -1,0 +1,79 @@
+"""A figure says which pictures it holds for: in the report, the card and the JSON of every model that knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faded import faded, faded_bundle
+
+from photovision.core.report import Metric, Report
+from photovision.engine.evaluate import evaluate
+from photovision.engine.load import load
+from photovision.engine.model_card import model_card
+from photovision.engine.similarity import accuracy_by_similarity, headed
+from photovision.runtime.similarity import NAME, read_expected
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return faded_bundle(tmp_path_factory.mktemp("faded") / "model")
+
+
+def test_measured_stands_beside_expected(folder: Path) -> None:
+    report = evaluate(load(folder), faded(120, (0.5, 1.0), 7))
+    measured, expected = report.metrics["accuracy"], report.metrics["expected_score"]
+    assert expected.n == 120
+    assert expected.value == pytest.approx(measured.value, abs=0.12)
+    assert any("was to be expected of 120 pictures" in sentence for sentence in report.summary)
+    table = next(table for table in report.tables if "similarity to the training pictures" in table.title)
+    assert sum(row[3] for row in table.rows) == 120
+    document = json.loads(json.dumps(report.to_json()))
+    assert {"n", "value", "low", "high", "median", "start", "end"} == set(document[NAME]["curve"][0])
+
+
+def test_the_report_of_a_training_is_headed_by_what_its_figure_holds_for(folder: Path) -> None:
+    model = load(folder)
+    plain = Report("train", "A training", ("Sentence.",), {"accuracy": Metric(0.99, 0.97, 1.0, 90)})
+    report = headed(model.bundle.row, model.info, plain)
+    assert report.summary[0].startswith("99.0% accuracy on pictures like these (similarity to the nearest training")
+    assert "; about " in report.summary[0]
+    assert report.summary[1] == "Sentence."
+    assert report.data[NAME]["n"] == 300
+    assert report.figures[0].svg
+    card = model_card({**model.info, "metrics": {"accuracy": Metric(0.99, 0.97, 1.0, 90).to_json()}}, report.to_json())
+    assert "Where the similarity is lower, expect less" in card
+    assert "accuracy and similarity to the training pictures" in card.casefold()
+
+
+def test_where_there_is_no_curve_a_sentence_says_why(folder: Path) -> None:
+    model = load(folder)
+    few = accuracy_by_similarity(model.bundle.row, model.bundle, faded(12, (0.0, 1.0), 8))
+    assert few["missing"] == "Accuracy by similarity needs at least 30 held-out pictures, and there are 12."
+    plain = Report("train", "A training", ("Sentence.",), {"accuracy": Metric(0.99)})
+    report = headed(model.bundle.row, {**model.info, NAME: few}, plain)
+    assert report.summary == ("Sentence.", few["missing"])
+    assert few["missing"] in model_card({**model.info, NAME: few})
+
+
+def test_pictures_of_one_component_are_resampled_together(folder: Path) -> None:
+    bundle = load(folder).bundle
+    held_out = faded(60, (0.0, 1.0), 9)
+    apart, together = (
+        read_expected({NAME: accuracy_by_similarity(bundle.row, bundle, held_out, component)})
+        for component in (None, np.arange(60) // 20)
+    )
+    assert apart is not None
+    assert together is not None
+    assert together.coefficients.tolist() == apart.coefficients.tolist()
+    assert together.resampled.tolist() != apart.resampled.tolist()
+
+
+def test_an_evaluation_of_an_older_model_is_as_it_was(folder: Path, tmp_path: Path) -> None:
+    model = load(folder)
+    model.bundle.info.pop(NAME)
+    report = evaluate(model, faded(30, (0.0, 0.5), 11))
+    assert "expected_score" not in report.metrics
+    assert NAME not in report.to_json()
