@@ -12,9 +12,11 @@ from photovision.core.report import Report
 from photovision.core.text import cells
 from photovision.data.check import boxes as boxes_doctor
 from photovision.data.check import images as doctor
+from photovision.data.check import sessions as session_check
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.data.scan import scan
+from photovision.data.sessions import NO_SESSIONS, sessions_of
 from photovision.data.split import make_splits
 
 SUSPECTS = "suspects.csv"
@@ -26,6 +28,7 @@ def check(
     labels: bool = False,
     minutes: float = 2.0,
     seed: int = 0,
+    sessions_by: str | None = None,
     progress: ProgressCallback | None = None,
     describing: ProgressCallback | None = None,
 ) -> Report:
@@ -37,6 +40,7 @@ def check(
             `photovision.tasks.classify.label_errors`.
         minutes: about how long that may take.
         seed: of the split that would be drawn; give the one that the training will use.
+        sessions_by: a column whose equal values are one capture session, or "none"; None goes by capture times.
         progress: called with (pictures read, pictures to read).
         describing: called with (pictures described, pictures to describe), where labels are examined.
 
@@ -57,8 +61,10 @@ def check(
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
     found = scan(dataset, progress=progress)
     dataset = dataset.shown_by(found.value_ranges())
-    splits = make_splits(dataset, found, seed=seed)
+    splits = make_splits(dataset, found, seed=seed, sessions_by=sessions_by)
     report = doctor.check(dataset, found, splits)
+    drawn = make_splits(dataset, found, seed=seed, sessions_by=NO_SESSIONS)
+    report = report.including(session_check.examine(sessions_of(dataset, found, sessions_by), drawn))
     if dataset.annotation_type in ("boxes", "masks"):
         report = report.including(boxes_doctor.examine(dataset, found, splits))
     if not labels:

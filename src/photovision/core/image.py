@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ _LARGE = 50_000_000
 """Pixels of pictures that are shrunk by whole numbers before they become RGB, where less is enough."""
 _BAND = 1 << 20
 _EXIF, _TAKEN, _DIGITISED = 0x8769, 0x9003, 0x9004
+_MAKE, _MODEL, _SERIAL = 0x010F, 0x0110, 0xA431
 
 Pillow.MAX_IMAGE_PIXELS = None  # the limit above is checked here, once, with our own error
 
@@ -191,10 +192,23 @@ def _packed(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     return np.where(values == COLOUR + _UNJUDGED, 255, values).astype(np.int32)
 
 
-def captured(source: Path) -> str | None:
-    """When the camera took the picture, as it wrote it ("2024:06:01 10:15:00"); None where the file does not say.
+class Capture(NamedTuple):
+    """How a picture was taken, as its file says.
 
-    Exif 2.32, tags 0x9003 (original) and 0x9004 (digitised). Nothing is decoded, and nothing raised for damaged files.
+    Attributes:
+        time: as the camera wrote it ("2024:06:01 10:15:00"); None where the file does not say.
+        camera: make, model and serial number; "" where none is known.
+    """
+
+    time: str | None = None
+    camera: str = ""
+
+
+def captured(source: Path | bytes) -> Capture:
+    """When and by which camera a picture was taken.
+
+    Exif 2.32, tags 0x9003 (original) or 0x9004 (digitised), 0x010F, 0x0110 and 0xA431. Nothing is decoded, and nothing
+    raised for damaged files.
     """
     try:
         with opened(source) as stream:
@@ -202,12 +216,14 @@ def captured(source: Path) -> str | None:
             with _quiet, Pillow.open(stream, formats=(name,)) as picture:
                 # Asking a PNG without EXIF would decode it whole.
                 if picture.format != "TIFF" and "exif" not in picture.info:
-                    return None
-                facts = picture.getexif().get_ifd(_EXIF)
+                    return Capture()
+                exif = picture.getexif()
+                facts = exif.get_ifd(_EXIF)
                 taken = facts.get(_TAKEN) or facts.get(_DIGITISED)
-                return taken if isinstance(taken, str) else None
+                camera = " ".join(str(part) for part in (exif.get(_MAKE), exif.get(_MODEL), facts.get(_SERIAL)) if part)
+                return Capture(taken if isinstance(taken, str) else None, camera)
     except Exception:  # hostile files make decoders raise anything
-        return None
+        return Capture()
 
 
 def from_pillow(picture: Pillow.Image, name: str = "the picture") -> Image | bytes:

@@ -119,12 +119,15 @@ def mixed_components(rows: AnyFloats, codes: Ints, units: Ints, draws: Ints, sha
         members = np.flatnonzero(codes == code)
         # Numbers of several degrees and classes never meet: each is below N times the number of degrees, and one more.
         blocks[members] = members[0] + len(rows) * _levels(rows[members], draws[members], share)
-    _, block = np.unique(blocks, return_inverse=True)
-    _, unit = np.unique(units, return_inverse=True)
-    both = joined(
-        block.max(initial=-1) + unit.max(initial=-1) + 2, block.ravel(), unit.ravel() + block.max(initial=-1) + 1
-    )
-    return both[block.ravel()]
+    return merged(blocks, units)
+
+
+def merged(one: Ints, other: Ints) -> Ints:
+    """int64 (N,): equal numbers where either of two divisions of N pictures, also in chains, has equal numbers."""
+    _, left = np.unique(one, return_inverse=True)
+    _, right = np.unique(other, return_inverse=True)
+    first = left.max(initial=-1) + 1
+    return joined(first + right.max(initial=-1) + 1, left.ravel(), first + right.ravel())[left.ravel()]
 
 
 def _levels(rows: AnyFloats, draws: Ints, share: float) -> Ints:

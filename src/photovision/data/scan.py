@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import open_regular
-from photovision.core.image import decode, measure, open_sample, read_header
+from photovision.core.image import captured, decode, measure, open_sample, read_header
 from photovision.core.parallel import batched, in_order
 from photovision.core.progress import ProgressCallback
 from photovision.core.types import Ints, Sample
@@ -30,6 +31,8 @@ from photovision.data.dataset import Dataset, Problem
 from photovision.data.near_duplicates import Looks, Signature, Words, near_duplicates, signature
 
 MAX_BYTES = 1 << 30
+UNKNOWN = 0
+"""The time of pictures whose file does not say when they were taken."""
 _ENOUGH = (64, 64)
 _BATCH = 32
 
@@ -55,6 +58,9 @@ class Scan:
         see
             `core.value_range`; 0 for others.
         number: uint8 (N,), 1 + the index into KINDS of the kind of number of such pictures, 0 for others.
+        taken: uint32 (N,), when the camera took the picture, in seconds since 1970 by its own clock; UNKNOWN where the
+            file does not say.
+        camera: uint32 (N,), a digest of the camera's make, model and serial number; 0 where none is known.
         problems: the unreadable pictures.
         oddities: what could not be obeyed in pictures that were read all the same, and in how many.
     """
@@ -75,6 +81,8 @@ class Scan:
     low: npt.NDArray[np.float32]
     high: npt.NDArray[np.float32]
     number: Bytes
+    taken: npt.NDArray[np.uint32]
+    camera: npt.NDArray[np.uint32]
     problems: tuple[Problem, ...]
     oddities: Mapping[str, int]
 
@@ -113,6 +121,8 @@ class _Facts(NamedTuple):
     looks: Signature | None
     values: Values | None = None
     notes: tuple[str, ...] = ()
+    taken: int = UNKNOWN
+    camera: int = 0
 
 
 def scan(dataset: Dataset, *, workers: int | None = None, progress: ProgressCallback | None = None) -> Scan:
@@ -188,6 +198,8 @@ def _blank(count: int) -> dict[str, np.ndarray]:
         "low": (np.float32, (count,)),
         "high": (np.float32, (count,)),
         "number": (np.uint8, (count,)),
+        "taken": (np.uint32, (count,)),
+        "camera": (np.uint32, (count,)),
     }
     return {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
 
@@ -199,6 +211,7 @@ def _keep(found: dict[str, np.ndarray], position: int, facts: _Facts, kind: int)
     found["bytes"][position] = facts.bytes
     found["kind"][position] = kind
     found["digest"][position] = facts.digest
+    found["taken"][position], found["camera"][position] = facts.taken, facts.camera
     if facts.values is not None:
         found["low"][position], found["high"][position] = facts.values.low, facts.values.high
         found["number"][position] = 1 + KINDS.index(facts.values.kind)
@@ -219,11 +232,22 @@ def _facts(sample: Sample) -> _Facts | UnreadableImage:
         header = read_header(content)
         facts = header.size, header.rotated, len(content), (header.format, header.mode), _digest(content)
         if header.wide and (values := measure(content)) is not None:
-            return _Facts(*facts, None, values)
+            return _Facts(*facts, None, values, (), *_capture(content))
         picture = decode(content, least=_ENOUGH)
-        return _Facts(*facts, signature(picture), notes=picture.info["notes"])
+        return _Facts(*facts, signature(picture), None, picture.info["notes"], *_capture(content))
     except UnreadableImage as error:
         return UnreadableImage(str(error).removeprefix("the picture: "))
+
+
+def _capture(content: bytes) -> tuple[int, int]:
+    """When and by which camera a picture was taken, as numbers."""
+    time, camera = captured(content)
+    try:
+        seconds = datetime.strptime(time or "", "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:  # not known, or not as Exif 2.32 has it: "0000:00:00 00:00:00" is common
+        return UNKNOWN, 0
+    known = UNKNOWN < seconds < 1 << 32
+    return int(seconds) if known else UNKNOWN, _digest(camera.encode("utf-8", "replace")) >> 32 if camera else 0
 
 
 def _content(path: Path) -> bytes:

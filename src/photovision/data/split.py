@@ -17,14 +17,15 @@ from scipy.sparse import csr_array
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.types import Floats, Ints
-from photovision.data.components import AnyFloats, centred, joined, mixed_components, nearest_similarity
+from photovision.data.components import AnyFloats, joined
 from photovision.data.dataset import Dataset
 from photovision.data.deal import Deal, draws_of
+from photovision.data.likeness import Likeness
 from photovision.data.scan import Scan
+from photovision.data.sessions import GROUP, sessions_of
 
 MAX_VAL = 5000
 """A validation split that is carved out by us needs no more pictures than this to choose well."""
-GROUP = "group"
 VIDEO, SCENE = KEPT = ("video", "scene")
 """Attributes that keep pictures together as "group" does."""
 KIND = 5
@@ -74,6 +75,7 @@ def make_splits(
     group_by: str | None = GROUP,
     min_classes: int = 2,
     features: AnyFloats | None = None,
+    sessions_by: str | None = None,
 ) -> Splits:
     """Split a dataset, honouring the published split where there is one; the same for every order of the samples.
 
@@ -92,10 +94,12 @@ def make_splits(
         features: float (N, D) that say how alike the pictures are. With them, val is held out of train in whole
             components of similar pictures; a published val is kept, and joined by such components where its pictures
             are as much like those of train as these are like each other. Test is the same as without.
+        sessions_by: whose whole capture sessions val holds, too: None those that capture times tell, a column's name
+            those that it tells, "none" looks for none. Sessions that would leave too little to learn from are left out.
 
     Raises:
         DataError: fewer than `min_classes` classes have at least 2 readable pictures.
-        UsageError: shares out of range, or no picture has the attribute `group_by`.
+        UsageError: shares out of range, or no picture has the attribute `group_by` or `sessions_by`.
 
     Example:
         >>> from photovision.data.read import dataset_from_arrays
@@ -113,7 +117,10 @@ def make_splits(
     truth = _truth(dataset)
     _check_classes(dataset, truth, usable, min_classes)
     draws = draws_of(dataset.samples, seed)
-    likeness = None if features is None else _Likeness.of(dataset, truth, usable, units, draws, features, val)
+    sessions = sessions_of(dataset, scan, sessions_by)
+    likeness = Likeness.of(
+        dataset, truth, usable, units, draws, features=features, sessions=sessions, share=val / (1 - test)
+    )
     dealer = _Dealer(Deal(truth, units, draws), likeness)
     parts, notes, published = _published(dataset, usable, dealer, val, test)
     train, held, judged = (np.sort(part) for part in parts)
@@ -126,68 +133,18 @@ def make_splits(
         )
     notes += _remarks(dataset, truth, units, usable, train)
     splits = Splits(train, held, judged, leaked, published, tuple(notes))
-    return splits if likeness is None else likeness.known(splits)
+    return splits if likeness is None else _known(splits, likeness)
 
 
-@dataclass(frozen=True, eq=False)
-class _Likeness:
-    """How alike the N pictures are.
-
-    Attributes:
-        rows: float16 (N, D), of `centred`; 0 for pictures that are not usable.
-        component: int64 (N,), of `mixed_components`.
-        draws: int64 (N,), random numbers that belong to the pictures.
-        deal: deals whole components.
-    """
-
-    rows: AnyFloats
-    component: Ints
-    draws: Ints
-    deal: Deal
-
-    @classmethod
-    def of(
-        cls,
-        dataset: Dataset,
-        truth: csr_array,
-        usable: Ints,
-        units: Ints,
-        draws: Ints,
-        features: AnyFloats,
-        share: float,
-    ) -> _Likeness:
-        """From features (N, D) of all pictures, of which the `usable` ones count; val is to get `share` of them."""
-        if len(features) != len(dataset):
-            raise UsageError(f"features of {len(features):,} pictures were given, the dataset has {len(dataset):,}")
-        rows: AnyFloats = np.zeros(features.shape, np.float16)
-        rows[usable] = centred(features[usable])
-        one_each = dataset.annotation_type == "labels" and not dataset.multilabel
-        codes = truth[usable].indices if one_each else np.zeros(len(usable), np.int64)
-        component = np.arange(len(dataset)) + len(dataset)  # the others are alone
-        component[usable] = mixed_components(rows[usable], codes, units[usable], draws[usable], share)
-        return cls(rows, component, draws, Deal(truth, component, draws, fair=True))
-
-    def close(self, some: Ints, train: Ints) -> bool:
-        """Whether some pictures are as much like those of train as these are like each other.
-
-        The median of the ones is to reach the lower quartile of the others, which a sample of train stands for.
-        """
-        order = train[np.argsort(self.draws[train])]
-        sample, rest = np.split(order, [min(max(len(order) // 10, 1), 2000)])
-        within = nearest_similarity(self.rows[sample], self.rows[rest])
-        between = nearest_similarity(self.rows[some], self.rows[train])
-        return bool(np.median(between) >= np.percentile(within, 25))
-
-    def known(self, splits: Splits) -> Splits:
-        """The splits with how alike their pictures are, and a note on it."""
-        similarity = np.full(len(self.rows), np.nan, np.float32)
-        held = np.concatenate([splits.val, splits.test])
-        similarity[held] = nearest_similarity(self.rows[held], self.rows[splits.train])
-        means = [(name, similarity[part]) for name, part in (("val", splits.val), ("test", splits.test)) if len(part)]
-        words = " and ".join(f"{float(found.mean()):.2f} alike for {name}" for name, found in means)
-        note = f"The nearest training picture is on average {words}." if means else ""
-        notes = (*splits.notes, *([note] if note else ()))
-        return replace(splits, notes=notes, similarity=similarity, component=self.component)
+def _known(splits: Splits, likeness: Likeness) -> Splits:
+    """Splits with how alike their pictures are, and notes on it."""
+    similarity = likeness.similarity(np.concatenate([splits.val, splits.test]), splits.train)
+    notes = [likeness.note] if likeness.note else []
+    if similarity is not None and len(splits.val) + len(splits.test):
+        parts = (("val", splits.val), ("test", splits.test))
+        means = [f"{float(similarity[part].mean()):.2f} alike for {name}" for name, part in parts if len(part)]
+        notes.append(f"The nearest training picture is on average {' and '.join(means)}.")
+    return replace(splits, notes=(*splits.notes, *notes), similarity=similarity, component=likeness.component)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +152,7 @@ class _Dealer:
     """Draws splits: test by units, val by components where pictures were compared, else by units, too."""
 
     deal: Deal
-    likeness: _Likeness | None
+    likeness: Likeness | None
 
     def draw(self, pool: Ints, val: float, test: float) -> tuple[tuple[Ints, Ints, Ints], str]:
         """Train, val and test of a pool, and how val was drawn, in words."""
@@ -203,11 +160,15 @@ class _Dealer:
         if self.likeness is None or not len(held):
             return (train, held, judged), ""
         train, held, _ = self.likeness.deal(np.sort(np.concatenate([train, held])), val / (1 - test), 0.0)
-        return (train, held, judged), " Val is held out as whole groups of similar pictures."
+        return (train, held, judged), f" as whole {self.likeness.how}."
 
     def joins(self, val: Ints, train: Ints) -> bool:
         """Whether a published val is to be joined by components of train."""
         return self.likeness is not None and self.likeness.close(val, train)
+
+
+def _held_out(how: str) -> str:
+    return f" Val is held out{how}" if how else ""
 
 
 def _published(
@@ -226,7 +187,7 @@ def _published(
         )
         why = f" (the data has only {' and '.join(given)})." if given else "."
         parts, how = dealer.draw(pool, val, test)
-        return parts, [note + why + how], False
+        return parts, [note + why + _held_out(how)], False
     train = given["train"]
     # Every class may add a picture to its share, so that many is kept in reserve.
     share = min(val, max(MAX_VAL - len(dataset.classes), MAX_VAL // 2) / len(train))
@@ -234,21 +195,21 @@ def _published(
         note = "Train, val and test are the published ones."
         if not dealer.joins(given["val"], train):
             return (train, given["val"], given["test"]), [note], True
-        (kept, carved, _), _ = dealer.draw(train, JOINED * share, 0.0)
+        (kept, carved, _), how = dealer.draw(train, JOINED * share, 0.0)
         note += (
             f" The val pictures are as much like the training pictures as these are like each other, so {len(carved):,}"
-            " of train join them, held out as whole groups of similar pictures."
+            f" of train join them{how}"
         )
         return (kept, np.concatenate([given["val"], carved]), given["test"]), [note], True
     (kept, carved, _), how = dealer.draw(train, share, 0.0)
     if "test" in given:
         note = f"The published test split is kept; val is {len(carved):,} pictures carved out of train."
-        return (kept, carved, given["test"]), [note + how], True
+        return (kept, carved, given["test"]), [note + _held_out(how)], True
     note = (
         "The published val split is kept untouched and serves as the test split; for choosing,"
         f" a new val of {len(carved):,} pictures is carved out of train."
     )
-    return (kept, carved, given["val"]), [note + how], True
+    return (kept, carved, given["val"]), [note + _held_out(how)], True
 
 
 def usable_positions(dataset: Dataset, scan: Scan) -> Ints:

@@ -20,6 +20,7 @@ from photovision.core.types import Ints
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.near_duplicates import resembling
 from photovision.data.scan import Bools, Scan, scan
+from photovision.data.sessions import NO_SESSIONS
 from photovision.data.split import make_splits, units_of
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.training_images import (
@@ -217,7 +218,7 @@ def _exposure(dataset: Dataset, bundle: Bundle, looks: Callable[[], Scan]) -> Ex
     own = (bundle.info.get("data") or {}).get("fingerprint") == dataset.fingerprint
     if own and (record is None or len(record) < n):  # an older bundle: the split is drawn again
         seed = int((bundle.info.get("training") or {}).get("seed", 0))
-        splits = make_splits(dataset, looks(), seed=seed)
+        splits = make_splits(dataset, looks(), seed=seed, sessions_by=NO_SESSIONS)
         roles = roles_of(splits, n)
         return Exposure(np.isin(roles, (TRAIN, VAL)), np.isin(np.arange(n), splits.leaked), none, roles)
     if record is None:

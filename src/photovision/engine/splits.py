@@ -147,12 +147,13 @@ def gather(
     min_classes: int = 2,
     progress: ProgressCallback | None = None,
     embed: Embed | None = None,
+    sessions_by: str | None = None,
 ) -> TrainingSplits:
     """Check every picture, compare them, and split.
 
     Args:
         dataset: N pictures with their truths.
-        seed, min_classes: as for `data.split.make_splits`.
+        seed, min_classes, sessions_by: as for `data.split.make_splits`.
         progress: called with (pictures checked, N).
         embed: gives features of the pictures, by which val is held out; None compares none.
 
@@ -165,7 +166,7 @@ def gather(
     features, why = None, ""
     if embed is not None and len(usable):
         features, why = embed(dataset.shown_by(found.value_ranges()), usable, int(np.median(sides[usable])))
-    splits = make_splits(dataset, found, seed=seed, min_classes=min_classes, features=features)
+    splits = make_splits(dataset, found, seed=seed, min_classes=min_classes, features=features, sessions_by=sessions_by)
     if why:
         splits = replace(splits, notes=(*splits.notes, why))
     problems = (*dataset.problems, *found.problems)

@@ -18,6 +18,7 @@ from photovision.core.progress import Listener, counted, silent
 from photovision.core.task import task as named_task
 from photovision.core.task import task_of
 from photovision.data.dataset import Dataset
+from photovision.data.sessions import NO_SESSIONS
 from photovision.engine.bundle_writer import write_learned
 from photovision.engine.embed import Embedder
 from photovision.engine.load import load
@@ -42,6 +43,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
     seed: int = 0,
     fair_by: str | None = None,
     robust: tuple[str, ...] = (),
+    sessions_by: str | None = None,
     commercial: bool = False,
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -67,6 +69,8 @@ def train(  # noqa: PLR0913 - one parameter a choice
             best stage is learned again in three ways that mind groups, and kept so where that is fairer.
         robust: corruptions or families of them ("weather", "blur"), and "augmix"; the best stage is learned again with
             them, and kept so where it is more robust at no more than a point of accuracy.
+        sessions_by: an attribute whose equal values are one capture session, of which validation holds whole ones;
+            None goes by capture times, "none" looks for none.
         commercial: refuse parts whose licence forbids commercial use.
         task: name of the task to learn, such as "detect"; None takes the one that the data teach.
         options: those that only this task has, by their names.
@@ -91,6 +95,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
         commercial=commercial,
         fair_by=fair_by,
         robust=tuple(robust),
+        sessions_by=sessions_by,
         task=task,
         own=dict(options or {}),
     )
@@ -114,7 +119,14 @@ def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener 
         progress = counted(listener, "checking pictures")
         compared = counted(listener, "comparing pictures")
         embed = Embedder(source, work, 60 * config.minutes, compared) if row.compares else None
-        splits = gather(dataset, seed=config.seed, min_classes=row.min_classes, progress=progress, embed=embed)
+        splits = gather(
+            dataset,
+            seed=config.seed,
+            min_classes=row.min_classes,
+            progress=progress,
+            embed=embed,
+            sessions_by=config.sessions_by if row.compares else NO_SESSIONS,
+        )
         with _tracking(config, output) as trackers:
             training = TrainingRun(config, splits, work, listener, trackers, started, meter)
             learned = learn(training, source)

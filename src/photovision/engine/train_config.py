@@ -11,7 +11,7 @@ from photovision.core.errors import UsageError
 from photovision.data.corruptions import names
 from photovision.data.corruptions.augmix import AUGMIX
 
-_CHOICES = ("backbone", "weights", "size", "epochs", "flip", "fair_by", "robust")
+_CHOICES = ("backbone", "weights", "size", "epochs", "flip", "fair_by", "robust", "sessions_by")
 """Fields that do not make sense for every task."""
 
 
@@ -33,6 +33,8 @@ class TrainConfig:
         decisions: of an earlier training, to be used again instead of being measured again.
         fair_by: an attribute whose groups should be served equally well, or None.
         robust: corruptions, families of them, and "augmix", that the model should be robust to.
+        sessions_by: an attribute whose equal values are one capture session, "none" for no sessions, or None for those
+            that capture times tell; validation holds whole ones.
         task: name of the task to learn, or None for the one that the data teach.
         own: options that only this task has, by their names.
     """
@@ -50,6 +52,7 @@ class TrainConfig:
     decisions: Mapping[str, Any] = field(default_factory=dict)
     fair_by: str | None = None
     robust: tuple[str, ...] = ()
+    sessions_by: str | None = None
     task: str | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
 

@@ -16,7 +16,7 @@ from pictures import make_picture
 from PIL import Image
 
 from photovision.core.errors import UnreadableImage
-from photovision.core.image import MAX_PIXELS, captured, decode, decode_values, read_header, to_array
+from photovision.core.image import MAX_PIXELS, Capture, captured, decode, decode_values, read_header, to_array
 
 PICTURE = make_picture(2, 64).resize((64, 48))
 
@@ -195,4 +195,4 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     for read in (decode, decode_values):
         with pytest.raises(UnreadableImage, match=r"pipe\.png: is a pipe, not a regular file$"):
             read(tmp_path / "pipe.png")
-    assert captured(tmp_path / "pipe.png") is None
+    assert captured(tmp_path / "pipe.png") == Capture()

@@ -16,7 +16,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
-from photovision.data.scan import Scan, scan
+from photovision.data.scan import UNKNOWN, Scan, scan
 from photovision.data.split import MAX_VAL, Splits, make_splits
 
 
@@ -41,6 +41,8 @@ def known_scan(looks: list[int], readable: list[bool] | None = None) -> Scan:
         low=np.zeros(count, np.float32),
         high=np.zeros(count, np.float32),
         number=np.zeros(count, np.uint8),
+        taken=np.full(count, UNKNOWN, np.uint32),
+        camera=np.zeros(count, np.uint32),
         problems=(),
         oddities={},
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json, ReportFolder
+from photovision.app.cli.options import Data, Events, Json, ReportFolder, SessionsBy
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
@@ -22,6 +22,7 @@ def check(
     minutes: Annotated[float, typer.Option(min=0.01, help="About how long --labels may take.")] = 2.0,
     reading: ReadOptions = DEFAULTS,
     seed: Annotated[int, typer.Option(min=0, help="Of the split that would be drawn.")] = 0,
+    sessions_by: SessionsBy = None,
     events: Events = None,
     as_json: Json = False,
 ) -> None:
@@ -38,6 +39,7 @@ def check(
             labels=labels,
             minutes=minutes,
             seed=seed,
+            sessions_by=sessions_by,
             progress=counted(listener, "checking pictures"),
             describing=counted(listener, "examining labels"),
         )

@@ -43,6 +43,12 @@ Data = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'photovision train' wrote.")]
+SessionsBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|none", help="A column that tells capture sessions, or none for none; default: capture times."
+    ),
+]
 ReportFolder = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Folder for report.html, report.json and report.md.", callback=_report_option),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json, output_option
+from photovision.app.cli.options import Data, Events, Json, SessionsBy, output_option
 from photovision.app.cli.own_options import has_own_options
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.core.task import tasks
@@ -73,6 +73,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     fair_by: FairBy = None,
     robust: Robust = None,
+    sessions_by: SessionsBy = None,
     commercial: Annotated[bool, typer.Option("--commercial", help="Refuse parts with an unsafe licence.")] = False,
     allow_download: Annotated[bool, typer.Option("--allow-download", help="Allow weights from the hub.")] = False,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
@@ -98,11 +99,16 @@ def train(  # noqa: PLR0913 - one parameter a flag
         check_folder(output, "model", [replay])
         options = TrainConfig.replaying(read_bundle(replay).info)
     else:
-        asked = tuple(filter(None, (name.strip() for name in (robust or "").split(","))))
-        tracked = tuple(track or ())
+        asked, tracked = _names(robust), tuple(track or ())
         options = TrainConfig(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
         options = dataclasses.replace(options, fair_by=fair_by, robust=asked, task=task, own=own)
+        options = dataclasses.replace(options, sessions_by=sessions_by)
     _run(dataset, output, options, events, as_json)
+
+
+def _names(listed: str | None) -> tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(filter(None, (name.strip() for name in (listed or "").split(","))))
 
 
 def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | None, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from photovision.core.folder import reserved
 from photovision.core.output import check_folder
 from photovision.core.progress import Listener, counted, silent
 from photovision.core.report import Report
-from photovision.data.dataset import Dataset
+from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.read import Labels, Pictures
 from photovision.engine.evaluation import Evaluation
 from photovision.engine.holdout import NO_RECORD, exposures
@@ -34,6 +34,7 @@ from photovision.engine.optimize.profile import profile
 from photovision.engine.optimize.step import OptimizeRun, Say, apply_method, ordered
 from photovision.engine.read import data_for
 from photovision.engine.splits import TrainingSplits, gather
+from photovision.runtime.training_images import ROLES
 
 MAX_MINUTES = 10_000
 
@@ -195,7 +196,9 @@ def fair(material: TrainingSplits, model: Any, dataset: Dataset) -> TrainingSpli
     """
     (known,) = exposures(dataset, [model])
     if known.roles is not None:  # the data of the training, split as they were then
-        return material
+        train, val, test = (np.flatnonzero(known.roles == ROLES[name]) for name in SPLITS)
+        leaked = np.intersect1d(np.flatnonzero(known.related), test)
+        return replace(material, splits=replace(material.splits, train=train, val=val, test=test, leaked=leaked))
     learned = known.learned | known.related
     notes = material.splits.notes if known.recorded else (*material.splits.notes, NO_RECORD.strip())
     splits = replace(material.splits, notes=notes)

@@ -174,7 +174,7 @@ def _shot(sample: Sample, day: str, plot: str, classes: Sequence[str] = ()) -> S
 
 
 def _by_camera(sample: Sample) -> date | None:
-    written = captured(sample.image) if isinstance(sample.image, Path) else None
+    written = captured(sample.image).time if isinstance(sample.image, Path) else None
     return day_of(written) if written else None
 
 

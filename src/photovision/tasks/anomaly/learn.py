@@ -19,7 +19,7 @@ from photovision.data.dataset import Dataset
 from photovision.data.formats.mvtec import good_class
 from photovision.data.near_duplicates import near_duplicates
 from photovision.data.read import read_dataset
-from photovision.data.split import GROUP
+from photovision.data.sessions import GROUP
 from photovision.engine.learned import Info, Learned
 from photovision.engine.stage import StageResult
 from photovision.engine.train_config import TrainConfig
