@@ -129,7 +129,10 @@ def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener 
         )
         with _tracking(config, output) as trackers:
             training = TrainingRun(config, splits, work, listener, trackers, started, meter)
-            learned = learn(training, source)
+            try:
+                learned = learn(training, source)
+            finally:
+                training.threads.close()
             if work.accelerator.is_main_process:
                 write_learned(training, row, learned, output)
         work.close()

@@ -11,6 +11,7 @@ from photovision.engine.splits import TrainingSplits
 from photovision.engine.stage import StageResult
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.workdir import WorkDir
+from photovision.learn.free_threads import FreeThreads
 from photovision.learn.log import MetricTracker
 from photovision.learn.loop import RunContext
 
@@ -29,6 +30,7 @@ class TrainingRun:
         meter: of the energy that the training takes; of a resumed one, since it was resumed.
         closing: seconds of the budget that are kept for what follows the learning: export, comparison, test, report.
         ahead: names of stages that are still to be learned; each is left as much time as the one under way.
+        threads: of torch, as many as other programs leave free.
     """
 
     config: TrainConfig
@@ -40,6 +42,7 @@ class TrainingRun:
     meter: Meter = field(default_factory=Meter)
     closing: float = 0.0
     ahead: list[str] = field(default_factory=list)
+    threads: FreeThreads = field(default_factory=FreeThreads)
 
     @property
     def budget(self) -> float:
@@ -72,4 +75,5 @@ class TrainingRun:
         checkpoint = self.work.folder / f"checkpoint-{stage.replace(' ', '-')}.pt"
         free = self.config.epochs is not None or self.config.decisions  # what is asked for is not cut short
         deadline = float("inf") if free else time.monotonic() + max(self.spendable, 1.0)
-        return RunContext(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage)
+        threads = None if free else self.threads
+        return RunContext(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage, threads)

@@ -1,11 +1,12 @@
 """A feed of pictures with boxes, or of what the lower part of a detector says of them.
 
-A frozen lower part is run by the fast runtime on views that are new every epoch: on a CPU that costs a fraction of what
-training the part above costs, and stored views would be few.
+A frozen lower part is run by the fast runtime. Where a training is short, a few views of every picture come again and
+again, and what the lower part says of them is kept in memory; a long one sees new views in every epoch.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ from photovision.data.augment.mosaic import Piece, pieces, truth
 from photovision.models.assign import NOTHING
 from photovision.runtime.session import Session
 
+_KEPT = np.dtype(np.float16)
+_MOST_KEPT = 2**29  # bytes of maps in memory
+
 
 class BoxFeed:
     """Pictures augmented differently in every epoch, their boxes with them.
@@ -37,6 +41,8 @@ class BoxFeed:
         lower: the frozen part, with the output "maps"; None gives pictures.
 
     Attributes:
+        views: how many views of every picture there are, each in an epoch of its own, before they come again; 0: new
+            ones in every epoch.
         targets: float32 (N, M, 5), class and box of every object in pixels of the input, as they are without variation;
             rows of NOTHING fill up.
     """
@@ -53,6 +59,8 @@ class BoxFeed:
     ) -> None:
         self.samples, self.preprocess, self.view = samples, preprocess, view
         self.workers, self.lower = workers, lower
+        self.views = 0
+        self._kept: dict[tuple[int, int, int], np.ndarray] = {}
         self._busy = threading.Lock()
         self.sizes = sizes_of(samples)
         self.most = max([1, *(len(found_in(sample)) for sample in samples)])
@@ -64,17 +72,40 @@ class BoxFeed:
 
     def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
         """uint8 pictures (N, H, W, 3), or maps float32 (N, C, h, w) of the lower part."""
-
-        def view(position: int) -> Image:
-            if epoch < 0:
-                return load_pixels(self.samples[position], self.preprocess)
-            return self._image(*self._pieces(position, epoch, seed))
-
-        images = np.stack([image for _, image in in_order(map(int, positions), view, self.workers)])
         if self.lower is None:
-            return torch.from_numpy(images)
-        with self._busy:  # a session answers one call at a time; batches are made ahead in another thread
-            return torch.from_numpy(np.array(self.lower.run(images)["maps"], dtype=np.float32))
+            return torch.from_numpy(self._images(positions, self._view(epoch), seed))
+        # A session answers one call at a time; batches are made ahead in another thread.
+        with self._busy:
+            return torch.from_numpy(self._maps(positions, self._view(epoch), seed))
+
+    def fits(self, views: int, shape: tuple[int, ...]) -> bool:
+        """Whether the maps of so many views, each (C, h, w), may be kept in memory."""
+        return views * len(self.samples) * math.prod(shape) * _KEPT.itemsize <= _MOST_KEPT
+
+    def _view(self, epoch: int) -> int:
+        return epoch % self.views if self.views and epoch >= 0 else epoch
+
+    def _images(self, positions: np.ndarray, view: int, seed: int) -> Image:
+        def image(position: int) -> Image:
+            if view < 0:
+                return load_pixels(self.samples[position], self.preprocess)
+            return self._image(*self._pieces(position, view, seed))
+
+        return np.stack([image for _, image in in_order(map(int, positions), image, self.workers)])
+
+    def _maps(self, positions: np.ndarray, view: int, seed: int) -> Floats:
+        assert self.lower is not None
+        names = [(seed, view, position) for position in positions.tolist()]
+        new = sorted({name for name in names if name not in self._kept})
+        found = dict[tuple[int, int, int], np.ndarray]()
+        if new:
+            images = self._images(np.array([position for *_, position in new]), view, seed)
+            # Rounded also where they are not kept, so that a run that is resumed learns from the same numbers.
+            found = dict(zip(new, self.lower.run(images)["maps"].astype(_KEPT), strict=True))
+            if (self.views or view < 0) and self.fits(max(1, self.views), found[new[0]].shape):
+                self._kept |= {name: value.copy() for name, value in found.items()}
+        rows = [found[name] if name in found else self._kept[name] for name in names]
+        return np.stack(rows).astype(np.float32)
 
     def truth(self, positions: np.ndarray, epoch: int, seed: int) -> Floats:
         """float32 (N, M, 5), as `targets`, of the views that `take` gives."""
@@ -83,7 +114,7 @@ class BoxFeed:
         rows = []
         for position in map(int, positions):
             # What is shown is drawn first of all, so the pixels are not needed here.
-            shown, _ = self._pieces(position, epoch, seed)
+            shown, _ = self._pieces(position, self._view(epoch), seed)
             rows.append(truth([(piece, self._rows(piece)) for piece in shown]))
         return self._filled(rows)
 

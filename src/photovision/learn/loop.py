@@ -19,6 +19,7 @@ from photovision.core.report import Metric
 from photovision.core.types import Floats
 from photovision.learn import checkpoint
 from photovision.learn.feed import Batch, Feed, Shard, batches
+from photovision.learn.free_threads import FreeThreads
 from photovision.learn.log import MetricTracker
 from photovision.learn.objective import Objective
 from photovision.learn.optim import Average, build_optimiser, mix, set_rate
@@ -26,6 +27,7 @@ from photovision.learn.plan import Plan
 
 Prepare = Callable[[torch.Tensor], torch.Tensor]
 CHECKPOINT_SECONDS = 30.0
+_LATE = 0.05  # share of an epoch by which it may lag behind the clock without being late
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class RunContext:
         checkpoint: file that the run's state is kept in, or None.
         deadline: `time.monotonic()` at which the run ends with the best so far.
         stage: name of the rung, for people.
+        threads: leave cores to other programs; None takes all of them throughout.
     """
 
     accelerator: Accelerator
@@ -47,6 +50,7 @@ class RunContext:
     checkpoint: Path | None = None
     deadline: float = float("inf")
     stage: str = "training"
+    threads: FreeThreads | None = None
 
 
 @dataclass
@@ -151,13 +155,14 @@ class _Run:
         self.prepare = _on_device(prepare, device)
         self.average = Average(self.network, plan.ema)
         optimiser = build_optimiser(self.network, plan)
+        self.resting = _pretrained(self.network) if plan.head_first else []
         model = torch.compile(self.network) if plan.compile else self.network
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
         self.share = Shard(self.accelerator.process_index, self.accelerator.num_processes)
         self.steps = max(1, -(-len(train.targets) // plan.batch_size))
         self.state = self._restore()
         self.started = time.monotonic() - self.state.seconds
-        self.kept = self.began = time.monotonic()
+        self.kept = self.began = self.turn = time.monotonic()
         self.first = self.state.epoch
 
     def pace(self) -> None:
@@ -175,17 +180,21 @@ class _Run:
             # One epoch that would just fit is not worth another run's end; one too many would be cut off.
             epochs = state.epochs if epochs == state.epochs + 1 else epochs
         epochs = self._least(epochs)
-        if epochs != state.epochs and state.epoch < state.epochs:
+        # After its end a run goes on only where the machine has time for as much again, since the rate has fallen.
+        if epochs != state.epochs and (state.epoch < state.epochs or epochs >= 2 * state.epochs):
             state.epochs = epochs
             state.paced.append((state.epoch, epochs))
 
     def train_epoch(self) -> str:
         """Go on with the present epoch to its end, or until the deadline."""
         state, plan = self.state, self.plan
+        self.turn = time.monotonic()
         self.network.train()
         if not plan.train_norm:
             _freeze_norms(self.network)
         for batch in batches(self.train, state.epoch, plan.seed, plan.batch_size, state.step, self.share, self.weights):
+            if self.setting.threads is not None:
+                self.setting.threads.adapt()
             state.losses.append(self._step(batch))
             state.seconds = time.monotonic() - self.started
             self._tell()
@@ -199,7 +208,10 @@ class _Run:
 
     def _step(self, batch: Batch) -> float:
         state, plan, accelerator = self.state, self.plan, self.accelerator
-        set_rate(self.optimiser, plan, (state.epoch + state.step / self.steps) / state.epochs)
+        done = self._done()
+        set_rate(self.optimiser, plan, done)
+        for parameter in self.resting:
+            parameter.requires_grad_(done >= plan.head_first)
         draws = np.random.default_rng((plan.seed, state.epoch, state.step, 2))
         inputs, targets = self.prepare(batch["inputs"]), batch["targets"].to(accelerator.device)
         inputs, targets = mix(inputs, targets, plan, draws, (self.share.rank, self.share.world))
@@ -214,6 +226,14 @@ class _Run:
             self.optimiser.zero_grad()
             self.average.update(self.network)
         return float(loss.detach())
+
+    def _done(self) -> float:
+        """The share of the run that is done, by steps; in its last epoch by time, where it will be cut off."""
+        state, part = self.state, self.state.step / self.steps
+        if state.epoch + 1 >= state.epochs and self.setting.deadline < float("inf"):
+            passed = (time.monotonic() - self.turn) / max(self.setting.deadline - self.turn, 1e-3)
+            part = min(passed, 1.0) if passed > part + _LATE else part
+        return (state.epoch + part) / state.epochs
 
     def validate(self) -> None:
         """Score the averaged weights, and keep them where they are the best so far."""
@@ -313,6 +333,12 @@ def outputs(network: nn.Module, feed: Feed, prepare: Prepare, accelerator: Accel
     ]
     everything = gather_object(own) if accelerator.num_processes > 1 else own
     return np.concatenate([rows for _, rows in sorted(everything, key=lambda pair: pair[0])])
+
+
+def _pretrained(network: nn.Module) -> list[nn.Parameter]:
+    """What learns later where `Plan.head_first` says so."""
+    own = getattr(network, "pretrained", None)
+    return [] if own is None else [parameter for parameter in own() if parameter.requires_grad]
 
 
 def _freeze_norms(network: nn.Module) -> None:

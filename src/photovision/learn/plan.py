@@ -24,6 +24,9 @@ class Plan:
         schedule: "cosine" or "linear".
         label_smoothing: share of the target spread over all classes.
         mixup, cutmix: parameter alpha of the Beta distribution; 0 is off; where both are on, batches alternate.
+        head_first: share of the run in which only what is new learns, and what the network's method `pretrained` gives
+            stays as it is (LP-FT, Kumar et al. 2022): a step takes half the time, and a head that knows nothing yet
+            does not spoil what is below it.
         ema: decay of the weights' moving average, which is what is validated and kept; 0 switches it off.
         clip: largest norm of the gradient.
         train_norm: whether batch normalisation learns new statistics; off for few pictures.
@@ -51,6 +54,7 @@ class Plan:
     label_smoothing: float = 0.1
     mixup: float = 0.0
     cutmix: float = 0.0
+    head_first: float = 0.0
     ema: float = 0.0
     clip: float = 1.0
     train_norm: bool = False
@@ -67,8 +71,9 @@ class Plan:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 2 or self.batch_size % 2:
             raise UsageError(f"expected epochs >= 1 and an even batch_size, got {self.epochs} and {self.batch_size}")
-        if not 0 < self.lr < 100 or not 0 <= self.ema < 1 or not 0 <= self.warmup < 1 or self.accumulate < 1:
-            raise UsageError("expected lr above 0, ema and warmup from 0 up to 1, accumulate at least 1")
+        shares = self.ema, self.warmup, self.head_first
+        if not 0 < self.lr < 100 or not all(0 <= share < 1 for share in shares) or self.accumulate < 1:
+            raise UsageError("expected lr above 0, ema, warmup and head_first from 0 up to 1, accumulate at least 1")
 
     def with_epochs(self, epochs: int) -> Plan:
         """The same plan for another number of epochs."""

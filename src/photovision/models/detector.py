@@ -9,6 +9,7 @@ further output is needed.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -105,6 +106,10 @@ class Upper(nn.Module):
         super().__init__()
         self.stages, self.pyramid, self.head = stages, Pyramid(channels), DetectionHead(classes)
         self.register_buffer("places", places_of(size), persistent=False)
+
+    def pretrained(self) -> Iterator[nn.Parameter]:
+        """What comes from the backbone; the rest is new."""
+        return self.stages.parameters()
 
     def forward(self, finest: torch.Tensor) -> torch.Tensor:
         """From the map float (N, K, H / 8, W / 8) on."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.loop import RunContext, fit
+from photovision.learn.optim import set_rate
 from photovision.learn.plan import Plan
 from photovision.tasks.classify.objective import ClassifyObjective
 
@@ -144,6 +146,56 @@ def test_a_run_takes_the_epochs_that_its_time_allows() -> None:
     for a, b in zip(stretched.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(a, b)
     assert len(once.curve) == 2
+
+
+def test_an_only_epoch_that_is_cut_off_ends_with_a_small_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an epoch takes longer than there is time, the rate falls by the clock."""
+    shares: list[float] = []
+
+    def noted(optimiser: torch.optim.Optimizer, plan: Plan, done: float) -> None:
+        shares.append(done)
+        set_rate(optimiser, plan, done)
+
+    monkeypatch.setattr(loop, "set_rate", noted)
+    many = pictures(20_000)
+    plan = replace(PLAN, epochs=1)
+    setting = RunContext(Accelerator(), deadline=time.monotonic() + 1.0)
+    done = fit(network(), ClassifyObjective(), plan, many, pictures(16, 1), scaled, setting)
+    assert done.stopped == "deadline"
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.9
+
+
+class Pretrained(nn.Module):
+    """A layer that knows something already, and a head that does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.below, self.head = network()[:5], nn.Linear(512, 2)
+
+    def pretrained(self) -> Iterator[nn.Parameter]:
+        return self.below.parameters()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        value: torch.Tensor = self.head(self.below(inputs))
+        return value
+
+
+@pytest.mark.parametrize(("steps", "moves"), [(3, False), (6, True)])
+def test_what_is_pretrained_learns_after_the_head(steps: int, moves: bool) -> None:
+    learning, plan = Pretrained(), replace(PLAN, epochs=2, train_norm=False, head_first=0.5)  # of 8 steps
+    before = {name: value.clone() for name, value in learning.state_dict().items()}
+
+    def stop(progress: Progress) -> None:
+        if progress.done == steps:
+            raise RuntimeError("enough")
+
+    setting = RunContext(Accelerator(), listener=stop)
+    with pytest.raises(RuntimeError, match="enough"):
+        fit(learning, ClassifyObjective(), plan, pictures(), pictures(16, 1), scaled, setting)
+    after = learning.state_dict()
+    assert not torch.equal(after["head.weight"], before["head.weight"])
+    assert torch.equal(after["below.0.weight"], before["below.0.weight"]) is not moves
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

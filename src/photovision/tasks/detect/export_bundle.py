@@ -110,7 +110,7 @@ def _save(network: DetectorNetwork | QueryDetector, source: Backbone, folder: Pa
 def _result(run: TrainingRun, trained: TrainedDetector, val: Metric) -> StageResult:
     network, size, done = trained.network, trained.source.preprocess.size, trained.done
     params, epochs = count_parameters(network), int(done.curve[-1]["epoch"])
-    whole = f" of {trained.plan.epochs} ({done.stopped})" if epochs != trained.plan.epochs else ""
+    whole = "" if done.stopped == "done" else f" of {trained.plan.epochs} ({done.stopped})"
     note = f"{epochs}{whole} epochs on {len(run.splits.train):,} pictures, augmented differently in every epoch"
     curve, plan = tuple(done.curve), trained.plan.to_json()
     seconds = time.monotonic() - run.started

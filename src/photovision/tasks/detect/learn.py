@@ -32,16 +32,23 @@ from photovision.models.depthwise import frozen_depthwise
 from photovision.models.detector import STRIDES, DetectorNetwork, Lower
 from photovision.models.export import Normalise, export_graph
 from photovision.models.query_detector import QueryDetector, QuerySource, query_source
+from photovision.runtime.neighbours import MAX_IMAGES
 from photovision.runtime.session import Precision, open_session
 from photovision.tasks.detect.export_bundle import NAME, TrainedDetector, learned_from
 from photovision.tasks.detect.objective import DetectByQueriesObjective, DetectObjective
 
 _MOST_EPOCHS = 150
+_VALIDATIONS = 6  # in a training: a validation takes as long as a few steps
+_MOST_VIEWS = 16  # more are as good as new ones in every epoch
+_EXPORT = 20.0  # seconds for the graph and its comparison, and for the figures of the report
+_LATE = 1.1  # how much longer steps take than those measured
+_FEW_STEPS = 1000  # up to which steps of few pictures teach more than fewer steps of many
+_RETURNS = 4  # epochs in which a view of a picture is shown, where the maps of all views have room in memory
+_HEAD_STEPS, _HEAD_SHARE = 300, 0.4  # steps in which only what is new learns, and at most this share of all
 _LEAST_SIDE, _MOST_SIDE = 320, 640
 _SEEN_SIDE = 24.0  # pixels of the input that an object of the smallest class should have
 _MOSAIC = 0.5  # share of the views that show parts of four pictures
-_REMEMBERED = 100, 500  # steps that the mean of the weights goes back to, a quarter of all between these
-_CLOSING = 45.0  # seconds for the graph, its comparison, and the evaluation on test
+_REMEMBERED = 500  # steps that the mean of the weights goes back to; early on a ninth of those that there were
 _IOUS = (0.4, 0.5, 0.6, 0.7)
 _QUERY_IOUS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # queries learn not to repeat each other: 1.0 suppresses nothing
 
@@ -69,9 +76,35 @@ class DetectTraining:
     val: BoxFeed
     frozen: bool
 
+    def fits(self, views: int) -> bool:
+        """Whether the maps of so many views of every picture may be kept in memory."""
+        assert isinstance(self.network, DetectorNetwork)
+        return self.train.fits(views, self.network.shape)
+
     def quickly(self) -> contextlib.AbstractContextManager[None]:
         """On a CPU to train depthwise kernels would take most of the time."""
         return frozen_depthwise(self.part) if self.frozen else contextlib.nullcontext()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How quickly this machine learns.
+
+    Attributes:
+        precision: the arithmetic it was measured in.
+        making, step: seconds that a batch takes to be made, and to be learned from.
+        batch_size: pictures in it.
+    """
+
+    precision: Precision
+    making: float
+    step: float
+    batch_size: int
+
+    @property
+    def prediction(self) -> float:
+        """Seconds that a prediction takes, about: a step goes forward once and twice backward."""
+        return (self.making + self.step / 3) / self.batch_size
 
 
 def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
@@ -100,12 +133,12 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
         run: the training.
         source: of `prepare`.
     """
-    run = replace(run, closing=min(0.3 * run.budget, _CLOSING))
     size = run.work.value("size", lambda: size_for(source, run.splits.train, run.config.size))
     preprocess = replace(run.splits.shown(source.preprocess), size=(size[0], size[1]), fit="squash", crop=1.0)
     lesson = lesson_of(run, replace(source, preprocess=preprocess))
-    plan = planned(run, lesson)
     keep_memory()
+    plan, closing = planned(run, lesson)
+    run = replace(run, closing=closing)
     with lesson.quickly():
         done = fit(lesson.part, lesson.objective, plan, lesson.train, lesson.val, lesson.prepare, run.context(NAME))
     return finish(run, lesson, plan, done)
@@ -140,33 +173,42 @@ def lesson_of(run: TrainingRun, source: Backbone) -> DetectTraining:
     return DetectTraining(source, objective, network, part, ready, feed(splits.train), feed(splits.val), frozen)
 
 
-def planned(run: TrainingRun, lesson: DetectTraining) -> Plan:
-    """A plan that fits into the budget, by measured steps in both arithmetics; stored, so that a resumed run has it."""
+def planned(run: TrainingRun, lesson: DetectTraining) -> tuple[Plan, float]:
+    """A plan that fits into the budget, by measured steps in both arithmetics, and the seconds that it leaves for what
+    follows; decisions are stored, so that a resumed run has them."""
     count, options = len(lesson.train.targets), run.config
     batch_size = 16 if count >= 100 else 8 if count >= 16 else 4
-    base = _recipe(lesson.source, batch_size)
-    # In bf16 a corner of a query's box would be rounded to a 256th of the picture.
-    kinds: tuple[Precision, ...] = ("f32",) if isinstance(lesson.source, QuerySource) else ("f32", "bf16")
-    steps = -(-count // batch_size)
 
     def decide() -> dict[str, Any]:
-        with lesson.quickly():
-            times = {kind: _pace(run, lesson, replace(base, precision=kind)) for kind in kinds}
-        precision = min(times, key=lambda kind: times[kind])
-        fitting = int(max(run.spendable, 1.0) / (1.1 * steps * times[precision]))
-        return {"epochs": options.epochs or min(max(fitting, 1), _MOST_EPOCHS), "precision": precision}
+        pace = _quickest(run, lesson, _recipe(lesson.source, batch_size))
+        closing = min(0.3 * run.budget, _EXPORT + pace.prediction * _answered(run))
+        batches = max(run.spendable - closing, 1.0) / (_LATE * (pace.step + pace.making))
+        size = batch_size // 2 if lesson.frozen and batch_size == 16 and batches < _FEW_STEPS else batch_size
+        epochs = min(max(int(batches * batch_size / count), 1), _MOST_EPOCHS)
+        return {"epochs": epochs, "precision": pace.precision, "batch_size": size, "closing": closing}
 
     decided = run.work.value("plan", decide)
-    epochs = int(decided["epochs"])
-    return replace(
-        base,
+    epochs, size = int(options.epochs or decided["epochs"]), int(decided.get("batch_size", batch_size))
+    steps, views = epochs * -(-count // size), -(-epochs // _RETURNS)
+    lesson.train.views = views if lesson.frozen and views <= _MOST_VIEWS and lesson.fits(views) else 0
+    head = lesson.frozen and run.work.accelerator.num_processes == 1
+    plan = replace(
+        _recipe(lesson.source, size),
         epochs=epochs,
-        ema=1 - 1 / float(np.clip(epochs * steps / 4, *_REMEMBERED)),
+        most_epochs=_MOST_EPOCHS,
+        head_first=min(_HEAD_SHARE, _HEAD_STEPS / steps) if head else 0.0,
         precision=decided["precision"],
-        validate_every=max(1, epochs // 12),
+        validate_every=max(1, epochs // _VALIDATIONS),
         paced=tuple((a, b) for a, b in options.decisions.get("paced", ())),
         seed=options.seed,
     )
+    return plan, float(decided.get("closing", _EXPORT))
+
+
+def _answered(run: TrainingRun) -> int:
+    """How many pictures the exported graph answers before the bundle is there: remembered, calibrated, evaluated."""
+    splits = run.splits
+    return min(len(splits.train), MAX_IMAGES) + 3 * len(splits.val) + 2 * len(splits.test)
 
 
 def _recipe(source: Backbone, batch_size: int) -> Plan:
@@ -177,11 +219,12 @@ def _recipe(source: Backbone, batch_size: int) -> Plan:
         rest: dict[str, Any] = {"weight_decay": 1e-4, "clip": 0.1}
     else:
         lr, decay, rest = 2e-3, 1.0 if scratch else 0.6, {"clip": 5.0}
-    return Plan(1, batch_size, lr=lr, layer_decay=decay, ema=0.99, train_norm=scratch, **rest)
+    ema = 1 - 1 / _REMEMBERED
+    return Plan(1, batch_size, lr=lr, layer_decay=decay, ema=ema, train_norm=scratch, **rest)
 
 
-def _pace(run: TrainingRun, lesson: DetectTraining, plan: Plan) -> float:
-    """Seconds of one batch, its making included."""
+def _pace(run: TrainingRun, lesson: DetectTraining, plan: Plan, limit: float) -> Pace:
+    """Measure batches, fewer where the first takes longer than `limit` seconds."""
     device = run.work.accelerator.device
     positions = np.arange(plan.batch_size) % len(lesson.train.targets)
     trial = copy.deepcopy(lesson.part).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -189,16 +232,35 @@ def _pace(run: TrainingRun, lesson: DetectTraining, plan: Plan) -> float:
         for module in trial.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
-    times = []
-    for number in range(4):
+    making, steps = [], []
+    for number in range(3):
+        run.threads.adapt()
         started = time.perf_counter()
         inputs = lesson.prepare(lesson.train.take(positions, number, 0).to(device))
         truth = torch.from_numpy(lesson.train.truth(positions, number, 0)).to(device)
+        making.append(time.perf_counter() - started)
         with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
             loss = lesson.objective.loss(trial, {"inputs": inputs, "targets": truth}, 0.0)["loss"]
         loss.backward()  # type: ignore[no-untyped-call]
-        times.append(time.perf_counter() - started)
-    return float(np.median(times[1:]))
+        steps.append(time.perf_counter() - started - making[-1])
+        if steps[0] > limit:
+            break
+    return Pace(plan.precision, float(np.min(making)), float(np.min(steps)), plan.batch_size)
+
+
+def _quickest(run: TrainingRun, lesson: DetectTraining, plan: Plan) -> Pace:
+    """The pace in the arithmetic that is quicker here."""
+    # In bf16 a corner of a query's box would be rounded to a 256th of the picture.
+    queries = isinstance(lesson.source, QuerySource)
+    kinds: tuple[Precision, ...] = ("f32",) if queries else ("bf16", "f32")
+    best: Pace | None = None
+    with lesson.quickly():
+        for kind in kinds:
+            limit = float("inf") if best is None else 2 * best.step
+            pace = _pace(run, lesson, replace(plan, precision=kind), limit)
+            best = pace if best is None or pace.step < best.step else best
+    assert best is not None
+    return best
 
 
 def finish(run: TrainingRun, lesson: DetectTraining, plan: Plan, done: FitResult) -> Learned:
