@@ -43,7 +43,7 @@ def test_pictures_come_as_people_have_them(
     assert run(["estimate", "model", *words.split(), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["kind"] == "estimate"
-    assert told["metrics"]["expected_accuracy"]["n"] == n
+    assert told["metrics"]["expected_score"]["n"] == n
 
 
 def test_the_report_is_printed_and_written(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

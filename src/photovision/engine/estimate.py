@@ -101,8 +101,8 @@ def estimate(
         listener: called with the progress.
 
     Returns:
-        A report of kind "estimate". Its first metric is "expected_" and the name of the score, such as
-        "expected_accuracy"; "least_expected" in its data names the images with the lowest.
+        A report of kind "estimate". Its first metric is "expected_score"; "least_expected" in its data names the images
+        with the lowest.
 
     Raises:
         DataError: there are no images, none can be read, or the model learned from all.

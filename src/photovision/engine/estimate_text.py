@@ -43,17 +43,10 @@ def title(names: Names, n: int) -> str:
     return f"What {names.score} to expect of the {names.noun} on {count(n, 'picture')}"
 
 
-def lead(score: str, metric: Metric) -> dict[str, Metric]:
-    """The metric that leads the report, "expected_" and the name of the score."""
-    heading = f"Expected {score}", "from similarity and confidence, without labels"
-    named = Metric(metric.value, metric.low, metric.high, metric.n, "share", *heading)
-    return {"expected_" + "_".join(score.lower().split()): named}
-
-
 def in_short(score: str, metric: Metric) -> Finding:
     """One sentence and one metric, for reports on something else."""
     sentence = f"Expected {score}: {spoken(metric)}, from similarity and confidence, without labels."
-    return Finding((sentence,), lead(score, metric))
+    return Finding((sentence,), similarity_text.expected_score(score, metric))
 
 
 def finding(
@@ -95,7 +88,7 @@ def warnings(
 
 
 def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Metric]:
-    n, metrics = len(found.samples), lead(names.score, found.metric)
+    n, metrics = len(found.samples), similarity_text.expected_score(names.score, found.metric)
     alike = "Similarity", "of the nearest training picture, median, -1 to 1"
     metrics["similarity"] = Metric(float(np.median(found.similarity)), None, None, n, "", *alike)
     if found.unknown is not None:

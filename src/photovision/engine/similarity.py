@@ -27,7 +27,7 @@ from photovision.runtime.similarity import (
 )
 from photovision.trust.metrics.statistics import Vector
 from photovision.trust.similarity import MIN_PICTURES, estimate, fit_expected_accuracy
-from photovision.trust.similarity_text import ScoredPictures, finding, headline
+from photovision.trust.similarity_text import ScoredPictures, expected_score, finding, headline
 
 MAX_IMAGES = 2000
 """Held-out images that it is fitted to at most, so that it costs no more than a pass over a few of them."""
@@ -123,8 +123,7 @@ def compared(model: Any, dataset: Dataset, evaluation: Evaluation, seed: int = 0
     pictures = ScoredPictures(found.score, expected.of(found.confidence, found.similarity), found.similarity)
     metric = estimate(expected, found.confidence, found.similarity, seed=seed)
     own = finding(expected, {"these pictures": found.similarity}, pictures)
-    titled = replace(metric, title=f"Expected {expected.score}", hint="from similarity and confidence, without labels")
-    return replace(own, metrics={"expected_score": titled}, data={**own.data, NAME: shown(expected)})
+    return replace(own, metrics=expected_score(expected.score, metric), data={**own.data, NAME: shown(expected)})
 
 
 def similarity_index(bundle: Bundle) -> SimilarityIndex | None:

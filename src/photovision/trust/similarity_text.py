@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,12 @@ def _lower(expected: ExpectedAccuracy, name: str) -> str:
     """ "81% accuracy at 0.7 to 0.8, 67% at 0.6 to 0.7", or "" where the curve is flat."""
     lower = falling(expected)
     return ", ".join(f"{one.value:.0%}{'' if k else name} at {_range(one)}" for k, one in enumerate(lower))
+
+
+def expected_score(score: str, metric: Metric) -> dict[str, Metric]:
+    """The estimate of a score as a metric of reports, under one name whatever the score is called."""
+    titled = replace(metric, title=f"Expected {score}", hint="from similarity and confidence, without labels")
+    return {"expected_score": titled}
 
 
 def falling(expected: ExpectedAccuracy) -> list[SimilarityBin]:

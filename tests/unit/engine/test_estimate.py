@@ -30,14 +30,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_interval_holds_the_truth_where_pictures_fade(model: Path, amounts: tuple[float, float]) -> None:
     pictures = faded(150, amounts, 9)
     expected, truth = (found(model, pictures).metrics for found in (estimate, evaluate))
-    metric = expected["expected_accuracy"]
+    metric = expected["expected_score"]
     assert metric.low <= truth["accuracy"].value <= metric.high
     assert metric.n == 150
 
 
 def test_the_more_pictures_fade_the_less_is_expected(model: Path) -> None:
     reports = [estimate(model, faded(60, (amount, amount + 0.1), 4)) for amount in (0.0, 0.7, 0.9)]
-    expected = [report.metrics["expected_accuracy"].value for report in reports]
+    expected = [report.metrics["expected_score"].value for report in reports]
     assert expected == sorted(expected, reverse=True)
     assert [report.metrics["similarity"].value for report in reports] == sorted(
         (report.metrics["similarity"].value for report in reports), reverse=True
@@ -78,7 +78,7 @@ def test_training_pictures_copies_and_broken_files_are_left_out(model: Path, tmp
     for number, sample in enumerate(faded(90, (0.0, 0.3), 1).samples[:5]):
         Image.fromarray(sample.image).save(tmp_path / f"learned{number}.png")
     report = estimate(model, tmp_path)
-    assert report.metrics["expected_accuracy"].n == 30
+    assert report.metrics["expected_score"].n == 30
     assert any("5 pictures that the model learned from were left out" in warning for warning in report.warnings)
     assert any("1 picture shows the same as another one" in warning for warning in report.warnings)
     assert any("broken.png" in warning for warning in report.warnings)
@@ -91,7 +91,7 @@ def test_pictures_of_something_else_are_not_to_be_relied_on(tmp_path: Path) -> N
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 40, 3)).astype(np.uint8)
     report = estimate(model, noise)
     assert report.metrics["unknown_share"].value > 0.5
-    assert report.metrics["expected_accuracy"].low < 0.5  # all of them may be wrong
+    assert report.metrics["expected_score"].low < 0.5  # all of them may be wrong
     assert "do not rely on this estimate" in report.warnings[0]
 
 
@@ -113,4 +113,4 @@ def test_the_same_seed_gives_the_same_report(model: Path) -> None:
     own = load(model)
     one, other, third = (estimate(own, pictures, seed=seed).metrics for seed in (0, 0, 1))
     assert one == other
-    assert one["expected_accuracy"].value == third["expected_accuracy"].value
+    assert one["expected_score"].value == third["expected_score"].value

@@ -193,7 +193,7 @@ def test_the_accuracy_to_expect_of_pictures_in_use_stands_beside_what_changed(tm
     images = [sample.image for sample in faded(60, (0.8, 1.0), 8).samples]
     record.write(rows(knows, images))  # type: ignore[arg-type]
     report = drift(knows, record)
-    expected = report.metrics["expected_accuracy"]
+    expected = report.metrics["expected_score"]
     assert expected.n == 60
     assert expected.high - expected.low > 0
     assert any(sentence.startswith("Expected accuracy: ") for sentence in report.summary)
