@@ -81,6 +81,8 @@ class Classes:
             that is named among them; None where the model was made without.
         shown: classes that `to_json` lists where no other number is asked for.
         similarity: how alike the picture is to the nearest training picture, -1 to 1; None where it is not known.
+        confidence: the probability that the answer is right, all labels of it for multi-label, from `prob` and
+            `similarity` together; None where it is not known, and for a picture of something else.
         elsewhere: whether it is less alike than 19 of 20 held-out pictures were: a picture of known things, but of
             another place, camera or light, perhaps; None likewise.
 
@@ -102,6 +104,7 @@ class Classes:
     shown: int = 5
     similarity: float | None = None
     elsewhere: bool | None = None
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         if self.probs.shape != (len(self.classes),):
@@ -144,7 +147,7 @@ class Classes:
 
     def to_json(self, k: int | None = None) -> dict[str, Any]:
         """JSON-ready: label, prob, the k most probable classes, known; where the model has them novelty, set,
-        similarity, elsewhere, labels.
+        similarity, elsewhere, confidence, labels.
 
         None for k takes `shown`.
 
@@ -164,6 +167,8 @@ class Classes:
             value |= {"novelty": round(self.novelty, 4), "set": list(self.prediction_set)}
         if self.similarity is not None:
             value |= {"similarity": round(self.similarity, 4), "elsewhere": self.elsewhere}
+        if self.confidence is not None:
+            value["confidence"] = round(self.confidence, 4)
         if self.multilabel:
             value["labels"] = list(self.labels)
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from photovision.engine.load import load
 from photovision.engine.model_card import model_card
 from photovision.engine.similarity import accuracy_by_similarity, headed
 from photovision.runtime.similarity import NAME, read_expected
+from photovision.tasks.classify.fit_novelty import remember
+from photovision.tasks.classify.recognizer import Recognizer
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +80,25 @@ def test_an_evaluation_of_an_older_model_is_as_it_was(folder: Path, tmp_path: Pa
     report = evaluate(model, faded(30, (0.0, 0.5), 11))
     assert "expected_score" not in report.metrics
     assert NAME not in report.to_json()
+
+
+def test_predictions_hold_similarity_confidence_and_a_set_with_the_answer(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    bundle = load(folder).bundle
+    doubt = remember(Recognizer(bundle), faded(90, (0.0, 0.3), 1), faded(300, (0.0, 1.0), 2), tmp_path / "model", 0)
+    (tmp_path / "model" / "bundle.json").write_text(json.dumps({**bundle.info, "doubt": doubt}), encoding="utf-8")
+    model = load(tmp_path / "model")
+    near, far = (
+        model.predict([sample.image for sample in faded(40, part, 5).samples]) for part in ((0, 0.2), (0.6, 1))
+    )
+    for answer in (*near, *far):
+        shown = answer.to_json()
+        assert answer.similarity is not None
+        assert (shown["known"] is False) == ("confidence" not in shown)
+        assert shown["known"] is False or answer.label in shown["set"]
+        assert not (shown["known"] is False and shown["elsewhere"])
+    mean = [np.mean([one.confidence for one in part if one.confidence is not None]) for part in (near, far)]
+    assert mean[0] > mean[1] + 0.1
+    assert np.mean([len(one.prediction_set) for one in near]) <= np.mean([len(one.prediction_set) for one in far])
+    assert sum(bool(one.elsewhere) for one in near) == 0
+    assert np.mean([one.known for one in far]) > 0.9  # familiar, however faded

@@ -21,7 +21,7 @@ class ClassLines:
         self._wide_file = self._wide_label = 0  # columns grow with what has come: nothing is held back to look ahead
         more = [f"{name}_{place}" for place in range(2, self._top + 1) for name in ("label", "prob")]
         self._alike = model.doubt is not None and model.doubt.sets.low is not None
-        doubt = ["known", "set", *(["similarity"] if self._alike else [])]
+        doubt = ["known", "set", *(["similarity", "confidence"] if self._alike else [])]
         self.columns = ["label", "prob", *more, *(["labels"] if self._multilabel else []), *doubt]
 
     def text(self, file: str, value: Classes) -> str:
@@ -43,7 +43,7 @@ class ClassLines:
             best[:2] = value.label, ""
         doubt = ["" if value.known is None else str(value.known).lower(), "|".join(value.prediction_set or ())]
         if self._alike:
-            doubt.append("" if value.similarity is None else f"{value.similarity:.4f}")
+            doubt += ["" if one is None else f"{one:.4f}" for one in (value.similarity, value.confidence)]
         return [[*best, *(["|".join(value.labels)] if self._multilabel else []), *doubt]]
 
 

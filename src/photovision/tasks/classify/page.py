@@ -33,6 +33,7 @@ def answer(model: Recognizer, found: Classes, size: Size) -> dict[str, Any]:
         "novelty": found.novelty,
         "similarity": found.similarity,
         "elsewhere": found.elsewhere,
+        "confidence": found.confidence,
         "sure": "unknown" if found.known is False else "sure" if settled else "unsure",
         "top": found.top(SHOWN),
         "set": None if within is None else list(within),
@@ -50,16 +51,14 @@ def words(model: Recognizer, answer: Classes) -> list[str]:
             f"This picture is unlike those that the model learned from: novelty {answer.novelty:.1f}, where up to"
             f" {doubt.limit:.1f} counts as familiar. It is most like {answer.best}, but do not rely on that."
         ]
-    return [*_meaning(doubt.coverage, answer, answer.prediction_set), *_elsewhere(model, answer)]
+    return [*_meaning(doubt.coverage, answer, answer.prediction_set), *_elsewhere(answer)]
 
 
-def _elsewhere(model: Recognizer, answer: Classes) -> list[str]:
+def _elsewhere(answer: Classes) -> list[str]:
     """A sentence for a picture of known things that is less like the training pictures than held-out ones were."""
     if not answer.elsewhere or answer.similarity is None:
         return []
-    expected = model.expected
-    sure, near = (np.array([value], np.float32) for value in (answer.prob, answer.similarity))
-    share = "" if expected is None else f" Of such predictions about {100 * expected.of(sure, near)[0]:.0f}% are right."
+    share = "" if answer.confidence is None else f" Of such predictions about {100 * answer.confidence:.0f}% are right."
     return [
         f"It shows familiar things, but perhaps in another place or light: the similarity to the nearest training"
         f" picture is {answer.similarity:.2f}.{share}"

@@ -136,6 +136,7 @@ class Recognizer(OnnxModel[Classes]):
             novelty=novelty,
             shown=self.top,
             similarity=similarity,
+            confidence=self._confidence(float(probs.max()), similarity) if known else None,
             elsewhere=None if similarity is None or low is None else known and similarity < low,
         )
         named = np.isin(self.classes, found.labels)[None]
@@ -143,6 +144,11 @@ class Recognizer(OnnxModel[Classes]):
         least = np.broadcast_to(self.doubt.thresholds(near, named), (1, len(self.classes)))[0]
         order = np.argsort(-probs, kind="stable")
         return replace(found, prediction_set=tuple(self.classes[i] for i in order[(probs >= least)[order]]))
+
+    def _confidence(self, prob: float, similarity: float | None) -> float | None:
+        if self.expected is None or similarity is None:
+            return None
+        return float(self.expected.of(np.array([prob], np.float32), np.array([similarity], np.float32))[0])
 
     def _result(
         self, source: Source | UnreadableImage, size: Size, value: Classes | UnreadableImage

@@ -35,6 +35,12 @@ class ClassPrediction(BaseModel):
         default=None,
         description="Whether it shows known things less like the training images than 19 of 20 held-out images were.",
     )
+    confidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The probability that the prediction is right, from prob and similarity together.",
+    )
     labels: list[str] | None = Field(default=None, description="Classes that count as true; multi-label models only.")
 
 

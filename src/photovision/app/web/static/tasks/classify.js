@@ -180,8 +180,8 @@ export default {
     return [el("strong", {}, name), confidence, others];
   },
   spoken: (answer) => `${answer.label}, ${answer.sure}`,
-  columns: ["file", "label", "prob", "set", "error"],
-  lines: ({ name, answer, error }) => [[name, answer?.label, answer && answer.known !== false ? answer.prob.toFixed(4) : "", answer?.set?.join("|"), error]],
+  columns: ["file", "label", "prob", "set", "similarity", "confidence", "error"],
+  lines: ({ name, answer, error }) => [[name, answer?.label, answer && answer.known !== false ? answer.prob.toFixed(4) : "", answer?.set?.join("|"), answer?.similarity?.toFixed(4), answer?.confidence?.toFixed(4), error]],
   words: (answer) => [
     el("p", {}, answer.known === false ? `unknown; at best ${answer.best}` : `${answer.label}, ${percent(answer.prob)}`),
     answer.set && el("p", { class: "note" }, `Prediction set: ${answer.set.join(", ") || "none of its classes"}`),
