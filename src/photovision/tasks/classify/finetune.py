@@ -39,8 +39,9 @@ from photovision.tasks.classify.objective import objective_of
 from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant
 
-_MOST_VIEWS = 8
-_MOST_EPOCHS = 30
+_MOST_VIEWS = 16
+_MOST_EPOCHS = 100
+_MOST_EPOCHS_OF_WHOLE = 30
 _LEAST_STEPS = 40
 _WORTHWHILE = 5
 """Epochs below which the whole network only unlearns what the upper stages know."""
@@ -152,7 +153,7 @@ def learn_whole(
         shape,
         variant=variant,
     )
-    plan = budgeted(run, study, base, most_epochs=_MOST_EPOCHS, least_epochs=_WORTHWHILE)
+    plan = budgeted(run, study, base, most_epochs=_MOST_EPOCHS_OF_WHOLE, least_epochs=_WORTHWHILE)
     if plan is None:
         return None
 

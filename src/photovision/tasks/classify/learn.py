@@ -24,6 +24,7 @@ from photovision.tasks.classify.export_bundle import learned_from
 from photovision.tasks.classify.fair import fairness_of, values_of
 from photovision.tasks.classify.finetune import learn_upper, learn_whole
 from photovision.tasks.classify.handcrafted import HandcraftedFeatures, learn_handcrafted, mirror_keeps_class
+from photovision.tasks.classify.input_size import fitting_features
 from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features, learn_frozen, open_features
 from photovision.tasks.classify.scratch import learn_scratch
 from photovision.tasks.classify.select_variant import learn_variants, planned
@@ -85,6 +86,7 @@ def _ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
             yield learn_frozen(features, train, augment)[0]
         yield learn_scratch(run, choose("small_resnet", "none", None), augment)
         return
+    features = fitting_features(features, train)
     frozen, per_view = learn_frozen(features, train, augment)
     yield frozen
     upper = learn_upper(features, frozen, train, augment, per_view)

@@ -52,6 +52,11 @@ class Features:
     network: nn.Module
     cut: SplitPoint | None
 
+    @property
+    def side(self) -> int:
+        """Pixels of the longer side of the network's input."""
+        return max(self.source.preprocess.size)
+
     @cached_property
     def session(self) -> Session:
         """The frozen part, in the fast runtime."""
@@ -64,7 +69,7 @@ class Features:
     def compute(self, dataset: Dataset, name: str, augment: Augment | None, view: int) -> tuple[Floats, np.ndarray]:
         """Pooled features float32 (N, D) and feature maps float16 (N, C, H, W) of one view of all pictures."""
         work = self.run.work
-        paths = {kind: work.folder / f"{name}-{view}-{kind}.npy" for kind in ("features", "maps")}
+        paths = {kind: work.folder / f"{name}-{view}-{self.side}-{kind}.npy" for kind in ("features", "maps")}
         if work.missing(paths["maps"]):
             with explained(paths["maps"]):
                 self._run(dataset, name, augment, view, paths)
@@ -150,8 +155,10 @@ def learn_frozen(
     session = features.open()  # its export is paid once and is no part of a view's time
     started = time.monotonic()
     count = 2 * HEAD_VIEWS if variant.disturbed else HEAD_VIEWS  # half of the disturbed views are left as they are
+    features.views(train, augment, 1, variant)  # it may be there already
+    first = time.monotonic()
     views = [view for view, _ in features.views(train, augment, count, variant)]
-    per_view = (time.monotonic() - started) / HEAD_VIEWS
+    per_view = (time.monotonic() - first) / (count - 1)
     val = features.compute(material.val, "val", None, 0)[0]
     run.tell("linear head", 0, 1)
     head = _fit(run, views, train, val, variant)

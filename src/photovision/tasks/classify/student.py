@@ -77,10 +77,7 @@ class StudentRun:
 
         `mixed` allows mixing in long runs, for a teacher that can be asked about mixtures.
         """
-        fitted = budgeted(self.run, study, plan, most_epochs=_MOST_EPOCHS) or replace(plan, epochs=1)
-        # Measured in a busy moment, too few would fit; the loop itself takes back what proves too much.
-        asked = self.run.config.epochs
-        plan = fitted if asked else fitted.with_epochs(min(_MOST_EPOCHS, 2 * fitted.epochs + 2))
+        plan = budgeted(self.run, study, plan, most_epochs=_MOST_EPOCHS) or replace(plan, epochs=1)
         if not mixed:
             plan = replace(plan, mixup=0.0, cutmix=0.0)
         setting, task = self.run.context(study.stage), Distilled(objective_of(self.run), teacher)
