@@ -1,7 +1,7 @@
 """The size of the input: a larger one where held-out images gain by it and the time allows.
 
-Small objects and the print on packages need detail that the usual size of a network's input does not show. Heads
-on frozen features, each judged on components that it did not learn from, find out for a few per cent of the budget.
+Small objects and the print on packages need detail that the usual size of a network's input does not show. Heads on
+frozen features, each judged on components that it did not learn from, find out for a few per cent of the budget.
 Prediction pays for a larger input as well, so the gain has to be more than chance explains.
 """
 
@@ -41,13 +41,13 @@ def fitting_features(usual: Features, train: Dataset) -> Features:
         return usual
     usual.open()
     started = time.monotonic()
-    before = _right(usual, train)
-    pass_ = (side / usual.side) ** 2 * (time.monotonic() - started)
-    if not run.work.value("larger-input", lambda: _PASSES * pass_ < run.left):
+    usual.compute(train, "train", None, 0)
+    one_pass = (side / usual.side) ** 2 * (time.monotonic() - started)
+    if not run.work.value("larger-input", lambda: _PASSES * one_pass < run.left):
         return usual
     source = usual.source
     larger = open_features(run, replace(source, preprocess=replace(source.preprocess, size=(side, side))))
-    after = _right(larger, train)
+    before, after = _right(usual, train), _right(larger, train)
     run.tell("input size", 1, 1, f"{before.mean():.1%} at {usual.side} px, {after.mean():.1%} at {side} px")
     return larger if beyond_chance(before, after) else usual
 
