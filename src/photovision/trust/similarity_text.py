@@ -61,9 +61,10 @@ def beyond(expected: ExpectedAccuracy) -> str:
 
 
 def _lower(expected: ExpectedAccuracy, name: str) -> str:
-    """ "81% accuracy at 0.7 to 0.8, 67% at 0.6 to 0.7", or "" where the curve is flat."""
+    """ "81% accuracy where it is 0.7 to 0.8, 67% at 0.6 to 0.7", or "" where the curve is flat."""
     lower = falling(expected)
-    return ", ".join(f"{one.value:.0%}{'' if k else name} at {_range(one)}" for k, one in enumerate(lower))
+    first = f"{name} where it is"
+    return ", ".join(f"{one.value:.0%}{' at' if k else first} {_range(one)}" for k, one in enumerate(lower))
 
 
 def expected_score(score: str, metric: Metric) -> dict[str, Metric]:
@@ -94,7 +95,7 @@ def finding(
         measured: labelled pictures, whose figures stand beside those to be expected.
     """
     rows = [_row(one, measured) for one in expected.curve[::-1]]
-    columns = ["nearest training picture", "held-out pictures", expected.score]
+    columns = ["similarity", "held-out pictures", expected.score]
     note = "Pictures that were held out of the training together with those most like them."
     if measured is not None:
         columns += ["these pictures", "measured", "expected"]
