@@ -22,7 +22,7 @@ from photovision.learn.feed import Batch, Feed, Shard, batches
 from photovision.learn.free_threads import FreeThreads
 from photovision.learn.log import MetricTracker
 from photovision.learn.objective import Objective
-from photovision.learn.optim import Average, build_optimiser, mix, set_rate
+from photovision.learn.optim import Average, build_optimiser, mix, pretrained, set_rate
 from photovision.learn.plan import Plan
 
 Prepare = Callable[[torch.Tensor], torch.Tensor]
@@ -155,7 +155,7 @@ class _Run:
         self.prepare = _on_device(prepare, device)
         self.average = Average(self.network, plan.ema)
         optimiser = build_optimiser(self.network, plan)
-        self.resting = _pretrained(self.network) if plan.head_first else []
+        self.resting = pretrained(self.network) if plan.head_first else []
         model = torch.compile(self.network) if plan.compile else self.network
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
         self.share = Shard(self.accelerator.process_index, self.accelerator.num_processes)
@@ -333,12 +333,6 @@ def outputs(network: nn.Module, feed: Feed, prepare: Prepare, accelerator: Accel
     ]
     everything = gather_object(own) if accelerator.num_processes > 1 else own
     return np.concatenate([rows for _, rows in sorted(everything, key=lambda pair: pair[0])])
-
-
-def _pretrained(network: nn.Module) -> list[nn.Parameter]:
-    """What learns later where `Plan.head_first` says so."""
-    own = getattr(network, "pretrained", None)
-    return [] if own is None else [parameter for parameter in own() if parameter.requires_grad]
 
 
 def _freeze_norms(network: nn.Module) -> None:

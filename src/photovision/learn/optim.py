@@ -25,6 +25,7 @@ def build_optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     steps = own() if own is not None else [list(child.named_parameters()) for child in _leaves(network)]
     steps = [[(n, p) for n, p in step if p.requires_grad] for step in steps]
     steps = [step for step in steps if step]
+    late = {id(parameter) for parameter in pretrained(network)} if plan.head_first else set[int]()
     groups = []
     for depth, step in enumerate(reversed(steps)):
         scale = plan.layer_decay**depth
@@ -34,10 +35,17 @@ def build_optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
             parameters = [p for _, p in step if (p.ndim > 1) == decays]
             if parameters:
                 decay = plan.weight_decay if decays else 0.0
-                groups.append({"params": parameters, "lr": plan.lr * scale, "scale": scale, "weight_decay": decay})
+                group = {"params": parameters, "lr": plan.lr * scale, "scale": scale, "weight_decay": decay}
+                groups.append({**group, "late": any(id(parameter) in late for parameter in parameters)})
     if plan.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=plan.lr, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(groups, lr=plan.lr)
+
+
+def pretrained(network: nn.Module) -> list[nn.Parameter]:
+    """What learns later where `Plan.head_first` says so: what the network's method of that name gives."""
+    own = getattr(network, "pretrained", None)
+    return [] if own is None else [parameter for parameter in own() if parameter.requires_grad]
 
 
 def _leaves(network: nn.Module) -> list[nn.Module]:
@@ -50,14 +58,18 @@ def _leaves(network: nn.Module) -> list[nn.Module]:
 
 
 def set_rate(optimiser: torch.optim.Optimizer, plan: Plan, done: float) -> None:
-    """Set all rates for the share `done` (0 to 1) of the run: warm-up, then half a cosine or a straight line to 0."""
+    """Set all rates for the share `done` (0 to 1) of the run: warm-up, then half a cosine or a straight line to 0.
+
+    What learns later has a warm-up of its own: the first steps of Adam are as large as the rate, whatever the gradient.
+    """
     if done < plan.warmup:
         factor = done / plan.warmup
     else:
         rest = (done - plan.warmup) / (1 - plan.warmup)
         factor = 0.5 * (1 + math.cos(math.pi * rest)) if plan.schedule == "cosine" else 1 - rest
+    rise = min(max(done - plan.head_first, 0.0) / plan.warmup, 1.0) if plan.warmup else 1.0
     for group in optimiser.param_groups:
-        group["lr"] = plan.lr * group["scale"] * max(factor, 1e-3)
+        group["lr"] = plan.lr * group["scale"] * max(factor * (rise if group.get("late") else 1.0), 1e-3)
 
 
 class Average:

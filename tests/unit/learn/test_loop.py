@@ -23,7 +23,7 @@ from photovision.data.augment.image import Augment
 from photovision.learn import loop
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.loop import RunContext, fit
-from photovision.learn.optim import set_rate
+from photovision.learn.optim import build_optimiser, set_rate
 from photovision.learn.plan import Plan
 from photovision.tasks.classify.objective import ClassifyObjective
 
@@ -196,6 +196,15 @@ def test_what_is_pretrained_learns_after_the_head(steps: int, moves: bool) -> No
     after = learning.state_dict()
     assert not torch.equal(after["head.weight"], before["head.weight"])
     assert torch.equal(after["below.0.weight"], before["below.0.weight"]) is not moves
+
+
+def test_what_learns_later_has_a_warm_up_of_its_own() -> None:
+    plan = replace(PLAN, head_first=0.4, warmup=0.1)
+    optimiser = build_optimiser(Pretrained(), plan)
+    for done, least, most in ((0.41, 0.05, 0.15), (0.45, 0.4, 0.6), (0.5, 0.99, 1.01), (0.9, 0.99, 1.01)):
+        set_rate(optimiser, plan, done)
+        late, head = (next(g["lr"] for g in optimiser.param_groups if g["late"] is late) for late in (True, False))
+        assert least < late / head < most
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def evaluate(
         model: the detector; its thresholds decide what is shown and counted as an error, not the average precision.
         dataset: images with boxes; their classes must be among the detector's, in any order.
         progress: called with (images done, N).
-        embeddings: detectors have none.
+        embeddings: not used; see `tasks.detect.drift`.
 
     Raises:
         DataError: a class is unknown to the detector, there are no boxes, or nothing could be read.

@@ -266,7 +266,9 @@ def _quickest(run: TrainingRun, lesson: DetectTraining, plan: Plan) -> Pace:
 def finish(run: TrainingRun, lesson: DetectTraining, plan: Plan, done: FitResult) -> Learned:
     """Settle how much boxes may overlap."""
     run.work.decisions["paced"] = done.paced
-    raw = outputs(lesson.part, lesson.val, lesson.prepare, run.work.accelerator, 16)
+    device = run.work.accelerator.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+        raw = outputs(lesson.part, lesson.val, lesson.prepare, run.work.accelerator, 16)
     predicted: Floats = lesson.objective.decode(raw)
     lesson.network.cpu().eval()
     ious = _IOUS if isinstance(lesson.network, DetectorNetwork) else _QUERY_IOUS
