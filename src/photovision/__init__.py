@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
+    from photovision.engine.adapt import adapt as adapt
     from photovision.engine.audit import audit as audit
     from photovision.engine.calibrate import calibrate as calibrate
     from photovision.engine.calibrate import recalibrate as recalibrate
@@ -67,6 +68,7 @@ _HOME = {
     "explain_boxes": "engine.explain",
     "attribute": "engine.explain",
     "features": "learned_features.report",
+    "adapt": "engine.adapt",
     "calibrate": "engine.calibrate",
     "recalibrate": "engine.calibrate",
     "optimize": "engine.optimize.optimize",

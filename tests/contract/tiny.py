@@ -229,7 +229,7 @@ TASKS = {
             lead="auroc",
             value=lambda found, size: found.json_fields(size),
             obeys=frozenset({"false_alarms"}),
-            refuses={"optimize": "anomaly detector", "estimate": "evaluate"},
+            refuses={"optimize": "anomaly detector", "estimate": "evaluate", "adapt": "classifier"},
         ),
         Task(
             name="classify",
@@ -242,7 +242,7 @@ TASKS = {
             lead="accuracy",
             value=lambda found, size: found.to_json(),
             obeys=frozenset({"coverage", "false_alarms", "top", "unknown", "robust", "fair_by"}),
-            refuses={"estimate": "Train it again"},
+            refuses={"estimate": "Train it again", "adapt": "train or calibrate it again"},
         ),
         Task(
             name="detect",
@@ -256,7 +256,7 @@ TASKS = {
             value=lambda found, size: {"size": list(size), "boxes": found.to_json()},
             obeys=frozenset({"threshold", "tile", "boxes"}),
             command="detect",
-            refuses={"estimate": "estimate"},
+            refuses={"estimate": "estimate", "adapt": "classifier"},
         ),
         Task(
             name="segment",
@@ -269,7 +269,7 @@ TASKS = {
             lead="miou",
             value=_areas,
             obeys=frozenset({"masks", "tile", "boxes"}),
-            refuses={"calibrate": "segmenter", "estimate": "estimate"},
+            refuses={"calibrate": "segmenter", "estimate": "estimate", "adapt": "classifier"},
         ),
     )
 }

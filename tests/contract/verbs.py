@@ -104,6 +104,7 @@ VERBS: Mapping[str, Verb] = {
     "calibrate": Verb(
         "calibrate MODEL NEW -o OUT --json", lambda at, out: pv.calibrate(at.model, at.new, out), writes=True
     ),
+    "adapt": Verb("adapt MODEL NEW -o OUT --json", lambda at, out: pv.adapt(at.model, at.new, out), writes=True),
     "optimize": Verb(
         "optimize MODEL DATA -o OUT --bf16 --max-drop 100 --json",
         lambda at, out: pv.optimize(at.model, at.data, out, ["bf16"], max_drop=1.0),

@@ -4,8 +4,8 @@ Where only the shares of the classes differ, and pictures of each class look as 
 from calibrated probabilities without labels (Saerens, Latinne & Decaestecker 2002) and the probabilities corrected.
 Where the pictures look different the same arithmetic makes things worse. So the estimate is drawn towards no change,
 and is taken only where chance does not explain it, where it explains what the model predicts here (the comparison of
-black-box shift estimation: Lipton, Wang & Smola 2018), where it is worth more than what it leaves unexplained, and
-where it gains in simulated places made of held-out pictures.
+black-box shift estimation: Lipton, Wang & Smola 2018), where held-out pictures so mixed have the embeddings of the
+place's, where it is worth more than what it leaves unexplained, and where it gains in simulated places.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from photovision.core.types import Floats, Ints
+from photovision.trust.drift import separability
 from photovision.trust.metrics.statistics import Vector
 
 LEVEL = 0.05
 """Chance that a change of the mix is found where there is none."""
 MIN_GAIN = 0.005
 """Share of pictures that a correction should put right."""
-_DOUBTS = 1.5  # a change of look misleads the estimate by about as much as it costs; half as much again is asked
+MAX_SEPARABILITY = 0.65
+"""AUROC of telling a place's pictures from held-out ones of the same mix, above which they differ in their look."""
+_DOUBTS = 1.3  # a change of look misleads the estimate by about as much as it costs; somewhat more is asked
 _HARM, _HARMED = 0.005, 0.2
 _PLACES, _NULL, _INTERVAL = 40, 199, 100
 _ROUNDS, _CLOSE = 100, 1e-4
 _LARGEST = 500  # pictures of a simulated place
+_RARE, _MIN_COMPARED = 0.02, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,8 @@ class HeldOutPlace:
         component: int64 (M,): pictures of one number belong together.
         usual: float64 (C,), the mix of classes that the model learned from, all above 0.
         expected: float (M,), the accuracy to expect of each picture, judged as that of new pictures is.
+        embedding: float (M, D).
+        often: float64 (M,), how often each picture counts within its class; None: once.
     """
 
     probs: Floats
@@ -46,10 +52,13 @@ class HeldOutPlace:
     component: Ints
     usual: Vector
     expected: Floats
+    embedding: Floats
+    often: Vector | None = None
 
     def weights(self, shares: Vector, multiplicity: Vector | None = None) -> Vector:
         """float64 (M,), summing to 1: as often should a picture be drawn for a place of these shares."""
-        often = np.ones(len(self.truth)) if multiplicity is None else multiplicity
+        often = np.ones(len(self.truth)) if self.often is None else self.often
+        often = often if multiplicity is None else often * multiplicity
         mass = np.bincount(self.truth, often, minlength=len(shares))
         weights = often * (shares / np.maximum(mass, 1e-12))[self.truth]
         return np.asarray(weights / weights.sum())
@@ -74,6 +83,14 @@ class HeldOutPlace:
                 one, other = (rng.choice(len(codes), n, p=weights) for weights in parts)
                 yield one, other
 
+    def mixed(self, shares: Vector, seed: int) -> Ints:
+        """Positions of as many pictures as there are in such shares, none twice."""
+        rng = np.random.default_rng((seed, 2))
+        by_class = [rng.permutation(np.flatnonzero(self.truth == c)) for c in range(len(shares))]
+        pairs = list(zip(by_class, shares.tolist(), strict=True))
+        total = min((len(rows) / share for rows, share in pairs if share > _RARE), default=0.0)
+        return np.sort(np.concatenate([rows[: round(total * share)] for rows, share in pairs]))
+
     def _components(self) -> tuple[Ints, int]:
         names, codes = np.unique(self.component, return_inverse=True)
         return codes.astype(np.int64), len(names)
@@ -87,6 +104,7 @@ class ClassMix:
         shares: float64 (C,), estimated; `low` and `high` bound their 95% intervals.
         usual: float64 (C,), the mix that the model learned from.
         p: chance of such an estimate in places of the usual mix.
+        separability: AUROC of telling the place's pictures from held-out ones of such a mix by their embeddings.
         explains: whether what the model predicts here lies nearer to what it would predict in such a mix.
         gain: share of pictures that the correction is expected to put right, 0 to 1.
         unexplained: accuracy lost here, by the pictures' similarity and confidence, that the mix does not explain.
@@ -98,6 +116,7 @@ class ClassMix:
     high: Vector
     usual: Vector
     p: float
+    separability: float
     explains: bool
     gain: float
     unexplained: float
@@ -120,8 +139,11 @@ class ClassMix:
             return f"the mix of classes does not differ from the usual one by more than chance (p = {self.p:.2f})"
         if self.gain < MIN_GAIN:
             return f"it would change the prediction of too few pictures (expected gain {100 * self.gain:.1f} points)"
-        if not self.explains:
-            return "no mix of classes explains what the model predicts here"
+        if not self.explains or self.separability > MAX_SEPARABILITY:
+            return (
+                "no mix of classes explains these pictures: their embeddings differ from those of held-out pictures of"
+                f" the same mix (AUROC {self.separability:.2f})"
+            )
         if self.gain < _DOUBTS * self.unexplained:
             return (
                 f"the pictures differ in more than their mix: it would gain {100 * self.gain:.1f} points, and"
@@ -132,12 +154,13 @@ class ClassMix:
         return ""
 
 
-def class_mix(probs: Floats, expected: Floats, held_out: HeldOutPlace, *, seed: int = 0) -> ClassMix:
+def class_mix(probs: Floats, expected: Floats, embedding: Floats, held_out: HeldOutPlace, *, seed: int = 0) -> ClassMix:
     """Estimate the mix of classes of a place, and try the correction.
 
     Args:
         probs: float (N, C), of the place's pictures, calibrated, N above 0.
         expected: float (N,), the accuracy to expect of each picture.
+        embedding: float (N, D).
         held_out: labelled pictures that the model did not learn from.
         seed: of everything random.
     """
@@ -149,13 +172,15 @@ def class_mix(probs: Floats, expected: Floats, held_out: HeldOutPlace, *, seed: 
     adjusted = corrected(probs, shares, usual)
     gain = float((adjusted.max(1) - adjusted[np.arange(n), probs.argmax(1)]).mean())
     low, high = _interval(probs, usual, shares, seed)
-    weights = held_out.weights(shares)
+    likely, _ = estimate_shares(probs, usual, 0.0)  # what caution takes off the estimate is no change of look
+    weights = held_out.weights(likely)
     return ClassMix(
         shares,
         low,
         high,
         usual,
         p,
+        _separability(embedding, likely, held_out, seed),
         _explains(probs, shares, held_out),
         gain,
         _unexplained(expected, held_out.expected, weights),
@@ -163,14 +188,15 @@ def class_mix(probs: Floats, expected: Floats, held_out: HeldOutPlace, *, seed: 
     )
 
 
-def estimate_shares(probs: Floats, usual: Vector) -> tuple[Vector, float]:
+def estimate_shares(probs: Floats, usual: Vector, caution: float = 0.1) -> tuple[Vector, float]:
     """The shares of the classes by expectation maximisation, drawn towards the usual ones, float64 (C,).
 
-    The prior is worth as many pictures as there are classes, and a tenth of those given (Dirichlet).
+    The prior is worth as many pictures as there are classes, and a share of those given (Dirichlet).
 
     Args:
         probs: float (N, C), calibrated in a place of the usual mix.
         usual: float64 (C,), that mix, all above 0.
+        caution: that share.
 
     Returns:
         the shares, and twice the logarithm of the likelihood ratio against the usual mix.
@@ -181,7 +207,7 @@ def estimate_shares(probs: Floats, usual: Vector) -> tuple[Vector, float]:
         array([0.9, 0.1])
     """
     ratios = np.asarray(probs, np.float64) / usual
-    n, worth = len(probs), len(usual) + 0.1 * len(probs)
+    n, worth = len(probs), len(usual) + caution * len(probs)
     shares = usual
     for _ in range(_ROUNDS):
         joint = ratios * shares
@@ -215,6 +241,16 @@ def _explains(probs: Floats, shares: Vector, held_out: HeldOutPlace) -> bool:
         return float(((here - there) ** 2 / (there + 1 / len(probs))).sum())
 
     return distance(shares) < distance(held_out.usual)
+
+
+def _separability(here: Floats, shares: Vector, held_out: HeldOutPlace, seed: int) -> float:
+    """As `ClassMix.separability`; 1 where there are too few such held-out pictures to compare with."""
+    rows = held_out.mixed(shares, seed)
+    if len(rows) < _MIN_COMPARED:
+        return 1.0
+    middle = held_out.embedding.mean(0)
+    few = np.random.default_rng((seed, 3)).permutation(len(here))[:_LARGEST]
+    return separability(here[few] - middle, held_out.embedding[rows] - middle, seed)
 
 
 def _unexplained(here: Floats, there: Floats, weights: Vector) -> float:

@@ -197,6 +197,16 @@ def turning_point(scores: Vector, level: float, seed: int = 0, permutations: int
     return int(inner[0].argmax()) + _SHORTEST
 
 
+def separability(here: Floats, there: Floats, seed: int = 0) -> float:
+    """AUROC of telling embeddings (N, D) from others (M, D), each by what the other half taught; 0.5 means not at all.
+
+    Example:
+        >>> separability(np.eye(40, dtype=np.float32), -np.eye(40, dtype=np.float32)) > 0.9
+        True
+    """
+    return _separable(gaussian(np.concatenate([here, there])), len(here), seed)[0].value
+
+
 def gaussian(embeddings: Floats) -> Floats:
     """Gaussian kernel float32 (N, N) of embeddings (N, D), as wide as their median distance."""
     lengths = (embeddings**2).sum(1)

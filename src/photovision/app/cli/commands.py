@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import photovision
+from photovision.app.cli.adapt import adapt
 from photovision.app.cli.audit import audit
 from photovision.app.cli.calibrate import calibrate
 from photovision.app.cli.check import check
@@ -49,6 +50,7 @@ for command in (
     explain,
     features,
     calibrate,
+    adapt,
     optimize,
     export,
     convert,

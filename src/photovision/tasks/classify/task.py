@@ -41,6 +41,7 @@ TASK = Task(
         "explain": "photovision.tasks.classify.explain:ClassExplainer",
         "features": "photovision.learned_features.report:features",
         "calibrate": "photovision.tasks.classify.calibrate:calibrate",
+        "adapt": "photovision.tasks.classify.adapt:adapt",
         "refit": "photovision.tasks.classify.refit:refit",
         "agreement": "photovision.tasks.classify.comparison:agreement",
         "align": "photovision.tasks.classify.refit:align",
