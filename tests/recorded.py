@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 from photovision.data.dataset import Dataset
-from photovision.engine.splits import TrainingSplits, gather
+from photovision.engine.splits import Embed, TrainingSplits, gather
 
 
-def recorded(bundle: Path, dataset: Dataset, seed: int = 0) -> TrainingSplits:
+def recorded(bundle: Path, dataset: Dataset, seed: int = 0, embed: Embed | None = None) -> TrainingSplits:
     """Let a bundle say that it was trained on a data set, split by a seed; gives who learned, chose and judged."""
-    material = gather(dataset, seed=seed)
+    material = gather(dataset, seed=seed, embed=embed)
     material.remember(bundle)
     info = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     info |= {"data": material.describe(), "training": {**info.get("training", {}), "seed": seed}}

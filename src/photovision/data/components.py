@@ -23,7 +23,7 @@ from photovision.core.types import Floats, Ints
 AnyFloats = npt.NDArray[np.floating[Any]]
 """Of any precision: features of many pictures are kept in half of it."""
 
-DEGREES = (0.75, 0.80, 0.85, 0.90)
+DEGREES = (0.70, 0.75, 0.80, 0.85)
 """Similarities above which pictures belong to one component, from large components to small ones."""
 _TILE = 2048
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # spreads the bits of a draw (Knuth's multiplicative hashing)
@@ -97,19 +97,18 @@ def joined(count: int, one: Ints, other: Ints) -> Ints:
     return found
 
 
-def mixed_components(rows: AnyFloats, codes: Ints, units: Ints, draws: Ints, share: float) -> Ints:
+def mixed_components(rows: AnyFloats, codes: Ints, units: Ints, draws: Ints) -> Ints:
     """Components within each class, at several degrees of similarity, of which whole ones can be held out.
 
     Every component of the lowest degree is drawn a degree, and falls into its components of that degree. One that
-    holds more than twice `share` of its class falls into those of the next higher degree, and at last into units. A
-    picture of another component is then less alike than the degree, if it is of the same class.
+    holds more than half of its class falls into those of the next higher degree, and at last into units. A picture of
+    another component is then less alike than the degree, if it is of the same class.
 
     Args:
         rows: float (N, D), of `centred`.
         codes: int64 (N,), the class of every picture; all 0 where pictures have several.
         units: int64 (N,), equal for pictures that must stay together whatever they look like.
         draws: int64 (N,), random numbers that belong to the pictures, 0 or more.
-        share: of the pictures of a class that are to be held out, 0 to 1.
 
     Returns:
         int64 (N,): equal numbers are one component, and pictures of a unit are in one.
@@ -118,7 +117,7 @@ def mixed_components(rows: AnyFloats, codes: Ints, units: Ints, draws: Ints, sha
     for code in np.unique(codes):
         members = np.flatnonzero(codes == code)
         # Numbers of several degrees and classes never meet: each is below N times the number of degrees, and one more.
-        blocks[members] = members[0] + len(rows) * _levels(rows[members], draws[members], share)
+        blocks[members] = members[0] + len(rows) * _levels(rows[members], draws[members])
     return merged(blocks, units)
 
 
@@ -130,11 +129,11 @@ def merged(one: Ints, other: Ints) -> Ints:
     return joined(first + right.max(initial=-1) + 1, left.ravel(), first + right.ravel())[left.ravel()]
 
 
-def _levels(rows: AnyFloats, draws: Ints, share: float) -> Ints:
+def _levels(rows: AnyFloats, draws: Ints) -> Ints:
     """int64 (N,) below N * 5: the component of every picture of a class, at the degree that was drawn and fits."""
     count = len(rows)
     labels = np.concatenate([components(rows), np.arange(count)[None]])
-    largest = max(1, int(2 * share * count))
+    largest = max(1, count // 2)
     level = mixed(_least(labels[0], draws)) % len(DEGREES)
     for degree, label in enumerate(labels[:-1]):
         sizes = np.bincount(label, minlength=count)

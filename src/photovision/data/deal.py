@@ -78,19 +78,22 @@ class _Table:
         self.holding = np.zeros((3, amounts.shape[1]), dtype=np.int64)
 
     def serve_val(self) -> None:
-        """Give val its share, rarest class first: units of at most twice what it lacks, and half of any class."""
-        wanted, total = self._wanted()[VAL], np.asarray(self.amounts.sum(axis=0))
+        """Give val its share in whole units as they come, large ones like small ones, and no more than half a class.
+
+        Units of several pictures come whatever their class has already, so that classes of few large units are held
+        out, too; single pictures where their class lacks them.
+        """
+        total, wanted = np.asarray(self.amounts.sum(axis=0)), self._wanted()[VAL]
         given = np.zeros_like(total)
-        for column in np.argsort(self.units_of, kind="stable").tolist():
-            for unit in self._units(column):
-                classes, many = self._row(unit)
-                lacks = wanted[column] - given[column]
-                fits = (
-                    2 * lacks >= many[classes == column].sum() and (2 * (given[classes] + many) <= total[classes]).all()
-                )
-                if lacks > 0 and fits and self.side[unit] < 0:
-                    given[classes] += many
-                    self._give(unit, VAL)
+        for unit in range(self.amounts.shape[0]):
+            classes, many = self._row(unit)
+            lacks = many.max() > 1 or (given + 0.5 <= wanted)[classes].any()
+            fits = (
+                given.sum() + many.sum() / 2 <= wanted.sum() and (2 * (given[classes] + many) <= total[classes]).all()
+            )
+            if lacks and fits:
+                given[classes] += many
+                self._give(unit, VAL)
 
     def dealt(self) -> Ints:
         """int64 (U,): TRAIN, VAL or TEST for every unit."""

@@ -68,7 +68,7 @@ class Likeness:
         one_each = dataset.annotation_type == "labels" and not dataset.multilabel
         codes = np.full(len(dataset), -1)
         codes[usable] = truth[usable].indices if one_each else 0
-        alike = cls._by_features(codes, units, draws, truth, features, share)
+        alike = cls._by_features(codes, units, draws, truth, features)
         if not sessions.known:
             return alike
         joined = merged(units if alike is None else alike.component, fitting(sessions, codes))
@@ -81,7 +81,7 @@ class Likeness:
 
     @classmethod
     def _by_features(
-        cls, codes: Ints, units: Ints, draws: Ints, truth: csr_array, features: AnyFloats | None, share: float
+        cls, codes: Ints, units: Ints, draws: Ints, truth: csr_array, features: AnyFloats | None
     ) -> Likeness | None:
         if features is None:
             return None
@@ -91,7 +91,7 @@ class Likeness:
         rows: AnyFloats = np.zeros(features.shape, np.float16)
         rows[usable] = centred(features[usable])
         component = np.arange(len(codes)) + len(codes)  # the others are alone
-        component[usable] = mixed_components(rows[usable], codes[usable], units[usable], draws[usable], share)
+        component[usable] = mixed_components(rows[usable], codes[usable], units[usable], draws[usable])
         return cls(rows, component, draws, Deal(truth, component, draws, fair=True))
 
     @property

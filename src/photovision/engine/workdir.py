@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,29 @@ class WorkDir:
         def write(path: Path) -> None:
             with path.open("wb") as file:
                 np.save(file, compute(), allow_pickle=False)
+
+        stored: np.ndarray = np.load(self.file(f"{name}.npy", write), mmap_mode="r", allow_pickle=False)
+        return stored
+
+    def rows(
+        self, name: str, shape: tuple[int, ...], dtype: str, parts: Callable[[], Iterable[np.ndarray]]
+    ) -> np.ndarray:
+        """An array that does not fit into memory, written part by part, once; read as a memory map.
+
+        It is not written through a memory map: a disk that fills up kills the process there, without a word.
+
+        Args:
+            name: of the array.
+            shape: (N, ...) of the whole.
+            dtype: such as "<f2".
+            parts: gives arrays (n, ...) that together are the whole.
+        """
+
+        def write(path: Path) -> None:
+            with path.open("wb") as file:
+                np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+                for part in parts():
+                    file.write(np.ascontiguousarray(part, dtype).tobytes())
 
         stored: np.ndarray = np.load(self.file(f"{name}.npy", write), mmap_mode="r", allow_pickle=False)
         return stored

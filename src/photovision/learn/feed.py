@@ -166,12 +166,15 @@ class FeatureFeed:
 
     def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
         """float32 (N, C, H, W): every epoch another view, each picture going through them from a start of its own."""
-        chosen = np.zeros(len(positions), dtype=np.int64)
+        return torch.from_numpy(self.chosen(self.views, positions, epoch, seed).astype(np.float32))
+
+    def chosen(self, views: Sequence[np.ndarray], positions: np.ndarray, epoch: int, seed: int) -> np.ndarray:
+        """Rows (N, ...) of arrays that hold something of every view: those of the views that `take` gives."""
+        numbers = np.zeros(len(positions), dtype=np.int64)
         if epoch >= 0:
-            start = (_draws(seed, 0, len(self.targets))[positions, 0] * len(self.views)).astype(np.int64)
-            chosen = (start + epoch) % len(self.views)
-        rows = [self.views[int(view)][position] for view, position in zip(chosen, positions, strict=True)]
-        return torch.from_numpy(np.stack(rows).astype(np.float32))
+            start = (_draws(seed, 0, len(self.targets))[positions, 0] * len(views)).astype(np.int64)
+            numbers = (start + epoch) % len(views)
+        return np.stack([views[int(view)][position] for view, position in zip(numbers, positions, strict=True)])
 
 
 @lru_cache(maxsize=2)

@@ -1,4 +1,4 @@
-"""A feed of pictures with the truth of every pixel, which moves with what is varied of the pixels."""
+"""Feeds of pictures, or of their stored maps, with the truth of every pixel, which moves with what is varied."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Image, Sample
 from photovision.data.augment.mask import Look, MaskAugmenter, MaskedImages, Planes, open_scene
+from photovision.learn.feed import FeatureFeed
 
 
 class PixelFeed:
@@ -70,3 +71,21 @@ class PixelFeed:
     def _size(self, position: int) -> tuple[int, int]:
         planes = self.scenes[position]
         return planes.shape[1], planes.shape[0]
+
+
+class StoredPixelFeed(FeatureFeed):
+    """Stored maps of several views of every picture, with their planes.
+
+    Args:
+        views: float16 (N, L) each, rows of maps; view 0 is the picture as prediction sees it.
+        planes: uint8 (N, H, W, M) each, the truth of these views.
+        judged: whether `targets` holds the truth of view 0, for validation; else it is empty.
+    """
+
+    def __init__(self, views: Sequence[np.ndarray], planes: Sequence[np.ndarray], *, judged: bool = False) -> None:
+        super().__init__(views, np.asarray(planes[0]) if judged else np.zeros((len(planes[0]), 0), np.uint8))
+        self.planes = planes
+
+    def truth(self, positions: np.ndarray, epoch: int, seed: int) -> np.ndarray:
+        """uint8 (N, H, W, M): the planes of the views that `take` gives for the same arguments."""
+        return self.chosen(self.planes, positions, epoch, seed)

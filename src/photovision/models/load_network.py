@@ -52,13 +52,13 @@ def trained_detector(bundle: Bundle) -> DetectorNetwork:
 
 def trained_segmenter(bundle: Bundle) -> SegmenterNetwork:
     """The trained segmenter of a bundle in torch, in evaluation mode, on the CPU; raises ModelError likewise."""
-    from photovision.models.segmenter import SegmenterNetwork
+    from photovision.models.segmenter import Decoder, SegmenterNetwork
 
     try:
-        return _filled(
-            SegmenterNetwork(_source(bundle), len(bundle.classes), bool(bundle.info.get("instances"))), bundle
-        )
-    except UsageError as error:
+        decoder = Decoder(**bundle.info.get("decoder", {}))  # older bundles do not name it
+        instances = bool(bundle.info.get("instances"))
+        return _filled(SegmenterNetwork(_source(bundle), len(bundle.classes), instances, decoder), bundle)
+    except (UsageError, TypeError, ValueError) as error:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
 

@@ -23,10 +23,25 @@ from photovision.models.backbones import Backbone, create
 from photovision.models.export import MIN_AGREEMENT, TOLERANCE, Normalise, Parity
 from photovision.runtime.session import fastest_precision, open_session
 
-WIDTH = 32
 _GROUPS = 8
 FACTOR = 32
 """Sides of the input should be multiples of this, so that the maps of all stages lie on each other."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How wide and how fine the decoder is.
+
+    Attributes:
+        width: channels of its maps, a multiple of 8.
+        finest: stride of the finest map of the backbone that it uses; finer ones are left out.
+    """
+
+    width: int = 32
+    finest: int = 2
+
+
+PLAIN = Decoder()
 
 
 class Merge(nn.Module):
@@ -55,12 +70,13 @@ class SegmenterNetwork(nn.Module):
         source: the backbone and its weights.
         classes: C.
         instances: whether one more channel tells how deep inside its object a place lies; K = C + 1.
+        decoder: how wide and how fine the decoder is.
 
     Raises:
         UsageError: the backbone has no maps of several resolutions, such as most transformers.
     """
 
-    def __init__(self, source: Backbone, classes: int, instances: bool) -> None:
+    def __init__(self, source: Backbone, classes: int, instances: bool, decoder: Decoder = PLAIN) -> None:
         super().__init__()
         if source.preprocess.size[0] % FACTOR or source.preprocess.size[1] % FACTOR:
             raise UsageError(f"the size of a segmenter should be a multiple of {FACTOR}, got {source.preprocess.size}")
@@ -68,8 +84,9 @@ class SegmenterNetwork(nn.Module):
         self.backbone = create(source, 0)
         stages = getattr(self.backbone, "feature_info", None)
         try:
-            found = list(stages)  # type: ignore[arg-type] # TypeError for networks without stages
-            self.stages = tuple(range(len(found)))
+            every = list(stages)  # type: ignore[arg-type] # TypeError for networks without stages
+            self.stages = tuple(i for i, stage in enumerate(every) if stage["reduction"] >= decoder.finest)
+            found = [every[i] for i in self.stages]
             steps = [stage["reduction"] for stage in found]
             self.backbone.prune_intermediate_layers(list(self.stages), prune_head=True)  # type: ignore[operator]
         except (TypeError, AttributeError, KeyError):
@@ -80,8 +97,8 @@ class SegmenterNetwork(nn.Module):
                 " convolutional backbone, such as resnet18"
             )
         self.finest = int(steps[0])
-        self.decoder = nn.ModuleList(Merge(stage["num_chs"], WIDTH) for stage in found)
-        self.head = nn.Conv2d(WIDTH, classes + instances, 1)
+        self.decoder = nn.ModuleList(Merge(stage["num_chs"], decoder.width) for stage in found)
+        self.head = nn.Conv2d(decoder.width, classes + instances, 1)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Logits float (N, K, H / 2, W / 2)."""

@@ -41,6 +41,7 @@ NUMBER = FieldType("a number", _is_number)
 SHARE = FieldType("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 POSITIVE = FieldType("a number above 0", lambda value: _is_number(value) and value > 0)
 WHOLE = FieldType("a whole number from 0 on", lambda value: isinstance(value, int) and _is_number(value) and value >= 0)
+WIDTH = FieldType("a multiple of 8 up to 1,024", lambda value: value in range(8, 1025, 8))
 TEXT = FieldType("a text", lambda value: isinstance(value, str) and len(value) <= _LONGEST)
 TRUTH = FieldType("true or false", lambda value: isinstance(value, bool))
 OBJECT = FieldType("an object", lambda value: isinstance(value, dict))
@@ -119,6 +120,7 @@ BUNDLE: Mapping[str, Schema] = {
     "instances?": TRUTH,
     "tile?": [WHOLE],
     "least_area?": WHOLE,
+    "decoder?": {"width": WIDTH, "finest": WHOLE},
     "preprocess": {"size": [WHOLE], "crop?": NUMBER, "mean?": [NUMBER], "std?": [NUMBER], "hash": TEXT},
     "backbone?": {"name?": TEXT, "weights?": TEXT, "params?": NUMBER, "macs?": NUMBER},
     "chosen?": TEXT,

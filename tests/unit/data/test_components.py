@@ -197,4 +197,4 @@ def test_similarity_and_components_do_not_depend_on_the_tiles() -> None:
     assert len(np.unique(found)) == 500
     assert (found.reshape(500, 9) == found.reshape(500, 9)[:, :1]).all()
     assert np.isnan(nearest_similarity(rows[:2], rows[:0])).all()
-    assert len(mixed_components(rows[:0], np.empty(0, int), np.empty(0, int), np.empty(0, int), 0.2)) == 0
+    assert len(mixed_components(rows[:0], np.empty(0, int), np.empty(0, int), np.empty(0, int))) == 0

@@ -191,6 +191,23 @@ def test_an_optimisation_measures_on_pictures_that_the_model_did_not_learn_from(
         fair(split, trained.model, again)
 
 
+def test_an_optimisation_splits_the_data_of_the_training_as_they_were_then(trained: Trained) -> None:
+    then = trained.material.splits
+    again = fair(gather(trained.data, seed=5), trained.model, trained.data).splits  # another seed draws another split
+    for name in ("train", "val", "test", "leaked"):
+        assert getattr(again, name).tolist() == getattr(then, name).tolist()
+
+
+def test_the_val_of_a_training_that_compared_its_pictures_is_known_later(tmp_path: Path) -> None:
+    model, data = spot_bundle(tmp_path / "model"), spots()
+    features = np.random.default_rng(0).normal(0, 1, (20, 16)).repeat(3, axis=0).astype(np.float32)
+    then = recorded(model, data, embed=lambda dataset, positions, side: (features, "")).splits
+    assert then.val.tolist() != gather(data, seed=0).splits.val.tolist()
+    for name in ("val", "test"):
+        known = hold_out(data, [load(model)], name).dataset
+        assert [sample.id for sample in known.samples] == [data.samples[n].id for n in getattr(then, name)]
+
+
 def test_a_damaged_record_is_named_in_one_line(trained: Trained, tmp_path: Path) -> None:
     model = trained.kind.make(tmp_path / "model")
     (model / TRAINING_IMAGES_FILE).write_bytes(b"nothing")

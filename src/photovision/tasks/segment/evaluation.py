@@ -158,7 +158,7 @@ def evaluate(
     results = model.results(sample.image for sample in masked)
     for done, (sample, result) in enumerate(zip(masked, results, strict=True), 1):
         try:
-            found.append(_compared(model, sample, result, things))
+            found.append(compared(model.classes, sample, result, things))
             kept.append(done - 1)
         except DataError as error:
             problems.append(Problem(sample.id, "unreadable", str(error)))
@@ -211,25 +211,36 @@ def label_map(sample: Sample, classes: tuple[str, ...], size: tuple[int, int]) -
     return labels, None if numbers is None else numbers.astype(np.int32)
 
 
-def _compared(
-    segmenter: Segmenter, sample: Sample, scene: Result[Segmentation], things: list[int]
+def compared(
+    names: tuple[str, ...], sample: Sample, scene: Result[Segmentation], things: list[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """One picture's part of `SegmentEvaluation`: its confusion, outlines, and counts and segments where there are some.
+
+    Args:
+        names: C classes of the segmenter.
+        sample: the picture with its truth.
+        scene: what is predicted.
+        things: numbers of the classes whose outlines are compared.
+
+    Raises:
+        UnreadableImage, DataError: the picture cannot be read, or its mask is of another size.
+    """
     found = scene.value
     if found is None:
         assert scene.error is not None
         raise scene.error
-    labels, numbers = label_map(sample, segmenter.classes, scene.size)
+    labels, numbers = label_map(sample, names, scene.size)
     predicted, judged = found.labels, labels != IGNORE
     fits = [outline(labels == number, (predicted == number) & judged) for number in things]
     counts = segments = None
     if found.instance_map is not None:
         # A truth without objects counts none: there the predicted objects are neither right nor wrong.
         counts = np.zeros(3, np.int64) if numbers is None else np.array(matched(numbers, found.instance_map * judged))
-        classes = len(segmenter.classes)
+        classes = len(names)
         pair = Scenery(labels, numbers), scenery(found)
         segments = np.zeros((classes, 4)) if numbers is None else segment_counts(*pair, classes)
     return (
-        confusion_of(labels, predicted, len(segmenter.classes)),
+        confusion_of(labels, predicted, len(names)),
         np.array([(fit.f1, fit.distance) for fit in fits]).reshape(-1, 2),
         counts,
         segments,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import ndimage, sparse, spatial
 
 from photovision.core.errors import UsageError
 from photovision.core.regions import IGNORE
@@ -145,12 +145,19 @@ def outline(truth: np.ndarray, predicted: np.ndarray, tolerance: float | None = 
     if not truth.any() or not predicted.any():
         return Outline(0.0, float("nan"))
     limit = max(1.0, TOLERANCE * float(np.hypot(*truth.shape))) if tolerance is None else tolerance
-    true, found = edge(truth), edge(predicted)
-    to_true = ndimage.distance_transform_edt(~true)[found]
-    to_found = ndimage.distance_transform_edt(~found)[true]
+    true, found = _outline_points(truth, predicted)
+    to_true, to_found = spatial.KDTree(true).query(found)[0], spatial.KDTree(found).query(true)[0]
     precision, recall = float((to_true <= limit).mean()), float((to_found <= limit).mean())
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     return Outline(f1, max(float(np.percentile(to_true, 95)), float(np.percentile(to_found, 95))))
+
+
+def _outline_points(*masks: np.ndarray) -> list[np.ndarray]:
+    """int64 (P, 2): rows and columns of the outline of each mask bool (H, W), counted from the first that any holds."""
+    together = np.logical_or(*masks)
+    rows, columns = (np.flatnonzero(together.any(axis)) for axis in (1, 0))
+    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return [np.argwhere(edge(mask[part])) for mask in masks]
 
 
 def matched(truth: np.ndarray, predicted: np.ndarray, least: float = MATCH) -> tuple[int, int, int]:
