@@ -18,8 +18,8 @@ from photovision.engine.card_metrics import Evidence, figures
 from photovision.engine.card_text import card_text_of, row_of
 from photovision.engine.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
 from photovision.engine.hub_metadata import header
-from photovision.runtime.similarity import read_expected, why_missing
-from photovision.trust.similarity_text import beyond
+from photovision.runtime.similarity import why_missing
+from photovision.trust.similarity_text import holding
 
 NOT = "Not measured."
 NOT_RECORDED = "Not recorded."
@@ -103,10 +103,8 @@ def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
 
 def _beyond(info: Mapping[str, Any]) -> list[str]:
     """For which pictures the figure holds, and what to expect of others."""
-    row, expected = row_of(info), read_expected(info)
-    if row is None or not row.has("learn"):
-        return []
-    return ["", why_missing(info) if expected is None else beyond(expected)]
+    row = row_of(info)
+    return ["", holding(info) or why_missing(info)] if row is not None and row.has("learn") else []
 
 
 def _details(info: Mapping[str, Any]) -> list[str]:

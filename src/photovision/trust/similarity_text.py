@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from photovision.core.drawing import percent
 from photovision.core.phrases import count
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats
-from photovision.runtime.similarity import ExpectedAccuracy, SimilarityBin
+from photovision.runtime.similarity import ExpectedAccuracy, SimilarityBin, read_expected
 from photovision.trust.metrics.statistics import Vector
 from photovision.trust.similarity import STEP
 
@@ -46,24 +47,27 @@ def headline(expected: ExpectedAccuracy, lead: Metric, name: str) -> str:
     """
     usual = "" if expected.usual is None else f" (similarity to the nearest training picture {expected.usual:.2f})"
     first = f"{percent(lead.value)} {name} on pictures like these{usual}"
-    lower = _lower(expected, "" if expected.score.casefold() in name.casefold() else f" {expected.score}")
+    several = "" if expected.score.casefold() in name.casefold() else f" {expected.score}"
+    lower = _lower(expected, f"{several} where it is")
     return f"{first}; about {lower}." if lower else f"{first}."
 
 
-def beyond(expected: ExpectedAccuracy) -> str:
-    """For which pictures a figure holds, and what to expect of others: a sentence beside the figure."""
+def holding(info: Mapping[str, Any]) -> str:
+    """For which pictures the figures in bundle.json hold, and what to expect of others; "" where it is not known."""
+    expected = read_expected(info)
+    if expected is None:
+        return ""
     usual = (
         "" if expected.usual is None else f", whose similarity to the nearest training picture is {expected.usual:.2f}"
     )
-    lower = _lower(expected, f" {expected.score}")
+    lower = _lower(expected, f" {expected.score} at")
     rest = f" Where the similarity is lower, expect less: about {lower}." if lower else ""
-    return f"It holds for pictures like those of the test{usual}.{rest}"
+    return f"Measured on pictures like the training pictures{usual}.{rest}"
 
 
-def _lower(expected: ExpectedAccuracy, name: str) -> str:
+def _lower(expected: ExpectedAccuracy, first: str) -> str:
     """ "81% accuracy where it is 0.7 to 0.8, 67% at 0.6 to 0.7", or "" where the curve is flat."""
     lower = falling(expected)
-    first = f"{name} where it is"
     return ", ".join(f"{one.value:.0%}{' at' if k else first} {_range(one)}" for k, one in enumerate(lower))
 
 

@@ -11,6 +11,7 @@ def info(model: Model, as_json: Json = False) -> None:
     from photovision.core.report import Metric
     from photovision.models.pretrained import bundle_at
     from photovision.runtime.bundle import read_bundle
+    from photovision.trust.similarity_text import holding
 
     bundle = read_bundle(bundle_at(model))
     facts, row = bundle.info, bundle.row
@@ -32,6 +33,7 @@ def info(model: Model, as_json: Json = False) -> None:
         ("pictures", ", ".join(f"{count:,} {name}" for name, count in counts.items())),
         ("data", data.get("fingerprint") or data.get("source")),
         *((name.replace("_", " "), str(Metric.from_json(m))) for name, m in (facts.get("metrics") or {}).items()),
+        ("these figures", holding(facts)),
         *((f"licence, {entry['part']}", f"{entry['name']}: {entry['licence']}") for entry in facts["licences"]),
     ]
     print_rows([(name, str(value)) for name, value in rows if value])

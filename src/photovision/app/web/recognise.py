@@ -129,6 +129,7 @@ def _facts_or_error(state: State, name: str) -> dict[str, Any]:
 def facts(state: State, name: str) -> dict[str, Any]:
     """What people should know of a model before they ask it; with `error` where it cannot be read."""
     from photovision.runtime.bundle import read_bundle
+    from photovision.trust.similarity_text import holding
 
     if name in state.ready and not (state.ready[name] / "bundle.json").is_file():
         return unmade(name)
@@ -152,6 +153,7 @@ def facts(state: State, name: str) -> dict[str, Any]:
         "multilabel": bundle.multilabel,
         "lead": lead and bundle.row.lead[lead],
         "figure": metrics.get(lead) if lead else None,
+        "holding": holding(info),
         "network": (info.get("backbone") or {}).get("name"),
         "chosen": info.get("chosen"),
         "pictures": ((info.get("data") or {}).get("counts") or {}).get("train"),

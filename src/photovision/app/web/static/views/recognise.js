@@ -345,7 +345,7 @@ function described(model) {
   facts.push(count(model.classes.length, "class", "classes"));
   if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
   const report = model.report && el("a", { class: "whole", href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
-  return [facts.join(" · "), ...(report ? [" · ", report] : [])];
+  return [facts.join(" · "), ...(report ? [" · ", report] : []), ...(model.holding ? [el("span", { class: "holding" }, ` ${model.holding}`)] : [])];
 }
 
 /** All files of a drop, those in folders, too. */
