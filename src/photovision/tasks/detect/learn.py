@@ -39,7 +39,7 @@ from photovision.tasks.detect.objective import DetectByQueriesObjective, DetectO
 
 _MOST_EPOCHS = 150
 _VALIDATIONS = 6  # in a training: a validation takes as long as a few steps
-_MOST_VIEWS = 16  # more are as good as new ones in every epoch
+_VIEWS = 4, 16  # as few where a machine is quicker than it seemed; more are as good as new ones in every epoch
 _EXPORT = 20.0  # seconds for the graph and its comparison, and for the figures of the report
 _LATE = 1.1  # how much longer steps take than those measured
 _FEW_STEPS = 1000  # up to which steps of few pictures teach more than fewer steps of many
@@ -189,8 +189,8 @@ def planned(run: TrainingRun, lesson: DetectTraining) -> tuple[Plan, float]:
 
     decided = run.work.value("plan", decide)
     epochs, size = int(options.epochs or decided["epochs"]), int(decided.get("batch_size", batch_size))
-    steps, views = epochs * -(-count // size), -(-epochs // _RETURNS)
-    lesson.train.views = views if lesson.frozen and views <= _MOST_VIEWS and lesson.fits(views) else 0
+    steps, views = epochs * -(-count // size), max(-(-epochs // _RETURNS), _VIEWS[0])
+    lesson.train.views = views if lesson.frozen and views <= _VIEWS[1] and lesson.fits(views) else 0
     head = lesson.frozen and run.work.accelerator.num_processes == 1
     plan = replace(
         _recipe(lesson.source, size),
