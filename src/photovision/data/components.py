@@ -73,7 +73,7 @@ def components(rows: AnyFloats, degrees: tuple[float, ...] = DEGREES) -> Ints:
         degrees: T similarities.
 
     Returns:
-        int64 (T, N): equal numbers are one component. Memory is bounded: a few tiles of 2,048 x 2,048 similarities.
+        int64 (T, N): equal numbers are one component. Memory is bounded: that of a few tiles of 2,048 x 2,048 pairs.
     """
     count = len(rows)
     labels = np.tile(np.arange(count), (len(degrees), 1))
@@ -81,12 +81,13 @@ def components(rows: AnyFloats, degrees: tuple[float, ...] = DEGREES) -> Ints:
         own = rows[start : start + _TILE].astype(np.float32)
         for other in range(start, count, _TILE):
             alike = own @ rows[other : other + _TILE].astype(np.float32).T
+            left, right = np.nonzero(alike >= min(degrees))
+            found = alike[left, right]
             for label, degree in zip(labels, degrees, strict=True):
-                left, right = label[start : start + _TILE], label[other : other + _TILE]
-                # Pairs that are joined already are most of those in dense data, and are left out.
-                pairs = np.nonzero((alike >= degree) & (left[:, None] != right[None, :]))
-                if len(pairs[0]):
-                    label[:] = joined(count, left[pairs[0]], right[pairs[1]])[label]
+                one, two = label[left + start], label[right + other]
+                new = (found >= degree) & (one != two)  # in dense data most are joined already
+                if new.any():
+                    label[:] = joined(count, one[new], two[new])[label]
     return labels
 
 

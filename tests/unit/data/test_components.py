@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -198,3 +199,13 @@ def test_similarity_and_components_do_not_depend_on_the_tiles() -> None:
     assert (found.reshape(500, 9) == found.reshape(500, 9)[:, :1]).all()
     assert np.isnan(nearest_similarity(rows[:2], rows[:0])).all()
     assert len(mixed_components(rows[:0], np.empty(0, int), np.empty(0, int), np.empty(0, int))) == 0
+
+
+def test_memory_is_bounded_where_all_are_alike() -> None:
+    rows = centred(np.random.default_rng(0).normal(0, 1, (1, 8)).repeat(6000, axis=0) + np.eye(8)[np.arange(6000) % 8])
+    tracemalloc.start()
+    found = components(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(np.unique(found[0])) <= 8
+    assert peak < 400_000_000  # all pairs at once would be 36 million, of 16 bytes and more
