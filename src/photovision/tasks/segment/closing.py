@@ -13,9 +13,9 @@ from photovision.runtime.neighbours import MAX_IMAGES as REFERENCES
 from photovision.tasks.segment.evaluation import compared, label_map
 
 _MEASURED = 3  # pictures
-_EXPORTS = 3.0  # what writing, comparing and opening the graph takes, in exports of the backbone
-_LEAST = 10.0
-_SAFETY = 1.2
+_EXPORTS = 2.5  # what writing, comparing and opening the graph takes, in exports of the backbone
+_LEAST = 6.0
+_SAFETY = 1.1
 
 
 def closing_seconds(splits: TrainingSplits, classes: tuple[str, ...], exported: float, each: float) -> float:

@@ -34,7 +34,7 @@ _EPOCHS = 30
 """Passes over the pictures below which a smaller input pays more than a finer one."""
 _MOST_EPOCHS, _MOST_STEPS = 200, 6000
 _MOST_VIEWS = 16
-_VIEWS_TIME, _DECODER_TIME = 0.2, 0.35  # shares of the time: for the views, and of what is left for the decoder alone
+_VIEWS_TIME, _DECODER_TIME = 0.15, 0.35  # shares of the time: for the views, and of what is left for the decoder alone
 _COUNTED = 200  # pictures whose pixels are counted for the weights of the classes
 
 

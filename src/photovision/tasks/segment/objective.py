@@ -66,11 +66,13 @@ class SegmentObjective:
 
     def _dice(self, logits: torch.Tensor, truth: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
         """1 less the mean soft Dice of the classes that occur in the batch."""
-        true = functional.one_hot(torch.where(judged, truth, 0), self.classes).permute(0, 3, 1, 2) * judged[:, None]
+        index, sums = torch.where(judged, truth, 0), logits.new_zeros(self.classes)
         probs = logits.softmax(1) * judged[:, None]
-        shared, both = (probs * true).sum((0, 2, 3)), (probs + true).sum((0, 2, 3))
-        present = true.sum((0, 2, 3)) > 0
-        return 1 - ((2 * shared + 1) / (both + 1))[present].mean()
+        right = probs.gather(1, index[:, None]).flatten()
+        shared = sums.index_add(0, index.flatten(), right)
+        areas = sums.index_add(0, index.flatten(), judged.flatten().to(sums))
+        dice = (2 * shared + 1) / (probs.sum((0, 2, 3)) + areas + 1)
+        return 1 - dice[areas > 0].mean()
 
     def decode(self, raw: np.ndarray) -> Floats:
         """float32 (N, K, h, w): probabilities of the classes, then the depth, from logits."""
