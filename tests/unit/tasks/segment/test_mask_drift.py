@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,13 @@ from photovision.engine.load import load
 from photovision.engine.remember import remember_embeddings
 from photovision.runtime.held_out import read_held_out
 from photovision.runtime.neighbours import read_references
+from photovision.service.drift import drift
+from photovision.service.models import content_name
+from photovision.service.record import Record, Row
+from photovision.service.settings import Limits
 from photovision.tasks.segment.drift import MaskDrift
 from photovision.tasks.segment.segmenter import Segmenter
+from photovision.tasks.segment.wire import MaskWire
 
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 128, 0)
 
@@ -81,3 +87,24 @@ def test_a_segmenter_remembers_its_pictures(tmp_path: Path) -> None:
     assert held_out.best.tolist() == [1]
     assert held_out.embedding is not None
     assert references.nearest(held_out.embedding[0], 1)[0].id == "0"
+
+
+@pytest.mark.parametrize("other", [BLUE, GREEN])
+def test_a_record_of_masks_is_compared_with_held_out_pictures(other: tuple[int, int, int], tmp_path: Path) -> None:
+    model = load(painter_bundle(tmp_path / "model", embedding=True))
+    folder, shares = model.bundle.path, np.random.default_rng(0).uniform(0.2, 0.8, 80)
+    remember_embeddings(
+        model, _data(_halves(RED, BLUE)), _data(*(_halves(RED, BLUE, s) for s in shares[:40])), folder, 0
+    )
+    wire, rows = MaskWire(load(folder)), []
+    for number, share in enumerate(shares[40:]):
+        answer = wire.way({}).predict(_halves(RED, other, share), Limits(), wire.model.session)
+        facts = wire.facts(answer)
+        at = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(minutes=number)
+        given = {name: getattr(facts, name) for name in ("label", "best", "prob", "embedding", "found")}
+        rows.append(Row(str(number), at, "painter", content_name(folder), **given))
+    with Record.open(str(tmp_path / "record.db")) as record:
+        record.write(rows)
+        report = drift(folder, record)
+    assert {"classes", "confidence", "embeddings"} <= {one["name"] for one in report.data["comparisons"]}
+    assert report.data["drift"] is (other is GREEN)
