@@ -1,6 +1,6 @@
 """Estimates without labels against the truth on shifts: corruptions, other mixes of classes, other shops, another hand.
 
-    python benchmarks/estimate.py MODEL DATA [--corrupt fog:3,noise:2] [--mix 3] [--by COLUMN] [--pictures 500]
+    python benchmarks/estimate.py MODEL DATA [--split test] [--corrupt fog:3,noise:2] [--mix 3] [--by COLUMN]
 
 MODEL is a model and DATA labelled images that it did not learn from. Measured are the images as they are, under each
 corruption and severity, with other mixes of classes (drawn with weights that differ up to twenty times), and each value
@@ -23,6 +23,7 @@ import numpy as np
 from photovision.core.types import Floats
 from photovision.data.corruptions import corrupt
 from photovision.data.dataset import Dataset
+from photovision.data.read_options import ReadOptions
 from photovision.engine.estimate import allowing, estimator_of, expectation
 from photovision.engine.load import load
 from photovision.engine.read import read_for
@@ -73,6 +74,9 @@ def mixed(dataset: Dataset, seed: int) -> np.ndarray:
 
 def shifts(model: Any, dataset: Dataset, asked: argparse.Namespace) -> Iterator[tuple[str, Answered]]:
     """Name and answers of every shift that was asked for."""
+    if asked.skip_plain:
+        yield from under_corruptions(model, dataset, asked.corrupt)
+        return
     plain = answered(model, dataset)
     yield "as they are", plain
     for seed in range(asked.mix):
@@ -83,7 +87,12 @@ def shifts(model: Any, dataset: Dataset, asked: argparse.Namespace) -> Iterator[
         for value in np.unique(values[values != ""]).tolist():
             if (values == value).sum() >= LEAST:
                 yield f"{asked.by} {value}", Answered(*(part[values == value] for part in plain))
-    for one in filter(None, asked.corrupt.split(",")):
+    yield from under_corruptions(model, dataset, asked.corrupt)
+
+
+def under_corruptions(model: Any, dataset: Dataset, asked: str) -> Iterator[tuple[str, Answered]]:
+    """Such as "fog:3,noise:2", names with their severities."""
+    for one in filter(None, asked.split(",")):
         name, _, severity = one.partition(":")
         yield one, answered(model, corrupted(model, dataset, name, int(severity)))
 
@@ -106,6 +115,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--corrupt", default="")
+    parser.add_argument("--skip-plain", action="store_true")
+    parser.add_argument("--split", help="a published split; default: all images")
+    parser.add_argument("--root", type=Path, help="folder of the images of a table")
     parser.add_argument("--mix", type=int, default=0)
     parser.add_argument("--by", default="")
     parser.add_argument("--pictures", type=int, default=500)
@@ -116,7 +128,8 @@ def main() -> None:
         sys.stdout.write(summary([json.loads(line) for line in asked.summary.read_text().splitlines()]) + "\n")
         return
     model = load(asked.model)
-    dataset = read_for(asked.data, model.bundle.task)
+    dataset = read_for(asked.data, model.bundle.task, ReadOptions(root=asked.root))
+    dataset = dataset.split(asked.split) if asked.split else dataset
     rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[: asked.pictures])
     expected, compared = estimator_of(model).expected, model.bundle.row.part("drift")(model)
     stored: dict[str, np.ndarray] = {}
