@@ -31,6 +31,8 @@ from photovision.runtime.held_out import HeldOut, read_held_out
 from photovision.runtime.similarity import ExpectedAccuracy, SimilarityIndex, read_expected, why_missing
 from photovision.trust import similarity as statistics
 
+MOST_UNKNOWN = 0.5
+"""Share of unknown images above which an estimate is not to be relied on."""
 LISTED = 100
 """Images of the lowest expected score that the JSON document names."""
 
@@ -62,6 +64,11 @@ class Expectation:
     answers: HeldOut
     samples: tuple[Sample, ...]
     unknown: np.ndarray | None
+
+    @property
+    def reliable(self) -> bool:
+        """Whether most of the images are of the kind that the model learned."""
+        return self.unknown is None or float(self.unknown.mean()) <= MOST_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,8 @@ def estimate(
         listener: called with the progress.
 
     Returns:
-        A report of kind "estimate". Its first metric is "expected_score"; "least_expected" in its data names the images
-        with the lowest.
+        A report of kind "estimate". Its first metric is "expected_score"; its data say under "reliable" whether most
+        images are of a kind that the model knows, and name under "least_expected" those with the lowest score.
 
     Raises:
         DataError: there are no images, none can be read, or the model learned from all.
@@ -237,7 +244,11 @@ def _report(
             "seed": seed,
             **provenance(),
         },
-        data={"task": model.bundle.row.name, "least_expected": least_expected(found, classes)},
+        data={
+            "task": model.bundle.row.name,
+            "reliable": found.reliable,
+            "least_expected": least_expected(found, classes),
+        },
     )
     return base.including(told)
 

@@ -26,7 +26,7 @@ FEW = 30
 """With fewer images the report says that its interval is wide."""
 _SHOWN, _ROWS = 12, 20
 _MIN_OF_GROUP, _MAX_GROUPS, _MAX_VALUES = 10, 12, 200
-_MANY_UNKNOWN, _SOME_UNKNOWN = 0.5, 0.1
+_SOME_UNKNOWN = 0.1
 _LABEL_FIRST = 20
 
 
@@ -101,6 +101,9 @@ def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Me
 
 def _summary(known: Estimator, found: Expectation, left_out: LeftOut, names: Names) -> Iterator[str]:
     n, expected = len(found.samples), known.expected
+    if found.unknown is not None and not found.reliable:
+        share = percent(float(found.unknown.mean()))
+        yield f"There is no reliable estimate: the model calls {share} of these pictures unknown."
     these = "this picture" if n == 1 else f"these {n:,} pictures"
     yield f"Expected {names.score} on {these}: {spoken(found.metric)}."
     tested = "" if expected.usual is None else f"; on the model's own test pictures it is {expected.usual:.2f}"
@@ -124,11 +127,8 @@ def _summary(known: Estimator, found: Expectation, left_out: LeftOut, names: Nam
 def _unfamiliar(known: Estimator, found: Expectation) -> Iterator[str]:
     """Images that the estimate says little about."""
     unknown = 0.0 if found.unknown is None else float(found.unknown.mean())
-    if unknown > _MANY_UNKNOWN:
-        yield (
-            f"{percent(unknown)} of these pictures show something else than the model learned: do not rely on this"
-            " estimate."
-        )
+    if not found.reliable:
+        yield "Most of these pictures show something else than the model learned: do not rely on this estimate."
     elif unknown > _SOME_UNKNOWN:
         yield (
             f"{percent(unknown)} of these pictures may show something else than the model learned: the lower bound"

@@ -93,6 +93,8 @@ def test_pictures_of_something_else_are_not_to_be_relied_on(tmp_path: Path) -> N
     assert report.metrics["unknown_share"].value > 0.5
     assert report.metrics["expected_score"].low < 0.5  # all of them may be wrong
     assert "do not rely on this estimate" in report.warnings[0]
+    assert report.summary[0].startswith("There is no reliable estimate")
+    assert report.data["reliable"] is False
 
 
 def test_a_model_that_cannot_tell_says_why_and_what_to_do(tmp_path: Path, model: Path) -> None:
