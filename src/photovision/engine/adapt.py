@@ -15,7 +15,7 @@ from photovision.core.phrases import count, listed
 from photovision.core.progress import Listener, ProgressCallback, counted, silent
 from photovision.core.report import Finding, Report, Table
 from photovision.core.system import provenance
-from photovision.data.dataset import Dataset
+from photovision.data.dataset import Dataset, Problem
 from photovision.data.read import Labels, Pictures
 from photovision.data.unlabelled import read_unlabelled
 from photovision.engine.bundle_writer import changed_bundle
@@ -77,6 +77,7 @@ class Adaptation:
         steps: all that were considered, in their order.
         finding: figures before and after, on the images of the place.
         pictures: how many of these could be read.
+        problems: the others.
         change: fits a copy of the bundle in a folder: writes its files, and returns the entries of bundle.json that
             differ. Raises ExportError where the changed graph does not do what it should.
     """
@@ -84,6 +85,7 @@ class Adaptation:
     steps: Sequence[AdaptStep]
     finding: Finding
     pictures: int
+    problems: Sequence[Problem]
     change: Callable[[Path], Mapping[str, Any]]
 
 
@@ -125,7 +127,7 @@ def adapt(
     if not len(dataset):
         raise DataError(f"adapting needs at least {MIN_PICTURES} pictures of the place, got none: give more")
     part = unseen_part(dataset, own, PURPOSE, checking)
-    tried = None if labelled is None else _held_out(data_for(own, labelled, labels), own, checking)
+    tried = None if labelled is None else held_out_of(data_for(own, labelled, labels), own, checking)
     request = AdaptRequest(own, part.dataset, tried, seed, counted(listener, "adapting"))
     report = adapt_on(request, output)
     return replace(report, summary=(*report.summary, part.note))
@@ -154,8 +156,12 @@ def adapt_on(request: AdaptRequest, output: str | Path) -> Report:
     return report
 
 
-def _held_out(dataset: Dataset, model: Any, progress: ProgressCallback | None) -> Dataset:
-    """Of the very data of the training its validation images; of other data those that the model did not learn from."""
+def held_out_of(dataset: Dataset, model: Any, progress: ProgressCallback | None = None) -> Dataset:
+    """The labelled images on which steps are tried.
+
+    Of the very data of the training these are its validation images; of other data those that the model did not learn
+    from, and that do not resemble such. Raises DataError where there are none.
+    """
     (known,) = exposures(dataset, [model], progress)
     if known.roles is None:
         return unseen_part(dataset, model, PURPOSE, progress).dataset
@@ -172,6 +178,12 @@ def _warning(taken: Sequence[str], pictures: int) -> str:
     )
 
 
+def _unread(problems: Sequence[Problem]) -> tuple[str, ...]:
+    names = listed([problem.id for problem in problems])
+    left = f"{count(len(problems), 'picture')} could not be read and {'was' if len(problems) == 1 else 'were'} left out"
+    return (f"{left}: {names}.",) if problems else ()
+
+
 def _report(request: AdaptRequest, found: Adaptation) -> Report:
     steps = found.steps
     rows = tuple((step.name, "yes" if step.taken else "no", step.effect or f"{step.against}.") for step in steps)
@@ -182,6 +194,7 @@ def _report(request: AdaptRequest, found: Adaptation) -> Report:
             f"{step.name.capitalize()}: {step.effect}" if step.taken else f"Left out, {step.name}: {step.against}."
             for step in steps
         ),
+        warnings=_unread(found.problems),
         tables=[Table("Steps", ("step", "taken", "why"), rows)],
         provenance={
             "data": {"fingerprint": request.dataset.fingerprint, "pictures": found.pictures},

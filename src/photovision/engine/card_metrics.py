@@ -75,9 +75,12 @@ class Evidence:
         own = {name: Metric.from_json(value) for name, value in (info.get("metrics") or {}).items()}
         warnings = (*(info.get("warnings") or ()), *brought.warnings)
         training = MetricSource("training", brought.summary, {**own, **brought.metrics}, brought.tables, warnings)
-        again = info.get("recalibrated") or {}
-        figures = {name: Metric.from_json(value) for name, value in (again.get("metrics") or {}).items()}
-        renewed = [MetricSource("calibration elsewhere", (), figures, (), ())] if figures else []
+        later = {"recalibrated": "calibration elsewhere", "adapted": "adaptation elsewhere"}
+        renewed = []
+        for entry, name in later.items():
+            stored = (info.get(entry) or {}).get("metrics") or {}
+            figures = {name: Metric.from_json(value) for name, value in stored.items()}
+            renewed += [MetricSource(name, (), figures, (), ())] if figures else []
         return cls([training, *renewed, *([] if audit is None else [_audit(audit)])])
 
     def metrics(self, topic: str) -> list[tuple[str, Metric, str]]:

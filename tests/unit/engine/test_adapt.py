@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gratings import CLASSES, bundle, gratings, labelled
+from PIL import Image
 
 import photovision as pv
 from photovision.core.errors import DataError, ExportError, ModelError, UsageError
@@ -36,7 +37,12 @@ def dimmed(pictures: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def test_a_planted_mix_of_classes_is_found_and_corrected(model: Recognizer, tmp_path: Path) -> None:
-    report = pv.adapt(model, gratings(200, 10, HEAVY)[0], tmp_path / "here")
+    for number, picture in enumerate(gratings(200, 10, HEAVY)[0]):
+        (tmp_path / "place").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "place" / f"{number}.png")
+    (tmp_path / "place" / "broken.png").write_bytes(b"no picture")
+    report = pv.adapt(model, tmp_path / "place", tmp_path / "here")
+    assert "'broken.png'" in report.warnings[0]
     assert [step["taken"] for step in report.data["steps"][:2]] == [False, True]
     adapted = pv.load(tmp_path / "here", precision="f32")
     rest = gratings(400, 11, HEAVY)

@@ -15,7 +15,7 @@ import numpy as np
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.report import Finding, Metric, Table
-from photovision.data.dataset import Dataset
+from photovision.data.dataset import Dataset, Problem
 from photovision.engine.adapt import MIN_PICTURES, Adaptation, AdaptRequest, AdaptStep
 from photovision.engine.similarity import similarity_index
 from photovision.runtime.similarity import SimilarityIndex
@@ -42,7 +42,7 @@ def adapt(request: AdaptRequest) -> Adaptation:
     """
     model: Recognizer = request.model
     outputs, index, usual = _known(model)
-    dataset, here = _answers(model, request)
+    dataset, here, problems = _answers(model, request)
     start = Adapted.of(outputs, here, index, float(model.info.get("temperature") or 1.0))
     normalisation, found = _normalisation(replace(request, dataset=dataset), start, index, usual)
     mix = _mix(found, usual, request.seed)
@@ -51,7 +51,7 @@ def adapt(request: AdaptRequest) -> Adaptation:
     found, warmth = _temperature(found, mix, usual, request.seed)
     steps = (normalisation, _mix_step(mix, model.classes), _temperature_step(warmth))
     finding = _finding(model, start, found, mix, warmth, request.seed)
-    return Adaptation(steps, finding, len(dataset), partial(found.write, model, dataset))
+    return Adaptation(steps, finding, len(dataset), problems, partial(found.write, model, dataset))
 
 
 def _known(model: Recognizer) -> tuple[ValidationOutputs, SimilarityIndex, Vector]:
@@ -86,8 +86,8 @@ def _usual(model: Recognizer, outputs: ValidationOutputs) -> Vector:
     return np.asarray(mix / mix.sum())
 
 
-def _answers(model: Recognizer, request: AdaptRequest) -> tuple[Dataset, ModelOutputs]:
-    """The readable images of the place, and the outputs for them."""
+def _answers(model: Recognizer, request: AdaptRequest) -> tuple[Dataset, ModelOutputs, list[Problem]]:
+    """The readable images of the place, the outputs for them, and the others."""
     found = model.respond(request.dataset, request.progress, embeddings=True)
     rows = np.flatnonzero(np.isfinite(found.logits).all(1))
     if len(rows) < MIN_PICTURES or found.embeddings is None:
@@ -96,7 +96,8 @@ def _answers(model: Recognizer, request: AdaptRequest) -> tuple[Dataset, ModelOu
             f" {len(rows)}: give more"
         )
     kept = ModelOutputs.blank(len(rows), len(model.classes))
-    return request.dataset.subset(rows), replace(kept, logits=found.logits[rows], embeddings=found.embeddings[rows])
+    outputs = replace(kept, logits=found.logits[rows], embeddings=found.embeddings[rows])
+    return request.dataset.subset(rows), outputs, found.problems
 
 
 def _normalisation(
