@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faded import faded, faded_bundle
+from painter import painter_bundle
 
+from photovision.core.regions import Segmentation
 from photovision.core.report import Metric, Report
+from photovision.core.types import Sample
+from photovision.data.dataset import Dataset
 from photovision.engine.evaluate import evaluate
 from photovision.engine.load import load
 from photovision.engine.model_card import model_card
+from photovision.engine.remember import remember_embeddings
 from photovision.engine.similarity import accuracy_by_similarity, headed
 from photovision.runtime.similarity import NAME, read_expected
 from photovision.tasks.classify.fit_novelty import remember
@@ -102,3 +107,31 @@ def test_predictions_hold_similarity_confidence_and_a_set_with_the_answer(folder
     assert np.mean([len(one.prediction_set) for one in near]) <= np.mean([len(one.prediction_set) for one in far])
     assert sum(bool(one.elsewhere) for one in near) == 0
     assert np.mean([one.known for one in far]) > 0.9  # familiar, however faded
+
+
+def _things(count: int, most_grey: float, seed: int) -> Dataset:
+    """Scenes with a red thing before blue, greyer up to a share: where it is grey the segmenter misses it."""
+    rng, samples = np.random.default_rng(seed), []
+    for number in range(count):
+        truth = np.zeros((32, 32), np.int64)
+        truth[8:24, 8:24] = 1
+        colours, grey = np.array([[40, 40, 220], [230, 20, 20]]), rng.uniform(0, most_grey)
+        image = (1 - grey) * colours[truth] + grey * 128 + rng.normal(0, 6, (32, 32, 3))
+        kept = Segmentation(truth, ("background", "thing"))
+        samples.append(Sample(f"{seed}-{number}", np.clip(image, 0, 255).astype(np.uint8), annotations=kept))
+    return Dataset(tuple(samples), ("background", "thing"), multilabel=True, annotation_type="masks")
+
+
+def test_a_segmenter_has_the_curve_too(tmp_path: Path) -> None:
+    folder = painter_bundle(tmp_path / "model", embedding=True)
+    remember_embeddings(load(folder), _things(40, 0.2, 1), _things(40, 0.2, 2), folder, 0)
+    bundle = load(folder).bundle
+    bundle.info[NAME] = accuracy_by_similarity(bundle.row, bundle, _things(80, 1.0, 3))
+    expected = read_expected(bundle.info)
+    assert expected is not None
+    assert expected.score != "accuracy"
+    assert expected.usual == pytest.approx(1, abs=0.1)
+    model = bundle.row.part("model")(bundle)
+    report = evaluate(model, _things(30, 1.0, 4))
+    assert report.metrics["expected_score"].n == 30
+    assert sum(row[3] for row in report.tables[-1].rows) == 30
