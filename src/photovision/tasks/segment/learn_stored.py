@@ -29,8 +29,9 @@ from photovision.tasks.segment.trained import NAME, PRECISIONS, TrainedSegmenter
 
 DECODER = Decoder(width=96, finest=4)
 _BATCH = 8
+_TIMED = 2  # pictures of a step that is measured: on a slow machine eight would take a part of the time themselves
 _MIN_PIXELS = 224 * 224
-_EPOCHS = 30
+_EPOCHS = 20
 """Passes over the pictures below which a smaller input pays more than a finer one."""
 _MOST_EPOCHS, _MOST_STEPS = 200, 6000
 _MOST_VIEWS = 16
@@ -151,15 +152,15 @@ def _settled(run: TrainingRun, lesson: SegmentTraining, network: SegmenterNetwor
         times = {kind: step_seconds(lesson.task, found.part(True), batch, kind) for kind in PRECISIONS}
     precision = min(times, key=lambda kind: times[kind])
     if not asked:
-        epochs = run.spendable / (times[precision] * max(1, len(samples) / _BATCH))
+        epochs = run.spendable / (times[precision] * max(1, len(samples) / _TIMED))
         size = fitted_size(samples, max(size[0] * size[1] * min(1.0, epochs / _EPOCHS), _MIN_PIXELS))
     return {"size": list(size), "precision": precision}
 
 
 def _blank(found: MapSteps, size: tuple[int, int], device: torch.device) -> dict[str, torch.Tensor]:
-    """A batch of nothing, to measure steps with."""
-    planes = torch.zeros(_BATCH, *size, 1, dtype=torch.uint8, device=device)
-    return {"inputs": torch.rand(_BATCH, found.numbers, device=device), "targets": planes}
+    """A small batch of nothing, to measure steps with."""
+    planes = torch.zeros(_TIMED, *size, 1, dtype=torch.uint8, device=device)
+    return {"inputs": torch.rand(_TIMED, found.numbers, device=device), "targets": planes}
 
 
 def _learn(store: MapStore, room: tuple[int, int], precision: Literal["f32", "bf16"]) -> TrainedSegmenter:
