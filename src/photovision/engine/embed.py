@@ -30,7 +30,7 @@ from photovision.runtime.stream import stream
 SHARE = 0.08
 """Of a training's budget that comparing its pictures may take."""
 _PROBE = 64  # pictures after which the first estimate of the time is made
-_EXPORT = 7.0  # seconds that a graph takes to be made
+_EXPORT = 7.0  # seconds that a graph takes to be made: where no more are left, none is
 _SIDE = 224  # pixels that tell pictures apart well enough
 _BLOCK = 32
 
@@ -81,18 +81,18 @@ class Embedder:
 
     def _decide(self, network: Backbone, dataset: Dataset, positions: Ints) -> dict[str, Any]:
         """The largest size at which the budget allows it; features that are computed on the way are kept."""
-        ends = time.monotonic() + SHARE * self.budget
+        seconds = SHARE * self.budget
         sizes = [list(network.preprocess.size)]
         if network.any_size:
             enough = [min(side, _SIDE) for side in network.preprocess.size]
             sizes = [enough, [_BLOCK * max(1, round(side / 2 / _BLOCK)) for side in enough]]
         for size in sizes:
-            if time.monotonic() + _EXPORT < ends and self._run(_at(network, size), dataset, positions, ends):
+            if seconds > _EXPORT and self._run(_at(network, size), dataset, positions, seconds):
                 return {"size": size}
         return {"size": None}
 
-    def _run(self, network: Backbone, dataset: Dataset, positions: Ints, ends: float) -> bool:
-        """Compute features; False where the time would not suffice."""
+    def _run(self, network: Backbone, dataset: Dataset, positions: Ints, seconds: float) -> bool:
+        """Compute features; False where the pictures would take longer, the making of the graph apart."""
         built = create(network, 2).eval()  # of any number of classes: what is frozen has none
         cut = default_cut(built, network.preprocess.size)
         session = open_trunk(self.work, built, network.preprocess, cut, ("features",))
@@ -107,8 +107,7 @@ class Embedder:
                 rows = rows if rows.shape[1] else np.zeros((len(dataset), len(features)), np.float16)
                 rows[position] = features
             if done % _PROBE == 0 or done == len(items):
-                now = time.monotonic()
-                if 2 * done < len(items) and now + (now - began) / done * (len(items) - done) > ends:
+                if 2 * done < len(items) and (time.monotonic() - began) / done * len(items) > seconds:
                     return False
                 if self.progress is not None:
                     self.progress(done, len(items))
