@@ -18,6 +18,11 @@ _LEAST = 6.0
 _SAFETY = 1.1
 
 
+def usual_seconds(splits: TrainingSplits) -> float:
+    """What follows the learning takes about so many seconds, where nothing has been measured."""
+    return 30 + 0.3 * (len(splits.val) + len(splits.test)) + 0.05 * min(len(splits.train), REFERENCES)
+
+
 def closing_seconds(splits: TrainingSplits, classes: tuple[str, ...], exported: float, each: float) -> float:
     """Seconds for export, parity, what is remembered, the evaluations of val and test, and the report.
 

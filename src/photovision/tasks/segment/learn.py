@@ -32,6 +32,7 @@ from photovision.models.backbones import Backbone, choose, count_macs, count_par
 from photovision.models.export import Normalise, export_graph
 from photovision.models.segmenter import FACTOR, PixelDecider, SegmenterNetwork, check_pixels
 from photovision.runtime.bundle import Bundle
+from photovision.tasks.segment.closing import usual_seconds
 from photovision.tasks.segment.learn_stored import learn_stored
 from photovision.tasks.segment.lesson import SegmentTraining, plan_lesson
 from photovision.tasks.segment.segmenter import Segmenter
@@ -68,7 +69,7 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
     Raises:
         DataError: objects are called "background", or the training images hold none.
     """
-    run = replace(run, closing=min(0.25 * run.budget, 30 + 0.5 * len(run.splits.test)))
+    run = replace(run, closing=min(0.25 * run.budget, usual_seconds(run.splits)))
     lesson = plan_lesson(run.splits, replace(source, preprocess=run.splits.shown(source.preprocess)))
     return _learned_from(run, learn_stored(run, lesson) or _learn_whole(run, lesson))
 
