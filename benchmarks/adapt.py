@@ -30,7 +30,7 @@ from photovision.engine.adapt import AdaptRequest, adapt_on, held_out_of
 from photovision.engine.load import load
 from photovision.engine.read import read_for
 
-MOST = 800
+MOST, LEAST = 800, 50
 
 
 def places(model: Any, dataset: Dataset, asked: argparse.Namespace) -> Iterator[tuple[str, Dataset]]:
@@ -96,6 +96,9 @@ def main() -> None:
     dataset = read_for(asked.data, model.bundle.task)
     tried = None if asked.labelled is None else held_out_of(read_for(asked.labelled, model.bundle.task), model)
     for name, place in places(model, dataset, asked):
+        if len(place) < asked.pictures + LEAST:
+            sys.stderr.write(f"{name}: only {len(place)} images, left out\n")
+            continue
         line = {"model": asked.model.name, "data": asked.data.name, "place": name}
         sys.stdout.write(json.dumps(line | measured(model, place, tried, asked)) + "\n")
         sys.stdout.flush()
