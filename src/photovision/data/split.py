@@ -30,6 +30,8 @@ VIDEO, SCENE = KEPT = ("video", "scene")
 """Attributes that keep pictures together as "group" does."""
 KIND = 5
 """A scene that holds more than the 5th part of the pictures is a kind of place, not one."""
+STRETCHES = 20
+"""Parts of a video that is too long to be kept whole."""
 JOINED = 0.5
 """Part of the share of val that is carved out of train to join a published val."""
 
@@ -196,6 +198,8 @@ def _published(
         if not dealer.joins(given["val"], train):
             return (train, given["val"], given["test"]), [note], True
         (kept, carved, _), how = dealer.draw(train, JOINED * share, 0.0)
+        if len(carved) > share * len(train):  # whole videos or groups: they would be missed more than they help
+            return (train, given["val"], given["test"]), [note], True
         note += (
             f" The val pictures are as much like the training pictures as these are like each other, so {len(carved):,}"
             f" of train join them{how}"
@@ -269,12 +273,34 @@ def units_of(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None = 
             raise UsageError(f"no picture has the attribute '{name}' to group by; known: {', '.join(known) or 'none'}")
         if name == SCENE and _is_kind(values):
             continue
+        if name == VIDEO:
+            values = in_stretches(values)
         first: dict[str, int] = {}
         named = [(int(p), first.setdefault(v, int(p))) for p, v in zip(usable, values, strict=True) if v]
         pairs = np.array(named, dtype=np.int64).reshape(-1, 2)
         links.append((pairs[:, 0], pairs[:, 1]))
     one, other = (np.concatenate(ends) for ends in zip(*links, strict=True))
     return joined(len(dataset), one, other)
+
+
+def in_stretches(videos: Sequence[str]) -> list[str]:
+    """The video of every frame, one that holds more than half of the frames being cut into twenty stretches.
+
+    Such a video kept whole would leave nothing to choose or to judge with; only neighbours at the cuts are then apart.
+
+    Args:
+        videos: of N frames in their order, "" for pictures of none.
+
+    Example:
+        >>> in_stretches(["a"] * 4 + ["b"])
+        ['a 0', 'a 5', 'a 10', 'a 15', 'b']
+    """
+    counts, seen, found = Counter(videos), Counter[str](), []
+    for video in videos:
+        large = bool(video) and 2 * counts[video] > len(videos)
+        found.append(f"{video} {STRETCHES * seen[video] // counts[video]}" if large else video)
+        seen[video] += 1
+    return found
 
 
 def _is_kind(values: Sequence[str]) -> bool:

@@ -209,3 +209,31 @@ def test_memory_is_bounded_where_all_are_alike() -> None:
     tracemalloc.stop()
     assert len(np.unique(found[0])) <= 8
     assert peak < 400_000_000  # all pairs at once would be 36 million, of 16 bytes and more
+
+
+def test_a_published_val_is_not_joined_by_most_of_what_is_learned() -> None:
+    """Three videos teach: a whole one would be missed more than it helps to choose."""
+    data, features, _ = planted()
+    number = np.arange(len(data))
+    test, val = number % EACH == 7, number % EACH == 6
+    samples = tuple(replace(sample, groups={"video": f"v{i % 3}"}) for i, sample in enumerate(data.samples))
+    parts = {"train": ~(test | val), "val": val, "test": test}
+    published = replace(
+        data, samples=samples, splits={name: tuple(np.flatnonzero(rows).tolist()) for name, rows in parts.items()}
+    )
+    splits = make_splits(published, known_scan(list(range(len(data)))), features=features)
+    for name, rows in parts.items():
+        assert getattr(splits, name).tolist() == np.flatnonzero(rows).tolist()
+
+
+def test_frames_of_a_single_video_are_split_in_stretches() -> None:
+    data, features, _ = planted()
+    samples = tuple(replace(sample, groups={"video": "only"}) for sample in data.samples)
+    for known in (None, features):
+        splits = make_splits(replace(data, samples=samples), known_scan(list(range(len(data)))), features=known)
+        assert len(splits.train) > max(len(splits.val), len(splits.test))
+        assert len(splits.val)
+        assert len(splits.test)
+        stretch = np.arange(len(data)) * 20 // len(data)
+        parts = [set(stretch[part]) for part in (splits.train, splits.val, splits.test)]
+        assert sum(len(part) for part in parts) == 20
