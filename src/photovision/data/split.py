@@ -161,8 +161,10 @@ class _Dealer:
         train, held, judged = self.deal(pool, val, test)
         if self.likeness is None or not len(held):
             return (train, held, judged), ""
-        train, held, _ = self.likeness.deal(np.sort(np.concatenate([train, held])), val / (1 - test), 0.0)
-        return (train, held, judged), f" as whole {self.likeness.how}."
+        left, whole, _ = self.likeness.deal(np.sort(np.concatenate([train, held])), val / (1 - test), 0.0)
+        if len(whole) > max(2 * val * len(pool), len(held)):  # too much would be missing from what is learned
+            return (train, held, judged), ""
+        return (left, whole, judged), f" as whole {self.likeness.how}."
 
     def joins(self, val: Ints, train: Ints) -> bool:
         """Whether a published val is to be joined by components of train."""
