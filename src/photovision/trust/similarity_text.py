@@ -14,7 +14,7 @@ from photovision.core.phrases import count
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats
 from photovision.runtime.similarity import ExpectedAccuracy, SimilarityBin, read_expected
-from photovision.trust.metrics.statistics import Vector
+from photovision.trust.metrics.statistics import Vector, wilson
 from photovision.trust.similarity import STEP
 
 MIN_OF_BIN = 10
@@ -82,10 +82,14 @@ def falling(expected: ExpectedAccuracy) -> list[SimilarityBin]:
     enough = [one for one in expected.curve if one.n >= MIN_OF_BIN]
     if not enough:
         return []
-    usual = np.inf if expected.usual is None else np.floor(expected.usual / STEP + 1e-9) * STEP - 1e-9
-    best = max(one.value for one in enough)
-    below = [one for one in enough if one.value < best - _FLAT and one.start < usual]
-    return below[::-1][:_NAMED] if any(one.high < best for one in below) else []
+    nearest = max(one.start for one in enough)
+    usual = nearest if expected.usual is None else min(nearest, np.floor(expected.usual / STEP + 1e-9) * STEP - 1e-9)
+    near = [one for one in enough if one.start >= usual - 1e-9]
+    level = float(np.average([one.value for one in near], weights=[one.n for one in near]))
+    below = [one for one in enough if one.start < usual and one.value < level - _FLAT]
+    total = sum(one.n for one in near)
+    beyond_chance = any(one.high < wilson(level * total, total)[0] for one in below)
+    return below[::-1][:_NAMED] if beyond_chance else []
 
 
 def finding(

@@ -120,6 +120,14 @@ def test_the_headline_names_what_falls_and_is_short_where_nothing_does() -> None
     assert "about" not in headline(flat, lead, "accuracy")
 
 
+def test_a_model_that_learned_nothing_has_nothing_to_lose() -> None:
+    rng = np.random.default_rng(3)
+    for seed in range(5):
+        confidence, similarity, _ = _pictures(800, 0.4, 0.95, seed)
+        chance = (rng.random(800) < 0.1).astype(float)
+        assert falling(_fitted(confidence, similarity, chance)) == []
+
+
 def test_the_table_holds_measured_beside_expected() -> None:
     held_out, place = _pictures(400, 0.45, 0.95, 0), _pictures(200, 0.45, 0.7, 1)
     expected = _fitted(*held_out)
