@@ -301,12 +301,12 @@ def study_probs(run: TrainingRun, study: Study, feed: Feed) -> Floats:
 
 
 def _views(features: Features, pictures: int, per_view: float) -> int:
-    """How many stored views a quarter of the time and half of the free disk allow."""
+    """How many stored views a quarter of the time and half of the free disk allow; no more than there are epochs."""
     seconds = features.run.spendable
     free = shutil.disk_usage(features.run.work.folder).free
     affordable = int(0.25 * seconds / max(per_view, 1e-6)) + HEAD_VIEWS
     storable = int(0.5 * free / max(features.bytes_of_view(pictures), 1))
-    return max(HEAD_VIEWS, min(_MOST_VIEWS, affordable, storable))
+    return max(HEAD_VIEWS, min(_MOST_VIEWS, features.run.config.epochs or _MOST_VIEWS, affordable, storable))
 
 
 def _quickly(study: Study, run: TrainingRun) -> contextlib.AbstractContextManager[None]:
