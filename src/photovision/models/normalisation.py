@@ -1,8 +1,10 @@
-"""Batch normalisation fitted to a place: statistics of its images, mixed with those of the training.
+"""Batch normalisation fitted to a place: what its images do to the channels of a network, compared with others.
 
-What light, colour and sharpness do to the channels of a network is undone where each is normalised by the statistics
-of the place (AdaBN: Li et al. 2017); few images are mixed with the statistics of the training as if these were a
-number of images, too (Schneider et al. 2020). Labels take no part.
+What light, colour and sharpness do to the channels is undone where each is normalised by the statistics of the place
+(AdaBN: Li et al. 2017); few images are mixed with what was there as if that were a number of images, too (Schneider et
+al. 2020). Statistics of a pretrained network are often not those of its fine-tuning, so they are moved by the
+difference between the place and held-out images of the training, not replaced: where there is none, nothing changes.
+Labels take no part.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from photovision.core.types import Image
 from photovision.models.export import Normalise
 
 BATCH = 32
+_LITTLE, _MOST = 1e-6, 1e3
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
@@ -28,56 +31,82 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 
 
 @torch.no_grad()
-def normalised_for(network: nn.Module, normalise: Normalise, images: Sequence[Image], worth: float) -> nn.Module:
-    """A copy of a network whose batch normalisation is mixed from the training's statistics and a place's.
+def normalised_for(
+    network: nn.Module, normalise: Normalise, images: Sequence[Image], usual: Sequence[Image], worth: float
+) -> nn.Module:
+    """A copy of a network whose normalised channels are in a place what they are for the usual images.
 
-    Each batch is normalised by its own mixture, so that deeper layers see what they will see.
+    Each batch is normalised by its own statistics, so that deeper layers see what they will see.
 
     Args:
         network: in evaluation mode, on the CPU.
         normalise: its normalisation of pixels.
         images: N pictures of the place, uint8 (H, W, 3) each.
-        worth: how many pictures the statistics of the training count as, above 0.
+        usual: pictures like those of the training.
+        worth: how many pictures the network's own statistics count as, above 0.
     """
-    copy = deepcopy(network).eval()
-    share = len(images) / (len(images) + worth)
-    layers = {layer: _Mixture(layer, share) for layer in batch_norms(copy)}
-    hooks = [layer.register_forward_pre_hook(mixture.see) for layer, mixture in layers.items()]
+    known = _run(deepcopy(network), normalise, usual, None, 0.0)
+    adapted = deepcopy(network)
+    for layer in _run(
+        adapted, normalise, images, [one.moments() for one in known], len(images) / (len(images) + worth)
+    ):
+        layer.settle()
+    return adapted
+
+
+def _run(
+    network: nn.Module,
+    normalise: Normalise,
+    images: Sequence[Image],
+    usual: Sequence[tuple[torch.Tensor, torch.Tensor]] | None,
+    share: float,
+) -> list[_Layer]:
+    """The layers after a pass over images; with usual moments they have normalised every batch by a mixture."""
+    modules = batch_norms(network.eval())
+    layers = [_Layer(module, None if usual is None else usual[k], share) for k, module in enumerate(modules)]
+    hooks = [module.register_forward_pre_hook(layer.see) for module, layer in zip(modules, layers, strict=True)]
     order = np.random.default_rng(0).permutation(len(images))  # pictures of one kind lie side by side in a folder
     for start in range(0, len(images), BATCH):
-        copy(normalise(torch.from_numpy(np.stack([images[i] for i in order[start : start + BATCH]]))))
+        network(normalise(torch.from_numpy(np.stack([images[i] for i in order[start : start + BATCH]]))))
     for hook in hooks:
         hook.remove()
-    for mixture in layers.values():
-        mixture.settle()
-    return copy
+    return layers
 
 
-class _Mixture:
-    """The statistics of one layer."""
+class _Layer:
+    """What comes into one layer, and the statistics by which it normalises."""
 
-    def __init__(self, layer: _BatchNorm, share: float) -> None:
-        assert layer.running_mean is not None
-        assert layer.running_var is not None
-        self._layer, self._share = layer, share
-        self._mean, self._var = layer.running_mean.clone(), layer.running_var.clone()
+    def __init__(self, module: _BatchNorm, usual: tuple[torch.Tensor, torch.Tensor] | None, share: float) -> None:
+        assert module.running_mean is not None
+        assert module.running_var is not None
+        self._module, self._usual, self._share = module, usual, share
+        self._mean, self._var = module.running_mean.clone(), module.running_var.clone()
         self._count, self._sum, self._squares = 0, torch.zeros_like(self._mean), torch.zeros_like(self._mean)
 
     def see(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        """Take in what comes into the layer, and let it normalise this batch by a mixture."""
+        """Take in a batch before it is normalised."""
         places = [0, *range(2, inputs[0].ndim)]
         mean, squares = inputs[0].mean(places), inputs[0].square().mean(places)
         n = len(inputs[0])
         self._count, self._sum, self._squares = self._count + n, self._sum + n * mean, self._squares + n * squares
-        self._mix(mean, squares)
+        self._mix(mean, (squares - mean.square()).clamp_min(0))
+
+    def moments(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance of every channel over all batches."""
+        mean = self._sum / self._count
+        return mean, (self._squares / self._count - mean.square()).clamp_min(0)
 
     def settle(self) -> None:
         """Leave the layer with the mixture over all batches."""
-        self._mix(self._sum / self._count, self._squares / self._count)
+        self._mix(*self.moments())
 
-    def _mix(self, mean: torch.Tensor, squares: torch.Tensor) -> None:
-        assert self._layer.running_mean is not None
-        assert self._layer.running_var is not None
-        variance = (squares - mean.square()).clamp_min(0)
-        self._layer.running_mean.copy_(torch.lerp(self._mean, mean, self._share))
-        self._layer.running_var.copy_(torch.lerp(self._var, variance, self._share))
+    def _mix(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        if self._usual is None:
+            return
+        assert self._module.running_mean is not None
+        assert self._module.running_var is not None
+        usual_mean, usual_variance = self._usual
+        scale = ((variance + _LITTLE) / (usual_variance + _LITTLE)).clamp(1 / _MOST, _MOST)
+        target = mean - (usual_mean - self._mean) * scale.sqrt()
+        self._module.running_mean.copy_(torch.lerp(self._mean, target, self._share))
+        self._module.running_var.copy_(self._var * torch.lerp(torch.ones_like(scale), scale, self._share))

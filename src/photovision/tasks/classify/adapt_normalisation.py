@@ -31,7 +31,7 @@ from photovision.trust.metrics.statistics import Vector
 WORTH = 128.0
 """How many pictures the statistics of the training count as."""
 MIN_HELD_OUT = 50
-_MOST, _MIN_GAIN, _Z = 300, 0.01, 1.64
+_MOST, _MIN_GAIN, _Z, _ROUNDS = 300, 0.01, 1.64, 2
 _SKEW = 0.25  # statistics of a place of few classes are also those of what is seen, which nothing should undo
 _PARITY = 64
 
@@ -80,21 +80,23 @@ def adapt_normalisation(
         return AdaptStep(NAME, "the model keeps no weights that could be adapted"), None
     if not batch_norms(network):
         return AdaptStep(NAME, "the network has no batch normalisation"), None
-    images, _ = _pixels(request.dataset, bundle)
-    decider = Decider(network, bundle.preprocess, 1.0, False)
-    adapted = Decider(normalised_for(network, decider.normalise, images, WORTH), bundle.preprocess, 1.0, False)
-    outputs = _answers(adapted, images)
-    # What is seen changes the look of a place, too. The adapted network tells it better: the other one may name the
-    # same class in all pictures of another look.
-    shares = softmax(outputs.logits.astype(np.float64) / temperature, axis=1).mean(0)
     assert request.held_out is not None
+    images, _ = _pixels(request.dataset, bundle)
     held_out = align(request.model, request.held_out)
-    rows = _drawn(held_out, shares, request.seed)
-    tried, shown = _pixels(held_out.subset(rows), bundle)
-    if len(np.unique(rows)) < MIN_HELD_OUT:
-        return AdaptStep(NAME, f"fewer than {MIN_HELD_OUT} labelled pictures are of the classes seen here"), None
-    alike = _dressed(tried, images, request.seed)
-    truth = held_out.labels[rows[shown]]
+    decider = Decider(network, bundle.preprocess, 1.0, False)
+    # What is seen changes the look of a place, too, so held-out pictures are drawn in its mix of classes. The adapted
+    # network tells it better: the other one may name the same class in all pictures of another look.
+    shares = usual
+    for _ in range(_ROUNDS):
+        rows = _drawn(held_out, shares, request.seed)
+        if len(np.unique(rows)) < MIN_HELD_OUT:
+            return AdaptStep(NAME, f"fewer than {MIN_HELD_OUT} labelled pictures are of the classes seen here"), None
+        tried, shown = _pixels(held_out.subset(rows), bundle)
+        copy = normalised_for(network, decider.normalise, images, tried, WORTH)
+        adapted = Decider(copy, bundle.preprocess, 1.0, False)
+        outputs = _answers(adapted, images)
+        shares = softmax(outputs.logits.astype(np.float64) / temperature, axis=1).mean(0)
+    truth, alike = held_out.labels[rows[shown]], _dressed(tried, images, request.seed)
     before, after = (_answers(one, alike).logits.argmax(1) == truth for one in (decider, adapted))
     skew = float(np.abs(shares - usual).sum() / 2)
     step = _verdict(before, after, max(fall(outputs), _SKEW * skew))
