@@ -141,7 +141,10 @@ def adapt_on(request: AdaptRequest, output: str | Path) -> Report:
         taken = [step.name for step in found.steps if step.taken]
         if not taken:
             reasons = "; ".join(f"{step.name}: {step.against}" for step in found.steps)
-            raise ExportError(f"nothing was written, for no step would help here ({reasons})")
+            raise ExportError(
+                f"nothing was written, for no step would help here ({reasons}): keep the model as it is, or label some"
+                " of the pictures and use 'photovision calibrate'"
+            )
         report = _report(request, found)
         with changed_bundle(model.bundle, output) as draft:
             draft.info |= found.change(draft.folder)

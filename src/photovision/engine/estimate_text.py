@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -64,7 +65,8 @@ def finding(
     others = {"these pictures": found.similarity}
     if usual is not None:
         others["the model's own test pictures"] = usual
-    tables = [_quartiles(others), *_groups(known, found, names), _least(found, names)]
+    groups = _groups(known, found, names) if found.reliable else []
+    tables = [_quartiles(others), *groups, _least(found, names)]
     sheet = _sheet(found, names)
     own = Finding(
         tuple(_summary(known, found, left_out, names)),
@@ -89,39 +91,59 @@ def warnings(
 
 def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Metric]:
     n, metrics = len(found.samples), similarity_text.expected_score(names.score, found.metric)
-    alike = "Similarity", "of the nearest training picture, median, -1 to 1"
+    if not found.reliable:
+        hint = "not to be relied on: most of these pictures are called unknown"
+        metrics["expected_score"] = replace(metrics["expected_score"], hint=hint)
+    alike = "Similarity", "to the nearest training picture, median, -1 to 1"
     metrics["similarity"] = Metric(float(np.median(found.similarity)), None, None, n, "", *alike)
     if found.unknown is not None:
         metrics["unknown_share"] = Metric(float(found.unknown.mean()), n=n)
     if (reliability := known.expected.reliability) is not None:
-        error = "Error of such estimates", "mean absolute, for degrees of similarity left out in turn"
+        error = "Error of such estimates", "on average, for ranges of similarity left out in turn"
         metrics["estimate_error"] = Metric(reliability.error, unit="points", title=error[0], hint=error[1])
     return metrics
 
 
 def _summary(known: Estimator, found: Expectation, left_out: LeftOut, names: Names) -> Iterator[str]:
     n, expected = len(found.samples), known.expected
+    these = "this picture" if n == 1 else f"these {n:,} pictures"
     if found.unknown is not None and not found.reliable:
         share = percent(float(found.unknown.mean()))
         yield f"There is no reliable estimate: the model calls {share} of these pictures unknown."
-    these = "this picture" if n == 1 else f"these {n:,} pictures"
-    yield f"Expected {names.score} on {these}: {spoken(found.metric)}."
+        yield _anything(names.score, found.metric)
+    else:
+        yield f"Expected {names.score} on {these}: {spoken(found.metric)}."
     tested = "" if expected.usual is None else f"; on the model's own test pictures it is {expected.usual:.2f}"
     median = float(np.median(found.similarity))
     yield f"The similarity to the nearest training picture is {median:.2f} (median){tested}."
     if expected.reliability is not None:
         error = f"{expected.reliability.error * 100:.1f} points"
         yield (
-            f"When the model was made, such estimates were off by {error} on average, on pictures of a degree of"
-            " similarity that was left out in turn."
+            f"When the model was made, such estimates were off by {error} on average: every range of similarity was"
+            " left out in turn, and estimated from the others."
         )
     yield "A change that shows neither in similarity nor in confidence, such as labels of another meaning, is not seen."
-    yield (
+    yield _advice(found)
+    if not left_out.recorded:
+        yield NO_RECORD.strip()
+
+
+def _anything(score: str, metric: Metric) -> str:
+    alone = f"similarity and confidence alone say {percent(metric.value)}, which holds for pictures that it knows"
+    low, high = (0.0, 1.0) if metric.low is None or metric.high is None else (metric.low, metric.high)
+    return f"Its {score} here may be anything from {low * 100:.1f} to {high * 100:.1f}%: {alone}."
+
+
+def _advice(found: Expectation) -> str:
+    if not found.reliable:
+        return (
+            "What to do: look whether these are the right pictures for this model. If they are, label some of them:"
+            " 'photovision evaluate' measures on them, and 'photovision train' learns from them."
+        )
+    return (
         f"What to do: label {_LABEL_FIRST} of these pictures or more, drawn at random; 'photovision evaluate' measures"
         " on them, and 'photovision calibrate' fits the confidence to them. 'photovision adapt' needs no labels."
     )
-    if not left_out.recorded:
-        yield NO_RECORD.strip()
 
 
 def _unfamiliar(known: Estimator, found: Expectation) -> Iterator[str]:
@@ -137,11 +159,14 @@ def _unfamiliar(known: Estimator, found: Expectation) -> Iterator[str]:
     tested = [one.start for one in known.expected.curve if one.n >= MIN_OF_BIN]
     below = float((found.similarity < min(tested)).mean()) if tested else 1.0
     if below > _SOME_UNKNOWN:
-        reach = f"below {min(tested):.1f}, the lowest similarity" if tested else "of a similarity"
-        yield (
-            f"{percent(below)} of these pictures are {reach} that was tested when the model was made: what is expected"
-            " of them is extrapolated."
-        )
+        if tested:
+            these = f"{percent(below)} of these pictures have a similarity below {min(tested):.1f}, the lowest that was"
+            yield f"{these} tested when the model was made: what is expected of them is extrapolated."
+        else:
+            yield (
+                f"No step of similarity had {MIN_OF_BIN} held-out pictures when the model was made: what is expected"
+                " of these pictures is little tested."
+            )
 
 
 def _of_training(left_out: LeftOut, n: int) -> Iterator[str]:
@@ -162,8 +187,8 @@ def _labels(given: Unlabelled, names: Names) -> Iterator[str]:
         yield f"{count(given.labelled, 'picture')} {have}, not used here: 'photovision evaluate' measures on them."
     elif named > len(given.dataset) / 2:
         yield (
-            "The folders are called like the classes of the model, which was not used here: if they are the labels,"
-            " 'photovision evaluate' measures."
+            "The folders are called like the classes of the model, and were not used as labels here: if they are,"
+            f" 'photovision evaluate' measures the {names.score}."
         )
 
 

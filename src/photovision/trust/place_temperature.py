@@ -45,8 +45,8 @@ class PlaceTemperature:
         low, high = self.expected.low, self.expected.high
         if low is None or high is None or low <= self.stated <= high:
             return (
-                f"the mean confidence here, {percent(self.stated)}, is within the interval of the accuracy to be"
-                f" expected, {self.expected}"
+                f"the mean confidence here, {percent(self.stated)}, is within the interval of the accuracy that"
+                f" held-out pictures as alike as these lead to expect, {self.expected}"
             )
         harmed = float((self.trial < 0).mean()) if len(self.trial) else 1.0
         if harmed > _HARMED or self.trial.mean() <= 0:

@@ -104,7 +104,10 @@ def finding(
     """
     rows = [_row(one, measured) for one in expected.curve[::-1]]
     columns = ["similarity", "held-out pictures", expected.score]
-    note = "Pictures that were held out of the training together with those most like them."
+    note = (
+        "Pictures that were held out of the training together with those most like them. Similarity is 1 for the same"
+        " picture as one of the training and about 0 for one that has nothing in common with them."
+    )
     if measured is not None:
         columns += ["these pictures", "measured", "expected"]
         note += " Expected: from similarity and confidence, without labels."
@@ -141,8 +144,9 @@ def _compared(expected: ExpectedAccuracy, measured: ScoredPictures) -> str:
 
 def _figure(expected: ExpectedAccuracy, others: Mapping[str, Floats], title: str) -> Figure:
     curve = expected.curve
+    enough = [one for one in curve if one.n >= MIN_OF_BIN] or curve  # a point of two pictures says nothing
     middle, value, low, high = (
-        np.array([getattr(one, name) for one in curve]) for name in ("median", "value", "low", "high")
+        np.array([getattr(one, name) for one in enough]) for name in ("median", "value", "low", "high")
     )
     series = {expected.score: CurveLine(middle, value, low, high)}
     edges = np.round(np.arange(min(one.start for one in curve), 1 + STEP / 2, STEP), 1)
@@ -156,7 +160,11 @@ def _figure(expected: ExpectedAccuracy, others: Mapping[str, Floats], title: str
             shares = np.histogram(np.clip(similarity, edges[0], edges[-1]), edges)[0] / len(similarity)
             series[f"share of {name}"] = CurveLine(edges[:-1] + STEP / 2, shares, dashed=True)
     drawn = lines(series, title, "similarity to the nearest training picture", "", x_form="{:.2f}".format)
-    return Figure(title, svg=drawn, note="The band is the 95% interval; the dashed lines show how alike pictures are.")
+    note = (
+        f"{_capital(expected.score)} of held-out pictures, in ranges of 0.1 with {MIN_OF_BIN} or more where there are"
+        " such; the band is its 95% interval. The dashed lines show which share of the pictures is how similar."
+    )
+    return Figure(title, svg=drawn, note=note)
 
 
 def _quartiles(others: Mapping[str, Floats] | None) -> dict[str, list[float]]:

@@ -94,6 +94,8 @@ def test_pictures_of_something_else_are_not_to_be_relied_on(tmp_path: Path) -> N
     assert report.metrics["expected_score"].low < 0.5  # all of them may be wrong
     assert "do not rely on this estimate" in report.warnings[0]
     assert report.summary[0].startswith("There is no reliable estimate")
+    assert "may be anything from" in report.summary[1]
+    assert "the right pictures for this model" in " ".join(report.summary)
     assert report.data["reliable"] is False
 
 

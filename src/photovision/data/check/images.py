@@ -226,10 +226,9 @@ def _duplicates(view: _View, found: _Findings) -> None:
     if not groups:
         found.summary.append("No picture occurs twice.")
         return
-    many = sum(map(len, groups))
-    found.summary.append(
-        f"{many:,} pictures form {len(groups):,} groups that show the same; {exact:,} are exact copies."
-    )
+    many, alike = sum(map(len, groups)), "a group" if len(groups) == 1 else f"{len(groups):,} groups"
+    copies = "1 is an exact copy" if exact == 1 else f"{exact:,} are exact copies"
+    found.summary.append(f"{many:,} pictures form {alike} that show{'s' * (len(groups) == 1)} the same; {copies}.")
     if conflicts:
         found.warnings.append(
             f"{_so_many([view.name(g[0]) for g in conflicts], 'picture', 'pictures')} with a copy that has another"
