@@ -164,7 +164,7 @@ def _unfamiliar(known: Estimator, found: Expectation) -> Iterator[str]:
             yield f"{these} tested when the model was made: what is expected of them is extrapolated."
         else:
             yield (
-                f"No step of similarity had {MIN_OF_BIN} held-out pictures when the model was made: what is expected"
+                f"No range of similarity had {MIN_OF_BIN} held-out pictures when the model was made: what is expected"
                 " of these pictures is little tested."
             )
 

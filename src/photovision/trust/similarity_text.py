@@ -45,11 +45,12 @@ def headline(expected: ExpectedAccuracy, lead: Metric, name: str) -> str:
         lead: measured on test.
         name: what the leading metric is called.
     """
-    usual = "" if expected.usual is None else f" (similarity to the nearest training picture {expected.usual:.2f})"
-    first = f"{percent(lead.value)} {name} on pictures like these{usual}"
+    alike = "similarity to the nearest training picture"
+    usual = "" if expected.usual is None else f" (median {alike} {expected.usual:.2f})"
+    first = f"{percent(lead.value)} {name} on pictures like those of the test{usual}"
     several = "" if expected.score.casefold() in name.casefold() else f" {expected.score}"
     lower = _lower(expected, f"{several} where it is")
-    return f"{first}; about {lower}." if lower else f"{first}."
+    return f"{first}; about {lower}." if lower else f"{first}.{_untold(expected)}"
 
 
 def holding(info: Mapping[str, Any]) -> str:
@@ -57,11 +58,9 @@ def holding(info: Mapping[str, Any]) -> str:
     expected = read_expected(info)
     if expected is None:
         return ""
-    usual = (
-        "" if expected.usual is None else f", whose similarity to the nearest training picture is {expected.usual:.2f}"
-    )
+    usual = "" if expected.usual is None else f"; their median similarity to the nearest one is {expected.usual:.2f}"
     lower = _lower(expected, f" {expected.score} at")
-    rest = f" Where the similarity is lower, expect less: about {lower}." if lower else ""
+    rest = f" Where the similarity is lower, expect less: about {lower}." if lower else _untold(expected)
     return f"Measured on pictures like the training pictures{usual}.{rest}"
 
 
@@ -69,6 +68,14 @@ def _lower(expected: ExpectedAccuracy, first: str) -> str:
     """ "81% accuracy where it is 0.7 to 0.8, 67% at 0.6 to 0.7", or "" where the curve is flat."""
     lower = falling(expected)
     return ", ".join(f"{one.value:.0%}{' at' if k else first} {_range(one)}" for k, one in enumerate(lower))
+
+
+def _untold(expected: ExpectedAccuracy) -> str:
+    """That lower similarity was not tested; "" where some was, and no less is right there."""
+    enough = [one for one in expected.curve if one.n >= MIN_OF_BIN]
+    if any(expected.usual is None or one.end <= expected.usual for one in enough) and len(enough) > 1:
+        return ""
+    return " Too few held-out pictures were less similar to tell what to expect of such."
 
 
 def expected_score(score: str, metric: Metric) -> dict[str, Metric]:

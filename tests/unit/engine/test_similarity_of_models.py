@@ -46,7 +46,9 @@ def test_the_report_of_a_training_is_headed_by_what_its_figure_holds_for(folder:
     model = load(folder)
     plain = Report("train", "A training", ("Sentence.",), {"accuracy": Metric(0.99, 0.97, 1.0, 90)})
     report = headed(model.bundle.row, model.info, plain)
-    assert report.summary[0].startswith("99.0% accuracy on pictures like these (similarity to the nearest training")
+    assert report.summary[0].startswith(
+        "99.0% accuracy on pictures like those of the test (median similarity to the nearest training"
+    )
     assert "; about " in report.summary[0]
     assert report.summary[1] == "Sentence."
     assert report.data[NAME]["n"] == 300

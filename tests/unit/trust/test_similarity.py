@@ -111,13 +111,18 @@ def test_the_headline_names_what_falls_and_is_short_where_nothing_does() -> None
     lead = Metric(0.997, 0.99, 1.0, 300)
     fall = _fitted(*_pictures(600, 0.45, 0.95, 0))
     sentence = headline(fall, lead, "accuracy")
-    assert sentence.startswith("99.7% accuracy on pictures like these (similarity to the nearest training picture 0.")
+    assert sentence.startswith(
+        "99.7% accuracy on pictures like those of the test (median similarity to the nearest training picture 0."
+    )
     assert "0.6 to 0.7" in sentence
     confidence, similarity, right = _pictures(600, 0.45, 0.95, 0, fall=0.0)
     flat = _fitted(confidence, similarity, right)
     assert falling(flat) == []
     assert headline(flat, lead, "accuracy").endswith(".")
     assert "about" not in headline(flat, lead, "accuracy")
+    assert "Too few" not in headline(flat, lead, "accuracy")
+    untold = _fitted(*_pictures(60, 0.91, 0.99, 0, fall=0.0))
+    assert "Too few held-out pictures were less similar" in headline(untold, lead, "accuracy")
 
 
 def test_a_model_that_learned_nothing_has_nothing_to_lose() -> None:

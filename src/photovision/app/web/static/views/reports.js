@@ -3,7 +3,7 @@ import { api, attempt, count, el, fill } from "../dom.js";
 import { estimateForm } from "./estimate.js";
 import { markdown } from "./markdown.js";
 
-const KINDS = { train: "model", evaluate: "evaluation", estimate: "estimate", compare: "comparison", check: "check of pictures", audit: "audit", explain: "explanation", features: "features", drift: "drift", optimize: "smaller model" };
+const KINDS = { train: "model", evaluate: "evaluation", estimate: "estimate", compare: "comparison", check: "check of pictures", audit: "audit", explain: "explanation", features: "features", drift: "drift", optimize: "smaller model", adapt: "adapted model" };
 
 export async function show(root, state) {
   const found = await attempt(() => api("/api/reports/list"));
