@@ -175,6 +175,10 @@ class ExpectedAccuracy:
                 raise ValueError("it should have three coefficients")
             if min(coefficients[1:].min(), resampled[:, 1:].min()) < 0:
                 raise ValueError("a weight is below 0")
+            if told and told.spread < 0:
+                raise ValueError("the spread of estimates is below 0")
+            if not str(value["score"]).isprintable():
+                raise ValueError("the name of the score has characters that cannot be printed")
             return cls(coefficients, resampled, curve, int(value["n"]), str(value["score"]), told, usual)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelError(

@@ -25,6 +25,7 @@ GATE_FILE = "doubt.safetensors"
 COVERAGE, FALSE_ALARMS = 0.95, 0.02
 _PARTS = ("means", "axes", "weights")
 _LEAST_PROB, _SAME = 1e-7, 1e-3
+_FOLDS = 5
 _STEEPEST, _GOLDEN = 20.0, (math.sqrt(5) - 1) / 2
 
 
@@ -66,9 +67,11 @@ class ConformalSets:
         if self.similarity is None:
             return self.thresholds(coverage), 0.0
         scores, alike = np.concatenate(self.scores), np.concatenate(self.similarity)
-        rise = _rise(-np.log(np.maximum(scores, _LEAST_PROB)), alike, coverage)
-        pairs = zip(self.scores, self.similarity, strict=True)
-        level = tuple(np.sort(own * np.exp(-rise * near)).astype(np.float32) for own, near in pairs)
+        cost = -np.log(np.maximum(scores, _LEAST_PROB))
+        rise, middle = _rise(cost, alike, coverage), float(np.median(alike)) if len(alike) else 0.0
+        flat = scores * np.exp(-_cross_fitted(cost, alike, coverage) * (alike - middle) - rise * middle)
+        ends = np.cumsum([len(own) for own in self.scores])[:-1]
+        level = tuple(np.sort(own).astype(np.float32) for own in np.split(flat, ends))
         return _thresholds(level, coverage), rise
 
     @cached_property
@@ -335,6 +338,17 @@ def _rise(cost: Floats, similarity: Floats, coverage: float) -> float:
         first, second = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         low, high = (low, second) if loss(first) <= loss(second) else (first, high)
     return (low + high) / 2 if low else 0.0
+
+
+def _cross_fitted(cost: Floats, similarity: Floats, coverage: float) -> Floats:
+    """float (N,): for every picture the `_rise` of the others, in five folds.
+
+    A slope fitted to the very pictures that thresholds are counted on lies too close to the costliest of them, and
+    sets would hold less than the coverage asked (Vovk 2015, cross-conformal predictors).
+    """
+    fold = np.random.default_rng(0).permutation(len(cost)) % _FOLDS
+    rises = [_rise(cost[fold != one], similarity[fold != one], coverage) for one in range(_FOLDS)]
+    return np.asarray(np.array(rises)[fold])
 
 
 def _ascending(values: Sequence[float]) -> Floats:

@@ -283,3 +283,20 @@ def test_a_damaged_or_missing_file_of_arrays_is_refused(tmp_path: Path) -> None:
     (tmp_path / GATE_FILE).unlink()
     with pytest.raises(ModelError, match="damaged"):
         read_doubt(whole)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.98])
+def test_sets_that_follow_similarity_hold_the_coverage_asked_of_few_pictures(coverage: float) -> None:
+    rng = np.random.default_rng(0)
+
+    def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
+        alike = rng.uniform(0.2, 1, count)
+        return np.exp(-rng.exponential(1.2 - alike)).astype(np.float32), alike.astype(np.float32)
+
+    held = []
+    for _ in range(60):
+        truth, alike = pictures(60)
+        base, rise = ConformalSets((truth,), (alike,)).line(coverage)
+        new, near = pictures(2000)
+        held.append(np.mean(new >= base[0] * np.exp(rise * near)))
+    assert np.mean(held) >= coverage - 0.004

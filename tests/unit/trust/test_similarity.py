@@ -170,6 +170,8 @@ def test_json_keeps_everything_and_old_bundles_have_none() -> None:
         ("resampled", [[0.0, 1.0, 1.0]] * 5000),
         ("curve", None),
         ("coefficients", None),
+        ("reliability", {"error": 0.1, "spread": -1.0, "folds": 3}),
+        ("score", "accuracy\x1b[31m"),
     ],
 )
 def test_a_damaged_one_is_refused(part: str, value: object) -> None:
