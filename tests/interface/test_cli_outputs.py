@@ -39,6 +39,8 @@ GIVEN = {
     "explain": ["{model}", "{picture}"],
     "features": ["{model}", "{data}"],
     "calibrate": ["{model}", "{data}"],
+    "estimate": ["{model}", "{data}"],
+    "adapt": ["{model}", "{data}"],
     "optimize": ["{model}", "{data}", "--int8"],
     "export": ["{model}", "--to", "onnx"],
     "convert": ["{data}", "--to", "coco"],

@@ -13,7 +13,7 @@ NAMES = {
     "train", "load", "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
     "audit", "explain", "attribute", "features", "recalibrate", "Attribution", "export", "Detections", "Segmentation",
-    "calibrate", "optimize", "estimate",
+    "calibrate", "optimize", "estimate", "adapt",
     "RecordError", "explain_boxes",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip

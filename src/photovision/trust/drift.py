@@ -201,7 +201,8 @@ def separability(here: Floats, there: Floats, seed: int = 0) -> float:
     """AUROC of telling embeddings (N, D) from others (M, D), each by what the other half taught; 0.5 means not at all.
 
     Example:
-        >>> separability(np.eye(40, dtype=np.float32), -np.eye(40, dtype=np.float32)) > 0.9
+        >>> here = np.random.default_rng(0).normal(0, 1, (40, 4)).astype(np.float32)
+        >>> separability(here, here + 5) > 0.9
         True
     """
     return _separable(gaussian(np.concatenate([here, there])), len(here), seed)[0].value

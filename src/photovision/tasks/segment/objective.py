@@ -110,7 +110,7 @@ def class_weights(pixels: np.ndarray) -> tuple[float, ...]:
 
     Example:
         >>> [round(weight, 2) for weight in class_weights(np.array([990, 10]))]
-        [0.94, 6.59]
+        [0.94, 6.66]
     """
     shares = pixels / max(pixels.sum(), 1)
     weights = 1 / np.log(1.1 + shares)
