@@ -89,12 +89,21 @@ def _ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
     features = fitting_features(features, train)
     frozen, per_view = learn_frozen(features, train, augment)
     yield frozen
+    run = _closing(run, per_view / len(train))
+    features = replace(features, run=run)
     upper = learn_upper(features, frozen, train, augment, per_view)
     if upper is not None:
         yield upper
     whole = learn_whole(run, upper or frozen, run.splits.train, augment)
     if whole is not None:
         yield whole
+
+
+def _closing(run: TrainingRun, per_image: float) -> TrainingRun:
+    """The training with as many seconds kept for what follows the learning as its images need at this input size."""
+    splits = run.splits
+    asked = min(len(splits.train), MAX_IMAGES) + len(splits.val) + 3 * len(splits.test)
+    return replace(run, closing=min(0.25 * run.budget, max(run.closing, 20 + per_image * asked)))
 
 
 def best_of(stages: list[TrainedStage]) -> TrainedStage:
