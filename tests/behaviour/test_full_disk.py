@@ -21,7 +21,7 @@ from PIL import Image
 from small_disk import fill, resize, small_disk
 
 from photovision.app.cli import run
-from photovision.app.progress import told
+from photovision.app.progress import with_events
 from photovision.core.errors import PhotovisionError, UsageError
 from photovision.core.files import explained, write_bytes
 from photovision.core.page import write_report
@@ -79,7 +79,7 @@ def save_film(folder: Path) -> None:
 
 
 def save_events(folder: Path) -> None:
-    with told(silent, folder / "e.jsonl") as listener:
+    with with_events(silent, folder / "e.jsonl") as listener:
         for number in range(5000):
             listener(Progress(f"stage {number}", 0, 1, "x" * 200))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from photovision.app.progress import Lines, shown, told
+from photovision.app.progress import Lines, shown, with_events
 from photovision.core.progress import Progress
 
 
@@ -57,7 +57,7 @@ def test_without_a_terminal_lines_are_written(capsys: pytest.CaptureFixture[str]
 
 def test_programs_read_events(tmp_path: Path) -> None:
     lines = io.StringIO()
-    with told(Lines(lines), tmp_path / "new" / "events.jsonl") as listener:
+    with with_events(Lines(lines), tmp_path / "new" / "events.jsonl") as listener:
         for step in range(100):
             listener(Progress("fine-tuned", step, 100, "loss 0.5", {"loss": 0.5}))
         listener(Progress("fine-tuned", 1, 1, "val 90%", {"rung": {"name": "fine-tuned"}}))

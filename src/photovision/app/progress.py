@@ -34,7 +34,7 @@ def shown(stream: TextIO | None = None) -> Iterator[Listener]:
 
 
 @contextmanager
-def told(listener: Listener, events: Path | None) -> Iterator[Listener]:
+def with_events(listener: Listener, events: Path | None) -> Iterator[Listener]:
     """The listener, and beside it a file of events for programs, where one is named; see `Events`."""
     if events is None:
         yield listener

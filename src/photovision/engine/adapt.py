@@ -58,7 +58,7 @@ class AdaptRequest:
         dataset: at least 30 unlabelled images of the place, none of which the model learned from.
         held_out: labelled images that the model did not learn from either, on which steps are tried that change what
             the network computes; None: such steps are left out.
-        seed: of everything random.
+        seed: random seed.
         progress: called with (images done, N).
     """
 
@@ -110,7 +110,7 @@ def adapt(
         output: folder of the new bundle.
         labelled, labels: labelled images, as for `evaluate`, best the data of the training: what the network computes
             is changed only if that can be tried on those which it did not learn from.
-        seed: of everything random.
+        seed: random seed.
         listener: called with the progress.
 
     Returns:

@@ -231,7 +231,7 @@ def _report(
     embedding = None if usual is None else usual.embedding
     classes = tuple(name or "nothing found" for name in compared.classes)
     names = estimate_text.Names(known.expected.score, model.bundle.row.text.noun, classes)
-    told = estimate_text.finding(
+    finding = estimate_text.finding(
         known, found, left_out, names, None if embedding is None else known.index.of(embedding)
     )
     base = Report(
@@ -250,7 +250,7 @@ def _report(
             "least_expected": least_expected(found, classes),
         },
     )
-    return base.including(told)
+    return base.including(finding)
 
 
 def least_expected(found: Expectation, classes: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ class Plan:
         most_epochs: up to which a run with a deadline is stretched where the machine is quicker than planned; 0 never.
         paced: (epoch, epochs) pairs of a run that is repeated: after so many epochs it was set to so many in all,
             because the machine was slower or quicker than planned.
-        seed: of everything random.
+        seed: random seed.
     """
 
     epochs: int

@@ -168,18 +168,18 @@ class ExpectedAccuracy:
                 SimilarityBin(**{name: one[name] for name in SimilarityBin._fields}) for one in value["curve"]
             )
             known, usual = value.get("reliability"), value.get("usual")
-            told = known and EstimateReliability(**{name: known[name] for name in EstimateReliability._fields})
+            reliability = known and EstimateReliability(**{name: known[name] for name in EstimateReliability._fields})
             if len(curve) > _MOST or len(resampled) > 50 * _MOST:
                 raise ValueError("it is longer than any should be")
             if coefficients.shape != (3,) or resampled.ndim != 2 or resampled.shape[1:] != (3,) or not len(resampled):
                 raise ValueError("it should have three coefficients")
             if min(coefficients[1:].min(), resampled[:, 1:].min()) < 0:
                 raise ValueError("a weight is below 0")
-            if told and told.spread < 0:
+            if reliability and reliability.spread < 0:
                 raise ValueError("the spread of estimates is below 0")
             if not str(value["score"]).isprintable():
                 raise ValueError("the name of the score has characters that cannot be printed")
-            return cls(coefficients, resampled, curve, int(value["n"]), str(value["score"]), told, usual)
+            return cls(coefficients, resampled, curve, int(value["n"]), str(value["score"]), reliability, usual)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelError(
                 f"'{NAME}' in bundle.json is damaged ({error}): copy the model again or train it again"

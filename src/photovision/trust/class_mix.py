@@ -162,7 +162,7 @@ def class_mix(probs: Floats, expected: Floats, embedding: Floats, held_out: Held
         expected: float (N,), the accuracy to expect of each picture.
         embedding: float (N, D).
         held_out: labelled pictures that the model did not learn from.
-        seed: of everything random.
+        seed: random seed.
     """
     usual, n = held_out.usual, len(probs)
     shares, ratio = estimate_shares(probs, usual)

@@ -87,7 +87,7 @@ def test_a_job_that_fails_says_why(home: Path) -> None:
     jobs.start("check", "the check", ["check", str(home / "nowhere")], {})
     jobs.wait(60)
     assert jobs.job is not None
-    told = jobs.job.told()
+    told = jobs.job.status()
     assert told["state"] == "failed"
     assert told["error"].endswith("does not exist: check the path of the data")
 
@@ -164,7 +164,7 @@ def test_code_in_the_current_folder_is_not_run(home: Path, monkeypatch: pytest.M
     jobs.start("check", "the check", ["check", str(home / "shapes")], {})
     jobs.wait(60)
     assert jobs.job is not None
-    assert jobs.job.state == "done", jobs.job.told()
+    assert jobs.job.state == "done", jobs.job.status()
     done = subprocess.run(
         python_command("photovision", "--help"), env=python_environment(), capture_output=True, check=False
     )

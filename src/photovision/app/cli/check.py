@@ -30,10 +30,10 @@ def check(
     from photovision.app.check import SUSPECTS, write_suspects
     from photovision.app.check import check as examine
     from photovision.app.cli.output import note, print_report
-    from photovision.app.progress import counted, shown, told
+    from photovision.app.progress import counted, shown, with_events
 
     dataset = read_data(data, reading)
-    with shown() as people, told(people, events) as listener:
+    with shown() as people, with_events(people, events) as listener:
         report = examine(
             dataset,
             labels=labels,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from photovision.app.cli.options import Json, output_option
-from photovision.app.cli.reading import SAID, reads_data, say_reading
+from photovision.app.cli.reading import ALWAYS_SHOWN, reads_data, say_reading
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 Target = Literal[
@@ -37,7 +37,7 @@ def convert(
     dataset = read_dataset(source, **vars(reading))
     done = rewrite(dataset, to, output, lossy=lossy)
     say_reading(dataset, source, reading)
-    odd = [one for one in dataset.notes if one.kind not in SAID]
+    odd = [one for one in dataset.notes if one.kind not in ALWAYS_SHOWN]
     for one in odd[:5]:
         note(f"{one.id}: {one.message}")
     if len(odd) > 5:

@@ -27,12 +27,12 @@ def estimate(
     """
     from photovision.app.cli.output import print_report
     from photovision.app.cli.reading import read_pictures
-    from photovision.app.progress import shown, told
+    from photovision.app.progress import shown, with_events
     from photovision.engine.estimate import estimate as judge
     from photovision.engine.load import opened
 
     own = opened(model, "estimate", "drift")
     given = read_pictures(pictures, file_column, root)
-    with shown() as people, told(people, events) as listener:
+    with shown() as people, with_events(people, events) as listener:
         report = judge(own, given, seed=seed, listener=listener)
     print_report(report, output, as_json)

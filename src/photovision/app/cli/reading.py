@@ -64,7 +64,7 @@ Pictures = Annotated[
 FileColumn = _READING["file_column"]
 Root = _READING["root"]
 
-SAID = ("reading", "masks", "equal class names", "not used")
+ALWAYS_SHOWN = ("reading", "masks", "equal class names", "not used")
 """Kinds of notes on which all else may depend."""
 
 
@@ -128,7 +128,7 @@ def say_notes(dataset: Dataset) -> None:
     from photovision.app.cli.output import note
 
     for line in dataset.notes:
-        if line.kind in SAID:
+        if line.kind in ALWAYS_SHOWN:
             note(f"{line.id}: {line.message}")
 
 
@@ -145,7 +145,7 @@ def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
         what = f"{count(len(dataset), 'picture')} of {count(len(dataset.classes), 'class', 'classes')}"
         note(f"{what}, read as: {dataset.reading}{_others(path, dataset)}; --format chooses another reading")
     for line in (*dataset.notes, *unnamed(path, dataset)):
-        if line.kind in SAID:
+        if line.kind in ALWAYS_SHOWN:
             note(f"{line.id}: {line.message}")
 
 

@@ -113,7 +113,7 @@ def _names(listed: str | None) -> tuple[str, ...]:
 
 def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | None, as_json: bool) -> None:
     from photovision.app.cli.output import first_process, note
-    from photovision.app.progress import shown, told
+    from photovision.app.progress import shown, with_events
     from photovision.core.progress import silent
 
     if first_process():
@@ -122,7 +122,7 @@ def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | No
     from photovision.engine.train import run
 
     first = first_process()
-    with shown() as people, told(people, events if first else None) as listener:
+    with shown() as people, with_events(people, events if first else None) as listener:
         model = run(dataset, output, options, listener if first else silent)
     if first_process():
         _print(model, output, as_json)

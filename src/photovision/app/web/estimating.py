@@ -38,7 +38,7 @@ def add_routes(router: APIRouter, state: State, jobs: Jobs) -> None:
     @router.post("/estimate")
     def estimate(wish: EstimateRequest) -> dict[str, Any]:
         """Start an estimate; its report is listed with the others."""
-        return start(state, jobs, wish).told()
+        return start(state, jobs, wish).status()
 
 
 def choices(state: State) -> dict[str, list[str]]:

@@ -71,16 +71,16 @@ class Job:
             "facts": {**self.facts},
         }
 
-    def told(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """What the page shows: how far it is, the rungs, the curves, the log, and why it failed."""
         story = Story.of(self.folder / "events.jsonl")
         messages = _tail(self.folder / "messages.txt")
-        told = {**self.to_json(), **story.to_json(), "now": time.time(), "error": None}
-        del told["arguments"]
+        status = {**self.to_json(), **story.to_json(), "now": time.time(), "error": None}
+        del status["arguments"]
         if self.state == "failed":
             lines = [line for line in messages if line.startswith("photovision: ")] or messages
-            told["error"] = lines[-1].removeprefix("photovision: ") if lines else "it ended without a word"
-        return told
+            status["error"] = lines[-1].removeprefix("photovision: ") if lines else "it ended without a word"
+        return status
 
 
 class Jobs:

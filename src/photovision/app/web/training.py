@@ -80,28 +80,28 @@ def routes(state: State) -> APIRouter:
     @router.post("/start")
     def start(wish: Training) -> dict[str, Any]:
         """Start a training."""
-        return train(state, jobs, wish).told()
+        return train(state, jobs, wish).status()
 
     @router.post("/check")
     def check(wish: Examination) -> dict[str, Any]:
         """Start a check of a data set; what it finds goes into the user's cache."""
-        return examine(state, jobs, wish).told()
+        return examine(state, jobs, wish).status()
 
     @router.get("/job")
     def job() -> dict[str, Any]:
         """The job that runs, or the last one."""
-        return told(jobs.look())
+        return status(jobs.look())
 
     @router.post("/cancel")
     def cancel() -> dict[str, Any]:
         """Interrupt the job; what is done so far is kept."""
         jobs.cancel()
-        return told(jobs.job)
+        return status(jobs.job)
 
     @router.post("/again")
     def again() -> dict[str, Any]:
         """Go on with the last job where it stopped."""
-        return jobs.again().told()
+        return jobs.again().status()
 
     add_routes(router, state, jobs)
     return router
@@ -128,9 +128,9 @@ def examine(state: State, jobs: Jobs, wish: Examination) -> Job:
     return jobs.start("check", f"the check of {wish.data}", arguments, facts)
 
 
-def told(job: Job | None) -> dict[str, Any]:
+def status(job: Job | None) -> dict[str, Any]:
     """The job for the page; `{"state": None}` where there is none."""
-    return {"state": None} if job is None else job.told()
+    return {"state": None} if job is None else job.status()
 
 
 def output_of(state: State, name: str, replace: bool) -> Path:

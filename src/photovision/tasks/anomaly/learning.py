@@ -46,7 +46,7 @@ class BankConfig:
         probes: good pictures that get synthetic defects, one of each kind.
         leave_out_suspects: whether pictures that look bad are left out of bank and threshold. They are named in any
             case: of few pictures the only one of its kind is rare more often than bad.
-        seed: of everything random.
+        seed: random seed.
     """
 
     bank_size: int = 2000

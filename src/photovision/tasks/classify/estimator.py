@@ -34,7 +34,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         backbone: a timm architecture; None takes what fits.
         weights: "auto", "none", "hub", a name of `photovision weights list`, or a file's path.
         size: side of the network's input in pixels; None takes what fits.
-        seed: of everything random.
+        seed: random seed.
 
     Attributes:
         classes_: the distinct labels, sorted, as they were given.
