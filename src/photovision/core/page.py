@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from photovision.core.errors import UsageError
 from photovision.core.files import write_json
+from photovision.core.identity import head, template
 from photovision.core.output import check_report
 from photovision.core.report import Metric, Report, cell_text
 from photovision.core.seal import write_sealed
@@ -165,12 +165,12 @@ def to_html(report: Report) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = resources.files("photovision.core").joinpath("templates/report.html").read_text(encoding="utf-8")
     many = len(report.metrics) > MAX_CARDS
     leading = {name: m for name, m in report.metrics.items() if not many or name in _LEADING}
     further = {name: m for name, m in report.metrics.items() if name not in leading}
-    return environment.from_string(template).render(
+    return environment.from_string(template("report.html")).render(
         report=report,
+        head=Markup(head()),
         cards=[_card(name, metric) for name, metric in leading.items()],
         sections=[*_further(further), *_sections(report, Markup)],
         facts=list(_facts(report.provenance)),

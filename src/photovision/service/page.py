@@ -7,23 +7,28 @@ from typing import Any
 
 from starlette.responses import HTMLResponse
 
+from photovision.core.identity import head, icon_address
+
 _POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob:; connect-src 'self';"
-    " frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob: data:;"
+    " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 _STYLE = """
-:root { color-scheme: light dark; --line: #8886; --soft: #8882; --accent: light-dark(#0b57d0, #a8c7fa); }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; padding: .5rem .75rem; }
-summary { cursor: pointer; overflow-wrap: anywhere; }
-code, pre { font: .9em ui-monospace, monospace; } pre { background: var(--soft); padding: .75rem; overflow: auto;
-  border-radius: .4rem; }
+body { max-width: 58rem; margin: 0 auto; padding: var(--gap-5) var(--gap-4) var(--gap-6); }
+h1, h2 { line-height: 1.2; } h1 { display: flex; align-items: center; gap: var(--gap-3); font-size: var(--text-title); }
+h2 { margin-top: var(--gap-6); } a { color: var(--accent); }
+details { background: var(--sheet); border: 1px solid var(--line); border-radius: var(--round); margin: var(--gap-2) 0;
+  padding: var(--gap-2) var(--gap-3); }
+summary { cursor: pointer; }
+code, pre { font: .9em var(--mono); } pre { background: var(--sunk); padding: var(--gap-3); overflow: auto;
+  border-radius: var(--round-small); }
 .verb { display: inline-block; min-width: 3.5rem; font-weight: 700; color: var(--accent); }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .2rem .75rem
   .2rem 0; border-bottom: 1px solid var(--line); }
-form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; } label { display: grid; gap: .2rem; }
-input, button, select { font: inherit; padding: .35rem .6rem; max-width: 100%; } img, canvas { max-width: 100%; }
+form { display: flex; flex-wrap: wrap; gap: var(--gap-3); align-items: end; } label { display: grid; gap: .2rem; }
+input, button, select { font: inherit; color: inherit; background: var(--sheet); border: 1px solid var(--line);
+  border-radius: var(--round-small); padding: .35rem .6rem; max-width: 100%; } img, canvas { max-width: 100%; }
+button { background: var(--accent); border-color: var(--accent); color: var(--on-accent); font-weight: 600; }
 """
 _SCRIPT = """
 const form = document.querySelector('form'), out = document.querySelector('output');
@@ -81,8 +86,9 @@ def page(described: dict[str, Any]) -> HTMLResponse:
     answers = "".join(_schema(name, schema) for name, schema in described.get("components", {})["schemas"].items())
     title = escape(described["info"]["title"])
     body = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}: interface</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body><main>
-<h1>{title} {escape(described["info"]["version"])}</h1><p>{escape(described["info"]["description"])}</p>
+<meta name="viewport" content="width=device-width, initial-scale=1">{head()}<style>{_STYLE}</style></head>
+<body><main><h1><img src="{icon_address()}" alt="" width="36" height="36">
+{title} {escape(described["info"]["version"])}</h1><p>{escape(described["info"]["description"])}</p>
 <p>For programs: <a href="openapi.json">openapi.json</a>, <a href="metrics">metrics</a>.</p>
 <h2>Try it</h2><form>
 <label>Pictures <input type="file" name="file" accept="image/*" multiple required></label>

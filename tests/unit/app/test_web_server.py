@@ -26,6 +26,8 @@ def test_the_page_and_its_parts_are_there(client: TestClient) -> None:
     for name, kind in (
         ("main.js", "text/javascript"),
         ("style.css", "text/css"),
+        ("tokens.css", "text/css"),
+        ("icon.svg", "image/svg+xml"),
         ("views/recognise.js", "text/javascript"),
     ):
         found = client.get(f"/{name}")

@@ -63,7 +63,9 @@ def test_page_shows_everything() -> None:
     for expected in ("On cats", "All about cats", "90.0", "85.0 to 94.0", "n = 200", "Beware of cats", "cats.numpy"):
         assert expected in words, expected
     assert page.tags.count("img") == 1
-    assert page.addresses[0].startswith("data:image/jpeg;base64,")
+    icon, photograph = page.addresses
+    assert icon.startswith("data:image/svg+xml,")
+    assert photograph.startswith("data:image/jpeg;base64,")
 
 
 def test_page_loads_nothing_and_runs_nothing_even_with_hostile_names() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import json
 import mimetypes
+from collections.abc import Callable
 from importlib import import_module, resources
 
 from fastapi import FastAPI, Request
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photovision.app.web.recognise import LARGEST
 from photovision.app.web.workspace import State
+from photovision.core import identity
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage, UsageError
 from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
 
@@ -65,12 +67,19 @@ def create_app(state: State, token: str | None = None) -> FastAPI:
     def index() -> FileResponse:
         return FileResponse(f"{static}/index.html")
 
+    for name, media_type in identity.MEDIA_TYPES.items():
+        app.add_api_route(f"/{name}", _asset(name, media_type))
     app.mount("/", StaticFiles(directory=static))
     app.add_exception_handler(PhotovisionError, _explained)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_middleware(_Guard, token=token)
     return app
+
+
+def _asset(name: str, media_type: str) -> Callable[[], Response]:
+    """A route's function that hands out a file of the visual identity."""
+    return lambda: Response(identity.template(name), media_type=media_type)
 
 
 class _Guard:
