@@ -77,7 +77,7 @@ def test_boxes_are_drawn_beside_and_nothing_is_overwritten(model: Path, pictures
 def test_videos_are_answered_frame_by_frame(
     model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("av", reason="needs PyAV: pip install 'photovision[video]'")
+    pytest.importorskip("av", reason="needs PyAV: pip install av")
     from photovision.video.reader import open_video
     from photovision.video.writer import Film
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from photovision.app.verbosity import Verbosity, verbosity
 from photovision.core.files import explained
 from photovision.core.output import check_lines
-from photovision.core.progress import Listener, Progress
+from photovision.core.progress import Listener, Progress, silent
 from photovision.core.progress import counted as counted
 from photovision.core.text import printable, unguarded
 
@@ -24,9 +25,14 @@ EVENTS_EVERY = 0.5
 
 @contextmanager
 def shown(stream: TextIO | None = None) -> Iterator[Listener]:
-    """A listener that shows progress on `stream` (standard error if None), bars on a terminal, else lines."""
+    """A listener that shows progress on `stream` (standard error if None), bars on a terminal, else lines.
+
+    With --quiet it shows nothing.
+    """
     stream = stream or sys.stderr
-    if stream.isatty():
+    if verbosity() is Verbosity.QUIET:
+        yield silent
+    elif stream.isatty():
         with _bars(stream) as listener:
             yield listener
     else:

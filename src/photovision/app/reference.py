@@ -22,6 +22,9 @@ def reference() -> str:
         "Written by `make docs` from the commands themselves. Results go to standard output, everything else to",
         "standard error. Exit codes: 0 done; 2 something that you can mend, stated in one line; 130 interrupted.",
         "",
+        "Every command takes `-h`, `--quiet` (only results and mistakes) and `--verbose` (every remark on the data,",
+        "and where a mistake was noticed). `photovision --install-completion` lets the shell complete them.",
+        "",
     ]
     for name, command in _commands("photovision", typer.main.get_command(app)):
         lines += _section(name, command)
@@ -41,7 +44,9 @@ def _section(name: str, command: Any) -> list[str]:
     usage = " ".join([name, *(_shown(p) for p in arguments), *(["[OPTIONS]"] if options else [])])
     told = [(_shown(p), p.help) for p in arguments] + [(", ".join(_flags(p)), _told(p)) for p in options]
     entries = [f"- `{left}`: {right}" for left, right in told]
-    return [f"## {name}", "", inspect.cleandoc(command.help), "", f"    {usage}", "", *entries, ""]
+    examples = [f"    photovision {line}" for line in (command.epilog or "").splitlines()]
+    shown = ["Example:" if len(examples) == 1 else "Examples:", "", *examples, ""] if examples else []
+    return [f"## {name}", "", inspect.cleandoc(command.help), "", f"    {usage}", "", *entries, "", *shown]
 
 
 def _shown(argument: Any) -> str:

@@ -50,9 +50,14 @@ class RecordError(PhotovisionError):
 
 
 class MissingExtra(PhotovisionError):
-    """An optional library is not installed; the message names the extra that brings it."""
+    """A library that only some work needs is not installed; the message says how to install it.
 
-    def __init__(self, library: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the library '{library}', which is not installed: pip install 'photovision[{extra}]'"
-        )
+    Args:
+        library: its package, or the name of a module of it.
+        purpose: what needs it, in the message's first words.
+    """
+
+    def __init__(self, library: str, purpose: str) -> None:
+        from photovision.core.installing import pip_install
+
+        super().__init__(f"{purpose} needs the library '{library}', which is not installed: {pip_install(library)}")

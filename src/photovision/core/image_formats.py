@@ -25,6 +25,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import open_regular
+from photovision.core.installing import pip_install
 
 # A file reaches the one decoder that its first bytes name, so never one that runs other programs (EPS starts
 # Ghostscript). They are imported here, because Pillow would else import all of its 40 at the first picture. The JPEG
@@ -86,7 +87,7 @@ _OTHERS = (
 )
 _COMPILED = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _BEGINNINGS)
 _FOREIGN = tuple((re.compile(pattern, re.DOTALL), name, advice) for pattern, name, advice in _OTHERS)
-_HEIF_LIBRARIES = ("pi_heif", "pillow_heif")
+_HEIF_LIBRARIES, _HEIF_PACKAGE = ("pi_heif", "pillow_heif"), "pi-heif"
 
 
 def sniff(beginning: bytes) -> str | None:
@@ -120,7 +121,7 @@ def format_of(stream: BinaryIO) -> str:
     if name is None:
         raise UnreadableImage(foreign(beginning))
     if name == HEIF and not _heif_is_ready():
-        raise UnreadableImage("is a HEIC picture, which needs a library: pip install 'photovision[heic]'")
+        raise UnreadableImage(f"is a HEIC picture, which needs a library: {pip_install(_HEIF_PACKAGE)}")
     return name
 
 

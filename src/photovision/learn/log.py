@@ -26,7 +26,7 @@ class _TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise MissingExtra("tensorboard", "tensorboard", "--track tensorboard") from None
+            raise MissingExtra("tensorboard", "--track tensorboard") from None
         self._writer: Any = SummaryWriter(str(folder))
 
     def log(self, stage: str, step: int, values: dict[str, float]) -> None:
@@ -42,7 +42,7 @@ class _MLflow:
         try:
             import mlflow
         except ImportError:
-            raise MissingExtra("mlflow", "mlflow", "--track mlflow") from None
+            raise MissingExtra("mlflow", "--track mlflow") from None
         self._mlflow = mlflow
         if not mlflow.is_tracking_uri_set():  # the user's own server or file store goes first
             mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")

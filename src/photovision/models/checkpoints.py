@@ -20,7 +20,6 @@ from photovision.core.preprocess import Preprocess
 from photovision.models.checkpoint_folder import FAMILIES, FILES, Described, is_described, read_folder
 from photovision.models.weights import SAFE_LICENCES, LedgerEntry
 
-EXTRA = "transformers"
 LICENCE = "apache-2.0"
 """Of all weights in CHECKPOINTS."""
 _REFUSED = re.compile(r"(roboflow/)?rf-?detr-?(x|2x|xx)(l|large)", re.IGNORECASE)
@@ -205,7 +204,7 @@ def available(name: str) -> bool:
 def require() -> None:
     """Raise MissingExtra where transformers is not installed."""
     if find_spec("transformers") is None:
-        raise MissingExtra("transformers", EXTRA, "a detector of the families D-FINE, RT-DETRv2 and RF-DETR")
+        raise MissingExtra("transformers", "a detector of the families D-FINE, RT-DETRv2 and RF-DETR")
 
 
 @contextmanager

@@ -36,6 +36,7 @@ import numpy as np
 from photovision.core.errors import DataError, ModelError
 from photovision.core.files import open_regular
 from photovision.core.folder import recover
+from photovision.core.installing import how_to_upgrade
 from photovision.core.preprocess import Preprocess
 from photovision.core.task import TASKS, Task, either, tasks
 from photovision.core.task import task as named_task
@@ -276,7 +277,7 @@ def _check(info: Any, folder: Path) -> None:
     if version > VERSION:
         raise ModelError(
             f"{folder} was made by a newer Photovision (bundle version {version}, this one reads up to {VERSION}):"
-            " pip install --upgrade photovision"
+            f" {how_to_upgrade()}"
         )
     task = info.get("task", "")
     names = TASKS.names()

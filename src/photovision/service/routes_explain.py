@@ -127,4 +127,4 @@ def _explained(version: Version, source: Source, answer: Answer[Any], why: MapRe
     try:
         return wire.explain(source, answer, why, limits)
     except ModuleNotFoundError as error:  # images for serving are lean
-        raise MissingExtra(error.name or "scipy", "serve", "this explanation") from None
+        raise MissingExtra(error.name or "scipy", "this explanation") from None

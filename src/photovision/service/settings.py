@@ -202,7 +202,7 @@ def _checked(name: str, given: Any, kind: Any, file: Path) -> Any:
     try:
         from pydantic import TypeAdapter, ValidationError
     except ImportError:  # it comes with the web framework
-        raise MissingExtra("pydantic", "serve", "serving") from None
+        raise MissingExtra("pydantic", "serving") from None
     try:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:

@@ -216,7 +216,7 @@ class Stream:
         try:
             import av
         except ImportError:
-            raise MissingExtra("av", "video", "reading videos") from None
+            raise MissingExtra("av", "reading videos") from None
         try:
             container: InputContainer = av.open(**self._how(), timeout=(PATIENCE, PATIENCE), metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError) as error:

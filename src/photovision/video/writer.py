@@ -115,7 +115,7 @@ class Film:
         try:
             import av
         except ImportError:
-            raise MissingExtra("av", "video", "writing videos") from None
+            raise MissingExtra("av", "writing videos") from None
         codec = next(name for name in _CODECS if name in av.codecs_available)
         with explained(self.path):
             self._container = av.open(

@@ -86,7 +86,7 @@ def test_heic_is_read_and_turned_where_a_library_is_installed() -> None:
 def test_heic_is_named_with_what_reads_it_where_none_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("photovision.core.image_formats._HEIF_LIBRARIES", ("no_such_library",))
     monkeypatch.setattr(Image, "OPEN", {name: opener for name, opener in Image.OPEN.items() if name != "HEIF"})
-    with pytest.raises(UnreadableImage, match=r"is a HEIC picture.*pip install 'photovision\[heic\]'"):
+    with pytest.raises(UnreadableImage, match=r"is a HEIC picture.*install 'pi-heif>=1.1'"):
         decode(base64.b85decode(HEIC["upright"]))
 
 

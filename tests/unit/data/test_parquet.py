@@ -273,7 +273,7 @@ def test_without_its_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     path = shard(tmp_path / "train-00000-of-00001.parquet", rows())
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     for source in (path, tmp_path):
-        with pytest.raises(MissingExtra, match=r"photovision\[parquet\]"):
+        with pytest.raises(MissingExtra, match=r"install 'pyarrow>=16'"):
             read_dataset(source)
 
 

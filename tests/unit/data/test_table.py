@@ -233,7 +233,7 @@ def test_two_tables_in_one_folder_are_an_error(tmp_path: Path) -> None:
 def test_parquet_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, ROWS, "parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtra, match=r"photovision\[parquet\]"):
+    with pytest.raises(MissingExtra, match=r"install 'pyarrow>=16'"):
         read_dataset(path)
 
 

@@ -173,7 +173,7 @@ def test_without_the_library_one_line_names_the_extra(monkeypatch: pytest.Monkey
     find = importlib.util.find_spec
     hidden = lambda name, *rest: None if name == "transformers" else find(name, *rest)  # noqa: E731
     monkeypatch.setattr("photovision.models.checkpoints.find_spec", hidden)
-    with pytest.raises(MissingExtra, match=r"pip install 'photovision\[transformers\]'"):
+    with pytest.raises(MissingExtra, match=r"install 'transformers>=5.24'"):
         describe("dfine-n")
 
 

@@ -14,7 +14,7 @@ from photovision.recipes.basket.basket import BasketRequest, BasketResult, watch
 from photovision.recipes.basket.page import write_basket
 from photovision.recipes.basket.receipt import Receipt, review
 
-pytest.importorskip("av", reason="needs PyAV: pip install 'photovision[video]'")
+pytest.importorskip("av", reason="needs PyAV: pip install av")
 from clips import write
 
 RATE = 12

@@ -43,7 +43,7 @@ def test_a_good_one_is_read(tmp_path: Path) -> None:
         ("{", "damaged"),
         ("[" * 100_000, "damaged"),
         ('{"format": "other"}', "something else's"),
-        ({**GOOD, "version": VERSION + 1}, r"newer Photovision.*pip install --upgrade"),
+        ({**GOOD, "version": VERSION + 1}, r"newer Photovision.*(install --upgrade|up to date)"),
         ({**GOOD, "version": "1"}, "no valid version"),
         ({**GOOD, "classes": ["a"]}, "at least two class names"),
         ({**GOOD, "classes": [1, 2]}, r"a text as classes\[0\], got 1"),

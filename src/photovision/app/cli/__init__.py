@@ -10,11 +10,13 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from photovision.app.cli.signals import Ended, Signals, handled, leave
+from photovision.app.verbosity import Verbosity, own_verbosity, verbosity
 from photovision.core.text import guarded
 
 MISTAKE, PIPE_CLOSED = 2, 141
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; mistakes become one line on standard error."""
-    with _handled(arguments) as signals:
+    with _handled(arguments) as signals, own_verbosity():
         return _run(arguments, signals)
 
 
@@ -49,14 +51,17 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
     import typer
 
     from photovision.app.cli.commands import app
+    from photovision.app.cli.program import with_verbosity
     from photovision.core.errors import PhotovisionError
     from photovision.core.files import in_words
 
     usage_error: Any = typer.BadParameter.__base__  # typer exports no other name for it
     _accept_odd_names()
     try:
-        program = typer.main.get_command(app)
+        program: Any = typer.main.get_command(app)
         _want_finite(program)
+        with_verbosity(program)
+        program._main_shell_completion({}, "photovision")  # a shell asks for completions by a variable
         with program.make_context("photovision", list(arguments)) as context:
             context.command.invoke(context)
         sys.stdout.flush()
@@ -120,5 +125,7 @@ def _accept_odd_names() -> None:
 
 
 def _mistake(message: str) -> int:
+    if verbosity() is Verbosity.VERBOSE:
+        traceback.print_exc()
     print("photovision:", " ".join(message.split()), file=sys.stderr)
     return MISTAKE

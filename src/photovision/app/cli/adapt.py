@@ -32,7 +32,7 @@ def adapt(
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the simulated places.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Adapt a model to a place by unlabelled images from there, where that helps.
+    """Adapt a model to a place by unlabelled images from there.
 
     The mix of classes, normalisation statistics and confidence are fitted to the place, each only where it gains in
     simulated places made of held-out images. A copy of the model is written; where nothing would help, nothing is.

@@ -23,7 +23,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the cross-validation.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Fit a model's confidence to labelled images from the place of use.
+    """Fit a model's confidence to labelled images from your place.
 
     Scores, thresholds, prediction sets and novelty detection are fitted again, as far as the model has them. The
     network stays as it is; a copy of the model is written.

@@ -26,7 +26,11 @@ def check(
     events: Events = None,
     as_json: Json = False,
 ) -> None:
-    """Examine pictures before training: broken files, copies, leaks, skew, giveaways; with --labels wrong labels."""
+    """Show what a data set holds, and what is wrong with it.
+
+    It names the classes and their sizes, unreadable files, near-duplicates, leaks between splits, imbalance and
+    giveaways; with boxes also objects and faulty boxes, with --labels also labels that are probably wrong.
+    """
     from photovision.app.check import SUSPECTS, write_suspects
     from photovision.app.check import check as examine
     from photovision.app.cli.output import note, print_report

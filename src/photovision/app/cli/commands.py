@@ -26,6 +26,7 @@ from photovision.app.cli.keys import app as keys
 from photovision.app.cli.loadtest import loadtest
 from photovision.app.cli.optimize import optimize
 from photovision.app.cli.predict import predict
+from photovision.app.cli.program import Commands
 from photovision.app.cli.recipe import app as recipe
 from photovision.app.cli.record import app as record
 from photovision.app.cli.serve import serve
@@ -34,37 +35,44 @@ from photovision.app.cli.ui import ui
 from photovision.app.cli.watch import watch
 from photovision.app.cli.weights import app as weights
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+DATA, LEARN, QUESTION = "Look at data", "Learn", "Question a model"
+USE, SERVICE = "Use a model", "Run it as a service"
+"""What a person is doing: `photovision --help` groups the commands by it."""
 
-for command in (
-    train,
-    evaluate,
-    estimate,
-    predict,
-    detect,
-    cut,
-    watch,
-    check,
-    compare,
-    audit,
-    explain,
-    features,
-    calibrate,
-    adapt,
-    optimize,
-    export,
-    convert,
-    info,
-    serve,
-    loadtest,
-    drift,
-    ui,
-):
-    app.command()(command)
-app.add_typer(keys, name="keys", help="Make, list and revoke API keys of a service.")
-app.add_typer(recipe, name="recipe", help="Uses made of these parts: shelves, baskets, roads, crops.")
-app.add_typer(record, name="record", help="Look at a service's record of predictions, and delete old ones.")
-app.add_typer(weights, name="weights", help="List and fetch pretrained weights.")
+app = Commands(completion=True)
+
+app.add(check, "check flowers/\ncheck flowers/ --labels -o check/", group=DATA)
+app.add(convert, "convert cells/ --to coco -o cells-coco/", group=DATA)
+
+app.add(train, "train flowers/ -o flowers-model --minutes 5", group=LEARN)
+app.add(calibrate, "calibrate flowers-model our-own-flowers/ -o our-model", group=LEARN)
+app.add(adapt, "adapt flowers-model holiday/ -o holiday-model", group=LEARN)
+app.add(optimize, "optimize flowers-model flowers/ -o small-model --int8 --max-drop 0.5", group=LEARN)
+app.add_commands(weights, "weights", group=LEARN, text="List, fetch and import pretrained weights.")
+
+app.add(info, "info flowers-model", group=QUESTION)
+app.add(evaluate, "evaluate flowers-model other-flowers/ -o report/", group=QUESTION)
+app.add(explain, "explain flowers-model rose.jpg --data flowers/ -o why/", group=QUESTION)
+app.add(audit, "audit flowers-model table.csv --by camera,season -o audit/", group=QUESTION)
+app.add(compare, "compare old-model flowers-model other-flowers/", group=QUESTION)
+app.add(estimate, "estimate flowers-model holiday/", group=QUESTION)
+app.add(features, "features flowers-model flowers/ -o features/", group=QUESTION)
+
+app.add(predict, "predict imagenet photo.jpg\npredict flowers-model rose.jpg holiday/ --csv", group=USE)
+app.add(detect, "detect photo.jpg\ndetect cells-model smear.jpg -o boxes/", group=USE)
+app.add(cut, "cut photo.jpg --point 430,200 -o cut/", group=USE)
+app.add(watch, "watch street.mp4 --line 0,0.5,1,0.5 -o seen.mp4", group=USE)
+app.add(ui, "ui flowers/", group=USE)
+app.add(export, "export flowers-model --to openvino -o for-others/", group=USE)
+app.add_commands(recipe, "recipe", group=USE, text="Ready-made applications: shelves, baskets, roads, crops.")
+
+app.add(serve, "serve flowers=flowers-model --record sqlite:///predictions.db", group=SERVICE)
+app.add(loadtest, "loadtest http://127.0.0.1:8000 holiday/ --concurrency 32", group=SERVICE)
+app.add(drift, "drift flowers-model sqlite:///predictions.db --last 1000 -o drift/", group=SERVICE)
+app.add_commands(
+    record, "record", group=SERVICE, text="Look at a service's record of predictions, and delete old ones."
+)
+app.add_commands(keys, "keys", group=SERVICE, text="Make, list and revoke API keys of a service.")
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,6 +88,9 @@ def photovision_command(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Turn a folder of pictures into a recogniser you can trust."""
+    """Turn a folder of pictures into a recogniser you can trust.
+
+    Start with: photovision check PICTURES, then photovision train PICTURES -o MODEL, then photovision ui.
+    """
     if context.invoked_subcommand is None:
         print(context.get_help())

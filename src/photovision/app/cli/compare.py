@@ -22,7 +22,7 @@ def compare(
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Tell whether model B is really better than model A on the same pictures."""
+    """Tell whether model B is really better than model A."""
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown
     from photovision.engine.compare import check_comparable

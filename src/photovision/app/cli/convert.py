@@ -25,7 +25,10 @@ def convert(
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Write pictures with boxes, outlines or masks in another format; what it cannot hold is refused, or reported."""
+    """Write pictures and labels in another format.
+
+    What the format cannot hold is refused, or with --lossy left out and reported.
+    """
     from dataclasses import asdict
 
     from photovision.app.cli.output import note, print_json

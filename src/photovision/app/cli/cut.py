@@ -37,7 +37,10 @@ def cut(
     output: Output = None,
     as_json: Json = False,
 ) -> None:
-    """Cut out the object at a point of a picture, or in a box (MobileSAM)."""
+    """Cut an object out of a picture (MobileSAM).
+
+    The object is the one at --point or in --box; without them, the one in the middle of the picture.
+    """
     import numpy as np
 
     from photovision.app.cli.output import print_json

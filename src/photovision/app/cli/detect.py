@@ -25,8 +25,8 @@ Sources = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MODEL] [FILE|FOLDER|PATTERN|-]...",
-        help="A detector's folder, if not the ready one of COCO's 80 classes; then images, videos, or '-' for"
-        " names on standard input.",
+        help="Your detector's folder (default: the built-in detector of 80 everyday things); then images, videos, or"
+        " '-' for names on standard input.",
     ),
 ]
 
@@ -44,7 +44,10 @@ def detect(
     precision: Arithmetic = None,
     batch_size: BatchSize = None,
 ) -> None:
-    """Detect objects in images and videos."""
+    """Find objects in images and videos.
+
+    Without a model, the built-in detector of 80 everyday things is taken.
+    """
     from photovision.app.cli.predicting import form_of
     from photovision.core.errors import ModelError
     from photovision.runtime.bundle import read_bundle

@@ -54,7 +54,9 @@ def drift(  # noqa: PLR0913 - one parameter a flag
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Tell whether pictures in use differ from those that a model was validated on.
+    """Tell whether pictures in use have changed.
+
+    They are compared with those that the model was validated on.
 
     Classes, confidence, novelty and embeddings are compared, with one stated rate of false alarms over all of them.
     """

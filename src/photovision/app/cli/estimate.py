@@ -20,7 +20,7 @@ def estimate(
     events: Events = None,
     as_json: Json = False,
 ) -> None:
-    """Estimate how accurate a model is on images from another place, without labels.
+    """Estimate the accuracy at another place, without labels.
 
     The estimate rests on how alike the images are to the training images and on how sure the model is of them. The
     report also names the images of which least is expected.

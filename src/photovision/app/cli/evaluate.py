@@ -19,7 +19,7 @@ def evaluate(
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Judge a model on labelled pictures."""
+    """Test a model on labelled pictures."""
     from photovision.app.cli.output import print_report
     from photovision.app.image_paths import strangers
     from photovision.app.progress import shown

@@ -55,7 +55,10 @@ def explain(
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Show which places of an image a prediction rests on, and test whether the heatmap can be relied on."""
+    """Show which parts of an image a prediction rests on.
+
+    Each heatmap is tested: does hiding what it marks change the prediction, and does a scrambled network give another?
+    """
     import sys
 
     from photovision.app.cli.output import print_report

@@ -24,7 +24,10 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Convert a model for another program, with its metadata; refuse if the result disagrees with the model."""
+    """Convert a model for another program, and compare the two.
+
+    A result that disagrees with the model is refused.
+    """
     from dataclasses import asdict
 
     from photovision.app.cli.output import note, print_json

@@ -35,7 +35,10 @@ def features(
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Show what a network has learned: what excites its units, layer by layer, as one page to look at."""
+    """Show what a network has learned, layer by layer.
+
+    One page with what excites its units.
+    """
     from photovision.engine.load import load
 
     recognizer, numbers = load(model), _numbers(stages)

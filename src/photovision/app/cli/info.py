@@ -6,7 +6,7 @@ from photovision.app.cli.options import Json, Model
 
 
 def info(model: Model, as_json: Json = False) -> None:
-    """Show what a model is, what it learnt from, how good it is, and its licences."""
+    """Show what a model knows, how good it is, and its licences."""
     from photovision.app.cli.output import print_json, print_rows
     from photovision.core.report import Metric
     from photovision.models.pretrained import bundle_at

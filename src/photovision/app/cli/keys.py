@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from photovision.app.cli.options import Json
+from photovision.app.cli.program import Commands
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
+app = Commands()
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
 File = Annotated[Path, typer.Option(help="The file of keys, which 'photovision serve --keys' reads.")]
 DEFAULT = Path("keys.json")
 
 
-@app.command("add")
 def add_key(
     name: Name,
     file: File = DEFAULT,
@@ -25,7 +25,7 @@ def add_key(
     as_json: Json = False,
 ) -> None:
     """Make a key and print it, the only time that it can be seen."""
-    from photovision.app.cli.output import note, print_json
+    from photovision.app.cli.output import alert, print_json
     from photovision.core.errors import UsageError
     from photovision.service.keys import changing, new_key
 
@@ -38,10 +38,9 @@ def add_key(
         print_json({"name": name, "id": key.id, "key": text})
     else:
         print(text)
-        note(f"this key of '{name}' cannot be shown again; {file} keeps a hash of it")
+        alert(f"this key of '{name}' cannot be shown again; {file} keeps a hash of it")
 
 
-@app.command("list")
 def list_keys(file: File = DEFAULT, as_json: Json = False) -> None:
     """List whose keys there are."""
     from photovision.app.cli.output import print_json, print_rows
@@ -56,10 +55,9 @@ def list_keys(file: File = DEFAULT, as_json: Json = False) -> None:
         print_rows([("name", "id", "", "rate", "created"), *rows], indent="")
 
 
-@app.command("revoke")
 def revoke_key(name: Name, file: File = DEFAULT) -> None:
     """Take a key back; a running service knows within seconds."""
-    from photovision.app.cli.output import note
+    from photovision.app.cli.output import alert
     from photovision.core.errors import UsageError
     from photovision.service.keys import changing
 
@@ -70,4 +68,9 @@ def revoke_key(name: Name, file: File = DEFAULT) -> None:
             raise UsageError(f"{file} has no key named '{name}'; it has: {names}")
         for identity in gone:
             del keys[identity]
-    note(f"the key of '{name}' is revoked")
+    alert(f"the key of '{name}' is revoked")
+
+
+app.add(add_key, "keys add camera-3 --rate 20", name="add")
+app.add(list_keys, "keys list", name="list")
+app.add(revoke_key, "keys revoke camera-3", name="revoke")

@@ -28,7 +28,10 @@ def loadtest(
     raw: Annotated[bool, typer.Option("--raw", help="Send files as they are, not as multipart forms.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a running service: throughput, latencies and refusals, with intervals."""
+    """Measure a running service: throughput, latency, refusals.
+
+    All figures come with intervals.
+    """
     import sys
     from itertools import islice
     from urllib.parse import urlsplit
@@ -42,7 +45,7 @@ def loadtest(
         from photovision.service.load_test import Load
         from photovision.service.load_test_text import report
     except ImportError as error:
-        raise MissingExtra(error.name or "httptools", "serve", "a load test") from None
+        raise MissingExtra(error.name or "httptools", "a load test") from None
     contents = [Path(name).read_bytes() for name in islice(find_pictures(pictures, sys.stdin), MOST)]
     if not contents:
         raise DataError("no picture was found to send: give files or a folder")

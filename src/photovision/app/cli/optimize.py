@@ -39,7 +39,10 @@ def optimize(
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Make a model smaller and faster, measure the loss, and refuse if it exceeds --max-drop."""
+    """Make a model smaller and faster, and measure the loss.
+
+    Nothing is written where it loses more than --max-drop.
+    """
     from photovision.app.cli.output import note, print_report
     from photovision.app.progress import shown
     from photovision.engine.optimize.optimize import optimize as make_smaller

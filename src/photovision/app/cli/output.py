@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from photovision.app.verbosity import Verbosity, verbosity
 from photovision.core.report import Report, cell_text
 from photovision.core.text import pad, printable, width
 
@@ -90,5 +91,11 @@ def first_process() -> bool:
 
 
 def note(message: str) -> None:
-    """A line for people, on standard error."""
+    """A remark for people, on standard error, which --quiet leaves out."""
+    if verbosity() is not Verbosity.QUIET:
+        alert(message)
+
+
+def alert(message: str) -> None:
+    """A line that people need, on standard error."""
     print(f"photovision: {printable(message)}", file=sys.stderr, flush=True)

@@ -68,7 +68,10 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     output: Output = None,
     tags: TagModel = None,
 ) -> None:
-    """Predict with a model: classes of images, boxes around objects, or the area of each class."""
+    """Predict with any model: classes, boxes, areas, anomalies.
+
+    'imagenet' as the model names everyday things without any training: the 1,000 classes of ImageNet.
+    """
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from photovision.app.cli.predicting import check_names, form_of, predict_files, size_of

@@ -77,7 +77,7 @@ def predict_files(
         Exit: with 2 where something could not be read.
     """
     from photovision.app.cli.drawing import drawings
-    from photovision.app.cli.output import note
+    from photovision.app.cli.output import alert
     from photovision.app.cli.tagging import tagger_of
 
     tagger = tagger_of(tags)
@@ -95,7 +95,7 @@ def predict_files(
         if draw is not None:
             draw.close()
     if unreadable:
-        note(f"{unreadable:,} of {total:,} files could not be read")
+        alert(f"{unreadable:,} of {total:,} files could not be read")
         raise typer.Exit(2)
 
 
@@ -176,13 +176,13 @@ def _csv_lines(lines: Any, tagged: bool) -> Print:
 
 
 def _text_line(lines: Any, tagged: bool) -> Print:
-    from photovision.app.cli.output import note
+    from photovision.app.cli.output import alert
     from photovision.app.cli.tagging import tags_text
     from photovision.core.text import printable
 
     def say(result: Result[Any], frame: Frame | None, tags: Tags | None) -> None:
         if result.value is None:
-            note(str(result.error))
+            alert(str(result.error))
             return
         at = "" if frame is None else f" at {frame.time:.2f} s"
         print(f"{lines.text(printable(str(result.file)) + at, result.value)}{tags_text(tags)}", flush=True)

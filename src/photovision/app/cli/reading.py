@@ -5,17 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from photovision.app.verbosity import Verbosity, verbosity
 from photovision.core.errors import UsageError
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 if TYPE_CHECKING:
-    from photovision.data.dataset import Dataset
+    from photovision.data.dataset import Dataset, Problem
     from photovision.data.unlabelled import Unlabelled
 
 _READING: dict[str, Any] = {
@@ -124,11 +125,15 @@ def read_pictures(sources: Sequence[str], file_column: str | None = None, root: 
 
 
 def say_notes(dataset: Dataset) -> None:
-    """One line for each guess of a reading."""
+    """One line for each guess of a reading; with --verbose for everything that was noticed."""
+    _say(dataset.notes)
+
+
+def _say(lines: Iterable[Problem]) -> None:
     from photovision.app.cli.output import note
 
-    for line in dataset.notes:
-        if line.kind in ALWAYS_SHOWN:
+    for line in lines:
+        if line.kind in ALWAYS_SHOWN or verbosity() is Verbosity.VERBOSE:
             note(f"{line.id}: {line.message}")
 
 
@@ -144,9 +149,7 @@ def say_reading(dataset: Dataset, path: Path, reading: ReadOptions) -> None:
     if reading.format is None and path.suffix.lower() not in TABLES:
         what = f"{count(len(dataset), 'picture')} of {count(len(dataset.classes), 'class', 'classes')}"
         note(f"{what}, read as: {dataset.reading}{_others(path, dataset)}; --format chooses another reading")
-    for line in (*dataset.notes, *unnamed(path, dataset)):
-        if line.kind in ALWAYS_SHOWN:
-            note(f"{line.id}: {line.message}")
+    _say([*dataset.notes, *unnamed(path, dataset)])
 
 
 def _others(path: Path, dataset: Dataset) -> str:

@@ -3,19 +3,18 @@ here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import typer
-
+from photovision.app.cli.program import Commands
 from photovision.app.cli.recipe_basket import basket, review
 from photovision.app.cli.recipe_crop import crop
 from photovision.app.cli.recipe_road import road
 from photovision.app.cli.recipe_shelf import shelf
 from photovision.app.cli.recipe_weather import weather
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
+app = Commands()
 
-RECIPES: tuple[Callable[..., None], ...] = (shelf, basket, review, road, crop, weather)
-
-for recipe in RECIPES:
-    app.command()(recipe)
+app.add(shelf, "recipe shelf shelf-model today/ --reference full/ -o report/")
+app.add(basket, 'recipe basket shop.mp4 -m shop-model --zone "shelf:0,0;0.3,0;0.3,1;0,1" -o report/')
+app.add(review, "recipe review report/ --accept 1")
+app.add(road, "recipe road yolov4-tiny street-data/ -o report/")
+app.add(crop, "recipe crop leaf-model field/ -o report/")
+app.add(weather, "recipe weather street-pictures/ -o weather-data/")

@@ -9,16 +9,16 @@ import typer
 
 from photovision.app.cli.drift import RecordArgument, ServedAs, Since, Until, moment
 from photovision.app.cli.options import Json
+from photovision.app.cli.program import Commands
 
 if TYPE_CHECKING:
     from photovision.service.record import Row
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
+app = Commands()
 
 
-@app.command("stats")
 def stats(record: RecordArgument, as_json: Json = False) -> None:
-    """Say how many predictions there are, of which models and from when."""
+    """Show how many predictions are stored, by model and date."""
     from photovision.app.cli.output import print_json, print_rows
     from photovision.service.record import Record
 
@@ -35,7 +35,6 @@ def stats(record: RecordArgument, as_json: Json = False) -> None:
         print_rows([(model, f"version {version}", n) for (model, version), n in found.models.items()])
 
 
-@app.command("export")
 def export(
     record: RecordArgument,
     since: Since = None,
@@ -66,7 +65,6 @@ def _told(row: Row) -> dict[str, Any]:
     return {**told, "seconds": row.seconds, "picture": row.kept}
 
 
-@app.command("prune")
 def prune(
     record: RecordArgument,
     days: Annotated[float, typer.Option(min=0, help="Delete predictions older than so many days.")],
@@ -86,3 +84,8 @@ def prune(
         print_json({"deleted": count, "older_than": limit.isoformat(timespec="seconds")})
     else:
         print(f"{count:,} predictions from before {limit.isoformat(timespec='seconds')} were deleted")
+
+
+app.add(stats, "record stats sqlite:///predictions.db", name="stats")
+app.add(export, "record export sqlite:///predictions.db --last 100", name="export")
+app.add(prune, "record prune sqlite:///predictions.db --days 30", name="prune")

@@ -52,7 +52,10 @@ def serve(
     record_required: RecordRequired = False,
     config: Config = None,
 ) -> None:
-    """Answer pictures over HTTP: POST /predict, /explain, Open Inference Protocol v2, /metrics, a page at /docs."""
+    """Answer pictures over HTTP.
+
+    POST /predict and /explain, the Open Inference Protocol v2, /metrics, and a page to try it at /docs.
+    """
     import os
     from dataclasses import replace
 
@@ -81,16 +84,16 @@ def serve(
 
 
 def _run(settings: Settings) -> None:
-    from photovision.app.cli.output import note
+    from photovision.app.cli.output import alert
     from photovision.core.errors import MissingExtra
 
     try:
         from photovision.service.run import run
     except ImportError as error:
-        raise MissingExtra(error.name or "fastapi", "serve", "serving") from None
+        raise MissingExtra(error.name or "fastapi", "serving") from None
     if settings.keys is None and settings.host not in ("127.0.0.1", "::1", "localhost"):
-        note("anybody who reaches this address may ask: --keys lets only those who have a key")
-    run(settings, lambda address: note(f"answering at {address}, its page is {address}/docs"))
+        alert("anybody who reaches this address may ask: --keys lets only those who have a key")
+    run(settings, lambda address: alert(f"answering at {address}, its page is {address}/docs"))
 
 
 def _said(given: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ Robust = Annotated[
 ]
 Replay = Annotated[
     Path | None,
-    typer.Option(help="A model whose training is to be repeated, choice by choice; other flags are ignored."),
+    typer.Option(help="Repeat the training of this model exactly; other options are ignored."),
 ]
 
 
@@ -83,7 +83,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     events: Events = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model within a time budget, and prove how good it is.
+    """Train a model within a time budget, and test it.
 
     Interrupted or killed, the same command resumes.
     """

@@ -26,14 +26,17 @@ def ui(
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened.")] = True,
 ) -> None:
-    """Open a local web page to recognise, watch videos, cut out, browse, train, read reports and compare."""
-    from photovision.app.cli.output import note
+    """Open a local page to look, label, train and recognise.
+
+    Models beside a folder of pictures are found, too. Nothing leaves this machine.
+    """
+    from photovision.app.cli.output import alert
     from photovision.core.errors import DataError, MissingExtra
 
     try:
         from photovision.app.web.serve import address_of, listen, new_token, serve
     except ImportError as error:
-        raise MissingExtra(error.name or "fastapi", "serve", "the local page") from None
+        raise MissingExtra(error.name or "fastapi", "the local page") from None
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder: give one that holds models, data sets or reports")
     from photovision.app.web.workspace import State, named
@@ -44,5 +47,5 @@ def ui(
     state = State(folder or (None if model else Path.cwd()), named(model or []), ready=True)
     socket = listen(PORT if port is None else port, exact=port is not None)
     token = new_token()
-    note(f"the page is at {address_of(socket, token)} (Ctrl-C ends it)")
+    alert(f"the page is at {address_of(socket, token)} (Ctrl-C ends it)")
     serve(state, socket, token, browser)

@@ -25,7 +25,12 @@ Source = Annotated[
 ]
 Model = Annotated[
     Path | None,
-    typer.Option("--model", "-m", metavar="MODEL", help="A detector's folder, if not the ready one of COCO's classes."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="Your detector's folder; default: the built-in detector of 80 everyday things.",
+    ),
 ]
 Lines = Annotated[
     list[str] | None,
@@ -60,7 +65,10 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     max_seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds of the video.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Follow objects through a video: count what crosses lines and stays in zones; Ctrl-C ends it with its summary."""
+    """Follow and count objects in a video or a camera's stream.
+
+    It counts what crosses lines and what stays in zones. Ctrl-C ends it with its summary.
+    """
     from photovision.app.cli.output import note, print_json
     from photovision.app.cli.tagging import tagger_of
     from photovision.app.progress import counted, shown

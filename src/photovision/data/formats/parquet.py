@@ -221,7 +221,7 @@ def _open(path: Path) -> pyarrow.parquet.ParquetFile:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise MissingExtra("pyarrow", "parquet", "reading Parquet tables") from None
+        raise MissingExtra("pyarrow", "reading Parquet tables") from None
     try:
         return pyarrow.parquet.ParquetFile(path, pre_buffer=False)
     except (pyarrow.ArrowException, OSError) as error:

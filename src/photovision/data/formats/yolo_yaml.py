@@ -26,7 +26,7 @@ def read_settings(file: Path) -> dict[str, Any]:
     try:
         import yaml  # type: ignore[import-untyped]
     except ImportError:
-        raise MissingExtra("pyyaml", "detect", "Reading data.yaml") from None
+        raise MissingExtra("pyyaml", "Reading data.yaml") from None
     if file.stat().st_size > MAX_YAML:
         raise DataError(f"{file} has more than {MAX_YAML:,} bytes: a data.yaml names classes and folders only")
     try:

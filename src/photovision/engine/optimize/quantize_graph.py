@@ -73,7 +73,7 @@ def compressor() -> Any:
         with _quiet():
             import nncf
     except ImportError:
-        raise MissingExtra("nncf", "optimize", "quantising to 8 bits") from None
+        raise MissingExtra("nncf", "quantising to 8 bits") from None
     return nncf
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from photovision.core.errors import MissingExtra, RecordError
+from photovision.core.installing import how_to_upgrade
 from photovision.service.record.tables import HEAD, VERSION_TABLE
 
 _PATIENCE = 30  # seconds that a process waits for another one's transaction
@@ -37,7 +38,7 @@ def connect(url: str, create: bool) -> sql.Engine:
         options = {"connect_args": {"timeout": _PATIENCE}} if lite else {"pool_pre_ping": True}
         engine = sql.create_engine(address, **options)
     except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or "psycopg", "postgres", f"a record at {address.drivername}://") from None
+        raise MissingExtra(error.name or "psycopg", f"a record at {address.drivername}://") from None
     except NoSuchModuleError:
         raise RecordError(f"there is no driver '{address.drivername}': use {_EXAMPLES}") from None
     if lite:
@@ -139,7 +140,7 @@ def _update(engine: sql.Engine) -> None:
         if found is not None and found > HEAD:
             raise RecordError(
                 f"the record at {engine.url.render_as_string(hide_password=True)} was written by a newer Photovision"
-                f" (revision {found}, this one knows up to {HEAD}): pip install --upgrade photovision"
+                f" (revision {found}, this one knows up to {HEAD}): {how_to_upgrade()}"
             )
         if found != HEAD:
             from photovision.service.record.migrations import upgrade

@@ -79,7 +79,7 @@ class Record:
         try:
             from photovision.service.record.connection import connect
         except ModuleNotFoundError as error:
-            raise MissingExtra(error.name or "sqlalchemy", "serve", "a record of predictions") from None
+            raise MissingExtra(error.name or "sqlalchemy", "a record of predictions") from None
         return cls(connect(url, create), None if pictures is None else Path(pictures))
 
     def write(self, rows: Sequence[Row]) -> None:

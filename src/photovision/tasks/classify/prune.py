@@ -85,7 +85,7 @@ def pruner() -> Any:
     try:
         return import_module("torch_pruning")
     except ImportError:
-        raise MissingExtra("torch-pruning", "optimize", "pruning") from None
+        raise MissingExtra("torch-pruning", "pruning") from None
 
 
 def narrowed(library: Any, network: nn.Module, size: tuple[int, int], ratio: float) -> nn.Module:

@@ -119,7 +119,7 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
     if bare or not any(len(found_in(sample)) for sample in dataset.samples):
         raise DataError(f"training a detector needs boxes around the objects; {bare or 'all'} pictures have none")
     if find_spec("pycocotools") is None:  # said before hours of training
-        raise MissingExtra("pycocotools", "detect", "training a detector")
+        raise MissingExtra("pycocotools", "training a detector")
     if is_checkpoint(config.backbone):
         return query_source(str(config.backbone), config.weights, config.allow_download)
     backbone = config.backbone or ("resnet18" if config.weights == "none" else None)

@@ -136,7 +136,7 @@ def _check_libraries() -> None:
         try:
             import_module(library)
         except ModuleNotFoundError:
-            raise MissingExtra(library, "serve", "separating objects") from None
+            raise MissingExtra(library, "separating objects") from None
 
 
 def _predicted(model: Segmenter, form: str, source: Source, limits: ImageLimits, session: Session) -> Answer[MaskFiles]:

@@ -45,7 +45,7 @@ def _integrated(subject: ExplainedModel, images: Image, classes: Ints) -> Floats
     try:
         from captum.attr import IntegratedGradients
     except ImportError:
-        raise MissingExtra("captum", "explain", "the method integrated-gradients") from None
+        raise MissingExtra("captum", "the method integrated-gradients") from None
     import torch
     from scipy.ndimage import gaussian_filter
 

@@ -117,7 +117,7 @@ def match(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matches:
     try:
         coco, evaluation = import_module("pycocotools.coco"), import_module("pycocotools.cocoeval")
     except ImportError:
-        raise MissingExtra("pycocotools", "detect", "judging a detector") from None
+        raise MissingExtra("pycocotools", "judging a detector") from None
     with contextlib.redirect_stdout(io.StringIO()):  # it tells its own progress
         judge = evaluation.COCOeval(
             _dataset(coco, [pair.truth for pair in pairs], classes),

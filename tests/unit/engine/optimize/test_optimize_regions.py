@@ -58,7 +58,7 @@ def convolving_bundle(folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_detector_in_eight_bits_finds_what_it_found(tmp_path: Path) -> None:
-    pytest.importorskip("nncf", reason="needs NNCF: pip install 'photovision[optimize]'")
+    pytest.importorskip("nncf", reason="needs NNCF: pip install nncf")
     model, lines = load(convolving_bundle(tmp_path / "model")), list[str]()
     report = optimize_on(model, material(), tmp_path / "small", ["int8"], OptimizeConfig(0.02, say=lines.append))
     small: Detector = load(tmp_path / "small")

@@ -90,7 +90,7 @@ def test_a_bundle_with_impossible_widths_is_refused(small: Recognizer, tmp_path:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
-    with pytest.raises(MissingExtra, match=r"photovision\[optimize\]"):
+    with pytest.raises(MissingExtra, match=r"install 'torch-pruning>=1.6'"):
         pruner()
 
 

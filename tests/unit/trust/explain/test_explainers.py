@@ -238,7 +238,7 @@ def test_what_is_missing_is_said(
     with pytest.raises(ModelError, match=r"model\.safetensors"):
         GRADCAM.heatmaps(bare, images, classes)
     monkeypatch.setitem(__import__("sys").modules, "captum.attr", None)
-    with pytest.raises(MissingExtra, match=r"photovision\[explain\]"):
+    with pytest.raises(MissingExtra, match=r"install 'captum>=0.8'"):
         INTEGRATED_GRADIENTS.heatmaps(subjects["test_vit"], pictures(1), classes)
 
 
