@@ -103,7 +103,7 @@ SIMILARITY = {
     "curve?": [BIN],
     "reliability?": {"error": SHARE, "spread": NUMBER, "folds": WHOLE},
 }
-GATE = {"rest": NUMBER, "distance": [NUMBER], "energy": [NUMBER], "scores": [NUMBER]}
+GATE = {"rest": NUMBER, "distance": [NUMBER], "energy": [NUMBER], "similarity?": [NUMBER], "scores": [NUMBER]}
 DOUBT = {
     "coverage?": SHARE,
     "false_alarms?": SHARE,

@@ -18,15 +18,14 @@ import numpy as np
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.types import Floats, Image
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.quantile_regression import STEEPEST, cross_fitted, quantile_slope
 from photovision.runtime.session import Session
 from photovision.runtime.similarity import SimilarityIndex
 
 GATE_FILE = "doubt.safetensors"
 COVERAGE, FALSE_ALARMS = 0.95, 0.02
 _PARTS = ("means", "axes", "weights")
-_LEAST_PROB, _SAME = 1e-7, 1e-3
-_FOLDS = 5
-_STEEPEST, _GOLDEN = 20.0, (math.sqrt(5) - 1) / 2
+_LEAST_PROB = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +67,8 @@ class ConformalSets:
             return self.thresholds(coverage), 0.0
         scores, alike = np.concatenate(self.scores), np.concatenate(self.similarity)
         cost = -np.log(np.maximum(scores, _LEAST_PROB))
-        rise, middle = _rise(cost, alike, coverage), float(np.median(alike)) if len(alike) else 0.0
-        flat = scores * np.exp(-_cross_fitted(cost, alike, coverage) * (alike - middle) - rise * middle)
+        rise, middle = quantile_slope(cost, alike, coverage), float(np.median(alike)) if len(alike) else 0.0
+        flat = scores * np.exp(-cross_fitted(cost, alike, coverage) * (alike - middle) - rise * middle)
         ends = np.cumsum([len(own) for own in self.scores])[:-1]
         level = tuple(np.sort(own).astype(np.float32) for own in np.split(flat, ends))
         return _thresholds(level, coverage), rise
@@ -90,6 +89,9 @@ class NoveltyDetector:
     is high where no class stands out (Liu et al. 2020). Energy counts half, and only where it is higher than usual:
     networks are sure of many strange pictures, so low energy proves nothing.
 
+    Familiar pictures of another place lie farther off as well, and how much farther follows from their similarity to
+    the nearest training picture. Where that is known, only what novelty exceeds this by counts.
+
     Attributes:
         means: float32 (K, D), the centres.
         axes: float32 (R, D), the directions in which embeddings of one class vary most, orthonormal.
@@ -97,8 +99,10 @@ class NoveltyDetector:
         rest: how much a squared step in any other direction counts.
         distance, energy: (median, 95% point) on validation pictures; novelty 1 means as far as the second.
         multilabel: whether energy is summed over labels.
-        scores: float32 (M,), novelty of validation pictures, of those that are least like the training pictures,
-            ascending.
+        scores: float32 (M,), novelty of validation pictures, ascending.
+        fall: how fast novelty falls with similarity on validation pictures, from 0 on; 0 where it is not known.
+        usual: their median similarity, at which nothing is taken from novelty.
+        least: the similarity below which no more is taken from it, since nothing was measured there.
     """
 
     means: Floats
@@ -109,12 +113,25 @@ class NoveltyDetector:
     energy: tuple[float, float]
     multilabel: bool
     scores: Floats
+    fall: float = 0.0
+    usual: float = 0.0
+    least: float = -1.0
 
-    def novelty(self, embedding: Floats, logits: Floats) -> Floats:
-        """float32 (N,): how unlike the training pictures each is, from embeddings (N, D) and logits (N, C)."""
+    def novelty(self, embedding: Floats, logits: Floats, similarity: Floats | None = None) -> Floats:
+        """How unlike the training pictures each is.
+
+        Args:
+            embedding: float32 (N, D), of unit norm.
+            logits: float32 (N, C).
+            similarity: float (N,), to the nearest training picture; None takes nothing away for it.
+
+        Returns:
+            float32 (N,).
+        """
         far = _standard(self.distances(embedding), self.distance)
         unsure = np.maximum(_standard(energies(logits, self.multilabel), self.energy), 0)
-        return np.asarray(far + 0.5 * unsure, dtype=np.float32)
+        expected = 0.0 if similarity is None else self.fall * (self.usual - np.maximum(similarity, self.least))
+        return np.asarray(far + 0.5 * unsure - expected, dtype=np.float32)
 
     def distances(self, embedding: Floats) -> Floats:
         """float32 (N,): squared Mahalanobis distance to the nearest centre."""
@@ -207,8 +224,9 @@ class NoveltySession:
         embedding, logits = outputs.get("embedding"), outputs.get("logits")
         if embedding is None or logits is None or embedding.shape[1:] != self._gate.means.shape[1:]:
             raise ModelError(f"{GATE_FILE} does not fit the graph beside it: copy or train the bundle again")
-        found = {**outputs, "novelty": self._gate.novelty(embedding, logits)}
-        return found if self._known is None else {**found, "similarity": self._known.of(embedding)}
+        similarity = None if self._known is None else self._known.of(embedding)
+        found = {**outputs, "novelty": self._gate.novelty(embedding, logits, similarity)}
+        return found if similarity is None else {**found, "similarity": similarity}
 
 
 def energies(logits: Floats, multilabel: bool) -> Floats:
@@ -243,6 +261,7 @@ def write_doubt(sets: ConformalSets, gate: NoveltyDetector, folder: Path) -> dic
             "rest": gate.rest,
             "distance": list(gate.distance),
             "energy": list(gate.energy),
+            "similarity": [_short(value) for value in (gate.fall, gate.usual, gate.least)],
             "scores": [_short(score) for score in gate.scores],
         },
     }
@@ -270,8 +289,9 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         facts = stored["gate"]
         pairs = [(float(facts[name][0]), float(facts[name][1])) for name in ("distance", "energy")]
         scores = _ascending(facts["scores"])
+        line = _line(facts.get("similarity", (0.0, 0.0, -1.0)))  # older bundles know none
         gate = NoveltyDetector(
-            means, axes, weights, float(facts["rest"]), pairs[0], pairs[1], bundle.multilabel, scores
+            means, axes, weights, float(facts["rest"]), pairs[0], pairs[1], bundle.multilabel, scores, *line
         )
         if len(sets.scores) != len(bundle.classes) or not len(scores):
             raise ValueError("it does not fit the classes")
@@ -299,6 +319,13 @@ def _arrays(path: Path) -> tuple[Floats, Floats, Floats]:
     return arrays
 
 
+def _line(stored: Sequence[float]) -> tuple[float, float, float]:
+    fall, usual, least = (float(value) for value in stored)
+    if not (0 <= fall <= STEEPEST and -1 <= usual <= 1 and -1 <= least <= 1):
+        raise ValueError("novelty does not fall with similarity")
+    return fall, usual, least
+
+
 def _sets(scores: Sequence[Sequence[float]], similarity: Sequence[Sequence[float]] | None) -> ConformalSets:
     if similarity is None:
         return ConformalSets(tuple(_ascending(own) for own in scores))
@@ -318,37 +345,6 @@ def _thresholds(scores: Sequence[Floats], coverage: float) -> Floats:
     shared = np.sort(np.concatenate([np.empty(0, np.float32), *rare]))
     found = [own if _rank(len(own), missed) else shared for own in scores]
     return np.array([_smallest(own, missed) for own in found], dtype=np.float32)
-
-
-def _rise(cost: Floats, similarity: Floats, coverage: float) -> float:
-    """How fast the quantile of a cost falls with similarity, 0 to 20: quantile regression (Koenker & Bassett 1978).
-
-    For every slope the best intercept is a quantile, and what is left is convex in the slope: golden-section search.
-    """
-    if not len(cost) or float(np.ptp(similarity)) < _SAME:
-        return 0.0
-
-    def loss(slope: float) -> float:
-        above = cost + slope * similarity
-        above = above - np.quantile(above, coverage)
-        return float(np.where(above > 0, coverage * above, (coverage - 1) * above).sum())
-
-    low, high = 0.0, _STEEPEST
-    for _ in range(30):
-        first, second = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        low, high = (low, second) if loss(first) <= loss(second) else (first, high)
-    return (low + high) / 2 if low else 0.0
-
-
-def _cross_fitted(cost: Floats, similarity: Floats, coverage: float) -> Floats:
-    """float (N,): for every picture the `_rise` of the others, in five folds.
-
-    A slope fitted to the very pictures that thresholds are counted on lies too close to the costliest of them, and
-    sets would hold less than the coverage asked (Vovk 2015, cross-conformal predictors).
-    """
-    fold = np.random.default_rng(0).permutation(len(cost)) % _FOLDS
-    rises = [_rise(cost[fold != one], similarity[fold != one], coverage) for one in range(_FOLDS)]
-    return np.asarray(np.array(rises)[fold])
 
 
 def _ascending(values: Sequence[float]) -> Floats:

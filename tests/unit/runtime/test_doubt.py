@@ -163,12 +163,32 @@ def test_the_gate_lets_familiar_pictures_of_another_place_pass() -> None:
     assert plain is not None
     assert aware is not None
     new, own, near = elsewhere(600, 1)
-    novelty = aware.novelty(new, sure(rng, own))
-    far = near < 0.7
-    alarms = [(novelty[far] > one.limit(0.02)).mean() for one in (aware, plain)]
-    assert alarms[0] < 0.5 * alarms[1]
+    said, far = sure(rng, own), near < 0.7
+    alarms = (aware.novelty(new, said, near)[far] > aware.limit(0.02)).mean()
+    assert alarms < 0.5 * (plain.novelty(new, said)[far] > plain.limit(0.02)).mean()
     strangers = np.eye(16, dtype=np.float32)[8:]
-    assert (aware.novelty(strangers, np.zeros((8, 3), np.float32)) > aware.limit(0.02)).all()
+    nothing_alike = aware.novelty(strangers, np.zeros((8, 3), np.float32), np.zeros(8))
+    assert (nothing_alike > aware.limit(0.02)).all()
+
+
+def test_false_alarms_are_as_often_as_asked_at_every_similarity() -> None:
+    rng = np.random.default_rng(6)
+    known, labels = clusters(rng, 500)
+
+    def some(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        points, own = clusters(rng, count)
+        away = 0.5 * rng.random((count, 1))
+        points = points + away * np.eye(16)[rng.integers(3, 8, count)]
+        return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32), own, 1 - away[:, 0] ** 2
+
+    held_out, held_labels, similarity = some(1000)
+    one = fit_gate(known, labels, held_out, sure(rng, held_labels), similarity=similarity)
+    assert one is not None
+    new, own, near = some(4000)
+    novelty = one.novelty(new, sure(rng, own), near)
+    assert (novelty > one.limit(0.1)).mean() == pytest.approx(0.1, abs=0.03)
+    middle = np.median(near)
+    assert (novelty[near < middle] > one.limit(0.1)).mean() < 0.2
 
 
 def test_the_gate_is_as_often_wrong_as_asked_on_its_own_kind() -> None:

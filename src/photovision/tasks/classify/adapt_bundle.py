@@ -135,7 +135,7 @@ class Adapted:
         sets = fit_sets(self.probs[self.rows], outputs.truth, similarity)
         assert sets is not None  # there are enough images
         gate = refit_gate(model.doubt.gate, outputs.embedding, outputs.logits, similarity)
-        novelty = gate.novelty(self.here.embeddings, self.here.logits)
+        novelty = gate.novelty(self.here.embeddings, self.here.logits, self.similarity_here)
         write_held_out(HeldOut.of(self.probs_here, novelty, self.here.embeddings), folder)
         write_validation(self.outputs, folder)
         return {"doubt": write_doubt(sets, gate, folder), EXPECTED: self.expected().to_json()}

@@ -127,7 +127,7 @@ def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Re
         part = _learn(case, doubt, rest)
         probs[own] = case.probs(part.temperature, own)
         limited = replace(doubt, sets=part.sets, gate=part.gate)
-        alarm[own] = part.gate.novelty(case.unit[own], case.said.logits[own]) > limited.limit
+        alarm[own] = part.gate.novelty(case.unit[own], case.said.logits[own], case.alike_of(own)) > limited.limit
         within[own] = _within(case, limited, probs[own], own, alarm[own])
     alarms = case.said.novelty > doubt.limit
     before = _figures(case, case.said.probs, _within(case, doubt, case.said.probs, np.arange(n), alarms), alarms)
@@ -189,7 +189,7 @@ def _change(learned: _Learned, case: _Case, folder: Path) -> dict[str, Any]:
         raise ModelError("the graph of this model has no temperature to set: train it again to be able to recalibrate")
     doubt = write_doubt(learned.sets, learned.gate, folder)
     probs = case.probs(learned.temperature, np.arange(len(case.truth)))
-    novelty = learned.gate.novelty(case.unit, case.said.logits)
+    novelty = learned.gate.novelty(case.unit, case.said.logits, case.alike)
     write_held_out(HeldOut.of(probs, novelty, case.unit), folder)
     rows = np.arange(len(case.truth))
     write_validation(ValidationOutputs(case.said.logits, case.truth.astype(np.int64), case.unit, rows), folder)

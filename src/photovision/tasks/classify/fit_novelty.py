@@ -13,6 +13,7 @@ from photovision.engine.remember import chosen, names_of
 from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.neighbours import NeighbourIndex, write_references
+from photovision.runtime.similarity import SimilarityIndex
 from photovision.runtime.uncertainty import NoveltyDetector, write_doubt
 from photovision.runtime.validation import ValidationOutputs, write_validation
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
@@ -73,7 +74,8 @@ def remember(
         multilabel=known.multilabel,
         similarity=similarity,
     )
-    write_held_out(_usual(calibrating if test is None else _unseen(model, test, seed, calibrating), gate), folder, seed)
+    usual = calibrating if test is None else _unseen(model, test, seed, calibrating)
+    write_held_out(_answers(usual, gate, references.similarity), folder, seed)
     sets = fit_sets(calibrating.probs, truth, similarity)
     return None if gate is None or sets is None else write_doubt(sets, gate, folder)
 
@@ -85,8 +87,10 @@ def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: ModelOutpu
     return said if len(said.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
 
 
-def _usual(said: ModelOutputs, gate: NoveltyDetector | None) -> HeldOut:
-    novelty = None if gate is None or said.embeddings is None else gate.novelty(said.embeddings, said.logits)
+def _answers(said: ModelOutputs, gate: NoveltyDetector | None, index: SimilarityIndex) -> HeldOut:
+    if gate is None or said.embeddings is None:
+        return HeldOut.of(said.probs, None, said.embeddings)
+    novelty = gate.novelty(said.embeddings, said.logits, index.of(said.embeddings))
     return HeldOut.of(said.probs, novelty, said.embeddings)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,12 +10,14 @@ import numpy as np
 from photovision.core.drawing import Bar, bars, percent
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats, Ints
+from photovision.runtime.quantile_regression import quantile_slope
 from photovision.runtime.uncertainty import NoveltyDetector, energies
 from photovision.trust.metrics.statistics import auroc, from_influence, proportion
 
 MIN_PICTURES = 20
 """Validation pictures below which no gate is made."""
-_FARTHEST, _ENOUGH = 0.25, 50
+_ENOUGH = 50  # pictures, from which on novelty is fitted to similarity
+_LOWEST = 0.02
 _AXES = 128
 _SHRINKAGE = 0.1
 _EDGE = 0.95
@@ -38,9 +39,8 @@ def fit_gate(
         labels: int64 (N,): their class, or for multi-label pictures the most probable one.
         val_embeddings, val_logits: float32 (M, D) and (M, C) of pictures that took no part in learning.
         multilabel: whether several classes may be true at once.
-        similarity: float32 (M,) of the latter, to the nearest training picture. With it false alarms are limited on the
-            quarter that is least like the training pictures, so that familiar pictures of another place, which are as
-            far away, are not unknown either.
+        similarity: float32 (M,) of the latter, to the nearest training picture. With it, what novelty usually is at a
+            similarity is taken from it, so that familiar pictures of another place are not unknown either.
 
     Returns:
         None for fewer than 20 validation pictures.
@@ -60,11 +60,14 @@ def refit_gate(
     """The same centres and spread, with what is usual learned from other pictures; arguments as for `fit_gate`."""
     distance = _usual(gate.distances(val_embeddings))
     energy = _usual(energies(val_logits, gate.multilabel))
-    ready = replace(gate, distance=distance, energy=energy)
-    novelty = ready.novelty(val_embeddings, val_logits)
-    if similarity is not None:
-        novelty = novelty[np.argsort(similarity, kind="stable")[: max(math.ceil(_FARTHEST * len(novelty)), _ENOUGH)]]
-    return replace(ready, scores=np.sort(novelty))
+    ready = replace(gate, distance=distance, energy=energy, fall=0.0)
+    if similarity is not None and len(similarity) >= _ENOUGH:
+        plain = ready.novelty(val_embeddings, val_logits)
+        usual, lowest = np.quantile(similarity, [0.5, _LOWEST]).tolist()
+        # Below the lowest similarity that was measured the line is followed as far again as it was measured.
+        least = max(-1.0, 2 * lowest - usual)
+        ready = replace(ready, fall=quantile_slope(plain, similarity, 0.5), usual=usual, least=least)
+    return replace(ready, scores=np.sort(ready.novelty(val_embeddings, val_logits, similarity)))
 
 
 def novelty_finding(
