@@ -237,6 +237,22 @@ def test_light_and_dark_can_be_chosen_and_stay(visit: Visit, address: str) -> No
     assert page.evaluate(paper) == dark
 
 
+def test_the_start_shows_what_is_there_and_one_click_tries_a_model(visit: Visit, address: str) -> None:
+    page = visit(f"{address}/")
+    page.get_by_text("2 models and 1 data set found in work.").wait_for()
+    good = page.locator(".card-row", has_text="good")
+    assert good.locator(".headline").inner_text() == "95.0% accuracy"
+    good.locator("img").wait_for()
+    page.get_by_text("60 pictures in 3 classes").wait_for()
+    check_access(page)
+    good.get_by_role("link", name="Try it").click()
+    page.locator(".sample").first.click()
+    page.locator(".said .kind", has_text="labelled blue").wait_for()
+    answered(page, "blue")
+    page.get_by_role("button", name="A test picture").click()
+    page.locator(".rows").get_by_role("option").nth(1).wait_for()
+
+
 def test_names_of_strangers_are_text(visit: Visit, tmp_path: Path, chromium: object) -> None:
     from colours import colour_bundle
 
@@ -253,6 +269,10 @@ def test_names_of_strangers_are_text(visit: Visit, tmp_path: Path, chromium: obj
 def test_an_empty_folder_says_what_to_do(visit: Visit, tmp_path: Path, chromium: object) -> None:
     with served(tmp_path) as address:
         page = visit(f"{address}/")
+        page.get_by_text("holds neither a model nor pictures with labels yet").wait_for()
+        assert page.locator(".steps [aria-current=step]").inner_text().startswith("Add pictures")
+        check_access(page)
+        page.keyboard.press("r")
         page.get_by_role("heading", name="There is no model here yet").wait_for()
         check_access(page)
         page.keyboard.press("c")

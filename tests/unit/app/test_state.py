@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from colours import colour_bundle, colour_folder
 
-from photovision.app.web.workspace import State, find, named, within
+from photovision.app.web.discovery import find
+from photovision.app.web.workspace import State, named, within
 from photovision.core.errors import DataError, ModelError, UsageError
 
 

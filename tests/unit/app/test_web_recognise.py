@@ -60,7 +60,7 @@ def test_a_picture_is_answered(client: TestClient) -> None:
     assert (found["label"], found["sure"], found["set"]) == ("green", "sure", ["green"])
     assert found["top"][0][0] == "green"
     assert 0.5 < found["prob"] <= 1
-    assert "No other class" in found["words"][0]
+    assert found["words"][0].startswith("Nothing else fits.")
 
 
 def test_a_picture_of_something_else_is_unknown(client: TestClient) -> None:

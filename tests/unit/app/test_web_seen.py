@@ -18,8 +18,9 @@ from spotter import scene, spotter_bundle
 
 from photovision.app.check import check
 from photovision.app.web.check_results import folder_of
+from photovision.app.web.discovery import find
 from photovision.app.web.server import create_app
-from photovision.app.web.workspace import State, find
+from photovision.app.web.workspace import State
 from photovision.core import page_layers
 from photovision.core.page import write_report
 from photovision.core.regions import IGNORE, Detections, Segmentation

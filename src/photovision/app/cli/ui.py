@@ -39,12 +39,13 @@ def ui(
         raise MissingExtra(error.name or "fastapi", "the local page") from None
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder: give one that holds models, data sets or reports")
-    from photovision.app.web.workspace import State, named
+    from photovision.app.web.workspace import State, named, neighbours_of
     from photovision.runtime.bundle import read_bundle
 
     for path in model or []:
         read_bundle(path)
-    state = State(folder or (None if model else Path.cwd()), named(model or []), ready=True)
+    place = folder or (None if model else Path.cwd())
+    state = State(place, named(model or []), beside=[] if place is None else neighbours_of(place), ready=True)
     socket = listen(PORT if port is None else port, exact=port is not None)
     token = new_token()
     alert(f"the page is at {address_of(socket, token)} (Ctrl-C ends it)")

@@ -55,7 +55,7 @@ class BrowseRequest(BaseModel):
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     router = APIRouter(prefix="/api/browse")
-    catalogues = Catalogues(state)
+    catalogues = state.shared(Catalogues)
     router.include_router(labels.routes(catalogues))
     _show(router, catalogues)
 

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from photovision.app.web import predictions as shown
 from photovision.app.web.neighbours import Recall
+from photovision.app.web.start import skipped_json
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, PhotovisionError, UnreadableImage, UsageError
 from photovision.core.task import Task, task, tasks
@@ -91,13 +92,14 @@ def _reason(router: APIRouter, state: State) -> None:
 
 
 def seen(state: State) -> dict[str, Any]:
-    """The folder's name, its models with their facts, its data sets."""
+    """The folder's name, its models with their facts, its data sets, and what else lies there."""
     folder = None if state.folder is None else state.folder.name or str(state.folder)
     models = [_facts_or_error(state, name) for name in state.models]
     return {
         "folder": folder,
         "models": models,
         "data": [_data(state, name) for name in state.data],
+        "skipped": [skipped_json(one) for one in state.skipped],
         "tasks": {row.name: _of_task(row) for row in tasks() if row.has("page")},
     }
 
@@ -147,6 +149,7 @@ def facts(state: State, name: str) -> dict[str, Any]:
         "task": bundle.task,
         "annotation_type": bundle.row.annotation_type,
         "ready": name in state.ready,
+        "beside": state.is_beside(name),
         "colours": shown.colours(len(bundle.classes)),
         "thresholds": None if bundle.thresholds is None else [round(float(t), 4) for t in bundle.thresholds],
         "classes": list(bundle.classes),

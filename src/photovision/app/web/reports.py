@@ -7,7 +7,6 @@ for; models and reports may come from strangers.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 from photovision.app.web.check_results import folder_of
+from photovision.app.web.discovery import DEEPEST, MOST_FOLDERS, folders_in
 from photovision.app.web.estimating import REPORT, found_reports
-from photovision.app.web.workspace import DEEPEST, MOST_FOLDERS, State
+from photovision.app.web.workspace import State
 from photovision.core.errors import DataError
 
 PAGE = "report.html"
@@ -109,16 +109,7 @@ def _below(top: Path) -> Iterator[tuple[str, Path]]:
         if _holds(place):
             yield place.relative_to(top).as_posix() if place != top else top.name or str(top), place
         if depth < DEEPEST:
-            waiting += [(child, depth + 1) for child in _folders(place)]
-
-
-def _folders(place: Path) -> list[Path]:
-    try:
-        with os.scandir(place) as entries:
-            found = [e.path for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
-    return [Path(path) for path in sorted(found)]
+            waiting += [(child, depth + 1) for child in folders_in(place)]
 
 
 def _holds(folder: Path) -> bool:

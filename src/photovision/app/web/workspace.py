@@ -7,22 +7,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from photovision.app.web.discovery import (
+    DEEPEST,
+    MOST_FOLDERS,
+    Skipped,
+    annotation_type,
+    find,
+    folders_in,
+    holds_pictures,
+    models_in,
+    skipped,
+)
 from photovision.core.errors import DataError, ModelError, UsageError
-from photovision.core.image import SUFFIXES
 from photovision.core.task import Task, tasks
 
 if TYPE_CHECKING:
     from photovision.data.dataset import AnnotationType
-    from photovision.data.formats import Format
     from photovision.runtime.model import OnnxModel
 
     Model = OnnxModel[Any]
 
-DEEPEST, MOST_FOLDERS = 4, 2000
-"""How far below the folder models and data sets are looked for, and in how many folders at most."""
-_TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+T = TypeVar("T")
 
 
 class State:
@@ -30,8 +38,9 @@ class State:
 
     Args:
         folder: where models, data sets and reports lie; None for a page about given models only. Nothing outside it is
-            ever read or written, but for the given models.
+            ever read or written, but for the given models, those `beside` it, and links that a person followed.
         models: name -> bundle, in addition to those in `folder`.
+        beside: folders whose models are offered, too, but nothing else of them; see `neighbours_of`.
         ready: whether ready detectors that are on this machine are offered, too, after all others.
 
     Attributes:
@@ -43,8 +52,18 @@ class State:
         {}
     """
 
-    def __init__(self, folder: Path | None, models: Mapping[str, Path] | None = None, *, ready: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        models: Mapping[str, Path] | None = None,
+        *,
+        beside: Sequence[Path] = (),
+        ready: bool = False,
+    ) -> None:
         self.folder = None if folder is None else folder.resolve()
+        self._beside = tuple(beside)
+        self._followed: dict[str, Path] = {}
+        self._shared: dict[Callable[[State], object], object] = {}
         self.ending = threading.Event()
         self.leaving: list[Callable[[], None]] = []
         self._given = dict(models or {})
@@ -57,16 +76,45 @@ class State:
 
     @property
     def models(self) -> dict[str, Path]:
-        """Name -> folder of every bundle: the given ones, those in `folder` by their relative path, the ready ones."""
+        """Name -> folder of every bundle: given, in `folder` by relative path, beside it, and the ready ones last."""
         found = self._look()[0]
         given = {path.resolve() for path in self._given.values()}
-        own = {**self._given, **{name: path for name, path in found.items() if path not in given}}
+        own = {**self._given, **{name: path for name, path in found.items() if path.resolve() not in given}}
         return {**own, **{name: path for name, path in self.ready.items() if name not in own}}
 
     @property
     def data(self) -> dict[str, Path]:
         """Name -> folder of every data set in `folder`, named by its relative path; the folder itself by its name."""
         return dict(self._look()[1])
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """What lies in the folder and is neither a data set nor a model that is shown."""
+        if self.folder is None:
+            return []
+        known = [*self.data.values(), *self.models.values(), *self._followed.values()]
+        return skipped(self.folder, known)
+
+    def is_beside(self, name: str) -> bool:
+        """Whether a model lies outside the folder, and was found beside it."""
+        path = self.path_of(name).resolve()
+        inside = self.folder is not None and path.is_relative_to(self.folder)
+        return not inside and name not in self._given and name not in self.ready
+
+    def follow(self, name: str) -> None:
+        """Show what a link in the folder leads to, since a person asked for it; until the page ends.
+
+        Raises:
+            DataError: there is no such link, or neither a data set nor a model behind it.
+        """
+        link = next((one for one in self.skipped if one.kind == "link" and one.name == name), None)
+        if link is None or link.path is None:
+            raise DataError(f"there is no link '{name}' here (any more): reload the page")
+        if not any(find(link.path)):
+            raise DataError(f"{link.path} holds neither a data set nor a model")
+        with self._guard:
+            self._followed[name] = link.path
+        self.refresh()
 
     def annotation_type(self, name: str) -> AnnotationType:
         """What is known of the images of a data set; raises DataError where there is none of that name."""
@@ -80,6 +128,13 @@ class State:
         """The task that a data set teaches: the one that predicts what it holds; None where there is none."""
         known = self.annotation_type(name)
         return next((row for row in tasks() if row.annotation_type == known and row.has("page")), None)
+
+    def shared(self, make: Callable[[State], T]) -> T:
+        """What several views work with, such as the catalogues of the data sets: make(state), made once."""
+        with self._guard:
+            if make not in self._shared:
+                self._shared[make] = make(self)
+            return cast("T", self._shared[make])
 
     def refresh(self) -> None:
         """Look again, after something was written."""
@@ -164,7 +219,31 @@ class State:
         with self._guard:
             if self._found is None:
                 self._found = ({}, {}) if self.folder is None else find(self.folder)
+                for name, place in self._followed.items():
+                    for mine, behind in zip(self._found, find(place), strict=True):
+                        mine |= {_below(name, place, path): path for path in behind.values()}
+                self._add_beside(self._found[0])
             return self._found
+
+    def _add_beside(self, models: dict[str, Path]) -> None:
+        known = {path.resolve() for path in (*models.values(), *self._given.values())}
+        for path in models_in(self._beside):
+            if path not in known:
+                name = path.name
+                while name in models or name in self._given:
+                    name = f"../{name}"
+                models[name] = path
+
+
+def _below(name: str, top: Path, path: Path) -> str:
+    return name if path == top else f"{name}/{path.relative_to(top).as_posix()}"
+
+
+def neighbours_of(folder: Path) -> list[Path]:
+    """Where the models of a folder's data lie besides in it: the current folder, and beside a folder of data itself."""
+    here = Path.cwd()
+    around = [folder.resolve().parent] if folder.resolve() in find(folder.resolve())[1].values() else []
+    return [place for place in (*around, here) if place.resolve() != folder.resolve()]
 
 
 def within(folder: Path, relative: str) -> Path:
@@ -185,28 +264,6 @@ def within(folder: Path, relative: str) -> Path:
     return path
 
 
-def find(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Models and data sets in `folder` and below it, name -> path, sorted; links are not followed."""
-    models: dict[str, Path] = {}
-    data: dict[str, Path] = {}
-    waiting, seen = [(folder, 0)], 0
-    while waiting and seen < MOST_FOLDERS:
-        place, depth = waiting.pop(0)
-        seen += 1
-        name = place.relative_to(folder).as_posix() if place != folder else folder.name or str(folder)
-        if (place / "bundle.json").is_file():
-            models[name] = place
-            continue
-        children = _folders(place)
-        if _is_data(place, children):
-            data[name] = place
-            # Models may lie beside class folders, but no data set lies inside another.
-            models |= {c.relative_to(folder).as_posix(): c for c in children if (c / "bundle.json").is_file()}
-        elif depth < DEEPEST:
-            waiting += [(child, depth + 1) for child in children]
-    return models, data
-
-
 def picture_folders(state: State) -> dict[str, Path]:
     """Name -> folder of images of any kind: the data sets, and the outermost other folders that hold pictures."""
     found, models = state.data, {path.resolve() for path in state.models.values()}
@@ -217,78 +274,12 @@ def picture_folders(state: State) -> dict[str, Path]:
         seen += 1
         if place in known or place in models:
             continue
-        if _holds_pictures(place):
+        if holds_pictures(place):
             name = place.relative_to(state.folder).as_posix() if place != state.folder else place.name
             found[name] = place
         elif depth < DEEPEST:
-            waiting += [(child, depth + 1) for child in _folders(place)]
+            waiting += [(child, depth + 1) for child in folders_in(place)]
     return found
-
-
-def annotation_type(place: Path) -> AnnotationType:
-    """What is known of the images of a data set, by the format that it lies in."""
-    known = next((form for form in _formats() if form.detects(place)), None)
-    return "labels" if known is None else known.annotation_type
-
-
-def _is_data(place: Path, children: list[Path]) -> bool:
-    from photovision.data.formats.split_names import split_named
-
-    if _only_holds(place, children):  # the formats would find what lies in it, but that is shown by itself
-        return False
-    if any((place / name).is_file() for name in _TABLES):
-        return True
-    if any(split_named(child.name) and _folders(child) for child in children):
-        return True
-    if sum(_holds_pictures(child) for child in children if not (child / "bundle.json").is_file()) >= 2:
-        return True
-    return _is_annotated(place) or _has_masks(children)
-
-
-def _only_holds(place: Path, children: list[Path]) -> bool:
-    """Whether a folder holds nothing but others, none of which is called like a part of a data set."""
-    from photovision.data.formats.layout import is_container
-    from photovision.data.formats.mask_names import place_of
-    from photovision.data.formats.split_names import split_named
-
-    if any(entry.is_file() for entry in _entries(place)) or any(map(_holds_pictures, children)) or _has_masks(children):
-        return False
-    return not any(split_named(c.name) or is_container(c.name) or place_of((c.name,)).role for c in children)
-
-
-def _is_annotated(place: Path) -> bool:
-    """Whether a file of boxes lies in a folder, or it is a layout of good images and defects."""
-    try:
-        return any(form.detects(place) for form in _formats() if form.annotation_type in ("boxes", "defects"))
-    except OSError:  # a folder that may not be read holds nothing for us
-        return False
-
-
-def _formats() -> list[Format]:
-    from photovision.data.formats import FORMATS
-
-    return [FORMATS.load(name) for name in FORMATS.names()]
-
-
-def _has_masks(children: list[Path]) -> bool:
-    """Whether most folders hold one picture with its masks each, as a data set of microscopy does."""
-    inner = sum((child / "images").is_dir() and (child / "masks").is_dir() for child in children)
-    return 2 * inner > len(children)
-
-
-def _holds_pictures(place: Path) -> bool:
-    return any(entry.suffix.lower() in SUFFIXES for entry in _entries(place))
-
-
-def _folders(place: Path) -> list[Path]:
-    return sorted(entry for entry in _entries(place) if entry.is_dir() and not entry.is_symlink())
-
-
-def _entries(place: Path) -> Iterator[Path]:
-    try:
-        yield from (entry for entry in place.iterdir() if not entry.name.startswith("."))
-    except OSError:  # a folder that may not be read holds nothing for us
-        return
 
 
 def _opened(path: Path) -> Model:

@@ -66,16 +66,17 @@ def _elsewhere(answer: Classes) -> list[str]:
 
 
 def _meaning(coverage: float, answer: Classes, within: tuple[str, ...]) -> list[str]:
-    kept = f"hold the truth for {100 * coverage:g} of 100 pictures like the training ones"
+    often = f"{100 * coverage:g} times in 100"
+    kept = f"For pictures like the training pictures, the right class is among those listed {often}."
     if answer.multilabel:
         more = [name for name in within if name not in answer.labels]
         perhaps = f" Perhaps also {_listed(more)}." if more else ""
         return [f"{_listed(answer.labels) or 'No class'} counts as true.{perhaps}"]
     if len(within) == 1:
-        return [f"No other class comes into question. Such sets, of one class or more, {kept}."]
+        return [f"Nothing else fits. {kept}"]
     if not within:
         return [f"No class is as probable as it usually is when it is right: {answer.best} is only a guess."]
-    return [f"These {len(within)} come into question: such sets {kept}."]
+    return [f"It could be any of these {len(within)}. {kept}"]
 
 
 def reasons(model: Recognizer, picture: bytes, target: str | None, tested: bool) -> dict[str, Any]:

@@ -16,9 +16,11 @@ import { show as cutout } from "./views/cutout.js";
 import { show as browse } from "./views/browse.js";
 import { show as train } from "./views/train.js";
 import { show as reports } from "./views/reports.js";
+import { show as start } from "./views/start.js";
 import { show as compare } from "./views/compare.js";
 
 const VIEWS = {
+  start: { title: "Start", key: "0", show: start, hidden: true },
   recognise: { title: "Recognise", key: "r", show: recognise },
   live: { title: "Live", key: "l", show: live },
   cutout: { title: "Cut out", key: "s", show: cutout },
@@ -57,7 +59,7 @@ if (location.search) history.replaceState(null, "", location.pathname + location
 async function route() {
   const [name, query] = location.hash.replace(/^#\//, "").split("?");
   if (location.hash === "#main") return; // the skip link
-  const view = VIEWS[name] ? name : "recognise";
+  const view = VIEWS[name] ? name : "start";
   const mine = ++turn;
   await leave?.();
   if (mine !== turn) return;
@@ -65,7 +67,7 @@ async function route() {
   state.params = new URLSearchParams(query ?? "");
   state.keys = {};
   document.title = `${VIEWS[view].title} · Photovision`;
-  for (const link of document.querySelectorAll("#views a")) {
+  for (const link of document.querySelectorAll(".top a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -125,7 +127,7 @@ function labelTheme() {
 
 fill(
   document.getElementById("views"),
-  Object.entries(VIEWS).map(([name, { title }]) => el("a", { href: `#/${name}`, dataset: { view: name } }, title)),
+  Object.entries(VIEWS).filter(([, { hidden }]) => !hidden).map(([name, { title }]) => el("a", { href: `#/${name}`, dataset: { view: name } }, title)),
 );
 document.getElementById("theme").addEventListener("click", switchTheme);
 document.getElementById("help").addEventListener("click", showKeys);

@@ -48,11 +48,22 @@ class Large {
       el("div", { class: "legend", "aria-hidden": "true" }, el("span", {}, "speaks least"), el("i", {}), el("span", {}, "speaks most")),
     );
     this.about = el("div", { class: "heat-words" }, this.speaks, this.verdict);
-    this.fade(this.kept.opacity);
+    this.paint(this.opacity());
   }
 
   fade(opacity) {
     this.kept.opacity = opacity;
+    this.item.moved = true;
+    this.paint(opacity);
+  }
+
+  /** What speaks for a class is not laid over a picture that is none of them, before somebody asks for it. */
+  opacity() {
+    return this.answer?.known === false && !this.item.moved ? 0 : this.kept.opacity;
+  }
+
+  paint(opacity) {
+    this.slider.value = opacity * 100;
     this.heat.style.opacity = opacity;
     this.stage.style.setProperty("--grey", this.heat.hidden ? 0 : opacity / 2);
     this.output.textContent = percent(opacity, 0);
@@ -60,10 +71,9 @@ class Large {
 
   toggle() {
     if (!this.slider) return;
-    const next = this.kept.opacity ? 0 : this.before || 0.6;
-    this.before = this.kept.opacity;
-    this.slider.value = next * 100;
-    this.fade(next);
+    const shown = this.opacity();
+    this.before = shown || this.before;
+    this.fade(shown ? 0 : this.before || 0.6);
   }
 
   drawAnswer(item) {
@@ -74,7 +84,7 @@ class Large {
     this.nearest = el("div", { class: "nearest" });
     fill(
       this.words,
-      el("p", { class: "kind" }, item.name),
+      el("p", { class: "kind" }, item.name, item.truth && ` · labelled ${item.truth}`),
       el("h2", { class: `label ${answer.sure}${name.length > 14 ? " long" : ""}` }, name, !unknown && !this.multiple() && el("span", { class: "confidence number" }, percent(answer.prob))),
       several && !this.multiple() && el("p", { class: "set" }, "one of: ", ...answer.set.slice(0, 6).flatMap((one, place) => [place ? ", " : "", el("strong", {}, one)]), answer.set.length > 6 && ` and ${answer.set.length - 6} more`),
       answer.words.map((sentence) => el("p", { class: "words" }, sentence)),
@@ -142,7 +152,7 @@ class Large {
   drawWhy(item, why) {
     this.heat.src = why.layer;
     this.heat.hidden = false;
-    this.fade(this.kept.opacity);
+    this.paint(this.opacity());
     fill(this.speaks, "Bright places speak for ", el("strong", {}, why.target), `. `, el("span", { title: why.about }, why.reason));
     this.verdict.className = `note verdict ${why.verdict ?? ""}`;
     this.verdict.textContent = why.sentence ?? "";

@@ -1,8 +1,10 @@
 // Recognise: pictures in by drop, paste, choice or camera; answers out, a list and one of them large.
 import { api, attempt, count, el, fill, metric, say } from "../dom.js";
+import { dropped } from "./adding.js";
 import { openCamera } from "./camera.js";
 import { kindOf } from "./kinds.js";
 import { save } from "./overlay.js";
+import { fetchSample, samplesOf, sampleStrip } from "./samples.js";
 
 const AT_ONCE = 2;
 // Pictures stay while other views are visited; nothing of them outlives the page.
@@ -42,6 +44,7 @@ class View {
     this.list = el("ul", { class: "rows", role: "listbox", tabindex: "0", "aria-label": "Pictures" });
     this.tools = el("div", { class: "bar tools-bar" });
     this.large = null;
+    this.offer = el("section", { class: "try", "aria-label": "Pictures to try", hidden: true });
     this.results = el("div", { class: "results" }, el("section", { class: "index", "aria-label": "All pictures" }, this.tools, this.list));
     fill(
       this.root,
@@ -52,10 +55,12 @@ class View {
         el("label", { class: "field" }, "Model", this.model),
       ),
       this.entrance(),
+      this.offer,
       this.results,
     );
     this.listen();
-    this.choose(this.state.model);
+    const asked = this.state.params.get("model");
+    this.choose(this.state.overview.models.some(({ name }) => name === asked) ? asked : this.state.model);
   }
 
   /** The place where pictures come in; small once there are some. */
@@ -71,11 +76,12 @@ class View {
     this.pick = () => files.click();
     this.photograph = () => this.openCamera();
     this.cameraPlace = el("div", { class: "camera-place" });
+    this.another = el("button", { type: "button", class: "button another", hidden: true, title: "Try a picture of its data" }, "A test picture");
     this.drop = el(
       "section",
       { class: "drop", "aria-label": "Bring in pictures" },
       el("p", { class: "drop-words" }, el("strong", {}, "Drop pictures here"), el("span", { class: "note" }, "or paste them. They stay on this computer.")),
-      el("div", { class: "drop-buttons" }, button("Choose pictures", "o", this.pick, true), button("A folder", "f", () => folder.click()), button("Camera", "k", this.photograph)),
+      el("div", { class: "drop-buttons" }, button("Choose pictures", "o", this.pick, true), button("A folder", "f", () => folder.click()), button("Camera", "k", this.photograph), this.another),
       files,
       folder,
     );
@@ -104,7 +110,7 @@ class View {
       if (!carries(event)) return;
       event.preventDefault();
       this.drop.classList.remove("over");
-      this.add(await dropped(event.dataTransfer));
+      this.add((await dropped(event.dataTransfer)).map(([, file]) => file));
     }, { signal });
     addEventListener("paste", (event) => event.clipboardData?.files.length && this.add([...event.clipboardData.files]), { signal });
     this.list.addEventListener("click", (event) => {
@@ -135,11 +141,28 @@ class View {
     this.rows.clear();
     this.refresh();
     this.work();
+    this.offerSamples(model);
+  }
+
+  /** Pictures of its data, so that a model can be tried at once. */
+  async offerSamples(model) {
+    fill(this.offer);
+    this.another.hidden = true;
+    const offered = model.error ? { pictures: [] } : await samplesOf(model.name);
+    if (model !== this.chosen || this.ended.signal.aborted) return;
+    this.offered = offered;
+    this.offer.hidden = !offered.pictures.length || kept.items.length > 0;
+    if (!offered.pictures.length) return;
+    const taken = (sample) => attempt(async () => this.add([await fetchSample(offered, sample)]));
+    let next = 0;
+    this.another.hidden = false;
+    this.another.onclick = () => taken(offered.pictures[next++ % offered.pictures.length]);
+    fill(this.offer, el("h2", {}, "Or try one of these"), el("p", { class: "note" }, offered.note), sampleStrip(offered, 12, taken));
   }
 
   add(files) {
     const pictures = files.filter((file) => file.size > 0 || files.length === 1).filter((file) => !file.name.startsWith("."));
-    const fresh = pictures.map((file) => ({ id: kept.next++, file, name: file.webkitRelativePath || file.name, url: URL.createObjectURL(file), answer: null, error: null, asked: false, why: new Map() }));
+    const fresh = pictures.map((file) => ({ id: kept.next++, file, name: file.webkitRelativePath || file.name, truth: file.truth, url: URL.createObjectURL(file), answer: null, error: null, asked: false, why: new Map() }));
     kept.items.push(...fresh);
     if (fresh.length) kept.selected = kept.selected ?? fresh[0];
     if (fresh.length === 1) kept.selected = fresh[0];
@@ -226,6 +249,7 @@ class View {
     const many = kept.items.length;
     this.drop.classList.toggle("small", many > 0 || this.cameraPlace.hasChildNodes());
     this.results.hidden = many === 0;
+    this.offer.hidden = many > 0 || !this.offered?.pictures.length;
     this.results.classList.toggle("single", many === 1);
     this.countAll();
     const shown = this.shown();
@@ -346,18 +370,4 @@ function described(model) {
   if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
   const report = model.report && el("a", { class: "whole", href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
   return [facts.join(" · "), ...(report ? [" · ", report] : []), ...(model.holding ? [el("span", { class: "holding" }, ` ${model.holding}`)] : [])];
-}
-
-/** All files of a drop, those in folders, too. */
-async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
-  const found = [];
-  const walk = async (entry) => {
-    if (entry.isFile) return found.push(await new Promise((done, failed) => entry.file(done, failed)));
-    const reader = entry.createReader();
-    for (let some; (some = await new Promise((done, failed) => reader.readEntries(done, failed))).length; ) for (const one of some) await walk(one);
-  };
-  for (const entry of entries) await walk(entry);
-  return found;
 }
