@@ -246,7 +246,11 @@ def test_a_training_climbs_live_and_is_found_again(visit: Visit, address: str, f
     page.get_by_label("Name of the model").fill("first")
     page.get_by_role("button", name="Start").click()
     page.get_by_role("heading", name="The training of first: under way").wait_for()
-    assert page.get_by_role("button", name="Start").is_disabled()
+    assert not page.get_by_role("button", name="Start").is_visible(), "the form makes room"
+    for part in (".job .head", ".job .far", ".job .log"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + min(box["height"], 60) < 800, part
+    assert page.get_by_role("button", name="Cancel").bounding_box()["y"] < 400
     page.locator(".rung", has_text="handcrafted").wait_for(timeout=90_000)
     check_access(page)
     page.reload()
@@ -257,7 +261,7 @@ def test_a_training_climbs_live_and_is_found_again(visit: Visit, address: str, f
     page.get_by_role("link", name="Read the report").click()
     page.frame_locator("iframe").locator("h1", has_text=": ").wait_for()
     page.go_back()
-    page.get_by_role("button", name="Try it on pictures").click()
+    page.get_by_role("link", name="Try it on pictures").click()
     page.wait_for_url(re.compile("#/recognise"))
 
 

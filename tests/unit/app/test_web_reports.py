@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from colours import colour_bundle
 from fastapi.testclient import TestClient
 
 from photovision.app.web.server import create_app
 from photovision.app.web.workspace import State
 from photovision.core.page import write_report
-from photovision.core.report import Report
+from photovision.core.report import Metric, Report
 
 HOME = "http://127.0.0.1:8707"
 
@@ -43,6 +44,18 @@ def test_reports_are_listed(client: TestClient) -> None:
     assert found["reports/first"]["title"] == "About reports/first"
     assert found["reports/first"]["warnings"] == 1
     assert found["second"]["texts"] == [{"file": "README.md", "title": "Model card"}]
+
+
+def test_the_list_has_the_leading_figure_and_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
+    metrics = {"log_loss": Metric(0.3, 0.2, 0.4, 9), "accuracy": Metric(0.9, 0.8, 0.95, 9, "share")}
+    report = Report("train", "A model", ("It is so.",), metrics=metrics, data={"task": "classify"})
+    write_report(report, colour_bundle(tmp_path / "home" / "flowers"))
+    write_report(Report("audit", "Another", ("So.",)), tmp_path / "home" / "audit")
+    client = TestClient(create_app(State(tmp_path / "home")), base_url=HOME)
+    found = {one["name"]: one for one in client.get("/api/reports/list").json()["reports"]}
+    assert found["flowers"]["figure"] == {"name": "accuracy", "value": 0.9, "unit": "share"}
+    assert (found["flowers"]["of"], found["audit"]["of"], found["audit"]["figure"]) == ("flowers", None, None)
 
 
 def test_a_report_can_do_and_load_nothing(client: TestClient) -> None:

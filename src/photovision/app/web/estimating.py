@@ -15,9 +15,10 @@ from photovision.app.web.workspace import State, picture_folders
 from photovision.core.errors import DataError, PhotovisionError
 from photovision.core.system import cache_folder
 
-REPORT = "estimate:"
+REPORT = "made:"
 """What the names of such reports begin with."""
-_LONGEST = 200
+LONGEST = 200
+"""Characters of the name of a folder for a report."""
 
 
 class EstimateRequest(BaseModel, extra="forbid"):
@@ -53,20 +54,20 @@ def start(state: State, jobs: Jobs, wish: EstimateRequest) -> Job:
     if wish.pictures not in folders:
         raise DataError(f"there is no folder of images '{wish.pictures}' here: reload the page")
     name = f"{wish.model} on {wish.pictures}"
-    output = reports_of(state) / quote(name, safe=" ")[:_LONGEST]
+    output = reports_of(state) / quote(name, safe=" ")[:LONGEST]
     arguments = ["estimate", str(state.path_of(wish.model)), str(folders[wish.pictures]), "--output", str(output)]
     facts = {"model": wish.model, "pictures": wish.pictures, "report": f"{REPORT}{output.name}"}
     return jobs.start("estimate", f"the estimate of {name}", arguments, facts)
 
 
 def reports_of(state: State) -> Path:
-    """Where the reports of this page's estimates lie."""
+    """Where the reports that this page had made lie."""
     key = hashlib.sha256(str(state.folder).encode("utf-8", "replace")).hexdigest()[:16]
     return cache_folder().absolute() / "estimates" / key
 
 
 def found_reports(state: State) -> dict[str, Path]:
-    """Name -> folder of every report that an estimate on this page wrote."""
+    """Name -> folder of every report that this page had made."""
     try:
         folders = sorted(reports_of(state).iterdir())
     except OSError:

@@ -23,7 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from photovision.app.cli.output import alert
 from photovision.app.web.events import Story
+from photovision.app.web.workspace import State
 from photovision.core.errors import PhotovisionError, UsageError
 from photovision.core.files import explained, write_json
 from photovision.core.subprocesses import python_command, python_environment
@@ -31,8 +33,12 @@ from photovision.core.system import cache_folder
 
 PATIENCE = 15.0
 """Seconds that a cancelled command may take to end by itself."""
+_SHOWN = 40  # lines of a command without events
 _ENDINGS = {0: "done", 130: "stopped"}
 _CANCELLED = "cancelled"  # a file by which another page says so to the one that started the command
+_PLAIN = "weights"  # the one command without JSON
+_WITH_EVENTS = ("train", "check", "estimate")
+"""Commands that write events; the others are followed by what they say on standard error."""
 _SETTLING = 0.5  # seconds after which the page that started a command has noted how it ended
 
 
@@ -41,7 +47,7 @@ class Job:
     """One command.
 
     Attributes:
-        kind: "train", "check" or "estimate".
+        kind: name of the command, such as "train".
         title: for people.
         arguments: of the command line, without those for programs.
         facts: JSON-ready, what the page wants to know of it, such as the data set.
@@ -77,6 +83,8 @@ class Job:
         messages = _tail(self.folder / "messages.txt")
         status = {**self.to_json(), **story.to_json(), "now": time.time(), "error": None}
         del status["arguments"]
+        if self.kind not in _WITH_EVENTS:
+            status["log"] = [{"time": None, "text": line.removeprefix("photovision: ")} for line in messages[-_SHOWN:]]
         if self.state == "failed":
             lines = [line for line in messages if line.startswith("photovision: ")] or messages
             status["error"] = lines[-1].removeprefix("photovision: ") if lines else "it ended without a word"
@@ -158,6 +166,7 @@ class Jobs:
         if process is not None and process.poll() is None:
             if self.job is not None:
                 self.job.cancelled = True
+                alert(f"{self.job.title} is interrupted; it can be resumed when the page is opened again")
             with contextlib.suppress(OSError):
                 process.send_signal(signal.SIGINT)
             self._insist(process)
@@ -185,10 +194,10 @@ class Jobs:
         return handle
 
     def _spawn(self, job: Job, lock: int) -> subprocess.Popen[bytes]:
-        events = ["--json", "--events", str(self.folder / "events.jsonl")]
+        events = ["--events", str(self.folder / "events.jsonl")] if job.kind in _WITH_EVENTS else []
         with (self.folder / "messages.txt").open("wb") as messages, (self.folder / "result.json").open("wb") as result:
             return subprocess.Popen(
-                python_command("photovision", *job.arguments, *events),
+                python_command("photovision", *job.arguments, *(() if job.kind == _PLAIN else ("--json",)), *events),
                 stdin=subprocess.DEVNULL,
                 stdout=result,
                 stderr=messages,
@@ -255,12 +264,18 @@ class Jobs:
     def _interrupt_adopted(self) -> None:
         try:
             number = int(self._adopted or 0)
-            command = Path(f"/proc/{number}/cmdline").read_bytes()
-            if str(self.folder / "events.jsonl").encode() in command:  # numbers of processes are given out again
+            if Path(f"/proc/{number}/cwd").resolve() == self.folder.resolve():  # numbers are given out again
                 (self.folder / _CANCELLED).touch()
                 os.kill(number, signal.SIGINT)
         except (OSError, ValueError, TypeError):
             return
+
+
+def jobs_of(state: State) -> Jobs:
+    """Those of a page, for `State.shared`."""
+    jobs = Jobs(state.folder, lambda job: state.refresh())
+    state.leaving.append(jobs.end)
+    return jobs
 
 
 def _tail(path: Path, most: int = 200) -> list[str]:

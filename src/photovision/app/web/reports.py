@@ -7,7 +7,7 @@ for; models and reports may come from strangers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -20,6 +20,7 @@ from photovision.app.web.discovery import DEEPEST, MOST_FOLDERS, folders_in
 from photovision.app.web.estimating import REPORT, found_reports
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError
+from photovision.core.task import tasks
 
 PAGE = "report.html"
 TEXTS = {"README.md": "Model card", "DATASHEET.md": "Data sheet"}
@@ -38,7 +39,8 @@ def routes(state: State) -> APIRouter:
     @router.get("/list")
     def every() -> dict[str, Any]:
         """The reports, the newest first."""
-        told = [facts(name, folder) for name, folder in find(state).items()]
+        models = {path.resolve(): name for name, path in state.models.items()}
+        told = [facts(name, folder, models) for name, folder in find(state).items()]
         return {"reports": sorted(told, key=lambda one: -one["when"])}
 
     @router.get("/page")
@@ -76,8 +78,14 @@ def file_of(state: State, name: str, file: str) -> Path:
     return folder / file
 
 
-def facts(name: str, folder: Path) -> dict[str, Any]:
-    """What the list shows of a report; title and kind where it says so itself."""
+def facts(name: str, folder: Path, models: Mapping[Path, str]) -> dict[str, Any]:
+    """What the list shows of a report; title, kind, leading figure and verdict where it says so itself.
+
+    Args:
+        name: of the report, see `find`.
+        folder: where it lies.
+        models: folder -> name of the models of the page.
+    """
     told: dict[str, Any] = {}
     file = folder / "report.json"
     if _is_plain(file):
@@ -87,9 +95,14 @@ def facts(name: str, folder: Path) -> dict[str, Any]:
             told = {}
     told = told if isinstance(told, dict) else {}
     summary = told.get("summary")
+    shown = unquote(name.removeprefix(REPORT)) if name.startswith(REPORT) else name.removeprefix(_CHECK)
     return {
         "name": name,
-        "shown": unquote(name.removeprefix(REPORT)) if name.startswith(REPORT) else name.removeprefix(_CHECK),
+        "shown": shown,
+        "of": models.get(folder.resolve()) or _model_in(shown, models.values()),
+        "data": name.removeprefix(_CHECK) if name.startswith(_CHECK) else None,
+        "figure": _figure(told),
+        "verdict": _verdict(told.get("assessment")),
         "kind": str(told.get("kind", "report")),
         "title": str(told.get("title", "Report")),
         "first": str(summary[0]) if isinstance(summary, list) and summary else "",
@@ -98,6 +111,29 @@ def facts(name: str, folder: Path) -> dict[str, Any]:
         "when": (folder / PAGE).stat().st_mtime,
         "texts": [{"file": one, "title": title} for one, title in TEXTS.items() if _is_plain(folder / one)],
     }
+
+
+def _model_in(shown: str, names: Iterable[str]) -> str | None:
+    """The model that the name of a report speaks of, the longest that fits."""
+    return max((name for name in names if f" of {name}" in shown or f"{name} on " in shown), key=len, default=None)
+
+
+def _figure(told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The leading metric with its name, as the task of the report has it."""
+    row = next((one for one in tasks() if one.name == told.get("task")), None)
+    metrics = told.get("metrics")
+    lead = row.leading(metrics) if row is not None and isinstance(metrics, dict) else None
+    if row is None or lead is None or not isinstance(metrics, dict):
+        return None
+    metric = metrics[lead]
+    sound = isinstance(metric, dict) and isinstance(metric.get("value"), int | float)
+    return {"name": row.lead[lead], "value": metric["value"], "unit": str(metric.get("unit", ""))} if sound else None
+
+
+def _verdict(given: object) -> dict[str, str] | None:
+    if not isinstance(given, dict):
+        return None
+    return {"level": str(given.get("level", "")), "label": str(given.get("label", ""))[:80]}
 
 
 def _below(top: Path) -> Iterator[tuple[str, Path]]:

@@ -127,3 +127,8 @@ def _is_known(catalogue: Catalogue, position: int, record: TrainingImages) -> bo
 def _told(catalogue: Catalogue, positions: list[int], note: str) -> dict[str, Any]:
     rows = [{"i": i, "name": catalogue.ids[i], "label": list(catalogue.given(i))} for i in positions]
     return {"data": catalogue.name, "version": catalogue.version, "pictures": rows, "note": note}
+
+
+def samples_of(state: State) -> Samples:
+    """Those of a page, for `State.shared`."""
+    return Samples(state, state.shared(Catalogues))

@@ -27,7 +27,20 @@ from photovision.core import identity
 from photovision.core.errors import MissingExtra, PhotovisionError, UnreadableImage, UsageError
 from photovision.service.origin import LOOPBACK, foreign_host, foreign_site
 
-ROUTERS = ("start", "adding", "recognise", "live", "cutting", "comparing", "browse", "training", "reports")
+ROUTERS = (
+    "start",
+    "adding",
+    "recognise",
+    "live",
+    "cutting",
+    "comparing",
+    "browse",
+    "training",
+    "acting",
+    "serving",
+    "fetching",
+    "reports",
+)
 """Modules of this package, each with a function `routes(state) -> APIRouter`; their addresses start with /api/."""
 
 POLICY = (

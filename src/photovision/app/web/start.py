@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from photovision.app.web.browse import file_of
 from photovision.app.web.catalogue import Catalogues
 from photovision.app.web.discovery import Skipped
-from photovision.app.web.samples import Samples
+from photovision.app.web.samples import samples_of
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, UsageError
 from photovision.core.files import explained
@@ -31,7 +31,7 @@ def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     router = APIRouter(prefix="/api/start")
     catalogues = state.shared(Catalogues)
-    samples = Samples(state, catalogues)
+    samples = state.shared(samples_of)
 
     @router.get("/data")
     def data(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from photovision.app.web.check_results import folder_of
 from photovision.app.web.estimating import add_routes
-from photovision.app.web.jobs import Job, Jobs
+from photovision.app.web.jobs import Job, Jobs, jobs_of
 from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
 
@@ -68,7 +68,7 @@ class Examination(BaseModel):
 def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     router = APIRouter(prefix="/api/training")
-    jobs = Jobs(state.folder, lambda job: state.refresh())
+    jobs = state.shared(jobs_of)
 
     @router.get("/options")
     def options() -> dict[str, Any]:

@@ -67,6 +67,7 @@ class State:
         self.ending = threading.Event()
         self.leaving: list[Callable[[], None]] = []
         self._given = dict(models or {})
+        self._offers_ready = ready
         self.ready = _ready() if ready else {}
         self._found: tuple[dict[str, Path], dict[str, Path]] | None = None
         self._types: dict[str, AnnotationType] = {}
@@ -141,6 +142,7 @@ class State:
         with self._guard:
             self._found = None
             self._types = {}
+            self.ready = _ready() if self._offers_ready else {}
 
     def end(self) -> None:
         """Let go of what is at work in threads of its own."""

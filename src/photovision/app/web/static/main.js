@@ -15,12 +15,14 @@ import { show as live } from "./views/live.js";
 import { show as cutout } from "./views/cutout.js";
 import { show as browse } from "./views/browse.js";
 import { show as train } from "./views/train.js";
+import { show as model } from "./views/model.js";
 import { show as reports } from "./views/reports.js";
 import { show as start } from "./views/start.js";
 import { show as compare } from "./views/compare.js";
 
 const VIEWS = {
   start: { title: "Start", key: "0", show: start, hidden: true },
+  model: { title: "Model", key: "i", show: model, hidden: true },
   recognise: { title: "Recognise", key: "r", show: recognise },
   live: { title: "Live", key: "l", show: live },
   cutout: { title: "Cut out", key: "s", show: cutout },

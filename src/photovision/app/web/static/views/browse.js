@@ -19,8 +19,8 @@ export async function show(root, state) {
 }
 
 function nothing(state) {
-  const where = state.overview.folder ? `No pictures with labels were found in ${state.overview.folder}.` : "This page was opened without a folder.";
-  return el("p", { class: "lead" }, `${where} Start it with a folder that holds one folder for each class, a table, or pictures with boxes or masks (COCO, YOLO, VOC, Label Studio, CVAT): photovision ui FOLDER`);
+  if (!state.overview.folder) return el("p", { class: "lead" }, "This page was opened without a folder: start it with one, photovision ui FOLDER.");
+  return el("p", { class: "lead" }, `No pictures with labels, boxes or masks were found in ${state.overview.folder}. `, el("a", { href: "#/start" }, "Add some, or see what else is there"), ".");
 }
 
 class Browse {
@@ -85,11 +85,12 @@ class Browse {
   }
 
   drawFrame() {
-    const choose = el("select", { "aria-label": "Data set", onchange: (event) => this.state.go("browse", { data: event.target.value }) }, this.names.map((one) => el("option", { value: one, selected: one === this.name }, one)));
+    const links = (this.state.overview.skipped ?? []).filter(({ kind }) => kind === "link");
+    const choose = el("select", { "aria-label": "Data set", onchange: (event) => this.choose(event.target.value, links) }, this.names.map((one) => el("option", { value: one, selected: one === this.name }, one)), links.map(({ name }) => el("option", { value: name }, `${name} (a link)`)));
     const again = el("button", { type: "button", class: "quiet", onclick: () => this.reread() }, "Read again");
     fill(
       this.root,
-      el("div", { class: "head" }, el("h1", {}, "Browse"), this.names.length > 1 ? choose : el("p", { class: "lead" }, this.name), again),
+      el("div", { class: "head" }, el("h1", {}, "Browse"), this.names.length + links.length > 1 ? choose : el("p", { class: "lead" }, this.name), again),
       this.examined,
       el("div", { class: "sticky" }, this.kinds, this.filters, el("div", { class: "line" }, this.total, this.undoing)),
       this.empty,
@@ -98,6 +99,15 @@ class Browse {
       this.keybar,
       this.viewer.element,
     );
+  }
+
+  /** Another data set; one behind a link is shown from now on, since somebody asked for it. */
+  async choose(name, links) {
+    if (links.some((one) => one.name === name)) {
+      if (!(await attempt(() => api("/api/start/open", { json: { name } })))) return;
+      await this.state.reload();
+    }
+    this.state.go("browse", { data: name });
   }
 
   // What is shown
@@ -217,7 +227,7 @@ class Browse {
   }
 
   verdict(examined) {
-    if (!examined.when) return `Nobody has looked for problems yet: files that cannot be read, copies, ${this.editable ? "wrong labels" : "boxes outside their picture, without area, there twice or missing"}.`;
+    if (!examined.when) return `Not checked yet: unreadable files, duplicates, ${this.editable ? "wrong labels" : "boxes outside their picture, without area, there twice or missing"}.`;
     const when = new Date(examined.when * 1000).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
     const what = examined.pictures ? `${count(examined.pictures, "picture")} should be looked at; they come first.` : "Nothing to look at was found.";
     return `Checked ${when}${examined.labels ? ", labels too" : ""}. ${what}${examined.current ? "" : " The folder has changed since."}`;
@@ -274,9 +284,10 @@ class Browse {
     const saved = await this.decisions.decide(row, decision, label);
     this.drawUndo();
     if (!saved) return;
-    const what = decision === "label" ? label.join(", ") || "no class" : DECIDED[decision];
+    const was = row.label.join(", ") || "no class";
+    const what = decision === "label" ? `${was} → ${label.join(", ") || "no class"}` : `${was}: ${DECIDED[decision]}`;
     this.told?.();
-    this.told = toast(`${row.name.split("/").at(-1)}: ${what}`, { label: "Undo", action: () => this.undo() }, 4);
+    this.told = toast(what, { label: "Undo", action: () => this.undo() }, 4);
   }
 
   async undo() {

@@ -1,6 +1,8 @@
 // Cut out: click an object and get its mask; a second click adds or, with Shift or Alt, takes away; a box by dragging.
 import { api, attempt, el, fill, percent, say } from "../dom.js";
 import { save, stem } from "./overlay.js";
+import { fetchSample, samplesOf, sampleStrip } from "./samples.js";
+import { fetchPanel, weights } from "./weights.js";
 
 const COLOUR = [64, 156, 255];
 const DRAG = 6; // pixels that the pointer has to move for a box
@@ -10,14 +12,18 @@ const kept = { item: null, number: null, size: null, steps: [], negative: false,
 export async function show(root, state) {
   const ready = await attempt(() => api("/api/cut/ready"));
   if (!ready) return undefined;
-  if (!ready.ready) return absent(root, ready.reason);
+  if (!ready.ready) return absent(root, state, ready.reason);
   const view = new CutOut(root, state);
   view.draw();
   return () => view.leave();
 }
 
-function absent(root, reason) {
-  fill(root, el("h1", {}, "Cut out"), el("p", { class: "lead" }, "Click an object in a picture and get its exact outline. The network for that, MobileSAM, is not here yet:"), el("p", { class: "warning" }, reason));
+/** The network is not here: it can be fetched, and then the view goes on. */
+async function absent(root, state, reason) {
+  const place = el("div", {}, el("p", { class: "note" }, reason));
+  fill(root, el("h1", {}, "Cut out"), el("p", { class: "lead" }, "Click an object in a picture and get its exact outline. The network for that is not here yet."), place);
+  const one = (await weights()).find(({ name, here }) => name === "mobilesam" && !here);
+  if (one) fill(place, fetchPanel(one, () => state.go("cutout", { ready: 1 })));
 }
 
 class CutOut {
@@ -30,7 +36,8 @@ class CutOut {
     this.pick = () => files.click();
     this.drop = el("section", { class: "drop", "aria-label": "Bring in a picture" }, el("p", { class: "drop-words" }, el("strong", {}, "Drop a picture here"), el("span", { class: "note" }, "or paste it. It stays on this computer.")), el("div", { class: "drop-buttons" }, el("button", { type: "button", class: "button primary", title: "Choose a picture (o)", onclick: this.pick }, "Choose a picture")), files);
     this.work = el("div", { class: "cut-work", hidden: true });
-    fill(this.root, el("h1", {}, "Cut out"), el("p", { class: "lead" }, "Click an object and get its exact outline."), this.drop, this.work);
+    this.offer = el("section", { class: "try", "aria-label": "Pictures to try" });
+    fill(this.root, el("h1", {}, "Cut out"), el("p", { class: "lead" }, "Click an object and get its exact outline."), this.drop, this.offer, this.work);
     this.state.keys = {
       o: ["Choose a picture", this.pick],
       u: ["Undo the last click", () => this.undo()],
@@ -42,6 +49,14 @@ class CutOut {
     this.state.cutting = null;
     if (given) this.open(given.file, given.url);
     else if (kept.item) this.lay();
+    else this.offerSamples();
+  }
+
+  async offerSamples() {
+    if (!this.state.model) return;
+    const offered = await samplesOf(this.state.model);
+    if (!offered.pictures.length || this.turn || this.ended.signal.aborted) return;
+    fill(this.offer, el("h2", {}, "Or try one of these"), sampleStrip(offered, 8, (sample) => attempt(async () => this.open(await fetchSample(offered, sample)))));
   }
 
   listen() {
@@ -56,6 +71,7 @@ class CutOut {
 
   async open(file, url = null) {
     const mine = ++this.turn;
+    fill(this.offer);
     Object.assign(kept, { item: null, number: null, steps: [] });
     this.drop.classList.add("small");
     this.work.hidden = false;

@@ -30,15 +30,20 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)}\u00a0h ${Math.floor((whole % 3600) / 60)}\u00a0min`;
 }
 
-/** The stage under way with a bar: "fine-tuned 12 of 40, epoch 3/10 …". */
+const SILENT = 3; // seconds after which a stage that is complete is not what is being done
+
+/** What a job is doing, in words, and the share of it that is done: null where nobody knows. */
+export function stageWords(job) {
+  const { stage } = job;
+  if (!stage) return { words: "Starting: the libraries are being loaded …", share: null };
+  const far = stage.total ? ` ${count(stage.done)} of ${count(stage.total)}` : "";
+  const over = stage.total > 0 && stage.done >= stage.total && job.now - stage.time > SILENT;
+  if (over) return { words: `${stage.name}${far} is done; the next step is being prepared for ${duration(job.now - stage.time)} …`, share: null };
+  return { words: `${stage.name}${far}${stage.line ? ` · ${stage.line}` : ""}`, share: stage.total ? stage.done / stage.total : null };
+}
+
+/** The stage under way with a bar. */
 export function drawStage(into, job) {
-  const stage = job.stage;
-  if (!stage) return fill(into, el("p", { class: "note" }, "Starting …"));
-  const share = stage.total ? stage.done / stage.total : 0;
-  return fill(
-    into,
-    el("p", { class: "stage-name" }, el("strong", {}, stage.name), ` ${count(stage.done)} of ${count(stage.total)}`),
-    el("progress", { max: "1", value: String(share), "aria-label": stage.name }),
-    el("p", { class: "note number" }, stage.line || "\u00a0"),
-  );
+  const { words, share } = stageWords(job);
+  return fill(into, el("p", { class: "note number" }, words), el("progress", { max: "1", value: share === null ? null : String(share), "aria-label": job.stage?.name ?? job.title }));
 }

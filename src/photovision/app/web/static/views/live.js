@@ -4,6 +4,7 @@ import { api, attempt, count, el, fill, percent, say, toast } from "../dom.js";
 import { duration } from "./job.js";
 import { median, save } from "./overlay.js";
 import { Places } from "./places.js";
+import { offerDetector } from "./weights.js";
 
 const MOST_EVENTS = 60; // of the list; the file has all
 // The choice stays while other views are visited.
@@ -11,7 +12,7 @@ const kept = { kind: null, video: null, camera: "0", address: "", items: [], cla
 
 export async function show(root, state) {
   const models = state.overview.models.filter(({ annotation_type: type, error }) => type === "boxes" && !error);
-  if (!models.length) return nothing(root);
+  if (!models.length) return nothing(root, state);
   const sources = await attempt(() => api("/api/live/sources"));
   if (!sources) return undefined;
   const view = new Live(root, state, models, sources);
@@ -19,13 +20,16 @@ export async function show(root, state) {
   return () => view.leave();
 }
 
-function nothing(root) {
+function nothing(root, state) {
+  const place = el("div");
   fill(
     root,
-    el("h1", {}, "What moves how?"),
-    el("p", { class: "lead" }, "A video is watched by a detector, and there is none here yet: train one from pictures with boxes, or get the ready one of everyday things once:"),
-    el("p", {}, el("code", {}, "photovision weights get yolov4-tiny")),
+    el("h1", {}, "Count what moves"),
+    el("p", { class: "lead" }, "A detector follows objects through a video, and there is no detector here yet."),
+    el("p", {}, el("a", { class: "button", href: "#/train" }, "Train one from pictures with boxes")),
+    place,
   );
+  offerDetector(place, state, () => show(root, state));
 }
 
 class Live {
@@ -40,8 +44,9 @@ class Live {
     const names = this.models.map(({ name }) => name);
     this.model = el("select", { onchange: () => this.modelChosen() }, this.models.map(({ name, ready }) => el("option", { value: name, selected: name === this.state.model }, ready ? `${name}, ready to use` : name)));
     if (names.includes(this.state.model)) this.model.value = this.state.model;
-    kept.kind ??= this.sources.videos.length ? "file" : "camera";
+    kept.kind ??= this.sources.videos.length || !this.sources.cameras.length ? "file" : "camera";
     this.source = el("div", { class: "source" });
+    this.hint = el("p", { class: "note live-hint" });
     this.kinds = el("div", { class: "choices", role: "group", "aria-label": "What is watched" });
     this.start = el("button", { type: "button", class: "button primary", onclick: () => this.go() }, "Watch");
     this.end = el("button", { type: "button", class: "button", hidden: true, onclick: () => this.stop() }, "Stop");
@@ -56,9 +61,10 @@ class Live {
     this.options = el("details", { class: "live-options" });
     fill(
       this.root,
-      el("h1", {}, "What moves how?"),
-      el("p", { class: "lead" }, "Objects are followed through a video and counted where they cross a line or stay in a zone."),
-      el("div", { class: "bar live-bar" }, el("label", { class: "field" }, "Detector", this.model), el("div", { class: "field" }, el("span", {}, "Watch"), this.kinds), this.source, this.start, this.end),
+      el("h1", {}, "Count what moves"),
+      el("p", { class: "lead" }, "Objects are followed through a video, and counted where they cross a line or stay in a zone that you draw."),
+      el("div", { class: "bar live-bar" }, el("label", { class: "field" }, "Detector", this.model), el("div", { class: "field" }, el("span", {}, "Source"), this.kinds), this.source, this.start, this.end),
+      this.hint,
       this.reason,
       el("div", { class: "live-grid" }, el("div", { class: "live-left" }, this.stage, this.far, this.state_), el("div", { class: "live-right" }, this.counts, this.log, this.places.element, this.options)),
     );
@@ -81,21 +87,30 @@ class Live {
   drawSource() {
     const look = el("button", { type: "button", class: "button", onclick: () => this.look() }, "Show its first frame");
     this.start.disabled = false;
+    fill(this.hint);
     if (kept.kind === "file") {
       const names = this.sources.videos.map(({ name }) => name);
       if (!names.includes(kept.video)) kept.video = names[0] ?? null;
       this.start.disabled = !names.length;
-      if (!names.length) return fill(this.source, el("p", { class: "note" }, "There is no video in the folder of this page."));
+      if (!names.length) {
+        fill(this.hint, "There is no video in the folder of this page: put one there and reload the page, or watch a camera or an address.");
+        this.fail(null);
+        this.clear();
+        return fill(this.source);
+      }
       const choose = el("select", { onchange: () => ((kept.video = choose.value), this.look()) }, names.map((name) => el("option", { value: name, selected: name === kept.video }, name)));
       fill(this.source, el("label", { class: "field" }, "File", choose));
       return this.look();
     }
     if (kept.kind === "camera") {
-      const box = el("input", { type: "number", min: "0", max: "99", value: kept.camera, oninput: () => (kept.camera = box.value) });
-      const known = this.sources.cameras.length ? `This computer has ${this.sources.cameras.map((one) => `camera ${one}`).join(", ")}.` : "No camera of this computer was found.";
-      return fill(this.source, el("label", { class: "field" }, "Number", box), look, el("p", { class: "note" }, known));
+      const { cameras } = this.sources;
+      if (cameras.length && !cameras.includes(kept.camera)) kept.camera = cameras[0];
+      const choose = cameras.length ? el("select", { onchange: () => (kept.camera = choose.value) }, cameras.map((one) => el("option", { value: one, selected: one === kept.camera }, `Camera ${one}`))) : el("input", { type: "number", min: "0", max: "99", value: kept.camera, oninput: () => (kept.camera = choose.value) });
+      if (!cameras.length) fill(this.hint, "No camera was found on this computer. Where one is there all the same, 0 is the first.");
+      return fill(this.source, el("label", { class: "field" }, cameras.length ? "Camera" : "Camera number", choose), look);
     }
     const box = el("input", { type: "text", class: "address", value: kept.address, spellcheck: "false", autocomplete: "off", placeholder: "rtsp://camera.local/stream", oninput: () => (kept.address = box.value) });
+    fill(this.hint, "The address of a network camera or a stream: rtsp, http and others.");
     return fill(this.source, el("label", { class: "field" }, "Address", box), look);
   }
 

@@ -40,8 +40,11 @@ export class Places {
 
   drawTools() {
     const button = (mode, text) => el("button", { type: "button", "aria-pressed": String(this.mode === mode), onclick: () => this.choose(mode) }, text);
-    fill(this.tools, button("line", "Draw a line"), button("zone", "Draw a zone"), el("button", { type: "button", onclick: () => this.add("line"), title: "Add a line, to be moved with its number fields" }, "+ line"), el("button", { type: "button", onclick: () => this.add("zone"), title: "Add a zone, to be moved with its number fields" }, "+ zone"));
-    this.hint.textContent = { line: "Drag from one end of the line to the other.", zone: "Click the corners; a double click, or a click on the first corner, ends it." }[this.mode] ?? (this.items.length ? "Corners can be dragged, or set below in percent of the frame." : "What crosses a line is counted by direction, what is in a zone by time.");
+    fill(this.tools, button("line", "Draw a line"), button("zone", "Draw a zone"));
+    const how = { line: "Drag from one end of the line to the other on the frame. ", zone: "Click the corners on the frame; a double click, or a click on the first corner, ends it. " }[this.mode];
+    const kind = this.mode;
+    if (how) fill(this.hint, how, el("button", { type: "button", class: "quiet small", onclick: () => this.add(kind) }, "Place it in the middle"));
+    else this.hint.textContent = this.items.length ? "Corners can be dragged, or set below in percent of the frame." : "What crosses a line is counted by direction, what is in a zone by time.";
   }
 
   /** One in the middle, which the number fields can move. */

@@ -5,6 +5,7 @@ import { openCamera } from "./camera.js";
 import { kindOf } from "./kinds.js";
 import { save } from "./overlay.js";
 import { fetchSample, samplesOf, sampleStrip } from "./samples.js";
+import { offerDetector } from "./weights.js";
 
 const AT_ONCE = 2;
 // Pictures stay while other views are visited; nothing of them outlives the page.
@@ -18,13 +19,16 @@ export async function show(root, state) {
 }
 
 function nothing(root, state) {
+  const place = el("div");
   fill(
     root,
     el("h1", {}, "There is no model here yet"),
     el("p", { class: "lead" }, "A model is a folder that a training wrote. Train one from a folder of pictures, one folder a class, or with boxes or masks."),
-    el("p", {}, el("button", { type: "button", class: "button primary", onclick: () => state.go("train") }, "Train a model")),
-    el("p", { class: "note" }, "Or start this page with one: ", el("code", {}, "photovision ui --model MODEL"), ". A detector of 80 everyday things comes with ", el("code", {}, "photovision weights get yolov4-tiny"), "."),
+    el("p", {}, el("a", { class: "button primary", href: "#/train" }, "Train a model")),
+    el("p", { class: "note" }, "Or start with one that is ready to use:"),
+    place,
   );
+  offerDetector(place, state, () => state.go("start"));
 }
 
 class View {
@@ -369,5 +373,6 @@ function described(model) {
   facts.push(count(model.classes.length, "class", "classes"));
   if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
   const report = model.report && el("a", { class: "whole", href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
-  return [facts.join(" · "), ...(report ? [" · ", report] : []), ...(model.holding ? [el("span", { class: "holding" }, ` ${model.holding}`)] : [])];
+  const more = !model.ready && el("a", { class: "whole", href: `#/model?${new URLSearchParams({ model: model.name })}` }, "Evaluate, export, serve");
+  return [facts.join(" · "), ...[report, more].filter(Boolean).flatMap((one) => [" · ", one]), ...(model.holding ? [el("span", { class: "holding" }, ` ${model.holding}`)] : [])];
 }

@@ -1,7 +1,8 @@
 // The reports of this folder: a list, and one of them in a frame that can do nothing but show it.
-import { api, attempt, count, el, fill } from "../dom.js";
+import { api, attempt, count, el, fill, percent } from "../dom.js";
 import { estimateForm } from "./estimate.js";
 import { markdown } from "./markdown.js";
+import { samplesOf, thumbnailOf } from "./samples.js";
 
 const KINDS = { train: "model", evaluate: "evaluation", estimate: "estimate", compare: "comparison", check: "check of pictures", audit: "audit", explain: "explanation", features: "features", drift: "drift", optimize: "smaller model", adapt: "adapted model" };
 
@@ -16,17 +17,37 @@ export async function show(root, state) {
   return form.leave;
 }
 
+/** The reports by model, the newest first, and those on pictures after them. */
 function listed(root, reports, asked, form) {
-  const item = (one) =>
-    el(
-      "li",
-      {},
-      el("a", { href: address(one.name) }, one.title),
-      el("p", { class: "note" }, `${KINDS[one.kind] ?? one.kind} · ${one.shown} · ${when(one.when)}${one.warnings ? ` · ${count(one.warnings, "warning")}` : ""}`),
-      one.first && el("p", {}, one.first),
-    );
+  const groups = new Map();
+  for (const one of reports) {
+    const name = one.of ?? one.data ?? "";
+    if (!groups.has(name)) groups.set(name, []);
+    groups.get(name).push(one);
+  }
   const none = el("p", { class: "lead" }, "There are no reports here yet. A training writes one, and so do evaluate, compare, check and audit with -o FOLDER.");
-  fill(root, el("h1", {}, "Reports"), asked && el("p", { class: "warning" }, `There is no report ${asked} here.`), form, reports.length ? el("ul", { class: "list" }, reports.map(item)) : none);
+  const lists = [...groups].map(([name, some]) => group(name, some));
+  fill(root, el("h1", {}, "Reports"), asked && el("p", { class: "warning" }, `There is no report ${asked} here.`), reports.length ? lists : none, form);
+}
+
+function group(name, reports) {
+  const cover = el("span", { class: "cover" });
+  const { of: model, data } = reports[0];
+  if (model) showCover(cover, async () => samplesOf(model).then(({ pictures, data: set, version }) => pictures[0] && thumbnailOf(set, pictures[0].i, version)));
+  else if (data) showCover(cover, async () => api("/api/start/data", { query: { name: data } }).then(({ covers, version }) => covers.length && thumbnailOf(data, covers[0], version)));
+  const head = name && el("h2", {}, model ? el("a", { href: `#/model?${new URLSearchParams({ model })}` }, name) : name);
+  return el("section", { class: "report-group" }, model || data ? cover : el("span"), el("div", {}, head, el("ul", { class: "list" }, reports.map(item))));
+}
+
+async function showCover(cover, find) {
+  const src = await find().catch(() => null);
+  if (src) fill(cover, el("img", { src, alt: "", loading: "lazy" }));
+}
+
+function item(one) {
+  const words = el("div", { class: "report-words" }, el("a", { href: address(one.name) }, one.title), el("p", { class: "note" }, `${KINDS[one.kind] ?? one.kind} · ${when(one.when)}${one.warnings ? ` · ${count(one.warnings, "warning")}` : ""}${one.of || one.data ? "" : ` · ${one.shown}`}`), one.verdict ? el("p", { class: `verdict-chip ${one.verdict.level}` }, one.verdict.label) : one.first && el("p", { class: "first" }, one.first));
+  const figure = one.figure && el("p", { class: "key-figure" }, el("strong", { class: "number" }, one.figure.unit === "share" ? percent(one.figure.value) : one.figure.value.toFixed(2)), el("span", { class: "note" }, one.figure.name));
+  return el("li", {}, words, figure);
 }
 
 async function read(root, state, report) {

@@ -2,6 +2,7 @@
 import { api, attempt, count, el, fill, percent, say } from "../dom.js";
 import { addPictures } from "./adding.js";
 import { samplesOf, thumbnailOf } from "./samples.js";
+import { fetchPanel, weights } from "./weights.js";
 
 const HELD = { labels: "a class for each picture", boxes: "boxes", masks: "masks", defects: "good pictures and defects" };
 
@@ -14,6 +15,7 @@ export async function show(root, state) {
 class Start {
   constructor(root, state) {
     Object.assign(this, { root, state, ended: new AbortController() });
+    this.fetching = el("section", { class: "fetching", "aria-labelledby": "to-fetch" });
   }
 
   draw() {
@@ -30,7 +32,17 @@ class Start {
       folder && addPictures(this.state, () => this.again()),
       ready.length > 0 && section("Ready to use", ready.map((model) => this.model(model))),
       skipped?.length > 0 && this.skipped(skipped),
+      this.fetching,
     );
+    this.offerWeights();
+  }
+
+  /** What is not on this machine and can be fetched. */
+  async offerWeights() {
+    const missing = (await weights()).filter(({ here }) => !here);
+    if (!missing.length || this.ended.signal.aborted) return;
+    const row = (one) => el("details", {}, el("summary", {}, el("strong", {}, one.name), el("span", { class: "note" }, ` ${one.use} ${one.megabytes} MB, ${one.licence}`)), fetchPanel(one, () => this.again()));
+    fill(this.fetching, el("h2", { id: "to-fetch" }, "Can be fetched"), missing.map(row));
   }
 
   async again() {

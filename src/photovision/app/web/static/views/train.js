@@ -1,9 +1,10 @@
-// A training: its form, the ladder that climbs, the curves of the rung under way, and what came out.
+// A training: its form, which folds away while it runs; then how far it is, its curve, the steps it tried, and what came out.
 import { api, attempt, el, fill, metric, percent, say } from "../dom.js";
 import { curve } from "./curve.js";
-import { drawStage, duration, follow } from "./job.js";
+import { duration, follow, stageWords } from "./job.js";
 
 const STATES = { running: "under way", done: "done", failed: "failed", stopped: "stopped" };
+const CONDITIONS = { augmix: "mixtures of all (AugMix)" };
 
 export async function show(root, state) {
   const view = new Train(root, state);
@@ -15,14 +16,16 @@ class Train {
   constructor(root, state) {
     Object.assign(this, { root, state });
     this.form = el("form", { class: "sheet", onsubmit: (event) => (event.preventDefault(), this.begin()) });
-    this.stage = el("div", { class: "under-way" });
-    this.parts = Object.fromEntries(["head", "ladder", "curves", "log", "ends"].map((name) => [name, el("div", { class: name })]));
-    this.panel = el("section", { class: "job", "aria-label": "The training", hidden: true }, this.parts.head, this.stage, this.parts.ends, this.parts.ladder, this.parts.curves, this.parts.log);
+    this.intro = el("p", { class: "lead" }, "Choose pictures and how long it may take. What they hold decides what the model becomes.");
+    this.parts = Object.fromEntries(["head", "far", "ends", "curves", "ladder", "log"].map((name) => [name, el("div", { class: name })]));
+    const { head, far, ends, curves, ladder, log } = this.parts;
+    const shown = el("div", { class: "job-grid" }, curves, el("div", {}, ladder, log));
+    this.panel = el("section", { class: "job", "aria-label": "The training", hidden: true }, el("div", { class: "job-top" }, head, ends), far, shown);
     this.rungs = 0;
   }
 
   async start() {
-    fill(this.root, el("h1", {}, "Train"), el("p", { class: "lead" }, "From pictures to a proved model. Folders of classes are learned rung by rung: handcrafted features first, then what deep learning adds; boxes make a detector, masks a segmenter."), this.form, this.panel);
+    fill(this.root, el("h1", {}, "Train"), this.intro, this.form, this.panel);
     this.options = await api("/api/training/options");
     this.drawForm();
     this.watch();
@@ -36,13 +39,13 @@ class Train {
 
   drawForm() {
     const names = this.state.overview.data.map(({ name }) => name);
-    if (!names.length) return fill(this.form, el("p", {}, "There are no pictures with labels, boxes or masks here to learn from: start the page with a folder that holds some, photovision ui FOLDER"));
+    if (!names.length) return fill(this.form, el("p", {}, "There are no pictures with labels, boxes or masks here to learn from. ", el("a", { href: "#/start" }, "Add some"), "."));
     const chosen = names.includes(this.state.params.get("data")) ? this.state.params.get("data") : names[0];
     this.data = el("select", { onchange: () => this.dataChanged() }, names.map((name) => el("option", { value: name, selected: name === chosen }, name)));
     this.name = el("input", { type: "text", required: true, maxlength: "100", spellcheck: "false", autocomplete: "off" });
     this.minutes = el("input", { type: "number", min: "0.1", max: "1440", step: "any", value: "5", required: true });
     this.commercial = el("input", { type: "checkbox" });
-    this.fair = el("select", {}, el("option", { value: "" }, "nothing in particular"));
+    this.fair = el("select", {}, el("option", { value: "" }, "(none)"));
     this.robust = this.options.robust.map((name) => el("input", { type: "checkbox", value: name }));
     this.replace = el("input", { type: "checkbox" });
     this.replacing = el("label", { class: "tick", hidden: true }, this.replace, " Replace the model of that name");
@@ -61,8 +64,8 @@ class Train {
       this.more,
       el("summary", {}, "Options"),
       tick(this.commercial, "Only parts whose licence allows commercial use"),
-      el("fieldset", { dataset: { option: "robust" } }, el("legend", {}, "Bear bad conditions"), this.robust.map((box) => tick(box, box.value))),
-      el("div", { dataset: { option: "fair_by" } }, field("Serve the groups of this attribute equally well", this.fair)),
+      el("fieldset", { dataset: { option: "robust" } }, el("legend", {}, "Make it robust to"), this.robust.map((box) => tick(box, CONDITIONS[box.value] ?? box.value))),
+      el("div", { dataset: { option: "fair_by" } }, field("Be fair across", this.fair)),
     );
     this.dataChanged();
     return undefined;
@@ -83,7 +86,7 @@ class Train {
     if (!task?.options.includes("fair_by")) return;
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: asked } }));
     if (!summary || asked !== this.data.value) return;
-    fill(this.fair, el("option", { value: "" }, "nothing in particular"), Object.keys(summary.groups).map((one) => el("option", { value: one }, one)));
+    fill(this.fair, el("option", { value: "" }, "(none)"), Object.keys(summary.groups).map((one) => el("option", { value: one }, one)));
   }
 
   async begin() {
@@ -108,10 +111,10 @@ class Train {
     if (job.state === null) return;
     const running = job.state === "running";
     if (this.go) this.go.disabled = running;
+    this.form.hidden = this.intro.hidden = running; // what is under way needs the place
     this.panel.setAttribute("aria-busy", String(running));
     this.head(job);
-    if (running) drawStage(this.stage, job);
-    else fill(this.stage);
+    this.far(job);
     this.ladder(job);
     this.curves(job);
     this.log(job);
@@ -126,10 +129,17 @@ class Train {
 
   head(job) {
     const seconds = (job.ended ?? job.now) - job.began;
-    const left = (job.facts.minutes ?? 0) * 60 - seconds;
-    const budget = job.kind === "train" && job.state === "running" ? `, ${left > 0 ? `at most about ${duration(left)} left` : "finishing"}` : "";
-    const time = job.ended || job.state === "running" ? `${duration(seconds)}${budget}` : "";
+    const time = job.ended || job.state === "running" ? `${duration(seconds)}${budget(job, seconds)}` : "";
     fill(this.parts.head, el("h2", {}, `${job.title[0].toUpperCase()}${job.title.slice(1)}: ${STATES[job.state]}`), el("p", { class: "note number" }, time));
+  }
+
+  /** One bar for the time that was given, and in words what is being done. */
+  far(job) {
+    if (job.state !== "running") return fill(this.parts.far);
+    const { words, share } = stageWords(job);
+    const timed = job.kind === "train" && job.facts.minutes;
+    const whole = timed ? (job.now - job.began) / (60 * job.facts.minutes) : share;
+    return fill(this.parts.far, el("progress", { max: "1", value: whole === null ? null : String(Math.min(1, whole)), "aria-label": timed ? "Time used" : "How far it is" }), el("p", { class: "note number" }, words));
   }
 
   ladder(job) {
@@ -139,7 +149,7 @@ class Train {
     const best = Math.max(...job.rungs.map((rung) => rung.val.value));
     const rows = job.rungs.map((rung) => this.rung(rung, rung.val.value === best));
     const under = live.map(([name, { val }]) => el("div", { class: "rung live" }, el("strong", {}, name), bar(val.length ? { value: val.at(-1)[1], low: null, high: null } : null), el("span", { class: "number" }, val.length ? `${percent(val.at(-1)[1])} so far` : "learning …")));
-    return fill(this.parts.ladder, el("h3", {}, "The ladder, on validation pictures"), rows, under);
+    return fill(this.parts.ladder, el("h3", {}, "Tried so far, on validation pictures"), rows, under);
   }
 
   rung(rung, best) {
@@ -148,7 +158,7 @@ class Train {
 
   curves(job) {
     const [name, found] = Object.entries(job.curves).at(-1) ?? [];
-    if (!name) return fill(this.parts.curves);
+    if (!name) return fill(this.parts.curves, job.state === "running" && el("p", { class: "note waiting-curve" }, "The curve comes with the first epoch of a network."));
     const lead = this.state.overview.tasks[job.facts.task]?.lead ?? "Score";
     const judged = `${lead[0].toUpperCase()}${lead.slice(1)} on validation`;
     const figure = (title, svg) => el("figure", {}, el("figcaption", { class: "note" }, `${title}, ${name}`), svg);
@@ -162,8 +172,9 @@ class Train {
   log(job) {
     if (!job.log.length) return fill(this.parts.log);
     const open = this.parts.log.querySelector("details")?.open ?? job.state === "running";
-    const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en", { hour12: false });
-    return fill(this.parts.log, el("details", { open }, el("summary", {}, "Log"), el("ol", { class: "note" }, job.log.map((line) => el("li", {}, el("time", { class: "number" }, time(line.time)), ` ${line.text}`)))));
+    const time = (seconds) => (seconds ? new Date(seconds * 1000).toLocaleTimeString("en", { hour12: false }) : "");
+    const lines = job.log.map((line) => el("li", {}, el("time", { class: "number" }, time(line.time)), ` ${line.text}`)).reverse();
+    return fill(this.parts.log, el("details", { open }, el("summary", {}, "Log, the latest first"), el("ol", { class: "note", tabindex: "0", "aria-label": "Log" }, lines)));
   }
 
   ends(job) {
@@ -174,15 +185,22 @@ class Train {
     if (job.state === "stopped" || job.state === "failed") parts.push(el("button", { type: "button", class: "button", onclick: () => this.again() }, job.kind === "train" ? "Resume" : "Again"));
     if (job.state === "done" && job.kind === "train") {
       const name = job.facts.model;
-      parts.push(link(`#/reports?${new URLSearchParams({ name })}`, "Read the report", "primary"), el("button", { type: "button", class: "button", onclick: () => ((this.state.model = name), this.state.go("recognise")) }, "Try it on pictures"));
+      parts.push(link(`#/reports?${new URLSearchParams({ name })}`, "Read the report", "primary"), link(`#/recognise?${new URLSearchParams({ model: name })}`, "Try it on pictures"), link(`#/model?${new URLSearchParams({ model: name })}`, "Evaluate, export, serve"));
     }
-    if (job.state === "done" && job.kind === "estimate") parts.push(link(`#/reports?${new URLSearchParams({ name: job.facts.report })}`, "Read the report", "primary"));
+    if (job.state === "done" && job.facts.report) parts.push(link(`#/reports?${new URLSearchParams({ name: job.facts.report })}`, "Read the report", "primary"));
     if (job.state === "done" && job.kind === "check") parts.push(link(`#/browse?${new URLSearchParams({ data: job.facts.data })}`, "See what was found", "primary"));
     const key = JSON.stringify([job.state, job.began, job.error]);
     if (this.endsKey === key) return; // a button that is about to be pressed stays where it is
     this.endsKey = key;
     fill(this.parts.ends, el("div", { class: "bar" }, parts));
   }
+}
+
+/** How the time stands to what was asked for, in words. */
+function budget(job, seconds) {
+  const asked = (job.facts.minutes ?? 0) * 60;
+  if (job.kind !== "train" || job.state !== "running" || !asked) return "";
+  return seconds < asked ? ` of ${duration(asked)}` : `, ${duration(seconds - asked)} more than the ${duration(asked)} asked for: what was begun is being completed`;
 }
 
 function field(text, control) {

@@ -1,0 +1,153 @@
+"""What is done with a model from the page: the commands that it starts, the service that ends with it, weights."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from workspace import make_workspace
+
+from photovision.app.web.acting import PARTS
+from photovision.app.web.jobs import Job, Jobs
+from photovision.app.web.server import create_app
+from photovision.app.web.workspace import State
+
+HOME = "http://127.0.0.1:8707"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_workspace(tmp_path_factory.mktemp("acting") / "work", per_class=4)
+
+
+@pytest.fixture
+def client(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
+    return TestClient(create_app(State(home)), base_url=HOME)
+
+
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines of jobs, which are not run."""
+    lines: list[list[str]] = []
+
+    def note(self: Jobs, kind: str, title: str, arguments: Any, facts: Any) -> Job:
+        lines.append([*arguments])
+        return Job(kind, title, tuple(arguments), facts, self.folder)
+
+    monkeypatch.setattr(Jobs, "start", note)
+    return lines
+
+
+def test_the_page_offers_what_the_model_can_do(client: TestClient) -> None:
+    told = client.get("/api/acting/choices", params={"model": "good"}).json()
+    assert told["verbs"] == list(PARTS)
+    assert told["data"] == ["pictures"]
+    assert "onnx" in told["targets"]
+    assert told["facts"]["figure"]["value"] == 0.95
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ({"verb": "evaluate", "data": "pictures"}, ["evaluate", "good", "pictures", "--output", "REPORT"]),
+        (
+            {"verb": "audit", "data": "pictures", "minutes": 2},
+            ["audit", "good", "pictures", "--output", "REPORT", "--minutes", "2.0"],
+        ),
+        (
+            {"verb": "optimize", "data": "pictures", "name": "small"},
+            ["optimize", "good", "pictures", "--int8", "--output", "small"],
+        ),
+        ({"verb": "export", "to": "onnx", "name": "out"}, ["export", "good", "--to=onnx", "--output", "out"]),
+    ],
+)
+def test_the_same_commands_as_in_a_terminal_are_started(
+    client: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch, wish: dict[str, Any], expected: list[str]
+) -> None:
+    lines = started(monkeypatch)
+    assert client.post("/api/acting/start", json={"model": "good", **wish}).status_code == 200
+    plain = [Path(one).relative_to(home).as_posix() if one.startswith(str(home)) else one for one in lines[0]]
+    assert [one if "estimates" not in one else "REPORT" for one in plain] == expected
+
+
+def test_pictures_that_are_explained_are_those_to_try(
+    client: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = started(monkeypatch)
+    assert client.post("/api/acting/start", json={"model": "good", "verb": "explain"}).status_code == 200
+    files = [Path(one) for one in lines[0][2:-2]]
+    assert len(files) == 6
+    assert all(file.is_file() and file.is_relative_to(home / "pictures") for file in files)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"verb": "evaluate"},
+        {"verb": "evaluate", "data": "../pictures"},
+        {"verb": "export", "to": "onnx", "name": "../out"},
+        {"verb": "export", "to": "onnx", "name": "pictures"},
+        {"verb": "export", "name": "out"},
+        {"verb": "optimize", "data": "pictures", "name": ""},
+        {"verb": "train", "data": "pictures"},
+        {"verb": "evaluate", "data": "pictures", "model": "none"},
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, wish: dict[str, Any]
+) -> None:
+    lines = started(monkeypatch)
+    assert client.post("/api/acting/start", json={"model": "good", **wish}).status_code in (400, 422)
+    assert lines == []
+
+
+def test_weights_are_fetched_only_when_asked_for_and_only_known_ones(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = started(monkeypatch)
+    told = {one["name"]: one for one in client.get("/api/weights/list").json()["weights"]}
+    assert (told["mobilesam"]["megabytes"], told["mobilesam"]["licence"]) == (38, "apache-2.0")
+    assert lines == []
+    assert client.post("/api/weights/get", json={"name": "../evil"}).status_code == 400
+    client.post("/api/weights/get", json={"name": "mobilesam"})
+    assert lines == [["weights", "get", "mobilesam"]]
+
+
+def test_nothing_is_served_before_somebody_says_so(client: TestClient) -> None:
+    assert client.get("/api/serving/status").json()["state"] == "off"
+    assert client.post("/api/serving/start", json={"model": "none"}).status_code == 400
+    assert client.post("/api/serving/start", json={"model": "good", "port": 99999}).status_code == 422
+    foreign = {"origin": "http://evil.example"}
+    assert client.post("/api/serving/start", json={"model": "good"}, headers=foreign).status_code == 403
+    assert client.post("/api/serving/stop").json()["state"] == "off"
+
+
+@pytest.mark.slow
+def test_a_model_is_served_until_the_page_ends(client: TestClient, home: Path) -> None:
+    def until(state: str) -> dict[str, Any]:
+        end = time.monotonic() + 120
+        while (told := client.get("/api/serving/status").json())["state"] != state:
+            assert told["state"] == "starting", told
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        found: dict[str, Any] = told
+        return found
+
+    assert client.post("/api/serving/start", json={"model": "good", "port": 0}).json()["state"] == "starting"
+    address = until("running")["address"]
+    picture = next((home / "pictures" / "red").iterdir())
+    asked = urllib.request.Request(f"{address}/predict", picture.read_bytes(), {"content-type": "image/png"})
+    assert "red" in json.dumps(json.load(urllib.request.urlopen(asked, timeout=60)))
+    again = client.post("/api/serving/start", json={"model": "muddled"})
+    assert "good is served already" in again.json()["error"]
+    taken = int(address.rsplit(":", 1)[1])
+    client.app.state.page.end()  # type: ignore[attr-defined]
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{address}/docs", timeout=5)
+    assert taken
