@@ -102,3 +102,8 @@ export function metric({ value, low, high, n, unit }) {
   if (n !== null) spread.push(`n = ${count(n)}`);
   return `${minus((value * scale).toFixed(digits))}${name}${spread.length ? ` (${spread.join(", ")})` : ""}`;
 }
+
+/** A name that may break after an underscore, and not in the middle of a word: "Early_blight". */
+export function breakable(name) {
+  return name.replaceAll("_", "_\u200b");
+}

@@ -1,5 +1,5 @@
 // One picture large: the answer in words, its heatmap with a slider, what it could be, what the model was reminded of.
-import { api, el, fill, percent } from "../dom.js";
+import { api, breakable, el, fill, percent } from "../dom.js";
 import { BROKEN } from "../views/kinds.js";
 
 const REST = 700; // milliseconds without a change before a map is tested, which takes seconds for large networks
@@ -85,7 +85,7 @@ class Large {
     fill(
       this.words,
       el("p", { class: "kind" }, item.name, item.truth && ` · labelled ${item.truth}`),
-      el("h2", { class: `label ${answer.sure}${name.length > 14 ? " long" : ""}` }, name, !unknown && !this.multiple() && el("span", { class: "confidence number" }, percent(answer.prob))),
+      el("h2", { class: `label ${answer.sure}${name.length > 14 ? " long" : ""}` }, breakable(name), !unknown && !this.multiple() && el("span", { class: "confidence number" }, percent(answer.prob))),
       several && !this.multiple() && el("p", { class: "set" }, "one of: ", ...answer.set.slice(0, 6).flatMap((one, place) => [place ? ", " : "", el("strong", {}, one)]), answer.set.length > 6 && ` and ${answer.set.length - 6} more`),
       answer.words.map((sentence) => el("p", { class: "words" }, sentence)),
       el("h3", {}, unknown ? "What it resembles" : "What it could be"),
@@ -163,7 +163,7 @@ class Large {
         "li",
         { title: near.id },
         near.shown ? el("img", { src: source(near), alt: "" }) : el("span", { class: "blank", "aria-hidden": "true" }),
-        el("span", { class: "near-label" }, near.label),
+        el("span", { class: "near-label" }, breakable(near.label)),
         el("span", { class: "note number" }, near.shown ? `${percent(near.similarity, 0)} alike` : near.id),
       );
     fill(this.nearest, el("h3", {}, "Training pictures it was reminded of"), el("ul", { class: "strip" }, why.nearest.map(one)));

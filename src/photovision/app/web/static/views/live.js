@@ -85,7 +85,7 @@ class Live {
   }
 
   drawSource() {
-    const look = el("button", { type: "button", class: "button", onclick: () => this.look() }, "Show its first frame");
+    const look = el("button", { type: "button", class: "button", onclick: () => this.look() }, "Show the first frame");
     this.start.disabled = false;
     fill(this.hint);
     if (kept.kind === "file") {
@@ -101,6 +101,11 @@ class Live {
       const choose = el("select", { onchange: () => ((kept.video = choose.value), this.look()) }, names.map((name) => el("option", { value: name, selected: name === kept.video }, name)));
       fill(this.source, el("label", { class: "field" }, "File", choose));
       return this.look();
+    }
+    if (this.number === null) {
+      this.fail(null);
+      this.clear();
+      this.empty.textContent = "Show the first frame to draw on it, or watch at once.";
     }
     if (kept.kind === "camera") {
       const { cameras } = this.sources;

@@ -43,7 +43,7 @@ export class Places {
     fill(this.tools, button("line", "Draw a line"), button("zone", "Draw a zone"));
     const how = { line: "Drag from one end of the line to the other on the frame. ", zone: "Click the corners on the frame; a double click, or a click on the first corner, ends it. " }[this.mode];
     const kind = this.mode;
-    if (how) fill(this.hint, how, el("button", { type: "button", class: "quiet small", onclick: () => this.add(kind) }, "Place it in the middle"));
+    if (how) fill(this.hint, how, el("button", { type: "button", class: "button small", onclick: () => this.add(kind) }, "Place it in the middle"));
     else this.hint.textContent = this.items.length ? "Corners can be dragged, or set below in percent of the frame." : "What crosses a line is counted by direction, what is in a zone by time.";
   }
 
