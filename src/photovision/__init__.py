@@ -28,20 +28,24 @@ if TYPE_CHECKING:
     from photovision.core.errors import UnreadableImage as UnreadableImage
     from photovision.core.errors import UsageError as UsageError
     from photovision.core.preprocess import Preprocess as Preprocess
+    from photovision.core.progress import Progress as Progress
+    from photovision.core.progress import silent as silent
     from photovision.core.regions import Detections as Detections
+    from photovision.core.regions import Mask as Mask
     from photovision.core.regions import Segmentation as Segmentation
     from photovision.core.report import Metric as Metric
     from photovision.core.report import Report as Report
+    from photovision.core.result import Result as Result
     from photovision.core.types import Attribution as Attribution
     from photovision.core.types import Classes as Classes
     from photovision.core.types import Sample as Sample
+    from photovision.data.convert import convert as convert
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
     from photovision.engine.adapt import adapt as adapt
     from photovision.engine.audit import audit as audit
     from photovision.engine.calibrate import calibrate as calibrate
-    from photovision.engine.calibrate import recalibrate as recalibrate
     from photovision.engine.compare import compare as compare
     from photovision.engine.estimate import estimate as estimate
     from photovision.engine.evaluate import evaluate as evaluate
@@ -51,41 +55,73 @@ if TYPE_CHECKING:
     from photovision.engine.export import export as export
     from photovision.engine.load import load as load
     from photovision.engine.optimize.optimize import optimize as optimize
+    from photovision.engine.predict import Results as Results
+    from photovision.engine.predict import detect as detect
+    from photovision.engine.predict import predict as predict
     from photovision.engine.train import train as train
+    from photovision.engine.train_config import TrainConfig as TrainConfig
     from photovision.learned_features.report import features as features
+    from photovision.service.drift import Span as Span
+    from photovision.service.drift import drift as drift
+    from photovision.service.serve import serve as serve
+    from photovision.tasks.anomaly.detector import AnomalyDetector as AnomalyDetector
+    from photovision.tasks.anomaly.prediction import Anomaly as Anomaly
     from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.classify.recognizer import Recognizer as Recognizer
+    from photovision.tasks.cut.cut import cut as cut
+    from photovision.tasks.cut.prompted_segmenter import Cutter as Cutter
+    from photovision.tasks.detect.detector import Detector as Detector
+    from photovision.tasks.segment.segmenter import Segmenter as Segmenter
+    from photovision.video.watch_model import watch as watch
 
 _HOME = {
     "train": "engine.train",
+    "TrainConfig": "engine.train_config",
     "load": "engine.load",
+    "predict": "engine.predict",
+    "detect": "engine.predict",
+    "cut": "tasks.cut.cut",
+    "watch": "video.watch_model",
     "evaluate": "engine.evaluate",
     "estimate": "engine.estimate",
     "compare": "engine.compare",
     "check": "app.check",
     "audit": "engine.audit",
     "explain": "engine.explain",
-    "explain_boxes": "engine.explain",
     "attribute": "engine.explain",
+    "explain_boxes": "engine.explain",
     "features": "learned_features.report",
-    "adapt": "engine.adapt",
     "calibrate": "engine.calibrate",
-    "recalibrate": "engine.calibrate",
+    "adapt": "engine.adapt",
     "optimize": "engine.optimize.optimize",
     "export": "engine.export",
+    "convert": "data.convert",
+    "serve": "service.serve",
+    "drift": "service.drift",
+    "Span": "service.drift",
     "read_dataset": "data.read",
     "dataset_from_arrays": "data.read",
     "Dataset": "data.dataset",
     "Sample": "core.types",
     "Classes": "core.types",
-    "Attribution": "core.types",
     "Detections": "core.regions",
     "Segmentation": "core.regions",
+    "Mask": "core.regions",
+    "Anomaly": "tasks.anomaly.prediction",
+    "Attribution": "core.types",
+    "Result": "core.result",
+    "Results": "engine.predict",
+    "Recognizer": "tasks.classify.recognizer",
+    "Detector": "tasks.detect.detector",
+    "Segmenter": "tasks.segment.segmenter",
+    "AnomalyDetector": "tasks.anomaly.detector",
+    "Cutter": "tasks.cut.prompted_segmenter",
+    "PhotoClassifier": "tasks.classify.estimator",
     "Preprocess": "core.preprocess",
     "Report": "core.report",
     "Metric": "core.report",
-    "Recognizer": "tasks.classify.recognizer",
-    "PhotoClassifier": "tasks.classify.estimator",
+    "Progress": "core.progress",
+    "silent": "core.progress",
     "PhotovisionError": "core.errors",
     "UsageError": "core.errors",
     "DataError": "core.errors",
@@ -97,7 +133,7 @@ _HOME = {
     "MissingExtra": "core.errors",
 }
 
-_RENAMED: dict[str, str] = {}
+_RENAMED = {"recalibrate": "calibrate"}
 """Public names of the last version -> their name today; the old ones work for one version, with a warning."""
 
 __all__ = ["__version__", *_HOME]

@@ -49,9 +49,10 @@ def place_of(task: Task, folder: Path) -> Place:
 
 
 def _predicted(place: Place, out: Path) -> list[dict[str, Any]]:
-    model = pv.load(place.model)
     sizes = [np.asarray(Image.open(file)).shape[:2] for file in place.pictures]
-    return [place.task.value(model.predict(file), size) for file, size in zip(place.pictures, sizes, strict=True)]
+    return [
+        place.task.value(pv.predict(place.model, file), size) for file, size in zip(place.pictures, sizes, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

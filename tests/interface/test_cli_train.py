@@ -26,7 +26,7 @@ def test_train_shows_the_ladder_and_where_the_proof_is(
     assert run(["train", str(data), "-o", str(model), *options]) == 0
     out, err = capsys.readouterr()
     assert "24 pictures of 2 classes" in err
-    assert re.search(r"^ +rung +val +test +seconds$", out, re.MULTILINE)
+    assert re.search(r"^ +stage +val +test +seconds$", out, re.MULTILINE)
     assert re.search(r"^ +handcrafted ", out, re.MULTILINE)
     assert re.search(r"^ +\* +from scratch ", out, re.MULTILINE)
     assert f"Report: {model / 'report.html'}" in out

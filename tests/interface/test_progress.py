@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from photovision.app.progress import Lines, shown, with_events
-from photovision.core.progress import Progress
+from photovision.core.notebook import Html
+from photovision.core.progress import Listener, Progress, silent, visible
+from photovision.engine.notebook_progress import NotebookBars
+from photovision.engine.progress import narrated, show_table
 
 
 def test_a_log_gets_a_line_when_a_stage_begins_ends_and_now_and_then() -> None:
@@ -66,3 +69,65 @@ def test_programs_read_events(tmp_path: Path) -> None:
     assert events[-1]["facts"]["rung"]["name"] == "fine-tuned"
     assert len(events) < 20, "steps of milliseconds do not fill the disk"
     assert "val 90%" not in lines.getvalue(), "people saw the stage's own last line"
+
+
+@narrated
+def counting(to: int, *, listener: Listener = visible) -> int:
+    """A verb."""
+    listener(Progress("counting", to, to))
+    return to
+
+
+def test_verbs_of_python_show_their_progress_unless_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Progress] = []
+    assert counting(3, listener=silent) + counting(4, listener=heard.append) == 7
+    assert [one.done for one in heard] == [4]
+    assert capsys.readouterr().err == ""
+    assert counting(5) == 5
+    assert capsys.readouterr().err == "counting  5/5\n"
+    monkeypatch.setenv("RANK", "1")
+    counting(6)
+    show_table(("a",), [("b",)])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_table_at_the_end_stands_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(("", "stage", "val"), [("*", "fine\x1b-tuned", 0.5), ("", "frozen", None)])
+    assert capsys.readouterr().err == "   stage        val\n*  fine\ufffd-tuned  0.5\n   frozen       –\n"
+
+
+class NotebookOutput:
+    """One output of a notebook: what it has shown so far."""
+
+    def __init__(self, piece: Html) -> None:
+        self.shown = [piece.html]
+
+    def update(self, piece: Html) -> None:
+        """Show something else in its place."""
+        self.shown.append(piece.html)
+
+
+def test_a_notebook_gets_one_output_with_a_bar_for_each_stage() -> None:
+    outputs: list[NotebookOutput] = []
+    now = 0.0
+
+    def show(piece: Html) -> NotebookOutput:
+        outputs.append(NotebookOutput(piece))
+        return outputs[-1]
+
+    bars = NotebookBars(show, clock=lambda: now)
+    for done in range(101):
+        bars(Progress("<b>fine-tuned", done, 100, "loss <i>"))
+        now += 0.1
+    bars(Progress("<b>fine-tuned", 1, 1, "val 90%", {"rung": {}}))
+    bars(Progress("export", 0, 3))
+    bars.close()
+    (output,) = outputs
+    assert len(output.shown) < 30
+    assert "left" in output.shown[10]
+    assert "<b>" not in output.shown[-1]
+    assert "&lt;b&gt;fine-tuned" in output.shown[-1]
+    assert "10 s" in output.shown[-1]
+    assert "export" in output.shown[-1]

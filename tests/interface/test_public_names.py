@@ -10,9 +10,11 @@ import pytest
 import photovision
 
 NAMES = {
-    "train", "load", "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
+    "train", "TrainConfig", "load", "predict", "detect", "cut", "watch", "convert", "serve", "drift", "Span",
+    "Result", "Results", "Mask", "Anomaly", "Detector", "Segmenter", "AnomalyDetector", "Cutter", "Progress", "silent",
+    "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
-    "audit", "explain", "attribute", "features", "recalibrate", "Attribution", "export", "Detections", "Segmentation",
+    "audit", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
     "calibrate", "optimize", "estimate", "adapt",
     "RecordError", "explain_boxes",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
@@ -26,6 +28,11 @@ def test_all_names_exist_and_are_documented() -> None:
     assert set(dir(photovision)) == NAMES
     for name in NAMES - {"__version__"}:
         assert getattr(photovision, name).__doc__
+
+
+def test_an_old_name_works_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"photovision\.recalibrate' is now called 'photovision\.calibrate'"):
+        assert photovision.recalibrate is photovision.calibrate
 
 
 def test_unknown_names_are_refused() -> None:
@@ -51,7 +58,8 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
 def test_the_api_answers_without_torch() -> None:
     code = (
         "import sys, photovision as pv; pv.load, pv.evaluate, pv.compare, pv.check, pv.read_dataset,"
-        " pv.PhotoClassifier, pv.Recognizer, pv.audit, pv.explain, pv.recalibrate; print('torch' in sys.modules)"
+        " pv.PhotoClassifier, pv.Recognizer, pv.audit, pv.explain, pv.calibrate, pv.predict, pv.detect, pv.cut,"
+        " pv.watch, pv.convert, pv.drift, pv.serve, pv.Detector; print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False\n", "")

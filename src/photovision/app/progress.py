@@ -1,9 +1,8 @@
-"""Progress for people: moving bars with the time left on a terminal, plain lines now and then in a log."""
+"""Progress for programs: a file of events, beside what people are shown (`photovision.engine.progress`)."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,28 +14,21 @@ from photovision.core.files import explained
 from photovision.core.output import check_lines
 from photovision.core.progress import Listener, Progress, silent
 from photovision.core.progress import counted as counted
-from photovision.core.text import printable, unguarded
+from photovision.engine import progress as people
+from photovision.engine.progress import Lines as Lines
 
-EVERY = 5.0
-"""Seconds between two lines of a log."""
 EVENTS_EVERY = 0.5
 """Seconds between two events of one stage for programs."""
 
 
 @contextmanager
 def shown(stream: TextIO | None = None) -> Iterator[Listener]:
-    """A listener that shows progress on `stream` (standard error if None), bars on a terminal, else lines.
-
-    With --quiet it shows nothing.
-    """
-    stream = stream or sys.stderr
+    """What `photovision.engine.progress.shown` gives, to whom --quiet says nothing."""
     if verbosity() is Verbosity.QUIET:
         yield silent
-    elif stream.isatty():
-        with _bars(stream) as listener:
-            yield listener
-    else:
-        yield Lines(stream)
+        return
+    with people.shown(stream) as listener:
+        yield listener
 
 
 @contextmanager
@@ -84,80 +76,3 @@ class Events:
             self._stage, self._told = progress.stage, now
             with explained(Path(getattr(self._stream, "name", "events"))):
                 print(json.dumps({"time": now, **vars(progress)}, default=str), file=self._stream, flush=True)
-
-
-class Lines:
-    """A listener for logs: a line when a stage begins, when it ends, and at most every few seconds between.
-
-    Args:
-        stream: where the lines go.
-        clock: seconds from a fixed moment.
-
-    Example:
-        >>> Lines(sys.stdout)(Progress("fine-tuned", 5, 20, "loss 0.41"))
-        fine-tuned  5/20  loss 0.41
-    """
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._clock = stream, clock
-        self._stage, self._began, self._told = "", 0.0, 0.0
-
-    def __call__(self, progress: Progress) -> None:
-        if "rung" in progress.facts:  # its stage has ended with a line
-            return
-        now = self._clock()
-        fresh = progress.stage != self._stage
-        if fresh:
-            self._stage, self._began = progress.stage, now
-        if fresh or progress.done >= progress.total or now - self._told >= EVERY:
-            self._told = now
-            print(self._line(progress, now - self._began), file=self._stream, flush=True)
-
-    def _line(self, progress: Progress, seconds: float) -> str:
-        parts = [progress.stage, f"{progress.done:,}/{progress.total:,}"]
-        if 0 < progress.done < progress.total and seconds > 1:
-            left = seconds / progress.done * (progress.total - progress.done)
-            parts.append(f"{duration(left)} left")
-        return "  ".join([*parts, progress.line] if progress.line else parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    Example:
-        >>> duration(42.4), duration(150), duration(7300)
-        ('42 s', '2 min 30 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-@contextmanager
-def _bars(stream: TextIO) -> Iterator[Listener]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}", markup=False),  # stages and figures may hold names with brackets
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[line]}", markup=False),
-    )
-    with Bars(*columns, console=Console(file=unguarded(stream))) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def listener(progress: Progress) -> None:
-            if "rung" in progress.facts:
-                return
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(printable(progress.stage), line="")
-            task = tasks[progress.stage]
-            bars.update(task, completed=progress.done, total=progress.total, line=printable(progress.line))
-
-        yield listener

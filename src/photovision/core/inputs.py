@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.image import decode, from_pillow, to_array
-from photovision.core.types import Image
+from photovision.core.types import Image, Sample
 
 Source = str | Path | bytes | Image
 """A picture: path of a file, content of a file, or uint8 RGB (H, W, 3)."""
@@ -63,7 +63,7 @@ def as_sources(
     if not alone and (isinstance(images, Mapping | Set) or not isinstance(images, Iterable)):
         raise UsageError(f"expected {KINDS}, or a list of such pictures, got {_named(images)}")
     if alone and isinstance(images, str | os.PathLike) and os.path.isdir(images):
-        raise UsageError(f"{images} is a folder: give its pictures, such as sorted(Path('{images}').glob('*.jpg'))")
+        raise UsageError(f"{images} is a folder: give its pictures, or use photovision.predict(model, '{images}')")
     return _each((images,) if alone else images, alone), alone
 
 
@@ -73,8 +73,8 @@ def as_source(image: Given, name: str = "the picture") -> Source:
     Args:
         image: a path (text, pathlib or file:// address; "~" is the home folder); the content of a picture file as
             bytes, bytearray or memoryview; an open binary file or BytesIO, read from its start; a PIL image, turned
-            upright as its EXIF says; an array, or what NumPy can turn into one, uint8 or floats from 0 to 1, of shape
-            (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+            upright as its EXIF says; a sample of a data set; an array, or what NumPy can turn into one, uint8 or
+            floats from 0 to 1, of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
         name: what errors call it.
 
     Raises:
@@ -89,6 +89,8 @@ def as_source(image: Given, name: str = "the picture") -> Source:
         raise image
     if isinstance(image, str):
         return _path(image, name)
+    if isinstance(image, Sample):
+        return image.image
     if isinstance(image, bytes):
         return image
     if isinstance(image, np.ndarray):
@@ -170,7 +172,7 @@ def _each(images: Iterable[Given], alone: bool) -> Iterator[Source | UnreadableI
 
 
 def _is_picture(image: object) -> bool:
-    known = (str, os.PathLike, bytes, bytearray, memoryview, Pillow.Image, UnreadableImage)
+    known = (str, os.PathLike, bytes, bytearray, memoryview, Pillow.Image, Sample, UnreadableImage)
     return isinstance(image, known) or callable(getattr(image, "read", None))
 
 

@@ -36,6 +36,10 @@ def silent(progress: Progress) -> None:
     """A listener that says nothing."""
 
 
+def visible(progress: Progress) -> None:
+    """What verbs of Python take where no listener is named; `engine.progress.narrated` shows it to people."""
+
+
 def counted(listener: Listener, stage: str) -> ProgressCallback:
     """A callback (done, total) that reports to a listener."""
     return lambda done, total: listener(Progress(stage, done, total))

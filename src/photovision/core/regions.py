@@ -14,17 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from photovision.core.errors import DataError, UsageError
+from photovision.core.pictured import SIDE, Pictured
 from photovision.core.shapes import Shape
-from photovision.core.types import Floats, Ints
+from photovision.core.types import Floats, Image, Ints
 
 Bools = npt.NDArray[np.bool_]
 LabelMap = npt.NDArray[np.int32]
+LISTED = 12
+"""Objects that a notebook lists."""
 IGNORE = 255
 """The label of pixels that nobody judges."""
 
 
 @dataclass(frozen=True, eq=False)
-class Detections:
+class Detections(Pictured):
     """N objects of one picture.
 
     Attributes:
@@ -102,6 +105,26 @@ class Detections:
         """What stands beside "file" in a result: `{"size": [h, w], "boxes": [{"label", "score", "xyxy"}]}`."""
         return {"size": list(size), "boxes": self.to_json()}
 
+    def drawn(self, image: Image, side: int = SIDE) -> Image:
+        """The objects drawn over the picture: boxes, names, masks."""
+        from photovision.core.boxes import draw_regions
+
+        return draw_regions(image, self, side)
+
+    def html_facts(self) -> str:
+        """How many objects of which class, and the first of them with their scores."""
+        from photovision.core.notebook import paragraph, table
+        from photovision.core.phrases import count
+
+        rows = [
+            (box["label"], *([f"{box['score']:.1%}"] if "score" in box else []), *(f"{v:,.0f}" for v in box["xyxy"]))
+            for box in self.to_json()[:LISTED]
+        ]
+        columns = ("label", *(() if self.scores is None else ("score",)), "x1", "y1", "x2", "y2")
+        more = f", the first {LISTED}" if len(self) > LISTED else ""
+        listed = table(columns, rows) if rows else ""
+        return paragraph(count(len(self), "object") + more, strong=True) + listed
+
     def digest(self) -> bytes:
         """Changes when a box, a class, a mask or anything else of it changes."""
         parts: list[npt.NDArray[np.generic] | None] = [self.boxes, self.labels, self.scores, self.crowd, self.track_ids]
@@ -123,7 +146,7 @@ class LabelSource(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Segmentation:
+class Segmentation(Pictured):
     """A class for every pixel of one picture, loaded when it is asked for.
 
     Attributes:
@@ -173,6 +196,20 @@ class Segmentation:
         counted = {} if self.objects is None else {"objects": len(self.objects)}
         return {"size": list(size), "areas": self.areas(), **counted}
 
+    def drawn(self, image: Image, side: int = SIDE) -> Image:
+        """The colour of every pixel's class laid over the picture."""
+        from photovision.core.boxes import draw_regions
+
+        return draw_regions(image, self, side)
+
+    def html_facts(self) -> str:
+        """The share of every class that occurs, the largest first, and how many objects there are."""
+        from photovision.core.notebook import bars, paragraph
+        from photovision.core.phrases import count
+
+        objects = "" if self.objects is None else paragraph(count(len(self.objects), "object"), strong=True)
+        return objects + bars(sorted(self.areas().items(), key=lambda pair: -pair[1])[:LISTED])
+
     def digest(self) -> bytes:
         """Changes when the class of a pixel changes."""
         source = self.source
@@ -192,7 +229,7 @@ Regions = Detections | Segmentation
 
 
 @dataclass(frozen=True, eq=False)
-class Mask:
+class Mask(Pictured):
     """Mask of one object, as a prompted segmenter predicts it.
 
     Attributes:
@@ -215,3 +252,16 @@ class Mask:
         if not len(rows):
             return None
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+    def drawn(self, image: Image, side: int = SIDE) -> Image:
+        """The picture, dimmed outside of the mask."""
+        from photovision.core.pictured import shrunk
+
+        dimmed = np.where(self.mask[..., None], image, (image * 0.3).astype(np.uint8))
+        return shrunk(np.asarray(dimmed, np.uint8), side)
+
+    def html_facts(self) -> str:
+        """How much of the picture it covers, and how well it fits by the network's own estimate."""
+        from photovision.core.notebook import paragraph
+
+        return paragraph(f"{self.mask.mean():.1%} of the picture, estimated overlap {self.score:.2f}")

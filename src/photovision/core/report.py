@@ -191,6 +191,14 @@ class Report:
             lines += ["## Provenance", "", "```json", json.dumps(self.provenance, indent=2, default=str), "```", ""]
         return "\n".join(lines)
 
+    def to_pandas(self) -> Any:
+        """The metrics as a `pandas.DataFrame`: name, value, low, high, n, unit; raises MissingExtra without pandas."""
+        from photovision.core.data_frame import data_frame
+
+        found = list(self.metrics.values())
+        fields = {name: [getattr(metric, name) for metric in found] for name in ("value", "low", "high", "n", "unit")}
+        return data_frame({"metric": list(self.metrics), **fields})
+
     def _repr_html_(self) -> str:
         """The whole page in a frame of its own, for notebooks."""
         from html import escape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO, cast
 from unicodedata import combining, east_asian_width
 
@@ -38,6 +38,18 @@ def width(text: str) -> int:
 def pad(text: str, wide: int) -> str:
     """The text followed by blanks up to `wide` columns."""
     return text + " " * (wide - width(text))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines, in columns as wide as they need.
+
+    Example:
+        >>> aligned([("a", "1"), ("long", "2")])
+        ['a     1', 'long  2']
+    """
+    texts = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(*texts, strict=True)]
+    return ["  ".join(pad(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in texts]
 
 
 class Guarded:

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from photovision.core.deprecation import renamed_fields
 from photovision.core.errors import UsageError
+from photovision.core.pictured import SIDE, Pictured, shrunk
 from photovision.core.value_range import ValueRanges
 
 if TYPE_CHECKING:
+    from photovision.core.preprocess import Preprocess
     from photovision.core.regions import Regions
 
 Image = npt.NDArray[np.uint8]
@@ -64,9 +66,15 @@ class Sample:
             raise UsageError(f"sample '{self.id}' should have exactly one label, but has {self.target!r}")
         return self.target[0]
 
+    def _repr_html_(self) -> str:
+        """The picture with its truth, for notebooks."""
+        from photovision.core.sample_html import sample_html
+
+        return sample_html(self)
+
 
 @dataclass(frozen=True, eq=False)
-class Classes:
+class Classes(Pictured):
     """The answer of a classifier for one picture.
 
     Attributes:
@@ -177,20 +185,17 @@ class Classes:
         """What stands beside "file" in a result: `to_json`, whatever the size of the image."""
         return self.to_json()
 
-    def _repr_html_(self) -> str:
-        """A row of bars, for notebooks."""
-        from html import escape
+    def html_facts(self) -> str:
+        """The answer, and the most probable classes as bars."""
+        from photovision.core.notebook import bars, paragraph
 
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td><progress value='{p:.4f}' max='1'></progress> {p:.1%}</td></tr>"
-            for name, p in self.top()
-        )
-        doubt = "<p>unknown: unlike the pictures that the model learned from</p>" if self.known is False else ""
-        return f"{doubt}<table>{rows}</table>"
+        doubt = "unlike the training images" if self.known is False else "no class" if not self.labels else ""
+        answer = paragraph(", ".join(self.labels) or self.label if not doubt else f"{self.label}: {doubt}", strong=True)
+        return answer + bars(self.top())
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Pictured):
     """How much each place of a picture speaks for a class.
 
     Attributes:
@@ -198,15 +203,30 @@ class Attribution:
             the class. Only the order of its values is comparable between methods.
         target: the class that is explained.
         method: name of the explainer.
+        preprocess: tells which part of the picture the network sees; None for the whole.
     """
 
     heatmap: Floats
     target: str
     method: str
+    preprocess: Preprocess | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         if self.heatmap.ndim != 2 or not np.isfinite(self.heatmap).all():
             raise UsageError(f"a heatmap should be finite and of shape (H, W), got {self.heatmap.shape}")
+
+    def drawn(self, image: Image, side: int = SIDE) -> Image:
+        """The heatmap laid over the pixels that the network sees, see `photovision.core.overlay`."""
+        from photovision.core.overlay import overlay
+        from photovision.core.preprocess import Preprocess as Whole
+
+        return overlay(shrunk(image, side), self.heatmap, self.preprocess or Whole(image.shape[:2]))
+
+    def html_facts(self) -> str:
+        """What is explained, and by which method."""
+        from photovision.core.notebook import paragraph
+
+        return paragraph(self.target, strong=True) + paragraph(f"by {self.method}: bright places speak for it")
 
 
 def check_image(image: object, name: str) -> None:

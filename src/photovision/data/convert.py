@@ -21,6 +21,7 @@ from photovision.core.shapes import Polygons, Rle, Shape
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS, Format
+from photovision.data.read import as_dataset
 
 WORDS = {
     "boxes": "{n} objects with their boxes (only the classes of each picture are kept)",
@@ -66,11 +67,11 @@ class Converted:
     left_out: tuple[str, ...] = ()
 
 
-def convert(dataset: Dataset, target: str, path: Path, *, lossy: bool = False) -> Converted:
+def convert(data: Dataset | str | Path, target: str, path: str | Path, *, lossy: bool = False) -> Converted:
     """Write a data set to the new folder `path` in another format, pictures included, all or nothing.
 
     Args:
-        dataset: what is written.
+        data: what is written, or its path.
         target: one of `FORMATS.names()`.
         path: a folder that does not exist, or is empty.
         lossy: convert although the format cannot hold everything.
@@ -80,14 +81,15 @@ def convert(dataset: Dataset, target: str, path: Path, *, lossy: bool = False) -
         DataError: a picture is gone, or a class name is none for the format.
     """
     form: Format = FORMATS.load(target)
-    check_folder(path, "data set")
+    check_folder(Path(path), "data set")
+    dataset = as_dataset(data)
     lost = missing(dataset, form)
     if lost and not lossy:
         raise UsageError(f"{target} cannot hold {'; '.join(lost)}: choose another format, or add --lossy")
     kept = reduced(dataset, form) if lost else dataset
     if not len(kept):
         raise UsageError(f"nothing would be left in the format {target}: choose another one")
-    form.write(kept, path)
+    form.write(kept, Path(path))
     objects = sum(len(r) for s in kept.samples if isinstance(r := s.annotations, Detections))
     left_out = tuple(f"{problem.id}: {problem.message}" for problem in dataset.problems)
     return Converted(len(kept), objects if "boxes" in form.holds else 0, dataset.source, target, tuple(lost), left_out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
@@ -13,9 +13,11 @@ from warnings import warn
 import numpy as np
 
 from photovision.core.errors import DataError
+from photovision.core.notebook import Html
 from photovision.core.regions import Regions
 from photovision.core.types import Floats, Ints, Sample
 from photovision.core.value_range import ValueRanges
+from photovision.data import dataset_view
 
 SPLITS = ("train", "val", "test")
 AnnotationType = Literal["labels", "boxes", "masks", "defects"]
@@ -180,6 +182,37 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: int | slice) -> Sample | Dataset:
+        """The sample at a position, or the data set of a slice, without splits."""
+        if isinstance(index, slice):
+            return self.subset(range(*index.indices(len(self))))
+        return self.samples[index]
+
+    def __repr__(self) -> str:
+        return f"Dataset({dataset_view.summary(self)})"
+
+    def _repr_html_(self) -> str:
+        """What the data set is, and its first pictures of every class, for notebooks."""
+        return dataset_view.shown(self, dataset_view.SHOWN)
+
+    def show(self, count: int = 24) -> Html:
+        """A grid of `count` pictures, classes in turn, with their labels, boxes and masks: a notebook shows it."""
+        return Html(dataset_view.shown(self, count))
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`, a row for each picture: id, file, split, label or labels, objects, attributes.
+
+        Raises MissingExtra where pandas is not installed.
+        """
+        return dataset_view.frame(self)
 
     @property
     def task(self) -> str:

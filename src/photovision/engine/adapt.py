@@ -12,7 +12,7 @@ import numpy as np
 from photovision.core.errors import DataError, ExportError
 from photovision.core.folder import reserved
 from photovision.core.phrases import count, listed
-from photovision.core.progress import Listener, ProgressCallback, counted, silent
+from photovision.core.progress import Listener, ProgressCallback, counted, visible
 from photovision.core.report import Finding, Report, Table
 from photovision.core.system import provenance
 from photovision.data.dataset import Dataset, Problem
@@ -21,6 +21,7 @@ from photovision.data.unlabelled import read_unlabelled
 from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.holdout import add_recalibration, exposures, unseen_part
 from photovision.engine.load import opened
+from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 from photovision.runtime.training_images import VAL
 
@@ -89,6 +90,7 @@ class Adaptation:
     change: Callable[[Path], Mapping[str, Any]]
 
 
+@narrated
 def adapt(
     model: Any,
     pictures: Dataset | str | Path | Pictures,
@@ -97,7 +99,7 @@ def adapt(
     labelled: Dataset | str | Path | Pictures | None = None,
     labels: Labels | None = None,
     seed: int = 0,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Report:
     """Write a copy of a model that is adapted to a place, learned from unlabelled images of it.
 
@@ -111,7 +113,7 @@ def adapt(
         labelled, labels: labelled images, as for `evaluate`, best the data of the training: what the network computes
             is changed only if that can be tried on those which it did not learn from.
         seed: random seed.
-        listener: called with the progress.
+        listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
         A report of kind "adapt": which steps were taken and which not, and what to expect before and after.

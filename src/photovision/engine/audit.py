@@ -10,7 +10,7 @@ from typing import Any
 
 from photovision.core.files import write_json
 from photovision.core.phrases import count
-from photovision.core.progress import Listener, Progress, counted, silent
+from photovision.core.progress import Listener, Progress, counted, visible
 from photovision.core.report import Finding, Report
 from photovision.core.seal import edited, write_sealed
 from photovision.data.attributes import with_attributes
@@ -20,9 +20,11 @@ from photovision.engine.evaluate import evaluation_options, evaluation_report
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
 from photovision.engine.model_card import model_card
+from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 
 
+@narrated
 def audit(
     model: Any,
     data: Dataset | str | Path,
@@ -34,7 +36,7 @@ def audit(
     split: str | None = None,
     attributes: str | Path | None = None,
     unknown: Dataset | None = None,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Report:
     """Find the groups and conditions that a model fails on, and why.
 
@@ -48,7 +50,7 @@ def audit(
         split: as for `evaluate`; None takes the images that the model did not learn from.
         attributes: a table with a column file_name and attributes of the images to add.
         unknown: out-of-distribution images, for classifiers with novelty detection.
-        listener: called with the progress.
+        listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
         A report of kind "audit": the evaluation, and what every check found.

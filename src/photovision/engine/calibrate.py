@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from photovision.core.folder import reserved
-from photovision.core.progress import Listener, ProgressCallback, counted, silent
+from photovision.core.progress import Listener, ProgressCallback, counted, visible
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures
 from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.holdout import add_recalibration, unseen_part
 from photovision.engine.load import opened
+from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 from photovision.engine.similarity import accuracy_by_similarity
 from photovision.runtime.similarity import NAME
@@ -38,6 +39,7 @@ class Calibration:
     fitted: str
 
 
+@narrated
 def calibrate(
     model: Any,
     data: Dataset | str | Path | Pictures,
@@ -45,7 +47,7 @@ def calibrate(
     labels: Labels | None = None,
     *,
     seed: int = 0,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Report:
     """Write a copy of a model whose confidence is fitted to these images.
 
@@ -56,7 +58,7 @@ def calibrate(
         data, labels: labelled images, as for `evaluate`: 50 for a classifier, 30 with 50 boxes for a detector.
         output: folder of the new bundle.
         seed: of the folds of the cross-validation.
-        listener: called with the progress.
+        listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
         A report of kind "calibrate": calibration error and the like before and after.
@@ -103,7 +105,3 @@ def _write(model: Any, found: Calibration, dataset: Dataset, output: Path) -> No
         }
         draft.info["warnings"] = [*(model.info.get("warnings") or ()), warning]
         add_recalibration(draft.folder, dataset)
-
-
-recalibrate = calibrate
-"""The older name."""

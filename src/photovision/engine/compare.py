@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from photovision.core.errors import DataError
-from photovision.core.progress import Listener, ProgressCallback, counted, silent
+from photovision.core.progress import Listener, ProgressCallback, counted, visible
 from photovision.core.report import Metric, Report
 from photovision.core.system import provenance
 from photovision.data.dataset import Dataset
@@ -20,6 +20,7 @@ from photovision.engine.evaluate import model_facts
 from photovision.engine.evaluation import Comparison, Evaluation
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
+from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 
 E = TypeVar("E", bound=Evaluation)
@@ -27,6 +28,7 @@ _LEVEL = 0.05
 _FACTS = ("backbone", "chosen", "trained_on")
 
 
+@narrated
 def compare(
     a: Any,
     b: Any,
@@ -34,7 +36,7 @@ def compare(
     labels: Labels | None = None,
     *,
     split: str | None = None,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Report:
     """Compare two models of one task on the same images.
 
@@ -48,7 +50,7 @@ def compare(
         data, labels: labelled images, as for `evaluate`.
         split: "all", "train", "val" or "test"; None takes the images that neither model learned from, see
             `engine.holdout`, without those that resemble training images.
-        listener: called with the progress.
+        listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
         A report of kind "compare"; `metrics` hold those of both models, such as accuracy_a and accuracy_b, and

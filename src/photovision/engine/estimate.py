@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError, ModelError
-from photovision.core.progress import Listener, counted, silent
+from photovision.core.progress import Listener, counted, silent, visible
 from photovision.core.report import Finding, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.types import Floats, Sample
@@ -26,6 +26,7 @@ from photovision.engine.drift import DriftModel
 from photovision.engine.evaluate import model_facts
 from photovision.engine.holdout import exposures
 from photovision.engine.load import opened
+from photovision.engine.progress import narrated
 from photovision.engine.similarity import similarity_index
 from photovision.runtime.held_out import HeldOut, read_held_out
 from photovision.runtime.similarity import ExpectedAccuracy, SimilarityIndex, read_expected, why_missing
@@ -90,12 +91,13 @@ class LeftOut:
     recorded: bool = True
 
 
+@narrated
 def estimate(
     model: Any,
     pictures: Dataset | str | Path | Pictures | Unlabelled,
     *,
     seed: int = 0,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Report:
     """Estimate a model's score on images without labels.
 
@@ -105,7 +107,7 @@ def estimate(
         model: an opened model of any task that keeps embeddings of its training images, or its folder.
         pictures: a folder, table or archive of images, a list of them, or a data set; labels are not used.
         seed: of the interval.
-        listener: called with the progress.
+        listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
         A report of kind "estimate". Its first metric is "expected_score"; its data say under "reliable" whether most

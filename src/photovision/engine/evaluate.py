@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import UsageError
-from photovision.core.progress import Listener, ProgressCallback, counted, silent
+from photovision.core.progress import Listener, ProgressCallback, counted, visible
 from photovision.core.report import Finding, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.task import Task
@@ -20,12 +20,14 @@ from photovision.engine import evaluate_text
 from photovision.engine.evaluation import Evaluation
 from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
+from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 from photovision.engine.similarity import compared
 
 _FACTS = ("chosen", "temperature", "version")
 
 
+@narrated
 def evaluate(
     model: Any,
     data: Dataset | str | Path | Pictures,
@@ -33,7 +35,7 @@ def evaluate(
     *,
     split: str | None = None,
     unknown: Dataset | None = None,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Report:
     """Compare a model's predictions with the truth.
 
@@ -45,7 +47,7 @@ def evaluate(
         split: "all", "train", "val" or "test"; None takes the images that the model did not learn from, see
             `engine.holdout`.
         unknown: images of something else, their classes being what they show, to evaluate novelty detection with.
-        listener: called with the progress.
+        listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
         A report of kind "evaluate". `metrics` are those of the task, the leading one first; where images are or

@@ -160,10 +160,11 @@ def attribute(model: Any, image: Given, method: str = AUTO, target: str | None =
     own = opened(model, "attribute", "explain")
     request = ExplainRequest((method,), target, tests=False)
     own.bundle.row.check_options("explain", _choices(request))
-    found: ExplainedImage = explained(own, image, replace(request, boxes=1))
+    source = as_source(image)
+    found: ExplainedImage = explained(own, source, replace(request, boxes=1))
     if not found.maps:
         raise DataError("the model finds nothing in the picture, so there is nothing to explain")
-    return found.maps[0]
+    return replace(found.maps[0], picture=source, preprocess=own.preprocess)
 
 
 def explain_boxes(

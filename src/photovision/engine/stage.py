@@ -55,3 +55,15 @@ class StageResult:
         test = Metric.from_json(value["test"]) if value.get("test") else None
         fields = {**value, "val": Metric.from_json(value["val"]), "test": test, "curve": tuple(value["curve"])}
         return cls(**fields)
+
+
+STAGE_COLUMNS = ("", "stage", "val", "test", "seconds")
+
+
+def stage_rows(info: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """Rows of `STAGE_COLUMNS`, one for each stage of the training in bundle.json; "*" marks the chosen one."""
+    rows: list[tuple[object, ...]] = []
+    for stage in info["rungs"]:
+        scores = [Metric.from_json(stage[split]) if stage[split] else None for split in ("val", "test")]
+        rows.append(("*" if stage["name"] == info["chosen"] else "", stage["name"], *scores, round(stage["seconds"])))
+    return rows

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from photovision.core.energy import Meter
 from photovision.core.folder import reserved
 from photovision.core.output import placed
-from photovision.core.progress import Listener, counted, silent
+from photovision.core.progress import Listener, counted, silent, visible
 from photovision.core.task import task as named_task
 from photovision.core.task import task_of
 from photovision.data.dataset import Dataset
@@ -22,8 +22,10 @@ from photovision.data.sessions import NO_SESSIONS
 from photovision.engine.bundle_writer import write_learned
 from photovision.engine.embed import Embedder
 from photovision.engine.load import load
+from photovision.engine.progress import listening, show_table
 from photovision.engine.read import read_for
 from photovision.engine.splits import gather
+from photovision.engine.stage import STAGE_COLUMNS, stage_rows
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
 from photovision.engine.workdir import WorkDir
@@ -47,7 +49,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
     commercial: bool = False,
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Any:
     """Turn images into a proved model of the task that they teach: labels, boxes and masks each teach another.
 
@@ -74,7 +76,8 @@ def train(  # noqa: PLR0913 - one parameter a choice
         commercial: refuse parts whose licence forbids commercial use.
         task: name of the task to learn, such as "detect"; None takes the one that the data teach.
         options: those that only this task has, by their names.
-        listener: called with every event.
+        listener: called with every event; without one, people see bars with the time left and a table at the end, on
+            standard error or in the notebook. `photovision.silent` shows none.
 
     Returns:
         The opened model.
@@ -99,7 +102,12 @@ def train(  # noqa: PLR0913 - one parameter a choice
         task=task,
         own=dict(options or {}),
     )
-    return run(data if isinstance(data, Dataset) else read_for(data, task), Path(output), config, listener)
+    dataset = data if isinstance(data, Dataset) else read_for(data, task)
+    with listening(listener) as events:
+        model = run(dataset, Path(output), config, events)
+    if listener is visible:
+        show_table(STAGE_COLUMNS, stage_rows(model.info))
+    return model
 
 
 def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener = silent) -> Any:

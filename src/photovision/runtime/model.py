@@ -17,6 +17,7 @@ from photovision.core.files import open_regular
 from photovision.core.folder import new_folder
 from photovision.core.image import read_header
 from photovision.core.inputs import Given, Source, as_sources, name_of, placed
+from photovision.core.pictured import Pictured
 from photovision.core.result import Prediction, Result, Size
 from photovision.core.types import Image
 from photovision.runtime.bundle import Bundle
@@ -95,17 +96,22 @@ class OnnxModel(Generic[P]):
             images: one image, or any iterable of images, as `photovision.core.inputs.as_source` takes them; an array
                 (N, H, W, 3) counts as a list.
 
+        A prediction knows its picture, for notebooks: one alone in any form, those of a list where they are files.
+
         Raises:
             UnreadableImage: an image cannot be decoded; `results` continues after such files.
         """
         sources, single = as_sources(images)
+        if single:
+            (source,) = sources
+            (result,) = self._results(iter((source,)), 1)
+            return _pictured(result, source)
         found: list[P] = []
         for number, result in enumerate(self._results(sources, self.batch_size), 1):
             if result.value is None:
-                error = cast("UnreadableImage", result.error)
-                raise error if single else placed(error, f"picture {number}")
-            found.append(result.value)
-        return found[0] if single else found
+                raise placed(cast("UnreadableImage", result.error), f"picture {number}")
+            found.append(_pictured(result, result.file))
+        return found
 
     def results(self, sources: Given | Iterable[Given], *, batch_size: int | None = None) -> Iterator[Result[P]]:
         """Predictions for any number of images in order, with flat memory; unreadable ones come with their error.
@@ -181,12 +187,18 @@ class OnnxModel(Generic[P]):
         return f"{type(self).__name__}({str(self.bundle.path)!r}, {number} {'class' if number == 1 else 'classes'})"
 
     def _repr_html_(self) -> str:
-        """The name, the classes and the measured quality in a few lines, for notebooks."""
-        from html import escape
+        """What it tells apart, and how well: its card in short, for notebooks."""
+        from photovision.runtime.model_html import short_card
 
-        metrics = self.info.get("metrics") or {}
-        figures = "".join(f"<li>{escape(k)}: {v['value']:.3f}</li>" for k, v in metrics.items())
-        return f"<b>{escape(repr(self))}</b><ul>{figures}</ul>"
+        return short_card(self.bundle)
+
+
+def _pictured(result: Result[P], picture: Any) -> P:
+    """The prediction with its picture; raises UnreadableImage where there is none."""
+    value: Any = result.value
+    if value is None:
+        raise cast("UnreadableImage", result.error)
+    return cast("P", value.with_picture(picture) if isinstance(value, Pictured) else value)
 
 
 def _value(result: Result[P]) -> P | UnreadableImage:

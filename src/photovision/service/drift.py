@@ -14,8 +14,10 @@ from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.progress import ProgressCallback
 from photovision.core.report import Report
 from photovision.data.dataset import Dataset
+from photovision.data.unlabelled import read_unlabelled
 from photovision.engine.drift import DriftModel
 from photovision.engine.estimate import expected_of
+from photovision.engine.holdout import unseen_part
 from photovision.engine.load import opened
 from photovision.runtime.held_out import HELD_OUT_FILE, HeldOut, read_held_out
 from photovision.service.drift_report import drift_report
@@ -71,10 +73,10 @@ class DriftWindow:
 
 def drift(
     model: Any,
-    record: Record,
+    record: Record | str | Path,
     span: Span | None = None,
     *,
-    against: Dataset | None = None,
+    against: Dataset | str | Path | None = None,
     false_alarms: float = 0.05,
     seed: int = 0,
     progress: ProgressCallback | None = None,
@@ -83,9 +85,10 @@ def drift(
 
     Args:
         model: the one that answered, or its folder.
-        record: of its service.
+        record: of its service, its file or its database URL.
         span: which predictions; all of them if None.
-        against: pictures to compare with, which the model answers now; None takes what the bundle keeps of its own
+        against: pictures to compare with, or their path, which the model answers now; those that it learned from, or
+            that resemble these, are left out. None takes what the bundle keeps of its own
             held-out pictures.
         false_alarms: chance that a change is reported where there is none, over all comparisons together.
         seed: of the permutations, and of the choice in windows of more than 2,000 predictions.
@@ -100,18 +103,28 @@ def drift(
         DataError: the predictions are not this model's.
         ModelError: the bundle keeps no held-out answers, and `against` is not given.
     """
+    if not isinstance(record, Record):
+        with Record.open(str(record), create=False) as kept:
+            return drift(model, kept, span, against=against, false_alarms=false_alarms, seed=seed, progress=progress)
     own = opened(model, "drift")
     compared: DriftModel = own.bundle.row.part("drift")(own)
-    reference = _reference(own.bundle.path, compared, against, progress)
+    others = None if against is None else _unseen(against, own)
+    reference = _reference(own.bundle.path, compared, others, progress)
     window = read_window(own, record, span or Span(), seed)
     if window.answers.embedding is not None and reference.embedding is not None:
         wide = window.answers.embedding.shape[1], reference.embedding.shape[1]
         if wide[0] != wide[1]:
             raise DataError(f"the record's embeddings have {wide[0]} numbers, not {wide[1]}: they are another model's")
     found = compare(window.answers, reference, limit=compared.limit, false_alarms=false_alarms, seed=seed)
-    pictures = () if against is None else against.samples
+    pictures = () if others is None else others.samples
     report = drift_report(own.bundle.path.name, compared, record, window, reference, found, pictures, seed)
     return report.including(expected_of(own, window.answers, seed))
+
+
+def _unseen(against: Dataset | str | Path, model: Any) -> Dataset:
+    """The pictures to compare with that took no part in the training."""
+    dataset = against if isinstance(against, Dataset) else read_unlabelled(against).dataset
+    return unseen_part(dataset, model, "to compare pictures in use with").dataset
 
 
 def read_window(model: Any, record: Record, span: Span, seed: int = 0) -> DriftWindow:

@@ -182,14 +182,22 @@ def read_settings(file: Path, settings: Settings) -> Settings:
         told = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"the settings {file} cannot be read ({error})") from None
-    limits = told.pop("limits", {})
-    if not isinstance(limits, dict):
-        raise UsageError(f"{file}: expected a table [limits], got {limits!r}")
-    found: Settings = _changed(settings, {**told, "limits": _changed(settings.limits, limits, file)}, file)
-    return found
+    return changed_settings(settings, told, str(file))
 
 
-def _changed(value: Any, told: Mapping[str, Any], file: Path) -> Any:
+def changed_settings(settings: Settings, given: Mapping[str, Any], where: str) -> Settings:
+    """Settings with other values for some fields, and in "limits" for some of `Limits`.
+
+    Raises UsageError, which names `where` they stand, for something that no setting is.
+    """
+    limits = given.get("limits", {})
+    if not isinstance(limits, Mapping):
+        raise UsageError(f"{where}: expected a table [limits], got {limits!r}")
+    changed: Settings = _changed(settings, {**given, "limits": _changed(settings.limits, limits, where)}, where)
+    return changed
+
+
+def _changed(value: Any, told: Mapping[str, Any], file: str) -> Any:
     known = {each.name for each in fields(value)}
     unknown = sorted(set(told) - known)
     if unknown:
@@ -198,7 +206,7 @@ def _changed(value: Any, told: Mapping[str, Any], file: Path) -> Any:
     return replace(value, **{name: _checked(name, given, kinds[name], file) for name, given in told.items()})
 
 
-def _checked(name: str, given: Any, kind: Any, file: Path) -> Any:
+def _checked(name: str, given: Any, kind: Any, file: str) -> Any:
     try:
         from pydantic import TypeAdapter, ValidationError
     except ImportError:  # it comes with the web framework

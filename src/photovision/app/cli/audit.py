@@ -44,8 +44,8 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     The task of the model decides which checks there are, such as groups, slices, conditions, shortcuts and labels.
     """
     from photovision.app.cli.output import note, print_report
-    from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
+    from photovision.data.image_paths import strangers
     from photovision.engine.audit import audit, checks_of, rewrite_card
     from photovision.engine.audit_context import AuditRequest
     from photovision.engine.load import load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,20 +41,16 @@ def cut(
 
     The object is the one at --point or in --box; without them, the one in the middle of the picture.
     """
-    import numpy as np
-
     from photovision.app.cli.output import print_json
     from photovision.core.image import decode, to_array
     from photovision.core.text import printable
+    from photovision.tasks.cut.cut import cut as find
 
     inside, outside = ([_numbers(text, 2, name) for text in given or ()] for name, given in _named(point, other))
     around = None if box is None else _numbers(box, 4, "--box")
     image = to_array(decode(picture))
-    cutter = _opened()
-    points = np.array([*inside, *outside], dtype=np.float32).reshape(-1, 2)
-    positive = np.arange(len(points)) < len(inside)
     corners = None if around is None else (around[0], around[1], around[2], around[3])
-    found: Mask = cutter.cut(cutter.embed(image), points, positive, corners)
+    found = find(image, [(x, y) for x, y in inside], outside=[(x, y) for x, y in outside], box=corners)
     files = {} if output is None else _write(image, found, output, picture)
     share = float(found.mask.mean())
     if as_json:
@@ -69,14 +65,6 @@ def cut(
 
 def _named(point: list[str] | None, other: list[str] | None) -> tuple[tuple[str, list[str] | None], ...]:
     return ("--point", point), ("--not", other)
-
-
-def _opened() -> Any:
-    """The ready prompted segmenter, made first where its weights are here but it is not."""
-    from photovision.engine.load import load
-    from photovision.models.pretrained import ready
-
-    return load(ready("mobilesam"))
 
 
 def _numbers(text: str, count: int, flag: str) -> list[float]:

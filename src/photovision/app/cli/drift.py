@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -72,7 +72,7 @@ def drift(  # noqa: PLR0913 - one parameter a flag
     name, _, version = (served_as or "").partition("/")
     span = Span(moment("--since", since), moment("--until", until), last, name or None, version or None)
     with shown() as listener, Record.open(record, pictures=pictures, create=False) as kept:
-        other = None if against is None else _fair(against, reading, own, counted(listener, "checking pictures"))
+        other = None if against is None else _pictures(against, reading)
         answering = counted(listener, "answering")
         report = look(own, kept, span, against=other, false_alarms=false_alarms, progress=answering)
     print_report(report, output, as_json)
@@ -95,17 +95,14 @@ def moment(flag: str, text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _fair(path: Path, reading: ReadOptions, model: Any, progress: Any) -> Dataset:
-    """Pictures with or without labels; of the very data of the training, those that took no part in it."""
+def _pictures(path: Path, reading: ReadOptions) -> Dataset:
+    """Pictures with or without labels."""
     from photovision.data.dataset import Dataset, FileSamples
     from photovision.data.formats import folder, table
-    from photovision.engine.holdout import unseen_part
 
     tree = {}
     if path.is_dir() and reading == DEFAULTS and not table.detects(path):
         tree = folder.pictures_below(path)
     if set(tree) == {()}:
-        dataset = Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
-    else:
-        dataset = read_data(path, reading)
-    return unseen_part(dataset, model, "to compare pictures in use with", progress).dataset
+        return Dataset(FileSamples(path, tree[()], [None] * len(tree[()])), ())
+    return read_data(path, reading)

@@ -21,8 +21,8 @@ def evaluate(
 ) -> None:
     """Test a model on labelled pictures."""
     from photovision.app.cli.output import print_report
-    from photovision.app.image_paths import strangers
     from photovision.app.progress import shown
+    from photovision.data.image_paths import strangers
     from photovision.engine.evaluate import evaluate as judge
     from photovision.engine.load import load, opened
     from photovision.models.pretrained import bundle_at

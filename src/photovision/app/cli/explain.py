@@ -62,8 +62,8 @@ def explain(
     import sys
 
     from photovision.app.cli.output import print_report
-    from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
+    from photovision.data.image_paths import find_pictures
     from photovision.engine.explain import explain as explain_images
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at

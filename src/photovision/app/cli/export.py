@@ -31,8 +31,8 @@ def export(
     from dataclasses import asdict
 
     from photovision.app.cli.output import note, print_json
-    from photovision.app.image_paths import find_pictures
     from photovision.core.text import printable
+    from photovision.data.image_paths import find_pictures
     from photovision.engine.export import export as write
     from photovision.engine.graph_inputs import graph_inputs
     from photovision.engine.load import load

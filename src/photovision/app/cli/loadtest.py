@@ -37,8 +37,8 @@ def loadtest(
     from urllib.parse import urlsplit
 
     from photovision.app.cli.output import note, print_report
-    from photovision.app.image_paths import find_pictures
     from photovision.core.errors import DataError, MissingExtra
+    from photovision.data.image_paths import find_pictures
     from photovision.video.sources import without_secrets
 
     try:

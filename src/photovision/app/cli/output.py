@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from photovision.app.verbosity import Verbosity, verbosity
 from photovision.core.report import Report, cell_text
-from photovision.core.text import pad, printable, width
+from photovision.core.text import aligned, printable
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -79,10 +79,8 @@ def print_story(summary: Sequence[str], warnings: Sequence[str]) -> None:
 
 def print_rows(rows: Sequence[Sequence[Any]], indent: str = "  ") -> None:
     """Rows of cells in columns as wide as they need."""
-    texts = [[printable(cell_text(cell)) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*texts, strict=True)]
-    for row in texts:
-        print(indent + "  ".join(pad(text, wide) for text, wide in zip(row, widths, strict=True)).rstrip())
+    for line in aligned([[cell_text(cell) for cell in row] for row in rows]):
+        print(indent + line)
 
 
 def first_process() -> bool:

@@ -103,7 +103,7 @@ def _results(
     model: OnnxModel[Any], names: list[str], videos: bool, batch_size: int | None
 ) -> Iterator[tuple[Result[Any], Frame | None]]:
     """The result for every image, and for every frame of a video, in order."""
-    from photovision.app.image_paths import VIDEOS, find_pictures
+    from photovision.data.image_paths import VIDEOS, find_pictures
 
     for video, run in groupby(names, lambda name: videos and Path(name).suffix.lower() in VIDEOS):
         if video:

@@ -111,7 +111,7 @@ def read_data(path: Path, reading: ReadOptions, task: str | None = None) -> Data
 
 def read_pictures(sources: Sequence[str], file_column: str | None = None, root: Path | None = None) -> Unlabelled:
     """Unlabelled images: files, folders and patterns, or one table, archive or file of annotations."""
-    from photovision.app.image_paths import find_pictures, is_pattern
+    from photovision.data.image_paths import find_pictures, is_pattern
     from photovision.data.unlabelled import read_unlabelled
 
     options = ReadOptions(file_column=file_column, root=root)

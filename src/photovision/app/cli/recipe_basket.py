@@ -49,19 +49,20 @@ def basket(
 ) -> None:
     """Tell from a video what was taken from shelves into baskets, and what was returned."""
     from photovision.app.cli.output import print_report
-    from photovision.app.cli.watch import known, opened, predicting, zone_of
+    from photovision.app.cli.watch import zone_of
     from photovision.app.progress import counted, shown
     from photovision.core.errors import UsageError
     from photovision.recipes.basket.basket import BasketRequest, watch_basket
     from photovision.recipes.basket.page import check_basket, report, write_basket
+    from photovision.video.watch_model import known_classes, predicting, tracking_detector
 
     if evidence and output is None:
         raise UsageError("--evidence keeps pictures in the report's folder: name one with --output")
     if output is not None:
         check_basket(output)
     zones = dict(map(zone_of, zone))
-    detector, high = opened(model, threshold)
-    wanted = BasketRequest(zones, known(detector, tuple(only or ())), high, review_below, evidence, max_seconds)
+    detector, high = tracking_detector(model, threshold)
+    wanted = BasketRequest(zones, known_classes(detector, tuple(only or ())), high, review_below, evidence, max_seconds)
     with shown() as listener:
         progress = counted(listener, "watching")
         found = watch_basket(source, predicting(detector), wanted, events=events, progress=progress)

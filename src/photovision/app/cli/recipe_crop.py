@@ -48,8 +48,8 @@ def crop(
     """Report on fields: diseased leaves or the area of weeds by day and plot, with alarms where they rise
     significantly."""
     from photovision.app.cli.output import print_report
-    from photovision.app.image_paths import strangers
     from photovision.app.progress import counted, shown
+    from photovision.data.image_paths import strangers
     from photovision.engine.load import load
     from photovision.recipes.crop.crop import CropField
     from photovision.recipes.crop.crop import crop as report_on

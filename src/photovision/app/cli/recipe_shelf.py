@@ -63,8 +63,8 @@ def shelf(
     """Count what stands on shelves, tell which slots are empty, and what changed since the visit before."""
     from photovision.app.cli.output import print_report
     from photovision.app.cli.predicting import size_of
-    from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
+    from photovision.data.image_paths import find_pictures
     from photovision.models.pretrained import bundle_at
     from photovision.recipes.shelf.page import report
     from photovision.recipes.shelf.shelf import Looker, visit

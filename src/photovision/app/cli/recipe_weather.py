@@ -33,8 +33,8 @@ def weather(
     from dataclasses import asdict
 
     from photovision.app.cli.output import note, print_json
-    from photovision.app.image_paths import find_pictures
     from photovision.app.progress import counted, shown
+    from photovision.data.image_paths import find_pictures
     from photovision.recipes.weather import CONDITIONS
     from photovision.recipes.weather import weather as make
 

@@ -130,17 +130,12 @@ def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | No
 
 def _print(model: Any, output: Path, as_json: bool) -> None:
     from photovision.app.cli.output import print_json, print_rows, print_story
-    from photovision.core.report import Metric
+    from photovision.engine.stage import STAGE_COLUMNS, stage_rows
 
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
     if as_json:
         print_json({"model": str(output), **report})
         return
-    rows: list[tuple[object, ...]] = [("", "rung", "val", "test", "seconds")]
-    for rung in model.info["rungs"]:
-        scores = [Metric.from_json(rung[split]) if rung[split] else None for split in ("val", "test")]
-        kept = "*" if rung["name"] == model.info["chosen"] else ""
-        rows.append((kept, rung["name"], *scores, round(rung["seconds"])))
-    print_rows(rows)
+    print_rows([STAGE_COLUMNS, *stage_rows(model.info)])
     print_story(report["summary"], report["warnings"])
     print(f"\nModel:  {output}\nReport: {output / 'report.html'}")

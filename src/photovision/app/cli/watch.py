@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from photovision.app.cli.options import Json, TagModel
-
-if TYPE_CHECKING:
-    from photovision.core.regions import Detections
-    from photovision.core.types import Image
-    from photovision.runtime.model import OnnxModel
-
-    Detect = Callable[[Sequence[Image]], Any]
 
 Source = Annotated[
     str,
@@ -74,12 +66,12 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.progress import counted, shown
     from photovision.video.watch import LOW, WatchRequest
     from photovision.video.watch import watch as look
+    from photovision.video.watch_model import known_classes, predicting, tracking_detector
 
     lines = dict(_line(text, number) for number, text in enumerate(line or (), 1))
     zones = dict(zone_of(text) for text in zone or ())
-    detector, high = opened(model, threshold)
-    classes = known(detector, tuple(only or ()))
-    ranges = detector.preprocess.value_ranges
+    detector, high = tracking_detector(model, threshold)
+    classes, ranges = known_classes(detector, tuple(only or ())), detector.preprocess.value_ranges
     asked = WatchRequest(lines, zones, classes, high, min(LOW, high), every, max_seconds, ranges=ranges)
     tagger = tagger_of(tags)
     note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
@@ -93,37 +85,10 @@ def watch(  # noqa: PLR0913 - one parameter a flag
         _tell(found)
 
 
-def opened(model: Path | None, threshold: float | None) -> tuple[OnnxModel[Detections], float]:
-    """The detector, which tells also of what is doubtful, and the score from which on an object is followed."""
-    import numpy as np
-
-    from photovision.engine.load import load_predicting
-    from photovision.models.pretrained import ready
-    from photovision.video.watch import LOW
-
-    detector = load_predicting(ready() if model is None else model, "boxes")
-    high = float(np.median(detector.thresholds)) if threshold is None else threshold
-    return detector.with_options(threshold=LOW), high
-
-
 def _without_password(source: str) -> str:
     import re
 
     return re.sub(r"//[^/@]*@", "//", source)
-
-
-def predicting(detector: OnnxModel[Detections]) -> Detect:
-    """A detector as `video.watch` asks it."""
-    return lambda images: detector.predict(list(images))
-
-
-def known(detector: OnnxModel[Detections], classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes; raises UsageError where the model does not know one."""
-    from photovision.core.errors import UsageError
-
-    if strange := [name for name in classes if name not in detector.classes]:
-        raise UsageError(f"--class {strange[0]} is not one of the model's classes: {', '.join(detector.classes[:20])}")
-    return classes
 
 
 def _line(text: str, number: int) -> tuple[str, Any]:

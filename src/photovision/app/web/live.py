@@ -23,12 +23,12 @@ from fastapi.responses import StreamingResponse
 from PIL import Image as Pillow
 from pydantic import BaseModel, Field
 
-from photovision.app.image_paths import VIDEOS
 from photovision.app.web.discovery import DEEPEST, MOST_FOLDERS
 from photovision.app.web.watcher import SIDE, Watcher
 from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, UsageError
 from photovision.core.page_layers import as_url
+from photovision.data.image_paths import VIDEOS
 from photovision.runtime.bundle import read_bundle
 
 if TYPE_CHECKING:

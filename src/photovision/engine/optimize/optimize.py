@@ -21,7 +21,7 @@ from photovision.core.errors import DataError, ExportError, UsageError
 from photovision.core.files import beside
 from photovision.core.folder import reserved
 from photovision.core.output import check_folder
-from photovision.core.progress import Listener, counted, silent
+from photovision.core.progress import Listener, counted, visible
 from photovision.core.report import Report
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.read import Labels, Pictures
@@ -32,6 +32,7 @@ from photovision.engine.optimize.cost_report import OptimizeStep, gains
 from photovision.engine.optimize.finish import optimize_report, unfinished, work_key, write_optimized
 from photovision.engine.optimize.profile import profile
 from photovision.engine.optimize.step import OptimizeRun, Say, apply_method, ordered
+from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 from photovision.engine.splits import TrainingSplits, gather
 from photovision.runtime.training_images import ROLES
@@ -67,6 +68,7 @@ class OptimizeConfig:
             raise UsageError(f"minutes should be from 0 to {MAX_MINUTES:,}, got {self.minutes}")
 
 
+@narrated
 def optimize(
     model: Any,
     data: Dataset | str | Path | Pictures,
@@ -78,7 +80,7 @@ def optimize(
     minutes: float = 10.0,
     backbone: str | None = None,
     say: Say = _silent,
-    listener: Listener = silent,
+    listener: Listener = visible,
 ) -> Report:
     """Make a model smaller and faster, and write it with its proof, or refuse where it loses more than allowed.
 

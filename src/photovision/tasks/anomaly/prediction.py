@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from photovision.core.pictured import SIDE, Pictured
 from photovision.core.result import Size
-from photovision.core.types import Floats
+from photovision.core.types import Floats, Image
 from photovision.tasks.anomaly.heatmap import HotRegion, enlarged, relative
 from photovision.tasks.anomaly.threshold import Verdict
 
 
 @dataclass(frozen=True, eq=False)
-class Anomaly:
+class Anomaly(Pictured):
     """How far an image departs from good ones, and where.
 
     Attributes:
@@ -56,3 +57,17 @@ class Anomaly:
             for region in self.regions
         ]
         return {"score": round(self.score, 6), "p": round(self.p, 6), "verdict": self.verdict, "boxes": boxes}
+
+    def drawn(self, image: Image, side: int = SIDE) -> Image:
+        """The picture with its heat; nothing over a good one."""
+        from photovision.tasks.anomaly.evaluation_text import painted
+
+        return painted(image, self.heatmap, side)
+
+    def html_facts(self) -> str:
+        """The verdict with its p-value, and how many hot regions there are."""
+        from photovision.core.notebook import paragraph
+        from photovision.core.phrases import count
+
+        hot = paragraph(count(len(self.regions), "hot region")) if self.regions else ""
+        return paragraph(self.verdict, strong=True) + paragraph(f"p = {self.p:.3f}") + hot

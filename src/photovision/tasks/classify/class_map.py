@@ -41,8 +41,8 @@ class ClassMap:
 
     def to_json(self) -> dict[str, Any]:
         """The class, a map of 14 x 14 cells over a window of the picture, and the nearest training pictures."""
+        from photovision.core.overlay import scaled
         from photovision.trust.explain.explained_model import resized
-        from photovision.trust.explain.overlay import scaled
 
         source = self.source
         height, width = source.shape[:2] if isinstance(source, np.ndarray) else read_header(source).size
@@ -63,7 +63,7 @@ class ClassMap:
 
     def png(self) -> bytes:
         """The map over the whole picture, of up to 640 pixels a side."""
-        from photovision.trust.explain.overlay import overlay
+        from photovision.core.overlay import overlay
 
         whole = self.model.preprocess.decode(self.source, (SIDE, SIDE), self.most)
         whole.thumbnail((SIDE, SIDE))

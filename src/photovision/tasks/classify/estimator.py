@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from photovision.core.errors import UsageError
 from photovision.core.inputs import Given, as_sources
+from photovision.core.progress import silent
 from photovision.core.types import Classes, Floats
 from photovision.data.read import dataset_from_arrays
 from photovision.runtime.bundle import read_bundle, unpacked
@@ -80,6 +81,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weights=self.weights,
                 size=self.size,
                 seed=self.seed,
+                listener=silent,
             )
             self.model_ = Recognizer(unpacked(read_bundle(Path(folder) / "model").files()))
         self.classes_ = classes

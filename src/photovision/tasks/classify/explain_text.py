@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
+from photovision.core.overlay import legend, overlay
 from photovision.core.phrases import count, listed
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.core.system import provenance
@@ -17,7 +18,6 @@ from photovision.data.dataset import Dataset
 from photovision.trust.explain import EXPLAINERS
 from photovision.trust.explain import report_text as parts
 from photovision.trust.explain.faithfulness import ALIKE, CHANCE, ORDERS, SPAN, FaithfulnessTest
-from photovision.trust.explain.overlay import legend, overlay
 
 if TYPE_CHECKING:
     from photovision.tasks.classify.explain import ClassExplainer, ExplainedClasses

@@ -108,7 +108,7 @@ def heat_layer(heatmap: Floats, shape: tuple[int, int], preprocess: Preprocess) 
 
     The heat is more opaque where it is hotter; what the network does not see is darkened.
     """
-    from photovision.trust.explain.overlay import heat_colours, scaled
+    from photovision.core.overlay import heat_colours, scaled
 
     height, width = shape
     left, top, right, bottom = (round(side) for side in preprocess.window(width, height))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
+from photovision.core.overlay import legend, overlay
 from photovision.core.phrases import count, listed
 from photovision.core.preprocess import Preprocess
 from photovision.core.report import Figure, Metric, Report, Table
@@ -16,7 +17,6 @@ from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
 from photovision.trust.explain import report_text as parts
 from photovision.trust.explain.faithfulness import ALIKE, ORDERS, SPAN
-from photovision.trust.explain.overlay import legend, overlay
 from photovision.trust.explain.pointing_game import MARGIN
 from photovision.trust.explain.target import TargetExplainer
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from photovision.core.curves import CurveLine, lines
+from photovision.core.overlay import scaled
 from photovision.core.report import Metric, Table
 from photovision.core.types import Floats
 from photovision.trust.explain.faithfulness import SHARES, FaithfulnessTest, cell_means
-from photovision.trust.explain.overlay import scaled
 from photovision.trust.metrics.statistics import wilson
 
 GRID = 14

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from photovision.core.overlay import heat_colours, legend, overlay, scaled
 from photovision.core.preprocess import Preprocess
-from photovision.trust.explain.overlay import heat_colours, legend, overlay, scaled
 
 
 def luminance(colours: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from photovision.app.image_paths import find_pictures, strangers
 from photovision.core.errors import DataError
+from photovision.data.image_paths import find_pictures, strangers
 
 
 def touch(root: Path, *names: str) -> None:
