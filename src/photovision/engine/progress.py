@@ -48,7 +48,7 @@ def listening(listener: Any) -> Iterator[Listener]:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Show a table to people: in a notebook as such, else in columns on standard error."""
+    """Show a table to people: as HTML in a notebook, else in columns on standard error."""
     if os.environ.get("RANK", "0") != "0":
         return
     if in_notebook():
