@@ -135,7 +135,9 @@ class LinearSvm:
         mean, std = features.mean(0), features.std(0) + 1e-4
         standard = (features - mean) / std
         kept = min(_COMPONENTS, len(features) - 1, features.shape[1])
-        reduction = PCA(kept, svd_solver="covariance_eigh").fit(standard)
+        # The same components by whichever matrix is the smaller: a second less for a few hundred images.
+        solver = "full" if len(features) < features.shape[1] else "covariance_eigh"
+        reduction = PCA(kept, svd_solver=solver).fit(standard)
         scale = float(np.sqrt(reduction.explained_variance_.sum()))  # rows of length 1 on average, whatever D
         reduced = (reduction.transform(standard) / scale).astype(np.float32)
         matrix = np.asarray(truth if truth.ndim == 2 else np.eye(classes)[truth.astype(np.int64)], dtype=np.float32)
