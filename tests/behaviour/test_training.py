@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from safetensors.torch import load_file
 
 from photovision.core.errors import LicenceError, UsageError
 from photovision.core.preprocess import Preprocess
+from photovision.core.progress import Progress
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.engine.evaluate import evaluate
 from photovision.engine.load import load
@@ -100,35 +100,32 @@ def test_the_same_training_again_gives_the_same_weights(model: Recognizer, shape
     assert again.info["training"]["decisions"] == model.info["training"]["decisions"]
 
 
+KILLED = """
+    import json, os, signal, sys
+    from pathlib import Path
+    from photovision.data.read import read_dataset
+    from photovision.learn import loop
+    from photovision.engine.train_config import TrainConfig
+    from photovision.engine.train import run
+    loop.CHECKPOINT_SECONDS = 0.0
+    data, output, info = map(Path, sys.argv[1:])
+    def listen(progress):
+        if progress.stage == "from scratch" and progress.done == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+    run(read_dataset(data), output, TrainConfig.replaying(json.loads(info.read_text())), listen)
+"""
+
+
 def test_killed_and_started_again_it_ends_the_same(model: Recognizer, shapes: Path, tmp_path: Path) -> None:
-    script = tmp_path / "worker.py"
-    script.write_text(
-        textwrap.dedent("""
-        import json, os, signal, sys
-        from pathlib import Path
-        from photovision.data.read import read_dataset
-        from photovision.learn import loop
-        from photovision.engine.train_config import TrainConfig
-        from photovision.engine.train import run
-        loop.CHECKPOINT_SECONDS = 0.0
-        data, output, info, kill_at = sys.argv[1:]
-        def listen(progress):
-            if progress.stage == "from scratch" and progress.done == int(kill_at):
-                os.kill(os.getpid(), signal.SIGKILL)
-        run(read_dataset(data), Path(output), TrainConfig.replaying(json.loads(Path(info).read_text())), listen)
-        """)
-    )
     output = tmp_path / "model"
-
-    def start(kill_at: int) -> int:
-        info = model.bundle.path / "bundle.json"
-        command = [sys.executable, str(script), str(shapes), str(output), str(info), str(kill_at)]
-        return subprocess.run(command, env={**os.environ}, timeout=300).returncode
-
-    assert start(9) == -signal.SIGKILL
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(shapes), str(output)]
+    killed = subprocess.run([*command, str(model.bundle.path / "bundle.json")], timeout=300)
+    assert killed.returncode == -signal.SIGKILL
     assert not output.exists()
-    assert start(-1) == 0
-    first, second = (load_file(path / "model.safetensors") for path in (model.bundle.path, output))
+    told: list[Progress] = []
+    resumed = run(read_dataset(shapes), output, TrainConfig.replaying(model.info), told.append)
+    assert next(one.done for one in told if one.stage == "from scratch") > 1  # it goes on from there
+    first, second = (load_file(m.bundle.path / "model.safetensors") for m in (model, resumed))
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
 

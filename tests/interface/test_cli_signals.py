@@ -17,10 +17,8 @@ from colours import colour_bundle, colour_folder
 
 ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM", signal.SIGHUP: "ended by SIGHUP"}
 SLOWLY = """
-import sys, threading, time
+import sys, time, types
 from concurrent.futures import ThreadPoolExecutor
-import photovision.core.parallel
-import photovision.engine.train
 from photovision.app.cli import main
 
 def run(dataset, output, options, listener):
@@ -33,7 +31,7 @@ def run(dataset, output, options, listener):
         print("tidying", flush=True)
         time.sleep(%s)
 
-photovision.engine.train.run = run
+sys.modules["photovision.engine.train"] = types.SimpleNamespace(run=run)  # so that torch is not loaded either
 main(["train", *sys.argv[1:]])
 """
 

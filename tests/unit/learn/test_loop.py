@@ -40,10 +40,11 @@ def pictures(n: int = 32, seed: int = 0) -> SmallPictureFeed:
     return SmallPictureFeed(images.astype(np.uint8), np.eye(2, dtype=np.float32)[labels], Augment(), shift=1)
 
 
-def network() -> nn.Module:
+def network(dropout: bool = True) -> nn.Module:
     torch.manual_seed(3)
+    dropped = nn.Dropout(0.1) if dropout else nn.Identity()
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(512, 2)
+        nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), dropped, nn.Flatten(), nn.Linear(512, 2)
     )
 
 
@@ -51,10 +52,9 @@ def scaled(inputs: torch.Tensor) -> torch.Tensor:
     return inputs.permute(0, 3, 1, 2).float() / 255 - 0.5
 
 
-def run(plan: Plan = PLAN, **setting: object) -> loop.FitResult:
-    return fit(
-        network(), ClassifyObjective(), plan, pictures(), pictures(16, 1), scaled, RunContext(Accelerator(), **setting)
-    )  # type: ignore[arg-type]
+def run(plan: Plan = PLAN, dropout: bool = True, **setting: object) -> loop.FitResult:
+    context = RunContext(Accelerator(), **setting)  # type: ignore[arg-type]
+    return fit(network(dropout), ClassifyObjective(), plan, pictures(), pictures(16, 1), scaled, context)
 
 
 def test_learns_sixteen_pictures_by_heart() -> None:
@@ -215,75 +215,56 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         run(checkpoint=tmp_path / "state.pt")
 
 
-_WORKER = """
-    import sys
+SHARED = replace(PLAN, train_norm=False, mixup=0.4)
+_SHARING = """
+    import os, sys
     import torch
-    from test_loop import PLAN, run
-    from dataclasses import replace
-    plan = replace(PLAN, train_norm=False, mixup=0.4)
-    done = run(plan)
-    import os
-    if os.environ.get("RANK", "0") == "0":
+    from test_loop import SHARED, run
+    done = run(SHARED, dropout=False)
+    if os.environ["RANK"] == "0":
         torch.save(done.network.state_dict(), sys.argv[1])
+"""
+_KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from photovision.learn import loop
+    from test_loop import run
+    loop.CHECKPOINT_SECONDS = 0.0
+    def kill(progress):
+        if progress.done == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+    run(checkpoint=Path(sys.argv[1]), listener=kill)
 """
 
 
-def _run_worker(folder: Path, name: str, processes: int) -> dict[str, torch.Tensor]:
-    script = folder / "worker.py"
-    # Dropout draws differ from process to process, so the comparison is of a network without it.
-    source = textwrap.dedent(_WORKER).replace(
-        "from test_loop", "import test_loop; test_loop.nn.Dropout = Quiet; from test_loop"
-    )
-    script.write_text(
-        "import torch\nclass Quiet(torch.nn.Identity):\n    def __init__(self, p): super().__init__()\n" + source
-    )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [*(launch if processes > 1 else [sys.executable]), str(script), str(folder / name)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parent),
-        "OMP_NUM_THREADS": "1",
-        "ACCELERATE_USE_CPU": "1",
-    }
-    ended = subprocess.run(command, env=environment, timeout=300, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr[-4000:]
-    state: dict[str, torch.Tensor] = torch.load(folder / name, weights_only=True)
-    return state
+def _in_processes(source: str, file: Path, *launcher: str) -> subprocess.CompletedProcess[str]:
+    """Run Python elsewhere; it gets the name of a file."""
+    script = file.with_name("worker.py")
+    script.write_text(textwrap.dedent(source))
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    environment = {**os.environ, **path, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    command = [sys.executable, *launcher, str(script), str(file)]
+    return subprocess.run(command, env=environment, timeout=300, capture_output=True, text=True)
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    """Two gloo processes that share every batch end with the weights of one that takes it whole."""
-    one, two = _run_worker(tmp_path, "one.pt", 1), _run_worker(tmp_path, "two.pt", 2)
-    for name, value in one.items():
+    """Two gloo processes that share every batch end with the weights of one that takes it whole.
+
+    Without dropout, whose draws differ from process to process.
+    """
+    ended = _in_processes(
+        _SHARING, tmp_path / "two.pt", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    two = torch.load(tmp_path / "two.pt", weights_only=True)
+    for name, value in run(SHARED, dropout=False).network.state_dict().items():
         assert torch.allclose(value, two[name], atol=1e-5), name
 
 
-def test_killed_process_resumes(tmp_path: Path) -> None:
-    """kill -9 in the middle, then the same command again: the weights of an uninterrupted run."""
-    script = tmp_path / "worker.py"
-    script.write_text(
-        textwrap.dedent("""
-        import os, signal, sys
-        from pathlib import Path
-        import torch
-        from photovision.learn import loop
-        from test_loop import run
-        loop.CHECKPOINT_SECONDS = 0.0
-        def kill(progress):
-            if progress.done == int(sys.argv[2]):
-                os.kill(os.getpid(), signal.SIGKILL)
-        done = run(checkpoint=Path(sys.argv[1]), listener=kill)
-        torch.save(done.network.state_dict(), sys.argv[3])
-        """)
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-
-    def start(kill_at: int) -> int:
-        arguments = [str(tmp_path / "state.pt"), str(kill_at), str(tmp_path / "done.pt")]
-        return subprocess.run([sys.executable, str(script), *arguments], env=environment, timeout=300).returncode
-
-    assert start(9) == -signal.SIGKILL
-    assert start(-1) == 0
-    resumed = torch.load(tmp_path / "done.pt", weights_only=True)
+def test_what_a_killed_process_left_is_taken_up(tmp_path: Path) -> None:
+    """kill -9 in the middle, then the same training again: the weights of an uninterrupted one."""
+    assert _in_processes(_KILLED, tmp_path / "state.pt").returncode == -signal.SIGKILL
+    assert (tmp_path / "state.pt").is_file()
+    resumed = run(checkpoint=tmp_path / "state.pt").network.state_dict()
     for name, value in run().network.state_dict().items():
         assert torch.equal(value, resumed[name]), name

@@ -73,15 +73,24 @@ def _decider(temperature: float = 2.0, multilabel: bool = False) -> export.Decid
     return export.Decider(network, Preprocess((24, 24)), temperature, multilabel)
 
 
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """Exported graphs of `_decider`, for one label and for several."""
+    folder = tmp_path_factory.mktemp("graphs")
+    found = {multilabel: folder / f"{multilabel}.onnx" for multilabel in (False, True)}
+    for multilabel, path in found.items():
+        decider = _decider(multilabel=multilabel)
+        export.export_graph(decider, (24, 24), decider.outputs, path)
+    return found
+
+
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_exported_graph_decides_like_the_network(tmp_path: Path, multilabel: bool) -> None:
-    decider = _decider(multilabel=multilabel)
+def test_exported_graph_decides_like_the_network(graphs: dict[bool, Path], multilabel: bool) -> None:
     images = np.random.default_rng(0).integers(0, 256, (37, 24, 24, 3), dtype=np.uint8)
-    export.export_graph(decider, (24, 24), decider.outputs, tmp_path / "model.onnx")
-    parity = export.check_parity(decider, tmp_path / "model.onnx", images)
+    parity = export.check_parity(_decider(multilabel=multilabel), graphs[multilabel], images)
     assert parity.max_abs_prob_difference < 1e-5
     for engine in ("openvino", "onnxruntime"):
-        outputs = export.open_session(tmp_path / "model.onnx", engine=engine, precision="f32").run(images)
+        outputs = export.open_session(graphs[multilabel], engine=engine, precision="f32").run(images)
         assert np.allclose(np.linalg.norm(outputs["embedding"], axis=1), 1, atol=1e-5)
         expected = 1 / (1 + np.exp(-outputs["logits"] / 2)) if multilabel else None
         if expected is None:
@@ -91,14 +100,11 @@ def test_exported_graph_decides_like_the_network(tmp_path: Path, multilabel: boo
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_only_wanted_outputs_are_computed(tmp_path: Path, engine: Engine) -> None:
-    decider = _decider()
-    export.export_graph(decider, (24, 24), decider.outputs, tmp_path / "model.onnx")
+def test_only_wanted_outputs_are_computed(graphs: dict[bool, Path], engine: Engine) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
-    whole = export.open_session(tmp_path / "model.onnx", engine=engine, precision="f32").run(images)
-    few = export.open_session(
-        tmp_path / "model.onnx", engine=engine, precision="f32", outputs=("probs", "maps", "absent")
-    ).run(images)
+    whole = export.open_session(graphs[False], engine=engine, precision="f32").run(images)
+    wanted = ("probs", "maps", "absent")
+    few = export.open_session(graphs[False], engine=engine, precision="f32", outputs=wanted).run(images)
     assert set(whole) == {"probs", "logits", "embedding", "maps"}
     assert set(few) == {"probs", "maps"}
     for name, values in few.items():
@@ -119,13 +125,12 @@ def test_the_last_feature_maps_keep_their_places(name: str, grid: int) -> None:
     assert maps.shape[2:] == (grid, grid)
 
 
-def test_export_fails_loudly_where_the_graph_disagrees(tmp_path: Path) -> None:
+def test_export_fails_loudly_where_the_graph_disagrees(graphs: dict[bool, Path]) -> None:
     decider = _decider()
-    export.export_graph(decider, (24, 24), decider.outputs, tmp_path / "model.onnx")
     with torch.no_grad():
         export.classifier(decider.network).bias[0] += 0.5
     with pytest.raises(ExportError, match="does not decide like the network"):
-        export.check_parity(decider, tmp_path / "model.onnx", np.zeros((4, 24, 24, 3), np.uint8))
+        export.check_parity(decider, graphs[False], np.zeros((4, 24, 24, 3), np.uint8))
 
 
 def test_graph_normalises_as_the_preprocessing_says() -> None:
