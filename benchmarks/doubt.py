@@ -18,10 +18,10 @@ import numpy as np
 from fashion import GARMENTS, fashion
 
 from photovision.app.demo import photographs
-from photovision.app.image_paths import strangers
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.data.image_paths import strangers
 from photovision.engine.evaluate import evaluate
 from photovision.engine.train import train
 from photovision.tasks.classify.recognizer import Recognizer

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from photovision.app.image_paths import find_pictures
 from photovision.core.image import decode, to_array
 from photovision.core.report import Metric
 from photovision.core.window import to_view, whole
+from photovision.data.image_paths import find_pictures
 from photovision.engine.explain import explained
 from photovision.engine.load import load
 from photovision.models.pretrained import bundle_at
