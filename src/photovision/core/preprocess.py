@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image as Pillow
@@ -20,9 +20,11 @@ from photovision.core.image import MAX_PIXELS, decode, to_array
 from photovision.core.image_cost import DecodeCost
 from photovision.core.types import Floats, Image, Sample, check_image
 from photovision.core.value_range import ValueRange, ValueRanges
-from photovision.core.window import Window, whole
+from photovision.core.window import Window, clipped, to_view, whole
 
-Fit = Literal["squash", "crop"]
+Fit = Literal["squash", "crop", "pad"]
+GREY = 114
+"""The level of what is added around a picture that is padded, as detectors of the YOLO families have it."""
 _FILTERS = {"bilinear": Pillow.Resampling.BILINEAR, "bicubic": Pillow.Resampling.BICUBIC}
 
 
@@ -33,7 +35,8 @@ class Preprocess:
     Attributes:
         size: (H, W) in pixels of the network's input.
         fit: "squash" shows the whole picture, changing its proportions (a defect in a corner stays visible);
-            "crop" keeps proportions and shows the largest centred window of the right shape.
+            "crop" keeps proportions and shows the largest centred window of the right shape; "pad" keeps them, too, and
+            shows the whole picture in the middle of grey.
         crop: share of the shown window's sides that is kept, 0 to 1 (ImageNet habit: 0.875; 1.0 keeps all).
         interpolation: "bilinear" or "bicubic", both with antialiasing (Pillow's filters).
         mean: of RGB, on the scale 0 to 1; subtracted inside the network's graph.
@@ -57,9 +60,9 @@ class Preprocess:
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(1 <= side <= 8192 for side in self.size):
             raise UsageError(f"size should be (H, W), each 1 to 8192, got {self.size}")
-        if self.fit not in ("squash", "crop") or self.interpolation not in _FILTERS or not 0 < self.crop <= 1:
+        if self.fit not in get_args(Fit) or self.interpolation not in _FILTERS or not 0 < self.crop <= 1:
             raise UsageError(
-                "expected fit 'squash' or 'crop', interpolation 'bilinear' or 'bicubic' and crop above 0 up to 1,"
+                "expected fit 'squash', 'crop' or 'pad', interpolation 'bilinear' or 'bicubic', crop above 0 up to 1,"
                 f" got {self.fit!r}, {self.interpolation!r}, {self.crop!r}"
             )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
@@ -108,21 +111,36 @@ class Preprocess:
         return self._resize(Pillow.fromarray(image))
 
     def window(self, width: int, height: int) -> Window:
-        """The part of an upright picture that is shown: (left, top, right, bottom) in its pixels."""
+        """The part of an upright picture that is shown: (left, top, right, bottom) in its pixels.
+
+        It reaches beyond the picture where this is padded.
+        """
         shown_w, shown_h = float(width), float(height)
-        if self.fit == "crop":
-            scale = min(width / self.size[1], height / self.size[0])
+        if self.fit != "squash":
+            nearest = min if self.fit == "crop" else max
+            scale = nearest(width / self.size[1], height / self.size[0])
             shown_w, shown_h = self.size[1] * scale, self.size[0] * scale
         shown_w, shown_h = shown_w * self.crop, shown_h * self.crop
         left, top = (width - shown_w) / 2, (height - shown_h) / 2
         return left, top, left + shown_w, top + shown_h
 
     def resize(self, picture: Pillow.Image, box: Window) -> Image:
-        """One fused crop and resize of `box`: uint8 RGB (H, W, 3)."""
+        """One fused crop and resize of `box`, with grey where it reaches beyond the picture: uint8 RGB (H, W, 3)."""
         height, width = self.size
         if picture.size == (width, height) and tuple(box) == whole(self.size):
             return to_array(picture)
+        around = whole((picture.height, picture.width))
+        if box[0] < around[0] or box[1] < around[1] or box[2] > around[2] or box[3] > around[3]:
+            return self._padded(picture, box, around)
         return to_array(picture.resize((width, height), _FILTERS[self.interpolation], box=box))
+
+    def _padded(self, picture: Pillow.Image, box: Window, around: Window) -> Image:
+        inside = clipped(box, around)
+        x1, y1, x2, y2 = (round(side) for side in to_view(inside, box, self.size).tolist())
+        out = Pillow.new("RGB", self.size[::-1], (GREY,) * 3)
+        size = max(1, x2 - x1), max(1, y2 - y1)
+        out.paste(picture.resize(size, _FILTERS[self.interpolation], box=tuple(inside.tolist())), (x1, y1))
+        return to_array(out)
 
     def _resize(self, picture: Pillow.Image) -> Image:
         return self.resize(picture, self.window(*picture.size))

@@ -71,7 +71,7 @@ def export(
     own.bundle.row.check_options("export", {"compress": compress})
     half = compress is not False and "compress" in own.bundle.row.accepted("export")
     check_folder(folder, "export", [own.bundle.path])
-    shown = _generated(own.preprocess.size) if images is None else images
+    shown = generated(own.preprocess.size) if images is None else images
     expected = batched(open_session(own.bundle.graph, precision="f32", outputs=own.bundle.row.outputs).run, shown)
     with new_folder(folder, "export", [own.bundle.path]) as work:
         got = batched(write(own, work, half), shown)
@@ -99,7 +99,7 @@ def batched(run: Run, images: Image) -> list[Outputs]:
     return [run(np.ascontiguousarray(images[start : start + _BATCH])) for start in range(0, len(images), _BATCH)]
 
 
-def _generated(size: tuple[int, int]) -> Image:
+def generated(size: tuple[int, int]) -> Image:
     """Coarse coloured patches, which networks answer more differently than noise: uint8 (40, H, W, 3)."""
     patches = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), dtype=np.uint8)
     rows, columns = (np.arange(side) * 6 // side for side in size)

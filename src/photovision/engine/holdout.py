@@ -7,7 +7,7 @@ they are recognised under other names, in other folders and formats, and among n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -214,6 +214,7 @@ def exposures(
 
 def _exposure(dataset: Dataset, bundle: Bundle, looks: Callable[[], Scan]) -> Exposure:
     record, n = read_training_images(bundle.path), len(dataset)
+    recorded = "adoption" not in bundle.info  # what an adopted model learned from before is unknown
     none = np.zeros(n, bool)
     own = (bundle.info.get("data") or {}).get("fingerprint") == dataset.fingerprint
     if own and (record is None or len(record) < n):  # an older bundle: the split is drawn again
@@ -225,8 +226,8 @@ def _exposure(dataset: Dataset, bundle: Bundle, looks: Callable[[], Scan]) -> Ex
         again = (bundle.info.get("recalibrated") or {}).get("data") == dataset.fingerprint
         return Exposure(none, none, np.full(n, again), recorded=False)
     if own and len(record) == n:
-        return Exposure(np.isin(record.role, (TRAIN, VAL)), record.leaked, none, record.role)
-    return _recognised(dataset, record, looks(), own)
+        return Exposure(np.isin(record.role, (TRAIN, VAL)), record.leaked, none, record.role, recorded)
+    return replace(_recognised(dataset, record, looks(), own), recorded=recorded)
 
 
 def _recognised(dataset: Dataset, record: TrainingImages, seen: Scan, own: bool) -> Exposure:

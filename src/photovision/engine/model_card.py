@@ -14,6 +14,7 @@ from photovision.core.energy import Energy
 from photovision.core.markdown import bullets, facts, harmless, table
 from photovision.core.report import Metric, Table
 from photovision.data.corruptions import CORRUPTIONS
+from photovision.engine.adopt_text import unknowns
 from photovision.engine.card_metrics import Evidence, figures
 from photovision.engine.card_text import card_text_of, row_of
 from photovision.engine.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
@@ -95,6 +96,7 @@ def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
         f"# {_a(words.noun)} made with Photovision",
         "",
         f"{words.does} {how_good}".strip(),
+        *(line for unknown in unknowns(info) for line in ("", unknown)),
         *_beyond(info),
         "",
         *([f"**Not measured:** {', '.join(absent)}.", ""] if absent else []),

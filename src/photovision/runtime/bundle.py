@@ -43,7 +43,7 @@ from photovision.core.task import task as named_task
 from photovision.core.types import Floats
 from photovision.runtime.bundle_schema import check_info
 from photovision.runtime.check_onnx import first_line
-from photovision.runtime.session import Engine, Precision, Prompted, open_session
+from photovision.runtime.session import Engine, Precision, Session, open_session
 
 T = TypeVar("T")
 VERSION = 1
@@ -60,17 +60,21 @@ class Bundle:
         info: the whole of bundle.json.
         temporary: whether its folder goes when the last reference to it does; see `unpacked`.
         stamp: of its bundle.json when it was read; None for a bundle in the making.
+        runner: what answers in place of a graph, of a model in memory; its other files lie in the folder.
     """
 
     path: Path
     info: dict[str, Any]
     temporary: bool = False
     stamp: tuple[int, int, int] | None = None
+    runner: Session | None = None
 
     def open_session(
         self, engine: Engine, precision: Precision | None, outputs: Collection[str] | None = None
-    ) -> Prompted:
+    ) -> Session:
         """Its graph in an engine, see `runtime.session.open_session`; raises ModelError where it was replaced."""
+        if self.runner is not None:
+            return self.runner
         session = open_session(
             self.graph,
             engine=engine,
@@ -104,6 +108,8 @@ class Bundle:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Into a pickle goes where it is, of a temporary one all that is in it."""
+        if self.runner is not None:
+            raise ModelError("a model in memory cannot be saved or pickled: export its network to ONNX and adopt that")
         if self.temporary:
             return unpacked, (self.files(),)
         if read_bundle(self.path).info != self.info:

@@ -139,6 +139,14 @@ BUNDLE: Mapping[str, Schema] = {
     "optimized?": {"methods?": [TEXT], "stages?": [{"name": TEXT}]},
     "variants?": {"*": OBJECT},
     "class_mix?": [SHARE],
+    "adoption?": {
+        "name": TEXT,
+        "layout": TEXT,
+        "channels": TEXT,
+        "preparation": TEXT,
+        "pictures": WHOLE,
+        "calibrated": TRUTH,
+    },
     "adapted?": {"steps?": [TEXT], "pictures?": WHOLE, "data?": TEXT, "metrics?": {"*": METRIC}},
 }
 

@@ -109,7 +109,7 @@ def open_session(
         raise ModelError(
             f"the graph {graph} takes pictures of {own} pixels, but its bundle.json says {asked}: copy the bundle again"
         )
-    return session
+    return _OneByOne(session) if session.alone else session
 
 
 @contextmanager
@@ -131,6 +131,21 @@ def _sides(shape: Sequence[Any]) -> tuple[int | None, int | None]:
         return None, None
     height, width = (side if isinstance(side, int) else None for side in shape[1:3])
     return height, width
+
+
+class _OneByOne:
+    """A graph that takes a single picture at a time, as one that takes any number."""
+
+    def __init__(self, session: _OpenVino | _OnnxRuntime) -> None:
+        self._session = session
+        self.engine, self.precision = session.engine, session.precision
+
+    def run(self, images: Image) -> dict[str, np.ndarray]:
+        found = [self._session.run(images[row : row + 1]) for row in range(len(images))]
+        return {name: np.concatenate([row[name] for row in found]) for name in found[0]}
+
+    def feed(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return self._session.feed(inputs)
 
 
 def without_telemetry() -> None:
@@ -176,6 +191,7 @@ class _OpenVino:
         self._names = names
         shape = compiled.inputs[0].partial_shape
         self.sides = _sides([side.get_length() if side.is_static else None for side in shape])
+        self.alone = shape.rank.is_static and len(shape) == 4 and shape[0].is_static and shape[0].get_length() == 1
         self._streams = min(threads, _STREAMS)
         self._model: Any = model if self._streams > 1 else None
         self._large = 0
@@ -250,7 +266,8 @@ class _OnnxRuntime:
         names = [output.name for output in self._session.get_outputs()]
         self._names = names if outputs is None else [name for name in names if name in outputs]
         self._input = self._session.get_inputs()[0].name
-        self.sides = _sides(self._session.get_inputs()[0].shape)
+        shape = self._session.get_inputs()[0].shape
+        self.sides, self.alone = _sides(shape), len(shape) == 4 and shape[0] == 1
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
         return self.feed({self._input: images})

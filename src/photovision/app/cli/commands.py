@@ -8,6 +8,7 @@ import typer
 
 import photovision
 from photovision.app.cli.adapt import adapt
+from photovision.app.cli.adopt import adopt
 from photovision.app.cli.audit import audit
 from photovision.app.cli.calibrate import calibrate
 from photovision.app.cli.check import check
@@ -47,6 +48,7 @@ app.add(convert, "convert cells/ --to coco -o cells-coco/", group=DATA)
 app.add(train, "train flowers/ -o flowers-model --minutes 5", group=LEARN)
 app.add(calibrate, "calibrate flowers-model our-own-flowers/ -o our-model", group=LEARN)
 app.add(adapt, "adapt flowers-model holiday/ -o holiday-model", group=LEARN)
+app.add(adopt, "adopt theirs.onnx --classes names.txt --data flowers/ -o their-model", group=LEARN)
 app.add(optimize, "optimize flowers-model flowers/ -o small-model --int8 --max-drop 0.5", group=LEARN)
 app.add_commands(weights, "weights", group=LEARN, text="List, fetch and import pretrained weights.")
 

@@ -42,6 +42,7 @@ TASK = Task(
         "features": "photovision.learned_features.report:features",
         "calibrate": "photovision.tasks.classify.calibrate:calibrate",
         "adapt": "photovision.tasks.classify.adapt:adapt",
+        "adopt": "photovision.tasks.classify.layout:layouts",
         "refit": "photovision.tasks.classify.refit:refit",
         "agreement": "photovision.tasks.classify.comparison:agreement",
         "align": "photovision.tasks.classify.refit:align",

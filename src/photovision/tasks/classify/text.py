@@ -55,7 +55,7 @@ def card_text(info: Mapping[str, Any]) -> CardText:
         if info.get("doubt")
         else "It names one of its classes for every picture, also for one that shows none of them.",
         _use(info),
-        _rules(multilabel),
+        _rules(multilabel, calibrated=(info.get("adoption") or {}).get("calibrated", True)),
         _limits(info.get("doubt") or {}),
         _INTERVALS,
         ("groups", "conditions", "explanations", "shortcuts", "people", "labels"),
@@ -63,7 +63,7 @@ def card_text(info: Mapping[str, Any]) -> CardText:
         ("multi-label",) if multilabel else (),
         _FIGURES,
         # Networks of models.small are unknown to timm, and it builds no pruned ones.
-        timm=not str(backbone.get("name", "")).startswith("small_") and not backbone.get("widths"),
+        timm=not (str(backbone.get("name", "")).startswith("small_") or backbone.get("widths") or info.get("adoption")),
         more=finding(info.get("variants")),
     )
 
@@ -76,12 +76,14 @@ def _use(info: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _rules(multilabel: bool) -> tuple[str, ...]:
-    calibrated = "Probabilities are calibrated by a temperature that was learned on validation pictures."
+def _rules(multilabel: bool, calibrated: bool) -> tuple[str, ...]:
+    told = "Probabilities are calibrated by a temperature that was learned on validation pictures."
+    if not calibrated:
+        told = "Probabilities are as the adopted network gives them: they are not calibrated."
     if multilabel:
         chosen = "A class counts as true from its own threshold of probability on, chosen on validation pictures."
-        return chosen, calibrated
-    return "The prediction is the class with the highest probability.", calibrated
+        return chosen, told
+    return "The prediction is the class with the highest probability.", told
 
 
 def _limits(doubt: Mapping[str, Any]) -> tuple[str, ...]:

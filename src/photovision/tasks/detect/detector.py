@@ -13,7 +13,7 @@ from photovision.core.inputs import Given, Source
 from photovision.core.regions import Detections
 from photovision.core.result import Result, Size
 from photovision.core.types import Floats
-from photovision.core.window import Window, clipped, to_image
+from photovision.core.window import Window, clipped, to_image, whole
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.model import OnnxModel
 from photovision.runtime.nms import MAX_BOXES, ScoredBoxes, candidates, suppress
@@ -139,7 +139,8 @@ class Detector(OnnxModel[Detections]):
         """
         found = suppress(candidates(self._checked(outputs), outputs["scores"], self.thresholds), self.iou, self.most)
         seen = window or self.preprocess.window(size[1], size[0])
-        placed = clipped(to_image(found.xyxy, seen, self.preprocess.size), seen)
+        inside = clipped(seen, whole(size))  # a padded picture is smaller than what the network sees
+        placed = clipped(to_image(found.xyxy, seen, self.preprocess.size), tuple(inside.tolist()))
         return ScoredBoxes(placed.astype(np.float32), np.clip(found.scores, 0, 1), found.labels)
 
     def decode(self, outputs: dict[str, np.ndarray], size: Size) -> Detections:

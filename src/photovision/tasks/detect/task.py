@@ -41,6 +41,7 @@ TASK = Task(
         "explain": "photovision.tasks.detect.explain:explainer",
         "calibrate": "photovision.tasks.detect.calibrate:calibrate",
         "refit": "photovision.tasks.detect.refit:refit",
+        "adopt": "photovision.tasks.detect.layout:layouts",
         "drift": "photovision.tasks.detect.drift:BoxDrift",
         "parity": "photovision.tasks.detect.parity:parity",
         "metadata": "photovision.tasks.detect.metadata:metadata",

@@ -35,6 +35,10 @@ def info_lines(info: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("threshold", threshold), *overlap]
 
 
+def _is_calibrated(info: Mapping[str, Any]) -> bool:
+    return bool(info.get("calibration")) and bool((info.get("adoption") or {}).get("calibrated", True))
+
+
 def card_text(info: Mapping[str, Any]) -> CardText:
     """The sentences for the detector that bundle.json describes."""
     values = [float(value) for value in info.get("thresholds") or ()]
@@ -50,7 +54,7 @@ def card_text(info: Mapping[str, Any]) -> CardText:
             'found = pv.load("this-folder").predict("picture.jpg")',
             "found.names, found.scores, found.boxes  # x1, y1, x2, y2 in pixels of the picture",
         ),
-        (_SHOWN, _CALIBRATED) if info.get("calibration") else (_SHOWN,),
+        (_SHOWN, _CALIBRATED) if _is_calibrated(info) else (_SHOWN,),
         (f"Boxes below the threshold of their class are not shown.{between}", _BEYOND),
         _INTERVALS,
         ("groups", "conditions", "explanations", "labels"),

@@ -54,6 +54,7 @@ TASK = Task(
         "explain": "photovision.tasks.segment.explain:explainer",
         "drift": "photovision.tasks.segment.drift:MaskDrift",
         "refit": "photovision.tasks.segment.refit:refit",
+        "adopt": "photovision.tasks.segment.layout:layouts",
         "parity": "photovision.tasks.segment.parity:parity",
         "metadata": "photovision.tasks.segment.metadata:metadata",
         "network": "photovision.tasks.segment.network:network",
