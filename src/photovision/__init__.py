@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
     from photovision.engine.adapt import adapt as adapt
+    from photovision.engine.adopt import adopt as adopt
     from photovision.engine.audit import audit as audit
     from photovision.engine.calibrate import calibrate as calibrate
     from photovision.engine.compare import compare as compare
@@ -93,6 +94,7 @@ _HOME = {
     "features": "learned_features.report",
     "calibrate": "engine.calibrate",
     "adapt": "engine.adapt",
+    "adopt": "engine.adopt",
     "optimize": "engine.optimize.optimize",
     "export": "engine.export",
     "convert": "data.convert",

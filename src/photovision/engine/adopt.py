@@ -6,7 +6,7 @@ graph from pixels to predictions. Half of the labelled pictures fit what depends
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from photovision.core.folder import reserved
 from photovision.core.progress import Listener, Progress, counted, silent
 from photovision.core.report import Report
 from photovision.core.task import Task
+from photovision.core.types import Image
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
 from photovision.engine import adopt_text
+from photovision.engine.adopt_function import adopt_function
 from photovision.engine.bundle_writer import BundleDraft, new_bundle
 from photovision.engine.evaluate import evaluate_on
 from photovision.engine.export import batched, generated
@@ -54,8 +56,8 @@ class Origin:
 
 
 def adopt(
-    source: str | Path,
-    output: str | Path,
+    source: str | Path | Callable[[Image], Any],
+    output: str | Path | None = None,
     *,
     classes: str | Path | Sequence[str] | None = None,
     data: Dataset | str | Path | Pictures | None = None,
@@ -70,8 +72,9 @@ def adopt(
     """Make a model of ours of somebody else's network.
 
     Args:
-        source: an ONNX file, "timm:NAME", "torchvision:NAME", or "hf:FOLDER" of Hugging Face's transformers.
-        output: folder of the bundle; a model already there is replaced, whole.
+        source: an ONNX file, "timm:NAME", "torchvision:NAME", or "hf:FOLDER" of Hugging Face's transformers; or a
+            function, see `engine.adopt_function.adopt_function`, whose model stays in memory.
+        output: folder of the bundle; a model already there is replaced, whole. None for a function.
         classes: names in the order of the network's outputs, or a file with one a line; None takes those that the
             network states.
         data: labelled images, on which the preparation is found, and confidence fitted and judged; best such as the
@@ -93,6 +96,10 @@ def adopt(
         DataError: the data does not fit the network.
         ExportError: the graph does not predict what the network predicts.
     """
+    if callable(source):
+        return _in_memory(source, output, classes, data, given)
+    if output is None:
+        raise UsageError("an adopted network needs a folder to be written to: give its output")
     inputs = [source] if Path(str(source)).exists() else []
     with reserved(output, "model", inputs):
         listener(Progress("reading the network", 0, 1))
@@ -109,6 +116,25 @@ def adopt(
         with new_bundle(output, tuple(Path(one) for one in inputs)) as draft:
             _write(draft, meaning, splits, origin, listener)
     return load(output)
+
+
+def _in_memory(
+    function: Callable[[Image], Any],
+    output: str | Path | None,
+    classes: str | Path | Sequence[str] | None,
+    data: Any,
+    given: StatedPreparation | None,
+) -> Any:
+    if output is not None or data is not None:
+        what = "saved" if output is not None else "calibrated"
+        raise UsageError(
+            f"a function cannot be {what}: leave out {'output' if output is not None else 'data'}, or export its"
+            " network to ONNX and adopt that"
+        )
+    names = read_classes(classes) if isinstance(classes, str | Path) else tuple(classes or ())
+    if not names:
+        raise UsageError("a function does not name its classes: give classes, in the order of its scores")
+    return adopt_function(function, names, given)
 
 
 def _write(

@@ -69,6 +69,7 @@ def calibrate(
         UsageError: a model that cannot be calibrated, or `output` is its own folder.
     """
     own = opened(model, "calibrate")
+    own.bundle.expect_files("calibrated")
     dataset, checking = data_for(own, data, labels), counted(listener, "checking pictures")
     part = unseen_part(dataset, own, "to calibrate a model", checking)
     report = calibrate_on(own, part.dataset, output, seed=seed, progress=counted(listener, "calibrating"))

@@ -66,6 +66,7 @@ def export(
     """
     write, folder = TARGETS.load(target), Path(output)
     own = opened(model, "export", "parity")
+    own.bundle.expect_files("exported")
     if compress is not None and target != "openvino":
         raise UsageError(f"compress is for 'openvino': leave it out for '{target}'")
     own.bundle.row.check_options("export", {"compress": compress})

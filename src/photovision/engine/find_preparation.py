@@ -56,7 +56,9 @@ class Tried:
         first = next(iter(figures.values()))
         if first.low is None or first.low > 0:
             return ""
-        return next((name.replace("_", "-") for name in _LOWER if name in figures and (figures[name].high or 0) < 0), "")
+        return next(
+            (name.replace("_", "-") for name in _LOWER if name in figures and (figures[name].high or 0) < 0), ""
+        )
 
     def better(self, other: Tried) -> bool:
         """Whether it is better than another beyond chance, by a figure, and worse by none."""

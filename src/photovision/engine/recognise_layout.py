@@ -132,8 +132,7 @@ def decide(model: ForeignModel, splits: TrainingSplits | None, progress: Progres
     size = model.usual.preprocess.size
     graph = with_free_batch(model.graph, size)
     model = replace(model, graph=graph)
-    several = None if splits is None or not splits.dataset.multilabel else True
-    meanings = _recognised(model, size, several if splits is not None else None)
+    meanings = _recognised(model, size, None if splits is None else splits.dataset.multilabel)
     if splits is None:
         return _stated(model, meanings)
     fitting = [one for one in meanings if one.row.fits(splits.dataset)]

@@ -105,7 +105,7 @@ def read_folder(folder: Path) -> Described:
     Raises:
         ModelError: something is missing, too large, or not what these families have.
     """
-    config = _bounded_json(folder / FILES[0])
+    config = bounded_json(folder / FILES[0])
     family = FAMILIES.get(str(config.get("model_type")))
     if family is None:
         kind = str(config.get("model_type"))[:60]
@@ -121,16 +121,16 @@ def read_folder(folder: Path) -> Described:
     classes = tuple(names[number] for number in columns)
     if not classes or len(set(classes)) != len(classes):
         raise ModelError(f"{folder / FILES[0]} should have a different name for every class in id2label")
-    seen = _bounded_json(folder / FILES[1]) if (folder / FILES[1]).is_file() else {}
+    seen = bounded_json(folder / FILES[1]) if (folder / FILES[1]).is_file() else {}
     preprocess = _preprocess(seen, config, family, folder)
-    name, licence = folder.resolve().name, _licence(folder)
+    name, licence = folder.resolve().name, stated_licence(folder)
     return Described(family, _plain(config), classes, columns, len(names), preprocess, folder, name, licence)
 
 
 def is_described(folder: Path) -> bool:
     """Whether a folder has a description of a model of these families."""
     try:
-        return str(_bounded_json(folder / FILES[0]).get("model_type")) in FAMILIES
+        return str(bounded_json(folder / FILES[0]).get("model_type")) in FAMILIES
     except ModelError:
         return False
 
@@ -141,7 +141,8 @@ def digest(folder: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _bounded_json(path: Path) -> dict[str, Any]:
+def bounded_json(path: Path) -> dict[str, Any]:
+    """The object in a file of JSON that may come from a stranger; raises ModelError where it is none, or too large."""
     if not path.is_file():
         raise ModelError(f"{path} is missing: expected a folder of a Hugging Face model with {', '.join(FILES)}")
     if path.stat().st_size > _LARGEST_JSON:
@@ -238,7 +239,7 @@ def _size(seen: dict[str, Any], config: dict[str, Any], family: Family) -> tuple
     return (side, side) if isinstance(side, int) and side in _SIDES else (640, 640)
 
 
-def _licence(folder: Path) -> str:
+def stated_licence(folder: Path) -> str:
     """What the head of README.md states, as repositories on the Hub do; "unknown" where it states nothing."""
     path = folder / "README.md"
     if not path.is_file():

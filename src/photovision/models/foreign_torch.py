@@ -26,15 +26,22 @@ def torch_source(kind: str, name: str, weights: str, classes: int | None) -> For
     return {"timm": _timm, "torchvision": _torchvision, "hf": _hf}[kind](name, weights, classes)
 
 
-def graph_of(network: nn.Module, name: str, stated: Preprocess) -> ForeignGraph:
-    """A network that takes normalised pictures float (N, 3, H, W), as a graph with its preparation."""
+def graph_of(network: nn.Module, name: str, stated: Preprocess | None, size: tuple[int, int]) -> ForeignGraph:
+    """A network that takes prepared pictures float (N, 3, H, W), as a graph.
+
+    Args:
+        network: gives a tensor or several.
+        name: of it, for people.
+        stated: the preparation that its origin states, or None.
+        size: (H, W) of its input.
+    """
     with tempfile.TemporaryDirectory(prefix="photovision-") as folder:
         path = Path(folder) / "model.onnx"
-        outputs = _count(network, stated.size)
+        outputs = _count(network, size)
         names = tuple(f"output_{number}" for number in range(outputs))
-        write_graph(network, {"pixels": torch.zeros(2, 3, *stated.size)}, {"pixels": ("batch",)}, names, path)
+        write_graph(network, {"pixels": torch.zeros(2, 3, *size)}, {"pixels": ("batch",)}, names, path)
         found = read_foreign(path)
-    return replace(found, name=name, stated=stated, channels="rgb")
+    return replace(found, name=name, stated=stated, channels="" if stated is None else "rgb")
 
 
 @torch.no_grad()
@@ -74,7 +81,7 @@ def _timm(name: str, weights: str, classes: int | None) -> ForeignGraph:
     filter_ = config["interpolation"] if config["interpolation"] in _FILTERS else "bilinear"
     size = int(config["input_size"][1]), int(config["input_size"][2])
     stated = Preprocess(size, fit, crop, filter_, tuple(config["mean"]), tuple(config["std"]))
-    found = graph_of(network, f"timm:{name}", stated)
+    found = graph_of(network, f"timm:{name}", stated, size)
     licence = carrier.licence if carrier is not None and weights == carrier.name else "unknown"
     return replace(found, classes=names, facts={"source": "timm", "licence": licence})
 
@@ -123,27 +130,32 @@ def _torchvision(name: str, weights: str, classes: int | None) -> ForeignGraph:
         from photovision.models.backbones import read_weights
 
         state = dict(read_weights(weights))
-    count = classes if state is None or not names else len(names)
-    options: dict[str, Any] = {} if count is None else {"num_classes": count}
     segments = name in models.list_models(module=models.segmentation)
-    if segments or "inception" in name or name == "googlenet":
-        options |= {"aux_loss": state is not None and any(key.startswith("aux") for key in state)} if segments else {}
-    network = models.get_model(name, weights=None, **({"weights_backbone": None} if segments else {}), **options)
+    network = _built(name, segments, state, classes if not names else len(names))
+    stated = _stated(transform, segments)
+    found = graph_of(_Segmenting(network) if segments else network, f"torchvision:{name}", stated, stated.size)
+    return replace(found, classes=_different(names), facts={"source": "torchvision"})
+
+
+def _built(name: str, segments: bool, state: dict[str, Any] | None, classes: int | None) -> nn.Module:
+    from torchvision import models
+
+    options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    if segments:
+        options |= {"weights_backbone": None, "aux_loss": any(key.startswith("aux") for key in state or ())}
+    network: nn.Module = models.get_model(name, weights=None, **options)
     if state is not None:
         try:
             network.load_state_dict(state)
         except RuntimeError as error:
-            raise ModelError(
-                f"the weights do not fit torchvision:{name} ({str(error).splitlines()[-1].strip()[:160]})"
-            ) from None
-    stated = _stated(transform, segments)
-    found = graph_of(_Segmenting(network) if segments else network, f"torchvision:{name}", stated)
-    unique = (
-        names
-        if len(set(names)) == len(names)
-        else tuple(f"{one} {k}" if names.count(one) > 1 else one for k, one in enumerate(names))
-    )
-    return replace(found, classes=unique, facts={"source": "torchvision"})
+            reason = str(error).splitlines()[-1].strip()[:160]
+            raise ModelError(f"the weights do not fit torchvision:{name} ({reason})") from None
+    return network.eval()
+
+
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names, those that several classes share with the number of the class."""
+    return tuple(f"{name} ({k})" if names.count(name) > 1 else name for k, name in enumerate(names))
 
 
 def _stated(transform: Any, segments: bool) -> Preprocess:
@@ -175,4 +187,8 @@ def _cached(published: Any, name: str) -> dict[str, Any]:
 
 
 def _hf(name: str, weights: str, classes: int | None) -> ForeignGraph:
-    raise UsageError("hf: not yet")
+    from photovision.models.foreign_transformers import transformers_source
+
+    if weights != "auto":
+        raise UsageError("--weights is for timm:NAME and torchvision:NAME: a folder of transformers has its own")
+    return transformers_source(Path(name))

@@ -108,8 +108,7 @@ class Bundle:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Into a pickle goes where it is, of a temporary one all that is in it."""
-        if self.runner is not None:
-            raise ModelError("a model in memory cannot be saved or pickled: export its network to ONNX and adopt that")
+        self.expect_files("pickled")
         if self.temporary:
             return unpacked, (self.files(),)
         if read_bundle(self.path).info != self.info:
@@ -138,6 +137,11 @@ class Bundle:
         """Raise ModelError unless the predictions are of one of these types, as `Task.annotation_type` names them."""
         if self.row.annotation_type not in annotation_types:
             self._refuse(either([row.text.a_noun for row in tasks() if row.annotation_type in annotation_types]))
+
+    def expect_files(self, what: str) -> None:
+        """Raise ModelError for a model in memory, which cannot be "saved", "calibrated" ..."""
+        if self.runner is not None:
+            raise ModelError(f"a model in memory cannot be {what}: export its network to ONNX and adopt that")
 
     def _refuse(self, wanted: str) -> None:
         text = self.row.text

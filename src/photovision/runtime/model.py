@@ -173,7 +173,8 @@ class OnnxModel(Generic[P]):
             return self.preprocess.load(source), (0, 0)  # raises again, with the name of the file
 
     def save(self, path: str | Path) -> None:
-        """Copy the bundle to another folder, atomically."""
+        """Copy the bundle to another folder, atomically; raises ModelError for a model in memory."""
+        self.bundle.expect_files("saved")
         with new_folder(Path(path), "model", [self.bundle.path]) as folder:
             shutil.copytree(self.bundle.path, folder, dirs_exist_ok=True)
 

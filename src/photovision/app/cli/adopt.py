@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,65 +31,63 @@ LabelledData = Annotated[
 ]
 
 
+Size = Annotated[str | None, typer.Option(metavar="PIXELS|HxW", help="Input of the network; default: its own.")]
+Channels = Annotated[Literal["rgb", "bgr"] | None, typer.Option(help="Order of the colours; default: found.")]
+Range = Annotated[
+    Literal["0-1", "-1-1", "0-255"] | None, typer.Option("--range", help="Scale of the values; default: found.")
+]
+Mean = Annotated[
+    str | None, typer.Option(metavar="R,G,B", help="Subtracted from R, G and B, on the scale of the range.")
+]
+Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="What R, G and B are divided by, on the same scale.")]
+Fitted = Annotated[
+    Literal["squash", "crop", "pad"] | None, typer.Option(help="How a picture is brought to the size; default: found.")
+]
+Crop = Annotated[float | None, typer.Option(help="Share of a picture's sides that is kept, such as 0.875.")]
+LayoutName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="What the outputs mean, such as yolov8; default: recognised.")
+]
+Weights = Annotated[
+    str, typer.Option(help="Of timm and torchvision: auto (those on this machine), none (random), or a file.")
+]
+Licence = Annotated[str | None, typer.Option(metavar="NAME", help="Licence of the network; default: unknown.")]
+
+
 @reads_data
 def adopt(  # noqa: PLR0913 - one parameter a flag
     source: Source,
     output: Annotated[Path, output_option("model", "Folder of the adopted model.")],
     classes: ClassNames = None,
     data: LabelledData = None,
-    size: Annotated[str | None, typer.Option(metavar="PIXELS|HxW", help="Input of the network.")] = None,
-    channels: Annotated[
-        Literal["rgb", "bgr"] | None, typer.Option(help="Order of the colours; default: found.")
-    ] = None,
-    value_range: Annotated[
-        Literal["0-1", "-1-1", "0-255"] | None, typer.Option("--range", help="Scale of the values; default: found.")
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Subtracted from R, G, B, on the scale of the range.")
-    ] = None,
-    std: Annotated[str | None, typer.Option(metavar="R,G,B", help="Divided by, likewise.")] = None,
-    fit: Annotated[
-        Literal["squash", "crop", "pad"] | None, typer.Option(help="How a picture is brought to the size.")
-    ] = None,
-    crop: Annotated[float | None, typer.Option(help="Share of its sides that is kept, such as 0.875.")] = None,
-    layout: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the outputs mean, such as yolov8; default: recognised.")
-    ] = None,
-    weights: Annotated[
-        str, typer.Option(help="Of timm and torchvision: auto (those on this machine), none (random), or a file.")
-    ] = "auto",
-    licence: Annotated[str | None, typer.Option(metavar="NAME", help="Licence of the network.")] = None,
+    size: Size = None,
+    channels: Channels = None,
+    value_range: Range = None,
+    mean: Mean = None,
+    std: Std = None,
+    fit: Fitted = None,
+    crop: Crop = None,
+    layout: LayoutName = None,
+    weights: Weights = "auto",
+    licence: Licence = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the halves.")] = 0,
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
     """Adopt somebody else's network: find how it wants its pictures, calibrate it, judge it.
 
-    The model that is written serves every other command. What is not known of it, such as its training pictures, is
-    stated in its report and card.
+    The model that is written serves every other command. What is not known of it is stated in its report and card.
     """
     from photovision.app.progress import shown
     from photovision.engine.adopt import adopt as take
     from photovision.models.preparation import StatedPreparation
 
     needs_data(data, reading, "--data")
-    given = StatedPreparation(
-        _sides(size), _numbers("mean", mean), _numbers("std", std), channels, value_range, fit, crop
-    )
+    colours = _numbers("mean", mean), _numbers("std", std)
+    given = StatedPreparation(_sides(size), *colours, channels, value_range, fit, crop)
     labelled = None if data is None else read_data(data, reading)
+    chosen: dict[str, Any] = {"weights": weights, "layout": layout, "licence": licence, "seed": seed}
     with shown() as listener:
-        take(
-            source,
-            output,
-            classes=classes,
-            data=labelled,
-            given=given,
-            weights=weights,
-            layout=layout,
-            licence=licence,
-            seed=seed,
-            listener=listener,
-        )
+        take(source, output, classes=classes, data=labelled, given=given, listener=listener, **chosen)
     _print(output, as_json)
 
 

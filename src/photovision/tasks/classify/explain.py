@@ -76,7 +76,9 @@ class ClassExplainer:
         self._subject = subject_of(model)
         self._explainers, self.reason = _chosen(self._subject, request.methods)
         self._index = request.class_index(model.classes)
-        seeds = range(request.seed + 1, request.seed + 1 + TWINS) if request.tests else ()
+        seeds = (
+            range(request.seed + 1, request.seed + 1 + TWINS) if request.tests and model.bundle.runner is None else ()
+        )
         self._twins = [self._subject.shuffled(seed) for seed in seeds]
         self.methods = tuple(explainer.name for explainer in self._explainers)
 

@@ -43,6 +43,7 @@ TASK = Task(
         "calibrate": "photovision.tasks.classify.calibrate:calibrate",
         "adapt": "photovision.tasks.classify.adapt:adapt",
         "adopt": "photovision.tasks.classify.layout:layouts",
+        "returned": "photovision.tasks.classify.returned:outputs",
         "refit": "photovision.tasks.classify.refit:refit",
         "agreement": "photovision.tasks.classify.comparison:agreement",
         "align": "photovision.tasks.classify.refit:align",

@@ -42,6 +42,7 @@ TASK = Task(
         "calibrate": "photovision.tasks.detect.calibrate:calibrate",
         "refit": "photovision.tasks.detect.refit:refit",
         "adopt": "photovision.tasks.detect.layout:layouts",
+        "returned": "photovision.tasks.detect.returned:outputs",
         "drift": "photovision.tasks.detect.drift:BoxDrift",
         "parity": "photovision.tasks.detect.parity:parity",
         "metadata": "photovision.tasks.detect.metadata:metadata",

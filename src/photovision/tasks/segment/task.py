@@ -55,6 +55,7 @@ TASK = Task(
         "drift": "photovision.tasks.segment.drift:MaskDrift",
         "refit": "photovision.tasks.segment.refit:refit",
         "adopt": "photovision.tasks.segment.layout:layouts",
+        "returned": "photovision.tasks.segment.returned:outputs",
         "parity": "photovision.tasks.segment.parity:parity",
         "metadata": "photovision.tasks.segment.metadata:metadata",
         "network": "photovision.tasks.segment.network:network",

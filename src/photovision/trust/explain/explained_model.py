@@ -120,6 +120,8 @@ class ExplainedModel:
 
         Proved rather than looked up: on random patchworks the formula has to give the graph's own logits.
         """
+        if self.bundle.runner is not None:
+            return None
         layer = _last_layer(self.graph)
         outputs = self._mapping.run(_patchworks(self.size))
         if layer is None or "maps" not in outputs or outputs["maps"].shape[1] != layer.weights.shape[1]:
@@ -152,14 +154,17 @@ class ExplainedModel:
 
     @cached_property
     def _answers(self) -> Session:
-        return self._open(self._precision, ("probs", "logits"))
+        return self.opened(self._precision, ("probs", "logits"))
 
     @cached_property
     def _mapping(self) -> Session:
         # One pass a picture is enough for maps, so they can afford the exact arithmetic that `layer` is proved in.
-        return self._open("f32", ("logits", "maps"))
+        return self.opened("f32", ("logits", "maps"))
 
-    def _open(self, precision: str | None, outputs: tuple[str, ...]) -> Session:
+    def opened(self, precision: str | None, outputs: tuple[str, ...]) -> Session:
+        """The graph with some of its outputs; of a model in memory, what stands for one."""
+        if self.bundle.runner is not None:
+            return self.bundle.runner
         return open_session(self.graph, engine=self._engine, precision=precision, outputs=outputs)  # type: ignore[arg-type]
 
 

@@ -191,7 +191,7 @@ class RegionExplainer:
         """The maps float32 (A, H, W), and their tests."""
         scorer, explainer, seed = self.regions.scorer, self.explainer, self.request.seed
         heat = np.nan_to_num(explainer.heatmaps(scorer, seen, targets), posinf=0, neginf=0)
-        if not self.request.tests:
+        if not self.request.tests or scorer.bundle.runner is not None:  # no weights to shuffle
             return heat, [None] * len(targets)
         alike = correlation(heat, [explainer.heatmaps(_twin(scorer, seed + 1), seen, targets)])
         of = TargetHeatmap(scorer, targets)

@@ -17,7 +17,7 @@ from photovision.core.errors import ModelError
 from photovision.core.overlap import overlap
 from photovision.core.types import Floats, Image
 from photovision.runtime.bundle import Bundle
-from photovision.runtime.session import Session, open_session
+from photovision.runtime.session import Session
 from photovision.trust.explain.explained_model import ExplainedModel, resized
 
 if TYPE_CHECKING:
@@ -146,8 +146,7 @@ class TargetScorer:
         """The graph with these outputs; raises ModelError where it lacks some."""
         if wanted in self._sessions:
             return self._sessions[wanted]
-        engine, precision = self._choices
-        session = open_session(self._graph.graph, engine=engine, precision=precision, outputs=wanted)  # type: ignore[arg-type]
+        session = self._graph.opened(self._choices[1], wanted)
         missing = set(wanted) - set(session.run(np.zeros((1, *self.size, 3), np.uint8)))
         if missing:
             raise ModelError(f"{self.bundle.graph} gives no {' and '.join(sorted(missing))}: copy or train it again")
