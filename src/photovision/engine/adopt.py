@@ -92,7 +92,7 @@ def adopt(
 
     Raises:
         ModelError: the network cannot be read, or its outputs are of no kind that is known.
-        UsageError: the preparation cannot be told; the message names the options that state it.
+        UsageError: the preparation cannot be found; the message names the options that state it.
         DataError: the data does not fit the network.
         ExportError: the graph does not predict what the network predicts.
     """

@@ -80,7 +80,7 @@ def adopt_function(
     row = _row(function, preprocess.size, classes) if task_name is None else task(task_name)
     name = str(getattr(function, "__name__", type(function).__name__))
     count = len(classes)
-    facts = {"multilabel": False, "temperature": 1.0} if "temperature" in row.needs else {}
+    facts: dict[str, Any] = {"multilabel": False, "temperature": 1.0} if "temperature" in row.needs else {}
     if "thresholds" in row.needs:
         facts |= {"thresholds": [0.5] * count, "iou": 1.0}
     info = describe_model(

@@ -50,7 +50,7 @@ class Probe:
     Attributes:
         graph: the graph.
         size: (H, W) of its input.
-        classes: names of its classes, in the order of its outputs; () where the layout is to be told from shapes alone.
+        classes: names of its classes, in the order of its outputs; () to recognise the layout by shapes.
         several: whether a picture may have several classes; None where that is not known.
         values: output -> one array an input, each of one picture (1, ...).
     """

@@ -60,7 +60,7 @@ def transformers_source(folder: Path) -> ForeignGraph:
     try:
         import transformers
     except ImportError:
-        raise MissingExtra("transformers", "transformers", "a folder of Hugging Face's transformers") from None
+        raise MissingExtra("transformers", "a folder of Hugging Face's transformers") from None
     with offline():
         network = _built(transformers, kind, folder)
     seen = folder / "preprocessor_config.json"

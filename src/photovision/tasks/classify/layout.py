@@ -24,7 +24,7 @@ _POOLS = ("GlobalAveragePool", "ReduceMean", "AveragePool")
 def layouts(probe: Probe) -> list[Layout]:
     """The layouts that a graph with one number a class may have.
 
-    Probabilities of softmax and of sigmoid are told by their values, logits by being neither.
+    Probabilities of softmax and of sigmoid are recognised by their values, logits by being neither.
     """
     name = probe.graph.outputs[0]  # others, such as features, are left out
     sides = [side for side in probe.shape(name) if side != 1]

@@ -162,7 +162,7 @@ class ExplainedModel:
         return self.opened("f32", ("logits", "maps"))
 
     def opened(self, precision: str | None, outputs: tuple[str, ...]) -> Session:
-        """The graph with some of its outputs; of a model in memory, what stands for one."""
+        """The graph with some of its outputs, or what stands for one in a model in memory."""
         if self.bundle.runner is not None:
             return self.bundle.runner
         return open_session(self.graph, engine=self._engine, precision=precision, outputs=outputs)  # type: ignore[arg-type]
