@@ -1,7 +1,8 @@
 """What the outputs of somebody else's detector mean: the layouts of the YOLO and DETR families, SSD and torchvision.
 
 They are recognised by shapes, and by the values for a few inputs: whether boxes are shares of the input or pixels,
-corners or middles, scores probabilities or logits. What stays open is tried on labelled pictures, or stated with --layout.
+corners or middles, scores probabilities or logits. What stays open is tried on labelled pictures, or stated with
+--layout.
 """
 
 from __future__ import annotations
