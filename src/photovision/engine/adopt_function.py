@@ -78,6 +78,17 @@ def adopt_function(
     height, width = given.sides or (SIZE, SIZE)
     preprocess = Preprocess((height, width), given.fit or "squash", given.crop or 1.0)
     row = _row(function, preprocess.size, classes) if task_name is None else task(task_name)
+    info = _described(function, row, classes, preprocess)
+    folder = Path(tempfile.mkdtemp(prefix="photovision-"))
+    write_info(folder, info)
+    model = row.part("model")(Bundle(folder, info, runner=FunctionSession(function, row, classes)))
+    weakref.finalize(model.bundle, shutil.rmtree, folder, ignore_errors=True)
+    return model
+
+
+def _described(
+    function: Callable[[Image], Any], row: Task, classes: Sequence[str], preprocess: Preprocess
+) -> dict[str, Any]:
     name = str(getattr(function, "__name__", type(function).__name__))
     count = len(classes)
     facts: dict[str, Any] = {"multilabel": False, "temperature": 1.0} if "temperature" in row.needs else {}
@@ -104,11 +115,7 @@ def adopt_function(
         "calibrated": False,
     }
     info[SIMILARITY] = {"version": VERSION, "missing": adopt_text.NO_SIMILARITY}
-    folder = Path(tempfile.mkdtemp(prefix="photovision-"))
-    write_info(folder, info)
-    model = row.part("model")(Bundle(folder, info, runner=FunctionSession(function, row, classes)))
-    weakref.finalize(model.bundle, shutil.rmtree, folder, ignore_errors=True)
-    return model
+    return info
 
 
 def _row(function: Callable[[Image], Any], size: tuple[int, int], classes: Sequence[str]) -> Task:
