@@ -106,7 +106,7 @@ def learn_upper(
     network = copy.deepcopy(frozen.network)
     part = upper_of(network, cut, _DROPOUT)
     started = time.monotonic()
-    base = Plan(1, batch_size=_batch_size(len(train)), lr=5e-4, head_lr=1e-3, seed=run.config.seed)
+    base = Plan(1, batch_size=_batch_size(len(train)), lr=1e-3, head_lr=1e-3, seed=run.config.seed)
     count = run.work.value("views", lambda: _views(features, len(train), per_view))
     views = [maps for _, maps in features.views(train, augment, count, variant)]
     learned = FeatureFeed(views, train.label_matrix)
