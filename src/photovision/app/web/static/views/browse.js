@@ -73,6 +73,7 @@ class Browse {
     this.drawFilters();
     this.drawKinds();
     this.drawUndo();
+    this.job({ state: null, kind: null }, false); // its place is taken before the grid comes
     await this.renew();
     this.stop = follow((job, ended) => this.job(job, ended));
   }
