@@ -107,6 +107,15 @@ def test_what_is_there_is_never_replaced(client: TestClient, home: Path) -> None
     assert [path.name for path in (home / "new").iterdir()] == ["mine.png"]
 
 
+def test_nothing_is_added_to_a_data_set(tmp_path: Path) -> None:
+    data = colour_folder(tmp_path / "colours", per_class=2)
+    client = TestClient(create_app(State(data)), base_url=HOME)
+    assert client.get("/api/recognise/overview").json()["takes_folders"] is False
+    found = client.post("/api/adding/begin", json={"name": "new"})
+    assert "colours is a data set itself" in found.json()["error"]
+    assert sorted(path.name for path in data.iterdir()) == ["blue", "green", "red"]
+
+
 def test_bounds_and_ends(client: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     number = begin(client)
     assert client.post("/api/adding/finish", params={"number": number}).status_code == 400

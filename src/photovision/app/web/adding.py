@@ -58,9 +58,7 @@ class Additions:
         """A number for a new folder; raises UsageError for a name that is no folder's, or that is taken."""
         if name != Path(name).name or name.startswith((".", "-")) or not name.isprintable():
             raise UsageError(f"a folder's name should be plain, such as flowers, got {name!r}")
-        target = self._state.inside(name)
-        if target.exists():
-            raise UsageError(f"there is a {name} already: choose another name")
+        target = self._state.new_folder(name)
         with self._guard:
             number = next(self._numbers)
             waiting = target.with_name(f".{name}.adding-{number}")

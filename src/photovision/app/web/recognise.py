@@ -97,6 +97,7 @@ def seen(state: State) -> dict[str, Any]:
     models = [_facts_or_error(state, name) for name in state.models]
     return {
         "folder": folder,
+        "takes_folders": state.takes_folders,
         "models": models,
         "data": [_data(state, name) for name in state.data],
         "skipped": [skipped_json(one) for one in state.skipped],

@@ -14,7 +14,7 @@ from photovision.app.web.catalogue import Catalogues
 from photovision.app.web.discovery import Skipped
 from photovision.app.web.samples import samples_of
 from photovision.app.web.workspace import State
-from photovision.core.errors import DataError, UsageError
+from photovision.core.errors import DataError
 from photovision.core.files import explained
 
 COVERS = 4
@@ -93,9 +93,7 @@ def unfold(state: State, name: str) -> None:
         return
     from photovision.data.archives import unpacked
 
-    folder = state.inside(name.split(".")[0] or "pictures")
-    if folder.exists():
-        raise UsageError(f"there is a {folder.name} already: rename it, or the archive, and try again")
+    folder = state.new_folder(name.split(".")[0] or "pictures")
     with explained(folder):
         shutil.copytree(unpacked(found.path), folder)
     state.refresh()

@@ -207,6 +207,22 @@ class State:
             raise DataError(f"there is no data set '{name}' here, only {', '.join(data) or 'none'}: reload the page")
         return data[name]
 
+    @property
+    def takes_folders(self) -> bool:
+        """Whether new folders of pictures may be made in the folder; in a data set they would become part of it."""
+        return self.folder is not None and self.folder not in self.data.values()
+
+    def new_folder(self, name: str) -> Path:
+        """Where a new folder of pictures of that name would lie; raises UsageError where there can be none."""
+        if self.folder is not None and not self.takes_folders:
+            raise UsageError(
+                f"{self.folder.name} is a data set itself: start the page in the folder above to add others"
+            )
+        target = self.inside(name)
+        if target.exists():
+            raise UsageError(f"there is a {name} already: choose another name")
+        return target
+
     def inside(self, relative: str) -> Path:
         """A path below `folder`, links resolved; raises UsageError for one that leaves it."""
         if self.folder is None:

@@ -19,7 +19,7 @@ class Start {
   }
 
   draw() {
-    const { folder, models, data, skipped } = this.state.overview;
+    const { folder, models, data, skipped, takes_folders: open } = this.state.overview;
     const own = models.filter(({ ready }) => !ready), ready = models.filter((one) => one.ready);
     const empty = !own.length && !data.length;
     fill(
@@ -29,7 +29,7 @@ class Start {
       !own.length && this.steps(data),
       own.length > 0 && section("Models", own.map((model) => this.model(model))),
       data.length > 0 && section("Pictures to learn from", data.map((one) => this.data(one))),
-      folder && addPictures(this.state, () => this.again()),
+      open && addPictures(this.state, () => this.again()),
       ready.length > 0 && section("Ready to use", ready.map((model) => this.model(model))),
       skipped?.length > 0 && this.skipped(skipped),
       this.fetching,
