@@ -39,13 +39,13 @@ class Large {
     });
     this.slider = el("input", { type: "range", min: "0", max: "100", step: "5", value: String(this.kept.opacity * 100), id: "opacity", oninput: () => this.fade(this.slider.value / 100) });
     this.output = el("output", { for: "opacity", class: "number note" });
-    this.speaks = el("p", { class: "note speaks" }, "The heatmap is on its way …");
+    this.speaks = el("p", { class: "note speaks" }, "Computing the heatmap …");
     this.verdict = el("p", { class: "note verdict" });
     this.control = el(
       "div",
       { class: "heat-control" },
       el("div", { class: "heat-slider" }, el("label", { for: "opacity" }, "Heatmap"), this.slider, this.output),
-      el("div", { class: "legend", "aria-hidden": "true" }, el("span", {}, "speaks least"), el("i", {}), el("span", {}, "speaks most")),
+      el("div", { class: "legend", "aria-hidden": "true" }, el("span", {}, "least evidence"), el("i", {}), el("span", {}, "most evidence")),
     );
     this.about = el("div", { class: "heat-words" }, this.speaks, this.verdict);
     this.paint(this.opacity());
@@ -110,7 +110,7 @@ class Large {
         {},
         el(
           "button",
-          { type: "button", class: "class-bar", "aria-pressed": String(name === shown), title: `Show what speaks for ${name}`, onclick: () => this.aim(item, name) },
+          { type: "button", class: "class-bar", "aria-pressed": String(name === shown), title: `Show the evidence for ${name}`, onclick: () => this.aim(item, name) },
           el("span", { class: inside ? "name inside" : "name" }, name, inside && el("span", { class: "unseen" }, ", in the set")),
           el("span", { class: "number" }, known === false ? "" : percent(prob)), // nothing is calibrated for strangers
           el("span", { class: inside ? "track inside" : "track" }, width),
@@ -137,7 +137,7 @@ class Large {
       if (signal.aborted) return;
       this.drawWhy(item, item.why.get(key));
       if (item.why.get(key).sentence) return;
-      this.verdict.textContent = "Testing whether this map may be believed …";
+      this.verdict.textContent = "Testing whether this heatmap can be trusted …";
       await new Promise((done) => setTimeout(done, REST));
       if (signal.aborted) return;
       item.why.set(key, await api("/api/recognise/why", { query: { ...wish, tested: true }, body: item.file, signal }));
@@ -153,7 +153,7 @@ class Large {
     this.heat.src = why.layer;
     this.heat.hidden = false;
     this.paint(this.opacity());
-    fill(this.speaks, "Bright places speak for ", el("strong", {}, why.target), `. `, el("span", { title: why.about }, why.reason));
+    fill(this.speaks, "Bright areas count towards ", el("strong", {}, why.target), `. `, el("span", { title: why.about }, why.reason));
     this.verdict.className = `note verdict ${why.verdict ?? ""}`;
     this.verdict.textContent = why.sentence ?? "";
     if (!why.nearest.length) return fill(this.nearest);

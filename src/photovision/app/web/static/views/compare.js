@@ -50,7 +50,7 @@ class View {
     fill(
       this.root,
       el("h1", {}, "Which of two models is better?"),
-      el("p", { class: "lead" }, "Both answer the same pictures. Where they disagree, look yourself."),
+      el("p", { class: "lead" }, "Both get the same pictures. Look at those on which they disagree."),
       el("div", { class: "bar compare-bar" }, choice("a", "Model A", named), choice("b", "Model B", named), this.dataField, this.button, this.pick, files),
       this.found,
     );
@@ -99,7 +99,7 @@ class View {
     return this.state.overview.tasks[this.task(kept.a)]?.plural ?? "models";
   }
 
-  /** The data that these models can be judged on, and where they can be held against each other without, dropped pictures. */
+  /** The data that these models can be judged on, and dropped pictures, where they can be compared without. */
   offer() {
     const task = this.task(kept.a), type = this.model(kept.a)?.annotation_type;
     const fits = (one) => one.task === task || (type === "boxes" && one.annotation_type === "masks") || (type === "defects" && one.annotation_type === "labels");
@@ -197,7 +197,7 @@ class View {
     return el("li", {}, el("h2", {}, picture.id), el("div", { class: "two" }, answers.map(side)));
   }
 
-  /** Dropped pictures have no truth: only the answers are held against each other. */
+  /** Dropped pictures have no truth: only the answers are compared. */
   async answerDropped() {
     fill(this.found, el("p", { class: "note" }, "Both models look …"));
     const rows = [];
