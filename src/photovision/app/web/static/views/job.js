@@ -38,7 +38,7 @@ export function stageWords(job) {
   if (!stage) return { words: "Starting: the libraries are being loaded …", share: null };
   const far = stage.total ? ` ${count(stage.done)} of ${count(stage.total)}` : "";
   const over = stage.total > 0 && stage.done >= stage.total && job.now - stage.time > SILENT;
-  if (over) return { words: `${stage.name}${far} is done; the next step is being prepared for ${duration(job.now - stage.time)} …`, share: null };
+  if (over) return { words: `${stage.name}${far} is done; the next step has been in preparation for ${duration(job.now - stage.time)} …`, share: null };
   return { words: `${stage.name}${far}${stage.line ? ` · ${stage.line}` : ""}`, share: stage.total ? stage.done / stage.total : null };
 }
 
