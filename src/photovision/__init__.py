@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from photovision.tasks.anomaly.prediction import Anomaly as Anomaly
     from photovision.tasks.classify.estimator import PhotoClassifier as PhotoClassifier
     from photovision.tasks.classify.recognizer import Recognizer as Recognizer
+    from photovision.tasks.classify.zero_shot import zero_shot as zero_shot
     from photovision.tasks.cut.cut import cut as cut
     from photovision.tasks.cut.prompted_segmenter import Cutter as Cutter
     from photovision.tasks.detect.detector import Detector as Detector
@@ -119,6 +120,7 @@ _HOME = {
     "AnomalyDetector": "tasks.anomaly.detector",
     "Cutter": "tasks.cut.prompted_segmenter",
     "PhotoClassifier": "tasks.classify.estimator",
+    "zero_shot": "tasks.classify.zero_shot",
     "Preprocess": "core.preprocess",
     "Report": "core.report",
     "Metric": "core.report",

@@ -48,7 +48,9 @@ def _licence(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _base(backbone: Mapping[str, Any]) -> dict[str, str]:
     """The model on the Hub that the weights come from, where they do and its full name is known."""
-    name = str(backbone.get("name", ""))
+    name, origin = str(backbone.get("name", "")), str(backbone.get("origin", "")).partition(" at ")[0]
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", origin, re.ASCII):
+        return {"base_model": origin}
     if backbone.get("weights") != "hub" or not re.fullmatch(r"\w+\.[\w.-]+", name, re.ASCII):
         return {}
     return {"base_model": f"timm/{name}"}

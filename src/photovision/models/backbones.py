@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -13,8 +14,11 @@ from torch import nn
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.models import weights as zoo
+from photovision.models import weights_store as store
 from photovision.models.checkpoints import is_checkpoint
+from photovision.models.licences import licence_note
 from photovision.models.small import SMALL
+from photovision.models.weights_folder import WeightsFolder, usual_size
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -25,118 +29,251 @@ class Backbone:
 
     Attributes:
         backbone: timm architecture, or a name of `photovision.models.small`.
-        weights: a carrier's name, "hub", "none", or the path of a local .safetensors or .pth file.
+        weights: "none", a carrier's name, a name under which weights are kept, or the path of a local .safetensors or
+            .pth file.
         preprocess: what the weights expect.
-        licence: of hub weights, as stated there.
+        licence: of weights that are kept or lie in a folder, as stated there.
+        args: arguments that the architecture is built with, beside its own.
+        folder: where such weights lie.
+        cosine: where the last layer sees directions, in which pictures are compared with text: width of the
+            projection before it, 0 where there is none; None for all other networks.
     """
 
     backbone: str
     weights: str
     preprocess: Preprocess
     licence: str | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    folder: WeightsFolder | None = None
+    cosine: int | None = None
 
     @property
     def any_size(self) -> bool:
         """Whether the network takes pictures of any size; others are built for one."""
-        return not any(kind in self.backbone for kind in ("vit", "swin", "deit"))
+        config = None if self.backbone in SMALL else timm.get_pretrained_cfg(self.backbone)
+        return config is None or not config.fixed_input_size
 
     def comparing(self) -> Backbone | None:
         """The network whose pooled features tell which pictures are alike; None where nothing is pretrained."""
         return None if self.weights == "none" else self
 
+    def comparing_text(self, width: int) -> Backbone:
+        """The same network, whose last layer compares directions; `width` is that of the projection, 0 for none."""
+        return replace(self, cosine=width)
+
     def ledger(self) -> list[zoo.LedgerEntry]:
         """What it is made of, and under which licences."""
-        return zoo.ledger(self.backbone, self.weights, self.licence)
+        return zoo.ledger(self.backbone, self.weights, self.licence, self.folder.origin if self.folder else "")
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, Any]:
         """What bundle.json says of it."""
-        named = self.weights in ("none", "hub")
-        return {"name": self.backbone, "weights": self.weights if named else Path(self.weights).name}
+        plain = self.folder is not None or self.weights == "none"
+        found: dict[str, Any] = {"name": self.backbone, "weights": self.weights if plain else Path(self.weights).name}
+        if self.folder is not None and self.weights != "none":
+            found |= {"origin": self.folder.origin, "sha256": self.folder.sha256}
+        found |= {"args": dict(self.args)} if self.args else {}
+        return found | ({"cosine": self.cosine} if self.cosine is not None else {})
 
 
 def choose(backbone: str | None, weights: str, size: int | None, allow_download: bool = False) -> Backbone:
     """Settle backbone, weights and preprocessing from the user's choices.
 
     Args:
-        backbone: an architecture's name, or None for the default.
-        weights: "auto" (the offline weights that are installed), "none", "hub", a carrier's name, or a file's path.
+        backbone: an architecture of timm, a name under which weights are kept, "hf-hub:owner/name", the folder of a
+            network, or None for the default.
+        weights: "auto" (weights that are on this machine), "none", "hub", a name of weights, or a file's path.
         size: side of the square input in pixels, or None for what the weights were trained at.
-        allow_download: whether "hub" may use the network.
+        allow_download: whether weights that are not here may be fetched from the Hub.
 
     Raises:
-        UsageError: the names do not fit together, or nothing is installed; the message says what to do.
+        UsageError: the names do not fit together, or nothing is here; the message says what to do.
+        ModelError: the weights are damaged.
     """
     if is_checkpoint(backbone):
         raise UsageError(f"{backbone} is a whole detector: it learns only from pictures with boxes around the objects")
     if weights == "auto":
         weights = _automatic(backbone)
     if weights in zoo.CARRIERS:
-        carrier = zoo.CARRIERS[weights]
-        if backbone not in (None, carrier.backbone):
-            raise UsageError(f"the weights '{weights}' fit {carrier.backbone}, not {backbone}; leave out --backbone")
-        if zoo.locate(weights) is None:
-            raise UsageError(f"the weights '{weights}' are not on this machine: photovision weights get {weights}")
-        side = (size, size) if size else carrier.size
-        preprocess = Preprocess(side, "squash", 1.0, carrier.interpolation, carrier.mean, carrier.std)
-        return Backbone(carrier.backbone, weights, preprocess)
-    name = backbone or "resnet50"
-    if weights == "hub" and not allow_download:
-        raise UsageError("--weights hub uses the network: add --allow-download, or choose offline weights")
-    if weights not in ("none", "hub") and not Path(weights).is_file():
-        raise UsageError(f"--weights should be auto, none, hub, {', '.join(zoo.CARRIERS)} or a file; got '{weights}'")
-    return _timm_source(name, weights, size)
+        return _of_carrier(backbone, weights, size)
+    if weights == "none":
+        folder = store.find(backbone) if backbone and backbone not in SMALL else None
+        return _built(backbone or "resnet50", size) if folder is None else _of_folder(folder, size, random=True)
+    if weights == "hub":
+        return _of_folder(_fetched(backbone or "resnet50", allow_download), size)
+    if Path(weights).is_file():
+        return replace(_built(backbone or "resnet50", size), weights=weights)
+    folder = store.find(weights)
+    if folder is None:
+        raise UsageError(
+            f"--weights should be auto, none, hub, a name of 'photovision weights list' or a file; got '{weights}'"
+        )
+    if backbone not in (None, folder.architecture, weights):
+        raise UsageError(f"the weights '{weights}' fit {folder.architecture}, not {backbone}; leave out --backbone")
+    return _of_folder(folder, size)
 
 
 def _automatic(backbone: str | None) -> str:
-    for name, carrier in zoo.CARRIERS.items():
-        if backbone in (None, carrier.backbone) and zoo.locate(name) is not None:
+    """A carrier whose weights are here, "hub" for all other weights."""
+    fitting = [name for name, carrier in zoo.CARRIERS.items() if backbone in (None, carrier.backbone, name)]
+    for name in fitting:
+        if zoo.locate(name) is not None:
             return name
-    fitting = [name for name, carrier in zoo.CARRIERS.items() if backbone in (None, carrier.backbone)]
-    if fitting:
-        raise UsageError(
-            f"no pretrained weights are on this machine: photovision weights get {fitting[0]},"
-            " or train with --weights none"
-        )
+    if backbone is not None and (not fitting or store.find(backbone) is not None):
+        return "hub"
     raise UsageError(
-        f"there are no offline weights for {backbone}: use --weights none (from scratch), --weights FILE, or"
-        " --weights hub --allow-download"
+        f"no pretrained weights are on this machine: photovision weights get {fitting[0]}, or train with --weights none"
     )
 
 
-def _timm_source(name: str, weights: str, size: int | None) -> Backbone:
+def _of_carrier(backbone: str | None, weights: str, size: int | None) -> Backbone:
+    carrier = zoo.CARRIERS[weights]
+    if backbone not in (None, carrier.backbone, weights):
+        raise UsageError(f"the weights '{weights}' fit {carrier.backbone}, not {backbone}; leave out --backbone")
+    if zoo.locate(weights) is None:
+        raise UsageError(f"the weights '{weights}' are not on this machine: photovision weights get {weights}")
+    side = (size, size) if size else carrier.size
+    preprocess = Preprocess(side, "squash", 1.0, carrier.interpolation, carrier.mean, carrier.std)
+    return Backbone(carrier.backbone, weights, preprocess)
+
+
+def _fetched(name: str, allow_download: bool) -> WeightsFolder:
+    """Weights that are here, or that may be fetched."""
     if name in SMALL:
-        return Backbone(name, weights, Preprocess((size or 32, size or 32)))
+        raise UsageError(f"there are no pretrained weights for {name}: use --weights none")
+    found = store.find(name)
+    if found is not None:
+        return found
+    store.check_name(name)
+    if store.repository(name) is None:
+        raise UsageError(f"timm publishes no weights for {name}: --weights none learns from scratch")
+    if allow_download:
+        from photovision.models.import_weights import fetch
+
+        return fetch(name)
+    raise UsageError(
+        f"the weights of {_facts(name)} are not on this machine: run 'photovision weights get {name}' once or add"
+        " --allow-download (both use the network), 'photovision weights import' them from a file or folder, or learn"
+        " from scratch with --weights none"
+    )
+
+
+def _facts(name: str) -> str:
+    """Name, size and licence of published weights, as far as timm knows them."""
+    if not timm.is_model(name.partition(".")[0]):
+        return name
+    full, config = store.full_name(name), timm.get_pretrained_cfg(store.full_name(name))
+    with torch.device("meta"):
+        size = 4 * count_parameters(timm.create_model(full)) / 1e6
+    licence = str(config.license or "licence unknown") if config else "licence unknown"
+    return f"{full} ({', '.join(filter(None, [f'{size:,.0f} MB', licence, licence_note(licence)]))})"
+
+
+def _of_folder(folder: WeightsFolder, size: int | None, random: bool = False) -> Backbone:
+    """A network as a folder describes it, with its weights or random ones."""
+    plain = Backbone(folder.architecture, "none", folder.preprocess, args=folder.args)
+    native = folder.preprocess.size
+    args = {name: value for name, value in folder.args.items() if name != "img_size"}  # the size is a choice here
+    side = (size, size) if size else usual_size(native, _step(plain))
+    preprocess = replace(folder.preprocess, size=side)
+    if random:
+        return Backbone(folder.architecture, "none", preprocess, args=args, folder=folder)
+    return Backbone(folder.architecture, folder.name, preprocess, folder.licence, args, folder)
+
+
+def _built(name: str, size: int | None) -> Backbone:
+    """An architecture without weights."""
+    if name in SMALL:
+        return Backbone(name, "none", Preprocess((size or 32, size or 32)))
+    name = name.partition(".")[0]
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0].split('.')[0]}*")[:4]
-        raise UsageError(f"timm has no architecture '{name}'" + (f"; did you mean {', '.join(near)}?" if near else ""))
+        raise UsageError(store.unknown(name))
     config = timm.get_pretrained_cfg(name)
     height, width = (size, size) if size else config.input_size[1:] if config else (224, 224)
     mean = tuple(config.mean) if config else zoo.IMAGENET_MEAN
     std = tuple(config.std) if config else zoo.IMAGENET_STD
     interpolation = "bicubic" if config and config.interpolation == "bicubic" else "bilinear"
-    licence = config.license if config and weights == "hub" else None
-    return Backbone(name, weights, Preprocess((height, width), "squash", 1.0, interpolation, mean, std), licence)
+    return Backbone(name, "none", Preprocess((height, width), "squash", 1.0, interpolation, mean, std))
+
+
+def _step(source: Backbone) -> int:
+    """Both sides of the input must be multiples of so many pixels: the patches of a transformer; 1 for others."""
+    if source.any_size:
+        return 1
+    with torch.device("meta"):
+        embedding = getattr(build(source.backbone, 0, source.args), "patch_embed", None)
+    patch = getattr(embedding, "patch_size", 1)
+    return int(max(patch)) if isinstance(patch, tuple | list) else int(patch)
 
 
 def create(source: Backbone, classes: int) -> nn.Module:
     """Build a timm network with `classes` outputs (0: pooled features), pretrained where the source says so.
 
-    The head starts untrained; `ValueError`s of timm about the input size come as UsageError.
+    The head starts untrained. Position embeddings are interpolated where the input has another size than the weights
+    were trained at.
+
+    Raises:
+        UsageError: the network cannot be built for that size.
+        ModelError: the weights do not fit.
     """
-    try:
-        network = SMALL[source.backbone](classes) if source.backbone in SMALL else _create(source, classes)
-    except (ValueError, AssertionError, TypeError) as error:
-        raise UsageError(f"{source.backbone} cannot be built for {source.preprocess.size} pixels: {error}") from None
-    if source.weights not in ("none", "hub"):
+    size = source.preprocess.size
+    if source.backbone in SMALL:
+        network = SMALL[source.backbone](classes)
+    else:
+        step = _step(source)
+        if any(side % step for side in size):
+            below = max(step, size[0] // step * step)
+            raise UsageError(
+                f"the input of {source.backbone} should be a multiple of {step} pixels, got {size[0]}: choose --size"
+                f" {below} or {below + step}"
+            )
+        sized = {} if source.any_size else {"img_size": size}
+        weights = source.folder if source.weights != "none" else None
+        try:
+            outputs = weights.outputs if weights is not None else classes if source.cosine is None else source.cosine
+            network = build(source.backbone, outputs, {**source.args, **sized}, weights)
+        except (ValueError, AssertionError, TypeError) as error:
+            raise UsageError(f"{source.backbone} cannot be built for {size} pixels: {error}") from None
+        if source.cosine is not None:
+            compare_directions(network, classes)
+        elif outputs != classes:
+            network.reset_classifier(classes)  # type: ignore[operator]
+    if source.folder is None and source.weights != "none":
         load_tensors(network, read_weights(source.weights), source.weights)
     return network
 
 
-def _create(source: Backbone, classes: int) -> nn.Module:
-    options = {} if source.any_size else {"img_size": source.preprocess.size}
-    network: nn.Module = timm.create_model(
-        source.backbone, pretrained=source.weights == "hub", num_classes=classes, **options
-    )
+class Direction(nn.Module):
+    """Features float (N, D) at unit norm."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Divide by the norm."""
+        return nn.functional.normalize(features, dim=1)
+
+
+def compare_directions(network: nn.Module, classes: int) -> None:
+    """Let the last layer of a vision transformer see directions: its own last layer, then the norm, come before it."""
+    last: Any = network.head
+    width = int(last.out_features if isinstance(last, nn.Linear) else network.num_features)  # type: ignore[arg-type]
+    network.fc_norm = nn.Sequential(network.fc_norm, last, Direction())  # type: ignore[arg-type]
+    network.head = nn.Linear(width, classes)
+
+
+def build(architecture: str, outputs: int, args: Mapping[str, Any], weights: WeightsFolder | None = None) -> nn.Module:
+    """A network of timm, with weights of a folder, which must fit it whole, or with random ones.
+
+    Raises:
+        ModelError: the weights do not fit.
+    """
+    if weights is None:
+        network: nn.Module = timm.create_model(architecture, num_classes=outputs, **args)
+        return network
+    given = {"state_dict": weights.tensors(), "num_classes": outputs, "label_offset": 0}
+    try:  # timm knows the names of older files, and interpolates position embeddings
+        network = timm.create_model(
+            architecture, pretrained=True, num_classes=outputs, pretrained_cfg_overlay=given, **args
+        )
+    except (RuntimeError, KeyError, AttributeError) as error:
+        raise store.damaged(error, weights) from None
     return network
 
 

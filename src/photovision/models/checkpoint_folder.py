@@ -6,10 +6,7 @@ one that is built here and not fetched, and no code beside them ever runs.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +14,13 @@ from typing import Any
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.preprocess import Preprocess
+from photovision.models.hub_folder import LONGEST, MAX_PARTS, bounded_json, is_bounded, stated_licence
 from photovision.models.weights import IMAGENET_MEAN, IMAGENET_STD
 
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 """What is read of such a folder; the second may be missing."""
-_LARGEST_JSON, _LARGEST_WEIGHTS = 4 * 2**20, 2**31
-_MOST_CLASSES, _LONGEST, _DEEPEST, _MOST_ENTRIES = 20_000, 200, 8, 200
-_LARGEST_NUMBER, _MOST_PARTS, _MOST_QUERIES = 20_000, 200, 2_000
-_PARTS = re.compile("layers|blocks|depths|group")  # fields that say how often something is built
+_LARGEST_WEIGHTS = 2**31
+_MOST_CLASSES = 20_000
 _SIDES = range(32, 2049)  # pixels of an input
 _GAPS = frozenset(("n/a", "background", "__background__", "no object"))  # in COCO's numbers, which have holes
 _NAMES = ("id2label", "label2id", "num_labels")
@@ -135,27 +131,6 @@ def is_described(folder: Path) -> bool:
         return False
 
 
-def digest(folder: Path) -> str:
-    """SHA-256 of the weights in a folder."""
-    with (folder / FILES[2]).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def bounded_json(path: Path) -> dict[str, Any]:
-    """The object in a file of JSON that may come from a stranger; raises ModelError where it is none, or too large."""
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: expected a folder of a Hugging Face model with {', '.join(FILES)}")
-    if path.stat().st_size > _LARGEST_JSON:
-        raise ModelError(f"{path} is larger than any description should be ({path.stat().st_size:,} bytes)")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged ({str(error)[:120]}); copy it again") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} should be a JSON object; copy it again")
-    return value
-
-
 def _check_architecture(config: dict[str, Any], family: Family, folder: Path) -> None:
     """Only backbones of the family, which are built here and not fetched, and no numbers that would fill the memory."""
     backbone = config.get("backbone_config")
@@ -166,25 +141,9 @@ def _check_architecture(config: dict[str, Any], family: Family, folder: Path) ->
             " others would have to be fetched from elsewhere"
         )
     parts = [backbone[key] for key in ("patch_size", "num_windows") if isinstance(backbone, dict) and key in backbone]
-    whole = all(isinstance(value, int) and 1 <= value <= _MOST_PARTS for value in parts)
-    if not whole or not _is_bounded({key: value for key, value in config.items() if key not in _LEFT_OUT}):
+    whole = all(isinstance(value, int) and 1 <= value <= MAX_PARTS for value in parts)
+    if not whole or not is_bounded({key: value for key, value in config.items() if key not in _LEFT_OUT}):
         raise ModelError(f"{folder / FILES[0]} has numbers or lists that no such network can have")
-
-
-def _is_bounded(value: Any, most: int = _LARGEST_NUMBER, depth: int = 0) -> bool:
-    if depth > _DEEPEST:
-        return False
-    if isinstance(value, dict):
-        limits = {key: _MOST_PARTS if _PARTS.search(key) else most for key in value}
-        limits |= {"num_queries": _MOST_QUERIES}
-        inner = [(one, limits[key]) for key, one in value.items()]
-    elif isinstance(value, list):
-        inner = [(one, most) for one in value]
-    elif isinstance(value, int | float):
-        return math.isfinite(value) and abs(value) <= most
-    else:
-        return value is None or len(value) <= _LONGEST
-    return len(inner) <= _MOST_ENTRIES and all(_is_bounded(one, limit, depth + 1) for one, limit in inner)
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +160,7 @@ def _names(config: dict[str, Any], folder: Path) -> list[str]:
     if not isinstance(table, dict) or not 1 <= len(table) <= _MOST_CLASSES:
         raise ModelError(f"{folder / FILES[0]} should name its classes in id2label, 1 to {_MOST_CLASSES:,} of them")
     names = [table.get(str(number)) for number in range(len(table))]
-    real = [name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST]
+    real = [name for name in names if isinstance(name, str) and 0 < len(name) <= LONGEST]
     if len(real) != len(names):
         raise ModelError(f"{folder / FILES[0]} should name the classes 0 to {len(table) - 1} in id2label")
     return real
@@ -237,20 +196,3 @@ def _size(seen: dict[str, Any], config: dict[str, Any], family: Family) -> tuple
         return sides[0], sides[1]
     side = config["backbone_config"].get("image_size") if family.square else 640
     return (side, side) if isinstance(side, int) and side in _SIDES else (640, 640)
-
-
-def stated_licence(folder: Path) -> str:
-    """What the head of README.md states, as repositories on the Hub do; "unknown" where it states nothing."""
-    path = folder / "README.md"
-    if not path.is_file():
-        return "unknown"
-    with path.open("r", encoding="utf-8", errors="replace") as file:
-        lines = file.read(4096).splitlines()
-    if not lines or lines[0].strip() != "---":
-        return "unknown"
-    for line in lines[1:]:
-        if line.strip() == "---":
-            break
-        if line.startswith("license:"):
-            return line.removeprefix("license:").strip().strip("\"'").lower()[:60] or "unknown"
-    return "unknown"

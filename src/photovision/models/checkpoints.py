@@ -8,8 +8,7 @@ asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +17,10 @@ from typing import Any
 from photovision.core.errors import LicenceError, MissingExtra, ModelError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.models.checkpoint_folder import FAMILIES, FILES, Described, is_described, read_folder
-from photovision.models.weights import SAFE_LICENCES, LedgerEntry
+from photovision.models.hub import snapshot
+from photovision.models.licences import SAFE_LICENCES
+from photovision.models.weights import LedgerEntry
+from photovision.models.weights_folder import is_network
 
 LICENCE = "apache-2.0"
 """Of all weights in CHECKPOINTS."""
@@ -155,7 +157,10 @@ def is_checkpoint(name: str | None) -> bool:
     if name in CHECKPOINTS:
         return True
     # A folder may have the name of an architecture of timm; a path is meant as one.
-    return Path(name).is_dir() and (len(Path(name).parts) > 1 or name.startswith(".") or is_described(Path(name)))
+    folder = Path(name)
+    if not folder.is_dir() or is_network(folder):
+        return False
+    return len(folder.parts) > 1 or name.startswith(".") or is_described(folder)
 
 
 def describe(name: str, weights: str = "auto", allow_download: bool = False) -> Described:
@@ -207,36 +212,11 @@ def require() -> None:
         raise MissingExtra("transformers", "a detector of the families D-FINE, RT-DETRv2 and RF-DETR")
 
 
-@contextmanager
-def offline(allowed: bool = False) -> Iterator[None]:
-    """Let nothing reach the Hub within, unless it is allowed; statistics of use are never sent."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_DISABLE_TELEMETRY = True
-    constants.HF_HUB_OFFLINE = before or not allowed
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
 def _from_hub(name: str, repo: str, allow_download: bool) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        with offline(allow_download):
-            # Named one by one: nothing else of a repository, pickles and code least of all, comes to this machine.
-            folder = snapshot_download(repo, allow_patterns=list(FILES), local_files_only=not allow_download)
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        if allow_download:
-            reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-            raise ModelError(f"{repo} could not be had from the Hugging Face Hub: {reason}") from None
-        raise UsageError(_missing(name, repo)) from None
-    if not (Path(folder) / FILES[2]).is_file():
+    folder = snapshot(repo, FILES, allow_download)
+    if folder is None or not (folder / FILES[2]).is_file():
         raise UsageError(_missing(name, repo))
-    return Path(folder)
+    return folder
 
 
 def _missing(name: str, repo: str) -> str:

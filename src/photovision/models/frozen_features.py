@@ -11,8 +11,10 @@ from torch import nn
 from photovision.core.preprocess import Preprocess
 from photovision.models.export import Normalise, embed, export_graph
 from photovision.models.sequential_split import chain
+from photovision.models.token_split import AsTokens, as_map, token_chain, token_steps
 
 _FINEST = 16
+_TRAINED_BLOCKS = 4  # the upper fourth of a transformer's blocks knows objects
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,15 @@ class SplitPoint:
 
     Attributes:
         lower: names of the frozen steps.
-        upper: names of the trained steps; the last is the classifier.
-        shape: (C, H, W) of the feature map between the parts.
+        upper: names of the trained steps; the last is the classifier, or ends with it.
+        shape: (C, H, W) of the feature map between the parts; of a transformer (D, T, 1), its tokens.
+        tokens: whether the network is a transformer.
     """
 
     lower: tuple[str, ...]
     upper: tuple[str, ...]
     shape: tuple[int, int, int]
+    tokens: bool = False
 
 
 def cut_points(network: nn.Module, size: tuple[int, int]) -> list[SplitPoint]:
@@ -36,6 +40,8 @@ def cut_points(network: nn.Module, size: tuple[int, int]) -> list[SplitPoint]:
     Empty where the network is no chain of modules.
     """
     links = chain(network, size) or []
+    if not links:
+        return _token_cuts(network, size)
     names = tuple(link.name for link in links)
     cuts = []
     for index in range(len(links) - 1, 0, -1):
@@ -46,19 +52,39 @@ def cut_points(network: nn.Module, size: tuple[int, int]) -> list[SplitPoint]:
     return cuts
 
 
+def _token_cuts(network: nn.Module, size: tuple[int, int]) -> list[SplitPoint]:
+    links = token_chain(network, size) or []
+    names = tuple(link.name for link in links)
+    cuts = []
+    for index in range(len(links) - 3, 1, -1):  # at least one block, what is pooled and the classifier are above
+        tokens, width = links[index - 1].shape
+        cuts.append(SplitPoint(names[:index], names[index:], (width, tokens, 1), tokens=True))
+    return cuts
+
+
 def default_cut(network: nn.Module, size: tuple[int, int]) -> SplitPoint | None:
     """The uppermost cut with a feature map of at least 1/16 of the picture's resolution, or None.
 
-    Below it are edges, textures and parts that all photographs share; above it are the stages that know objects.
+    Below it are edges, textures and parts that all photographs share; above it are the stages that know objects. A
+    transformer has the same resolution everywhere: the upper fourth of its blocks is above the cut.
     """
-    fitting = [cut for cut in cut_points(network, size) if cut.shape[1] * _FINEST >= size[0]]
+    cuts = cut_points(network, size)
+    if cuts and cuts[0].tokens:
+        return cuts[max(0, (len(cuts) + 1) // _TRAINED_BLOCKS - 1)]
+    fitting = [cut for cut in cuts if cut.shape[1] * _FINEST >= size[0]]
     return fitting[0] if fitting else None
+
+
+def _steps_of(network: nn.Module, cut: SplitPoint) -> dict[str, nn.Module]:
+    return dict(token_steps(network) if cut.tokens else network.named_modules())
 
 
 def upper_of(network: nn.Module, cut: SplitPoint, dropout: float) -> nn.Sequential:
     """The trained steps as a network sharing its modules with the whole, with dropout before the classifier."""
-    steps = dict(network.named_modules())
+    steps = _steps_of(network, cut)
     upper = nn.Sequential()
+    if cut.tokens:
+        upper.add_module("as_tokens", AsTokens())
     for name in cut.upper:
         if name == cut.upper[-1]:
             upper.add_module("dropout", nn.Dropout(dropout))
@@ -70,7 +96,7 @@ class _TrunkGraph(nn.Module):
     def __init__(self, network: nn.Module, preprocess: Preprocess, cut: SplitPoint | None) -> None:
         super().__init__()
         self.normalise, self.network = Normalise(preprocess), network
-        steps = dict(network.named_modules())
+        steps = _steps_of(network, cut) if cut else {}
         self.lower = nn.ModuleList([steps[name] for name in cut.lower]) if cut else None
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -87,16 +113,19 @@ class _FeatureGraph(_TrunkGraph):
 
     def __init__(self, network: nn.Module, preprocess: Preprocess, cut: SplitPoint) -> None:
         super().__init__(network, preprocess, cut)
-        # The last step is the classifier; all before it give the pooled features.
-        steps = dict(network.named_modules())
+        # The last step is the classifier, or pools and ends with it; all before it give what that one sees.
+        steps = _steps_of(network, cut)
         self.rest = nn.ModuleList([steps[name] for name in cut.upper[:-1]])
+        self.pools, self.tokens = not isinstance(steps[cut.upper[-1]], nn.Linear), cut.tokens
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         (maps,) = super().forward(images)
         features = maps
         for step in self.rest:
             features = step(features)
-        return features, maps
+        if self.pools and features.ndim == 4:
+            features = self.network.forward_head(features, pre_logits=True)  # type: ignore[operator]
+        return features, as_map(maps) if self.tokens else maps
 
 
 def export_trunk(network: nn.Module, preprocess: Preprocess, cut: SplitPoint | None, path: Path) -> None:

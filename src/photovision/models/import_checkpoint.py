@@ -13,8 +13,9 @@ import numpy as np
 from photovision.core.folder import new_folder
 from photovision.core.system import cache_folder
 from photovision.core.types import Image
-from photovision.models.checkpoint_folder import Described, digest
+from photovision.models.checkpoint_folder import FILES, Described
 from photovision.models.checkpoints import checkpoint_ledger, describe
+from photovision.models.hub_folder import digest
 from photovision.runtime.bundle_info import describe_model, write_info
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def adopt(found: Described, output: Path) -> Path:
     decider = BoxDecider(network, found.preprocess, [1.0] * count, [0.0] * count)
     with new_folder(output, "model", [] if found.folder is None else [found.folder]) as folder:
         export_graph(decider, size, decider.outputs, folder / "model.onnx")
-        parity = check_boxes(decider, folder / "model.onnx", _drawn(size), ranked=True)
+        parity = check_boxes(decider, folder / "model.onnx", drawn_images(size), ranked=True)
         sizes = {"params": count_parameters(network), "macs": count_macs(network, size)}
         write_info(folder, _description(found, parity, sizes))
     return output
@@ -71,7 +72,7 @@ def adopt(found: Described, output: Path) -> Path:
 
 def _description(found: Described, parity: Parity, sizes: dict[str, int]) -> dict[str, Any]:
     assert found.folder is not None
-    sha256, hub = digest(found.folder), bool(found.revision)
+    sha256, hub = digest(found.folder / FILES[2]), bool(found.revision)
     return describe_model(
         "detect",
         found.classes,
@@ -87,7 +88,7 @@ def _description(found: Described, parity: Parity, sizes: dict[str, int]) -> dic
     )
 
 
-def _drawn(size: tuple[int, int]) -> Image:
+def drawn_images(size: tuple[int, int]) -> Image:
     """uint8 (4, H, W, 3): shaded grainy grounds with coloured blocks on them."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]] / max(size)

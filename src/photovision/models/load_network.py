@@ -12,6 +12,7 @@ from photovision.core.errors import ModelError, UsageError
 from photovision.models.backbones import Backbone, create, load_tensors, read_weights
 from photovision.models.pruned_shapes import resize
 from photovision.models.small import SMALL
+from photovision.models.weights_folder import check_args
 from photovision.runtime.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def trained_network(bundle: Bundle) -> nn.Module:
     """
     widths = _backbone(bundle).get("widths")
     try:
-        network = create(_source(bundle), len(bundle.classes))
+        network = create(source_of(bundle), len(bundle.classes))
         if isinstance(widths, dict):
             resize(network, widths)
         return _filled(network, bundle)
@@ -45,7 +46,7 @@ def trained_detector(bundle: Bundle) -> DetectorNetwork:
     from photovision.models.detector import DetectorNetwork
 
     try:
-        return _filled(DetectorNetwork(_source(bundle), len(bundle.classes)), bundle)
+        return _filled(DetectorNetwork(source_of(bundle), len(bundle.classes)), bundle)
     except UsageError as error:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
@@ -57,7 +58,7 @@ def trained_segmenter(bundle: Bundle) -> SegmenterNetwork:
     try:
         decoder = Decoder(**bundle.info.get("decoder", {}))  # older bundles do not name it
         instances = bool(bundle.info.get("instances"))
-        return _filled(SegmenterNetwork(_source(bundle), len(bundle.classes), instances, decoder), bundle)
+        return _filled(SegmenterNetwork(source_of(bundle), len(bundle.classes), instances, decoder), bundle)
     except (UsageError, TypeError, ValueError) as error:
         raise ModelError(f"the network of {bundle.path} cannot be built: {error}") from None
 
@@ -75,15 +76,17 @@ def _backbone(bundle: Bundle) -> dict[str, Any]:
     return backbone if isinstance(backbone, dict) else {}
 
 
-def _source(bundle: Bundle) -> Backbone:
-    """The network's name; raises ModelError where it is none of ours, or where its weights are not there."""
+def source_of(bundle: Bundle) -> Backbone:
+    """What the network is built from; raises ModelError where it is none of ours, or its weights are not there."""
     name = _backbone(bundle).get("name")
     if not (bundle.path / "model.safetensors").is_file() or not isinstance(name, str):
         raise ModelError(f"{bundle.path} holds no network with its weights (model.safetensors): train the model again")
     # timm would take other names, such as "hf-hub:...", for an order to download.
     if name not in SMALL and not timm.is_model(name):
         raise ModelError(f"{bundle.path} holds a network that is not known here, '{name}': upgrade timm or train again")
-    return Backbone(name, "none", bundle.preprocess)
+    args = check_args(_backbone(bundle).get("args"), bundle.path / "bundle.json")
+    cosine = _backbone(bundle).get("cosine")
+    return Backbone(name, "none", bundle.preprocess, args=args, cosine=cosine)
 
 
 def _filled(network: Network, bundle: Bundle) -> Network:

@@ -23,8 +23,10 @@ from photovision.core.errors import ModelError, UsageError
 from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
 from photovision.models.backbones import Backbone, choose
-from photovision.models.checkpoint_folder import FILES, Described, digest
-from photovision.models.checkpoints import CHECKPOINTS, checkpoint_ledger, describe, offline, require
+from photovision.models.checkpoint_folder import FILES, Described
+from photovision.models.checkpoints import CHECKPOINTS, checkpoint_ledger, describe, require
+from photovision.models.hub import offline
+from photovision.models.hub_folder import digest
 from photovision.models.weights import LedgerEntry
 
 _AT_ONCE = 8  # pictures that are answered together
@@ -54,7 +56,7 @@ class QuerySource(Backbone):
         """What bundle.json says of it, with the SHA-256 of the weights, and of published ones repository and commit."""
         found, facts = self.found, super().describe()
         if found.folder is not None:
-            facts["sha256"] = digest(found.folder)
+            facts["sha256"] = digest(found.folder / FILES[2])
         if found.folder is not None and found.revision:
             facts |= {"repo": CHECKPOINTS[found.name].repo, "revision": found.revision}
         return facts

@@ -19,13 +19,13 @@ from photovision.core.errors import LicenceError, ModelError, UsageError
 from photovision.core.files import write_bytes
 from photovision.core.subprocesses import python_command, python_environment
 from photovision.core.system import cache_folder
+from photovision.models.licences import allows_commercial_use, licence_note
 
 HALF = (127 / 255, 127 / 255, 127 / 255)
 HALF_STD = (128 / 255, 128 / 255, 128 / 255)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-SAFE_LICENCES = frozenset({"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unlicense", "cc-by-4.0"})
 _IMAGENET = "ImageNet-1k; its pictures are for non-commercial research, whether that binds weights is unsettled"
 _COCO = (
     "COCO 2017; annotations CC BY 4.0, photographs under the terms of Flickr, whether they bind weights is unsettled"
@@ -222,27 +222,28 @@ def get(name: str) -> Path:
     return target
 
 
-def ledger(backbone: str, weights: str | None, licence: str | None = None) -> list[LedgerEntry]:
+def ledger(backbone: str, weights: str | None, licence: str | None = None, origin: str = "") -> list[LedgerEntry]:
     """What a model is made of, and under which licences.
 
     Args:
         backbone: timm architecture.
-        weights: a carrier's name, "hub", "none", or the path of a local file.
-        licence: of hub weights, as timm's `pretrained_cfg` states it.
+        weights: a carrier's name, a name under which weights are kept, "none", or the path of a local file.
+        licence: of weights that are kept or in a folder; None for those of a carrier and of a file.
+        origin: where these come from.
     """
     entries = [
         LedgerEntry("code", "Photovision", "apache-2.0", True),
         LedgerEntry("code", f"timm ({backbone})", "apache-2.0", True),
     ]
-    if weights in CARRIERS:
+    if licence is not None:
+        known = licence.lower()
+        free, note = allows_commercial_use(known), licence_note(known)
+        entries.append(LedgerEntry("weights", f"{weights}: {origin}", known, free, note))
+        entries.append(LedgerEntry("training data", "of the pretrained weights", "unknown", None))
+    elif weights in CARRIERS:
         carrier = CARRIERS[weights]
         entries.append(LedgerEntry("weights", f"{weights}: {carrier.origin}", carrier.licence, True))
         entries.append(LedgerEntry("training data", "of the pretrained weights", "custom", None, _IMAGENET))
-    elif weights == "hub":
-        known = (licence or "unknown").lower()
-        note = "" if licence else "the hub states no licence"
-        entries.append(LedgerEntry("weights", f"{backbone} from the hub", known, known in SAFE_LICENCES, note))
-        entries.append(LedgerEntry("training data", "of the pretrained weights", "unknown", None))
     elif weights != "none":
         entries.append(LedgerEntry("weights", "a local file", "unknown", False, "the user must know its licence"))
     entries.append(LedgerEntry("training data", "the user's own pictures", "the user's", None))

@@ -33,8 +33,11 @@ def test_both_halves_of_a_cut_network_are_the_whole(name: str) -> None:
         assert torch.allclose(upper_of(network, cut, 0.2).eval()(maps), network(picture), rtol=1e-3, atol=1e-4)
 
 
-def test_a_transformer_is_not_cut() -> None:
-    assert cut_points(timm.create_model("vit_tiny_patch16_224", img_size=64, num_classes=3), (64, 64)) == []
+def test_a_transformer_of_windows_is_not_cut() -> None:
+    network = timm.create_model(
+        "swin_tiny_patch4_window7_224", img_size=56, embed_dim=8, depths=(1, 1), num_heads=(1, 2)
+    )
+    assert cut_points(network, (56, 56)) == []
 
 
 @pytest.mark.parametrize(("stride", "size", "kernel"), [(1, 9, 3), (1, 8, 5), (2, 9, 3), (2, 8, 5), (2, 7, 3)])
@@ -177,7 +180,7 @@ def test_converted_weights_load_by_order() -> None:
 def test_licences_for_commercial_use() -> None:
     weights.require_commercial(weights.ledger("tf_efficientnet_lite0", "efficientnet_lite0"))
     weights.require_commercial(weights.ledger("resnet18", "none"))
-    for source, licence in (("hub", "cc-by-nc-4.0"), ("hub", None), ("/some/file.safetensors", None)):
+    for source, licence in (("mine", "cc-by-nc-4.0"), ("mine", "unknown"), ("/some/file.safetensors", None)):
         with pytest.raises(LicenceError, match="--commercial refuses"):
             weights.require_commercial(weights.ledger("convnext_tiny", source, licence))
 
@@ -189,7 +192,12 @@ def test_licences_for_commercial_use() -> None:
         ("resnet18", "efficientnet_lite0", "fit tf_efficientnet_lite0, not resnet18"),
         ("resnet18", "hub", "add --allow-download"),
         (None, "nosuchweights", "should be auto, none, hub"),
-        ("resnet18", "auto", "no offline weights for resnet18"),
+        ("resnet18", "auto", r"resnet18.a1_in1k \(47 MB, apache-2.0\) are not on this machine: run .* get resnet18"),
+        ("resnet1800", "auto", "no architecture 'resnet1800'.*did you mean resnet18"),
+        ("resnet50.a9_in1k", "auto", "did you mean resnet50.a1_in1k"),
+        ("convnextv2_nano", "auto", "cc-by-nc-4.0, no commercial use"),
+        ("mixer_s16_224", "auto", "publishes no weights for mixer_s16_224"),
+        ("hf-hub:owner/name", "auto", "get hf-hub:owner/name"),
     ],
 )
 def test_mistaken_choices_say_what_to_do(backbone: str | None, chosen: str, message: str) -> None:

@@ -49,6 +49,17 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a heading; formulas
 BatchSize = Annotated[
     int | None, typer.Option(min=1, max=4096, help="Images a call of the network; default: the model's.")
 ]
+Names = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Class names, separated by commas: MODEL is then weights of a CLIP or SigLIP ('weights get').",
+    ),
+]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="With --classes: a sentence with {} for the name; may be given more than once."),
+]
 
 
 def predict(  # noqa: PLR0913 - one parameter a flag
@@ -67,6 +78,8 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     batch_size: BatchSize = None,
     output: Output = None,
     tags: TagModel = None,
+    classes: Names = None,
+    prompt: Prompt = None,
 ) -> None:
     """Predict with any model: classes, boxes, areas, anomalies.
 
@@ -83,6 +96,8 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     if tile is None and overlap is not None:
         raise UsageError("--overlap is for tiles: give their size with --tile, or leave it out")
     limits = {"coverage": coverage, "false_alarms": false_alarms, "threshold": threshold}
+    if classes is not None or prompt is not None:
+        model = _named(model, classes, prompt or [])
     own = load(model, engine=engine, precision=precision, **limits)
     row = own.bundle.row
     given = {"top": top_k, "tile": None if tile is None else size_of(tile), "overlap": overlap}
@@ -90,3 +105,16 @@ def predict(  # noqa: PLR0913 - one parameter a flag
         own = own.with_options(**chosen)
     lines = row.part("lines", "predict")(own, top_k or (1 if form == "text" else 5))
     predict_files(own, names, lines=lines, form=form, output=output, tags=tags, batch_size=batch_size)
+
+
+def _named(weights: Path, classes: str | None, prompts: list[str]) -> Path:
+    """The bundle of a classifier that is made of class names."""
+    from photovision.core.errors import UsageError
+    from photovision.core.task import tasks
+
+    if classes is None:
+        raise UsageError('--prompt is for class names: give these with --classes "cat, dog"')
+    names = [name.strip() for name in classes.split(",")]
+    zero_shot = next(row for row in tasks() if row.has("zero_shot")).part("zero_shot")
+    made: Path = zero_shot(weights, names, prompts=prompts).bundle.path
+    return made

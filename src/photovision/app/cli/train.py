@@ -29,10 +29,11 @@ TaskName = Annotated[
         help="Default: what the data teach.",
     ),
 ]
-Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of 'weights list', or a file.")]
+Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of weights that are here, or a file.")]
 Backbone = Annotated[
     str | None,
-    typer.Option(help="A timm architecture; for boxes also dfine-s, rf-detr-nano and the like, or a folder of one."),
+    typer.Option(help="A network of timm, hf-hub:OWNER/NAME, a name of weights that are here, or a folder; for boxes also dfine-s,"
+        " rf-detr-nano and the like."),
 ]
 Flip = Annotated[
     Literal["auto", "on", "off"], typer.Option(help="Learn from mirrored views: auto (measured), on, off.")
@@ -75,7 +76,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     robust: Robust = None,
     sessions_by: SessionsBy = None,
     commercial: Annotated[bool, typer.Option("--commercial", help="Refuse parts with an unsafe licence.")] = False,
-    allow_download: Annotated[bool, typer.Option("--allow-download", help="Allow weights from the hub.")] = False,
+    allow_download: Annotated[bool, typer.Option("--allow-download", help="Fetch weights that are not here.")] = False,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
     replay: Replay = None,
     own: Mapping[str, Any] = _NONE,

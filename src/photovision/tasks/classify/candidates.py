@@ -17,7 +17,7 @@ from photovision.core.types import Image
 from photovision.engine.optimize.step import OptimizeRun
 from photovision.models.backbones import Backbone, choose, count_macs, create
 from photovision.models.export import Decider, export_graph
-from photovision.models.load_network import trained_network
+from photovision.models.load_network import source_of, trained_network
 from photovision.models.small import SMALL
 from photovision.models.weights import CARRIERS, available
 from photovision.runtime.session import ANSWER, Session, open_session
@@ -145,7 +145,7 @@ def _own(job: OptimizeRun) -> tuple[nn.Module, Backbone]:
     backbone = job.model.info["backbone"]
     if backbone.get("widths"):
         raise ModelError("a pruned network has no smaller version by itself")
-    return trained_network(job.model.bundle), Backbone(backbone["name"], "none", job.model.preprocess)
+    return trained_network(job.model.bundle), source_of(job.model.bundle)
 
 
 def _searched(job: OptimizeRun, faster: float) -> Iterator[Candidate]:

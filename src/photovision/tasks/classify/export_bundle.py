@@ -104,7 +104,7 @@ def write_network(network: nn.Module, source: Backbone, classes: tuple[str, ...]
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with explained(folder):
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    if not timm.is_model(source.backbone):
+    if not timm.is_model(source.backbone) or source.cosine is not None:
         return
     preprocess = source.preprocess
     pretrained = {
@@ -117,8 +117,10 @@ def write_network(network: nn.Module, source: Backbone, classes: tuple[str, ...]
         "std": list(preprocess.std),
         "num_classes": len(classes),
     }
+    sized = {} if source.any_size else {"img_size": list(preprocess.size)}
     config = {
         "architecture": source.backbone,
+        "model_args": {**source.args, **sized},
         "num_classes": len(classes),
         "num_features": getattr(network, "num_features", None),
         "pretrained_cfg": pretrained,

@@ -37,7 +37,13 @@ def fitting_features(usual: Features, train: Dataset) -> Features:
     """
     run, side = usual.run, _STEP * int(_LARGER * usual.side / _STEP)
     every = len(train) == len(run.splits.train)
-    if run.config.size is not None or usual.cut is None or not every or run.splits.typical_side < side:
+    if (
+        run.config.size is not None
+        or usual.cut is None
+        or not usual.source.any_size
+        or not every
+        or run.splits.typical_side < side
+    ):
         return usual
     usual.open()
     started = time.monotonic()

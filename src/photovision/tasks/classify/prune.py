@@ -21,7 +21,7 @@ from photovision.engine.training_run import TrainingRun
 from photovision.learn.distill import HEAT, SHARE
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, count_parameters
-from photovision.models.load_network import trained_network
+from photovision.models.load_network import source_of, trained_network
 from photovision.models.pruned_shapes import prunable, settle
 from photovision.models.small import SMALL
 from photovision.tasks.classify.candidates import MARGIN, speedup
@@ -58,7 +58,7 @@ def prune(job: OptimizeRun) -> Path:
     network, name = trained_network(bundle), bundle.info["backbone"]["name"]
     if not prunable(network):
         raise UsageError(f"{name} is no network of convolutions and batch normalisation: use --distill-to instead")
-    source = Backbone(name, "none", bundle.preprocess)
+    source = source_of(bundle)
     lesson = open_lesson(job, "prune")
     before = count_parameters(network)
     ratio, gained = lesson.run.work.value("ratio", lambda: _choose(library, job, network, source))

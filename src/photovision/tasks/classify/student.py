@@ -34,7 +34,7 @@ from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Decider, Normalise, check_parity, export_graph
 from photovision.models.load_network import trained_network
 from photovision.models.pruned_shapes import widths_of
-from photovision.models.weights import LedgerEntry, ledger
+from photovision.models.weights import LedgerEntry
 from photovision.runtime.session import Session
 from photovision.runtime.stream import stream
 from photovision.tasks.classify.export_bundle import parity_pictures, write_network
@@ -241,16 +241,15 @@ def write_student(
 
 
 def _backbone(network: nn.Module, source: Backbone, before: Mapping[str, Any], pruned: bool) -> dict[str, Any]:
-    weights = source.weights if source.weights in ("none", "hub") else Path(source.weights).name
+    found = source.describe()
     if source.backbone == before["backbone"]["name"]:
-        weights = before["backbone"]["weights"]
-    macs = count_macs(network, source.preprocess.size)
-    found = {"name": source.backbone, "weights": weights, "params": count_parameters(network), "macs": macs}
+        found["weights"] = before["backbone"]["weights"]
+    found |= {"params": count_parameters(network), "macs": count_macs(network, source.preprocess.size)}
     return {**found, "widths": widths_of(network)} if pruned else found
 
 
 def _licences(source: Backbone, before: Mapping[str, Any]) -> list[LedgerEntry]:
     """The teacher's ledger, for the student learned from its answers, and what the student adds."""
     entries = [LedgerEntry(**entry) for entry in before["licences"]]
-    own = [] if source.backbone == before["backbone"]["name"] else ledger(source.backbone, source.weights)
+    own = [] if source.backbone == before["backbone"]["name"] else source.ledger()
     return [*entries, *(entry for entry in own if entry not in entries)]

@@ -52,6 +52,7 @@ TASK = Task(
         "parity": "photovision.tasks.classify.parity:parity",
         "metadata": "photovision.tasks.classify.metadata:metadata",
         "network": "photovision.tasks.classify.network:network",
+        "zero_shot": "photovision.tasks.classify.zero_shot:zero_shot",
         "timm": "photovision.tasks.classify.network:timm_outputs",
     },
     needs=("temperature", "multilabel"),
