@@ -108,7 +108,7 @@ class WeightsRow:
     Attributes:
         name: as 'photovision weights get' takes it.
         task: what they are for.
-        architecture: of the network.
+        backbone: architecture of the network.
         megabytes: size of the weights.
         parameters: in millions.
         score, metric, source: published accuracy in percent, what it is, who states it.
@@ -117,12 +117,12 @@ class WeightsRow:
         origin: who made them, or where they come from.
         sha256: of the file, where it is known.
         suits: budget and device.
-        here: whether they are on this machine.
+        available: whether they are on this machine.
     """
 
     name: str
     task: str
-    architecture: str
+    backbone: str
     megabytes: float
     parameters: float
     score: float | None
@@ -134,7 +134,7 @@ class WeightsRow:
     origin: str
     sha256: str | None
     suits: str
-    here: bool
+    available: bool
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -190,7 +190,7 @@ def _row(
     origin: str,
     sha256: str | None,
     suits: str,
-    here: bool,
+    available: bool,
     megabytes: float | None = None,
 ) -> WeightsRow:
     size = 4 * facts.parameters if megabytes is None else megabytes

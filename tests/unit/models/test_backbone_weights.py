@@ -87,7 +87,7 @@ def test_imported_weights_are_found_by_their_name_and_checked(tmp_path: Path, ca
     entry = next(entry for entry in source.ledger() if entry.part == "weights")
     assert (entry.commercial, entry.note) == (False, "no commercial use")
     row = next(row for row in rows() if row.name == "leaves-vit")
-    assert row.here
+    assert row.available
     assert row.parameters == pytest.approx(0.1)
     assert row.licence_note == "no commercial use"
     assert import_weights(folder, "leaves-vit") == found  # the same ones again

@@ -29,11 +29,15 @@ TaskName = Annotated[
         help="Default: what the data teach.",
     ),
 ]
-Weights = Annotated[str, typer.Option(help="auto, none (from scratch), hub, a name of weights that are here, or a file.")]
+Weights = Annotated[
+    str, typer.Option(help="auto, none (from scratch), hub, a name of weights that are here, or a file.")
+]
 Backbone = Annotated[
     str | None,
-    typer.Option(help="A network of timm, hf-hub:OWNER/NAME, a name of weights that are here, or a folder; for boxes also dfine-s,"
-        " rf-detr-nano and the like."),
+    typer.Option(
+        help="A network of timm, hf-hub:OWNER/NAME, a name of weights that are here, or a folder; for boxes"
+        " also dfine-s, rf-detr-nano and the like."
+    ),
 ]
 Flip = Annotated[
     Literal["auto", "on", "off"], typer.Option(help="Learn from mirrored views: auto (measured), on, off.")

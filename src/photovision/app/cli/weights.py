@@ -34,7 +34,7 @@ def list_weights(as_json: Json = False) -> None:
             f"{row.metric} {row.score:.1f}%" if row.score is not None else "",
             f"{row.gmacs:,.1f}" if row.gmacs is not None else "",
             f"{row.licence}: {row.licence_note}" if row.licence_note else row.licence,
-            "here" if row.here else "",
+            "here" if row.available else "",
             row.suits,
         )
         for row in found
