@@ -5,6 +5,7 @@ Files are named one by one: nothing else of a repository, pickles and code least
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from photovision.core.errors import ModelError, UsageError
 
 REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 """Name of a repository, without its address."""
+MIRROR = "HF_ENDPOINT"
+"""The variable of the environment that names another hub, as the Hub's own client has it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,11 @@ def snapshot(repo: str, files: Sequence[str], allow_download: bool, revision: st
     try:
         with offline(allow_download):
             found = snapshot_download(
-                repo, allow_patterns=list(files), revision=revision, local_files_only=not allow_download
+                repo,
+                allow_patterns=list(files),
+                revision=revision,
+                local_files_only=not allow_download,
+                endpoint=os.environ.get(MIRROR),
             )
     except Exception as error:  # errors of its own, of its HTTP library, or of the disk
         if allow_download:
@@ -80,7 +87,7 @@ def published(repo: str) -> HubModel:
 
     try:
         with offline(allowed=True):
-            info = HfApi().model_info(repo, files_metadata=True)
+            info = HfApi(os.environ.get(MIRROR)).model_info(repo, files_metadata=True)
     except RepositoryNotFoundError:
         raise UsageError(f"the Hugging Face Hub has no open repository '{repo}': check its name") from None
     except Exception as error:  # errors of its own, or of its HTTP library

@@ -131,7 +131,8 @@ class Tokenizer:
             raise ModelError(f"{path} is damaged ({str(error)[:120]}): copy it again") from None
         self.reader.no_padding()
         self.reader.enable_truncation(text.context)
-        self.text, self.padding = text, self._padding(folder)
+        self.text = text
+        self.padding = self._padding(folder)
 
     def _padding(self, folder: Path) -> int:
         """The token that fills up a text; one that sees all places learned with a certain one."""

@@ -209,5 +209,5 @@ def _row(
         origin,
         sha256,
         suits,
-        here,
+        available,
     )

@@ -173,3 +173,20 @@ def test_a_record_is_json_that_people_can_read(tmp_path: Path) -> None:
     assert record["sha256"] == found.sha256
     assert record["parameters"] > 10_000
     assert Preprocess(tuple(record["size"])).size == (64, 64)
+
+
+def test_networks_with_feature_levels_detect_and_segment_others_are_refused(tmp_path: Path) -> None:
+    from photovision.models.detector import DetectorNetwork
+    from photovision.models.segmenter import SegmenterNetwork
+
+    pictures = torch.rand(1, 3, 64, 64)
+    source = choose(str(networks.timm_folder(tmp_path / "convnext", "convnext", classes=4)), "auto", 64)
+    with torch.no_grad():
+        assert DetectorNetwork(source, 2).eval()(pictures).shape[2] == 6
+        assert SegmenterNetwork(source, 2, instances=False).eval()(pictures).shape == (1, 2, 32, 32)
+    for name in ("vit", "dinov3"):
+        one = choose(str(networks.timm_folder(tmp_path / name, name)), "auto", 64)
+        with pytest.raises(UsageError, match="no maps of three resolutions"):
+            DetectorNetwork(one, 2)
+        with pytest.raises(UsageError, match="no maps of several resolutions"):
+            SegmenterNetwork(one, 2, instances=False)

@@ -24,13 +24,11 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_are_fetched_when_that_is_asked_for_and_then_need_no_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from huggingface_hub import constants
-
     folder = networks.timm_folder(tmp_path / "published", "vit", classes=4)
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     told: list[str] = []
     with hub.serving({"owner/tiny-vit": folder}, "cc-by-nc-4.0") as (address, fetched):
-        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setenv("HF_ENDPOINT", address)
         with pytest.raises(UsageError, match=r"photovision weights get hf-hub:owner/tiny-vit.* --allow-download"):
             choose("hf-hub:owner/tiny-vit", "auto", None)
         assert fetched == []
@@ -47,21 +45,17 @@ def test_weights_are_fetched_when_that_is_asked_for_and_then_need_no_network(
 
 
 def test_a_repository_without_safetensors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
     folder = networks.timm_folder(tmp_path / "published", "vit")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with hub.serving({"owner/pickled": folder}) as (address, fetched):
-        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setenv("HF_ENDPOINT", address)
         with pytest.raises(ModelError, match=r"has no model.safetensors: weights in other files"):
             fetch("owner/pickled")
     assert fetched == []
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match="could not be fetched from the Hugging Face Hub"):
         fetch("hf-hub:owner/tiny-vit")
 
