@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from photovision.core.errors import ModelError
+from photovision.core.errors import ModelError, UsageError
 from photovision.core.preprocess import Preprocess
-from photovision.models.hub_folder import bounded_json, is_bounded, stated_licence
+from photovision.models.hub_folder import MAX_PARTS, bounded_json, stated_licence
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ FAMILIES = ("clip", "siglip")
 _HALF = (0.5, 0.5, 0.5)
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _ACTIVATIONS = {"quick_gelu": "quick_gelu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh"}
-_MAX_WORDS = 1_000_000
+_MAX_WORDS, _MAX_NUMBER = 1_000_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -79,49 +79,58 @@ def is_text_model(folder: Path) -> bool:
 
 def read_text_folder(folder: Path) -> WeightsFolder:
     """Check a folder of such a model; raises ModelError where it is damaged, or of a kind that is not read."""
-    from photovision.models.weights_folder import WeightsFolder, check_file
+    import timm
 
-    weights = folder / "model.safetensors"
-    if (folder / "config.json").is_file() and bounded_json(folder / "config.json").get("model_type") in FAMILIES:
-        architecture, args, preprocess, text, outputs = _of_transformers(folder)
-    else:
-        architecture, args, preprocess, text, outputs = _of_open_clip(folder)
+    from photovision.models.weights_folder import WeightsFolder, check_args, check_file
+
+    path, weights = folder / "config.json", folder / "model.safetensors"
+    theirs = path.is_file() and bounded_json(path).get("model_type") in FAMILIES
+    if not theirs:
+        path = folder / OPEN_CLIP
         weights = folder / OPEN_CLIP_WEIGHTS if (folder / OPEN_CLIP_WEIGHTS).is_file() else weights
-    file, licence = check_file(weights), stated_licence(folder)
+    try:
+        found = _of_transformers(path) if theirs else _of_open_clip(path)
+        architecture, args, preprocess, text, outputs = found
+        if not _is_possible(text) or not timm.is_model(architecture):  # timm takes other names for orders to download
+            raise ValueError(architecture)
+    except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError, UsageError):
+        raise ModelError(f"{path} has numbers or texts that no such network can have") from None
     name, origin = folder.resolve().name, "a local folder"
+    file, licence = check_file(weights), stated_licence(folder)
+    args = check_args(args, path)
     return WeightsFolder(name, folder, file, architecture, args, preprocess, outputs, licence, origin, "", text)
 
 
+def _is_possible(text: TextModel) -> bool:
+    numbers = (text.context, text.width, text.heads, text.hidden, text.joint)
+    whole = all(isinstance(value, int) and 1 <= value <= _MAX_NUMBER for value in numbers)
+    return whole and 1 <= text.layers <= MAX_PARTS and 1 <= text.words <= _MAX_WORDS and 0 < text.epsilon < 1
+
+
 Read = tuple[str, dict[str, Any], Preprocess, TextModel, int]
+_COMMON = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "intermediate_size": 3072}
+_CLIP = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+_CLIP_TEXT = {"num_attention_heads": 8, "hidden_size": 512, "intermediate_size": 2048, "vocab_size": 49408}
+_SIGLIP = {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6}
+_DEFAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "clip": ({**_COMMON, **_CLIP, **_CLIP_TEXT, "max_position_embeddings": 77}, {**_COMMON, **_CLIP, "patch_size": 32}),
+    "siglip": (
+        {**_COMMON, **_SIGLIP, "vocab_size": 32000, "max_position_embeddings": 64},
+        {**_COMMON, **_SIGLIP, "patch_size": 16},
+    ),
+}
+"""What transformers leaves out of config.json, of text and of pictures."""
 
 
-def _of_transformers(folder: Path) -> Read:
-    path = folder / "config.json"
+def _of_transformers(path: Path) -> Read:
     config = bounded_json(path)
     family = str(config["model_type"])
-    words, seen = (dict(config.get(name) or {}) for name in ("text_config", "vision_config"))
-    common = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "intermediate_size": 3072}
-    small = {"num_attention_heads": 8, "hidden_size": 512, "intermediate_size": 2048, "vocab_size": 49408}
-    own: dict[str, Any] = (
-        {**small, "max_position_embeddings": 77, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
-        if family == "clip"
-        else {
-            "vocab_size": 32000,
-            "max_position_embeddings": 64,
-            "hidden_act": "gelu_pytorch_tanh",
-            "layer_norm_eps": 1e-6,
-        }
-    )
-    act_eps = {name: own[name] for name in ("hidden_act", "layer_norm_eps")}
-    words = {**common, **own, **words}
-    seen = {**common, "image_size": 224, "patch_size": 32 if family == "clip" else 16, **act_eps, **seen}
-    joint = (
-        config.get("projection_dim", 512) if family == "clip" else words.get("projection_size", words["hidden_size"])
-    )
-    _check_numbers(path, words, seen, {"projection_dim": joint})
-    epsilon = act_eps["layer_norm_eps"]
-    if seen["layer_norm_eps"] != epsilon or {words["hidden_act"], seen["hidden_act"]} - set(_ACTIVATIONS):
-        raise ModelError(f"{path} describes a {family} with an activation or normalisation that is not read here")
+    words, seen = _DEFAULTS[family]
+    words, seen = {**words, **config["text_config"]}, {"image_size": 224, **seen, **config["vision_config"]}
+    clip = family == "clip"
+    joint = config.get("projection_dim", 512) if clip else words.get("projection_size", words["hidden_size"])
+    if seen["layer_norm_eps"] != _DEFAULTS[family][1]["layer_norm_eps"]:
+        raise ValueError(seen)
     text = TextModel(
         "transformers", family, words["vocab_size"], words["max_position_embeddings"], words["hidden_size"],
         words["num_hidden_layers"], words["num_attention_heads"], words["intermediate_size"], joint,
@@ -131,54 +140,37 @@ def _of_transformers(folder: Path) -> Read:
         seen["patch_size"], seen["hidden_size"], seen["num_hidden_layers"], seen["num_attention_heads"],
         seen["intermediate_size"], _ACTIVATIONS[seen["hidden_act"]],
     )  # fmt: skip
-    told = folder / "preprocessor_config.json"
-    stated = bounded_json(told) if told.is_file() else {}
-    preprocess = _preprocess(stated, "image_mean", "image_std", seen["image_size"], family, folder)
-    outputs = joint if family == "clip" else 0
-    return _architecture(family), {**args, "img_size": seen["image_size"]}, preprocess, text, outputs
+    beside = path.with_name("preprocessor_config.json")
+    stated = bounded_json(beside) if beside.is_file() else {}
+    preprocess = _preprocess(stated, "image_mean", "image_std", seen["image_size"], family)
+    architecture, args = _architecture(family), {**args, "img_size": seen["image_size"]}
+    return architecture, args, preprocess, text, joint if clip else 0
 
 
-def _of_open_clip(folder: Path) -> Read:
-    path = folder / OPEN_CLIP
+def _of_open_clip(path: Path) -> Read:
     config = bounded_json(path)
-    model = config.get("model_cfg")
-    model = dict(model) if isinstance(model, dict) else {}
-    words, seen = (dict(model.get(name) or {}) for name in ("text_cfg", "vision_cfg"))
-    if "hf_model_name" in words or not isinstance(seen.get("layers", 1), int):  # another text part, or a ResNet
+    model = config["model_cfg"]
+    words, seen = model["text_cfg"], model["vision_cfg"]
+    if "hf_model_name" in words or isinstance(seen.get("layers"), list):  # another text part, or a ResNet
         raise ModelError(f"{path} describes a model of pictures and text of a kind that is not read here")
-    size = seen.get("image_size", 224)
-    quick = bool(model.get("quick_gelu"))
     family = "siglip" if words.get("no_causal_mask") else "clip"
-    width, joint = words.get("width", 512), model.get("embed_dim")
-    heads, layers = words.get("heads", 8), words.get("layers", 12)
-    epsilon = (words.get("norm_kwargs") or {}).get("eps", 1e-5)
+    width, joint, size = words.get("width", 512), model["embed_dim"], seen.get("image_size", 224)
+    activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
     text = TextModel(
-        "open_clip", family, words.get("vocab_size", 49408), words.get("context_length", 77), width, layers, heads,
-        int(width * words.get("mlp_ratio", 4)), joint, "quick_gelu" if quick else "gelu", epsilon,
+        "open_clip", family, words.get("vocab_size", 49408), words.get("context_length", 77), width,
+        words.get("layers", 12), words.get("heads", 8), int(width * words.get("mlp_ratio", 4)), joint, activation,
+        words.get("norm_kwargs", {}).get("eps", 1e-5),
     )  # fmt: skip
-    _check_numbers(path, {"vocab_size": text.words, "width": width, "heads": heads, "layers": layers}, seen, vars(text))
-    outputs = joint if seen.get("timm_proj") == "linear" or "timm_model_name" not in seen else 0
-    if "timm_model_name" in seen:
-        architecture, args = str(seen["timm_model_name"])[:100], {"img_size": size}
-        if seen.get("timm_proj") not in (None, "", "none", "linear"):
-            raise ModelError(
-                f"{path} joins pictures and text by a network ({str(seen['timm_proj'])[:40]}): not read here"
-            )
-    else:
-        hidden = int(seen.get("width", 768) * seen.get("mlp_ratio", 4))
-        heads = seen.get("width", 768) // seen.get("head_width", 64)
-        args = _vision_args(
-            seen.get("patch_size", 16),
-            seen.get("width", 768),
-            seen.get("layers", 12),
-            heads,
-            hidden,
-            "quick_gelu" if quick else "gelu",
-        )
-        architecture, args = _architecture("clip"), {**args, "img_size": size}
-    stated = config.get("preprocess_cfg")
-    preprocess = _preprocess(stated if isinstance(stated, dict) else {}, "mean", "std", size, family, folder)
-    return architecture, args, preprocess, text, outputs
+    preprocess = _preprocess(config.get("preprocess_cfg", {}), "mean", "std", size, family)
+    if "timm_model_name" not in seen:
+        wide = seen.get("width", 768)
+        heads, hidden = wide // seen.get("head_width", 64), int(wide * seen.get("mlp_ratio", 4))
+        args = _vision_args(seen.get("patch_size", 16), wide, seen.get("layers", 12), heads, hidden, activation)
+        return _architecture("clip"), {**args, "img_size": size}, preprocess, text, joint
+    joins = seen.get("timm_proj") or "none"
+    if joins not in ("none", "linear"):
+        raise ModelError(f"{path} joins pictures and text by a network ({str(joins)[:40]}): that is not read here")
+    return str(seen["timm_model_name"]), {"img_size": size}, preprocess, text, joint if joins == "linear" else 0
 
 
 def _architecture(family: str) -> str:
@@ -190,27 +182,10 @@ def _vision_args(patch: int, width: int, depth: int, heads: int, hidden: int, ac
     return {**sizes, "mlp_ratio": hidden / width, "act_layer": activation}
 
 
-def _check_numbers(path: Path, *parts: Mapping[str, Any]) -> None:
-    for part in parts:
-        for name, value in part.items():
-            most = _MAX_WORDS if name in ("vocab_size", "words") else 20_000
-            if isinstance(value, bool) or not isinstance(value, int):
-                continue
-            if name.endswith(("_id", "_ids")):
-                continue
-            if not 1 <= value <= (200 if "layers" in name else most):
-                raise ModelError(f"{path} has {str(name)[:40]} {value}, which no such network can have")
-        if not is_bounded({name: value for name, value in part.items() if isinstance(value, float | str)}):
-            raise ModelError(f"{path} has numbers or texts that no such network can have")
-
-
-def _preprocess(stated: Mapping[str, Any], mean: str, std: str, side: int, family: str, folder: Path) -> Preprocess:
+def _preprocess(stated: Mapping[str, Any], mean: str, std: str, side: int, family: str) -> Preprocess:
     from photovision.models.weights_folder import three
 
     usual = (_CLIP_MEAN, _CLIP_STD) if family == "clip" else (_HALF, _HALF)
     bicubic = stated.get("resample", 3) == 3 and stated.get("interpolation", "bicubic") == "bicubic"
-    try:
-        colours = three(stated.get(mean) or usual[0]), three(stated.get(std) or usual[1])
-        return Preprocess((side, side), "squash", 1.0, "bicubic" if bicubic else "bilinear", *colours)
-    except (TypeError, ValueError):
-        raise ModelError(f"{folder} should give a mean and a deviation of three colours") from None
+    colours = three(stated.get(mean) or usual[0]), three(stated.get(std) or usual[1])
+    return Preprocess((side, side), "squash", 1.0, "bicubic" if bicubic else "bilinear", *colours)

@@ -19,7 +19,7 @@ FIRST, POOLED = "tokens", "pooled"
 """Names of the steps that are no modules of the network itself."""
 
 
-class Embedding(nn.Module):
+class TokenEmbedding(nn.Module):
     """Normalised pictures float (N, 3, H, W) -> tokens float (N, T, D), with what tells their places."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -97,7 +97,7 @@ def token_steps(network: nn.Module) -> list[tuple[str, nn.Module]]:
     for number, block in enumerate(inner.blocks):
         own = places[number] if places is not None and getattr(inner, "rope_mixed", False) else places
         blocks.append((f"blocks.{number}", block if own is None else Rotated(block, own)))
-    return [(FIRST, Embedding(network)), *blocks, (POOLED, Pooled(network)), ("head", inner.head)]
+    return [(FIRST, TokenEmbedding(network)), *blocks, (POOLED, Pooled(network)), ("head", inner.head)]
 
 
 @torch.no_grad()

@@ -156,6 +156,6 @@ def check_name(name: str) -> None:
 
 
 def damaged(error: Exception, found: WeightsFolder) -> ModelError:
-    """What is said where weights do not fit their network."""
+    """The error for weights that do not fit their network."""
     reason = " ".join(str(error).split())[:160]
     return ModelError(f"the weights {found.name} do not fit {found.architecture}: {reason}")

@@ -23,7 +23,7 @@ _DFINE, _RTDETR, _RFDETR = "D-FINE's README", "RT-DETRv2's README", "RF-DETR's b
 
 
 @dataclass(frozen=True)
-class Facts:
+class PublishedFacts:
     """What is published or counted of a network.
 
     Attributes:
@@ -39,17 +39,17 @@ class Facts:
     source: str = ""
 
 
-def _coco(parameters: float, macs: float | None, score: float, source: str) -> Facts:
-    return Facts(parameters, macs, score, "mAP", source)
+def _coco(parameters: float, macs: float | None, score: float, source: str) -> PublishedFacts:
+    return PublishedFacts(parameters, macs, score, "mAP", source)
 
 
 FACTS = {
-    "efficientnet_lite0": Facts(4.7, 0.4, 74.8, "top-1", _TIMM),
-    "efficientnet_lite1": Facts(5.4, 0.6, 76.6, "top-1", _TIMM),
-    "efficientnet_lite2": Facts(6.1, 0.9),
-    "mobilenet_v2": Facts(3.5, 0.3, 71.9, "top-1", "torchvision's table of weights"),
-    "yolov4-tiny": Facts(6.1, 3.5, 40.2, "mAP50", "darknet's README"),
-    "mobilesam": Facts(9.8, 27.0),
+    "efficientnet_lite0": PublishedFacts(4.7, 0.4, 74.8, "top-1", _TIMM),
+    "efficientnet_lite1": PublishedFacts(5.4, 0.6, 76.6, "top-1", _TIMM),
+    "efficientnet_lite2": PublishedFacts(6.1, 0.9),
+    "mobilenet_v2": PublishedFacts(3.5, 0.3, 71.9, "top-1", "torchvision's table of weights"),
+    "yolov4-tiny": PublishedFacts(6.1, 3.5, 40.2, "mAP50", "darknet's README"),
+    "mobilesam": PublishedFacts(9.8, 27.0),
     "dfine-n": _coco(3.8, 3.6, 42.8, _DFINE),
     "dfine-s": _coco(10.3, 13.7, 48.5, _DFINE),
     "dfine-m": _coco(19.6, 30.0, 52.3, _DFINE),
@@ -81,21 +81,37 @@ class Recommended:
 
     name: str
     licence: str
-    facts: Facts
+    facts: PublishedFacts
     suits: str
 
 
 RECOMMENDED = (
-    Recommended("mobilenetv3_large_100.ra_in1k", "apache-2.0", Facts(5.5, 0.2, 75.8, "top-1", _TIMM), "CPU, 2 minutes"),
-    Recommended("convnext_atto.d2_in1k", "apache-2.0", Facts(3.7, 0.5, 77.0, "top-1", _TIMM), "CPU, 5 minutes"),
-    Recommended("convnext_nano.in12k_ft_in1k", "apache-2.0", Facts(15.6, 2.4, 82.9, "top-1", _TIMM), "CPU, 20 minutes"),
     Recommended(
-        "vit_small_patch14_dinov2.lvd142m", "apache-2.0", Facts(21.6, 5.5, 81.1, "top-1", _DINOV2), "CPU, 30 minutes"
+        "mobilenetv3_large_100.ra_in1k", "apache-2.0", PublishedFacts(5.5, 0.2, 75.8, "top-1", _TIMM), "CPU, 2 minutes"
     ),
-    Recommended("vit_base_patch14_dinov2.lvd142m", "apache-2.0", Facts(85.7, 21.9, 84.5, "top-1", _DINOV2), "GPU"),
-    Recommended("vit_small_patch16_dinov3.lvd1689m", "dinov3-license", Facts(21.6, 4.3), "GPU; read its licence first"),
     Recommended(
-        "convnextv2_nano.fcmae_ft_in22k_in1k", "cc-by-nc-4.0", Facts(15.6, 2.4, 82.7, "top-1", _TIMM), "research only"
+        "convnext_atto.d2_in1k", "apache-2.0", PublishedFacts(3.7, 0.5, 77.0, "top-1", _TIMM), "CPU, 5 minutes"
+    ),
+    Recommended(
+        "convnext_nano.in12k_ft_in1k", "apache-2.0", PublishedFacts(15.6, 2.4, 82.9, "top-1", _TIMM), "CPU, 20 minutes"
+    ),
+    Recommended(
+        "vit_small_patch14_dinov2.lvd142m",
+        "apache-2.0",
+        PublishedFacts(21.6, 5.5, 81.1, "top-1", _DINOV2),
+        "CPU, 30 minutes",
+    ),
+    Recommended(
+        "vit_base_patch14_dinov2.lvd142m", "apache-2.0", PublishedFacts(85.7, 21.9, 84.5, "top-1", _DINOV2), "GPU"
+    ),
+    Recommended(
+        "vit_small_patch16_dinov3.lvd1689m", "dinov3-license", PublishedFacts(21.6, 4.3), "GPU; read its licence first"
+    ),
+    Recommended(
+        "convnextv2_nano.fcmae_ft_in22k_in1k",
+        "cc-by-nc-4.0",
+        PublishedFacts(15.6, 2.4, 82.7, "top-1", _TIMM),
+        "research only",
     ),
 )
 """From the least to the most costly; all of them are fetched only where the user asks for it."""
@@ -172,8 +188,10 @@ def _kept() -> Iterator[WeightsRow]:
         record = bounded_json(folder / RECORD)
         name = str(record["name"])
         best = known.get(name)
-        stated = best.facts if best else Facts(0.0)
-        facts = Facts(record["parameters"] / 1e6, record["macs"] / 1e9, stated.score, stated.metric, stated.source)
+        stated = best.facts if best else PublishedFacts(0.0)
+        facts = PublishedFacts(
+            record["parameters"] / 1e6, record["macs"] / 1e9, stated.score, stated.metric, stated.source
+        )
         licence, suits = str(record["licence"]), best.suits if best else ""
         task = "classify, by text" if record.get("text") else "classify"
         told = (str(record[key]) for key in ("architecture", "origin", "sha256"))
@@ -185,7 +203,7 @@ def _row(
     name: str,
     task: str,
     architecture: str,
-    facts: Facts,
+    facts: PublishedFacts,
     licence: str,
     origin: str,
     sha256: str | None,

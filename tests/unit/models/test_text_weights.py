@@ -153,6 +153,16 @@ def test_what_is_missing_or_wrong_is_said(tmp_path: Path) -> None:
         read_weights_folder(folder)
 
 
+def test_a_name_that_timm_would_fetch_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    vision = {"image_size": 32, "timm_model_name": "hf-hub:somebody/something"}
+    config = {"model_cfg": {"embed_dim": 24, "vision_cfg": vision, "text_cfg": {}}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match="no such network can have"):
+        read_weights_folder(folder)
+
+
 def test_zero_shot_names_pictures_without_having_seen_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
 
