@@ -117,7 +117,7 @@ class Tokenizer:
 
     def __init__(self, folder: Path, text: TextModel) -> None:
         if find_spec("tokenizers") is None:
-            raise MissingExtra("tokenizers", "transformers", "classification by text")
+            raise MissingExtra("tokenizers", "classification by text")
         from tokenizers import Tokenizer as Reader
 
         path = folder / TOKENIZER[0]

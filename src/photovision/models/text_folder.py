@@ -128,7 +128,7 @@ def _of_transformers(path: Path) -> Read:
     words, seen = _DEFAULTS[family]
     words, seen = {**words, **config["text_config"]}, {"image_size": 224, **seen, **config["vision_config"]}
     clip = family == "clip"
-    joint = config.get("projection_dim", 512) if clip else words.get("projection_size", words["hidden_size"])
+    joint: int = config.get("projection_dim", 512) if clip else words.get("projection_size", words["hidden_size"])
     if seen["layer_norm_eps"] != _DEFAULTS[family][1]["layer_norm_eps"]:
         raise ValueError(seen)
     text = TextModel(
@@ -154,7 +154,8 @@ def _of_open_clip(path: Path) -> Read:
     if "hf_model_name" in words or isinstance(seen.get("layers"), list):  # another text part, or a ResNet
         raise ModelError(f"{path} describes a model of pictures and text of a kind that is not read here")
     family = "siglip" if words.get("no_causal_mask") else "clip"
-    width, joint, size = words.get("width", 512), model["embed_dim"], seen.get("image_size", 224)
+    joint: int = model["embed_dim"]
+    width, size = words.get("width", 512), seen.get("image_size", 224)
     activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
     text = TextModel(
         "open_clip", family, words.get("vocab_size", 49408), words.get("context_length", 77), width,

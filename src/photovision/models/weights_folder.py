@@ -215,5 +215,5 @@ def _with_record(found: WeightsFolder) -> WeightsFolder:
             f"{found.file} is not the file that was imported: its SHA-256 is {sha256[:16]}...; delete {found.folder}"
             " and get it again"
         )
-    known = {key: str(record.get(key, getattr(found, key)))[:200] for key in ("name", "licence", "origin")}
-    return replace(found, sha256=sha256, **known)
+    name, licence, origin = (str(record.get(key, ""))[:200] for key in ("name", "licence", "origin"))
+    return replace(found, sha256=sha256, name=name, licence=licence, origin=origin)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from photovision.app.cli import run
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.models import weights_store as store
@@ -190,3 +191,24 @@ def test_networks_with_feature_levels_detect_and_segment_others_are_refused(tmp_
             DetectorNetwork(one, 2)
         with pytest.raises(UsageError, match="no maps of several resolutions"):
             SegmenterNetwork(one, 2, instances=False)
+
+
+def test_the_command_line_imports_and_lists(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = networks.timm_folder(tmp_path / "ours", "convnext", classes=3)
+    assert run(["weights", "import", str(folder), "--name", "ours-2"]) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() == str(cache / "weights" / "ours-2")
+    assert "--backbone ours-2" in err
+    assert run(["weights", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert "ours-2" in listed
+    assert "top-1 82.9%" in listed
+    assert "cc-by-nc-4.0: no commercial use" in listed
+    assert run(["weights", "list", "--json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["ours-2"]["available"]
+    assert entries["dfine-s"]["source"] == "D-FINE's README"
+    assert run(["weights", "get", "resnet5000"]) == 2
+    assert "did you mean resnet50" in capsys.readouterr().err
+    assert run(["weights", "import", str(folder), "-o", str(tmp_path / "model")]) == 2
+    assert "--output is for detectors" in capsys.readouterr().err

@@ -163,10 +163,14 @@ def test_a_name_that_timm_would_fetch_is_refused(tmp_path: Path) -> None:
         read_weights_folder(folder)
 
 
-def test_zero_shot_names_pictures_without_having_seen_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_shot_names_pictures_without_having_seen_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import numpy as np
+    from PIL import Image
 
     import photovision as pv
+    from photovision.app.cli import run
     from photovision.models.load_network import trained_network
     from photovision.tasks.classify.zero_shot import NOTHING, zero_shot
 
@@ -189,6 +193,12 @@ def test_zero_shot_names_pictures_without_having_seen_one(tmp_path: Path, monkey
         assert np.allclose(trained_network(made.bundle)(normal).numpy(), outputs["logits"], atol=1e-3)
     assert zero_shot(folder, ["cat", "red car"], prompts=["a photo of a {}."]).bundle.path == made.bundle.path
     assert pv.load(made.bundle.path).predict(pixels[0]).label in made.classes
+    file = tmp_path / "picture.png"
+    Image.fromarray(pixels[0]).save(file)
+    names = ["--classes", "cat, red car", "--prompt", "a photo of a {}."]
+    assert run(["predict", str(folder), str(file), *names]) == 0
+    assert made.predict(pixels[0]).label in capsys.readouterr().out
+    assert run(["predict", str(folder), str(file), "--prompt", "a photo of a {}."]) == 2
     with pytest.raises(UsageError, match=r"should have \{\} once"):
         zero_shot(folder, ["cat"], prompts=["a photo"])
     with pytest.raises(UsageError, match="different names"):
