@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from photovision.core.errors import UsageError
 from photovision.core.folder import new_folder
 from photovision.core.system import cache_folder
@@ -91,6 +89,8 @@ def _place(found: WeightsFolder, names: Sequence[str], sentences: Sequence[str])
 def _write(
     source: Backbone, found: WeightsFolder, names: tuple[str, ...], sentences: Sequence[str], place: Path
 ) -> None:
+    import torch
+
     assert found.text is not None
     source = source.comparing_text(found.text.joint if found.outputs else 0)
     network = create(source, len(names)).eval()
