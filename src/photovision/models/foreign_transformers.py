@@ -13,9 +13,9 @@ from torch import nn
 from photovision.core.errors import MissingExtra, ModelError, UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.models.checkpoint_folder import is_described, read_folder
-from photovision.models.checkpoints import offline
 from photovision.models.foreign_graph import ForeignGraph
 from photovision.models.foreign_torch import graph_of
+from photovision.models.hub import offline
 from photovision.models.hub_folder import bounded_json, stated_licence
 from photovision.models.preparation import IMAGENET
 
