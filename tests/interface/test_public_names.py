@@ -15,7 +15,7 @@ NAMES = {
     "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
     "audit", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
-    "calibrate", "optimize", "estimate", "adapt", "zero_shot",
+    "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt",
     "RecordError", "explain_boxes",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip
