@@ -13,13 +13,14 @@ from pydantic import BaseModel
 
 from photovision.app.web.jobs import jobs_of
 from photovision.app.web.workspace import State
-from photovision.core.errors import PhotovisionError, UsageError
+from photovision.core.errors import UsageError
 
 USES = {
-    "yolov4-tiny": "Finds 80 everyday things in pictures and videos.",
+    "yolov4-tiny": "Finds 80 everyday things in pictures and videos, quickly.",
     "mobilesam": "Cuts out what is clicked in a picture.",
 }
-"""What the models are for that are ready to use once their weights are here."""
+"""What the models are for that come as Python packages; other ready detectors find the same 80 things."""
+_DETECTS = "Finds 80 everyday things; more accurate and slower, best with a GPU."
 
 
 class Fetching(BaseModel, extra="forbid"):
@@ -41,29 +42,32 @@ def routes(state: State) -> APIRouter:
     @router.post("/get")
     def get(wish: Fetching) -> dict[str, Any]:
         """Fetch weights, as a job."""
-        if wish.name not in USES:
-            raise UsageError(f"the page fetches {', '.join(USES)}, not '{wish.name}'")
+        known = [one["name"] for one in offered()]
+        if wish.name not in known:
+            raise UsageError(f"the page fetches {', '.join(known)}, not '{wish.name}'")
         return jobs.start("weights", f"the download of {wish.name}", ["weights", "get", wish.name], {}).status()
 
     return router
 
 
 def offered() -> Iterator[dict[str, Any]]:
-    """What `every` lists."""
+    """What `every` lists: the models that are ready to use once their weights are here, small ones first."""
+    from photovision.models.checkpoints import CHECKPOINTS
     from photovision.models.pretrained import SIZES
-    from photovision.models.weights import CUTTERS, DETECTORS, locate
+    from photovision.models.weights_table import rows
 
-    for name, use in USES.items():
-        package = {**DETECTORS, **CUTTERS}[name]
-        try:
-            here = locate(name) is not None
-        except PhotovisionError:  # what was altered is fetched again
-            here = False
+    for row in rows():
+        if row.name not in USES and row.name not in CHECKPOINTS:
+            continue
+        score = "" if row.score is None else f"{row.metric} {row.score:.1f}% on COCO ({row.source})"
         yield {
-            "name": name,
-            "use": use,
-            "megabytes": SIZES[name],
-            "licence": package.licence,
-            "origin": package.origin,
-            "here": here,
+            "name": row.name,
+            "use": USES.get(row.name, _DETECTS),
+            "megabytes": SIZES.get(row.name, round(row.megabytes)),
+            "licence": f"{row.licence} ({row.licence_note})" if row.licence_note else row.licence,
+            "origin": row.origin,
+            "source": "the Hugging Face Hub" if row.name in CHECKPOINTS else "the Python package index",
+            "score": score,
+            "featured": row.name in USES,
+            "here": row.available,
         }

@@ -42,7 +42,9 @@ class Start {
     const missing = (await weights()).filter(({ here }) => !here);
     if (!missing.length || this.ended.signal.aborted) return;
     const row = (one) => el("details", {}, el("summary", {}, el("strong", {}, one.name), el("span", { class: "note" }, ` ${one.use} ${one.megabytes} MB, ${one.licence}`)), fetchPanel(one, () => this.again()));
-    fill(this.fetching, el("h2", { id: "to-fetch" }, "Can be fetched"), missing.map(row));
+    const [first, rest] = [missing.filter(({ featured }) => featured), missing.filter(({ featured }) => !featured)];
+    const more = rest.length > 0 && el("details", {}, el("summary", {}, el("strong", {}, "Stronger detectors"), el("span", { class: "note" }, ` ${count(rest.length, "model")} for a GPU, or for patience`)), rest.map(row));
+    fill(this.fetching, el("h2", { id: "to-fetch" }, "Can be fetched"), first.map(row), more);
   }
 
   async again() {

