@@ -29,13 +29,14 @@ def full_name(name: str) -> str:
     """The name under which weights are kept: with the tag that timm takes by default, without "hf-hub:".
 
     Example:
-        >>> full_name("resnet50"), full_name("hf-hub:owner/name"), full_name("mine")
-        ('resnet50.a1_in1k', 'owner/name', 'mine')
+        >>> full_name("resnet50"), full_name("hf-hub:timm/resnet50.a1_in1k"), full_name("hf-hub:timm/ViT-B-16-SigLIP")
+        ('resnet50.a1_in1k', 'resnet50.a1_in1k', 'timm/ViT-B-16-SigLIP')
     """
     import timm
 
-    if name.startswith((PREFIX, "timm/")):
-        return name.removeprefix(PREFIX).removeprefix("timm/")
+    name = name.removeprefix(PREFIX)
+    owned = name.removeprefix("timm/")
+    name = owned if timm.is_model(owned.partition(".")[0]) else name
     if "." in name or not timm.is_model(name):
         return name
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)

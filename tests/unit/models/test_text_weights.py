@@ -199,6 +199,8 @@ def test_zero_shot_names_pictures_without_having_seen_one(
     assert run(["predict", str(folder), str(file), *names]) == 0
     assert made.predict(pixels[0]).label in capsys.readouterr().out
     assert run(["predict", str(folder), str(file), "--prompt", "a photo of a {}."]) == 2
+    with pytest.raises(UsageError, match="photovision weights get hf-hub:owner/name"):
+        zero_shot("hf-hub:owner/name", ["cat"])
     with pytest.raises(UsageError, match=r"should have \{\} once"):
         zero_shot(folder, ["cat"], prompts=["a photo"])
     with pytest.raises(UsageError, match="different names"):

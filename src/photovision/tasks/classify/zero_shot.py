@@ -58,7 +58,7 @@ def zero_shot(
         ExportError: the graph does not decide like the network.
     """
     names = _names(classes)
-    source = choose(None, str(weights), None) if not Path(weights).is_dir() else choose(str(weights), "auto", None)
+    source = choose(str(weights), "auto", None)
     found = source.folder
     if found is None or found.text is None:
         raise UsageError(f"{weights} does not read text: choose weights of a CLIP or SigLIP, see docs/weights.md")
