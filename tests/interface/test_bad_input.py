@@ -133,7 +133,7 @@ def test_labels_that_the_model_does_not_know(tmp_path: Path, refused: Refused) -
         (("predict", "model", "x.png", "--engine", "tpu"), "'--engine'"),
         (("train", "data"), "'--output'"),
         (("weights", "get", "nothing"), "no weights are called 'nothing'"),
-        (("check", "data", "--speed"), "No such option"),
+        (("check", "data", "--speed"), "has no option --speed"),
     ],
 )
 def test_mistakes_in_the_command(arguments: tuple[str, ...], told: str, refused: Refused) -> None:
@@ -153,3 +153,47 @@ def test_mistakes_in_the_command(arguments: tuple[str, ...], told: str, refused:
 def test_mistakes_in_the_options_of_train(tmp_path: Path, refused: Refused, option: str, value: str, told: str) -> None:
     data = colour_folder(tmp_path / "data")
     assert told in refused("train", data, "-o", tmp_path / "model", option, value)
+
+
+def test_models_data_and_flags_that_were_mistyped_are_suggested(
+    tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    colour_bundle(tmp_path / "leaf-model")
+    data = colour_folder(tmp_path / "leaves")
+    assert refused("predict", "leaf-modle", data).endswith("did you mean leaf-model?")
+    assert refused("check", "leavse").endswith("did you mean leaves?")
+    assert refused("train", data, "--out", "x").endswith("did you mean --output?")
+    assert refused("explain", "leaf-model", data, "--target", "gren").endswith("did you mean green?")
+    assert "did you mean yolov4-tiny?" in refused("weights", "get", "yolov4tiny")
+    assert "no option --speed; photovision check -h lists" in refused("check", data, "--speed")
+
+
+def test_a_model_and_data_in_each_others_place_are_noticed(tmp_path: Path, refused: Refused) -> None:
+    model, data = colour_bundle(tmp_path / "model"), colour_folder(tmp_path / "data")
+    for verb in ("evaluate", "audit", "predict", "explain", "calibrate"):
+        more = ["-o", tmp_path / "new"] if verb == "calibrate" else []
+        assert "the model comes first" in refused(verb, data, model, *more)
+    assert "the model comes first" in refused("compare", data, model, model)
+    assert "is a model, but train wants pictures" in refused("train", model, "-o", tmp_path / "new")
+    assert "is a model, but check wants pictures" in refused("check", model)
+
+
+def test_too_few_pictures_to_split_are_counted_by_class(tmp_path: Path, refused: Refused) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        for number, colour in enumerate(("red", "green")):
+            colour_picture(colour, seed=number + 7 * (name == "b")).save(tmp_path / "few" / name / f"{number}.png")
+    message = refused("train", tmp_path / "few", "-o", tmp_path / "model", "--weights", "none")
+    assert "4 readable pictures of 2 classes are too few" in message
+    assert "at least 10 of each class" in message
+
+
+def test_an_attribute_that_is_not_there_is_named_before_any_picture_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, data = colour_bundle(tmp_path / "model"), colour_folder(tmp_path / "data")
+    assert run(["audit", str(model), str(data), "--by", "camera"]) == 2
+    told = capsys.readouterr().err
+    assert "no picture has the attribute 'camera'" in told
+    assert "checking pictures" not in told

@@ -1,138 +1,167 @@
-"""The demo: real pictures from installed packages, no network. Run it with `make demo`.
+"""The demo: a tour of the verbs on real photographs, without a network connection. Run it with `make demo`.
 
-It trains on Fashion-MNIST (where its Debian package could be unpacked) or on scikit-learn's handwritten digits, shows
-the ladder climb, and names photographs with the ImageNet weights that come in a package.
+Every stop shows its command, runs it, and names the one for a person's own pictures. What cannot be had on a machine
+is skipped with the reason.
 """
 
 from __future__ import annotations
 
-import gzip
 import shlex
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image as Pillow
-
-from photovision.core.folder import new_folder
-from photovision.core.preprocess import Preprocess
+from photovision.app.demo_pictures import STREET, labelled, photographs, wall
 
 BUILD = Path("build")
-FASHION = BUILD / "debian/usr/share/datasets/fashion-mnist"
-GARMENTS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-TRAIN_PER_CLASS, TEST_PER_CLASS = 1000, 200
-MINUTES = 2.0
-WEIGHTS = "efficientnet_lite0"
+MINUTES, ANOMALY_MINUTES = 1.0, 0.5
+WATCHED, LINE = 8, "street:0,0.6,1,0.6"
+"""Seconds of the film that are watched, and the line in it, as shares of the frame."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop of the tour.
+
+    Attributes:
+        title: what it shows.
+        commands: the arguments of its commands.
+        own: the command for one's own pictures.
+        missing: why it cannot be shown here; empty where it can.
+    """
+
+    title: str
+    commands: tuple[tuple[str, ...], ...]
+    own: str
+    missing: str = ""
 
 
 def main() -> None:
-    """Train, classify photographs, and say where the report is."""
-    data = pictures()
-    model = BUILD / "demo" / f"{data.name}-model"
-    print(f"\n1. Train on {data} for {MINUTES:g} minutes:")
-    command("train", str(data), "-o", str(model), "--minutes", f"{MINUTES:g}")
-    print("\n2. Ask the new model about pictures it has never seen:")
-    unseen = sorted((data / "test").rglob("*.png")) or sorted(data.rglob("*.png"))
-    command("predict", str(model), *map(str, unseen[:: max(1, len(unseen) // 5)][:5]))
-    print("\n3. Name photographs with the ImageNet weights that come in a package:")
-    name_photographs()
-    print(f"\nThe report, to be opened in a browser: {(model / 'report.html').resolve()}")
+    """Make the tour, and say how long it took and how to go on."""
+    started = time.monotonic()
+    place = BUILD / "demo"
+    stops = tour(BUILD, place)
+    for number, stop in enumerate(stops, 1):
+        print(f"\n{number} of {len(stops)}  {stop.title}", flush=True)
+        if stop.missing:
+            print(f"   Skipped: {stop.missing}")
+            continue
+        begun = time.monotonic()
+        for arguments in stop.commands:
+            command(*arguments)
+        print(f"   ({time.monotonic() - begun:.0f} s)  On your own pictures: {stop.own}", flush=True)
+    print(f"\nAll that in {_minutes(time.monotonic() - started)}. See it in a browser: photovision ui {place}")
+    print(f"The report of the training: {Path(f'{labelled(BUILD, place)}-model/report.html').resolve()}")
+
+
+def tour(build: Path, place: Path) -> list[Stop]:
+    """The stops, with pictures that are on this machine; they and all results go into `place`."""
+    return [*_without_training(build, place), *_with_training(build, place)]
+
+
+def _without_training(build: Path, place: Path) -> list[Stop]:
+    photos = list(map(str, photographs()))
+    cat, cup, traffic = photos[0], photos[1], photos[3]
+    no_boxes, no_masks, no_names = map(_missing, ("yolov4-tiny", "mobilesam", "imagenet"))
+    return [
+        Stop(
+            "Name what is in photographs, without any training",
+            (("predict", "imagenet", *photos, "--top", "2"),),
+            "photovision predict imagenet holiday/",
+            no_names,
+        ),
+        Stop(
+            "See which parts of a photograph that rests on, and whether the heatmap can be trusted",
+            (("explain", "imagenet", cup, "-o", str(place / "explained")),),
+            "photovision explain imagenet photo.jpg -o why/",
+            no_names,
+        ),
+        Stop(
+            "Find objects, and draw boxes around them",
+            (("detect", traffic, cat, "-o", str(place / "boxes")),),
+            "photovision detect photo.jpg -o boxes/",
+            no_boxes,
+        ),
+        Stop(
+            "Cut an object out",
+            (("cut", cat, "-o", str(place / "cut")),),
+            "photovision cut photo.jpg --point 430,200 -o cut/",
+            no_masks,
+        ),
+        _film(build / STREET, place, no_boxes),
+    ]
+
+
+def _film(film: Path, place: Path, no_boxes: str) -> Stop:
+    output = str(place / "street.mp4")
+    return Stop(
+        "Watch a film, and count who crosses a line",
+        (("watch", str(film), "--line", LINE, "--max-seconds", f"{WATCHED}", "-o", output),),
+        "photovision watch street.mp4 --line 0,0.5,1,0.5 -o seen.mp4",
+        no_boxes or ("" if film.is_file() else "the film could not be had (apt-get download opencv-doc)"),
+    )
+
+
+def _with_training(build: Path, place: Path) -> list[Stop]:
+    data = labelled(build, place)
+    unseen = sorted((data / "test").rglob("*.*")) or sorted(data.rglob("*.*"))
+    some = [str(path) for path in unseen[:: max(1, len(unseen) // 5)][:5]]
+    model = f"{data}-model"
+    return [
+        Stop(
+            f"Look at labelled pictures before learning from them: {data}",
+            (("check", str(data)),),
+            "photovision check flowers/",
+        ),
+        Stop(
+            f"Train for {MINUTES:g} min, and test on pictures that took no part in it",
+            (("train", str(data), "-o", model, "--minutes", f"{MINUTES:g}"),),
+            "photovision train flowers/ -o flowers-model",
+        ),
+        Stop(
+            "Ask the new model about pictures it has never seen",
+            (("predict", model, *some),),
+            "photovision predict flowers-model rose.jpg",
+        ),
+        _anomalies(place),
+    ]
+
+
+def _anomalies(place: Path) -> Stop:
+    bricks = wall(place / "wall")
+    model, tested = f"{bricks}-model", sorted(map(str, (bricks / "test").rglob("*.png")))
+    return Stop(
+        "Learn what good looks like from good pictures alone: a brick wall",
+        (
+            ("train", str(bricks), "--task", "anomaly", "-o", model, "--minutes", f"{ANOMALY_MINUTES:g}"),
+            ("predict", model, *tested[::4], "-o", str(place / "heatmaps")),
+        ),
+        "photovision train parts/ --task anomaly -o parts-model",
+    )
 
 
 def command(*arguments: str) -> None:
-    """Show a command line and run it."""
+    """Show a command line and run it; a mistake ends the demo."""
     from photovision.app.cli import run
 
-    print(f"\n$ photovision {shlex.join(arguments)}", flush=True)
+    print(f"\n   $ photovision {shlex.join(arguments)}\n", flush=True)
     code = run(arguments)
     if code:
         raise SystemExit(code)
 
 
-def pictures() -> Path:
-    """A folder of real pictures, written at the first call: Fashion-MNIST, or else handwritten digits."""
-    if (FASHION / "train-images-idx3-ubyte.gz").is_file():
-        return fashion(FASHION, BUILD / "demo" / "fashion")
-    return digits(BUILD / "demo" / "digits")
+def _missing(name: str) -> str:
+    """Why a ready model cannot be used here; empty where it can."""
+    from photovision.models.pretrained import READY, is_ready
+    from photovision.models.weights import locate
+
+    if is_ready(name) or locate(READY[name].name) is not None:
+        return ""
+    return f"{name} is not on this machine: photovision weights get {name}"
 
 
-def fashion(source: Path, folder: Path) -> Path:
-    """Fashion-MNIST (Xiao et al. 2017) as PNG files in `folder`/split/class; returns `folder`."""
-    if not folder.is_dir():
-        with new_folder(folder, "data set") as fresh:
-            for split, prefix, count in (("train", "train", TRAIN_PER_CLASS), ("test", "t10k", TEST_PER_CLASS)):
-                images = _idx(source / f"{prefix}-images-idx3-ubyte.gz")
-                labels = _idx(source / f"{prefix}-labels-idx1-ubyte.gz")
-                for number, name in enumerate(GARMENTS):
-                    _write(fresh / split / name, images[labels == number][:count])
-    return folder
-
-
-def digits(folder: Path) -> Path:
-    """The 1,797 handwritten digits of scikit-learn (8 x 8 pixels, UCI), as PNG files in `folder`/class."""
-    from sklearn.datasets import load_digits
-
-    if not folder.is_dir():
-        found = load_digits()
-        images = np.asarray(found.images * (255 / 16)).astype(np.uint8)
-        with new_folder(folder, "data set") as fresh:
-            for number in range(10):
-                _write(fresh / str(number), images[found.target == number])
-    return folder
-
-
-def name_photographs() -> None:
-    """Print the three most probable of ImageNet's 1,000 classes for photographs that scikit-image brings."""
-    import torch
-    from timm.data import ImageNetInfo
-
-    from photovision.app.cli.output import print_rows
-    from photovision.models.backbones import Backbone, create
-    from photovision.models.weights import CARRIERS, locate
-
-    if locate(WEIGHTS) is None:
-        print(f"The weights are not on this machine: photovision weights get {WEIGHTS}")
-        return
-    carrier = CARRIERS[WEIGHTS]
-    preprocess = Preprocess(
-        carrier.size, "crop", carrier.crop, carrier.interpolation, mean=carrier.mean, std=carrier.std
-    )
-    network = create(Backbone(carrier.backbone, WEIGHTS, preprocess), 1000).eval()
-    paths = photographs()
-    batch = np.stack([preprocess.normalise(preprocess.load(path)) for path in paths])
-    with torch.inference_mode():
-        best = network(torch.from_numpy(batch)).softmax(dim=1).topk(3)
-    names = ImageNetInfo()
-    rows = [
-        (path.name, *(f"{names.index_to_description(i).split(',')[0]} {p:.0%}" for p, i in zip(ps, order, strict=True)))
-        for path, ps, order in zip(paths, best.values.tolist(), best.indices.tolist(), strict=True)
-    ]
-    print_rows(rows)
-
-
-def photographs() -> list[Path]:
-    """Photographs inside installed packages that show something of ImageNet's classes."""
-    import skimage
-    import sklearn
-
-    inside = (
-        (skimage, "data", ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")),
-        (sklearn, "datasets/images", ("china.jpg", "flower.jpg")),
-    )
-    paths = [Path(str(package.__file__)).parent / folder / name for package, folder, names in inside for name in names]
-    return [path for path in paths if path.is_file()]
-
-
-def _write(folder: Path, images: np.ndarray) -> None:
-    folder.mkdir(parents=True)
-    for number, image in enumerate(images):
-        Pillow.fromarray(image).save(folder / f"{number:04d}.png")
-
-
-def _idx(path: Path) -> np.ndarray:
-    """uint8 (N,) or (N, H, W) from a compressed IDX file (LeCun's MNIST page)."""
-    content = gzip.decompress(path.read_bytes())
-    sizes = np.frombuffer(content, ">u4", content[3], 4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(sizes)).reshape(sizes)
+def _minutes(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ Adding a part is one file and one line in a table. Other packages add parts thro
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from photovision.core.errors import UsageError
+from photovision.core.suggest import did_you_mean
 
 
 class Registry:
@@ -43,5 +43,5 @@ class Registry:
             return getattr(import_module(module), attribute)
         for entry in entry_points(group=self._group, name=name):
             return entry.load()
-        near = difflib.get_close_matches(name, self.names(), 3, 0.4) or list(self.names())
-        raise UsageError(f"no {self.kind} is called '{name}'; did you mean {' or '.join(near)}?")
+        every = f"; there are {', '.join(self.names())}"
+        raise UsageError(f"no {self.kind} is called '{name}'{did_you_mean(name, self.names(), every)}")

@@ -37,7 +37,7 @@ WORDS = {
     "splits": "the splits of {n} pictures",
     "segmentation": "{n} pictures with a class for every pixel (each class becomes one object; 255 goes)",
     "several": "the classes of {n} pictures that show several or none (these pictures cannot be placed)",
-    "plain": "{n} pictures of which only the classes are known, not where they are (they go)",
+    "plain": "{n} pictures that have a class but no boxes or masks (they would be left out)",
     "unknown": "{n} pictures of unknown content",
     "spare classes": "{n} classes that no picture shows",
 }

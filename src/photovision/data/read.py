@@ -11,6 +11,7 @@ import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.inputs import Given, Source, as_pixels, as_sources
+from photovision.core.suggest import did_you_mean, paths_beside
 from photovision.core.types import Image, Sample
 from photovision.data.archive_members import is_archive
 from photovision.data.archives import left_out, unpacked
@@ -79,7 +80,8 @@ def read_dataset(
     )
     path = Path(source)
     if not path.exists():
-        raise DataError(f"{path} does not exist: check the path of the data")
+        meant = did_you_mean(str(source), paths_beside(path))
+        raise DataError(f"{path} does not exist: check the path of the data{meant}")
     packed = not path.is_dir() and is_archive(path)
     dataset = _read(unpacked(path) if packed else path, options)
     if packed and (others := left_out(unpacked(path))):

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from photovision.core.errors import DataError, UsageError
+from photovision.core.phrases import count
 from photovision.core.types import Floats, Ints
 from photovision.data.components import AnyFloats, joined
 from photovision.data.dataset import Dataset
@@ -246,11 +247,11 @@ def _check_classes(dataset: Dataset, truth: csr_array, usable: Ints, least: int)
     counts = _counts(truth, usable)
     if len(usable) >= 2 and (dataset.multilabel or (counts >= 2).sum() >= least):
         return
-    shown = _shown([f"{name}: {count}" for name, count in zip(dataset.classes, counts.tolist(), strict=True)])
+    shown = _shown([f"{name}: {number}" for name, number in zip(dataset.classes, counts.tolist(), strict=True)])
     raise DataError(
         f"this training needs at least {least} {'class' if least == 1 else 'classes'} with at least 2 readable pictures"
-        f"{'' if least == 1 else ' each'}, but there are"
-        f" {len(dataset.classes)} class(es) with {len(usable):,} picture(s) ({shown}): add pictures or classes"
+        f"{'' if least == 1 else ' each'}, got {count(len(usable), 'picture')} of"
+        f" {count(len(dataset.classes), 'class', 'classes')} ({shown}): add pictures or classes"
     )
 
 

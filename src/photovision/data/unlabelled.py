@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_formats import SUFFIXES, is_picture
 from photovision.core.inputs import as_pixels, as_sources
+from photovision.core.suggest import did_you_mean, paths_beside
 from photovision.core.types import Sample
 from photovision.data.archive_members import is_archive
 from photovision.data.archives import unpacked
@@ -61,7 +62,8 @@ def read_unlabelled(source: Dataset | str | Path | Pictures, reading: ReadOption
     if isinstance(source, str | Path):
         path = Path(source)
         if not path.exists():
-            raise DataError(f"{path} does not exist: check the path of the images")
+            meant = did_you_mean(str(path), paths_beside(path))
+            raise DataError(f"{path} does not exist: check the path of the images{meant}")
         if path.is_dir() or not is_picture(path) or reading.chosen():
             return _at(path, reading)
         source = [path]

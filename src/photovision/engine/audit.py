@@ -15,7 +15,7 @@ from photovision.core.report import Finding, Report
 from photovision.core.seal import edited, write_sealed
 from photovision.data.attributes import with_attributes
 from photovision.data.dataset import Dataset
-from photovision.engine.audit_context import AuditContext, AuditRequest, Check
+from photovision.engine.audit_context import AuditContext, AuditRequest, Check, Groups
 from photovision.engine.evaluate import evaluation_options, evaluation_report
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
@@ -64,6 +64,9 @@ def audit(
     checks = checks_of(own, request)
     options = evaluation_options(own, "audit", unknown)
     dataset = data_for(own, data)
+    if request.by:  # a mistaken name is reported before any picture is read
+        named = dataset if attributes is None else with_attributes(dataset, Path(attributes))
+        Groups.of(named.samples, request.by)
     held = hold_out(dataset, [own], split, counted(listener, "checking pictures"))
     if attributes is not None:
         held = replace(held, dataset=with_attributes(held.dataset, Path(attributes)))
@@ -92,7 +95,6 @@ def _audited(
     evaluation = row.part("evaluate")(model, held.dataset, progress=progress, embeddings=True, **options)
     seconds = max(1.0, request.minutes * 60 - (time.monotonic() - started))
     context = AuditContext(model, evaluation, request, seconds, listener)
-    _ = context.groups  # a mistaken name is reported before the work
     base = evaluation_report(model, evaluation, held.dataset, held.leaked)
     found, took = run_checks(checks, context)
     return replace(

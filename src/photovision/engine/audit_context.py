@@ -13,6 +13,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.parallel import in_order
 from photovision.core.progress import Listener, ProgressCallback, counted, silent
 from photovision.core.report import Finding
+from photovision.core.suggest import did_you_mean
 from photovision.core.types import Image, Ints, Sample
 from photovision.data.augment.image import load_pixels
 from photovision.trust.robustness.suite import spread
@@ -55,7 +56,8 @@ class AuditRequest:
         """
         strange = [name for name in self.only if name not in checks]
         if strange:
-            raise UsageError(f"there is no check '{strange[0]}' of {a_model}; its checks are {', '.join(checks)}")
+            meant = did_you_mean(strange[0], checks, f"; its checks are {', '.join(checks)}")
+            raise UsageError(f"there is no check '{strange[0]}' of {a_model}{meant}")
         return [name for name in checks if not self.only or name in self.only]
 
 
@@ -80,8 +82,9 @@ class Groups:
         values = {name: [sample.groups.get(name, "") for sample in samples] for name in names}
         strange = [name for name in by if name not in values]
         if strange:
-            known = ", ".join(values) or "none"
-            raise DataError(f"no picture has the attribute '{strange[0]}' to compare groups by; known: {known}")
+            known = f"known: {', '.join(values)}" if values else "give a table of them with --attributes"
+            meant = did_you_mean(strange[0], values, f"; {known}")
+            raise DataError(f"no picture has the attribute '{strange[0]}' to compare groups by{meant}")
         few = [name for name, column in values.items() if 2 <= len(set(column) - {""}) <= MAX_VALUES]
         return cls(values, tuple(by) or tuple(few))
 

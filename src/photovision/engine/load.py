@@ -22,7 +22,7 @@ def load(
     """Open a bundle.
 
     Args:
-        path: a folder that 'photovision train' wrote.
+        path: a folder that 'photovision train' wrote, or the name of a ready model, such as "imagenet".
         engine: the library that runs the graph.
         precision: arithmetic; None takes what the bundle's parity check allows on this machine.
         coverage: of the prediction sets, 0 to 1; classifiers.
@@ -36,7 +36,7 @@ def load(
         ModelError: it is missing, foreign, damaged or too new.
         UsageError: the task does not accept an option, or its value is out of range.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(_place_of(path))
     given = {"coverage": coverage, "false_alarms": false_alarms, "threshold": threshold}
     options = bundle.row.check_options("load", given)
     return bundle.row.part("model")(bundle, engine=engine, precision=precision, **options)
@@ -80,8 +80,13 @@ def opened(model: Any, verb: str, part: str = "") -> Any:
 
 def _loaded(model: Any) -> Any:
     """The model, opened where it is a path or a name."""
-    if not isinstance(model, str | Path):
-        return model
+    return load(model) if isinstance(model, str | Path) else model
+
+
+def _place_of(path: str | Path) -> str | Path:
+    """The folder of a model that may be named instead; names need more modules, which folders do without."""
+    if not isinstance(path, str) or not path or Path(path).exists():
+        return path
     from photovision.models.pretrained import bundle_at
 
-    return load(bundle_at(model))
+    return bundle_at(path)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError
+from photovision.core.phrases import count
 from photovision.core.preprocess import Preprocess
 from photovision.core.progress import ProgressCallback
 from photovision.core.types import Floats, Ints
@@ -25,6 +26,8 @@ from photovision.runtime.training_images import TrainingImages, write_training_i
 
 Embed = Callable[[Dataset, Ints, int], tuple[AnyFloats | None, str]]
 """From a data set, the positions of its usable pictures and their typical side to features (N, D) or None, and why."""
+ENOUGH = 10
+"""Pictures of each class with which train, val and test are filled."""
 SMALL_SIDE = 64
 """Pictures of no more pixels on their shorter side are too small for networks that know photographs."""
 MOST_VALUES = 200
@@ -170,10 +173,13 @@ def gather(
     if why:
         splits = replace(splits, notes=(*splits.notes, why))
     problems = (*dataset.problems, *found.problems)
-    for name, least in (("train", 2), ("val", 1), ("test", 1)):
-        have = len(getattr(splits, name))
-        if have < least:
-            broken = f" ({len(problems)} files could not be used, the first: {problems[0].message})" if problems else ""
-            raise DataError(f"the {name} split has {have} readable pictures, at least {least} needed{broken}; add more")
+    short = [name for name, least in (("train", 2), ("val", 1), ("test", 1)) if len(getattr(splits, name)) < least]
+    if short:
+        broken = f"; {count(len(problems), 'file')} could not be used, first: {problems[0].message}" if problems else ""
+        raise DataError(
+            f"{count(len(usable), 'readable picture')} of {count(len(dataset.classes), 'class', 'classes')} are too few"
+            f" to learn from and to test on ({short[0]} would have {len(getattr(splits, short[0]))}{broken}): add some,"
+            f" to at least {ENOUGH} of each class"
+        )
     ranges = found.value_ranges(splits.train)
     return TrainingSplits(dataset.shown_by(ranges), splits, problems, sides, TrainingImages.of(found, splits), ranges)

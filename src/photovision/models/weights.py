@@ -18,6 +18,7 @@ from pathlib import Path
 from photovision.core.errors import LicenceError, ModelError, UsageError
 from photovision.core.files import write_bytes
 from photovision.core.subprocesses import python_command, python_environment
+from photovision.core.suggest import did_you_mean
 from photovision.core.system import cache_folder
 from photovision.models.licences import allows_commercial_use, licence_note
 
@@ -154,6 +155,15 @@ CUTTERS = {
 }
 """What cuts out an object that is clicked, ready to use."""
 
+CLASSIFIERS = {"imagenet": CARRIERS["efficientnet_lite0"]}
+"""Classifiers of ImageNet's 1,000 classes, ready to use: the weights of a backbone with its own last layer."""
+
+_TRAINING_DATA = {
+    **dict.fromkeys(DETECTORS, _COCO),
+    **dict.fromkeys(CUTTERS, _SA1B),
+    **dict.fromkeys(CLASSIFIERS, _IMAGENET),
+}
+
 
 @dataclass(frozen=True)
 class LedgerEntry:
@@ -251,12 +261,12 @@ def ledger(backbone: str, weights: str | None, licence: str | None = None, origi
 
 
 def ready_ledger(name: str) -> list[LedgerEntry]:
-    """What a ready detector or cutter is made of, and under which licences."""
+    """What a ready model is made of, and under which licences."""
     carrier = _carrier(name)
     return [
         LedgerEntry("code", "Photovision", "apache-2.0", True),
         LedgerEntry("weights", f"{name}: {carrier.origin}", carrier.licence, True),
-        LedgerEntry("training data", "of the weights", "custom", None, _COCO if name in DETECTORS else _SA1B),
+        LedgerEntry("training data", "of the weights", "custom", None, _TRAINING_DATA[name]),
     ]
 
 
@@ -271,9 +281,10 @@ def require_commercial(entries: list[LedgerEntry]) -> None:
 
 
 def _carrier(name: str) -> WeightsPackage:
-    every = {**CARRIERS, **DETECTORS, **CUTTERS}
+    every = {**CARRIERS, **DETECTORS, **CUTTERS, **CLASSIFIERS}
     if name not in every:
-        raise UsageError(f"no weights are called '{name}'; there are {', '.join(every)}, hub, none, or a file's path")
+        others = f"; there are {', '.join(every)}, hub, none, or a file's path"
+        raise UsageError(f"no weights are called '{name}'{did_you_mean(name, every, others)}")
     return every[name]
 
 

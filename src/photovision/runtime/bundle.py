@@ -38,6 +38,7 @@ from photovision.core.files import open_regular
 from photovision.core.folder import recover
 from photovision.core.installing import how_to_upgrade
 from photovision.core.preprocess import Preprocess
+from photovision.core.suggest import did_you_mean, paths_beside
 from photovision.core.task import TASKS, Task, either, tasks
 from photovision.core.task import task as named_task
 from photovision.core.types import Floats
@@ -195,7 +196,8 @@ def read_bundle(path: str | Path) -> Bundle:
     if not folder.is_dir():
         recover(folder)
     if not folder.is_dir():
-        raise ModelError(f"no model at {folder}: expected a folder that 'photovision train' wrote")
+        meant = did_you_mean(str(path), paths_beside(folder, "bundle.json"))
+        raise ModelError(f"no model at {folder}: expected a folder that 'photovision train' wrote{meant}")
     if not os.path.lexists(file):
         raise ModelError(f"{folder} is not a Photovision model: it has no bundle.json; give the folder made by 'train'")
     stamp = _stamp(folder)

@@ -11,6 +11,7 @@ import numpy as np
 from photovision.core.errors import UsageError
 from photovision.core.progress import Listener, counted, visible
 from photovision.core.regions import Detections
+from photovision.core.suggest import did_you_mean
 from photovision.core.types import Image
 from photovision.engine.load import load_predicting
 from photovision.engine.progress import narrated
@@ -93,5 +94,6 @@ def predicting(detector: OnnxModel[Detections]) -> Detect:
 def known_classes(detector: OnnxModel[Detections], classes: tuple[str, ...]) -> tuple[str, ...]:
     """The classes; raises UsageError where the model does not know one."""
     if strange := [name for name in classes if name not in detector.classes]:
-        raise UsageError(f"'{strange[0]}' is not one of the model's classes: {', '.join(detector.classes[:20])}")
+        meant = did_you_mean(strange[0], detector.classes, f": {', '.join(detector.classes[:20])}")
+        raise UsageError(f"'{strange[0]}' is not one of the model's classes{meant}")
     return classes

@@ -51,6 +51,7 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
     import typer
 
     from photovision.app.cli.commands import app
+    from photovision.app.cli.mistakes import usage_message
     from photovision.app.cli.program import with_verbosity
     from photovision.core.errors import PhotovisionError
     from photovision.core.files import in_words
@@ -70,7 +71,7 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
     except PhotovisionError as error:
         return _mistake(str(error))
     except usage_error as error:
-        return _mistake(f"{error.format_message()} (photovision --help lists commands and options)")
+        return _mistake(usage_message(error))
     except (KeyboardInterrupt, Ended, typer.Abort):
         with contextlib.suppress(OSError):  # the terminal may be gone
             print(signals.line, file=sys.stderr, flush=True)

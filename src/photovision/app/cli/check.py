@@ -25,7 +25,7 @@ def check(
     sessions_by: SessionsBy = None,
     events: Events = None,
     as_json: Json = False,
-) -> None:
+) -> object:
     """Show what a data set holds, and what is wrong with it.
 
     It names the classes and their sizes, unreadable files, near-duplicates, leaks between splits, imbalance and
@@ -50,3 +50,4 @@ def check(
     print_report(report, output, as_json)
     if output is not None and write_suspects(report, output):
         note(f"suspected labels: {output / SUSPECTS}")
+    return report

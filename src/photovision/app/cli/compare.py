@@ -14,8 +14,8 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 
 @reads_data
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A model.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another model that knows the same classes.")],
+    a: Annotated[Path, typer.Argument(metavar="MODEL_A", help="A model.")],
+    b: Annotated[Path, typer.Argument(metavar="MODEL_B", help="Another model that knows the same classes.")],
     data: Data,
     output: ReportFolder = None,
     split: Split = None,

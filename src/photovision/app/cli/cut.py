@@ -41,7 +41,8 @@ def cut(
 
     The object is the one at --point or in --box; without them, the one in the middle of the picture.
     """
-    from photovision.app.cli.output import print_json
+    from photovision.app.cli.output import note, print_json
+    from photovision.app.cli.predicting import model_at
     from photovision.core.image import decode, to_array
     from photovision.core.text import printable
     from photovision.tasks.cut.cut import cut as find
@@ -49,8 +50,12 @@ def cut(
     inside, outside = ([_numbers(text, 2, name) for text in given or ()] for name, given in _named(point, other))
     around = None if box is None else _numbers(box, 4, "--box")
     image = to_array(decode(picture))
+    if not inside and not outside and around is None:
+        inside = [[image.shape[1] / 2, image.shape[0] / 2]]
+        note(f"without --point or --box the object in the middle is cut out, at {inside[0][0]:g},{inside[0][1]:g}")
     corners = None if around is None else (around[0], around[1], around[2], around[3])
-    found = find(image, [(x, y) for x, y in inside], outside=[(x, y) for x, y in outside], box=corners)
+    cutter = model_at("mobilesam")
+    found = find(image, [(x, y) for x, y in inside], outside=[(x, y) for x, y in outside], box=corners, model=cutter)
     files = {} if output is None else _write(image, found, output, picture)
     share = float(found.mask.mean())
     if as_json:

@@ -74,10 +74,10 @@ def detect(
 
 
 def _model_and_names(files: list[str]) -> tuple[Path, list[str]]:
-    """The first name is a model where it is a folder that holds one; else the ready detector is taken."""
-    from photovision.app.cli.predicting import check_names
-    from photovision.models.pretrained import bundle_at, ready
+    """The first name is a model where a model is there, or is ready by that name; else the ready detector is taken."""
+    from photovision.app.cli.predicting import check_names, model_at
+    from photovision.models.pretrained import DETECTOR, bundle_at
 
     own = bool(files) and (bundle_at(files[0]) / "bundle.json").is_file()
     names = check_names(files[own:])
-    return (bundle_at(files[0]) if own else ready()), names
+    return model_at(files[0] if own else DETECTOR), names

@@ -42,7 +42,9 @@ Data = Annotated[
         help="A folder per class, a table (CSV, JSONL, Parquet), or boxes or masks (COCO, YOLO, VOC ...).",
     ),
 ]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A folder that 'photovision train' wrote.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A folder that 'photovision train' wrote, or the name of a ready model.")
+]
 SessionsBy = Annotated[
     str | None,
     typer.Option(

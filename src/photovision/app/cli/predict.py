@@ -87,7 +87,7 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     """
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from photovision.app.cli.predicting import check_names, form_of, predict_files, size_of
+    from photovision.app.cli.predicting import check_names, form_of, model_at, predict_files, size_of
     from photovision.core.errors import UsageError
     from photovision.engine.load import load
 
@@ -98,7 +98,7 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     limits = {"coverage": coverage, "false_alarms": false_alarms, "threshold": threshold}
     if classes is not None or prompt is not None:
         model = _named(model, classes, prompt or [])
-    own = load(model, engine=engine, precision=precision, **limits)
+    own = load(model_at(model), engine=engine, precision=precision, **limits)
     row = own.bundle.row
     given = {"top": top_k, "tile": None if tile is None else size_of(tile), "overlap": overlap}
     if chosen := row.check_options("predict", given):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from photovision.core.phrases import count
+
 if TYPE_CHECKING:
     from photovision.core.result import Result
     from photovision.core.types import Image
@@ -40,6 +42,29 @@ def check_names(names: list[str]) -> list[str]:
     if not names:
         raise UsageError("give pictures, a folder, a pattern, or '-' to read file names from standard input")
     return names
+
+
+def model_at(model: str | Path) -> Path:
+    """The folder of a model or of a ready one, which is made at its first use; what is not known of it is stated."""
+    if Path(model).exists():  # the usual case, which needs no more modules
+        return Path(model)
+    from photovision.models.pretrained import READY, bundle_at, is_ready
+
+    name = str(model)
+    if name not in READY:
+        return bundle_at(model)
+    from photovision.app.cli.output import note
+    from photovision.runtime.bundle import read_bundle
+
+    if not is_ready(name):
+        note(f"making {name} ready on this machine, once")
+    place = bundle_at(model)
+    known = count(len(read_bundle(place).classes), "class", "classes")
+    note(
+        f"{name} is used as published, for its {known}: how good it is on your pictures was not measured, and its"
+        " confidence is not calibrated"
+    )
+    return place
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from photovision.app.cli.mistakes import check_order
+from photovision.app.cli.next_steps import say_next
 from photovision.app.verbosity import Verbosity, set_verbosity
 
 
@@ -45,7 +47,14 @@ class Commands(typer.Typer):
 
 
 class Verb(TyperCommand):
-    """One command, whose help ends in an example."""
+    """One command: its arguments are in the right order, its help ends in an example, its end in what to do next."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, then say what could be done next."""
+        check_order(self, ctx.params)
+        result = super().invoke(ctx)
+        say_next(ctx.command_path.split()[1:], ctx.params, result)
+        return result
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples, as they would be typed."""

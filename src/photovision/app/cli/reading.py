@@ -69,7 +69,7 @@ ALWAYS_SHOWN = ("reading", "masks", "equal class names", "not used")
 """Kinds of notes on which all else may depend."""
 
 
-def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+def reads_data(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with the flags of `ReadOptions` in place of its parameter `reading`, which gets them as one value.
 
     Typer asks a function's signature for its flags, so the signature is what is changed.
@@ -84,9 +84,9 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
             parameters.append(inspect.Parameter(name, parameter.kind, default=None, annotation=flag))
 
     @functools.wraps(command)
-    def told(*arguments: Any, **values: Any) -> None:
+    def told(*arguments: Any, **values: Any) -> Any:
         options = ReadOptions(**{name: values.pop(name, None) for name in _READING})
-        command(*arguments, **values, reading=options)
+        return command(*arguments, **values, reading=options)
 
     told.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     told.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

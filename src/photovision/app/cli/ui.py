@@ -32,6 +32,7 @@ def ui(
     """
     from photovision.app.cli.output import alert
     from photovision.core.errors import DataError, MissingExtra
+    from photovision.core.phrases import count
 
     try:
         from photovision.app.web.serve import address_of, listen, new_token, serve
@@ -48,5 +49,7 @@ def ui(
     state = State(place, named(model or []), beside=[] if place is None else neighbours_of(place), ready=True)
     socket = listen(PORT if port is None else port, exact=port is not None)
     token = new_token()
-    alert(f"the page is at {address_of(socket, token)} (Ctrl-C ends it)")
+    own = [name for name in state.models if name not in state.ready]
+    found = f"{count(len(state.data), 'data set')} and {count(len(own), 'model')}"
+    alert(f"{found}: the page is at {address_of(socket, token)} (Ctrl-C ends it)")
     serve(state, socket, token, browser)

@@ -57,7 +57,8 @@ def get_weights(
     and checked at every use. A detector becomes a model that 'photovision detect NAME' uses.
     """
     from photovision.models.checkpoints import is_checkpoint
-    from photovision.models.weights import CARRIERS, CUTTERS, DETECTORS, get
+    from photovision.models.pretrained import READY, ready
+    from photovision.models.weights import CARRIERS, get
 
     if is_checkpoint(name):
         from photovision.models.import_checkpoint import keep
@@ -65,11 +66,9 @@ def get_weights(
         print(keep(name))
     elif name in CARRIERS:
         print(get(name))
-    elif name in DETECTORS or name in CUTTERS:
-        from photovision.models.pretrained import ready
-
+    elif name in READY:
         get(name)
-        print(ready(name))  # made here, so that 'photovision detect' and 'photovision cut' need no torch
+        print(ready(name))  # made here, so that using it needs no torch
     else:
         from photovision.app.cli.output import note
         from photovision.models.import_weights import fetch

@@ -12,10 +12,12 @@ from photovision.core.boxes import draw_regions
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import open_sample, to_array
 from photovision.core.overlap import overlap
+from photovision.core.phrases import count
 from photovision.core.regions import Bools, Detections, Regions
 from photovision.core.report import Figure, Finding, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Floats, Image, Ints, Sample
+from photovision.data.check.contents import classes_text, sides_text
 from photovision.data.dataset import SPLITS, Dataset, Problem
 from photovision.data.scan import Scan
 from photovision.data.split import Splits
@@ -78,7 +80,7 @@ def examine(dataset: Dataset, scan: Scan, splits: Splits) -> Finding:
         ],
         "notes": [vars(note) for note in dataset.notes],
     }
-    return Finding(_summary(dataset, counts), {}, tables, _figures(dataset, scan, faults), warnings, data)
+    return Finding(_summary(dataset, counts, sizes), {}, tables, _figures(dataset, scan, faults), warnings, data)
 
 
 def _ids(dataset: Dataset, faults: Sequence[Fault]) -> dict[int, str]:
@@ -208,15 +210,17 @@ def _counts(dataset: Dataset) -> tuple[Counter[str], dict[str, list[float]]]:
     return counts, sizes
 
 
-def _summary(dataset: Dataset, counts: Counter[str]) -> tuple[str, ...]:
+def _summary(dataset: Dataset, counts: Counter[str], sizes: dict[str, list[float]]) -> tuple[str, ...]:
     if dataset.annotation_type == "masks":
         return (f"Every pixel has one of {len(dataset.classes):,} classes.",)
     objects = sum(counts.values())
     empty = sum(not len(found) for _, found in _objects(dataset))
-    shown = "every picture shows some" if not empty else f"pictures that show none: {empty:,}"
+    shown = "every picture has some" if not empty else f"{count(empty, 'picture')} without any"
     videos = {s.groups["video"] for s in dataset.samples if "video" in s.groups}
     kept = f" {len(videos):,} videos, each kept on one side of a split that is drawn." if videos else ""
-    return (f"{objects:,} objects, {objects / max(len(dataset), 1):.1f} a picture; {shown}.{kept}",)
+    first = f"{count(objects, 'object')}, {objects / max(len(dataset), 1):.1f} a picture; {shown}.{kept}"
+    each = {name: counts[name] for name in dataset.classes}
+    return tuple(text for text in (first, classes_text(each, "object"), sides_text(sizes)) if text)
 
 
 def _classes(dataset: Dataset, counts: Counter[str], sizes: dict[str, list[float]]) -> Table | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +12,12 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import open_sample
+from photovision.core.phrases import count
 from photovision.core.report import Figure, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Ints
 from photovision.data.check import values as value_check
+from photovision.data.check.contents import classes_text, duplicates_text, files_text
 from photovision.data.corrections import NAME
 from photovision.data.dataset import SPLITS, Dataset, Problem
 from photovision.data.scan import Scan
@@ -126,10 +128,7 @@ def _counts(view: _View, found: _Findings) -> None:
         for name in view.targets[code]:
             per_class[index[name], side] += amount
     total = per_class.sum(axis=1)
-    sizes = ", ".join(f"{(view.side == n).sum():,} in {name}" for n, name in enumerate(SPLITS))
-    several = " A picture may have several classes." if view.dataset.multilabel else ""
-    found.summary.append(f"{len(view.dataset):,} pictures of {len(index):,} classes: {sizes}.{several}")
-    found.summary += view.splits.notes
+    found.summary += _contents(view, dict(zip(index, total.tolist(), strict=True)))
     by_class = dict(zip(index, per_class.tolist(), strict=True))
     rows = tuple((name, *row, sum(row)) for name, row in by_class.items())
     found.tables.append(Table("Pictures of each class", ("class", *SPLITS, "all"), rows))
@@ -154,6 +153,15 @@ def _counts(view: _View, found: _Findings) -> None:
         absent = [name for name, row in by_class.items() if row[number] == 0 and sum(row) > 0]
         if absent and (view.side == number).any():
             found.warnings.append(f"{_so_many(absent, 'class', 'classes')} without a picture in {name}.")
+
+
+def _contents(view: _View, sizes: Mapping[str, int]) -> list[str]:
+    """What there is, in sentences; of objects the doctor for boxes speaks."""
+    parts = ", ".join(f"{(view.side == n).sum():,} in {name}" for n, name in enumerate(SPLITS))
+    first = f"{count(len(view.dataset), 'picture')} of {count(len(sizes), 'class', 'classes')}: {parts}."
+    several = " A picture may have several classes." if view.dataset.multilabel else ""
+    each = classes_text(sizes) + several if view.dataset.annotation_type == "labels" else ""
+    return [text for text in (first, each, files_text(view.scan), *view.splits.notes) if text]
 
 
 def _broken(view: _View, found: _Findings) -> None:
@@ -223,12 +231,9 @@ def _duplicates(view: _View, found: _Findings) -> None:
         "conflicts": [[view.name(i) for i in group] for group in conflicts],
         "leaked": [view.dataset.samples[int(i)].id for i in view.splits.leaked],
     }
+    found.summary.append(duplicates_text([[view.dataset.samples[i].id for i in group] for group in groups], exact))
     if not groups:
-        found.summary.append("No picture occurs twice.")
         return
-    many, alike = sum(map(len, groups)), "a group" if len(groups) == 1 else f"{len(groups):,} groups"
-    copies = "1 is an exact copy" if exact == 1 else f"{exact:,} are exact copies"
-    found.summary.append(f"{many:,} pictures form {alike} that show{'s' * (len(groups) == 1)} the same; {copies}.")
     if conflicts:
         found.warnings.append(
             f"{_so_many([view.name(g[0]) for g in conflicts], 'picture', 'pictures')} with a copy that has another"
@@ -334,8 +339,9 @@ def _kinds(view: _View, found: _Findings) -> None:
     found.warnings += values.warnings
     found.data["value_ranges"] = values.data
     if rotated:
+        are = "picture is" if rotated == 1 else "pictures are"
         found.summary.append(
-            f"{rotated:,} pictures are turned upright by their orientation in EXIF or XMP; other programs may not."
+            f"{rotated:,} {are} turned upright by the orientation in EXIF or XMP; other programs may not do that."
         )
 
 

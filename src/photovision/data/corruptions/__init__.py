@@ -11,13 +11,13 @@ function and its line in the table below; another package adds one through the e
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.registry import Registry
+from photovision.core.suggest import did_you_mean
 from photovision.core.types import Image, check_image
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -93,7 +93,7 @@ def names(asked: Sequence[str]) -> tuple[str, ...]:
     for name in asked:
         if name not in FAMILIES and name not in known:
             every = [*FAMILIES, *known]
-            near = difflib.get_close_matches(name, every, 3, 0.4) or every
-            raise UsageError(f"no corruption or family of them is called '{name}'; did you mean {' or '.join(near)}?")
+            meant = did_you_mean(name, every, f"; there are {', '.join(every)}")
+            raise UsageError(f"no corruption or family of them is called '{name}'{meant}")
         found += FAMILIES.get(name, (name,))
     return tuple(dict.fromkeys(found))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from photovision.core.errors import DataError
+from photovision.core.suggest import did_you_mean
 from photovision.data.formats.locate import is_picture_name, shown
 from photovision.data.formats.rows import Row, columns_of, text_of
 from photovision.data.formats.split_names import split_named
@@ -252,7 +253,8 @@ def _existing(table: str, columns: Sequence[str], chosen: str, purpose: str) -> 
     near = [column for column in columns if squeezed(column) == squeezed(chosen)]
     if len(near) == 1:
         return near[0]
-    raise DataError(f"{table} has no column '{shown(chosen)}' {purpose}; its columns are: {listed(columns)}")
+    meant = did_you_mean(chosen, map(shown, columns), f"; its columns are: {listed(columns)}")
+    raise DataError(f"{table} has no column '{shown(chosen)}' {purpose}{meant}")
 
 
 def _by_name(rows: Sequence[Row], rest: Sequence[str], options: ReadOptions) -> str | None:

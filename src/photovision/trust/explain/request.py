@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +10,7 @@ from photovision.core.errors import UsageError
 from photovision.core.inputs import Source
 from photovision.core.regions import Detections
 from photovision.core.report import Report
+from photovision.core.suggest import did_you_mean
 from photovision.core.types import Attribution
 from photovision.data.dataset import Dataset
 
@@ -48,8 +48,8 @@ class ExplainRequest:
             return None
         if self.target in classes:
             return list(classes).index(self.target)
-        near = difflib.get_close_matches(self.target, classes, 3, 0.4) or list(classes[:5])
-        raise UsageError(f"the model knows no class '{self.target}'; did you mean {' or '.join(near)}?")
+        meant = did_you_mean(self.target, classes, f"; it knows {', '.join(classes[:5])}{', ...' * (len(classes) > 5)}")
+        raise UsageError(f"the model knows no class '{self.target}'{meant}")
 
 
 class ExplainedImage(Protocol):
