@@ -164,9 +164,9 @@ def test_models_data_and_flags_that_were_mistyped_are_suggested(
     assert refused("predict", "leaf-modle", data).endswith("did you mean leaf-model?")
     assert refused("check", "leavse").endswith("did you mean leaves?")
     assert refused("train", data, "--out", "x").endswith("did you mean --output?")
-    assert refused("explain", "leaf-model", data, "--target", "gren").endswith("did you mean green?")
+    assert refused("explain", "leaf-model", data, "--target", "gree").endswith("did you mean green?")
     assert "did you mean yolov4-tiny?" in refused("weights", "get", "yolov4tiny")
-    assert "no option --speed; photovision check -h lists" in refused("check", data, "--speed")
+    assert "no option --wheels; photovision check -h lists" in refused("check", data, "--wheels")
 
 
 def test_a_model_and_data_in_each_others_place_are_noticed(tmp_path: Path, refused: Refused) -> None:
@@ -185,7 +185,7 @@ def test_too_few_pictures_to_split_are_counted_by_class(tmp_path: Path, refused:
         for number, colour in enumerate(("red", "green")):
             colour_picture(colour, seed=number + 7 * (name == "b")).save(tmp_path / "few" / name / f"{number}.png")
     message = refused("train", tmp_path / "few", "-o", tmp_path / "model", "--weights", "none")
-    assert "4 readable pictures of 2 classes are too few" in message
+    assert "4 readable pictures in 2 classes are too few" in message
     assert "at least 10 of each class" in message
 
 

@@ -51,7 +51,6 @@ def test_people_read_a_line_and_a_box_is_enough(picture: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ([], "nothing says where the object is"),
         (["--not", "5,5"], "nothing says where the object is"),
         (["--point", "5"], "--point should be x,y in pixels, such as 120,80, got '5'"),
         (["--not", "5,x"], "--not should be x,y"),
@@ -78,3 +77,11 @@ def test_without_weights_it_says_how_to_get_them(
     assert "run 'photovision weights get mobilesam' once (38 MB" in capsys.readouterr().err
     assert run(["cut", str(tmp_path / "none.png"), "--point", "5,5"]) == 2
     assert "none.png: cannot be opened" in capsys.readouterr().err
+
+
+def test_without_a_place_the_object_in_the_middle_is_cut_out(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cut", str(picture)]) == 0
+    middle = capsys.readouterr()
+    assert "at 80,60" in middle.err
+    assert run(["cut", str(picture), "--point", "80,60"]) == 0
+    assert capsys.readouterr().out == middle.out

@@ -21,8 +21,8 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
         >>> nearest("--out", ["--robust", "--output", "--root"])
         ['--output']
     """
-    given = {one.casefold(): one for one in reversed(list(known))}
-    short = name.casefold()
+    given = {one.casefold().lstrip("-"): one for one in reversed(list(known))}  # dashes would make all flags alike
+    short = name.casefold().lstrip("-")
     begun = sorted(one for one in given if short and one.startswith(short))
     near = begun or difflib.get_close_matches(short, given, count, LIKENESS)
     return [given[one] for one in near][:count]

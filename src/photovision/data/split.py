@@ -250,7 +250,7 @@ def _check_classes(dataset: Dataset, truth: csr_array, usable: Ints, least: int)
     shown = _shown([f"{name}: {number}" for name, number in zip(dataset.classes, counts.tolist(), strict=True)])
     raise DataError(
         f"this training needs at least {least} {'class' if least == 1 else 'classes'} with at least 2 readable pictures"
-        f"{'' if least == 1 else ' each'}, got {count(len(usable), 'picture')} of"
+        f"{'' if least == 1 else ' each'}, got {count(len(usable), 'picture')} in"
         f" {count(len(dataset.classes), 'class', 'classes')} ({shown}): add pictures or classes"
     )
 

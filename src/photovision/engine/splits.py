@@ -177,7 +177,7 @@ def gather(
     if short:
         broken = f"; {count(len(problems), 'file')} could not be used, first: {problems[0].message}" if problems else ""
         raise DataError(
-            f"{count(len(usable), 'readable picture')} of {count(len(dataset.classes), 'class', 'classes')} are too few"
+            f"{count(len(usable), 'readable picture')} in {count(len(dataset.classes), 'class', 'classes')} are too few"
             f" to learn from and to test on ({short[0]} would have {len(getattr(splits, short[0]))}{broken}): add some,"
             f" to at least {ENOUGH} of each class"
         )

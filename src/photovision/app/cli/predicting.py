@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from photovision.core.phrases import count
-
 if TYPE_CHECKING:
     from photovision.core.result import Result
     from photovision.core.types import Image
@@ -54,16 +52,17 @@ def model_at(model: str | Path) -> Path:
     if name not in READY:
         return bundle_at(model)
     from photovision.app.cli.output import note
+    from photovision.models.weights import locate
     from photovision.runtime.bundle import read_bundle
 
-    if not is_ready(name):
+    if not is_ready(name) and locate(READY[name].name) is not None:
         note(f"making {name} ready on this machine, once")
     place = bundle_at(model)
-    known = count(len(read_bundle(place).classes), "class", "classes")
-    note(
-        f"{name} is used as published, for its {known}: how good it is on your pictures was not measured, and its"
-        " confidence is not calibrated"
-    )
+    if (known := len(read_bundle(place).classes)) > 1:  # what cuts out names nothing
+        note(
+            f"{name} is used as published, for its {known:,} classes: how good it is on your pictures was not measured,"
+            " and its confidence is not calibrated"
+        )
     return place
 
 

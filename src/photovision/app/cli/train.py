@@ -119,10 +119,12 @@ def _names(listed: str | None) -> tuple[str, ...]:
 def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | None, as_json: bool) -> None:
     from photovision.app.cli.output import first_process, note
     from photovision.app.progress import shown, with_events
+    from photovision.core.phrases import count
     from photovision.core.progress import silent
 
     if first_process():
-        note(f"{len(dataset):,} pictures of {len(dataset.classes):,} classes, {options.minutes:g} min")
+        classes = count(len(dataset.classes), "class", "classes")
+        note(f"{count(len(dataset), 'picture')} of {classes}, {options.minutes:g} min")
 
     from photovision.engine.train import run
 
