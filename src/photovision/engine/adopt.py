@@ -176,6 +176,9 @@ def _fitted(row: Task, draft: BundleDraft, splits: TrainingSplits, seed: int) ->
 def _described(meaning: Meaning, splits: TrainingSplits | None, origin: Origin) -> dict[str, Any]:
     graph, one = meaning.graph, meaning.preparation
     data = {} if splits is None else splits.describe()
+    if data:  # nothing was learned from them, but new pictures are compared with them
+        counts = data["counts"]
+        data["counts"] = {"reference": counts["train"], "val": counts["val"], "test": counts["test"]}
     info = describe_model(
         meaning.row.name,
         meaning.classes,

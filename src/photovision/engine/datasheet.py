@@ -49,7 +49,10 @@ def datasheet(info: Mapping[str, Any]) -> str:
         "Distribution": _open("Is the data passed on, to whom, how, and under which licence?"),
         "Maintenance": _open("Who looks after the data, and how are errors reported and corrected?"),
     }
-    lines = ["# Data sheet", "", f"Of the pictures behind the model in this folder, as of {_made(info)}.", ""]
+    whose = (
+        "that the model in this folder was adopted with" if "adoption" in info else "behind the model in this folder"
+    )
+    lines = ["# Data sheet", "", f"Of the pictures {whose}, as of {_made(info)}.", ""]
     for title, body in sections.items():
         lines += [f"## {title}", "", *body]
     source = "Datasheets for Datasets (Gebru et al. 2021)"
@@ -107,7 +110,7 @@ def kinds(data: Mapping[str, Any]) -> list[str]:
 def _composition(info: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     counts, notes = data.get("counts") or {}, data.get("notes") or ()
     several = card_text_of(info).instance
-    names = ("train", "training"), ("val", "validation"), ("test", "test")
+    names = ("train", "training"), ("reference", "reference"), ("val", "validation"), ("test", "test")
     splits = ", ".join(f"{words} {counts[name]:,}" for name, words in names if name in counts)
     published = data.get("published_split")
     attributes = recorded(info)

@@ -20,7 +20,7 @@ FIRST, MOST = 48, 256
 """Pictures that all candidates are tried on, and those that the better ones are tried on."""
 HARMLESS = 0.02
 """Mean difference of the scores of a picture below which two candidates serve equally well."""
-_KEPT = 6
+_KEPT, _RANKED = 6, 4
 _LOWER = ("log_loss",)  # figures of which less is better
 
 Trial = Callable[[Preparation, np.ndarray], Evaluation]
@@ -158,7 +158,8 @@ def _best(tried: Iterable[Tried]) -> Tried:
     """The first of those that no other is better than; a stated one before all others."""
     listed = list(tried)
     stated = next((one for one in listed if one.stated), None)
-    top = max(listed, key=lambda one: one.lead.value)  # the first of equals
+    order = sorted(listed, key=lambda one: -one.lead.value)[:_RANKED]  # the first of equals stays first
+    top = min(order, key=lambda one: sum(other.better(one) for other in order if other is not one))
     if stated is not None and not top.better(stated):
         return stated
     return next(one for one in listed if one is top or (not top.better(one) and top.alike(one)))

@@ -36,6 +36,7 @@ from photovision.runtime.training_images import (
     write_training_images,
 )
 
+ADOPTED = " What the adopted model learned from is not known: some of these pictures may have been among it."
 NO_RECORD = " The model keeps no record of its training pictures: whether some of them are among these is not known."
 
 
@@ -119,7 +120,9 @@ def hold_out(
     learned, related, recalibrated = (
         np.any([getattr(one, name) for one in known], axis=0) for name in ("learned", "related", "recalibrated")
     )
-    rows, note = _chosen(dataset, next((one.roles for one in known if one.roles is not None), None), split)
+    adopted = any("adoption" in model.bundle.info for model in models)
+    step = "adoption" if adopted else "own training"
+    rows, note = _chosen(dataset, next((one.roles for one in known if one.roles is not None), None), split, step)
     past = int(learned[rows].sum())
     if past and split is None:
         if past == len(rows):
@@ -132,7 +135,7 @@ def hold_out(
     elif past:
         note += f" The model learned from {past:,} of them, so the figures flatter it."
     if not all(one.recorded for one in known):
-        note += NO_RECORD
+        note += ADOPTED if adopted else NO_RECORD
     if taught := int(recalibrated[rows].sum()):
         note += f" The model's confidence was learned from {taught:,} of them, so figures of confidence flatter it."
     leaked = np.flatnonzero((learned | related)[rows])
@@ -173,11 +176,11 @@ def _were(n: int) -> str:
     return "was" if n == 1 else "were"
 
 
-def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None) -> tuple[Ints, str]:
+def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None, step: str) -> tuple[Ints, str]:
     """Positions, and a sentence on them."""
     if roles is not None and split != "all":
         name = split or "test"
-        return np.flatnonzero(roles == ROLES[name]), f"Evaluated on the {name} pictures of the model's own training."
+        return np.flatnonzero(roles == ROLES[name]), f"Evaluated on the {name} pictures of the model's {step}."
     chosen = split or next((name for name in ("test", "val") if dataset.splits.get(name)), "all")
     if chosen == "all":
         return np.arange(len(dataset)), "Evaluated on all pictures of the data."

@@ -234,6 +234,8 @@ def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> lis
 
 
 def _training_data(info: Mapping[str, Any]) -> list[str]:
+    if unknown := unknowns(info):
+        return [unknown[0], "", "DATASHEET.md, beside this file, tells of the pictures that it was adopted with.", ""]
     data = info.get("data") or {}
     if not data:
         return []

@@ -26,6 +26,18 @@ def torch_source(kind: str, name: str, weights: str, classes: int | None) -> For
     return {"timm": _timm, "torchvision": _torchvision, "hf": _hf}[kind](name, weights, classes)
 
 
+class _Taking(nn.Module):
+    """A network whose input is called as the graph's, as the exporter wants it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor) -> Any:
+        """What the network gives."""
+        return self.network(pixels)
+
+
 def graph_of(network: nn.Module, name: str, stated: Preprocess | None, size: tuple[int, int]) -> ForeignGraph:
     """A network that takes prepared pictures float (N, 3, H, W), as a graph.
 
@@ -39,7 +51,7 @@ def graph_of(network: nn.Module, name: str, stated: Preprocess | None, size: tup
         path = Path(folder) / "model.onnx"
         outputs = _count(network, size)
         names = tuple(f"output_{number}" for number in range(outputs))
-        write_graph(network, {"pixels": torch.zeros(2, 3, *size)}, {"pixels": ("batch",)}, names, path)
+        write_graph(_Taking(network), {"pixels": torch.zeros(2, 3, *size)}, {"pixels": ("batch",)}, names, path)
         found = read_foreign(path)
     return replace(found, name=name, stated=stated, channels="" if stated is None else "rgb")
 

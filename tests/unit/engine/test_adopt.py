@@ -74,6 +74,9 @@ def test_what_is_not_known_heads_its_report_and_card(adopted: Any) -> None:
     assert "any picture may have been one" in card
     assert "licence is unknown" in card.lower()
     assert adopted.info["accuracy_by_similarity"]["missing"]
+    sheet = (adopted.bundle.path / "DATASHEET.md").read_text()
+    assert "was adopted with" in sheet
+    assert "training 2" not in sheet
 
 
 def test_it_is_calibrated_and_has_sets_novelty_and_an_embedding(adopted: Any, data: pv.Dataset) -> None:
@@ -86,6 +89,7 @@ def test_it_is_calibrated_and_has_sets_novelty_and_an_embedding(adopted: Any, da
 def test_pictures_of_the_half_that_fitted_it_do_not_judge_it_again(adopted: Any, data: pv.Dataset) -> None:
     report = pv.evaluate(adopted, data)
     assert report.provenance["data"]["pictures"] <= len(data) // 2 + 2
+    assert "its adoption" in report.summary[-1].replace("the model's", "its")
     assert "not known" in report.summary[-1]
 
 

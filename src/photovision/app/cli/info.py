@@ -29,6 +29,7 @@ def info(model: Model, as_json: Json = False) -> None:
         ("network", f"{backbone['name']}, weights {backbone.get('weights')}" if backbone.get("name") else None),
         ("parameters", f"{params:,}" if isinstance(params, int) else None),
         ("rung", facts.get("chosen")),
+        ("prepared", (facts.get("adoption") or {}).get("preparation")),
         ("input", " x ".join(map(str, bundle.preprocess.size)) + " pixels"),
         ("pictures", ", ".join(f"{count:,} {name}" for name, count in counts.items())),
         ("data", data.get("fingerprint") or data.get("source")),
