@@ -79,6 +79,7 @@ def test_a_detector_of_the_yolo_kind_is_recognised(tmp_path: Path) -> None:
     assert set(ours.names) & set(theirs.names)
 
 
+@pytest.mark.slow
 def test_boxes_and_scores_apart_are_of_the_detr_kind(tmp_path: Path) -> None:
     data = TASKS["detect"].data(tmp_path / "data", 24, 3)
     graph = disguised(tmp_path / "theirs.onnx", "detect", outputs=("boxes", "scores"))

@@ -14,7 +14,7 @@ import numpy as np
 
 from photovision.core.report import Metric
 from photovision.engine.evaluation import Evaluation
-from photovision.models.preparation import ASPECTS, Preparation, StatedPreparation
+from photovision.models.preparation import Preparation, StatedPreparation
 
 FIRST, MOST = 48, 256
 """Pictures that all candidates are tried on, and those that the better ones are tried on."""
@@ -23,6 +23,8 @@ HARMLESS = 0.02
 _KEPT, _RANKED = 6, 4
 _LOWER = ("log_loss",)  # figures of which less is better
 
+Views = Sequence[tuple[Any, float]]
+Sizes = Sequence[tuple[int, int]]
 Trial = Callable[[Preparation, np.ndarray], Evaluation]
 """Predicts the pictures at some positions, prepared in some way."""
 
@@ -87,14 +89,12 @@ class FoundPreparation:
         tried: all candidates that were tried on the same pictures, the best first.
         rivals: aspect -> the best candidate that differs in it.
         undecided: aspects that the pictures cannot decide, though they matter.
-        against: a candidate that is better beyond chance than the stated one, which is taken nevertheless; or None.
     """
 
     best: Tried
     tried: tuple[Tried, ...]
     rivals: Mapping[str, Tried]
     undecided: tuple[str, ...]
-    against: Tried | None = None
 
 
 def find(
@@ -104,8 +104,8 @@ def find(
     given: StatedPreparation,
     *,
     origin: bool,
-    views: Sequence[tuple[Any, float]],
-    sizes: Sequence[tuple[int, int]],
+    views: Views,
+    sizes: Sizes,
     learns_colour: bool = True,
 ) -> FoundPreparation:
     """Try candidates and choose.
@@ -130,28 +130,30 @@ def find(
     tried = _survivors(trial, colours, first)
     on_all = [Tried(one, trial(one, rows), origin and one == usual) for one in tried]
     best = _best(on_all)
-    for more in (_sized(best.preparation, given, sizes), _viewed(best.preparation, given, views)):
-        on_all += [Tried(one, trial(one, rows), origin and one == usual) for one in more]
-        best = _best(on_all)
-    on_all += [Tried(one, trial(one, rows)) for one in _filtered(best.preparation)]
-    return _found(on_all, given)
+    rivals, undecided = _rivals(best, on_all, given)
+    for aspect, others in (("size", _sized), ("view", _viewed), ("interpolation", _filtered)):
+        more = [Tried(one, trial(one, rows)) for one in others(best.preparation, given, views, sizes)]
+        on_all += more
+        before, best = best, _best([best, *more])
+        left = [one for one in (before, *more) if one is not best]
+        if left:
+            rivals[aspect] = max(left, key=lambda one: one.lead.value)
+    order = sorted(on_all, key=lambda one: -one.lead.value)
+    return FoundPreparation(best, (best, *(one for one in order if one is not best)), rivals, undecided)
 
 
-def _found(tried: Sequence[Tried], given: StatedPreparation) -> FoundPreparation:
-    best = _best(tried)
+def _rivals(best: Tried, tried: Sequence[Tried], given: StatedPreparation) -> tuple[dict[str, Tried], tuple[str, ...]]:
+    """The best of those that take another order of colours, or another scale; and of which of the two is undecided."""
+    rivals, undecided = dict[str, Tried](), list[str]()
     order = sorted(tried, key=lambda one: -one.lead.value)
-    rivals, undecided = {}, []
-    for aspect in ASPECTS:
+    for aspect in ("channels", "normalisation"):
         others = [one for one in order if one.preparation.aspect(aspect) != best.preparation.aspect(aspect)]
-        if not others:
-            continue
-        rivals[aspect] = others[0]
         open_ = [one for one in others if not best.better(one) and not best.alike(one)]
-        settled = given.states(aspect) or best.stated or aspect not in ("channels", "normalisation")
-        if open_ and not settled:
+        if open_ and not (given.states(aspect) or best.stated):
             undecided.append(aspect)
-            rivals[aspect] = open_[0]
-    return FoundPreparation(best, (best, *(one for one in order if one is not best)), rivals, tuple(undecided))
+        if others:
+            rivals[aspect] = (open_ or others)[0]
+    return rivals, tuple(undecided)
 
 
 def _best(tried: Iterable[Tried]) -> Tried:
@@ -189,14 +191,14 @@ def _colours(usual: Preparation, given: StatedPreparation, free: bool) -> list[P
     return [Preparation(replace(one, mean=mean, std=std), channels) for channels in orders for mean, std in scales]
 
 
-def _sized(best: Preparation, given: StatedPreparation, sizes: Sequence[tuple[int, int]]) -> list[Preparation]:
+def _sized(best: Preparation, given: StatedPreparation, views: Views, sizes: Sizes) -> list[Preparation]:
     if given.size is not None:
         return []
     one = best.preprocess
     return [replace(best, preprocess=replace(one, size=size)) for size in sizes if size != one.size]
 
 
-def _viewed(best: Preparation, given: StatedPreparation, views: Sequence[tuple[Any, float]]) -> list[Preparation]:
+def _viewed(best: Preparation, given: StatedPreparation, views: Views, sizes: Sizes) -> list[Preparation]:
     if given.fit is not None or given.crop is not None:
         return []
     one = best.preprocess
@@ -204,7 +206,7 @@ def _viewed(best: Preparation, given: StatedPreparation, views: Sequence[tuple[A
     return [replace(best, preprocess=replace(one, fit=fit, crop=crop)) for fit, crop in others]
 
 
-def _filtered(best: Preparation) -> list[Preparation]:
+def _filtered(best: Preparation, given: StatedPreparation, views: Views, sizes: Sizes) -> list[Preparation]:
     one = best.preprocess
     other = "bicubic" if one.interpolation == "bilinear" else "bilinear"
     return [replace(best, preprocess=replace(one, interpolation=other))]

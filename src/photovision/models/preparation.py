@@ -21,7 +21,6 @@ NORMALISATIONS: dict[str, tuple[Triple, Triple]] = {
     "-1 to 1": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "0 to 255": ((0.0, 0.0, 0.0), _BYTE),
     "0 to 255 less ImageNet's mean": (IMAGENET[0], _BYTE),
-    "CLIP's mean and deviation": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
 }
 """What people call it -> mean and deviation of RGB on the scale 0 to 1; the commonest first."""
 RANGES = {"0-1": ("0 to 1",), "-1-1": ("-1 to 1",), "0-255": ("0 to 255", "0 to 255 less ImageNet's mean")}
