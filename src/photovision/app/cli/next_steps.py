@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from photovision.core.task import Task
 
 GREY, PLAIN = "\x1b[2m", "\x1b[0m"
+USUAL_NAMES = {"detect": "predict"}
+"""Name of a command -> the command that it is another name for."""
 PAGE = "add -o report/ for a page with charts and pictures"
 
 
@@ -98,7 +100,8 @@ def next_steps(verb: Sequence[str], given: Mapping[str, Any], result: Any = None
     """
     from photovision.core.errors import PhotovisionError
 
-    follow = STEPS.get(" ".join(verb))
+    name = " ".join(verb)
+    follow = STEPS.get(USUAL_NAMES.get(name, name))
     try:
         return [] if follow is None else [step for step in follow(Finished(given, result)) if step][:2]
     except (PhotovisionError, OSError):  # what was made is gone already
@@ -173,7 +176,6 @@ STEPS: Mapping[str, Callable[[Finished], list[str]]] = {
     "check": _after_check,
     "train": _after_train,
     "predict": _after_prediction,
-    "detect": _after_prediction,
     "evaluate": _after_evaluation,
     "compare": _after_evaluation,
     "audit": _after_audit,
