@@ -73,9 +73,9 @@ def adopt(  # noqa: PLR0913 - one parameter a flag
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
 ) -> None:
-    """Adopt somebody else's network: find how it wants its pictures, calibrate it, judge it.
+    """Make a model of somebody else's network, and test it.
 
-    The model that is written serves every other command. What is not known of it is stated in its report and card.
+    How it wants its pictures is found on labelled ones, and its confidence is calibrated on them. The model that is written serves every other command. What is not known of it is stated in its report and card.
     """
     from photovision.app.progress import shown
     from photovision.engine.adopt import adopt as take
