@@ -75,7 +75,8 @@ def adopt(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Make a model of somebody else's network, and test it.
 
-    How it wants its pictures is found on labelled ones, and its confidence is calibrated on them. The model that is written serves every other command. What is not known of it is stated in its report and card.
+    How it wants its pictures is found on labelled ones, and its confidence is calibrated on them. The model that is
+    written serves every other command. What is not known of it is stated in its report and card.
     """
     from photovision.app.progress import shown
     from photovision.engine.adopt import adopt as take
