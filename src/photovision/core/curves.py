@@ -69,7 +69,7 @@ def lines(
     ys = np.concatenate([np.asarray(line.y, float) for line in series.values()])
     legend, top = _legend(list(series))
     wide = x_range or (float(xs.min()), float(xs.max()))
-    frame = _Frame(wide, y_range or (float(ys.min()), float(ys.max())), top)
+    frame = _Frame(wide, y_range or svg.widened(float(ys.min()), float(ys.max())), top)
     parts = [legend, *frame.axes(x_name, y_name, x_form, y_form)]
     for number, (name, line) in enumerate(series.items()):
         parts += _drawn(frame, line, COLOURS[number % len(COLOURS)], number >= len(COLOURS) or line.dashed, name)
@@ -95,7 +95,7 @@ def points(
         raise UsageError("a drawing of points needs at least one point")
     xs = [v for p in found for v in (p.x, p.x_low, p.x_high) if v is not None]
     ys = [v for p in found for v in (p.y, p.y_low, p.y_high) if v is not None]
-    frame = _Frame(_padded(xs), _padded(ys), _TOP)
+    frame = _Frame(svg.widened(*_padded(xs)), svg.widened(*_padded(ys)), _TOP)
     x_form = x_form or form
     parts = frame.axes(x_name, y_name, x_form, form)
     for p in found:
@@ -118,7 +118,7 @@ class _Frame:
     """Where values lie in the drawing."""
 
     def __init__(self, x_range: tuple[float, float], y_range: tuple[float, float], top: float) -> None:
-        self.x_range, self.y_range, self.top, self.floor = _wide(x_range), _wide(y_range), top, top + _TALL
+        self.x_range, self.y_range, self.floor = _wide(x_range), _wide(y_range), top + 18 + _TALL
 
     def x(self, value: float) -> float:
         low, high = self.x_range
@@ -132,17 +132,27 @@ class _Frame:
         self, x_name: str, y_name: str, x_form: Callable[[float], str], y_form: Callable[[float], str]
     ) -> list[str]:
         parts = []
-        for share in (0, 0.25, 0.5, 0.75, 1):
-            y = self.floor - _TALL * share
+        for value in svg.ticks(*self.y_range):
+            y = self.y(value)
             parts.append(svg.line(_LEFT, y, _RIGHT, y, LINE))
-            low, high = self.y_range
-            parts.append(svg.text(_LEFT - 6, y + 4, y_form(low + (high - low) * share), anchor="end", size=11))
-            low, high = self.x_range
-            x, anchor = _LEFT + (_RIGHT - _LEFT) * share, "start" if share == 0 else "end" if share == 1 else "middle"
-            parts.append(svg.text(x, self.floor + 16, x_form(low + (high - low) * share), anchor=anchor, size=11))
+            parts.append(svg.text(_LEFT - 6, y + 4, svg.tick_label(y_form(value)), anchor="end", size=11))
+        for value in self._across(x_form):
+            x = self.x(value)
+            anchor = "start" if x < _LEFT + 8 else "end" if x > _RIGHT - 8 else "middle"
+            parts.append(svg.text(x, self.floor + 16, svg.tick_label(x_form(value)), anchor=anchor, size=11))
         parts.append(svg.text((_LEFT + _RIGHT) / 2, self.floor + 34, x_name, anchor="middle"))
-        parts.append(svg.sideways(9, self.top + _TALL / 2, y_name))
+        parts.append(svg.text(4, self.floor - _TALL - 8, y_name))
         return parts
+
+    def _across(self, form: Callable[[float], str]) -> list[float]:
+        """Ticks of the horizontal axis, so few that their labels do not touch, and no two of which read the same."""
+        for most in range(7, 1, -1):
+            found = svg.ticks(*self.x_range, most)
+            labels = [svg.tick_label(form(value)) for value in found]
+            roomy = sum(6.4 * len(label) + 14 for label in labels) <= _RIGHT - _LEFT
+            if roomy and len(set(labels)) == len(labels):
+                break
+        return found
 
 
 def _drawn(frame: _Frame, line: CurveLine, colour: str, dashed: bool, name: str) -> list[str]:

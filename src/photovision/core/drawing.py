@@ -60,23 +60,30 @@ def bars(
     """
     if top <= 0:
         raise UsageError(f"bars need a top above 0, got {top}")
-    left, span, y = 4, WIDTH - 78, 6.0
+    left, span, y = 4, WIDTH - 62, 6.0
     parts = []
     if len(series) > 1:
         y += 12
         parts.append(svg.legend(series, left, y))
         y += 10
+    first = y
     for name, group in groups.items():
         y += 15
         parts.append(svg.text(left, y, svg.short(name, 52), weight=600))
         y += 6
         for bar in group:
             parts += _bar(bar, left, y, span / top)
-            parts.append(svg.text(left + span + 8, y + 11, form(bar.value)))
+            end = max(bar.value, bar.high or 0.0) * span / top
+            parts.append(svg.text(left + min(end, span) + 8, y + 11, form(bar.value)))
             y += 18
         y += 4
-    axis = [svg.line(left + span * share, 0, left + span * share, y, LINE) for share in (0, 0.25, 0.5, 0.75, 1)]
-    return svg.document(WIDTH, y + 4, title, axis + parts)
+    axis = []
+    for tick in svg.ticks(0.0, top):
+        x = left + span * tick / top
+        axis += [svg.line(x, first, x, y, LINE)]
+        anchor = "start" if tick == 0 else "middle"
+        axis.append(svg.text(x, y + 13, svg.tick_label(form(tick)), anchor=anchor, size=11))
+    return svg.document(WIDTH, y + 18, title, axis + parts)
 
 
 def reliability_diagram(
@@ -86,20 +93,23 @@ def reliability_diagram(
 
     `low` and `high` bound the share; `counts`, int (B,), says how many statements each bin holds.
     """
-    left, top, side = 44, 12, 330
+    left, top, side = 44, 24, 330
     floor = top + side
+    lowest = min(map(float, (confidence.min(), low.min()))) if len(confidence) else 0.0
+    start = min(svg.widened(lowest, 1.0)[0], 0.9)  # no empty corner: the axes begin where the figures do
 
     def x(value: float) -> float:
-        return left + side * float(value)
+        return left + side * (float(value) - start) / (1 - start)
 
     def y(value: float) -> float:
-        return floor - side * float(value)
+        return floor - side * (float(value) - start) / (1 - start)
 
-    parts = [svg.line(x(0), y(0), x(1), y(1), INK, dashed=True)]
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts += [svg.line(x(0), y(tick), x(1), y(tick), LINE), svg.line(x(tick), y(0), x(tick), y(1), LINE)]
-        parts.append(svg.text(left - 6, y(tick) + 4, f"{tick:.0%}", anchor="end", size=11))
-        parts.append(svg.text(x(tick), floor + 16, f"{tick:.0%}", anchor="middle", size=11))
+    parts = [svg.line(x(start), y(start), x(1), y(1), INK, dashed=True)]
+    for tick in svg.ticks(start, 1.0):
+        label = svg.tick_label(percent(tick))
+        parts += [svg.line(x(start), y(tick), x(1), y(tick), LINE), svg.line(x(tick), y(start), x(tick), y(1), LINE)]
+        parts.append(svg.text(left - 6, y(tick) + 4, label, anchor="end", size=11))
+        parts.append(svg.text(x(tick), floor + 16, label, anchor="middle", size=11))
     parts.append(svg.polyline([(x(c), y(a)) for c, a in zip(confidence, accuracy, strict=True)], ACCENT))
     for c, a, lo, hi, n in zip(confidence, accuracy, low, high, counts, strict=True):
         parts.append(svg.line(x(c), y(lo), x(c), y(hi), ACCENT))
@@ -108,7 +118,7 @@ def reliability_diagram(
             f'<circle cx="{x(c):.1f}" cy="{y(a):.1f}" r="4" style="fill:{ACCENT}">{svg.title_of(tip)}</circle>'
         )
     parts.append(svg.text(left + side / 2, floor + 36, "stated confidence", anchor="middle"))
-    parts.append(svg.sideways(10, top + side / 2, "share that came true"))
+    parts.append(svg.text(4, 12, "share that came true"))
     return svg.document(WIDTH, floor + 44, title, parts)
 
 
@@ -171,12 +181,7 @@ def _bar(bar: Bar, left: float, y: float, scale: float) -> list[str]:
     colour = COLOURS[bar.series % len(COLOURS)]
     parts = [svg.rect(left, y, max(bar.value * scale, 1), 14, colour, opacity=0.85)]
     if bar.low is not None and bar.high is not None:
-        a, b, middle = left + bar.low * scale, left + bar.high * scale, y + 7
-        parts += [
-            svg.line(a, middle, b, middle, INK),
-            svg.line(a, y + 3, a, y + 11, INK),
-            svg.line(b, y + 3, b, y + 11, INK),
-        ]
+        parts += svg.whisker(left + bar.low * scale, left + bar.high * scale, y + 7)
     return parts
 
 

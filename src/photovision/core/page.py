@@ -7,154 +7,31 @@ forbids scripts and any request to the outside, so that even a mistake here coul
 from __future__ import annotations
 
 import base64
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image as Pillow
+
 from photovision.core.errors import UsageError
 from photovision.core.files import write_json
-from photovision.core.identity import head, template
+from photovision.core.glossary import LEADING, heading
+from photovision.core.identity import head, icon_address, template
 from photovision.core.output import check_report
-from photovision.core.report import Metric, Report, cell_text
+from photovision.core.report import Figure, Metric, Report, Table, cell_text
 from photovision.core.seal import write_sealed
 
-GLOSSARY: Mapping[str, tuple[str, str]] = {
-    "map50": ("mAP at overlap .5", "mean average precision of boxes that overlap by at least half of their union"),
-    "map75": ("mAP at overlap .75", "the same for an overlap of three quarters"),
-    "map_small": ("mAP, small objects", "below 32 x 32 pixels"),
-    "map_medium": ("mAP, medium objects", "32 x 32 to 96 x 96 pixels"),
-    "map_large": ("mAP, large objects", "above 96 x 96 pixels"),
-    "recall": ("Objects found by any box", "at most 100 boxes a picture and class"),
-    "f1": ("F1", "precision and recall combined, at the thresholds of the model"),
-    "count_error": ("Error of counts", "how far the number of objects is off, mean over pictures; lower is better"),
-    "count_ratio": ("Boxes for one object", "over all pictures, at the thresholds; 1 is right"),
-    "recall_shown": ("Objects found, at thresholds", "share of the objects that a box which is shown is on"),
-    "precision_shown": ("Boxes right, at thresholds", "share of the boxes shown that are on an object of their class"),
-    "d_ece": ("Calibration error of boxes", "gap between score and share of boxes right (D-ECE); lower is better"),
-    "la_ece": (
-        "Calibration error with overlap",
-        "gap between score and share right times overlap (LaECE); lower is better",
-    ),
-    "corrupted_map50": ("mAP in bad conditions", "at overlap .5, mean over all conditions and severities (mPC)"),
-    "relative_corrupted_map50": ("mAP left in bad conditions", "share of the mAP without them (rPC)"),
-    "uncorrupted_map50": ("mAP without them", "at overlap .5, of the same pictures as they are"),
-    "corrupted_dice": ("Dice in bad conditions", "mean over all conditions and severities (mPC)"),
-    "relative_corrupted_dice": ("Dice left in bad conditions", "share of the Dice without them (rPC)"),
-    "uncorrupted_dice": ("Dice without them", "of the same pictures as they are"),
-    "false_boxes": ("False boxes a picture", "boxes at the thresholds that are on no object; lower is better"),
-    "worst_group_recall": (
-        "Objects found, worst group",
-        "share of objects found in the group of pictures that is served worst",
-    ),
-    "worst_group_dice": ("Dice, worst group", "Dice in the group of pictures that is served worst"),
-    "suspected_annotations": (
-        "Suspected annotations",
-        "sure boxes that contradict the truth, as a share of its objects",
-    ),
-    "miou": ("Mean IoU", "overlap of masks with the truth as a share of their union, mean over classes"),
-    "dice": ("Dice", "twice the overlap as a share of both areas, mean over the classes but the background"),
-    "boundary_f1": ("Boundary F1", "share of outlines within 0.75% of the diagonal of the true ones"),
-    "surface_distance": ("Surface distance", "95 of 100 outline pixels are no farther off; lower is better"),
-    "instance_f1": ("Objects found, F1", "objects with more than half of their union, precision and recall combined"),
-    "instance_precision": ("Objects, precision", "share of the predicted objects that are right"),
-    "instance_recall": ("Objects, recall", "share of the true objects that are found"),
-    "pq": ("Panoptic quality", "segments found, times how well they overlap the true ones; mean over classes"),
-    "sq": ("Segmentation quality", "overlap of the segments found with the true ones, a factor of panoptic quality"),
-    "rq": ("Recognition quality", "F1 of segments that overlap by more than half, a factor of panoptic quality"),
-    "road_recall": ("Objects found", "share of the objects of roads that are found, at the thresholds of the model"),
-    "road_precision": ("Boxes that are right", "share of the boxes of roads that are on an object of their class"),
-    "road_overlap": ("Overlap", "intersection over union of all classes together"),
-    "diseased": ("Diseased", "share of the known leaves of the latest day that have a disease"),
-    "identity_switches": ("Identity switches", "objects that went on under another number"),
-    "idf1": ("IDF1", "boxes that carry the right identity"),
-    "mota": ("Tracking accuracy (MOTA)", "1 minus missed, false and switched, per object"),
-    "drift_p": ("Smallest corrected p", "chance that equal pictures differ this much in anything"),
-    "embedding_auroc": (
-        "Separability",
-        "chance that a picture in use looks more like use than a held-out one; 50% is no difference",
-    ),
-    "confidence_shift": ("Change of confidence", "mean confidence in use less that on held-out pictures"),
-    "unknown_share": ("Called unknown", "share of the pictures in use that the gate calls unknown"),
-    "label_agreement": ("Agreement with labels", "share of labels that a head which never saw them gives, too"),
-    "maps_that_hold": ("Maps that hold", "share of maps that stood their test"),
-    "map_change": ("Change of mAP", "after less before, on the same pictures"),
-    "map50_change": ("Change of mAP at .5", "after less before, on the same pictures"),
-    "map75_change": ("Change of mAP at .75", "after less before, on the same pictures"),
-    "miou_change": ("Change of mean IoU", "after less before, on the same pictures"),
-    "dice_change": ("Change of Dice", "after less before, on the same pictures"),
-    "heat_inside": ("Heat in the thing", "mean share of a map's heat that lies in what it explains"),
-    "faithful_maps": ("Faithful maps", "share of maps better than random order by deletion and by insertion"),
-    "accuracy": ("Accuracy", "share of pictures named correctly"),
-    "accuracy_leak_free": ("Leak-free accuracy", "without pictures that resemble training pictures"),
-    "map_leak_free": ("Leak-free mAP", "without pictures that resemble training pictures"),
-    "mcnemar_p": ("p of the paired test", "chance of flips this uneven if both were equally often right (McNemar)"),
-    "balanced_accuracy": ("Balanced accuracy", "mean over classes, so that rare ones count as much"),
-    "macro_f1": ("Macro F1", "mean over classes of precision and recall combined"),
-    "micro_f1": ("Micro F1", "precision and recall combined, over all statements"),
-    "auroc": ("AUROC", "chance that a picture of a class outranks one of another; 50% is guessing"),
-    "macro_auroc": ("Macro AUROC", "chance that a true picture outranks a false one; 50% is guessing"),
-    "map": ("mAP", "mean average precision over the classes"),
-    "exact_match": ("Exact match", "share of pictures with every label right"),
-    "top5_accuracy": ("Top-5 accuracy", "share of pictures whose true class is among the first five"),
-    "log_loss": ("Log-loss", "surprise at the truth in nats; lower is better"),
-    "brier": ("Brier score", "squared error of the probabilities, 0 to 2; lower is better"),
-    "ece": ("Calibration error", "gap between stated confidence and truth (ECE); lower is better"),
-    "coverage": ("Coverage of sets", "share of pictures whose prediction set holds the true class"),
-    "set_size": ("Size of sets", "classes that a prediction set names on average; fewer say more"),
-    "novelty_auroc": (
-        "Novelty AUROC",
-        "chance that a picture of something else looks stranger than one of its own kind",
-    ),
-    "false_alarms": ("False alarms", "share of pictures of its own kind that are called unknown"),
-    "detected_unknown": ("Unknown detected", "share of pictures of something else that are called unknown"),
-    "selective_accuracy": ("Accuracy where sure", "share right among the pictures it is surest of"),
-    "aurc": ("Risk of answering", "mean error over all shares answered, the surest first (AURC); lower is better"),
-    "mean_corruption_error": ("Error in bad conditions", "share wrong, over all conditions and severities"),
-    "clean_accuracy": ("Accuracy without them", "share right of the same pictures as they are"),
-    "worst_group_accuracy": ("Worst group", "share right in the group of pictures that is served worst"),
-    "group_gap": ("Gap between groups", "the group served worst against all others, within the same classes"),
-    "fair_worst_group": ("Worst group, fair training", "share right in the group served worst, on test pictures"),
-    "fair_gain": ("Gain in the worst group", "through fair training, on the same test pictures"),
-    "robust_corrupted_accuracy": ("Accuracy after corruption", "share right of test pictures in bad conditions"),
-    "robust_gain": ("Gain after corruption", "through robust training, on the same corrupted test pictures"),
-    "label_error_rate": ("Wrong labels", "estimated share of pictures whose label is wrong"),
-    "wrong_labels": ("Wrong labels", "estimated share of pictures whose label is wrong"),
-    "cleaning_gain": ("Gain by cleaning", "change in accuracy when trained again without suspected labels"),
-    "rater_accuracy": ("People", "share of pictures that the raters name correctly"),
-    "model_beside_raters": ("Model beside people", "share right of the pictures that the raters are judged on"),
-    "model_minus_raters": ("Model minus people", "difference between the shares that are right"),
-    "fleiss_kappa": ("Fleiss' kappa", "agreement among raters beyond chance; 1 is full, 0 that of chance"),
-    "krippendorff_alpha": ("Krippendorff's alpha", "the same where raters did not see every picture"),
-    "insertion": ("Insertion", "mean probability while what the map marks is shown first; higher is better"),
-    "deletion": ("Deletion", "mean probability while what the map marks is hidden first; lower is better"),
-    "energy": ("Energy", "electricity that the work took, measured or estimated"),
-    "accuracy_change": ("Change of accuracy", "of the smaller model against the original, on the same pictures"),
-    "agreement": ("Same answer", "share of pictures that get the same answer as from the original"),
-    "speedup": ("Speed", "pictures a second, as a multiple of the original's"),
-    "throughput": ("Throughput", "decoded pictures a second in batches"),
-    "latency_p50": ("Latency", "time of one answer to a decoded picture, median"),
-    "latency_p99": ("Latency, 99%", "99 of 100 answers to a decoded picture take no longer"),
-    "peak_memory": ("Peak memory", "of a process that answers batches, libraries included"),
-    "graph_size": ("Graph", "size of the file that answers"),
-    "bundle_size": ("Bundle", "size of the whole folder"),
-}
-"""Metric name -> (heading, what it means in plain words)."""
-
-MAX_CARDS = 12
-"""With more figures than this only the leading ones get a card each, and the others stand in a table."""
-
-_LEADING = (
-    *("accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match", "balanced_accuracy", "ece"),
-    *("map50", "recall_shown", "precision_shown", "count_error", "d_ece", "miou", "dice", "instance_f1"),
-    *("corrupted_map50", "corrupted_dice", "worst_group_recall", "worst_group_dice"),
-    *("accuracy_change", "agreement", "speedup", "throughput", "latency_p50", "graph_size"),
-    *("coverage", "false_alarms", "novelty_auroc", "worst_group_accuracy", "mean_corruption_error", "rater_accuracy"),
-)
+MAX_LARGE = 3
+"""Figures that are shown large; all stand in a table with what they mean."""
 
 
 def to_html(report: Report) -> str:
     """The report as one HTML document that loads nothing from elsewhere.
+
+    The first screen holds the title, the leading figure, the assessment, and the figures marked `first`; warnings
+    follow, and everything else is folded away. Printed, nothing is.
 
     Example:
         >>> page = to_html(Report("evaluate", "Cats & <dogs>"))
@@ -165,16 +42,40 @@ def to_html(report: Report) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    many = len(report.metrics) > MAX_CARDS
-    leading = {name: m for name, m in report.metrics.items() if not many or name in _LEADING}
-    further = {name: m for name, m in report.metrics.items() if name not in leading}
+    first = [_shown(figure, Markup) for figure in report.figures if figure.first]
+    large = [_card(name, report.metrics[name]) for name in leading(report.metrics)]
+    later = [figure for figure in report.figures if not figure.first]
     return environment.from_string(template("report.html")).render(
         report=report,
         head=Markup(head()),
-        cards=[_card(name, metric) for name, metric in leading.items()],
-        sections=[*_further(further), *_sections(report, Markup)],
+        style=Markup(template("report.css")),
+        icon=icon_address(),
+        large=large,
+        beside=first[:1],
+        strips=first[1:],
+        sections=[*_all_figures(report.metrics), *_sections(later, report.tables, Markup)],
         facts=list(_facts(report.provenance)),
     )
+
+
+def leading(metrics: Mapping[str, Metric]) -> list[str]:
+    """Names of the figures that are shown large, the headline first; what one picture shows is no figure.
+
+    The headline is the first metric: without images that leaked where there were such, and the difference where two
+    models are compared.
+
+    Example:
+        >>> leading({"accuracy_a": Metric(0.8), "accuracy_b": Metric(0.9), "accuracy_difference": Metric(0.1)})
+        ['accuracy_difference', 'accuracy_a', 'accuracy_b']
+    """
+    names = [name for name, metric in metrics.items() if metric.n != 1]
+    if not names:
+        return []
+    difference, leak_free = f"{names[0].removesuffix('_a')}_difference", f"{names[0]}_leak_free"
+    if leak_free in names:
+        names[0] = leak_free
+    order = [*(name for name in (difference,) if name in names), names[0], *(n for n in LEADING if n in names), *names]
+    return list(dict.fromkeys(order))[:MAX_LARGE]
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -195,52 +96,23 @@ def write_report(report: Report, folder: Path) -> None:
     write_sealed(folder / "report.html", to_html(report))
 
 
-def _further(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
-    """A section with a table of figures; none for no figures."""
+def _all_figures(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
+    """A section with every figure and what it means; none where there are no figures."""
     rows = [
-        [
-            {"kind": "text", "text": heading(name, metric)[0], "hint": heading(name, metric)[1]},
-            _cell(metric),
-            _cell(metric.n),
-        ]
+        [{"kind": "text", "text": term}, _cell(metric), _cell(metric.n), _cell(meaning)]
         for name, metric in metrics.items()
+        for term, meaning in (heading(name, metric),)
     ]
-    table = {"columns": ("figure", "value", "n"), "rows": rows, "note": ""}
-    return [{"title": "Further figures", "figures": [], "tables": [table]}] if rows else []
+    note = "Ranges are 95% intervals; n is how many pictures a figure rests on."
+    table = {"columns": ("figure", "value", "n", "what it means"), "rows": rows, "note": note}
+    return [{"title": f"All {len(rows)} figures", "figures": [], "tables": [table]}] if len(rows) > 1 else []
 
 
 def _card(name: str, metric: Metric) -> dict[str, Any]:
-    label, hint = heading(name, metric)
-    text, track = _figure_text(metric), None
+    text = _figure_text(metric)
     if metric.unit == "share" and name.endswith("_difference"):
         text["unit"] = "points"
-    elif metric.unit == "share" and metric.low is not None and metric.high is not None:
-        wide = max(100 * (metric.high - metric.low), 0.6)  # a hairline interval stays visible
-        # A figure such as an error of counts may be above 100%; its bar ends with its card.
-        left, dot = min(100 * metric.low, 99.4), min(100 * metric.value, 100.0)
-        track = {"left": left, "width": min(wide, 100 - left), "dot": dot}
-    return {"label": label, "hint": hint, "track": track, **text}
-
-
-def heading(name: str, metric: Metric | None = None) -> tuple[str, str]:
-    """A figure's heading and what it means; the figures of a comparison end in _a, _b or _difference.
-
-    Args:
-        name: of the figure.
-        metric: itself, whose own title goes before the glossary.
-
-    Example:
-        >>> heading("ece_a")[0], heading("some_figure")
-        ('Calibration error, A', ('Some figure', ''))
-    """
-    own = (metric.title, metric.hint) if metric is not None and metric.title else None
-    for suffix, addition in (("_a", ", A"), ("_b", ", B"), ("_difference", ", B minus A")):
-        base = name.removesuffix(suffix)
-        if base != name and (own or base in GLOSSARY):
-            return (own or GLOSSARY[base])[0] + addition, ""
-    if own and name.endswith("_leak_free"):
-        return f"{own[0]}, leak-free", "without images that resemble training images"
-    return own or GLOSSARY.get(name, (name.replace("_", " ").capitalize(), ""))
+    return {"label": heading(name, metric)[0], **text}
 
 
 def _figure_text(metric: Metric) -> dict[str, str]:
@@ -259,30 +131,51 @@ def _figure_text(metric: Metric) -> dict[str, str]:
     }
 
 
-def _sections(report: Report, markup: Any) -> list[dict[str, Any]]:
+def _sections(figures: Sequence[Figure], tables: Sequence[Table], markup: Any) -> list[dict[str, Any]]:
     """Figures and tables of the same title stand together; the order is that of the figures, then of the tables."""
     sections: dict[str, dict[str, Any]] = {}
 
     def section(title: str) -> dict[str, Any]:
         return sections.setdefault(title, {"title": title, "figures": [], "tables": []})
 
-    for figure in report.figures:
-        pictures = [{"source": _data_address(content), "caption": caption} for content, caption in figure.pictures]
-        # The SVG comes from core.drawing, which escapes; it must not be escaped again.
-        kind = {"lead": figure.lead, "wide": figure.wide}
-        shown = {"svg": markup(figure.svg), "pictures": pictures, "note": figure.note, **kind}
-        section(figure.title)["figures"].append(shown)
-    for table in report.tables:
+    for figure in figures:
+        section(figure.title)["figures"].append(_shown(figure, markup))
+    for table in tables:
         rows = [[_cell(value) for value in row] for row in table.rows]
         section(table.title)["tables"].append({"columns": table.columns, "rows": rows, "note": table.note})
     return list(sections.values())
+
+
+def _shown(figure: Figure, markup: Any) -> dict[str, Any]:
+    # The SVG comes from core.drawing, which escapes; it must not be escaped again.
+    return {
+        "title": figure.title,
+        "svg": markup(figure.svg),
+        "pictures": [
+            {"source": _data_address(content), "size": _size(content), "lines": caption.split("\n")}
+            for content, caption in figure.pictures
+        ],
+        "note": figure.note,
+        "lead": figure.lead,
+        "wide": figure.wide,
+        "pair": figure.first and not figure.wide,
+    }
+
+
+def _size(content: bytes) -> tuple[int, int] | None:
+    """Width and height, so that a page keeps its layout while it loads; None of what is no picture."""
+    try:
+        with Pillow.open(io.BytesIO(content)) as picture:
+            return picture.size
+    except (OSError, ValueError):
+        return None
 
 
 def _cell(value: Any) -> dict[str, Any]:
     if isinstance(value, Metric):
         return {"kind": "metric", **_figure_text(value)}
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return {"kind": "number" if numeric else "text", "text": cell_text(value), "hint": ""}
+    return {"kind": "number" if numeric else "text", "text": cell_text(value)}
 
 
 def _data_address(content: bytes) -> str:

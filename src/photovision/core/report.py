@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 from photovision.core.errors import DataError, UsageError
 
@@ -86,6 +86,10 @@ class Table:
                 raise UsageError(f"table '{self.title}' has {len(self.columns)} columns, but a row of {len(row)} cells")
 
 
+RIGHT, WRONG = "✓ ", "✗ "
+"""What the caption of a picture begins with where the prediction is right or wrong."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """A drawing: an inline SVG document, or pictures with captions.
@@ -98,6 +102,8 @@ class Figure:
         lead: whether the first picture is shown large with the others small beside it, two such figures side by side
             where there is room; captions are then for those who cannot see the pictures.
         wide: whether pictures are shown as wide as a column of text, in their own proportions.
+        first: whether it belongs on the first screen; all others are folded away below. A caption that begins with
+            `RIGHT` or `WRONG` is marked so.
     """
 
     title: str
@@ -106,6 +112,29 @@ class Figure:
     note: str = ""
     lead: bool = False
     wide: bool = False
+    first: bool = False
+
+
+Level = Literal["good", "care", "bad"]
+"""How a report turns out, by which it is coloured."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the figures of a report come to, in one sentence.
+
+    Attributes:
+        level: how it turns out.
+        label: in a few words, such as "Fit for use on its own".
+        text: for what, and why, in a sentence or two.
+    """
+
+    level: Level
+    label: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +142,7 @@ class Finding:
     """What one check found out: a part of a report, with the fields that `Report` has.
 
     Attributes:
-        summary, metrics, tables, figures, warnings: as in `Report`.
+        summary, metrics, tables, figures, warnings, assessment: as in `Report`.
         data: JSON-ready results for machines.
     """
 
@@ -123,6 +152,7 @@ class Finding:
     figures: Sequence[Figure] = ()
     warnings: Sequence[str] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    assessment: Assessment | None = None
 
     def including(self, *findings: Finding) -> Finding:
         """This finding with further ones added at its end."""
@@ -145,6 +175,7 @@ class Report:
         warnings: what a careful reader must know before trusting the numbers.
         provenance: JSON-ready facts: versions, hardware, seed, data fingerprint, licences, times.
         data: further JSON-ready results for machines, merged into the JSON document.
+        assessment: what the figures come to; None where nothing is judged.
     """
 
     kind: str
@@ -156,6 +187,7 @@ class Report:
     warnings: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    assessment: Assessment | None = None
 
     def including(self, *findings: Finding) -> Report:
         """This report with what further checks found added at its end."""
@@ -166,6 +198,7 @@ class Report:
         return {
             "kind": self.kind,
             "title": self.title,
+            **({"assessment": asdict(self.assessment)} if self.assessment else {}),
             "summary": list(self.summary),
             "metrics": {name: metric.to_json() for name, metric in self.metrics.items()},
             "tables": [
@@ -179,7 +212,13 @@ class Report:
 
     def to_markdown(self) -> str:
         """The report without its drawings, as Markdown."""
-        lines = [f"# {_harmless(self.title)}", "", *(_harmless(sentence) for sentence in self.summary), ""]
+        lines = [f"# {_harmless(self.title)}", ""]
+        lines += (
+            [f"**{_harmless(self.assessment.label)}:** {_harmless(self.assessment.text)}", ""]
+            if self.assessment
+            else []
+        )
+        lines += [*(_harmless(sentence) for sentence in self.summary), ""]
         if self.warnings:
             lines += ["## Warnings", "", *(f"- {_harmless(warning)}" for warning in self.warnings), ""]
         if self.metrics:
@@ -227,6 +266,7 @@ def _including(first: _Part, findings: Sequence[Finding]) -> _Part:
         figures=[figure for one in every for figure in one.figures],
         warnings=[warning for one in every for warning in one.warnings],
         data={name: value for one in every for name, value in one.data.items()},
+        assessment=next((one.assessment for one in reversed(every) if one.assessment), None),
     )
 
 

@@ -6,6 +6,8 @@ so a drawing is right on light and on dark. Coordinates are in drawing units, y 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -13,6 +15,7 @@ ACCENT = "var(--accent,#2f6fdf)"
 SECOND = "var(--second,#c8641b)"
 LINE = "var(--line,#88888866)"
 INK = "currentColor"
+SHEET = "var(--sheet,#fff)"
 COLOURS = (ACCENT, SECOND, "var(--third,#3a8f5c)", "var(--fourth,#8a5cc4)")
 WIDTH = 400
 """Width of every drawing that shrinks with the page, so that its 12-unit text stays readable on a phone."""
@@ -56,6 +59,16 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str, dashed: bool =
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="stroke:{colour}"{dash}/>'
 
 
+def whisker(low: float, high: float, y: float, reach: float = 4.0) -> list[str]:
+    """A horizontal interval with ends, on a light rim that keeps it visible on a bar."""
+    strokes = ((low, y, high, y), (low, y - reach, low, y + reach), (high, y - reach, high, y + reach))
+    rims = [
+        f'<line x1="{a:.1f}" y1="{b:.1f}" x2="{c:.1f}" y2="{d:.1f}" style="stroke:{SHEET};stroke-width:4"/>'
+        for a, b, c, d in strokes
+    ]
+    return [*rims, *(line(*stroke, INK) for stroke in strokes)]
+
+
 def rect(x: float, y: float, w: float, h: float, colour: str, tip: str = "", opacity: float = 1.0) -> str:
     """A filled rectangle with rounded corners."""
     inside = title_of(tip) if tip else ""
@@ -78,6 +91,48 @@ def legend(names: Sequence[str], x: float, y: float) -> str:
         parts += [rect(x, y - 9, 10, 10, COLOURS[i % len(COLOURS)], opacity=0.85), text(x + 15, y, name)]
         x += 30 + 7 * len(name)
     return "".join(parts)
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers from `low` to `high`, evenly spaced, at most `most` of them and at least one.
+
+    Example:
+        >>> ticks(0.037, 0.96)
+        [0.2, 0.4, 0.6, 0.8]
+        >>> ticks(0, 12)
+        [0.0, 2.5, 5.0, 7.5, 10.0]
+    """
+    step = _step(low, high, most)
+    first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
+    return [round(number * step, 12) for number in range(first, last + 1)] or [low]
+
+
+def widened(low: float, high: float, most: int = 6) -> tuple[float, float]:
+    """The range widened to round numbers at both ends.
+
+    Example:
+        >>> widened(0.342, 0.671)
+        (0.3, 0.7)
+    """
+    step = _step(low, high, most)
+    return round(math.floor(low / step + 1e-6) * step, 12), round(math.ceil(high / step - 1e-6) * step, 12)
+
+
+def _step(low: float, high: float, most: int) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that makes at most `most` ticks."""
+    least = max(high - low, 1e-9) / max(most - 1, 1)
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(step for step in (power, 2 * power, 2.5 * power, 5 * power, 10 * power) if step >= least * (1 - 1e-9))
+
+
+def tick_label(text: str) -> str:
+    """What is written at an axis: without needless zeros.
+
+    Example:
+        >>> tick_label("50.0%"), tick_label("0.25")
+        ('50%', '0.25')
+    """
+    return re.sub(r"\.0+(?=\D*$)", "", text)
 
 
 def short(text: str, limit: int) -> str:

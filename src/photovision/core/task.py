@@ -54,6 +54,8 @@ class Task:
         text: the words that people read about it.
         outputs: of the ONNX graph, in order.
         lead: leading metrics with their titles, best first; the first one measured opens reports and cards.
+        fit: metric -> from which value a model is fit for use on its own, and with a person who checks; see
+            `engine.assessment`.
         fits: whether a `photovision.data.dataset.Dataset` teaches this task.
         options: verb -> the options that make sense for it; every other one is refused.
         own: verb -> the options that only this task has.
@@ -78,6 +80,7 @@ class Task:
     text: TaskText
     outputs: tuple[str, ...]
     lead: Mapping[str, str] = field(default_factory=dict)
+    fit: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: Callable[[Any], bool] = _no_data
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
     own: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from photovision.core.task import Task
 from photovision.engine.card_metrics import report_of
 from photovision.engine.datasheet import datasheet
 from photovision.engine.evaluate import evaluate_on
+from photovision.engine.evaluate_text import training_title
 from photovision.engine.learned import Learned
 from photovision.engine.model_card import model_card
 from photovision.engine.similarity import accuracy_by_similarity, headed
@@ -141,9 +142,14 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         for stage in draft.info["rungs"]:
             if stage["name"] == learned.chosen:
                 stage["test"] = next(draft.info["metrics"][name] for name in row.lead if name in proof.metrics)
-        draft.report = headed(row, draft.info, learned.report(draft.info, proof))
+        draft.report = headed(row, draft.info, _reported(output, learned, draft.info, proof))
         draft.info |= {"energy": run.meter.read().to_json(), "warnings": list(draft.report.warnings)}
     run.tell("export", 3, 3)
+
+
+def _reported(output: Path, learned: Learned, info: dict[str, Any], proof: Report) -> Report:
+    report = learned.report(info, proof)
+    return replace(report, title=training_title(output.resolve().name, info["classes"]), assessment=proof.assessment)
 
 
 def _described(run: TrainingRun, row: Task, learned: Learned, parity: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from photovision.core.glossary import heading
 from photovision.core.markdown import harmless, table
-from photovision.core.page import heading
 from photovision.core.report import Metric, Table
 from photovision.engine.card_text import card_text_of
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from photovision.core.errors import UsageError
 from photovision.core.progress import Listener, ProgressCallback, counted, visible
-from photovision.core.report import Finding, Metric, Report
+from photovision.core.report import Assessment, Finding, Metric, Report
 from photovision.core.system import provenance
 from photovision.core.task import Task
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures
 from photovision.engine import evaluate_text
+from photovision.engine.assessment import NOT_TESTED, fitness
 from photovision.engine.evaluation import Evaluation
 from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
@@ -105,7 +106,7 @@ def evaluation_report(model: Any, evaluation: Evaluation, dataset: Dataset, leak
     leaks = leak_free(row, evaluation, leaked, metrics)
     base = Report(
         kind="evaluate",
-        title=evaluate_text.title(row.text, len(evaluation.samples)),
+        title=evaluate_text.title(model.bundle.name, len(evaluation.samples)),
         metrics={**metrics, **leaks.metrics},
         warnings=[*leaks.warnings, *evaluate_text.warnings(evaluation, dataset)],
         provenance={
@@ -118,7 +119,16 @@ def evaluation_report(model: Any, evaluation: Evaluation, dataset: Dataset, leak
             "unreadable": [{"id": problem.id, "message": problem.message} for problem in evaluation.problems],
         },
     )
-    return base.including(row.part("findings", "evaluate")(evaluation))
+    report = base.including(row.part("findings", "evaluate")(evaluation))
+    if row.has("examples"):
+        report = replace(report, figures=[*report.figures, *row.part("examples")(model, evaluation)])
+    return replace(report, assessment=_assessed(row, report))
+
+
+def _assessed(row: Task, report: Report) -> Assessment | None:
+    if evaluate_text.ALL_LEAKED in report.warnings:
+        return NOT_TESTED
+    return fitness(row, report.metrics)
 
 
 def leak_free(row: Task, evaluation: Evaluation, leaked: Collection[int], metrics: Mapping[str, Metric]) -> Finding:

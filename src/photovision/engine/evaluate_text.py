@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from photovision.core.phrases import count, listed, spoken
 from photovision.core.report import Metric
-from photovision.core.task import TaskText
+from photovision.core.task import either
 from photovision.data.corrections import NAME
 from photovision.data.dataset import Dataset
 from photovision.engine.evaluation import Evaluation
 
+_NAMED = 4
 FEW = 100
 """With fewer images the report says that its intervals are wide."""
 ALL_LEAKED = "All these pictures are or resemble training pictures: the figures say nothing about new ones."
 
 
-def title(text: TaskText, n: int) -> str:
-    """The heading of an evaluation on n images."""
-    return f"How well the {text.noun} does on {count(n, 'picture')}"
+def title(name: str, n: int) -> str:
+    """The heading of an evaluation on n images of the model that its owner calls `name`."""
+    return f"{name} on {count(n, 'picture')}"
+
+
+def training_title(name: str, classes: Sequence[str]) -> str:
+    """The heading of a training.
+
+    Example:
+        >>> training_title("leaf-model", ["blight", "rust", "healthy"])
+        'leaf-model: blight, rust or healthy'
+        >>> training_title("shop", list("abcdef"))
+        'shop: a, b, c and 3 more'
+    """
+    if not classes:
+        return name
+    return f"{name}: {either(classes) if len(classes) <= _NAMED else _and_more(classes)}"
+
+
+def _and_more(classes: Sequence[str]) -> str:
+    return f"{', '.join(classes[: _NAMED - 1])} and {len(classes) - _NAMED + 1:,} more"
 
 
 def leaked(n: int, lead: str, naive: Metric, clean: Metric | None) -> str:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from photovision.core.glossary import heading
 from photovision.core.markdown import clean
-from photovision.core.page import heading
 from photovision.engine.card_text import card_text_of
 
 LICENCES = frozenset(

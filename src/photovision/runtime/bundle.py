@@ -120,6 +120,11 @@ class Bundle:
         return self  # nothing in it is ever changed
 
     @property
+    def name(self) -> str:
+        """What its owner calls it: the name of its folder."""
+        return "the model" if self.temporary else self.path.resolve().name
+
+    @property
     def task(self) -> str:
         """The name of the task that the model was made for, such as "classify"."""
         return str(self.info["task"])

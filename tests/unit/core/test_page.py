@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from photovision.core.errors import UsageError
-from photovision.core.page import GLOSSARY, heading, to_html, write_report
-from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.glossary import GLOSSARY, heading
+from photovision.core.page import leading, to_html, write_report
+from photovision.core.report import WRONG, Assessment, Figure, Finding, Metric, Report, Table
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 
@@ -62,8 +63,8 @@ def test_page_shows_everything() -> None:
     words = " ".join(page.words)
     for expected in ("On cats", "All about cats", "90.0", "85.0 to 94.0", "n = 200", "Beware of cats", "cats.numpy"):
         assert expected in words, expected
-    assert page.tags.count("img") == 1
-    icon, photograph = page.addresses
+    icon, brand, photograph = page.addresses
+    assert icon == brand
     assert icon.startswith("data:image/svg+xml,")
     assert photograph.startswith("data:image/jpeg;base64,")
 
@@ -72,7 +73,7 @@ def test_page_loads_nothing_and_runs_nothing_even_with_hostile_names() -> None:
     text = to_html(report(HOSTILE))
     page = Page(text)
     assert "script" not in page.tags
-    assert page.tags.count("img") == 1
+    assert page.tags.count("img") == 2  # the icon and the photograph
     assert not page.handlers
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     assert "default-src 'none'" in text
@@ -87,21 +88,43 @@ def test_figures_and_tables_of_one_title_share_a_section() -> None:
             )
         )
     )
-    assert page.tags.count("h2") == 1
+    assert page.tags.count("details") == 1
     assert "svg" in page.tags
 
 
-def test_many_figures_are_a_table_and_the_leading_ones_stay_cards() -> None:
-    few, more = ({f"figure_{n}": Metric(n / 100, n=7) for n in range(count)} for count in (11, 40))
-    lead = {"accuracy": Metric(0.9137, 0.85, 0.94, 200)}
-    for metrics in (few, more):
-        words = " ".join(Page(to_html(Report("audit", "t", metrics={**lead, **metrics}))).words)
-        assert words.count("91.4") == 1
-        assert all(f"{n}.0" in words for n in range(len(metrics)))
-        assert ("Further figures" in words) == (metrics is more)
-    page = Page(to_html(Report("audit", "t", metrics={**lead, **more})))
-    assert page.tags.count("h3") == 1
-    assert page.tags.count("tr") == 41
+def test_three_figures_are_large_and_all_stand_in_a_table_with_what_they_mean() -> None:
+    metrics = {"accuracy": Metric(0.9137, 0.85, 0.94, 200)} | {f"figure_{n}": Metric(n / 100, n=7) for n in range(11)}
+    text = to_html(Report("audit", "t", metrics=metrics))
+    page = Page(text)
+    words = " ".join(page.words)
+    assert words.count("91.4") == 2  # large, and in the table
+    assert "share of pictures named correctly" in words
+    assert text.count('<span class="value">') == 3
+    assert page.tags.count("tr") == 1 + len(metrics)
+
+
+def test_the_headline_is_the_honest_figure() -> None:
+    leaked = {"accuracy": Metric(0.99), "ece": Metric(0.1), "accuracy_leak_free": Metric(0.8)}
+    assert leading(leaked)[0] == "accuracy_leak_free"
+    assert leading({"map_a": Metric(0.5), "map_b": Metric(0.6), "map_difference": Metric(0.1)})[0] == "map_difference"
+    assert leading({"maps_that_hold": Metric(1.0, 0.2, 1.0, 1)}) == []  # of one picture
+
+
+def test_the_first_screen_holds_the_assessment_and_what_is_marked_for_it_and_the_rest_is_folded() -> None:
+    seen = Figure("Right and wrong", pictures=((picture(), f"{WRONG}cat (97%)\ntrue: dog"),), first=True)
+    later = Figure("Calibration", svg="<svg></svg>")
+    assessment = Assessment("care", "Fit with care", f"let a person check {HOSTILE}")
+    shown = Report("evaluate", "t", ("First.", "Second."), figures=[later, seen], assessment=assessment)
+    before, _, folded = to_html(shown).partition("<details>")
+    assert "Right and wrong" in before
+    assert '<span class="wrong">✗ cat (97%)</span>' in before
+    assert '<p class="assessment care"><b>Fit with care</b>' in before
+    assert "<script" not in before
+    assert "Calibration" in folded
+    assert "Second." in folded
+    assert shown.to_json()["assessment"]["level"] == "care"
+    assert "**Fit with care:** let a person check &lt;script" in shown.to_markdown()
+    assert shown.including(Finding(assessment=Assessment("bad", "Not fit", "x"))).assessment.level == "bad"  # type: ignore[union-attr]
 
 
 def test_figures_of_the_checks_have_plain_words() -> None:
@@ -142,7 +165,7 @@ def test_a_lead_figure_names_its_pictures_for_those_who_cannot_see_them() -> Non
         "Units", pictures=((picture(), HOSTILE), (picture(), "small")), note=f"Unit 1\n{HOSTILE}", lead=True
     )
     page = to_html(Report("features", "Atlas", figures=[figure]))
-    assert '<section class="gallery">' in page
+    assert 'class="folded gallery"' in page
     assert 'alt="small"' in page
     assert "<script" not in page
     assert "onerror" not in Page(page).handlers

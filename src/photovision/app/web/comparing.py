@@ -161,7 +161,7 @@ def compared(job: ComparisonJob, a: Path, b: Path, data: Path) -> dict[str, Any]
 
     Raises DataError or ModelError as `photovision compare` does.
     """
-    from photovision.core.page import heading
+    from photovision.core.glossary import heading
     from photovision.data.read import read_dataset
     from photovision.engine.compare import check_comparable, comparison_report, fair_part
     from photovision.engine.load import load

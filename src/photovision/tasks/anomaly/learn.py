@@ -244,7 +244,6 @@ def _report(info: Info, proof: Report) -> Report:
     return replace(
         proof,
         kind="train",
-        title="An anomaly detector",
         summary=(*training_summary(info), *proof.summary),
         warnings=(*training_warnings(info), *proof.warnings),
         data={**proof.data, "rungs": info["rungs"]},

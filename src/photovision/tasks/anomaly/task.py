@@ -14,6 +14,7 @@ TASK = Task(
     text=TaskText("anomaly detector", "anomaly detectors", "whether an image departs from good ones, and where"),
     outputs=("score", "heatmap"),
     lead={"auroc": "image AUROC", "false_alarms": "rate of false alarms"},
+    fit={"auroc": (0.95, 0.8)},
     fits=lambda dataset: bool(dataset.annotation_type == "defects"),
     options={
         "train": frozenset({"backbone", "weights", "size"}),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
+from photovision.core.drawing import MAX_CLASSES, Bar, bars, heatmap, percent, reliability_diagram
 from photovision.core.phrases import count, spoken
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.thumbnail import picture_grid
@@ -16,6 +16,8 @@ from photovision.trust.metrics.calibrate import ece_by_chance, reliability
 from photovision.trust.metrics.scores import confusion, per_class
 
 SHOWN = 24
+BARS = 6
+"""Classes in the chart of the first screen."""
 
 
 def findings(evaluation: ClassifyEvaluation) -> Finding:
@@ -27,7 +29,7 @@ def findings(evaluation: ClassifyEvaluation) -> Finding:
     """
     by_class = per_class(evaluation.probs, evaluation.truth, evaluation.classes, evaluation.thresholds)
     pairs = _confused(evaluation)
-    figures = [_mistakes(evaluation), _reliability(evaluation), _heatmap(evaluation)]
+    figures = [_by_class(by_class), _mistakes(evaluation), _reliability(evaluation), _heatmap(evaluation)]
     own = Finding(
         summary=_summary(evaluation, by_class, pairs),
         tables=[by_class, *(_pair_table(pairs, evaluation) if pairs else ())],
@@ -84,6 +86,19 @@ def _weakest(by_class: Table) -> str | None:
         return None
     recall, name, n = min(rows)
     return f"It is weakest on '{name}', where it finds {round(recall * n)} of {count(n, 'picture')}."
+
+
+def _by_class(by_class: Table) -> Figure | None:
+    """The recall of the classes that are found least often."""
+    rows = sorted((row for row in by_class.rows if row[2] is not None), key=lambda row: row[2].value)
+    if len(rows) < 2:
+        return None
+    groups = {f"{row[0]} ({row[1]:,})": [Bar(row[2].value, row[2].low, row[2].high)] for row in rows[:BARS]}
+    few = f"The {BARS} lowest of {count(len(rows), 'class', 'classes')}." if len(rows) > BARS else "Lowest first."
+    note = (
+        f"Share of each class's pictures that are named so, with 95% intervals; in brackets how many there are. {few}"
+    )
+    return Figure("Recall by class", svg=bars(groups, "Recall by class"), note=note, first=True)
 
 
 def _warnings(evaluation: ClassifyEvaluation) -> list[str]:

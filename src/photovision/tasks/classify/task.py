@@ -10,6 +10,7 @@ TASK = Task(
     text=TaskText("classifier", "classifiers", "what an image shows"),
     outputs=("probs", "logits", "embedding"),
     lead={"accuracy": "accuracy", "map": "mean average precision"},
+    fit={"accuracy": (0.9, 0.7), "balanced_accuracy": (0.85, 0.6), "exact_match": (0.9, 0.6)},
     fits=lambda dataset: bool(dataset.annotation_type == "labels"),
     options={
         "optimize": frozenset({"int8", "bf16", "prune", "distill_to"}),
@@ -34,6 +35,7 @@ TASK = Task(
         "model": "photovision.tasks.classify.recognizer:Recognizer",
         "evaluate": "photovision.tasks.classify.evaluation:evaluate",
         "findings": "photovision.tasks.classify.evaluation_text:findings",
+        "examples": "photovision.tasks.classify.examples:examples",
         "compare": "photovision.tasks.classify.comparison:compare",
         "comparable": "photovision.tasks.classify.evaluation:check_comparable",
         "differing": "photovision.tasks.classify.comparison:differing",

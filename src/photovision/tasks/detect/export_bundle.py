@@ -126,9 +126,8 @@ def _report(info: Mapping[str, Any], proof: Report) -> Report:
         f" come from {counts['test']:,} more.",
         *proof.summary,
     )
-    classes = ", ".join(info["classes"][:5]) + (" ..." if len(info["classes"]) > 5 else "")
     data = {**proof.data, "rungs": list(info["rungs"])}
-    return replace(proof, kind="train", title=f"A detector of {classes}", summary=learned, data=data)
+    return replace(proof, kind="train", summary=learned, data=data)
 
 
 def _pictures(run: TrainingRun, source: Backbone) -> np.ndarray:

@@ -10,6 +10,7 @@ TASK = Task(
     text=TaskText("detector", "detectors", "boxes around objects", "photovision detect"),
     outputs=("boxes", "scores", "embedding"),
     lead={"map": "mean average precision", "map50": "mean average precision at an IoU of 0.5"},
+    fit={"recall_shown": (0.85, 0.5), "precision_shown": (0.85, 0.5)},
     fits=lambda dataset: bool(dataset.annotation_type == "boxes"),
     options={
         "optimize": frozenset({"int8", "bf16"}),

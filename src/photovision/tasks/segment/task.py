@@ -19,6 +19,7 @@ TASK = Task(
     text=TaskText("segmenter", "segmenters", "the class of every pixel"),
     outputs=("classes", "depth", "embedding"),
     lead={"miou": "mean IoU", "dice": "Dice"},
+    fit={"dice": (0.85, 0.6)},
     fits=fits,
     options={
         "export": frozenset({"compress"}),

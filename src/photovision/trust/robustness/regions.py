@@ -18,7 +18,7 @@ import numpy as np
 from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import percent
 from photovision.core.errors import UsageError
-from photovision.core.page import heading
+from photovision.core.glossary import heading
 from photovision.core.progress import ProgressCallback
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Image
