@@ -153,7 +153,7 @@ def test_unknown_names_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     data = written(tinted(24, 0.5), tmp_path)
     for flags, said in (
         (["--fair-by", "sex"], "no picture has the attribute 'sex' to be fair by: known are tint"),
-        (["--robust", "wether"], "no corruption or family of them is called 'wether'; did you mean weather"),
+        (["--robust", "wether"], "no condition, family of them or place is called 'wether'; did you mean weather"),
     ):
         assert command(["train", str(data), "-o", str(tmp_path / "model"), *flags]) == 2
         out, err = capsys.readouterr()

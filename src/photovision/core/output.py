@@ -22,7 +22,7 @@ BUNDLE_FILES = frozenset(
     {
         *("bundle.json", "model.onnx", "decoder.onnx", "model.safetensors", "config.json", "preprocessor_config.json"),
         *("doubt.safetensors", "references.safetensors", "heldout.safetensors", "validation.safetensors"),
-        *("training_images.safetensors", "audit.json"),
+        *("training_images.safetensors", "audit.json", "card.json"),
         *("README.md", "DATASHEET.md", "report.html", "report.json", "report.md"),
     }
 )

@@ -325,8 +325,10 @@ def _remarks(dataset: Dataset, truth: csr_array, units: Ints, usable: Ints, trai
     _, sizes = np.unique(units[usable], return_counts=True)
     if (sizes > 1).any():
         kept, many = int(sizes[sizes > 1].sum()), int((sizes > 1).sum())
+        groups = "" if many == 1 else f", in {many:,} groups"
         remarks.append(
-            f"{kept:,} pictures share a group of near-duplicates or of equal group values ({many:,} in all)."
+            f"{kept:,} pictures look almost the same or share a group{groups}. They were kept on the same side of the"
+            " split."
         )
     return remarks
 

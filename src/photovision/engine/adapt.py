@@ -13,7 +13,7 @@ from photovision.core.errors import DataError, ExportError
 from photovision.core.folder import reserved
 from photovision.core.phrases import count, listed
 from photovision.core.progress import Listener, ProgressCallback, counted, visible
-from photovision.core.report import Finding, Report, Table
+from photovision.core.report import Assessment, Finding, Report, Table
 from photovision.core.system import provenance
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.read import Labels, Pictures
@@ -191,10 +191,12 @@ def _unread(problems: Sequence[Problem]) -> tuple[str, ...]:
 
 def _report(request: AdaptRequest, found: Adaptation) -> Report:
     steps = found.steps
+    taken = listed([step.name for step in steps if step.taken])
     rows = tuple((step.name, "yes" if step.taken else "no", step.effect or f"{step.against}.") for step in steps)
     report = Report(
         kind="adapt",
-        title=f"Adapted to {count(found.pictures, 'unlabelled picture')}",
+        title=f"{request.model.bundle.name}: adapted to {count(found.pictures, 'unlabelled picture')}",
+        assessment=Assessment("good", "Adapted", f"{taken} gained in simulated places like this one."),
         summary=tuple(
             f"{step.name.capitalize()}: {step.effect}" if step.taken else f"Left out, {step.name}: {step.against}."
             for step in steps

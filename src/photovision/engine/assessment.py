@@ -59,6 +59,28 @@ def fitness(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
     return with_concerns(Assessment(level, _LABELS[level], text), _calibration(metrics))
 
 
+def expected_fitness(row: Task, score: str, metric: Metric, reliable: bool) -> Assessment:
+    """What the score to expect of unlabelled images comes to, by the first bounds of the row.
+
+    Args:
+        row: of the task.
+        score: what the score is called.
+        metric: to expect.
+        reliable: whether the images are of a kind that the model knows.
+    """
+    label_some = "Label some of these pictures and use 'photovision evaluate' before you rely on it."
+    if not reliable:
+        return Assessment(
+            "bad", "No reliable estimate", f"Most of these pictures are unlike the training. {label_some}"
+        )
+    fit, care = next(iter(row.fit.values()), (0.9, 0.7))
+    level = _level(metric, fit, care)
+    text = f"Expected {score} {percent(metric.value)}, at least {percent(_least(metric))}, without labels."
+    more = "" if level == "good" else f" {label_some}"
+    labels = {"good": "Likely fit for use here", "care": "Fit with care here", "bad": "Likely not fit here"}
+    return Assessment(level, labels[level], text + more)
+
+
 def with_concerns(found: Assessment, concerns: Sequence[str]) -> Assessment:
     """An assessment with what else was found, which leaves nothing without care; the first is named."""
     if not concerns:

@@ -12,14 +12,15 @@ from photovision.core.files import write_json
 from photovision.core.phrases import count
 from photovision.core.progress import Listener, Progress, counted, visible
 from photovision.core.report import Finding, Report
-from photovision.core.seal import edited, write_sealed
 from photovision.data.attributes import with_attributes
+from photovision.data.corruptions import PLACES, names
 from photovision.data.dataset import Dataset
+from photovision.engine.assessment import concerns_of, with_concerns
 from photovision.engine.audit_context import AuditContext, AuditRequest, Check, Groups
+from photovision.engine.complete_card import write_card
 from photovision.engine.evaluate import evaluation_options, evaluation_report
 from photovision.engine.holdout import HasBundle, Holdout, hold_out
 from photovision.engine.load import opened
-from photovision.engine.model_card import model_card
 from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 
@@ -36,6 +37,7 @@ def audit(
     split: str | None = None,
     attributes: str | Path | None = None,
     unknown: Dataset | None = None,
+    conditions: Sequence[str] = (),
     listener: Listener = visible,
 ) -> Report:
     """Find the groups and conditions that a model fails on, and why.
@@ -50,6 +52,8 @@ def audit(
         split: as for `evaluate`; None takes the images that the model did not learn from.
         attributes: a table with a column file_name and attributes of the images to add.
         unknown: out-of-distribution images, for classifiers with novelty detection.
+        conditions: what can happen at the place of use, such as "indoor", "weather" or "fog": names of places, of
+            families or of conditions, see `data.corruptions`; empty tries all.
         listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
@@ -59,7 +63,7 @@ def audit(
         DataError: as for `evaluate`, or no image has an attribute that was asked for.
         UsageError: no check of that name, or a model that cannot be audited.
     """
-    request = AuditRequest(tuple(by), tuple(only), minutes, seed)
+    request = AuditRequest(tuple(by), tuple(only), minutes, seed, tuple(conditions))
     own: HasBundle = opened(model, "audit", "checks")
     checks = checks_of(own, request)
     options = evaluation_options(own, "audit", unknown)
@@ -97,12 +101,29 @@ def _audited(
     context = AuditContext(model, evaluation, request, seconds, listener)
     base = evaluation_report(model, evaluation, held.dataset, held.leaked)
     found, took = run_checks(checks, context)
+    assessment = base.assessment and with_concerns(base.assessment, concerns_of(found))
+    worst_first = sorted(found, key=lambda one: not concerns_of([one]))
     return replace(
         base.including(*found),
         kind="audit",
-        title=f"An audit of the {row.text.noun} on {count(len(context.samples), 'picture')}",
+        title=f"Audit of {model.bundle.name} on {count(len(context.samples), 'picture')}",
+        # What a check found comes before what the evaluation already told.
+        summary=(*(line for one in worst_first for line in one.summary), *_tried(request, checks), *base.summary),
+        figures=[*(figure for one in worst_first for figure in one.figures), *base.figures],
+        assessment=assessment,
         provenance={**base.provenance, "audit": {**asdict(request), "seconds": took}},
     )
+
+
+def _tried(request: AuditRequest, checks: Mapping[str, Check]) -> tuple[str, ...]:
+    """Which conditions were tried, and why."""
+    if "conditions" not in checks:
+        return ()
+    if request.conditions:
+        tried = names(request.conditions)
+        return (f"Conditions tried, as asked for ({', '.join(request.conditions)}): {', '.join(tried)}.",)
+    places = ", ".join(PLACES)
+    return (f"All conditions were tried, since the place of use is not known: --conditions takes {places}.",)
 
 
 def run_checks(checks: Mapping[str, Check], context: AuditContext) -> tuple[list[Finding], dict[str, float]]:
@@ -128,9 +149,6 @@ def rewrite_card(model: HasBundle, report: Report) -> bool:
     Returns:
         whether the card was written; one that was edited by hand stays.
     """
-    found, card = report.to_json(), model.bundle.path / "README.md"
+    found = report.to_json()
     write_json(model.bundle.path / "audit.json", found)
-    if card.is_file() and edited(card):
-        return False
-    write_sealed(card, model_card(model.bundle.info, found))
-    return True
+    return write_card(model.bundle, found)

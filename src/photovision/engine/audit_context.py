@@ -16,6 +16,7 @@ from photovision.core.report import Finding
 from photovision.core.suggest import did_you_mean
 from photovision.core.types import Image, Ints, Sample
 from photovision.data.augment.image import load_pixels
+from photovision.data.corruptions import CORRUPTIONS, names
 from photovision.trust.robustness.suite import spread
 
 MAX_VALUES = 20
@@ -33,16 +34,20 @@ class AuditRequest:
         only: names of the checks to run; empty runs all.
         minutes: wall time for all of them; the costly ones look at as many images as fit.
         seed: random seed.
+        conditions: what can happen at the place of use: names of places, families or corruptions, see
+            `data.corruptions.names`; empty tries all.
     """
 
     by: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     minutes: float = 3.0
     seed: int = 0
+    conditions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.minutes <= 1440:
             raise UsageError(f"minutes should be above 0 and at most a day, got {self.minutes}")
+        names(self.conditions)  # a mistaken one is reported before the work
 
     def chosen(self, checks: Collection[str], a_model: str) -> list[str]:
         """Names of the checks to run, in their order.
@@ -58,7 +63,11 @@ class AuditRequest:
         if strange:
             meant = did_you_mean(strange[0], checks, f"; its checks are {', '.join(checks)}")
             raise UsageError(f"there is no check '{strange[0]}' of {a_model}{meant}")
-        return [name for name in checks if not self.only or name in self.only]
+        chosen = [name for name in checks if not self.only or name in self.only]
+        if self.conditions and "conditions" not in chosen:
+            why = "only leaves it out" if self.only else f"is none of {a_model}"
+            raise UsageError(f"'conditions' needs the check of that name, which {why}")
+        return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +135,11 @@ class AuditContext:
     def seed(self) -> int:
         """Random seed of the checks."""
         return self.request.seed
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the corruptions to try."""
+        return names(self.request.conditions) or tuple(CORRUPTIONS.names())
 
     @property
     def train_counts(self) -> Mapping[str, Mapping[str, int]]:

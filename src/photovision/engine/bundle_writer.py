@@ -16,6 +16,7 @@ from photovision.core.report import Report
 from photovision.core.seal import edited, write_sealed
 from photovision.core.task import Task
 from photovision.engine.card_metrics import report_of
+from photovision.engine.complete_card import FILE, statements
 from photovision.engine.datasheet import datasheet
 from photovision.engine.evaluate import evaluate_on
 from photovision.engine.evaluate_text import training_title
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from photovision.engine.training_run import TrainingRun
 
 Keep = Literal["all", "weights", "record"]
-_RECORD = ("DATASHEET.md", TRAINING_IMAGES_FILE)
+_RECORD = ("DATASHEET.md", FILE, TRAINING_IMAGES_FILE)
 _WEIGHTS = ("model.safetensors", "config.json")
 
 
@@ -64,7 +65,8 @@ class BundleDraft:
         if not self.texts:
             return
         proof = report_of(self.folder) if self.report is None else self.report.to_json()
-        for name, text in (("README.md", model_card(self.info, proof)), ("DATASHEET.md", datasheet(self.info))):
+        card = model_card(self.info, proof, statements(self.folder))
+        for name, text in (("README.md", card), ("DATASHEET.md", datasheet(self.info))):
             if not ((self.folder / name).is_file() and edited(self.folder / name)):
                 write_sealed(self.folder / name, text)
 

@@ -91,7 +91,7 @@ def calibrate_on(
     with reserved(output, "model", [model.bundle.path]):
         found: Calibration = model.bundle.row.part("calibrate")(model, dataset, seed=seed, progress=progress)
         _write(model, found, dataset, Path(output))
-    return found.report
+    return replace(found.report, title=f"{model.bundle.name}: {found.report.title}")
 
 
 def _write(model: Any, found: Calibration, dataset: Dataset, output: Path) -> None:

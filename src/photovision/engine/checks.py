@@ -14,7 +14,7 @@ import numpy as np
 from photovision.core.report import Finding
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Image
-from photovision.data.corruptions import CORRUPTIONS, corrupt
+from photovision.data.corruptions import corrupt
 from photovision.engine.audit_context import AuditContext
 from photovision.trust.fairness import regions as fairness
 from photovision.trust.metrics.detection import Vector
@@ -108,7 +108,9 @@ Shown = tuple[Image, str]
 def conditions(context: AuditContext, task: UnderCorruption) -> Finding:
     """What corruptions at five severities cost, on as many images as the time allows."""
     total = len(context.samples)
-    names = [name for name in CORRUPTIONS.names() if name not in task.left_out]
+    names = [name for name in context.conditions if name not in task.left_out]
+    if not names:
+        return Finding((f"No condition was tried: after {', '.join(context.conditions)} the truth is not known.",))
     first, _ = task.views(range(min(4, total)))
     most = robustness.affordable(task.predict, first, context.seconds * _SHARE_OF_TIME, names)
     rows = spread(total, min(most, task.max_images)).tolist()

@@ -111,10 +111,12 @@ def comparison_report(models: tuple[Any, Any], evaluations: tuple[Evaluation, Ev
     better, detectable = _verdict(comparison, gain), _detectable(comparison, gain)
     metrics = _side_by_side(first, second, comparison)
     gains = comparison.gains.by_class
+    sentence = compare_text.verdict(better, gain, n, detectable, row.lead.get(lead, lead))
     base = Report(
         kind="compare",
-        title=f"Is B better than A on {n:,} pictures?",
-        summary=(compare_text.verdict(better, gain, n, detectable, row.lead.get(lead, lead)),),
+        title=compare_text.title(models[0].bundle.name, models[1].bundle.name, n),
+        summary=(sentence,),
+        assessment=compare_text.assessment(better, sentence),
         metrics=metrics,
         tables=[compare_text.table(metrics)],
         figures=[compare_text.drawing(metrics)],

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from photovision.core import phrases
 from photovision.core.drawing import Bar, bars
-from photovision.core.report import Figure, Metric, Table
+from photovision.core.glossary import heading
+from photovision.core.report import Assessment, Figure, Metric, Table
 from photovision.trust.metrics.statistics import Z
 
 DETECTED = 2.8 / Z
@@ -14,6 +15,18 @@ DETECTED = 2.8 / Z
 FEW = 100
 """With fewer images the report says that small differences cannot be seen."""
 _DRAWN = 4
+
+
+def title(a: str, b: str, n: int) -> str:
+    """The heading: which model is A and which B, and on how many images."""
+    return f"{a} (A) or {b} (B), on {phrases.count(n, 'picture')}"
+
+
+def assessment(better: str, sentence: str) -> Assessment:
+    """Which model is better, with its evidence; `better` and `sentence` are of `verdict`."""
+    if better == "undecided":
+        return Assessment("care", "No difference shown", sentence)
+    return Assessment("good", f"{better.upper()} is better", sentence)
 
 
 def verdict(better: str, gain: Metric, n: int, detectable: float, lead: str) -> str:
@@ -42,7 +55,12 @@ def verdict(better: str, gain: Metric, n: int, detectable: float, lead: str) -> 
 def table(metrics: Mapping[str, Metric]) -> Table:
     """NAME_a, NAME_b and NAME_difference in a row each."""
     rows = tuple(
-        (base.replace("_", " "), metrics[f"{base}_a"], metrics[f"{base}_b"], metrics.get(f"{base}_difference"))
+        (
+            heading(base, metrics[f"{base}_a"])[0],
+            metrics[f"{base}_a"],
+            metrics[f"{base}_b"],
+            metrics.get(f"{base}_difference"),
+        )
         for base in _names(metrics)
     )
     return Table("Side by side", ("figure", "A", "B", "B minus A"), rows)
@@ -54,9 +72,9 @@ def drawing(metrics: Mapping[str, Metric]) -> Figure:
     groups = {}
     for name in shares:
         pair = metrics[f"{name}_a"], metrics[f"{name}_b"]
-        groups[name.replace("_", " ")] = [Bar(m.value, m.low, m.high, i) for i, m in enumerate(pair)]
+        groups[_term(name, metrics)] = [Bar(m.value, m.low, m.high, i) for i, m in enumerate(pair)]
     note = "Intervals that overlap do not mean that there is no difference: the paired test above decides."
-    return Figure("Side by side", svg=bars(groups, "A and B side by side", series=("A", "B")), note=note)
+    return Figure("Side by side", svg=bars(groups, "A and B side by side", series=("A", "B")), note=note, first=True)
 
 
 def warnings(n: int) -> list[str]:
@@ -64,6 +82,10 @@ def warnings(n: int) -> list[str]:
     if n >= FEW:
         return []
     return [f"These figures rest on {phrases.count(n, 'picture')} only: small differences cannot be seen."]
+
+
+def _term(name: str, metrics: Mapping[str, Metric]) -> str:
+    return heading(name, metrics[f"{name}_a"])[0]
 
 
 def _names(metrics: Mapping[str, Metric]) -> list[str]:

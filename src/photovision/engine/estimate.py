@@ -22,6 +22,7 @@ from photovision.data.read import Pictures
 from photovision.data.scan import scan
 from photovision.data.unlabelled import Unlabelled, read_unlabelled
 from photovision.engine import estimate_text
+from photovision.engine.assessment import expected_fitness
 from photovision.engine.drift import DriftModel
 from photovision.engine.evaluate import model_facts
 from photovision.engine.holdout import exposures
@@ -232,13 +233,14 @@ def _report(
     usual = read_held_out(model.bundle.path)
     embedding = None if usual is None else usual.embedding
     classes = tuple(name or "nothing found" for name in compared.classes)
-    names = estimate_text.Names(known.expected.score, model.bundle.row.text.noun, classes)
+    names = estimate_text.Names(known.expected.score, model.bundle.name, classes)
     finding = estimate_text.finding(
         known, found, left_out, names, None if embedding is None else known.index.of(embedding)
     )
     base = Report(
         kind="estimate",
         title=estimate_text.title(names, len(found.samples)),
+        assessment=expected_fitness(model.bundle.row, known.expected.score, found.metric, found.reliable),
         warnings=estimate_text.warnings(known, found, left_out, given, names),
         provenance={
             "model": model_facts(model.bundle.info),

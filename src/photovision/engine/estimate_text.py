@@ -32,16 +32,16 @@ _LABEL_FIRST = 20
 
 
 class Names(NamedTuple):
-    """What the score of an image is called, such as "accuracy", the noun of the model, and its classes."""
+    """What the score of an image is called, such as "accuracy", the name of the model, and its classes."""
 
     score: str
-    noun: str
+    model: str
     classes: tuple[str, ...]
 
 
 def title(names: Names, n: int) -> str:
     """The heading of an estimate on n images."""
-    return f"What {names.score} to expect of the {names.noun} on {count(n, 'picture')}"
+    return f"{names.model}: what {names.score} to expect on {count(n, 'picture')}"
 
 
 def in_short(score: str, metric: Metric) -> Finding:
@@ -268,7 +268,8 @@ def _sheet(found: Expectation, names: Names) -> Figure | None:
         for row in order
     ]
     note = f"The pictures with the lowest expected {names.score}, and how alike their nearest training picture is."
-    return picture_grid(f"Lowest expected {names.score}", [found.samples[row] for row in order], captions, note)
+    grid = picture_grid(f"Lowest expected {names.score}", [found.samples[row] for row in order], captions, note)
+    return None if grid is None else replace(grid, first=True)
 
 
 def _were(n: int) -> str:

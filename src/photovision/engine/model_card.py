@@ -1,12 +1,14 @@
 """The model card: what a bundle's README.md says, filled from what was measured and nothing else.
 
 The sections are those of Model Cards for Model Reporting (Mitchell et al. 2019), with what an audit adds: conditions,
-doubt, explanations, people, labels, energy. A section without evidence says "Not measured." and how it could be.
+doubt, explanations, people, labels, energy. What was not measured, and what only the owner can say, stands in a line
+each at the end, with the command that adds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from photovision.core.drawing import percent
@@ -15,6 +17,7 @@ from photovision.core.markdown import bullets, facts, harmless, table
 from photovision.core.report import Metric, Table
 from photovision.data.corruptions import CORRUPTIONS
 from photovision.engine.adopt_text import unknowns
+from photovision.engine.card_gaps import NOT_RECORDED, gaps
 from photovision.engine.card_metrics import Evidence, figures
 from photovision.engine.card_text import card_text_of, row_of
 from photovision.engine.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
@@ -23,51 +26,58 @@ from photovision.runtime.similarity import why_missing
 from photovision.trust.similarity_text import holding
 
 NOT = "Not measured."
-NOT_RECORDED = "Not recorded."
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+_ALWAYS = (
+    *("Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data"),
+    *("Quantitative analyses", "Ethical considerations", "Caveats and recommendations", "Licences", "Use"),
+)
+"""Sections that are there whatever was measured."""
 _SHOWN = 40  # class names in the text
 _STAGE_FIGURES = ("accuracy", "exact_match", "accuracy_change", "ece", "map", "map50", "miou", "dice")
 _WEAKEST = 10  # rows of tables of classes
 
 
-def model_card(info: Mapping[str, Any], audit: Mapping[str, Any] | None = None) -> str:
+def model_card(
+    info: Mapping[str, Any], audit: Mapping[str, Any] | None = None, statements: Mapping[str, str] = NOTHING
+) -> str:
     """Markdown with the Hugging Face Hub's YAML header.
 
     Args:
         info: the contents of bundle.json; keys that older bundles lack are no evidence.
         audit: `Report.to_json()` of an audit, or of the training's own report; its figures and tables are sorted by
             `evidence.TOPICS`.
+        statements: what the owner says, see `engine.complete_card`.
 
-    Every number in the text comes from one of the two. Names are escaped, and tables that name single pictures are
+    Every number in the text comes from the first two. Names are escaped, and tables that name single pictures are
     left out: file names can tell of persons, and a card is published.
     """
     evidence = Evidence.gather(info, audit)
-    measured = card_text_of(info).checks
     sections = {
-        "Model details": _details(info),
-        "Intended use": _intended(info, evidence),
+        "Model details": _details(info, statements),
+        "Intended use": _intended(info, evidence, statements),
         "Factors": _factors(info, evidence),
         "Metrics": _metrics(info, evidence),
         "Evaluation data": _evaluation(info, audit),
         "Training data": _training_data(info),
         "Quantitative analyses": _analyses(evidence),
-        "In what conditions it fails": _topic(evidence, "conditions", "audit MODEL DATA"),
+        "In what conditions it fails": evidence.lines("conditions"),
         "When it does not know": _doubt(info, evidence),
-        "Why it decides": _topic(evidence, "explanations", "explain MODEL PICTURES"),
-        "Shortcuts": _topic(evidence, "shortcuts", "audit MODEL DATA" if "shortcuts" in measured else None),
-        "Beside people": _topic(
-            evidence, "people", "audit MODEL TABLE" if "people" in measured else None, "it, with columns 'rater_...'"
-        ),
-        "Labels and look-alikes": _topic(evidence, "labels", "audit MODEL DATA"),
+        "Why it decides": evidence.lines("explanations"),
+        "Shortcuts": evidence.lines("shortcuts"),
+        "Beside people": evidence.lines("people"),
+        "Labels and look-alikes": evidence.lines("labels"),
         "Ethical considerations": _ethics(info),
         "Caveats and recommendations": _caveats(info, evidence),
         "How it was made": _making(info),
         "Licences": _licences(info),
         "Use": _use(info),
+        "Not measured, not recorded": gaps(info, evidence, statements),
     }
     lines = [*header(info), *_opening(info, evidence)]
     for title, body in sections.items():
-        lines += [f"## {title}", "", *(body or [NOT_RECORDED, ""])]
+        if title in _ALWAYS or body:
+            lines += [f"## {title}", "", *(body or [NOT_RECORDED, ""])]
     source = "Model Cards for Model Reporting (Mitchell et al. 2019)"
     return "\n".join(
         [*lines, f"The sections are those of {source}; Photovision filled them from what it measured.", ""]
@@ -109,7 +119,7 @@ def _beyond(info: Mapping[str, Any]) -> list[str]:
     return ["", holding(info) or why_missing(info)] if row is not None and row.has("learn") else []
 
 
-def _details(info: Mapping[str, Any]) -> list[str]:
+def _details(info: Mapping[str, Any], statements: Mapping[str, str]) -> list[str]:
     backbone, preprocess, parity = (info.get(name) or {} for name in ("backbone", "preprocess", "parity"))
     made = info.get("provenance") or {}
     size, weights = preprocess.get("size"), backbone.get("weights")
@@ -132,12 +142,13 @@ def _details(info: Mapping[str, Any]) -> list[str]:
             "Exported graph": agree,
             "Made": made.get("time"),
             "Made with": f"Photovision {made['versions']['photovision']}" if made.get("versions") else None,
-            "Owner, contact, version": NOT_RECORDED,
+            "Owner": statements.get("owner"),
+            "Contact": statements.get("contact"),
         }
     )
 
 
-def _intended(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
+def _intended(info: Mapping[str, Any], evidence: Evidence, statements: Mapping[str, str]) -> list[str]:
     names = info["classes"]
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     words = card_text_of(info)
@@ -150,8 +161,7 @@ def _intended(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
         f"{words.aim} {harmless(', '.join(names[:_SHOWN]))}{more}. {words.beyond}",
         "",
         *([f"Out of scope, as it was not measured: {'; '.join(outside)}.", ""] if outside else []),
-        f"For whom, for which decisions, and who checks them: {NOT_RECORDED} The owner has to say.",
-        "",
+        *facts({"Purpose, in the words of the owner": statements.get("purpose")}),
     ]
 
 
@@ -228,9 +238,7 @@ def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> lis
             whole = of.get("drawn_from", of["fingerprint"])
             same = "from the data of the training" if whole == data.get("fingerprint") else "other data"
             told[-1] += f" Fingerprint {of['fingerprint']}: {same}."
-    told = [sentence for sentence in told if sentence]
-    whether = f"Whether they are like the pictures that the model will meet: {NOT_RECORDED}"
-    return [*bullets(told), whether, ""] if told else []
+    return bullets([sentence for sentence in told if sentence])
 
 
 def _training_data(info: Mapping[str, Any]) -> list[str]:

@@ -259,7 +259,7 @@ def _report(
     )
     return Report(
         "features",
-        f"What {backbone} has learned",
+        f"What {model.bundle.name} has learned",
         summary=tuple(_summary(plates, seen)),
         tables=[table] if seen.samples else [],
         figures=figures,

@@ -10,7 +10,7 @@ import numpy as np
 
 from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import Bar, bars, percent
-from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.report import Assessment, Figure, Metric, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Sample
 from photovision.runtime.held_out import HeldOut
@@ -67,7 +67,8 @@ def drift_report(
     parts = _parts(window)
     return Report(
         kind="drift",
-        title=f"Pictures in use: {'a change' if found.changed else 'no change found'}",
+        title=f"{name} in use: {'a change' if found.changed else 'no change found'}",
+        assessment=_assessment(found),
         summary=_summary(compared, window, reference, found, metrics, mix),
         metrics=metrics,
         tables=[
@@ -84,6 +85,15 @@ def drift_report(
         provenance={"model": name, **_origin(window, reference), "seed": seed, **provenance()},
         data=_data(found, window),
     )
+
+
+def _assessment(found: Drift) -> Assessment:
+    if not found.changed:
+        unseen = "A small one may have gone unseen: a longer window shows smaller changes."
+        return Assessment("good", "No change found", unseen)
+    changed = ", ".join(one.name for one in found.changed)
+    what = "What was measured before need not hold any more: label some of these pictures and evaluate."
+    return Assessment("care", "Something has changed", f"Changed: {changed}. {what}")
 
 
 def _metrics(answers: HeldOut, reference: HeldOut, found: Drift, limit: float | None) -> dict[str, Metric]:

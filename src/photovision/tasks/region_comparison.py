@@ -92,4 +92,4 @@ def _gained(row: tuple[str, Metric, Metric, Metric]) -> float:
 
 def _apart(pictures: Sequence[tuple[bytes, str]]) -> Figure:
     note = "Each picture three times: the truth, then the predictions of A and of B."
-    return Figure("Where they disagree most", pictures=tuple(pictures), note=note, wide=True)
+    return Figure("Where they disagree most", pictures=tuple(pictures), note=note, wide=True, first=True)

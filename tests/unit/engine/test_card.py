@@ -86,16 +86,27 @@ def test_a_network_that_timm_does_not_know_is_not_said_to_be_its() -> None:
 
 def test_nothing_is_claimed_where_nothing_was_measured() -> None:
     found = sections(model_card(minimal()))
-    for title in ("Metrics", "In what conditions it fails", "When it does not know", "Why it decides", "Shortcuts"):
+    for title in ("Metrics", "When it does not know", "Quantitative analyses"):
         assert "Not measured." in found[title].splitlines(), title
-    for title in ("Beside people", "Labels and look-alikes", "Quantitative analyses"):
-        assert "Not measured." in found[title].splitlines(), title
+    missing = found["Not measured, not recorded"]
+    for words in ("conditions in which it fails", "why it decides", "shortcuts", "how people do", "labels"):
+        assert words in missing
+    assert "Why it decides" not in found
+    assert "Not recorded: owner, purpose, contact (`photovision card MODEL" in missing
     assert "without prediction sets and without a gate" in found["When it does not know"]
     assert "also for one that shows none of them" in found["Intended use"]
     assert "**Energy:** Not measured." in found["How it was made"]
     assert "%" not in "".join(found.values())
     for name in CORRUPTIONS.names():
         assert name in found["Factors"]
+
+
+def test_what_the_owner_says_stands_where_it_belongs_and_is_harmless() -> None:
+    said = {"owner": "Acme <b>", "purpose": "to sort leaves; a gardener checks", "contact": "leaf@example.org"}
+    found = sections(model_card(full(), audit(), said))
+    assert "**Owner:** Acme &lt;b>" in found["Model details"] or "**Owner:** Acme &lt;b&gt;" in found["Model details"]
+    assert "a gardener checks" in found["Intended use"]
+    assert "Not recorded" not in "".join(found.values())
 
 
 @every_card

@@ -15,6 +15,14 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 By = Annotated[
     str | None, typer.Option(help="Attributes to compare groups by, such as sex,age; default: all with few values.")
 ]
+Conditions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="What can happen at the place of use: outdoor, indoor, line, microscope, scanner, or conditions such as"
+        " fog,noise; default: all.",
+    ),
+]
 Attributes = Annotated[
     Path | None,
     typer.Option(metavar="TABLE", help="A table with a column file_name and more attributes of the images."),
@@ -31,6 +39,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     minutes: Annotated[float, typer.Option(help="Time for all checks; more time means more images.")] = 3.0,
     only: Annotated[str | None, typer.Option(help="Checks to run, such as groups,shortcuts; default: all.")] = None,
     unknown: Unknown = None,
+    conditions: Conditions = None,
     card: Annotated[bool, typer.Option("--card", help="Write what was found into the model's card.")] = False,
     split: Split = None,
     coverage: Coverage = None,
@@ -51,7 +60,9 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
 
-    request = AuditRequest(_names("--by", by), _names("--only", only), minutes, seed)
+    request = AuditRequest(
+        _names("--by", by), _names("--only", only), minutes, seed, _names("--conditions", conditions)
+    )
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     checks_of(own, request)  # a mistaken name is reported before the data is read
     others = None if unknown is None else strangers(unknown)

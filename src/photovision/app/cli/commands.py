@@ -11,6 +11,7 @@ from photovision.app.cli.adapt import adapt
 from photovision.app.cli.adopt import adopt
 from photovision.app.cli.audit import audit
 from photovision.app.cli.calibrate import calibrate
+from photovision.app.cli.card import card
 from photovision.app.cli.check import check
 from photovision.app.cli.compare import compare
 from photovision.app.cli.convert import convert
@@ -53,6 +54,7 @@ app.add(optimize, "optimize flowers-model flowers/ -o small-model --int8 --max-d
 app.add_commands(weights, "weights", group=LEARN, text="List, fetch and import pretrained weights.")
 
 app.add(info, "info flowers-model", group=QUESTION)
+app.add(card, "card flowers-model --owner 'Acme Gardens'", group=QUESTION)
 app.add(evaluate, "evaluate flowers-model other-flowers/ -o report/", group=QUESTION)
 app.add(explain, "explain flowers-model rose.jpg --data flowers/ -o why/", group=QUESTION)
 app.add(audit, "audit flowers-model table.csv --by camera,season -o audit/", group=QUESTION)

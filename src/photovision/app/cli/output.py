@@ -61,6 +61,8 @@ def print_report(report: Report, folder: Path | None, as_json: bool) -> None:
         print_json(report.to_json())
         return
     print(report.title)
+    if report.assessment is not None:
+        print(printable(str(report.assessment)))
     print_story(report.summary, report.warnings)
     if report.metrics:
         print()

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import open_sample
 from photovision.core.phrases import count
-from photovision.core.report import Figure, Report, Table
+from photovision.core.report import Assessment, Figure, Report, Table
 from photovision.core.system import provenance
 from photovision.core.types import Ints
 from photovision.data.check import values as value_check
@@ -96,7 +96,8 @@ def check(dataset: Dataset, scan: Scan, splits: Splits) -> Report:
         examine(view, findings)
     return Report(
         kind="check",
-        title="Check of the data",
+        title=f"{count(len(dataset), 'picture')}, checked before training",
+        assessment=_assessment(findings),
         summary=tuple(findings.summary),
         tables=findings.tables,
         figures=findings.figures,
@@ -104,6 +105,13 @@ def check(dataset: Dataset, scan: Scan, splits: Splits) -> Report:
         provenance={**provenance(), "data": dataset.fingerprint},
         data=findings.data,
     )
+
+
+def _assessment(found: _Findings) -> Assessment:
+    if not found.warnings:
+        return Assessment("good", "Ready to train", "Nothing was found that should be looked at first.")
+    n = len(found.warnings)
+    return Assessment("care", f"{count(n, 'thing')} to look at before training", f"First: {found.warnings[0]}")
 
 
 def _view(dataset: Dataset, scan: Scan, splits: Splits) -> _View:

@@ -51,6 +51,15 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }
 """Family -> its corruptions; corruptions that other packages add belong to no family."""
 
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "outdoor": tuple(name for members in FAMILIES.values() for name in members),
+    "indoor": tuple(name for members in FAMILIES.values() for name in members if name not in ("rain", "fog", "snow")),
+    "line": ("glare", *FAMILIES["blur"], *FAMILIES["noise"], *FAMILIES["digital"], *FAMILIES["geometry"]),
+    "microscope": ("defocus-blur", *FAMILIES["noise"], *FAMILIES["digital"], "scale", "rotation"),
+    "scanner": (*FAMILIES["noise"], *FAMILIES["digital"], "scale", "rotation"),
+}
+"""Place of use -> what can happen there; "line" is a fixed camera in production, "scanner" also stands for X-rays."""
+
 
 def corrupt(image: Image, name: str, severity: int, seed: int | Sequence[int] = 0) -> Image:
     """A picture after one corruption; a picture without colour stays without colour.
@@ -80,20 +89,23 @@ def corrupt(image: Image, name: str, severity: int, seed: int | Sequence[int] = 
 
 
 def names(asked: Sequence[str]) -> tuple[str, ...]:
-    """Corruptions by their names or those of their families, each once, in the order asked.
+    """Corruptions by their names, those of their families or of a place of use, each once, in the order asked.
 
     Raises UsageError, naming the nearest, for a name that is neither.
 
     Example:
         >>> names(["blur", "fog", "motion-blur"])
         ('motion-blur', 'defocus-blur', 'fog')
+        >>> names(["scanner"])
+        ('noise', 'jpeg', 'contrast', 'scale', 'rotation')
     """
     known = CORRUPTIONS.names()
     found: list[str] = []
+    groups = {**FAMILIES, **PLACES}
     for name in asked:
-        if name not in FAMILIES and name not in known:
-            every = [*FAMILIES, *known]
+        if name not in groups and name not in known:
+            every = [*groups, *known]
             meant = did_you_mean(name, every, f"; there are {', '.join(every)}")
-            raise UsageError(f"no corruption or family of them is called '{name}'{meant}")
-        found += FAMILIES.get(name, (name,))
+            raise UsageError(f"no condition, family of them or place is called '{name}'{meant}")
+        found += groups.get(name, (name,))
     return tuple(dict.fromkeys(found))

@@ -118,7 +118,7 @@ def _plot(row: Task, steps: Sequence[OptimizeStep]) -> Figure:
         " is in the table as a paired change, whose interval is much narrower."
     )
     drawing = points(found, title, "pictures a second", spoken, x_form="{:,.0f}".format)
-    return Figure(title, svg=drawing, note=note)
+    return Figure(title, svg=drawing, note=note, first=True)
 
 
 def _groups(before: Evaluation, after: Evaluation) -> tuple[list[Table], list[str]]:

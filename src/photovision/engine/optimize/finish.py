@@ -7,13 +7,14 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from photovision.core.drawing import percent
 from photovision.core.errors import ExportError
 from photovision.core.files import write_json
-from photovision.core.report import Finding, Report
+from photovision.core.report import Assessment, Finding, Report
 from photovision.core.system import provenance
 from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.evaluate import evaluation_report
@@ -22,10 +23,13 @@ from photovision.engine.splits import TrainingSplits
 from photovision.runtime.training_images import read_training_images, write_training_images
 
 
-def optimize_report(model: Any, steps: Sequence[OptimizeStep], splits: TrainingSplits, max_drop: float) -> Report:
+def optimize_report(
+    name: str, model: Any, steps: Sequence[OptimizeStep], splits: TrainingSplits, max_drop: float
+) -> Report:
     """The report of an optimisation.
 
     Args:
+        name: of the original.
         model: the last one.
         steps: from the original to the last one, evaluated on test.
         splits: the images.
@@ -35,7 +39,7 @@ def optimize_report(model: Any, steps: Sequence[OptimizeStep], splits: TrainingS
     costs = cost_report(row, steps)
     base = Report(
         kind="optimize",
-        title=f"Smaller and faster: {', '.join(names)}",
+        title=f"{name}, smaller and faster: {', '.join(names)}",
         summary=_summary(row.lead, steps, costs, max_drop),
         provenance={
             "data": {"fingerprint": splits.dataset.fingerprint, "pictures": len(splits.dataset)},
@@ -53,7 +57,20 @@ def optimize_report(model: Any, steps: Sequence[OptimizeStep], splits: TrainingS
         found.warnings,
         {"evaluation": {name: metric.to_json() for name, metric in found.metrics.items()}},
     )
-    return base.including(costs, proof)
+    return replace(base.including(costs, proof), assessment=_assessment(row.lead, steps, costs, max_drop))
+
+
+def _assessment(leads: Mapping[str, str], steps: Sequence[OptimizeStep], costs: Finding, max_drop: float) -> Assessment:
+    """Whether it was worth it: what was lost is within bounds, or nothing would have been written."""
+    name, change = next(iter(gains(steps[0].evaluation, steps[-1].evaluation).items()))
+    speed = costs.metrics["speedup"].value
+    text = (
+        f"{speed:.1f} times the speed of the original, for {100 * change.value + 0.0:+.1f} points of"
+        f" {leads.get(name, name)}; {100 * max_drop:g} may be lost."
+    )
+    if speed < 1:
+        return Assessment("care", "Smaller, but not faster on this machine", text)
+    return Assessment("good", "Faster, and as good within the bounds", text)
 
 
 def _summary(

@@ -141,7 +141,7 @@ def optimize_on(
         _refuse(model, names, evaluations, config.max_drop, "test")
         profiles = profile([one.bundle for one in made])
         steps = [OptimizeStep(*one) for one in zip(("original", *names), evaluations, profiles, strict=True)]
-        report = optimize_report(made[-1], steps, splits, config.max_drop)
+        report = optimize_report(model.bundle.name, made[-1], steps, splits, config.max_drop)
         write_optimized(made[-1], report, splits, Path(output))
     return report
 

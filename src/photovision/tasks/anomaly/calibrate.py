@@ -74,7 +74,7 @@ def _report(model: AnomalyDetector, part: AnomalyEvaluation, dataset: Dataset) -
     after = Metric(*proportion(int(((order + 1) / n <= rate).sum()), n), n)
     return Report(
         kind="calibrate",
-        title="Promised false alarms, fitted to new good images",
+        title="promised false alarms, fitted to new good images",
         summary=(
             f"Of {count(n, 'good image')} {percent(before.value)} were called anomalous before, and"
             f" {percent(after.value)} are now; at most {percent(rate)} is promised.",

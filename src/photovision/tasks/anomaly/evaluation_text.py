@@ -13,7 +13,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import open_sample, to_array
 from photovision.core.phrases import count, listed
-from photovision.core.report import Figure, Finding, Table
+from photovision.core.report import RIGHT, WRONG, Figure, Finding, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Floats, Image, Sample
 from photovision.tasks.anomaly.evaluation import AnomalyEvaluation
@@ -61,7 +61,7 @@ def findings(evaluation: AnomalyEvaluation) -> Finding:
     return Finding(
         summary=_summary(evaluation),
         tables=_tables(evaluation),
-        figures=[figure for figure in (_distribution(evaluation), _worst(evaluation)) if figure is not None],
+        figures=[figure for figure in (_distribution(evaluation), _examples(evaluation)) if figure is not None],
         warnings=_warnings(evaluation),
         data={
             "by_kind": {kind: metric.to_json() for kind, metric in kinds.items()},
@@ -159,24 +159,31 @@ def _distribution(evaluation: AnomalyEvaluation) -> Figure:
     threshold = evaluation.model.promised().threshold
     title = "Images above a score"
     note = f"Images with a score of {threshold:.2f} or more are called anomalous."
-    return Figure(title, svg=lines(curves, title, "score", "share above it", x_form="{:.1f}".format), note=note)
+    return Figure(
+        title, svg=lines(curves, title, "score", "share above it", x_form="{:.1f}".format), note=note, first=True
+    )
 
 
-def _worst(evaluation: AnomalyEvaluation) -> Figure | None:
-    """The images that are furthest from their truth, with their heat."""
+def _examples(evaluation: AnomalyEvaluation) -> Figure | None:
+    """The images that are furthest from their truth, then some that are right, with their heat."""
     pictures = []
     agreement = evaluation.score()
-    wrong = [row for row in np.argsort(agreement, kind="stable").tolist() if agreement[row] < 1]
-    for row in wrong[:SHOWN]:
+    order = np.argsort(agreement, kind="stable").tolist()
+    wrong = [row for row in order if agreement[row] < 1]
+    right = sorted((row for row in order if agreement[row] >= 1), key=lambda row: not evaluation.bad[row])
+    kept = right[: max(SHOWN // 3, SHOWN - len(wrong))]
+    for row in [*wrong[: SHOWN - len(kept)], *kept]:
         shown = heat_over(evaluation.samples[row], evaluation.heatmaps[row])
         if shown is None:
             continue
         verdict = "anomalous" if evaluation.alarms[row] else "unsure" if evaluation.unsure[row] else "good"
-        caption = f"truth: {evaluation.kinds[row]}, predicted: {verdict} (p = {evaluation.p_values[row]:.3f})"
+        mark = RIGHT if agreement[row] >= 1 else WRONG
+        caption = f"{mark}{verdict} (p = {evaluation.p_values[row]:.3f})\ntrue: {evaluation.kinds[row]}"
         pictures.append((jpeg(shown), f"{caption}\n{evaluation.samples[row].id}"))
     if not pictures:
         return None
-    return Figure("Images furthest from their truth", pictures=tuple(pictures), note="Red is hotter than good images.")
+    title = "Wrong and right" if wrong and kept else "Right" if kept else "Wrong"
+    return Figure(title, pictures=tuple(pictures), note="Red is hotter than good images.", first=True)
 
 
 def heat_over(sample: Sample, heat: Floats) -> Image | None:

@@ -79,13 +79,19 @@ class AnomalyExplainer:
         note = "Red is hotter than good images get, on one scale for all images; a good image has none."
         return Report(
             kind="explain",
-            title="Where images depart from good ones",
+            title=_title(self.model.bundle.name, images),
             summary=summary,
-            figures=(Figure("Heatmaps", pictures=pictures, note=note),),
+            figures=(Figure("Heatmaps", pictures=pictures, note=note, first=True),),
             warnings=tuple(unreadable),
             provenance={"model": {"backbone": (self.model.info.get("backbone") or {}).get("name")}, **provenance()},
             data={"task": "anomaly", "pictures": [_json(one) for one in images]},
         )
+
+
+def _title(name: str, images: Sequence[ExplainedAnomaly]) -> str:
+    if len(images) > 1:
+        return f"{name}: where {count(len(images), 'image')} depart from good ones"
+    return f"{name}: {images[0].found.verdict} (p = {images[0].found.p:.3f})"
 
 
 def explainer(model: AnomalyDetector, request: ExplainRequest) -> AnomalyExplainer:

@@ -138,7 +138,7 @@ def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Re
     note = f"After: cross-validation in {_FOLDS} parts. The model that was written has learned from all pictures."
     return Report(
         kind="calibrate",
-        title=f"Confidence fitted to {n:,} pictures",
+        title=f"confidence fitted to {n:,} pictures",
         summary=(
             "Calibration error: {} before, {} after.".format(*shown["ece"]),
             "Sets that hold the truth: {} before, {} after".format(*shown["coverage"])

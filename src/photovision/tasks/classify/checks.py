@@ -132,7 +132,8 @@ def _conditions(context: AuditContext) -> Finding:
     from photovision.trust.robustness.suite import affordable, highest, suite
 
     probs = partial(_probs, context.model)
-    count = affordable(probs, context.images[:16], context.seconds * _SHARE_OF_ROBUSTNESS)
+    seconds = context.seconds * _SHARE_OF_ROBUSTNESS
+    count = affordable(probs, context.images[:16], seconds, corruptions=context.conditions)
     rows = spread(len(context.images), count)
     chosen: ClassifyEvaluation = context.part.at(rows)
     images = context.images[rows]
@@ -140,6 +141,7 @@ def _conditions(context: AuditContext) -> Finding:
         probs,
         chosen.right_of,
         images,
+        corruptions=context.conditions,
         seed=context.seed,
         probs_clean=chosen.probs,
         confidence=None if chosen.multilabel else highest,

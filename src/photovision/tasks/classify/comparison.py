@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from photovision.core import phrases
@@ -57,7 +59,7 @@ def _flipped(a: ClassifyEvaluation, b: ClassifyEvaluation) -> list[Figure]:
             [_caption(a, b, int(row)) for row in shown],
             f"{len(shown)} of {phrases.count(len(rows), 'picture')} that flipped, those with the largest change first.",
         )
-        found += [grid] if grid else []
+        found += [replace(grid, first=True)] if grid else []
     return found
 
 

@@ -37,12 +37,12 @@ def report(found: ClassExplainer, images: Sequence[ExplainedClasses], unreadable
     """
     model = found.model
     backbone = model.info.get("backbone") or {}
-    figures = [_reading(found)]
-    for one in images:
-        figures += _figures(model, one, found.request.data)
+    figures = [figure for one in images for figure in _figures(model, one, found.request.data)]
+    figures.append(_reading(found))
     return Report(
         kind="explain",
-        title=f"Why {backbone.get('name') or 'the model'} answers {count(len(images), 'picture')} as it does",
+        title=_title(model.bundle.name, images),
+        assessment=parts.assessment([trial for one in images for trial in one.trials]),
         summary=_summary(found, images),
         metrics=_metrics(found, images),
         tables=[table for table in (_tests(images), _nearest(images)) if table.rows],
@@ -57,18 +57,24 @@ def report(found: ClassExplainer, images: Sequence[ExplainedClasses], unreadable
     )
 
 
+def _title(name: str, images: Sequence[ExplainedClasses]) -> str:
+    if len(images) > 1:
+        return f"Why {name} answers {count(len(images), 'picture')} as it does"
+    answer = images[0].answer
+    return f"{name}: {answer.label}, {answer.prob:.0%} sure"
+
+
 def _summary(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> tuple[str, ...]:
     told = []
     for row, method in enumerate(found.methods):
         tested = [trial for one in images if (trial := one.trials[row])]
         if tested:
             held = sum(trial.verdict == "holds" for trial in tested)
-            told.append(f"{held:,} of {count(len(tested), 'map')} by {method} stood the tests and may be trusted.")
+            told.append(parts.passed(held, len(tested), method))
     if found.reason:
         told.append(found.reason)
-    if len(images) <= _TOLD:
-        told += [_sentence(one) for one in images]
-    return tuple(told)
+    sentences = [_sentence(one) for one in images] if len(images) <= _TOLD else []
+    return (*sentences, *told) if len(images) == 1 else (*told, *sentences)
 
 
 def _sentence(one: ExplainedClasses) -> str:
@@ -139,7 +145,7 @@ def _figures(model: Recognizer, one: ExplainedClasses, data: Dataset | None) -> 
     for heat, trial in zip(one.maps, one.trials, strict=True):
         caption = f"{heat.method}, for '{heat.target}'\n{parts.verdict(trial)}"
         pictures.append((jpeg(overlay(one.upright, heat.heatmap, model.preprocess)), caption))
-    figures = [Figure(title, pictures=tuple(pictures))]
+    figures = [Figure(one.name, pictures=tuple(pictures), first=True)]
     for heat, trial in zip(one.maps, one.trials, strict=True):
         if trial:
             figures.append(Figure(title, svg=_curves(trial, heat.method, heat.target), note=trial.sentence))

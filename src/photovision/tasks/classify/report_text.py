@@ -1,12 +1,13 @@
-"""Story: what the figures mean, in plain words, and the report of a whole training."""
+"""The report of a whole training: the evaluation of the chosen stage, and how it was reached."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from photovision.core.drawing import Bar, bars, learning_curve, percent
-from photovision.core.phrases import count, listed
+from photovision.core.phrases import count
 from photovision.core.report import Figure, Metric, Report, Table
 from photovision.trust.metrics.statistics import Estimate, difference
 
@@ -34,11 +35,12 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
     tables = [*_ladder_table(rungs, info), *evaluation.tables, *_left_out(data), *_licences(info.get("licences") or ())]
     return Report(
         kind="train",
-        title=f"{backbone.get('name', 'A model')}: {listed(info['classes'], 3)}",
+        title=evaluation.title,
         summary=tuple(summary),
         metrics=evaluation.metrics,
         tables=tables,
-        figures=[*_ladder(rungs, info), *evaluation.figures, *_curves(rungs)],
+        figures=[*_ladder(rungs, info), *_later(evaluation.figures), *_curves(rungs)],
+        assessment=evaluation.assessment,
         warnings=[*alarms, *_apart(rungs, info.get("chosen")), *evaluation.warnings, *caveats],
         provenance={
             "backbone": backbone,
@@ -85,10 +87,10 @@ def _bought(rungs: Sequence[Mapping[str, Any]], chosen: Any) -> tuple[list[str],
             " weights, or labels that do not follow from the pictures."
         ]
     if gain.low is not None and gain.low <= 0:
-        return [told], [
-            f"It is not shown that deep learning is better than the handcrafted baseline here ({_points(gain)}):"
-            " more held-out pictures would tell."
-        ]
+        return [
+            f"{told} That is no proof: with so few {split} pictures it cannot be said whether deep learning beats the"
+            " simple baseline."
+        ], []
     return [told], []
 
 
@@ -110,14 +112,22 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
     if not parity.get("pictures"):
         return []
     agreement, gap = parity.get("agreement"), parity.get("max_abs_prob_difference")
-    told = f"The exported model was compared with the trained network on {count(parity['pictures'], 'picture')}"
-    if agreement is not None:
-        told += f": same answer for {percent(agreement)}"
+    n, same = (
+        parity["pictures"],
+        f"the same predictions as the trained network on {count(parity['pictures'], 'picture')}",
+    )
+    if agreement is not None and agreement < 1:
+        same = f"the same prediction as the trained network for {percent(agreement)} of {count(n, 'picture')}"
     if gap is not None:
-        told += f", probabilities in f32 at most {gap:.2g} apart"
+        same += f"; probabilities differ by at most {gap:.2g}"
     if parity.get("tolerance") is not None:
-        told += f" (tolerated: {parity['tolerance']:.2g})"
-    return [told + "."]
+        same += f" (tolerated: {parity['tolerance']:.2g})"
+    return [f"The exported model gives {same}."]
+
+
+def _later(figures: Sequence[Figure]) -> list[Figure]:
+    """The figures of the evaluation; on the first screen the ladder takes the place of its chart."""
+    return [replace(figure, first=False) if figure.svg else figure for figure in figures]
 
 
 def _ladder(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list[Figure]:
@@ -130,20 +140,23 @@ def _ladder(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list
         groups[heading] = [Bar(m.value, m.low, m.high, series) for series, m in found]
     series = ("validation", "test") if any(rung.get("test") for rung in rungs) else ("validation",)
     what = "Mean average precision" if info.get("multilabel") else "Accuracy"
-    note = f"{what} of each rung with 95% intervals. Validation pictures select the rung; test pictures are used once."
-    return [Figure("The ladder", svg=bars(groups, f"{what} of each rung", series=series), note=note)]
+    note = (
+        f"{what} of each stage, from simple features to the whole network, with 95% intervals. Validation pictures"
+        " chose the stage, so their figures flatter it; test pictures were used once."
+    )
+    return [Figure("The ladder", svg=bars(groups, f"{what} of each stage", series=series), note=note, first=True)]
 
 
 def _ladder_table(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list[Table]:
     if not rungs:
         return []
-    columns = ("rung", "validation", "test", "training s", "MB", "ms a picture", "multiply-adds", "parameters", "how")
+    columns = ("stage", "validation", "test", "how", "training s", "MB", "ms a picture", "multiply-adds", "parameters")
     rows = []
     for rung in rungs:
         val, test = (Metric.from_json(rung[name]) if rung.get(name) else None for name in ("val", "test"))
         costs = (rung.get(name) for name in ("seconds", "megabytes", "ms_per_picture"))
         sizes = (_large(rung.get(name)) for name in ("macs", "params"))
-        rows.append((rung["name"], val, test, *costs, *sizes, rung.get("note") or ""))
+        rows.append((rung["name"], val, test, rung.get("note") or "", *costs, *sizes))
     counts = (info.get("data") or {}).get("counts") or {}
     note = ", ".join(f"{name} {n:,}" for name, n in counts.items() if isinstance(n, int))
     return [Table("The ladder", columns, tuple(rows), f"Pictures: {note}." if note else "")]

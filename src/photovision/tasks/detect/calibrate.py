@@ -147,7 +147,7 @@ def _report(
         told.append("New thresholds would serve worse on pictures that they were not learned from: the old ones stay.")
     return Report(
         kind="calibrate",
-        title=f"Scores and thresholds fitted to {n:,} pictures",
+        title=f"scores and thresholds fitted to {n:,} pictures",
         summary=tuple(told),
         metrics=after,
         tables=[

@@ -8,9 +8,9 @@ import numpy as np
 
 from photovision.core.boxes import draw_regions
 from photovision.core.curves import CurveLine, lines
-from photovision.core.drawing import MAX_CLASSES, heatmap, percent, reliability_diagram
+from photovision.core.drawing import MAX_CLASSES, Bar, bars, heatmap, percent, reliability_diagram
 from photovision.core.phrases import count
-from photovision.core.report import Figure, Finding, Metric, Table
+from photovision.core.report import RIGHT, WRONG, Figure, Finding, Metric, Table
 from photovision.core.thumbnail import jpeg
 from photovision.tasks.detect.evaluation import DetectEvaluation, opened
 from photovision.tasks.detect.metrics import class_rates
@@ -34,7 +34,8 @@ def findings(evaluation: DetectEvaluation) -> Finding:
     broken = break_down(evaluation.pairs, len(evaluation.classes))
     kinds = _errors(broken, evaluation)
     confused, most_confused, matrix = _confusions(evaluation)
-    drawn = [_precision_curves(evaluation.matches), confused, _calibration(evaluation), _worst(evaluation, broken)]
+    first = [_rates_by_class(evaluation), _examples(evaluation, broken)]
+    drawn = [*first, _precision_curves(evaluation.matches), confused, _calibration(evaluation)]
     tables = [_class_table(evaluation), _size_table(evaluation), _error_table(kinds)]
     return Finding(
         summary=_summary(broken, evaluation),
@@ -182,20 +183,43 @@ def _calibration(evaluation: DetectEvaluation) -> Figure | None:
     return Figure("Calibration of scores", svg=drawing, note=note)
 
 
-def _worst(evaluation: DetectEvaluation, broken: Breakdown) -> Figure | None:
-    """The pictures with the errors of the highest confidence, each with its truth and with the prediction."""
+def _rates_by_class(evaluation: DetectEvaluation) -> Figure | None:
+    """Recall and precision at the thresholds, of the classes with most objects."""
+    objects = evaluation.matches.objects
+    order = [int(i) for i in np.argsort(-objects, kind="stable")[:_CURVES] if objects[i]]
+    groups = {}
+    for label in order:
+        both = class_rates(evaluation.hits, evaluation.thresholds, label)
+        named = [Bar(rate.value, rate.low, rate.high, series) for series, rate in enumerate(both) if rate is not None]
+        groups[f"{evaluation.classes[label]} ({int(objects[label]):,})"] = named
+    if not groups:
+        return None
+    title = "Recall and precision by class"
+    note = (
+        "Share of the objects that are found, and of the boxes that are right, with 95% intervals; objects in brackets."
+    )
+    drawing = bars(groups, title, series=("objects found", "boxes right"))
+    return Figure(title, svg=drawing, note=note, first=True)
+
+
+def _examples(evaluation: DetectEvaluation, broken: Breakdown) -> Figure | None:
+    """The pictures with the errors of the highest confidence, then some without an error, each beside its truth."""
     cost = np.zeros(len(evaluation.pairs))
     for mistake in broken.mistakes:
         if mistake.kind == "missed":
             cost[mistake.picture] += 0.5
         elif evaluation.shown(mistake.picture)[mistake.row]:
             cost[mistake.picture] += mistake.score
-    order = [int(row) for row in np.argsort(-cost, kind="stable")[:SHOWN] if cost[row] > 0]
-    pictures = [drawn for row in order if (drawn := _drawn(evaluation, broken, row)) is not None]
+    order = np.argsort(-cost, kind="stable")
+    full = np.array([len(pair.truth) for pair in evaluation.pairs]) > 0
+    right = [int(row) for row in order if cost[row] == 0 and full[row]][: SHOWN // 3]
+    wrong = [int(row) for row in order if cost[row] > 0][: SHOWN - len(right)]
+    pictures = [drawn for row in (*wrong, *right) if (drawn := _drawn(evaluation, broken, row)) is not None]
     if not pictures:
         return None
-    note = "Left the truth, right the prediction. Look for wrong or missing boxes in the truth first."
-    return Figure("Worst mistakes", pictures=tuple(pictures), note=note, wide=True)
+    note = "Left the truth, right the prediction; costliest errors first. Look for mistakes in the truth, too."
+    title = "Wrong and right" if wrong and right else "Wrong" if wrong else "Right"
+    return Figure(title, pictures=tuple(pictures), note=note, wide=True, first=True)
 
 
 def _drawn(evaluation: DetectEvaluation, broken: Breakdown, row: int) -> tuple[bytes, str] | None:
@@ -209,7 +233,8 @@ def _drawn(evaluation: DetectEvaluation, broken: Breakdown, row: int) -> tuple[b
     wrong = ", ".join(f"{n} {kind}" for kind in KINDS if (n := sum(one.kind == kind for one in mistakes)))
     both = [draw_regions(image, regions, _SIDE) for regions in (truth, evaluation.predicted(row))]
     page = np.concatenate([both[0], np.full((len(both[0]), _GAP, 3), 255, np.uint8), both[1]], axis=1)
-    return jpeg(page), f"true: {count(len(truth), 'object')}; wrong in the prediction: {wrong}\n{sample.id}"
+    verdict = f"{WRONG}{wrong}" if wrong else f"{RIGHT}all right"
+    return jpeg(page), f"{verdict}\n{count(len(truth), 'object')} in {sample.id}"
 
 
 def _warnings(evaluation: DetectEvaluation) -> tuple[str, ...]:

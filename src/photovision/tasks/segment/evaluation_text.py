@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from photovision.core.drawing import percent
+from photovision.core.drawing import Bar, bars, percent
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import to_array
 from photovision.core.phrases import count
@@ -20,6 +20,7 @@ from photovision.trust.metrics.segmentation import outline_scores
 
 SHOWN = 8
 _SIDE, _GAP = 560, 6
+_BARS = 6
 
 
 def findings(evaluation: SegmentEvaluation) -> Finding:
@@ -28,11 +29,12 @@ def findings(evaluation: SegmentEvaluation) -> Finding:
     Returns:
         data["by_class"]: the figures of every class that occurs.
     """
-    by_class, worst = _by_class(evaluation), _worst(evaluation)
+    by_class = _by_class(evaluation)
+    first = [_overlap_by_class(by_class), _examples(evaluation)]
     return Finding(
         summary=_summary(evaluation),
         tables=(_class_table(by_class, evaluation),),
-        figures=() if worst is None else (worst,),
+        figures=[figure for figure in first if figure is not None],
         data={
             "classes": list(evaluation.classes),
             "by_class": {name: {key: m.to_json() for key, m in row.items()} for name, row in by_class.items()},
@@ -96,10 +98,23 @@ def _class_table(by_class: dict[str, dict[str, Metric]], evaluation: SegmentEval
     return Table("By class", ("class", "share of pixels", *names.values()), tuple(rows), note)
 
 
-def _worst(evaluation: SegmentEvaluation) -> Figure | None:
-    """The worst pictures: truth on the left, prediction on the right."""
+def _overlap_by_class(by_class: dict[str, dict[str, Metric]]) -> Figure | None:
+    """The IoU of the classes with the lowest."""
+    groups = {name: [Bar(row["iou"].value, row["iou"].low, row["iou"].high)] for name, row in by_class.items()}
+    if not groups:
+        return None
+    few = f" The {_BARS} lowest of {len(groups)} classes." if len(groups) > _BARS else " Lowest first."
+    drawing = bars(dict(list(groups.items())[:_BARS]), "IoU by class")
+    note = f"Overlap of predicted and true pixels as a share of their union, with 95% intervals.{few}"
+    return Figure("IoU by class", svg=drawing, note=note, first=True)
+
+
+def _examples(evaluation: SegmentEvaluation) -> Figure | None:
+    """The worst pictures, then the best ones: truth on the left, prediction on the right."""
     segmenter, score = evaluation.model, evaluation.score()
-    order = [int(row) for row in np.argsort(score, kind="stable")[:SHOWN]]
+    ranked = np.argsort(score, kind="stable").tolist()
+    best = ranked[: max(SHOWN - SHOWN // 4, 1) - 1 : -1][: SHOWN // 4]
+    order = [*ranked[: SHOWN - len(best)], *best]
     drawn = []
     for row in order:
         sample = evaluation.samples[row]
@@ -113,7 +128,8 @@ def _worst(evaluation: SegmentEvaluation) -> Figure | None:
     note = "Left the truth, right the prediction. Look for wrong or missing masks in the truth first."
     if segmenter.instances:
         note = f"An object that was found has the colour of the true one. {note}"
-    return Figure("Worst pictures", pictures=tuple(drawn), note=note, wide=True) if drawn else None
+    title = "Worst and best" if best else "Worst"
+    return Figure(title, pictures=tuple(drawn), note=note, wide=True, first=True) if drawn else None
 
 
 def _both(segmenter: Segmenter, sample: Sample, image: Image) -> Image:

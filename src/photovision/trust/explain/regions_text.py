@@ -43,11 +43,12 @@ def report(
         metrics["heat_inside"] = Metric(float(np.mean([one.pointing.heat for _, _, one in every])), n=len(every))
     return Report(
         kind="explain",
-        title=f"What {count(len(every), *regions.nouns)} of {backbone or 'the model'} rest on",
+        title=f"What {count(len(every), *regions.nouns)} of {bundle.name} rest on",
+        assessment=parts.assessment([place.trial for _, _, place in every]) if every else None,
         summary=_summary(explainer, images, every),
         metrics=metrics,
         tables=[_table(every)] if every else [],
-        figures=[_reading(explainer), *(figure for one in images for figure in _figures(one, len(images)))],
+        figures=[*(figure for one in images for figure in _figures(one, len(images))), _reading(explainer)],
         warnings=_warnings(images, unreadable, every),
         provenance={"model": {"backbone": backbone, "task": bundle.task}, **provenance()},
         data={
@@ -115,8 +116,7 @@ def _summary(explainer: TargetExplainer, images: Sequence[ExplainedRegions], eve
         return ("The model says of nothing in these pictures that it is there, so there is nothing to explain.",)
     tested = [one.trial for _, _, one in every if one.trial]
     passed = sum(trial.verdict == "holds" for trial in tested)
-    sentences = [f"{passed:,} of {count(len(tested), 'map')} by {explainer.name} stood the tests and may be trusted."]
-    sentences = sentences if tested else []
+    sentences = [parts.passed(passed, len(tested), explainer.name)] if tested else []
     inside = float(np.mean([one.pointing.heat for _, _, one in every]))
     area = float(np.mean([one.pointing.area for _, _, one in every]))
     sentences.append(
@@ -183,7 +183,7 @@ def _figures(one: ExplainedRegions, pictures: int) -> Iterator[Figure]:
         return
     shown = [(jpeg(_beside(place), 88), _caption(number, place)) for number, place in enumerate(one.places, 1)]
     note = f"{count(len(one.found), 'thing')} found, {len(one.places)} explained: what is there, and its map."
-    yield Figure(one.name, pictures=tuple(shown), note=note, wide=True)
+    yield Figure(one.name, pictures=tuple(shown), note=note, wide=True, first=True)
     if pictures > _TOLD:
         return
     for number, place in enumerate(one.places, 1):

@@ -9,7 +9,7 @@ import numpy as np
 
 from photovision.core.curves import CurveLine, lines
 from photovision.core.overlay import scaled
-from photovision.core.report import Metric, Table
+from photovision.core.report import Assessment, Level, Metric, Table
 from photovision.core.types import Floats
 from photovision.trust.explain.faithfulness import SHARES, FaithfulnessTest, cell_means
 from photovision.trust.metrics.statistics import wilson
@@ -30,6 +30,34 @@ _NOTE = (
 def verdict(trial: FaithfulnessTest | None) -> str:
     """What the test of a map says of it, in a few words."""
     return VERDICTS[trial.verdict] if trial else "not tested"
+
+
+def passed(held: int, tested: int, method: str) -> str:
+    """How many of the maps by a method passed their tests.
+
+    Example:
+        >>> passed(1, 1, "cam"), passed(3, 4, "cam")
+        ('The heatmap by cam passed its tests.', '3 of 4 heatmaps by cam passed their tests.')
+    """
+    if tested == 1:
+        return f"The heatmap by {method} {'passed its tests' if held else 'did not pass its tests'}."
+    return f"{held:,} of {tested:,} heatmaps by {method} passed their tests."
+
+
+def assessment(trials: Sequence[FaithfulnessTest | None]) -> Assessment:
+    """Whether the maps may be relied on; None in place of a test that was not asked for."""
+    tested = [trial for trial in trials if trial]
+    held = sum(trial.verdict == "holds" for trial in tested)
+    if not tested:
+        return Assessment("care", "Not tested", NOT_TESTED)
+    if held == len(tested):
+        one = len(tested) == 1
+        text = "Hiding what it marks changes the answer faster than hiding parts at random." if one else ""
+        what = "The heatmap can be trusted" if one else f"All {len(tested):,} heatmaps can be trusted"
+        return Assessment("good", what, text or "Each passed its tests.")
+    bad = tested[0].sentence if len(tested) == 1 else f"{held:,} of {len(tested):,} passed their tests."
+    level: Level = "care" if held else "bad"
+    return Assessment(level, "Some heatmaps cannot be trusted" if held else "Do not trust this", bad)
 
 
 def cells(heat: Floats) -> list[list[float]]:

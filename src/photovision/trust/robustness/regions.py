@@ -27,6 +27,7 @@ from photovision.trust.fairness.contrasts import holm
 from photovision.trust.metrics.detection import Vector
 from photovision.trust.metrics.statistics import Estimate
 from photovision.trust.robustness.suite import Images, answered
+from photovision.trust.robustness.worst import ConditionCost, worst_assessment, worst_figure
 
 T = TypeVar("T")
 Figures = Mapping[str, Vector]
@@ -208,11 +209,18 @@ def finding(found: RegionRobustness, pictures: Sequence[tuple[bytes, str]] = ())
         f"relative_corrupted_{lead}": Metric(*found.relative, found.n),
         f"uncorrupted_{lead}": Metric(*estimate(found.clean[lead]), found.n),
     }
-    figures = _curves(found)
+    term, severity, column = heading(lead)[0], found.severities[found.middle], found.middle
+    costs = [
+        ConditionCost(name, Metric(*estimate(values[column])), -found.lost(row, column).value, row in harmful)
+        for row, (name, values) in enumerate(zip(found.names, found.figures[lead], strict=True))
+    ]
+    figures = [worst_figure(metrics[f"uncorrupted_{lead}"], costs, severity, term), *_curves(found)]
     if pictures:
         note = "What was done: one of the pictures in every condition, and what the model found in it."
         figures.append(Figure("What was done to the pictures", pictures=tuple(pictures), note=note))
-    return Finding(_summary(found, harmful), metrics, [_table(found)], figures, (), {"robustness": _plain(found)})
+    data = {"robustness": _plain(found)}
+    assessment = worst_assessment(costs, severity, term)
+    return Finding(_summary(found, harmful), metrics, [_table(found)], figures, (), data, assessment)
 
 
 def _summary(found: RegionRobustness, harmful: Sequence[int]) -> tuple[str, ...]:

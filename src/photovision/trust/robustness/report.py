@@ -19,6 +19,7 @@ from photovision.core.types import Image
 from photovision.data.corruptions import corrupt
 from photovision.trust.metrics.statistics import Estimate, paired_proportions, proportion
 from photovision.trust.robustness.suite import MIN_PICTURES, Images, Robustness, excess_confidence
+from photovision.trust.robustness.worst import ConditionCost, worst_assessment, worst_figure
 
 OVERSURE = 0.05
 """Confidence this far above accuracy, beyond doubt, is worth a warning."""
@@ -51,7 +52,9 @@ def finding(found: Robustness, images: Images | None = None, *, total: int | Non
     if found.n != total:
         metrics["clean_accuracy"] = Metric(*proportion(int(found.clean.sum()), found.n), found.n)
     harmful = harmed(found)
-    figures = _curves(found)
+    costs, severity = _costs(found, harmful), found.severities[_middle(found)]
+    clean = Metric(*proportion(int(found.clean.sum()), found.n), found.n)
+    figures = [worst_figure(clean, costs, severity, "Accuracy"), *_curves(found)]
     if images is not None:
         figures.append(_strip(found, images))
     return Finding(
@@ -61,7 +64,22 @@ def finding(found: Robustness, images: Images | None = None, *, total: int | Non
         figures,
         _oversure(found, harmful),
         {"robustness": _plain(found)},
+        worst_assessment(costs, severity, "accuracy"),
     )
+
+
+def _costs(found: Robustness, harmful: Sequence[int]) -> list[ConditionCost]:
+    column = _middle(found)
+    return [
+        ConditionCost(
+            name,
+            Metric(*proportion(int(found.right[row, column].sum()), found.n), found.n),
+            lost(found, row, column).value,
+            row in harmful,
+            (gap := excess_confidence(found, row)) is not None and gap.low > OVERSURE,
+        )
+        for row, name in enumerate(found.names)
+    ]
 
 
 def harmed(found: Robustness) -> list[int]:

@@ -1,0 +1,43 @@
+"""card: complete a model's card with what only its owner can say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from photovision.app.cli.options import Json, Model
+
+
+def card(
+    model: Model,
+    owner: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The person or organisation that is responsible for it.")
+    ] = None,
+    purpose: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="For whom, for which decisions, and who checks them.")
+    ] = None,
+    contact: Annotated[str | None, typer.Option(metavar="TEXT", help="Where questions and complaints go.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Complete the model card: owner, purpose, contact; without options, show what is recorded.
+
+    An empty text ("") removes an entry. The rest of the card comes from what was measured.
+    """
+    from photovision.app.cli.output import note, print_json, print_rows
+    from photovision.engine.card_gaps import STATEMENTS
+    from photovision.engine.complete_card import complete_card, statements
+    from photovision.models.pretrained import bundle_at
+    from photovision.runtime.bundle import read_bundle
+
+    bundle = read_bundle(bundle_at(model))
+    if not (owner is purpose is contact is None) and not complete_card(
+        bundle.path, owner=owner, purpose=purpose, contact=contact
+    ):
+        note(f"the card {bundle.path / 'README.md'} was edited by hand and stays as it is; card.json beside it is new")
+    found = statements(bundle.path)
+    if as_json:
+        print_json(found)
+        return
+    print_rows([(name, found.get(name, f"not recorded: {meaning}")) for name, meaning in STATEMENTS.items()])
+    print(f"\nCard: {bundle.path / 'README.md'}")

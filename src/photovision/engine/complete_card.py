@@ -1,0 +1,89 @@
+"""Statements of a model's owner: who owns it, what it is for, whom to ask; kept in the bundle, told by its card.
+
+They lie in a file of their own, card.json, since what decides about answers (bundle.json and the graphs) must not
+change by them: a service would take the model for a new version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from photovision.core.errors import DataError, UsageError
+from photovision.core.files import open_regular, write_json
+from photovision.core.seal import edited, write_sealed
+from photovision.core.text import printable
+from photovision.engine.card_gaps import STATEMENTS
+from photovision.engine.card_metrics import report_of
+from photovision.engine.model_card import model_card
+from photovision.runtime.bundle import Bundle, read_bundle
+
+FILE = "card.json"
+MAX_LENGTH = 2000
+_MAX_BYTES = 1 << 16
+
+
+def complete_card(
+    model: Any, *, owner: str | None = None, purpose: str | None = None, contact: str | None = None
+) -> bool:
+    """Record what only the owner of a model can say, and write its card again.
+
+    Args:
+        model: an opened model, or its folder.
+        owner, purpose, contact: texts of at most 2,000 characters; "" forgets what was said, None leaves it.
+
+    Returns:
+        Whether the card was written; one that was edited by hand stays as it is.
+
+    Raises:
+        ModelError: there is no model.
+        UsageError: a text that is too long, or the folder cannot be written.
+    """
+    bundle = _bundle_of(model)
+    given = {"owner": owner, "purpose": purpose, "contact": contact}
+    told = {name: printable(" ".join(text.split())) for name, text in given.items() if text is not None}
+    for name, text in told.items():
+        if len(text) > MAX_LENGTH:
+            raise UsageError(f"'{name}' should have at most {MAX_LENGTH:,} characters, got {len(text):,}: shorten it")
+    known = {**statements(bundle.path), **told}
+    write_json(bundle.path / FILE, {name: text for name, text in known.items() if text})
+    return write_card(bundle)
+
+
+def statements(folder: Path) -> dict[str, str]:
+    """What the owner of the model in a folder has said: name -> text; what is no such text is left out."""
+    try:
+        with open_regular(folder / FILE) as content:
+            found = json.loads(content.read(_MAX_BYTES))
+    except (OSError, ValueError, DataError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: found[name][:MAX_LENGTH] for name in STATEMENTS if isinstance(found.get(name), str)}
+
+
+def write_card(bundle: Bundle, proof: Mapping[str, Any] | None = None) -> bool:
+    """Write the card of a finished model; False where it was edited by hand and stays.
+
+    Args:
+        bundle: of the model.
+        proof: the report that the card tells of; None takes that of its last audit, else that of its training.
+    """
+    card = bundle.path / "README.md"
+    if card.is_file() and edited(card):
+        return False
+    if proof is None:
+        proof = report_of(bundle.path)
+    write_sealed(card, model_card(bundle.info, proof, statements(bundle.path)))
+    return True
+
+
+def _bundle_of(model: Any) -> Bundle:
+    if isinstance(model, str | Path):
+        return read_bundle(model)
+    bundle = getattr(model, "bundle", None)
+    if not isinstance(bundle, Bundle):
+        raise UsageError(f"a card is that of a model or of its folder, got {type(model).__name__}")
+    return bundle
