@@ -34,7 +34,7 @@ def test_a_page_and_a_few_sentences(place: Path) -> None:
         app, [str(place / "model"), str(place / "pictures"), "-o", str(place / "out")], catch_exceptions=False
     )
     assert said.exit_code == 0
-    assert "This map holds" in said.stdout
+    assert "This heatmap can be trusted" in said.stdout
     assert "Warning: 1 picture could not be read" in said.stdout
     assert {path.name for path in (place / "out").iterdir()} == {"report.html", "report.json", "report.md"}
 

@@ -42,17 +42,16 @@ def to_html(report: Report) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    first = [_shown(figure, Markup) for figure in report.figures if figure.first]
+    beside, strips, later = _placed(report.figures)
     large = [_card(name, report.metrics[name]) for name in leading(report.metrics)]
-    later = [figure for figure in report.figures if not figure.first]
     return environment.from_string(template("report.html")).render(
         report=report,
         head=Markup(head()),
         style=Markup(template("report.css")),
         icon=icon_address(),
         large=large,
-        beside=first[:1],
-        strips=first[1:],
+        beside=[_shown(figure, Markup) for figure in beside],
+        strips=[_shown(figure, Markup) for figure in strips],
         sections=[*_all_figures(report.metrics), *_sections(later, report.tables, Markup)],
         facts=list(_facts(report.provenance)),
     )
@@ -76,6 +75,14 @@ def leading(metrics: Mapping[str, Metric]) -> list[str]:
         names[0] = leak_free
     order = [*(name for name in (difference,) if name in names), names[0], *(n for n in LEADING if n in names), *names]
     return list(dict.fromkeys(order))[:MAX_LARGE]
+
+
+def _placed(figures: Sequence[Figure]) -> tuple[list[Figure], list[Figure], list[Figure]]:
+    """Figures beside the headline (the first chart, or pictures), in strips below it, and folded away."""
+    first = [figure for figure in figures if figure.first]
+    beside = [figure for figure in first if figure.svg][:1] or first[:1]
+    strips = [figure for figure in first if not figure.svg and figure not in beside]
+    return beside, strips, [figure for figure in figures if figure not in beside and figure not in strips]
 
 
 def write_report(report: Report, folder: Path) -> None:

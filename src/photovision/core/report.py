@@ -102,8 +102,8 @@ class Figure:
         lead: whether the first picture is shown large with the others small beside it, two such figures side by side
             where there is room; captions are then for those who cannot see the pictures.
         wide: whether pictures are shown as wide as a column of text, in their own proportions.
-        first: whether it belongs on the first screen; all others are folded away below. A caption that begins with
-            `RIGHT` or `WRONG` is marked so.
+        first: whether it belongs on the first screen: one chart, and pictures; all else is folded away below. A
+            caption that begins with `RIGHT` or `WRONG` is marked so.
     """
 
     title: str

@@ -86,7 +86,7 @@ def with_concerns(found: Assessment, concerns: Sequence[str]) -> Assessment:
     if not concerns:
         return found
     level: Level = "care" if found.level == "good" else found.level
-    label = found.label if found.level == level else _LABELS[level]
+    label = found.label if found.level == level else "Fit with care"
     more = f" ({count(len(concerns) - 1, 'more finding')} below)" if len(concerns) > 1 else ""
     return Assessment(level, label, f"{found.text.rstrip('.')}. But: {concerns[0].rstrip('.')}{more}.")
 

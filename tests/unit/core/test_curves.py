@@ -58,3 +58,12 @@ def test_nothing_to_draw_is_said() -> None:
         lines({"a": CurveLine([0, 1], [1])}, "t", "x", "y")
     with pytest.raises(UsageError, match="at least one point"):
         points([], "t", "x", "y")
+
+
+def test_the_labels_of_an_axis_are_round_and_do_not_touch() -> None:
+    drawing = lines(
+        {"a": CurveLine([0.037, 0.96], [0.342, 0.671])}, "t", "x", "y", y_range=None, x_form="{:.3f}".format
+    )
+    texts = [element.text for element in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"30%", "70%", "0.200"} <= set(texts)
+    assert "34.2%" not in texts

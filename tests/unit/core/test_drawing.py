@@ -82,3 +82,12 @@ def test_hostile_names_are_escaped_everywhere() -> None:
         title = read(text).find(f"{SVG}title")
         assert title is not None
         assert title.text == HOSTILE
+
+
+def test_axes_have_round_numbers_and_begin_where_the_figures_do() -> None:
+    root = read(drawing.bars({"a": [Bar(0.5, 0.4, 0.6)]}, "Accuracy"))
+    assert {"0%", "20%", "40%", "60%", "80%", "100%"} <= set(texts(root))
+    high = np.array([0.93, 0.97])
+    root = read(drawing.reliability_diagram(high, high, high - 0.02, high + 0.02, np.array([9, 9]), "Calibration"))
+    assert {"90%", "100%"} <= set(texts(root))
+    assert "50%" not in texts(root)

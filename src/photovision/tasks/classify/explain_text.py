@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TOLD = 8  # pictures with a sentence each; of more, only the sums are told
 _SHOWN_SIDE = 224
+_SAME = 0.9999
+"""Similarity above which two pictures are one."""
 
 
 def report(found: ClassExplainer, images: Sequence[ExplainedClasses], unreadable: Sequence[str]) -> Report:
@@ -74,7 +76,9 @@ def _summary(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> tuple
     if found.reason:
         told.append(found.reason)
     sentences = [_sentence(one) for one in images] if len(images) <= _TOLD else []
-    return (*sentences, *told) if len(images) == 1 else (*told, *sentences)
+    if len(images) > 1:
+        return (*told, *sentences)
+    return tuple(text for text in (_likes(images[0]), *sentences, *told) if text)
 
 
 def _sentence(one: ExplainedClasses) -> str:
@@ -118,6 +122,9 @@ def _warnings(found: ClassExplainer, images: Sequence[ExplainedClasses], unreada
     strange = [one.name for one in images if one.answer.known is False]
     if strange:
         told.append(f"{count(len(strange), 'picture')} resemble nothing the model has learned from: {listed(strange)}.")
+    if learned := [one.name for one in images if one.neighbours and one.neighbours[0].similarity > _SAME]:
+        are = "is a training picture, or a copy of one" if len(learned) == 1 else "are training pictures, or copies"
+        told.append(f"{count(len(learned), 'picture')} {are}: the model has seen it before.")
     if unreadable:
         told.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
     if found.model.references is None:
@@ -139,13 +146,14 @@ def _reading(found: ClassExplainer) -> Figure:
 
 
 def _figures(model: Recognizer, one: ExplainedClasses, data: Dataset | None) -> list[Figure]:
-    title = f"{one.name}: {one.answer.label} ({one.answer.prob:.0%})"
+    name = parts.shown_name(one.name)
+    title = f"{name}: {one.answer.label} ({one.answer.prob:.0%})"
     height, width = one.seen.shape[:2]
     pictures = [(jpeg(_enlarged(one.seen)), f"the {height} x {width} pixels\nthat the network sees")]
     for heat, trial in zip(one.maps, one.trials, strict=True):
         caption = f"{heat.method}, for '{heat.target}'\n{parts.verdict(trial)}"
         pictures.append((jpeg(overlay(one.upright, heat.heatmap, model.preprocess)), caption))
-    figures = [Figure(one.name, pictures=tuple(pictures), first=True)]
+    figures = [Figure(name, pictures=tuple(pictures), first=True)]
     for heat, trial in zip(one.maps, one.trials, strict=True):
         if trial:
             figures.append(Figure(title, svg=_curves(trial, heat.method, heat.target), note=trial.sentence))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from photovision.core.drawing import Bar, bars, learning_curve, percent
@@ -39,7 +38,7 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
         summary=tuple(summary),
         metrics=evaluation.metrics,
         tables=tables,
-        figures=[*_ladder(rungs, info), *_later(evaluation.figures), *_curves(rungs)],
+        figures=[*_ladder(rungs, info), *evaluation.figures, *_curves(rungs)],
         assessment=evaluation.assessment,
         warnings=[*alarms, *_apart(rungs, info.get("chosen")), *evaluation.warnings, *caveats],
         provenance={
@@ -123,11 +122,6 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
     if parity.get("tolerance") is not None:
         same += f" (tolerated: {parity['tolerance']:.2g})"
     return [f"The exported model gives {same}."]
-
-
-def _later(figures: Sequence[Figure]) -> list[Figure]:
-    """The figures of the evaluation; on the first screen the ladder takes the place of its chart."""
-    return [replace(figure, first=False) if figure.svg else figure for figure in figures]
 
 
 def _ladder(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list[Figure]:

@@ -24,16 +24,15 @@ def choose(subject: ExplainedModel) -> DefaultMethod:
     """
     if subject.layer is None:
         return DefaultMethod(
-            "occlusion", "Occlusion was chosen, since feature maps do not explain this kind of network exactly."
+            "occlusion", "Method: occlusion, since feature maps do not explain this kind of network exactly."
         )
     rows, columns = subject.grid
     if min(rows, columns) < CELLS:
         return DefaultMethod(
             "occlusion",
-            f"Occlusion was chosen, since the network's last maps are too coarse ({rows} x {columns} places).",
+            f"Method: occlusion, since the network's last maps are too coarse ({rows} x {columns} places).",
         )
     return DefaultMethod(
         "cam",
-        "The class activation map was chosen, since it is exact for this network: its last layer is linear in the mean"
-        f" of maps of {rows} x {columns} places.",
+        f"Method: class activation map (exact for this network; {rows} x {columns} places).",
     )

@@ -131,15 +131,16 @@ class FaithfulnessTest:
             )
         if self.verdict == "holds":
             return (
-                f"This map holds: following it changes the answer sooner than {self.beaten} of {orders} random orders"
-                f" do{'' if self.likeness is None else ', and shuffled weights give another map'}."
+                "This heatmap can be trusted: hiding or showing what it marks changes the answer faster than doing so"
+                f" with parts at random ({self.beaten} of {orders} times)"
+                f"{'' if self.likeness is None else ', and a network with shuffled weights gives a different map'}."
             )
         if self.chance <= CHANCE:
             side = "hiding" if self.beats_insertion else "showing"
-            return f"Do not trust this map: {side} its places changes the answer no sooner than random orders do."
+            return f"Do not trust this map: {side} what it marks changes the answer no faster than parts at random do."
         return (
-            f"Do not trust this map: following it changes the answer sooner than only {self.beaten} of {orders} random"
-            " orders do."
+            "Do not trust this map: what it marks changes the answer faster than parts at random do only"
+            f" {self.beaten} of {orders} times."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def _figures(one: ExplainedRegions, pictures: int) -> Iterator[Figure]:
         return
     shown = [(jpeg(_beside(place), 88), _caption(number, place)) for number, place in enumerate(one.places, 1)]
     note = f"{count(len(one.found), 'thing')} found, {len(one.places)} explained: what is there, and its map."
-    yield Figure(one.name, pictures=tuple(shown), note=note, wide=True, first=True)
+    yield Figure(parts.shown_name(one.name), pictures=tuple(shown), note=note, wide=True, first=True)
     if pictures > _TOLD:
         return
     for number, place in enumerate(one.places, 1):

@@ -52,12 +52,28 @@ def assessment(trials: Sequence[FaithfulnessTest | None]) -> Assessment:
         return Assessment("care", "Not tested", NOT_TESTED)
     if held == len(tested):
         one = len(tested) == 1
-        text = "Hiding what it marks changes the answer faster than hiding parts at random." if one else ""
-        what = "The heatmap can be trusted" if one else f"All {len(tested):,} heatmaps can be trusted"
-        return Assessment("good", what, text or "Each passed its tests.")
-    bad = tested[0].sentence if len(tested) == 1 else f"{held:,} of {len(tested):,} passed their tests."
+        text = _reason(tested[0]) if one else "Each passed its tests."
+        return Assessment("good", "The heatmap can be trusted" if one else "The heatmaps can be trusted", text)
+    bad = _reason(tested[0]) if len(tested) == 1 else f"{held:,} of {len(tested):,} passed their tests."
     level: Level = "care" if held else "bad"
-    return Assessment(level, "Some heatmaps cannot be trusted" if held else "Do not trust this", bad)
+    return Assessment(level, "Some heatmaps cannot be trusted" if held else "Do not trust this heatmap", bad)
+
+
+def _reason(trial: FaithfulnessTest) -> str:
+    """What the sentence of a test says after its verdict."""
+    reason = trial.sentence.partition(": ")[2]
+    return reason[0].upper() + reason[1:]
+
+
+def shown_name(name: str, limit: int = 36) -> str:
+    """The file's own name, shortened in its middle, as a heading.
+
+    Example:
+        >>> shown_name("leaves/Valid/a5a6ebeb-2535-441d-acf5-33bce305fa14___RS.jpg")
+        'a5a6ebeb-2535-441…305fa14___RS.jpg'
+    """
+    own = name.replace("\\", "/").rpartition("/")[2] or name
+    return own if len(own) <= limit else f"{own[: limit // 2 - 1]}…{own[-(limit // 2 - 2) :]}"
 
 
 def cells(heat: Floats) -> list[list[float]]:

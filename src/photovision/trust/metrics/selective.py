@@ -80,4 +80,8 @@ def selective_finding(confidence: Floats, right: np.ndarray) -> Finding:
     )
     note = "The rest is left to a person. The band is the 95% interval."
     metrics = {"selective_accuracy": surest, "aurc": area}
-    return Finding((sentence,), metrics, figures=[Figure("Accuracy against share answered", svg=svg, note=note)])
+    return Finding(
+        (sentence,),
+        metrics,
+        figures=[Figure("Accuracy if it may skip the hardest pictures (risk-coverage)", svg=svg, note=note)],
+    )

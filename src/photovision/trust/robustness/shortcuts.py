@@ -18,6 +18,7 @@ from photovision.core.types import Floats, Image
 from photovision.trust.robustness.patch_transplant import BAR, LEVEL, MIN_PICTURES, Answer, Confirmed
 from photovision.trust.robustness.shortcut_tests import Shortcuts, find_shortcuts
 
+_TRANSPLANTS = "Does a mark at the border decide? (patch transplants)"
 _SHOWN = 3  # shortcuts with a strip of pictures
 _LIMITS = (
     "Cues that fill the picture or lie over the object, and cues that only tip the balance between look-alikes, are not"
@@ -130,7 +131,7 @@ def _transplant_table(found: Shortcuts, classes: Sequence[str]) -> Table | None:
         f" latter. In a model without shortcuts one is reported with a probability of at most {100 * LEVEL:g}%."
     )
     columns = ("class", "region", "pairs", "moved", "from others", "centre", "judgement")
-    return Table("Transplants", columns, rows, note) if rows else None
+    return Table(_TRANSPLANTS, columns, rows, note) if rows else None
 
 
 def _mask_table(found: Shortcuts) -> Table:
@@ -138,7 +139,8 @@ def _mask_table(found: Shortcuts) -> Table:
     rows.append(("guessing the most frequent answer", percent(found.guessing)))
     if found.outside:
         rows.append(("share of attribution outside the centre's half", Metric(*found.outside[0], found.outside[1])))
-    return Table("Centre and border", ("picture", "right"), tuple(rows), "The centre is the middle half of the area.")
+    note = "Right answers where the middle half of the area, or all around it, is hidden."
+    return Table("Is the object or its surroundings used? (centre and border)", ("picture", "right"), tuple(rows), note)
 
 
 def _marker_table(found: Shortcuts, classes: Sequence[str]) -> Table:
@@ -151,7 +153,9 @@ def _marker_table(found: Shortcuts, classes: Sequence[str]) -> Table:
         for kind, one in found.markers.items()
     )
     note = "Answers that change when something meaningless is drawn into the picture, and where most of them went."
-    return Table("Planted markers", ("marker", "answers changed", "mostly to"), rows, note)
+    return Table(
+        "Do meaningless marks change answers? (planted markers)", ("marker", "answers changed", "mostly to"), rows, note
+    )
 
 
 def _chart(found: Shortcuts, classes: Sequence[str]) -> list[Figure]:
@@ -164,8 +168,11 @@ def _chart(found: Shortcuts, classes: Sequence[str]) -> list[Figure]:
     if not groups:
         return []
     drawing = bars(groups, "Answers moved by transplants", series=("its pictures", "others", "its centre"))
-    note = "Long first bars beside short others mean that something at the border decides."
-    return [Figure("Transplants", svg=drawing, note=note)]
+    note = (
+        "A small region of a picture is pasted into pictures of other classes. Long first bars beside short others mean"
+        " that this region decides, such as a watermark or a label."
+    )
+    return [Figure(_TRANSPLANTS, svg=drawing, note=note)]
 
 
 def _strips(found: Shortcuts, answer: Answer, images: Image, classes: Sequence[str]) -> list[Figure]:

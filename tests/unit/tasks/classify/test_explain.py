@@ -41,7 +41,7 @@ def test_the_report_tells_what_was_decided_by_and_whether_to_believe_it(model: R
     assert report.metrics["maps_that_hold"].n == 2
     assert report.metrics["maps_that_hold"].value == 1
     assert any("class activation map was chosen" in sentence for sentence in report.summary)
-    assert any("'red'" in sentence and "This map holds" in sentence for sentence in report.summary)
+    assert any("'red'" in sentence and "This heatmap can be trusted" in sentence for sentence in report.summary)
     first, second = report.to_json()["pictures"]
     heat = np.array(first["maps"][0]["heatmap"])
     assert heat.shape == (14, 14)

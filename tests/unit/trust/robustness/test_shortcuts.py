@@ -53,4 +53,7 @@ def test_with_too_few_pictures_of_every_class_nothing_is_claimed() -> None:
     images, labels = shapes(54)
     finding = audit_shortcuts(trained(images, labels, 0), images, labels, classes=NAMES, answers=400)
     assert "could not be looked for" in finding.summary[0]
-    assert [table.title for table in finding.tables] == ["Centre and border", "Planted markers"]
+    assert [table.title for table in finding.tables] == [
+        "Is the object or its surroundings used? (centre and border)",
+        "Do meaningless marks change answers? (planted markers)",
+    ]
