@@ -98,4 +98,4 @@ def test_evaluate_judges_masks_and_objects(tmp_path: Path, capsys: pytest.Captur
     metrics = json.loads(capsys.readouterr().out)["metrics"]
     for name in ("miou", "dice", "boundary_f1", "instance_f1"):
         assert metrics[name] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 3, "unit": "share"}
-    assert "Worst pictures" in (out / "report.html").read_text(encoding="utf-8")
+    assert "Worst and best" in (out / "report.html").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from photovision.core.errors import DataError
 from photovision.core.notebook import paragraph, table, text
-from photovision.core.page import heading
+from photovision.core.glossary import heading
 from photovision.core.phrases import count
 from photovision.core.report import Metric
 from photovision.runtime.bundle import Bundle

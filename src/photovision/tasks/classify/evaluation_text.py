@@ -16,7 +16,7 @@ from photovision.trust.metrics.calibrate import ece_by_chance, reliability
 from photovision.trust.metrics.scores import confusion, per_class
 
 SHOWN = 24
-BARS = 6
+BARS = 5
 """Classes in the chart of the first screen."""
 
 

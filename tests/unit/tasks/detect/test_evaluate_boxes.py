@@ -67,12 +67,11 @@ def test_what_is_there_is_found_and_what_is_not_is_missed(detector: Detector) ->
     assert metrics["count_error"].value == pytest.approx(np.mean([1 / 4] * 4 + [0] * 8), abs=0.03)
     assert metrics["count_ratio"].value == pytest.approx(36 / 40)
     assert calls[-1] == (12, 12)
-    (worst,) = (figure for figure in report.figures if figure.title == "Worst mistakes")
-    assert len(worst.pictures) == 4
-    assert all(
-        caption.startswith("true: 4 objects; wrong in the prediction: 1 missed\n") for _, caption in worst.pictures
-    )
-    assert "Worst mistakes" in to_html(report)
+    (shown,) = (figure for figure in report.figures if figure.title == "Wrong and right")
+    captions = [caption for _, caption in shown.pictures]
+    assert [caption.startswith("✗ 1 missed\n4 objects in ") for caption in captions] == [True] * 4 + [False] * 3
+    assert all(caption.startswith("✓ all right\n") for caption in captions[4:])
+    assert "Wrong and right" in to_html(report).partition("<details>")[0]
 
 
 def test_unreadable_pictures_count_nowhere(detector: Detector, tmp_path: Path) -> None:
