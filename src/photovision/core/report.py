@@ -134,7 +134,7 @@ class Assessment:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.label}: {self.text}"
+        return f"{self.label}. {self.text}"
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Report:
         """The report without its drawings, as Markdown."""
         lines = [f"# {_harmless(self.title)}", ""]
         lines += (
-            [f"**{_harmless(self.assessment.label)}:** {_harmless(self.assessment.text)}", ""]
+            [f"**{_harmless(self.assessment.label)}.** {_harmless(self.assessment.text)}", ""]
             if self.assessment
             else []
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from photovision.core.errors import DataError
-from photovision.core.notebook import paragraph, table, text
 from photovision.core.glossary import heading
+from photovision.core.notebook import paragraph, table, text
 from photovision.core.phrases import count
 from photovision.core.report import Metric
 from photovision.runtime.bundle import Bundle

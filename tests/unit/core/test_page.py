@@ -123,7 +123,7 @@ def test_the_first_screen_holds_the_assessment_and_what_is_marked_for_it_and_the
     assert "Calibration" in folded
     assert "Second." in folded
     assert shown.to_json()["assessment"]["level"] == "care"
-    assert "**Fit with care:** let a person check &lt;script" in shown.to_markdown()
+    assert "**Fit with care.** let a person check &lt;script" in shown.to_markdown()
     assert shown.including(Finding(assessment=Assessment("bad", "Not fit", "x"))).assessment.level == "bad"  # type: ignore[union-attr]
 
 

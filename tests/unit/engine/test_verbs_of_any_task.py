@@ -91,7 +91,9 @@ ROW = Task(
 
 
 def meter(scale: float = 1.0, row: Task = ROW) -> Any:
-    return SimpleNamespace(scale=scale, bundle=SimpleNamespace(row=row, info={"backbone": {"name": "selenium"}}))
+    return SimpleNamespace(
+        scale=scale, bundle=SimpleNamespace(name="meter", row=row, info={"backbone": {"name": "selenium"}})
+    )
 
 
 def pictures() -> Dataset:
