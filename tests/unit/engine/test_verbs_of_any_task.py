@@ -114,7 +114,7 @@ def test_the_report_of_an_evaluation_is_the_same_for_every_task() -> None:
     report = evaluate_on(meter(0.9), pictures(), leaked=range(40))
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert document["task"] == "light"
-    assert report.title == "How well the light meter does on 120 pictures"
+    assert report.title == "meter on 120 pictures"
     near = int((np.linspace(0, 240, N).round() * 0.1 < 8).sum())
     assert document["metrics"]["near"]["value"] == pytest.approx(near / N)
     assert document["metrics"]["near_leak_free"]["value"] == pytest.approx((near - 40) / (N - 40))
