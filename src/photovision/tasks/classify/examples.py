@@ -15,12 +15,15 @@ from photovision.core.types import Image, Ints
 from photovision.data.augment.image import load_pixels
 from photovision.tasks.classify.evaluation import ClassifyEvaluation, Predictor
 from photovision.tasks.classify.evaluation_text import predicted_names, true_names
-from photovision.tasks.classify.explain import heatmaps
+from photovision.tasks.classify.explain import heatmaps, subject_of
 from photovision.tasks.classify.recognizer import Recognizer
+from photovision.trust.explain.default_method import choose
 
 SHOWN = 8
 """Pictures; half of them wrong predictions, where there are so many."""
 _SIDE, _GAP = 200, 4
+_QUICK = "cam"
+"""The explainer of the maps here; where it does not suit a model, maps would take minutes and are left out."""
 _MAPS = (
     "Each picture beside its heatmap: bright places speak for the predicted class. These maps are not tested:"
     " 'photovision explain' does that."
@@ -29,7 +32,7 @@ _NOTE = "Wrong predictions are those with the highest confidence; right ones are
 
 
 def examples(model: Predictor, evaluation: ClassifyEvaluation) -> list[Figure]:
-    """Wrong and right predictions, with heatmaps of a `Recognizer`; nothing where no picture can be read any more.
+    """Wrong and right predictions, with heatmaps where these take no time; nothing where no picture can be read any more.
 
     Args:
         model: whose predictions they are.
@@ -40,7 +43,7 @@ def examples(model: Predictor, evaluation: ClassifyEvaluation) -> list[Figure]:
         return []
     shown = [np.asarray(upright) for upright in found.values()]
     note = _NOTE
-    if isinstance(model, Recognizer):
+    if isinstance(model, Recognizer) and choose(subject_of(model)).name == _QUICK:
         shown, note = _with_maps(model, evaluation, found), f"{_MAPS} {_NOTE}"
     pictures = [(jpeg(image), _caption(evaluation, row)) for image, row in zip(shown, found, strict=True)]
     title = "Wrong and right" if not evaluation.right.all() else "Right, every one of them"
@@ -70,7 +73,7 @@ def _with_maps(model: Recognizer, evaluation: ClassifyEvaluation, found: Mapping
     """Each picture beside itself under its heatmap."""
     rows = list(found)
     pixels = np.stack([load_pixels(evaluation.samples[row], model.preprocess) for row in rows])
-    maps = heatmaps(model, pixels, evaluation.probs[rows].argmax(1).astype(np.int64))
+    maps = heatmaps(model, pixels, evaluation.probs[rows].argmax(1).astype(np.int64), _QUICK)
     return [
         np.concatenate(
             [image, np.full((len(image), _GAP, 3), 255, np.uint8), overlay(image, heat, model.preprocess)], axis=1
