@@ -18,12 +18,12 @@ STATEMENTS: Mapping[str, str] = {
 
 
 def gaps(info: Mapping[str, Any], evidence: Evidence, statements: Mapping[str, str]) -> list[str]:
-    """What was not measured, and what the owner has not said, with the commands that add it.
+    """What was not measured, and what the owner has not stated, with the commands that add it.
 
     Args:
         info: the contents of bundle.json.
         evidence: what was measured.
-        statements: what the owner has said, by the names of `STATEMENTS`.
+        statements: what the owner states, by the names of `STATEMENTS`.
     """
     measured = card_text_of(info).checks
     topics = {

@@ -1,4 +1,4 @@
-"""Statements of a model's owner: who owns it, what it is for, whom to ask; kept in the bundle, told by its card.
+"""Statements of a model's owner: who owns it, what it is for, whom to ask; kept in the bundle, shown by its card.
 
 They lie in a file of their own, card.json, since what decides about answers (bundle.json and the graphs) must not
 change by them: a service would take the model for a new version.
@@ -32,7 +32,7 @@ def complete_card(
 
     Args:
         model: an opened model, or its folder.
-        owner, purpose, contact: texts of at most 2,000 characters; "" forgets what was said, None leaves it.
+        owner, purpose, contact: texts of at most 2,000 characters; "" removes one, None leaves it.
 
     Returns:
         Whether the card was written; one that was edited by hand stays as it is.
@@ -53,7 +53,7 @@ def complete_card(
 
 
 def statements(folder: Path) -> dict[str, str]:
-    """What the owner of the model in a folder has said: name -> text; what is no such text is left out."""
+    """What the owner of the model in a folder states: name -> text; what is no such text is left out."""
     try:
         with open_regular(folder / FILE) as content:
             found = json.loads(content.read(_MAX_BYTES))

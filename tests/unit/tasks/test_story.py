@@ -101,7 +101,7 @@ def test_a_gain_within_the_noise_is_not_sold_as_one(evaluation: Report) -> None:
         info(rung("handcrafted", 170, None), rung("frozen", 174, None), chosen="frozen"), evaluation
     )
     assert not any("baseline" in warning for warning in report.warnings)  # a note, no alarm
-    assert "it cannot be said whether deep learning beats the simple baseline" in report.summary[1]
+    assert "we cannot tell whether deep learning beats the simple baseline" in report.summary[1]
     assert "validation" in report.summary[1]
 
 

@@ -15,6 +15,8 @@ from photovision.data.read_options import DEFAULTS, ReadOptions
 By = Annotated[
     str | None, typer.Option(help="Attributes to compare groups by, such as sex,age; default: all with few values.")
 ]
+_CHANGED = "tells what was found"
+_KEPT = "was edited by hand and stays as it is; audit.json beside it holds what was found"
 Conditions = Annotated[
     str | None,
     typer.Option(
@@ -60,9 +62,8 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.engine.load import load
     from photovision.models.pretrained import bundle_at
 
-    request = AuditRequest(
-        _names("--by", by), _names("--only", only), minutes, seed, _names("--conditions", conditions)
-    )
+    groups, checks, places = _names("--by", by), _names("--only", only), _names("--conditions", conditions)
+    request = AuditRequest(groups, checks, minutes, seed, places)
     own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
     checks_of(own, request)  # a mistaken name is reported before the data is read
     others = None if unknown is None else strangers(unknown)
@@ -73,9 +74,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
         )
     print_report(report, output, as_json)
     if card:
-        path = own.bundle.path / "README.md"
-        kept = "was edited by hand and stays as it is; audit.json beside it holds what was found"
-        note(f"the card {path} {'tells what was found' if rewrite_card(own, report) else kept}")
+        note(f"the card {own.bundle.path / 'README.md'} {_CHANGED if rewrite_card(own, report) else _KEPT}")
 
 
 def _names(flag: str, text: str | None) -> tuple[str, ...]:

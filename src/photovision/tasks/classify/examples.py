@@ -32,7 +32,7 @@ _NOTE = "Wrong predictions are those with the highest confidence; right ones are
 
 
 def examples(model: Predictor, evaluation: ClassifyEvaluation) -> list[Figure]:
-    """Wrong and right predictions, with heatmaps where these take no time; nothing where no picture can be read any more.
+    """Wrong and right predictions, with heatmaps where these take no time; nothing where no picture can be read.
 
     Args:
         model: whose predictions they are.

@@ -87,7 +87,7 @@ def _bought(rungs: Sequence[Mapping[str, Any]], chosen: Any) -> tuple[list[str],
         ]
     if gain.low is not None and gain.low <= 0:
         return [
-            f"{told} That is no proof: with so few {split} pictures it cannot be said whether deep learning beats the"
+            f"{told} That is no proof: with so few {split} pictures we cannot tell whether deep learning beats the"
             " simple baseline."
         ], []
     return [told], []
