@@ -127,7 +127,7 @@ def test_the_report_of_an_evaluation_is_the_same_for_every_task() -> None:
     assert "1 picture could not be evaluated and was left out: 'lost.png'" in unread
     assert "half.png (damaged)" in damaged
     assert unlabelled == "1 picture without a label was left out."
-    assert "light meter" in to_html(report)
+    assert "meter on 120 pictures" in to_html(report)
 
 
 def test_the_better_of_two_models_is_found_whatever_they_predict() -> None:

@@ -20,9 +20,9 @@ def card(
     contact: Annotated[str | None, typer.Option(metavar="TEXT", help="Where questions and complaints go.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Complete the model card: owner, purpose, contact; without options, show what is recorded.
+    """Complete a model's card: owner, purpose, contact.
 
-    An empty text ("") removes an entry. The rest of the card comes from what was measured.
+    Without options, what is recorded is shown. An empty text ("") removes an entry. The rest of the card comes from what was measured.
     """
     from photovision.app.cli.output import note, print_json, print_rows
     from photovision.engine.card_gaps import STATEMENTS
