@@ -65,7 +65,7 @@ class AuditRequest:
             raise UsageError(f"there is no check '{strange[0]}' of {a_model}{meant}")
         chosen = [name for name in checks if not self.only or name in self.only]
         if self.conditions and "conditions" not in chosen:
-            why = "only leaves it out" if self.only else f"is none of {a_model}"
+            why = "'only' leaves out" if self.only else f"is none of {a_model}"
             raise UsageError(f"'conditions' needs the check of that name, which {why}")
         return chosen
 
