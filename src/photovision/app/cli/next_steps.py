@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photovision.app.verbosity import Verbosity, verbosity
-from photovision.core.image_formats import SUFFIXES
 
 if TYPE_CHECKING:
     from photovision.core.task import Task
@@ -53,6 +52,7 @@ class Finished:
     @property
     def picture(self) -> str:
         """A picture of those that were given, for a command line; PICTURE where there is none."""
+        from photovision.core.image_formats import SUFFIXES
         from photovision.data.image_paths import walk
 
         values = [*(self.given.get("files") or self.given.get("pictures") or ()), self.given.get("data") or ""]
