@@ -140,7 +140,7 @@ def test_predict_loads_neither_torch_nor_what_people_do_not_see(model: Path, pic
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_streams_that_the_caller_closed_are_no_reason_to_fail(model: Path, pictures: Path, closed: str) -> None:
-    command = f"exec {sys.executable} -m photovision predict {model} {pictures}/red/0.png {closed}"
+    command = f"exec {sys.executable} -m photovision predict -q {model} {pictures}/red/0.png {closed}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

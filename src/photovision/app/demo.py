@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from photovision.app.demo_pictures import STREET, labelled, photographs, wall
+from photovision.app.demo_pictures import STREET, copied, labelled, wall
 
 BUILD = Path("build")
 MINUTES, ANOMALY_MINUTES = 1.0, 0.5
@@ -60,13 +60,13 @@ def tour(build: Path, place: Path) -> list[Stop]:
 
 
 def _without_training(build: Path, place: Path) -> list[Stop]:
-    photos = list(map(str, photographs()))
-    cat, cup, traffic = photos[0], photos[1], photos[3]
+    photos = copied(place / "photos")
+    cat, cup, traffic = (str(photos / name) for name in ("chelsea.png", "coffee.png", "motorcycle_left.png"))
     no_boxes, no_masks, no_names = map(_missing, ("yolov4-tiny", "mobilesam", "imagenet"))
     return [
         Stop(
             "Name what is in photographs, without any training",
-            (("predict", "imagenet", *photos, "--top", "2"),),
+            (("predict", "imagenet", str(photos), "--top", "2"),),
             "photovision predict imagenet holiday/",
             no_names,
         ),

@@ -101,6 +101,15 @@ def wall(folder: Path) -> Path:
     return folder
 
 
+def copied(folder: Path) -> Path:
+    """The photographs of installed packages, copied into `folder`, where their paths are short; returns `folder`."""
+    if not folder.is_dir():
+        with new_folder(folder, "data set") as fresh:
+            for path in photographs():
+                (fresh / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
 def photographs() -> list[Path]:
     """Photographs inside installed packages that show something of ImageNet's classes."""
     known = [("skimage", f"data/{name}") for name in ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")]
