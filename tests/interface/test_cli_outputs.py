@@ -41,6 +41,7 @@ GIVEN = {
     "calibrate": ["{model}", "{data}"],
     "estimate": ["{model}", "{data}"],
     "adapt": ["{model}", "{data}"],
+    "adopt": ["{model}", "--classes", "{data}"],
     "optimize": ["{model}", "{data}", "--int8"],
     "export": ["{model}", "--to", "onnx"],
     "convert": ["{data}", "--to", "coco"],
