@@ -119,6 +119,16 @@ def test_weights_are_fetched_only_when_asked_for_and_only_known_ones(
     assert lines == [["weights", "get", "mobilesam"]]
 
 
+def test_the_owner_completes_the_card(client: TestClient, home: Path) -> None:
+    told = client.post("/api/acting/card", json={"model": "muddled", "owner": "Orchard Ltd", "purpose": " Sorting "})
+    assert told.json()["card"] == {"owner": "Orchard Ltd", "purpose": "Sorting"}
+    assert "Orchard Ltd" in (home / "muddled" / "README.md").read_text(encoding="utf-8")
+    found = client.get("/api/acting/choices", params={"model": "muddled"}).json()
+    assert (found["card"]["owner"], list(found["entries"])) == ("Orchard Ltd", ["owner", "purpose", "contact"])
+    assert client.post("/api/acting/card", json={"model": "muddled", "owner": "x" * 2001}).status_code == 400
+    assert client.post("/api/acting/card", json={"model": "../x", "owner": "x"}).status_code == 400
+
+
 def test_nothing_is_served_before_somebody_says_so(client: TestClient) -> None:
     assert client.get("/api/serving/status").json()["state"] == "off"
     assert client.post("/api/serving/start", json={"model": "none"}).status_code == 400

@@ -45,6 +45,15 @@ class Act(BaseModel, extra="forbid"):
     minutes: float = Field(3.0, gt=0, le=60 * 24)
 
 
+class CardEntries(BaseModel, extra="forbid"):
+    """What the owner of a model says in its card; "" removes an entry, None leaves it."""
+
+    model: str
+    owner: str | None = None
+    purpose: str | None = None
+    contact: str | None = None
+
+
 def routes(state: State) -> APIRouter:
     """Addresses of what is done with a model."""
     router = APIRouter(prefix="/api/acting")
@@ -59,11 +68,24 @@ def routes(state: State) -> APIRouter:
         """Do it, as a job."""
         return start(state, wish).status()
 
+    @router.post("/card")
+    def card(entries: CardEntries) -> dict[str, Any]:
+        """Complete the card of a model; "written" is false where it was edited by hand and stays."""
+        from photovision.engine.complete_card import complete_card, statements
+
+        path = state.path_of(entries.model)
+        if entries.model in state.ready:
+            raise UsageError(f"{entries.model} is not yours to complete: its card names who made it")
+        written = complete_card(path, owner=entries.owner, purpose=entries.purpose, contact=entries.contact)
+        return {"written": written, "card": statements(path)}
+
     return router
 
 
 def offered(state: State, model: str) -> dict[str, Any]:
     """What the page offers for a model."""
+    from photovision.engine.card_gaps import STATEMENTS
+    from photovision.engine.complete_card import statements
     from photovision.engine.export_targets import TARGETS
     from photovision.runtime.bundle import read_bundle
 
@@ -76,6 +98,8 @@ def offered(state: State, model: str) -> dict[str, Any]:
         "data": data,
         "targets": list(TARGETS.names()),
         "writable": state.folder is not None,
+        "card": statements(bundle.path),
+        "entries": dict(STATEMENTS),
     }
 
 

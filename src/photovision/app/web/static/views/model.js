@@ -42,6 +42,8 @@ class Model {
       el("div", { class: "deeds" }, this.service.element, verbs.includes("export") && writable && this.exporting(), verbs.includes("optimize") && writable && data.length > 0 && this.shrinking()),
       el("h2", {}, "Question it"),
       el("div", { class: "deeds" }, verbs.includes("evaluate") && this.judging("evaluate", "Evaluate", "All figures with intervals, on pictures that it has not learned from."), verbs.includes("audit") && this.judging("audit", "Audit", "Groups and conditions on which it fails, and why. About 3 minutes."), verbs.includes("explain") && this.explaining()),
+      el("h2", {}, "Complete its card"),
+      this.card(),
       this.tries,
     );
     this.offer();
@@ -84,6 +86,21 @@ class Model {
   shrinking() {
     const [select, field] = this.choice("Pictures", this.found.data.map((name) => [name, name]));
     return this.deed("Make it smaller", "In 8 bits, measured on these pictures; refused where it loses more than half a point.", field, this.button("Start", () => this.start({ verb: "optimize", data: select.value, name: this.free(`${this.base}-int8`) })));
+  }
+
+  /** What only the owner can say, in the model card. */
+  card() {
+    const { card, entries, facts } = this.found;
+    const inputs = Object.fromEntries(Object.keys(entries).map((name) => [name, el("textarea", { rows: "2", maxlength: "2000", id: `card-${name}` }, card[name] ?? "")]));
+    const row = ([name, meaning]) => el("label", { class: "field" }, el("span", {}, el("strong", {}, name[0].toUpperCase() + name.slice(1)), `: ${meaning}`), inputs[name]);
+    const save = async (event) => {
+      event.preventDefault();
+      const given = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
+      const found = await attempt(() => api("/api/acting/card", { json: { model: this.name, ...given } }));
+      if (found) toast(found.written ? "Saved in the model card" : "Saved beside the model card, which was edited by hand and stays as it is", null, 5);
+    };
+    const read = el("a", { class: "button", href: `#/reports?${new URLSearchParams({ name: this.name, file: "README.md" })}` }, "Read the card");
+    return el("form", { class: "sheet card-form", onsubmit: save }, Object.entries(entries).map(row), el("div", { class: "bar" }, el("button", { class: "button primary", type: "submit" }, "Save"), facts.report && read));
   }
 
   get base() {
