@@ -16,6 +16,7 @@ from photovision.core.report import Report
 from photovision.core.seal import edited, write_sealed
 from photovision.core.task import Task
 from photovision.engine.card_metrics import report_of
+from photovision.engine.card_text import row_of
 from photovision.engine.complete_card import FILE, statements
 from photovision.engine.datasheet import datasheet
 from photovision.engine.evaluate import evaluate_on
@@ -59,6 +60,9 @@ class BundleDraft:
 
     def close(self) -> None:
         """Write the description and the texts; those that people have edited stay."""
+        row = row_of(self.info)
+        if row is not None and row.has("publish"):
+            row.part("publish")(self.folder, self.info)
         write_info(self.folder, self.info)
         if self.report is not None:
             write_report(self.report, self.folder)

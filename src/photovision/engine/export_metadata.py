@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from photovision.core.markdown import harmless
+from photovision.runtime.graph_metadata import INPUT
 
 _INPUT = "`images`: uint8 RGB (N, {h}, {w}, 3), N free; mean and std are applied inside."
 
@@ -41,7 +42,7 @@ def description(model: Any) -> dict[str, str]:
     names = dict.fromkeys((*model.bundle.row.lead, *own.figures))
     facts = {
         "classes": list(model.classes),
-        "preprocess": {**info["preprocess"], "input": "uint8 RGB (N, H, W, 3); mean and std are applied in the graph"},
+        "preprocess": {**info["preprocess"], "input": INPUT},
         "calibration": dict(own.calibration),
         "licences": info["licences"],
         "figures": {name: measured[name] for name in names if name in measured},

@@ -7,7 +7,7 @@
     timm              a folder for timm.create_model("local-dir:FOLDER", pretrained=True)
 
 All but the last take uint8 RGB images (N, H, W, 3) of the model's size and give what the model's own graph gives; the
-last takes normalised ones and gives logits, as timm does.
+last takes normalised ones and gives logits, as timm does, whose softmax (multi-label: sigmoid) is calibrated.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from photovision.engine.adopt_text import unknowns
 from photovision.engine.card_gaps import NOT_RECORDED, gaps
 from photovision.engine.card_metrics import Evidence, figures
 from photovision.engine.card_text import card_text_of, row_of
+from photovision.engine.card_use import other_programs
 from photovision.engine.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
 from photovision.engine.hub_metadata import header
 from photovision.runtime.similarity import why_missing
@@ -389,7 +390,10 @@ def _licences(info: Mapping[str, Any]) -> list[str]:
 
 
 def _use(info: Mapping[str, Any]) -> list[str]:
-    return ["```python", "import photovision as pv", "", *card_text_of(info).use, "```", ""]
+    lines = ["```python", "import photovision as pv", "", *card_text_of(info).use, "```", ""]
+    for program, (language, code) in other_programs(info).items():
+        lines += [f"### {program}", "", f"```{language}", *code.splitlines(), "```", ""]
+    return lines
 
 
 def _a(noun: str) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 
 from photovision.core.errors import ModelError, UsageError
 from photovision.models.backbones import Backbone, create, load_tensors, read_weights
+from photovision.models.calibrated_head import unfold_temperature
 from photovision.models.pruned_shapes import resize
 from photovision.models.small import SMALL
 from photovision.models.weights_folder import check_args
@@ -92,4 +93,5 @@ def source_of(bundle: Bundle) -> Backbone:
 def _filled(network: Network, bundle: Bundle) -> Network:
     weights = str(bundle.path / "model.safetensors")
     load_tensors(network, read_weights(weights), weights, strict_head=True)
+    unfold_temperature(network, bundle.path / "model.safetensors")
     return network.eval()

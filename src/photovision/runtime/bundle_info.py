@@ -11,6 +11,7 @@ from photovision.core.files import write_json
 from photovision.core.preprocess import Preprocess
 from photovision.core.system import provenance
 from photovision.runtime.bundle import VERSION
+from photovision.runtime.graph_metadata import describe_graph
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -62,5 +63,6 @@ def describe_model(
 
 
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
-    """Write bundle.json into a folder."""
+    """Write bundle.json into a folder, and what it says of the graph into the graph."""
+    describe_graph(folder, info)
     write_json(folder / "bundle.json", dict(info))

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from convolutions import NAMES, colour_data, convolution_bundle
 from teachers import shapes, teacher
 
 from photovision.app.cli import run
 from photovision.core.errors import ExportError, ModelError, UsageError
+from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.export import export
 from photovision.engine.load import load
+from photovision.models.calibrated_head import temperature_in
+from photovision.models.load_network import trained_network
 from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.classify.refit import set_temperature
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +127,68 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path, capsys: pytest.CaptureF
         export(model, "timm", tmp_path / "out")
     assert run(["export", str(bundle), "--to", "tflite", "-o", str(tmp_path / "out")]) == 2
     assert "tflite" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def published(trained: Recognizer, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """A bundle as every training ends in one, with a temperature that changes answers, and a picture beside it."""
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("published")
+    with changed_bundle(trained.bundle, root / "this-folder") as draft:
+        set_temperature(draft.folder / "model.onnx", 3.0)
+        draft.info["temperature"] = 3.0
+    Image.fromarray(np.asarray(shapes(9100, 1, 64).samples[1].image)).save(root / "picture.jpg", quality=95)
+    return load(root / "this-folder")
+
+
+def blocks(card: str, language: str) -> dict[str, str]:
+    """The code of a card by the heading above it."""
+    return dict(re.findall(rf"### (\w+)\n\n```{language}\n(.*?)```", card, re.DOTALL))
+
+
+@pytest.mark.parametrize("program", ["onnxruntime", "timm", "transformers"])
+def test_the_card_s_code_gives_the_same_calibrated_answer(
+    program: str, published: Recognizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if program == "transformers":
+        pytest.importorskip("transformers", reason="needs transformers: pip install transformers")
+    monkeypatch.chdir(published.bundle.path.parent)
+    code = blocks((published.bundle.path / "README.md").read_text(encoding="utf-8"), "python")[program]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other libraries
+        exec(compile(code, program, "exec"), {"__name__": program})
+    wanted = published.predict("picture.jpg")
+    told = capsys.readouterr().out
+    label = re.search("|".join(published.classes), told)
+    prob = re.search(r"\b[01]\.\d+", told)
+    assert label is not None, told
+    assert prob is not None, told
+    assert label[0] == wanted.best
+    assert float(prob[0]) == pytest.approx(wanted.prob, abs=0.01)
+    assert wanted.prob < 0.99, "else any temperature would do"
+
+
+def test_the_card_s_javascript_is_javascript(published: Recognizer, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+    code = blocks((published.bundle.path / "README.md").read_text(encoding="utf-8"), "javascript")["JavaScript"]
+    (tmp_path / "use.mjs").write_text(code, encoding="utf-8")
+    done = subprocess.run([node, "--check", str(tmp_path / "use.mjs")], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_graph_of_a_bundle_tells_what_it_is(published: Recognizer) -> None:
+    props = {entry.key: entry.value for entry in onnx.load(published.bundle.graph).metadata_props}
+    assert props["task"] == "classify"
+    assert json.loads(props["classes"]) == list(published.classes)
+    assert json.loads(props["preprocess"])["size"] == [64, 64]
+    assert json.loads(props["calibration"]) == {"temperature": 3.0, "multilabel": False}
+
+
+def test_the_temperature_in_the_weights_comes_off_again(trained: Recognizer, published: Recognizer) -> None:
+    own, folded = trained_network(trained.bundle), trained_network(published.bundle)
+    for name, value in own.state_dict().items():
+        assert torch.allclose(value, folded.state_dict()[name], rtol=1e-5), name
+    assert temperature_in(published.bundle.path / "model.safetensors") == 3.0

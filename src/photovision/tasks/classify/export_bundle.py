@@ -116,6 +116,7 @@ def write_network(network: nn.Module, source: Backbone, classes: tuple[str, ...]
         "mean": list(preprocess.mean),
         "std": list(preprocess.std),
         "num_classes": len(classes),
+        "label_names": list(classes),
     }
     sized = {} if source.any_size else {"img_size": list(preprocess.size)}
     config = {

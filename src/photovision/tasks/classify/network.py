@@ -11,6 +11,7 @@ import torch
 
 from photovision.core.types import Image
 from photovision.engine.parity import Outputs
+from photovision.models.calibrated_head import fold_temperature
 from photovision.models.export import Decider
 from photovision.models.load_network import calibration_of, trained_network
 from photovision.runtime.bundle import Bundle
@@ -30,13 +31,13 @@ def network(bundle: Bundle) -> Decider:
 
 def timm_outputs(model: Recognizer, folder: Path) -> Callable[[Image], Outputs]:
     """The probabilities that a folder gives which timm reads: from uint8 images (N, H, W, 3) to "probs"."""
+    fold_temperature(folder, model.info)  # older bundles have other weights
     loaded = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-    temperature, multilabel = float(model.info["temperature"]), model.multilabel
-    normalise = model.preprocess.normalise
+    normalise, multilabel = model.preprocess.normalise, model.multilabel
 
     @torch.no_grad()
     def run(images: Image) -> Outputs:
-        scaled = loaded(torch.from_numpy(np.stack([normalise(image) for image in images]))) / temperature
-        return {"probs": (scaled.sigmoid() if multilabel else scaled.softmax(1)).numpy()}
+        logits = loaded(torch.from_numpy(np.stack([normalise(image) for image in images])))
+        return {"probs": (logits.sigmoid() if multilabel else logits.softmax(1)).numpy()}
 
     return run

@@ -19,7 +19,7 @@ TASK = Task(
         "audit": frozenset({"unknown"}),
         "explain": frozenset({"method", "target", "data"}),
         "export": frozenset({"compress"}),
-        "train": NETWORK_OPTIONS | {"fair_by", "robust"},
+        "train": NETWORK_OPTIONS | {"fair_by", "robust", "loss", "sampler", "label_smoothing", "mixup", "cutmix"},
     },
     predict_options=(whole_number("top", "Classes to list, most probable first.", 1, 1000, 5),),
     parts={
@@ -55,6 +55,7 @@ TASK = Task(
         "metadata": "photovision.tasks.classify.metadata:metadata",
         "network": "photovision.tasks.classify.network:network",
         "zero_shot": "photovision.tasks.classify.zero_shot:zero_shot",
+        "publish": "photovision.models.calibrated_head:fold_temperature",
         "timm": "photovision.tasks.classify.network:timm_outputs",
     },
     needs=("temperature", "multilabel"),
