@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from photovision.core.types import Attribution as Attribution
     from photovision.core.types import Classes as Classes
     from photovision.core.types import Sample as Sample
+    from photovision.data.augment.image import Augment as Augment
     from photovision.data.convert import convert as convert
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
     from photovision.engine.predict import predict as predict
     from photovision.engine.train import train as train
     from photovision.engine.train_config import TrainConfig as TrainConfig
+    from photovision.learn.tuning import TrainingCallback as TrainingCallback
+    from photovision.learn.tuning import TrainingEvent as TrainingEvent
+    from photovision.learn.tuning import Tuning as Tuning
     from photovision.learned_features.report import features as features
     from photovision.service.drift import Span as Span
     from photovision.service.drift import drift as drift
@@ -79,6 +83,10 @@ if TYPE_CHECKING:
 _HOME = {
     "train": "engine.train",
     "TrainConfig": "engine.train_config",
+    "Tuning": "learn.tuning",
+    "TrainingCallback": "learn.tuning",
+    "TrainingEvent": "learn.tuning",
+    "Augment": "data.augment.image",
     "load": "engine.load",
     "predict": "engine.predict",
     "detect": "engine.predict",

@@ -10,7 +10,8 @@ import pytest
 import photovision
 
 NAMES = {
-    "train", "TrainConfig", "load", "predict", "detect", "cut", "watch", "convert", "serve", "drift", "Span",
+    "train", "TrainConfig", "Tuning", "TrainingCallback", "TrainingEvent", "Augment",
+    "load", "predict", "detect", "cut", "watch", "convert", "serve", "drift", "Span",
     "Result", "Results", "Mask", "Anomaly", "Detector", "Segmenter", "AnomalyDetector", "Cutter", "Progress", "silent",
     "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",

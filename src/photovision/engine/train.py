@@ -29,7 +29,8 @@ from photovision.engine.stage import STAGE_COLUMNS, stage_rows
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
 from photovision.engine.workdir import WorkDir
-from photovision.learn.log import MetricTracker, open_trackers
+from photovision.learn.log import MetricTracker, check_trackers, open_trackers
+from photovision.learn.tuning import UNTUNED, Tuning
 from photovision.models.weights import require_commercial
 
 
@@ -49,6 +50,8 @@ def train(  # noqa: PLR0913 - one parameter a choice
     commercial: bool = False,
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
+    tuning: Tuning = UNTUNED,
+    resume: bool = True,
     listener: Listener = visible,
 ) -> Any:
     """Turn images into a proved model of the task that they teach: labels, boxes and masks each teach another.
@@ -76,6 +79,9 @@ def train(  # noqa: PLR0913 - one parameter a choice
         commercial: refuse parts whose licence forbids commercial use.
         task: name of the task to learn, such as "detect"; None takes the one that the data teach.
         options: those that only this task has, by their names.
+        tuning: an expert's optimiser, rates, batch size, augmentation, loss, sampler and callbacks, see
+            `photovision.Tuning`; bundle.json keeps them as far as they are values.
+        resume: whether unfinished work of the same training is taken up.
         listener: called with every event; without one, people see bars with the time left and a table at the end, on
             standard error or in the notebook. `photovision.silent` shows none.
 
@@ -85,8 +91,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
     Raises:
         DataError, UsageError, LicenceError, ExportError: each with one line that says what to do.
 
-    Interrupted or killed, the same call resumes. What the command line offers beyond this (downloads, trackers,
-    mirrored views) `run` takes as `TrainConfig`.
+    Interrupted or killed, the same call resumes.
     """
     config = TrainConfig(
         minutes,
@@ -101,6 +106,8 @@ def train(  # noqa: PLR0913 - one parameter a choice
         sessions_by=sessions_by,
         task=task,
         own=dict(options or {}),
+        tuning=tuning,
+        resume=resume,
     )
     dataset = data if isinstance(data, Dataset) else read_for(data, task)
     with listening(listener) as events:
@@ -113,6 +120,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
 def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener = silent) -> Any:
     """`train` with all options, also those that only the command line offers; the model is of the task's class."""
     first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
+    check_trackers(config.track)
     with reserved(output, "model", config.files(), alone=first):
         row = task_of(dataset) if config.task is None else named_task(config.task)
         learn, prepare = row.part("learn", "train"), row.part("prepare", "train")
@@ -122,7 +130,7 @@ def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener 
         if config.commercial:
             require_commercial(source.ledger())
         arguments = {**config.to_json(), "data": dataset.fingerprint}
-        work = WorkDir(output, arguments, Accelerator(), dict(config.decisions))
+        work = WorkDir(output, arguments, Accelerator(), dict(config.decisions), resume=config.resume)
         work.announce(listener)
         progress = counted(listener, "checking pictures")
         compared = counted(listener, "comparing pictures")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from photovision.core.errors import UsageError
 from photovision.data.corruptions import names
 from photovision.data.corruptions.augmix import AUGMIX
+from photovision.learn.tuning import UNTUNED, Tuning
 
-_CHOICES = ("backbone", "weights", "size", "epochs", "flip", "fair_by", "robust", "sessions_by")
+_CHOICES = ("backbone", "weights", "size", "epochs", "flip", "fair_by", "robust", "sessions_by", "tuning")
 """Fields that do not make sense for every task."""
 
 
@@ -37,6 +38,8 @@ class TrainConfig:
             that capture times tell; validation holds whole ones.
         task: name of the task to learn, or None for the one that the data teach.
         own: options that only this task has, by their names.
+        tuning: an expert's choices for the training loop.
+        resume: whether unfinished work of the same training is taken up; False begins from the start.
     """
 
     minutes: float = 5.0
@@ -55,6 +58,8 @@ class TrainConfig:
     sessions_by: str | None = None
     task: str | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Tuning = UNTUNED
+    resume: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.minutes <= 60 * 24 * 30:
@@ -65,19 +70,23 @@ class TrainConfig:
             raise UsageError(f"epochs should be at least 1, got {self.epochs}")
         if self.flip not in ("auto", "on", "off"):
             raise UsageError(f"flip should be auto, on or off, got '{self.flip}'")
+        if self.fair_by is not None and (self.tuning.loss or self.tuning.sampler):
+            raise UsageError("fair_by brings its own loss and sampler: leave these out of tuning")
         names([name for name in self.robust if name != AUGMIX])  # unknown ones are refused before anything is read
 
     def given(self) -> dict[str, Any]:
         """The choices that only some tasks have, where the user made them: what `Task.check_options` judges."""
         plain = {one.name: one.default for one in fields(self)}
         made = {name: getattr(self, name) for name in _CHOICES}
-        return {name: value for name, value in made.items() if value != plain[name]} | dict(self.own)
+        chosen = {name: value for name, value in made.items() if value != plain[name]}
+        return chosen | self.tuning.of_one_task() | dict(self.own)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
         lists = {"track": list(self.track), "robust": list(self.robust)}
         own = {name: str(value) if isinstance(value, Path) else value for name, value in self.own.items()}
-        return {**asdict(self), **lists, "decisions": dict(self.decisions), "own": own}
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "resume"}
+        return {**plain, **lists, "decisions": dict(self.decisions), "own": own, "tuning": self.tuning.to_json()}
 
     def files(self) -> list[Path]:
         """Files and folders of the user's that the training reads."""
@@ -92,4 +101,4 @@ class TrainConfig:
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in info["training"].items() if name in known}
         lists = {"track": (), "robust": tuple(values.get("robust", ())), "task": info["task"]}
-        return cls(**{**values, **lists})
+        return cls(**{**values, **lists, "tuning": Tuning.from_json(values.get("tuning", {}))})

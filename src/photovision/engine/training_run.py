@@ -76,4 +76,5 @@ class TrainingRun:
         free = self.config.epochs is not None or self.config.decisions  # what is asked for is not cut short
         deadline = float("inf") if free else time.monotonic() + max(self.spendable, 1.0)
         threads = None if free else self.threads
-        return RunContext(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage, threads)
+        tuning = self.config.tuning
+        return RunContext(self.work.accelerator, listener, self.trackers, checkpoint, deadline, stage, threads, tuning)

@@ -40,10 +40,17 @@ class WorkDir:
         arguments: JSON-ready; another value means another training, and the old work is discarded.
         accelerator: of several processes the main one computes, the others wait and read.
         decisions: values of an earlier training that are to be used again instead of being measured.
+        resume: whether work of this very training is taken up; else it is discarded.
     """
 
     def __init__(
-        self, output: Path, arguments: dict[str, Any], accelerator: Accelerator, decisions: dict[str, Any] | None = None
+        self,
+        output: Path,
+        arguments: dict[str, Any],
+        accelerator: Accelerator,
+        decisions: dict[str, Any] | None = None,
+        *,
+        resume: bool = True,
     ) -> None:
         self.folder = beside(placed(output), "work")
         self.accelerator = accelerator
@@ -52,17 +59,18 @@ class WorkDir:
         self.decisions: dict[str, Any] = {}
         self._key = hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest()
         if accelerator.is_main_process:
-            self._open()
+            self._open(resume)
         accelerator.wait_for_everyone()
 
-    def _open(self) -> None:
+    def _open(self, resume: bool) -> None:
         found = self._note()
-        self.resumed = found == self._own
+        self.resumed = resume and found == self._own
         if self.resumed:
             return
         if found is not None:
             older = not isinstance(found, dict) or found.get("version") != VERSION
-            self.discarded = "another version of Photovision began it" if older else "its options or images differ"
+            self.discarded = "its options or images differ" if resume else "it was asked to start again"
+            self.discarded = "another version of Photovision began it" if older else self.discarded
         with explained(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,10 +24,8 @@ class MetricTracker(Protocol):
 
 class _TensorBoard:
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise MissingExtra("tensorboard", "--track tensorboard") from None
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer: Any = SummaryWriter(str(folder))
 
     def log(self, stage: str, step: int, values: dict[str, float]) -> None:
@@ -39,10 +38,8 @@ class _TensorBoard:
 
 class _MLflow:
     def __init__(self, folder: Path) -> None:
-        try:
-            import mlflow
-        except ImportError:
-            raise MissingExtra("mlflow", "--track mlflow") from None
+        import mlflow
+
         self._mlflow = mlflow
         if not mlflow.is_tracking_uri_set():  # the user's own server or file store goes first
             mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
@@ -55,10 +52,19 @@ class _MLflow:
         self._mlflow.end_run()
 
 
+def check_trackers(names: tuple[str, ...]) -> None:
+    """Raise UsageError for a tracker that there is not, MissingExtra for one that is not installed."""
+    for name in names:
+        if name not in _KINDS:
+            raise UsageError(f"--track should be tensorboard or mlflow, got '{name}'")
+        if importlib.util.find_spec(name) is None:
+            raise MissingExtra(name, f"--track {name}")
+
+
 def open_trackers(names: tuple[str, ...], folder: Path) -> list[MetricTracker]:
     """Open "tensorboard" or "mlflow" trackers that write into `folder`; raises MissingExtra where not installed."""
-    kinds: dict[str, Callable[[Path], MetricTracker]] = {"tensorboard": _TensorBoard, "mlflow": _MLflow}
-    for name in names:
-        if name not in kinds:
-            raise UsageError(f"--track should be tensorboard or mlflow, got '{name}'")
-    return [kinds[name](folder) for name in names]
+    check_trackers(names)
+    return [_KINDS[name](folder) for name in names]
+
+
+_KINDS: dict[str, Callable[[Path], MetricTracker]] = {"tensorboard": _TensorBoard, "mlflow": _MLflow}

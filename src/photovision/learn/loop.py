@@ -24,6 +24,7 @@ from photovision.learn.log import MetricTracker
 from photovision.learn.objective import Objective
 from photovision.learn.optim import Average, build_optimiser, mix, pretrained, set_rate
 from photovision.learn.plan import Plan
+from photovision.learn.tuning import UNTUNED, TrainingEvent, Tuning, stop_asked
 
 Prepare = Callable[[torch.Tensor], torch.Tensor]
 CHECKPOINT_SECONDS = 30.0
@@ -42,6 +43,7 @@ class RunContext:
         deadline: `time.monotonic()` at which the run ends with the best so far.
         stage: name of the rung, for people.
         threads: leave cores to other programs; None takes all of them throughout.
+        tuning: an expert's optimiser and callbacks; the plan holds the other choices already.
     """
 
     accelerator: Accelerator
@@ -51,6 +53,7 @@ class RunContext:
     deadline: float = float("inf")
     stage: str = "training"
     threads: FreeThreads | None = None
+    tuning: Tuning = UNTUNED
 
 
 @dataclass
@@ -61,7 +64,7 @@ class FitResult:
         network: with the weights that validated best, on the CPU, in evaluation mode.
         score: of these weights on validation.
         curve: one entry a validation: epoch, seconds, loss, val.
-        stopped: "done", "patience", "deadline" or "interrupted".
+        stopped: "done", "patience", "callback", "deadline" or "interrupted".
         paced: see `Plan.paced`.
     """
 
@@ -122,7 +125,9 @@ def fit(
             last = run.state.epoch >= run.state.epochs or stopped != "done"
             if last or run.state.epoch % plan.validate_every == 0:
                 run.validate()
-                if plan.patience and not last and run.state.epoch - run.state.peak_epoch >= plan.patience:
+                if run.ended_by_callback() and not last:
+                    stopped = "callback"
+                elif plan.patience and not last and run.state.epoch - run.state.peak_epoch >= plan.patience:
                     stopped = "patience"
             run.keep()
     except KeyboardInterrupt:
@@ -130,6 +135,8 @@ def fit(
             raise
         stopped = "interrupted"
     assert run.state.best_score is not None
+    for callback in setting.tuning.callbacks if run.accelerator.is_main_process else ():
+        callback.stage_end(run.event())
     network.load_state_dict(run.state.best)
     return FitResult(network.cpu().eval(), run.state.best_score, run.state.curve, stopped, run.state.paced)
 
@@ -154,7 +161,7 @@ class _Run:
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prepare = _on_device(prepare, device)
         self.average = Average(self.network, plan.ema)
-        optimiser = build_optimiser(self.network, plan)
+        optimiser = build_optimiser(self.network, plan, setting.tuning)
         self.resting = pretrained(self.network) if plan.head_first else []
         model = torch.compile(self.network) if plan.compile else self.network
         self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
@@ -251,6 +258,20 @@ class _Run:
         if state.best_score is None or score.value >= state.best_score.value - self._noise(state.best_score):
             state.best_score = score
             state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+    def event(self) -> TrainingEvent:
+        """Where the run stands after its last validation."""
+        state, last = self.state, self.state.curve[-1]
+        assert state.best_score is not None
+        figures = last["loss"], last["val"], state.best_score.value
+        return TrainingEvent(self.setting.stage, state.epoch, state.epochs, *figures, self.network)
+
+    def ended_by_callback(self) -> bool:
+        """Whether a callback of the main process ends the run."""
+        callbacks = self.setting.tuning.callbacks
+        if not callbacks:
+            return False
+        return self._any(self.accelerator.is_main_process and stop_asked(callbacks, self.event()))
 
     def _noise(self, best: Metric) -> float:
         """A standard error of the best score, in the second half of the run.

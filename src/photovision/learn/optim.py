@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from photovision.learn.plan import Plan
+from photovision.learn.tuning import Tuning
 
 
-def build_optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+def build_optimiser(network: nn.Module, plan: Plan, tuning: Tuning | None = None) -> torch.optim.Optimizer:
     """One group of parameters for each child of the network, lower ones with smaller rates.
 
     A network that is no chain of children says by itself what its steps are: a method `steps` gives their named
@@ -37,6 +38,8 @@ def build_optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
                 decay = plan.weight_decay if decays else 0.0
                 group = {"params": parameters, "lr": plan.lr * scale, "scale": scale, "weight_decay": decay}
                 groups.append({**group, "late": any(id(parameter) in late for parameter in parameters)})
+    if tuning is not None and callable(tuning.optimiser):
+        return tuning.optimiser(groups)
     if plan.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=plan.lr, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(groups, lr=plan.lr)

@@ -29,6 +29,7 @@ from photovision.learn.groups import balance
 from photovision.learn.loop import Prepare, fit, outputs
 from photovision.learn.objective import Objective
 from photovision.learn.plan import Plan
+from photovision.learn.tuning import relative_frequencies
 from photovision.models.backbones import Backbone, count_macs, count_parameters
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise
@@ -106,7 +107,9 @@ def learn_upper(
     network = copy.deepcopy(frozen.network)
     part = upper_of(network, cut, _DROPOUT)
     started = time.monotonic()
-    base = Plan(1, batch_size=_batch_size(len(train)), lr=1e-3, head_lr=1e-3, seed=run.config.seed)
+    base = run.config.tuning.applied(
+        Plan(1, batch_size=_batch_size(len(train)), lr=1e-3, head_lr=1e-3, seed=run.config.seed)
+    )
     count = run.work.value("views", lambda: _views(features, len(train), per_view))
     views = [maps for _, maps in features.views(train, augment, count, variant)]
     learned = FeatureFeed(views, train.label_matrix)
@@ -136,7 +139,9 @@ def learn_whole(
     assert start.source is not None
     network, source, material = copy.deepcopy(start.network), start.source, run.splits
     started = time.monotonic()
-    base = Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=run.config.seed)
+    base = run.config.tuning.applied(
+        Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=run.config.seed)
+    )
     shape = (3, *source.preprocess.size)
     workers = cores()
 
@@ -189,7 +194,9 @@ def learn_study(
         answer, again: see `TrainedStage`.
     """
     task: Objective = objective_of(run)
+    sampler = run.config.tuning.sampler
     weights = balance(study.train.targets) if plan.balanced else None
+    weights = weights if sampler is None else relative_frequencies(sampler, study.pictures)
     if study.variant.fair:
         task, plan, weights = _fairly(run, study, plan)
     setting = run.context(study.stage)
@@ -257,7 +264,9 @@ def budgeted(run: TrainingRun, study: Study, base: Plan, *, most_epochs: int, le
         return None
     every = max(1, decided["epochs"] // 15)  # validation is not free
     skewed = balance(study.train.targets) is not None
-    epochs, long = decided["epochs"], decided["epochs"] >= _LONG
+    epochs, tuning = decided["epochs"], run.config.tuning
+    # Whoever chooses one of both gets that one.
+    mixed = epochs >= _LONG and not study.pretrained and tuning.mixup is None and tuning.cutmix is None
     return replace(
         base,
         epochs=epochs,
@@ -267,8 +276,8 @@ def budgeted(run: TrainingRun, study: Study, base: Plan, *, most_epochs: int, le
         validate_every=every,
         # In short runs mixed pictures only slow learning down; in long ones from scratch they keep it from memorising.
         paced=tuple((a, b) for a, b in run.config.decisions.get(f"paced-{stage}", ())),
-        mixup=0.2 if long and not study.pretrained else 0.0,
-        cutmix=1.0 if long and not study.pretrained else 0.0,
+        mixup=base.mixup or (0.2 if mixed else 0.0),
+        cutmix=base.cutmix or (1.0 if mixed else 0.0),
         # Compiling takes a minute, and pays on a GPU only: on a CPU it was slower than oneDNN (docs/benchmarks.md).
         compile=run.work.accelerator.device.type == "cuda" and epochs * steps >= _MANY_STEPS,
     )

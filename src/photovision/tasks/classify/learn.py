@@ -71,7 +71,7 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
 def _ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
     """One stage after the other, from the cheapest to the dearest, each learned when it is asked for."""
     handcrafted = learn_handcrafted(run, 0.12 * run.left)
-    augment = Augment(flip=_mirrored(run, handcrafted))
+    augment = run.config.tuning.augment or Augment(flip=_mirrored(run, handcrafted))
     yield handcrafted.reached
     wanted = _fitting(wanted, run)
     wanted = replace(wanted, preprocess=run.splits.shown(wanted.preprocess))

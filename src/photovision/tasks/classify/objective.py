@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from photovision.data.dataset import Dataset
 from photovision.engine.training_run import TrainingRun
 from photovision.trust.metrics.statistics import wilson
 
+if TYPE_CHECKING:
+    from photovision.learn.tuning import Loss
+
 
 @dataclass(frozen=True)
 class ClassifyObjective:
@@ -21,6 +25,7 @@ class ClassifyObjective:
 
     Attributes:
         multilabel: whether several classes may be true at once.
+        own_loss: an expert's, see `photovision.learn.tuning.Tuning`.
 
     Example:
         >>> ClassifyObjective().decode(np.float32([[0.0, 0.0]]))
@@ -28,10 +33,13 @@ class ClassifyObjective:
     """
 
     multilabel: bool = False
+    own_loss: Loss | None = None
 
     def loss(self, network: nn.Module, batch: dict[str, torch.Tensor], smoothing: float) -> dict[str, torch.Tensor]:
         """Cross-entropy against soft targets, or binary cross-entropy for each class of multi-label data."""
         logits, targets = network(batch["inputs"]).float(), batch["targets"]
+        if self.own_loss is not None:
+            return {"loss": self.own_loss(logits, targets)}
         if self.multilabel:
             return {"loss": nn.functional.binary_cross_entropy_with_logits(logits, targets)}
         return {"loss": nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)}
@@ -67,7 +75,7 @@ class ClassifyObjective:
 
 def objective_of(run: TrainingRun) -> ClassifyObjective:
     """What a training with labelled images learns."""
-    return ClassifyObjective(run.splits.dataset.multilabel)
+    return ClassifyObjective(run.splits.dataset.multilabel, run.config.tuning.loss)
 
 
 def targets_of(dataset: Dataset) -> Floats:

@@ -62,7 +62,10 @@ def learn_scratch(run: TrainingRun, wanted: Backbone, augment: Augment) -> Train
     """
     started = time.monotonic()
     source = scratch_source(run, wanted)
-    train, val = (load_pictures(part, source) for part in (run.splits.train, run.splits.val))
+    # Pictures in memory are shifted and mirrored only: an expert's augmentation needs those that are decoded each time.
+    own = run.config.tuning.augment is not None
+    pictures = run.splits.train, run.splits.val
+    train, val = (Pixels(part, None) if own else load_pictures(part, source) for part in pictures)
     return _climb(run, source, train, val, augment, started, PLAIN)
 
 
@@ -102,7 +105,7 @@ def scratch_plan(run: TrainingRun, source: Backbone) -> Plan:
     size = 128 if small and len(run.splits.train) >= 5000 else 32
     # Many small pictures: momentum and a high rate (as in the fast CIFAR-10 recipes); few of any size: AdamW.
     many = small and size == 128
-    return Plan(
+    plan = Plan(
         1,
         batch_size=size,
         optimiser="sgd" if many else "adamw",
@@ -115,6 +118,7 @@ def scratch_plan(run: TrainingRun, source: Backbone) -> Plan:
         seed=run.config.seed,
         validate_every=1,
     )
+    return run.config.tuning.applied(plan)
 
 
 @dataclass(frozen=True, eq=False)

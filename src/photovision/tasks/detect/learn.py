@@ -162,7 +162,8 @@ def lesson_of(run: TrainingRun, source: Backbone) -> DetectTraining:
             "lower.onnx", lambda target: export_graph(whole, source.preprocess.size, ("maps",), target)
         )
         session, part = open_session(path), network.upper
-    view = BoxAugmenter(Augment(scale=0.5, ratio=1.25, flip=run.config.flip != "off"), mosaic=_MOSAIC)
+    usual = Augment(scale=0.5, ratio=1.25, flip=run.config.flip != "off")
+    view = BoxAugmenter(run.config.tuning.augment or usual, mosaic=_MOSAIC)
 
     def feed(data: Dataset) -> BoxFeed:
         return BoxFeed(data.samples, source.preprocess, view, cores(), session)
@@ -177,13 +178,15 @@ def planned(run: TrainingRun, lesson: DetectTraining) -> tuple[Plan, float]:
     """A plan that fits into the budget, by measured steps in both arithmetics, and the seconds that it leaves for what
     follows; decisions are stored, so that a resumed run has them."""
     count, options = len(lesson.train.targets), run.config
-    batch_size = 16 if count >= 100 else 8 if count >= 16 else 4
+    asked = options.tuning.batch_size
+    batch_size = asked or (16 if count >= 100 else 8 if count >= 16 else 4)
 
     def decide() -> dict[str, Any]:
         pace = _quickest(run, lesson, _recipe(lesson.source, batch_size))
         closing = min(0.3 * run.budget, _EXPORT + pace.prediction * _answered(run))
         batches = max(run.spendable - closing, 1.0) / (_LATE * (pace.step + pace.making))
-        size = batch_size // 2 if lesson.frozen and batch_size == 16 and batches < _FEW_STEPS else batch_size
+        halved = not asked and lesson.frozen and batch_size == 16 and batches < _FEW_STEPS
+        size = batch_size // 2 if halved else batch_size
         epochs = min(max(int(batches * batch_size / count), 1), _MOST_EPOCHS)
         return {"epochs": epochs, "precision": pace.precision, "batch_size": size, "closing": closing}
 
@@ -202,6 +205,7 @@ def planned(run: TrainingRun, lesson: DetectTraining) -> tuple[Plan, float]:
         paced=tuple((a, b) for a, b in options.decisions.get("paced", ())),
         seed=options.seed,
     )
+    plan = options.tuning.applied(plan)
     return plan, float(decided.get("closing", _EXPORT))
 
 

@@ -78,7 +78,7 @@ def _learn_whole(run: TrainingRun, lesson: SegmentTraining) -> TrainedSegmenter:
     """Train the whole network, on pictures that are augmented in every epoch."""
     splits, preprocess = lesson.material, lesson.source.preprocess
     network = SegmenterNetwork(lesson.source, len(lesson.classes), lesson.task.instances, lesson.decoder)
-    view, device = lesson.view(run.config.flip != "off"), run.work.accelerator.device
+    view, device = lesson.view(run.config.flip != "off", run.config.tuning.augment), run.work.accelerator.device
     train = PixelFeed(splits.train.samples, preprocess, view, cores())
     val = PixelFeed(validating(splits.val, lesson).samples, preprocess, view, cores(), judged=True)
     ready = Normalise(preprocess).to(device)
@@ -97,7 +97,7 @@ def _learn_whole(run: TrainingRun, lesson: SegmentTraining) -> TrainedSegmenter:
 
 def _plan(run: TrainingRun, pictures: int, pretrained: bool) -> Plan:
     """As many epochs as the loop finds time for: it measures those that are done and fits the run to the time."""
-    return Plan(
+    plan = Plan(
         run.config.epochs or _MOST_EPOCHS,
         batch_size=8 if pictures < 1000 else 16,
         lr=2e-3 if pretrained else 1e-3,
@@ -109,6 +109,7 @@ def _plan(run: TrainingRun, pictures: int, pretrained: bool) -> Plan:
         paced=tuple((a, b) for a, b in run.config.decisions.get("paced-masks", ())),
         seed=run.config.seed,
     )
+    return run.config.tuning.applied(plan)
 
 
 def _temperature(trained: TrainedSegmenter, accelerator: Accelerator) -> float:

@@ -61,7 +61,7 @@ class MapStore:
 
     def pictures(self, dataset: Dataset) -> PixelFeed:
         """Pictures with their planes, as they are varied."""
-        view = self.lesson.view(self.run.config.flip != "off")
+        view = self.lesson.view(self.run.config.flip != "off", self.run.config.tuning.augment)
         return PixelFeed(dataset.samples, self.lesson.source.preprocess, view, cores())
 
     def feed(self, dataset: Dataset, name: str, views: int, *, judged: bool = False) -> StoredPixelFeed:
@@ -210,7 +210,7 @@ def _fit(
 
 def _plan(run: TrainingRun, pictures: int, precision: Literal["f32", "bf16"]) -> Plan:
     most = max(_MOST_EPOCHS, _MOST_STEPS * _BATCH // pictures)
-    return Plan(
+    plan = Plan(
         run.config.epochs or most,
         batch_size=_BATCH,
         lr=2e-3,
@@ -222,6 +222,7 @@ def _plan(run: TrainingRun, pictures: int, precision: Literal["f32", "bf16"]) ->
         most_epochs=0 if run.config.epochs else most,
         seed=run.config.seed,
     )
+    return run.config.tuning.applied(plan)
 
 
 def _pixels(train: StoredPixelFeed, classes: int) -> np.ndarray:

@@ -51,12 +51,12 @@ class SegmentTraining:
         preprocess = replace(self.source.preprocess, size=size)
         return replace(self, source=replace(self.source, preprocess=preprocess))
 
-    def view(self, flip: bool) -> MaskAugmenter:
-        """How pictures are varied; mirrored and turned only where `flip` allows it."""
+    def view(self, flip: bool, augment: Augment | None = None) -> MaskAugmenter:
+        """How pictures are varied, an expert's choice if given; mirrored and turned only where `flip` allows it."""
         height, width = self.source.preprocess.size
         # Under a microscope or from above no direction means anything; in photographs up is up.
         turn = self.tile is not None and height == width
-        return MaskAugmenter(Augment(flip=flip), self.tile, turn and flip)
+        return MaskAugmenter(augment or Augment(flip=flip), self.tile, turn and flip)
 
 
 def plan_lesson(material: TrainingSplits, source: Backbone) -> SegmentTraining:
