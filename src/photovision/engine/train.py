@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,22 +94,9 @@ def train(  # noqa: PLR0913 - one parameter a choice
 
     Interrupted or killed, the same call resumes.
     """
-    config = TrainConfig(
-        minutes,
-        backbone,
-        weights,
-        size,
-        epochs,
-        seed=seed,
-        commercial=commercial,
-        fair_by=fair_by,
-        robust=tuple(robust),
-        sessions_by=sessions_by,
-        task=task,
-        own=dict(options or {}),
-        tuning=tuning,
-        resume=resume,
-    )
+    config = TrainConfig(minutes, backbone, weights, size, epochs, seed=seed, commercial=commercial)
+    config = replace(config, fair_by=fair_by, robust=tuple(robust), sessions_by=sessions_by, task=task)
+    config = replace(config, own=dict(options or {}), tuning=tuning, resume=resume)
     dataset = data if isinstance(data, Dataset) else read_for(data, task)
     with listening(listener) as events:
         model = run(dataset, Path(output), config, events)
@@ -132,14 +120,13 @@ def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener 
         arguments = {**config.to_json(), "data": dataset.fingerprint}
         work = WorkDir(output, arguments, Accelerator(), dict(config.decisions), resume=config.resume)
         work.announce(listener)
-        progress = counted(listener, "checking pictures")
         compared = counted(listener, "comparing pictures")
         embed = Embedder(source, work, 60 * config.minutes, compared) if row.compares else None
         splits = gather(
             dataset,
             seed=config.seed,
             min_classes=row.min_classes,
-            progress=progress,
+            progress=counted(listener, "checking pictures"),
             embed=embed,
             sessions_by=config.sessions_by if row.compares else NO_SESSIONS,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from photovision.core.energy import Meter
 from photovision.core.progress import Listener, Progress, silent
+from photovision.engine.feature_cache import FeatureCache
 from photovision.engine.splits import TrainingSplits
 from photovision.engine.stage import StageResult
 from photovision.engine.train_config import TrainConfig
@@ -31,6 +32,7 @@ class TrainingRun:
         closing: seconds of the budget that are kept for what follows the learning: export, comparison, test, report.
         ahead: names of stages that are still to be learned; each is left as much time as the one under way.
         threads: of torch, as many as other programs leave free.
+        cache: of frozen features that several trainings share; None shares none.
     """
 
     config: TrainConfig
@@ -43,6 +45,7 @@ class TrainingRun:
     closing: float = 0.0
     ahead: list[str] = field(default_factory=list)
     threads: FreeThreads = field(default_factory=FreeThreads)
+    cache: FeatureCache | None = None
 
     @property
     def budget(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from photovision.core.errors import UnreadableImage, UsageError
+from photovision.core.types import Sample
+from photovision.engine.feature_cache import FeatureCache, digest_of
 from photovision.engine.load import load
 from photovision.runtime.bundle import read_bundle, unpacked
 from photovision.tasks.classify.estimator import PhotoClassifier
@@ -37,7 +40,8 @@ def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_parameters_are_read_set_and_cloned() -> None:
     estimator = PhotoClassifier(minutes=3, backbone="resnet18", seed=4)
-    assert estimator.get_params() == {"minutes": 3, "backbone": "resnet18", "weights": "auto", "size": None, "seed": 4}
+    chosen = {"minutes": 3, "backbone": "resnet18", "weights": "auto", "size": None, "seed": 4, "proof": True}
+    assert estimator.get_params() == chosen
     assert clone(estimator).set_params(minutes=1).minutes == 1
     assert is_classifier(estimator)
 
@@ -150,3 +154,48 @@ def test_fit_predict_score_and_save(tmp_path: Path) -> None:
     folder = estimator.model_.bundle.path
     del estimator
     assert not folder.exists()
+
+
+def test_a_search_needs_neither_an_export_nor_a_test(tmp_path: Path) -> None:
+    images, labels = pictures(12)
+    estimator = PhotoClassifier(minutes=0.02, weights="none", proof=False).fit(images, labels)
+    probs = estimator.predict_proba(images)
+    assert probs.shape == (24, 2)
+    assert probs.sum(1) == pytest.approx(1, abs=1e-5)
+    assert estimator.predict(images[0]) in (7, 10)
+    again = pickle.loads(pickle.dumps(estimator))  # noqa: S301 - our own
+    assert np.array_equal(again.predict_proba(images), probs)
+    with pytest.raises(UsageError, match="cannot be saved: fit it again with proof=True"):
+        estimator.save(tmp_path / "model")
+
+
+def test_features_are_kept_between_fits_up_to_a_limit() -> None:
+    made: list[str] = []
+    cache = FeatureCache(most_bytes=100)
+
+    def make() -> str:
+        made.append("session")
+        return "session"
+
+    assert [cache.session(("a", 1), make) for _ in range(2)] == ["session"] * 2
+    assert made == ["session"]
+    rows = np.ones(10, np.float32)  # 40 bytes
+    for key in ("a", "b", "c"):
+        assert cache.get(key) is None
+        cache.put(key, {"features": rows})
+        cache.get("a" if key == "b" else key)
+    rows[:] = 0
+    assert cache.get("b") is None, "the least recently used one went first"
+    kept = cache.get("a")
+    assert kept is not None
+    assert kept["features"].tolist() == [1] * 10
+
+
+def test_pictures_are_known_again_by_their_content(tmp_path: Path) -> None:
+    images, _ = pictures(1)
+    colour = np.dstack([images[0]] * 3)
+    same, other = Sample("a", colour), Sample("b", colour.copy())
+    assert digest_of(same) == digest_of(other)
+    assert digest_of(same) != digest_of(Sample("a", colour[::-1].copy()))
+    Image.fromarray(colour).save(tmp_path / "a.png")
+    assert digest_of(Sample("x", tmp_path / "a.png")) == digest_of(Sample("y", tmp_path / "a.png"))

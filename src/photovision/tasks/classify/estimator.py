@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -15,9 +15,13 @@ from photovision.core.errors import UsageError
 from photovision.core.inputs import Given, as_sources
 from photovision.core.progress import silent
 from photovision.core.types import Classes, Floats
+from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
 from photovision.runtime.bundle import read_bundle, unpacked
 from photovision.tasks.classify.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from photovision.tasks.classify.unproved import UnprovedModel
 
 Pictures = Given | Iterable[Given]
 
@@ -36,10 +40,13 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights: "auto", "none", "hub", a name of `photovision weights list`, or a file's path.
         size: side of the network's input in pixels; None takes what fits.
         seed: random seed.
+        proof: False for searches such as GridSearchCV: no picture is put aside to judge, nothing is exported and
+            tested, and frozen features are kept between the fits of one process. Such a model cannot be saved.
 
     Attributes:
         classes_: the distinct labels, sorted, as they were given.
-        model_: the Recognizer; it has its files for itself, so that it may outlive this estimator.
+        model_: the Recognizer; it has its files for itself, so that it may outlive this estimator. Without proof an
+            `UnprovedModel`.
 
     Example:
         >>> PhotoClassifier(minutes=2).get_params()["minutes"]
@@ -53,17 +60,17 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights: str = "auto",
         size: int | None = None,
         seed: int = 0,
+        proof: bool = True,
     ) -> None:
         self.minutes = minutes
         self.backbone = backbone
         self.weights = weights
         self.size = size
         self.seed = seed
+        self.proof = proof
 
     def fit(self, X: Pictures, y: Sequence[Any] | np.ndarray) -> PhotoClassifier:  # noqa: N803 - scikit-learn's name
         """Train on pictures X with labels y of any sortable kind; raises as `photovision.train` does."""
-        from photovision.engine.train import train
-
         pictures = list(as_sources(X, stacks=True)[0])
         classes, codes = np.unique(np.asarray(y), return_inverse=True)
         names = [str(label).strip() for label in classes]
@@ -72,6 +79,21 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"y should hold one label for each of the {len(pictures):,} pictures, different ones as text, too"
             )
         dataset = dataset_from_arrays(pictures, codes, names)
+        self.model_ = self._learned(dataset) if self.proof else self._unproved(dataset)
+        self.classes_ = classes
+        return self
+
+    def _unproved(self, dataset: Dataset) -> UnprovedModel:
+        from photovision.engine.train_config import TrainConfig
+        from photovision.tasks.classify.unproved import learn_unproved
+
+        return learn_unproved(
+            dataset, TrainConfig(self.minutes, self.backbone, self.weights, self.size, seed=self.seed)
+        )
+
+    def _learned(self, dataset: Dataset) -> Recognizer:
+        from photovision.engine.train import train
+
         with tempfile.TemporaryDirectory(prefix="photovision-") as folder:
             train(
                 dataset,
@@ -83,9 +105,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 seed=self.seed,
                 listener=silent,
             )
-            self.model_ = Recognizer(unpacked(read_bundle(Path(folder) / "model").files()))
-        self.classes_ = classes
-        return self
+            return Recognizer(unpacked(read_bundle(Path(folder) / "model").files()))
 
     def predict_proba(self, X: Pictures) -> Floats:  # noqa: N803
         """float32 (N, C), of one picture alone (C,): calibrated probabilities, columns in the order of `classes_`.
@@ -96,8 +116,12 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         pictures, single = as_sources(X, stacks=True)
-        answers = cast("list[Classes]", self.model_.predict(pictures))
-        probs = np.array([answer.probs for answer in answers], np.float32).reshape(-1, len(self.classes_))
+        if isinstance(self.model_, Recognizer):
+            answers = cast("list[Classes]", self.model_.predict(pictures))
+            found = np.array([answer.probs for answer in answers], np.float32)
+        else:
+            found = self.model_.probs(pictures)
+        probs = found.reshape(-1, len(self.classes_))
         return probs[0] if single else probs
 
     def predict(self, X: Pictures) -> np.ndarray:  # noqa: N803
@@ -109,4 +133,6 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | Path) -> None:
         """Copy the model to a folder that `photovision.load` opens; raises NotFittedError, UsageError."""
         check_is_fitted(self)
+        if not isinstance(self.model_, Recognizer):
+            raise UsageError("a model that was made with proof=False cannot be saved: fit it again with proof=True")
         self.model_.save(path)

@@ -61,15 +61,20 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
     ahead = planned(run.config, fairness_of(run))
     run = replace(run, closing=min(0.25 * run.budget, 20 + 0.002 * asked), ahead=ahead)
     plain = []
-    for stage in _ladder(run, source):
+    for stage in ladder(run, source):
         run.reached(stage.result)
         plain.append(stage)
     varied = learn_variants(run, best_of(plain))
     return learned_from(run, [*plain, *varied.rungs], varied)
 
 
-def _ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
-    """One stage after the other, from the cheapest to the dearest, each learned when it is asked for."""
+def ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
+    """One stage after the other, from the cheapest to the dearest, each learned when it is asked for.
+
+    Args:
+        run: the training.
+        wanted: of `prepare`.
+    """
     handcrafted = learn_handcrafted(run, 0.12 * run.left)
     augment = run.config.tuning.augment or Augment(flip=_mirrored(run, handcrafted))
     yield handcrafted.reached

@@ -18,6 +18,7 @@ from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment.image import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
 from photovision.engine.embed import open_trunk
+from photovision.engine.feature_cache import digest_of
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
 from photovision.learn.groups import Score, group_weights
@@ -60,7 +61,17 @@ class Features:
     @cached_property
     def session(self) -> Session:
         """The frozen part, in the fast runtime."""
-        return open_trunk(self.run.work, self.network, self.source.preprocess, self.cut)
+
+        def opened() -> Session:
+            return open_trunk(self.run.work, self.network, self.source.preprocess, self.cut)
+
+        return opened() if self.run.cache is None else self.run.cache.session(self._key, opened)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        """What the frozen part depends on."""
+        below = None if self.cut is None else tuple(self.cut.lower)
+        return self.source.backbone, self.source.weights, self.source.preprocess, below
 
     def open(self) -> Session:
         """Export and load the frozen part, if that has not been done."""
@@ -97,23 +108,33 @@ class Features:
     def _answers(
         self, dataset: Dataset, name: str, augment: Augment | None, view: int
     ) -> Iterator[dict[str, np.ndarray]]:
-        load = self._loader(augment, view)
+        load, cache, seed = self._loader(augment, view), self.run.cache, self.run.config.seed
         items = list(enumerate(dataset.samples))
-        for done, answer in enumerate(stream(items, load, self.session), 1):
-            if answer.error is not None:
-                raise answer.error
-            yield answer.outputs
+        keys = [None if cache is None else (self._key, augment, view, seed, digest_of(sample)) for _, sample in items]
+        known = [None if cache is None else cache.get(key) for key in keys]
+        asked = (item for item, outputs in zip(items, known, strict=True) if outputs is None)
+        answers = stream(asked, load, self.session)
+        for done, (key, outputs) in enumerate(zip(keys, known, strict=True), 1):
+            if outputs is None:
+                answer = next(answers)
+                if answer.error is not None:
+                    raise answer.error
+                outputs = answer.outputs
+                if cache is not None:
+                    cache.put(key, outputs)
+            yield outputs
             if done % 64 == 0 or done == len(items):
                 self.run.tell(f"features of {name}", done, len(items))
 
     def _loader(self, augment: Augment | None, view: int) -> Callable[[tuple[int, Sample]], Image]:
-        preprocess, seed = self.source.preprocess, self.run.config.seed
+        preprocess, seed, shared = self.source.preprocess, self.run.config.seed, self.run.cache
 
         def load(item: tuple[int, Sample]) -> Image:
             position, sample = item
             if augment is None:
                 return load_pixels(sample, preprocess)
-            rng = np.random.default_rng((seed, view, position))
+            own = position if shared is None else digest_of(sample)  # shared views depend on the picture alone
+            rng = np.random.default_rng((seed, view, own))
             return augment(open_picture(sample, preprocess), preprocess, rng)
 
         return load
