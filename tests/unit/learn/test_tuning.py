@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,15 @@ def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_read(tmp_
 
     with pytest.raises(pv.UsageError, match="should be tensorboard or mlflow, got 'wandb'"):
         check_trackers(("wandb",))
+
+
+def test_the_example_of_the_documentation_is_obeyed() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "python.md").read_text(encoding="utf-8")
+    code = text.split("    import torch\n", 1)[1].split("    pv.train(", 1)[0]
+    found: dict[str, Any] = {"pv": pv, "torch": torch}
+    exec(compile(textwrap.dedent(code), "docs/python.md", "exec"), found)
+    tuning = found["tuning"]
+    assert tuning.applied(PLAN).batch_size == 16
+    data = dataset_from_arrays(np.zeros((4, 8, 8, 3), np.uint8), ["a", "b", "b", "b"])
+    assert relative_frequencies(tuning.sampler, data).tolist() == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
+    assert trained(tuning).stopped in ("done", "callback")
