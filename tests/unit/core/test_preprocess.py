@@ -13,6 +13,7 @@ from photovision.core.errors import UsageError
 from photovision.core.image import decode
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
+from photovision.core.window import to_image, to_view
 from photovision.data.augment.image import load_pixels
 from photovision.runtime.stream import loader
 
@@ -79,3 +80,21 @@ def test_hash_changes_with_every_choice_and_survives_json() -> None:
 def test_senseless_choices_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=r"expected|should"):
         Preprocess(**{"size": (8, 8), **wrong})  # type: ignore[arg-type]
+
+
+def test_a_padded_picture_is_shown_whole_in_the_middle_of_grey() -> None:
+    picture = np.full((40, 80, 3), 200, np.uint8)
+    preprocess = Preprocess((64, 64), "pad")
+    assert preprocess.window(80, 40) == (0, -20, 80, 60)
+    seen = preprocess.apply(picture)
+    assert (seen[16:48] == 200).all()
+    assert (seen[:16] == 114).all()
+    assert (seen[48:] == 114).all()
+
+
+def test_boxes_in_a_padded_picture_come_back_to_their_pixels() -> None:
+    preprocess = Preprocess((64, 64), "pad")
+    window = preprocess.window(80, 40)
+    box = np.array([[10, 5, 30, 25]])
+    assert np.allclose(to_image(to_view(box, window, (64, 64)), window, (64, 64)), box)
+    assert np.allclose(to_view(box, window, (64, 64)), [[8, 20, 24, 36]])
