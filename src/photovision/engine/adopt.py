@@ -235,5 +235,5 @@ def _reported(draft: BundleDraft, meaning: Meaning, proof: Report) -> Report:
         title=adopt_text.title(draft.info),
         summary=(*adopt_text.headline(draft.info, proof), *adopt_text.on_preparation(meaning), *proof.summary),
         tables=[*adopt_text.tables(meaning), *proof.tables],
-        warnings=[*adopt_text.unknowns(draft.info), *adopt_text.doubts(meaning, proof), *proof.warnings],
+        warnings=[*adopt_text.unknowns(draft.info), *adopt_text.doubts(meaning), *proof.warnings],
     )

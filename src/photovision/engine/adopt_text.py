@@ -122,7 +122,7 @@ def _why(meaning: Meaning, n: int) -> str:
     return f"It was the best of {len(found.tried)} on {count(n, 'picture')}."
 
 
-def doubts(meaning: Meaning, proof: Report) -> list[str]:
+def doubts(meaning: Meaning) -> list[str]:
     """Warnings about what was found."""
     found, lines = meaning.found, []
     if found is None:

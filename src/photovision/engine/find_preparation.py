@@ -134,7 +134,8 @@ def find(
     for aspect, others in (("size", _sized), ("view", _viewed), ("interpolation", _filtered)):
         more = [Tried(one, trial(one, rows)) for one in others(best.preparation, given, views, sizes)]
         on_all += more
-        before, best = best, _best([best, *more])
+        better = [one for one in more if one.better(best)]  # the usual one stays where chance may decide
+        before, best = best, _best(better) if better else best
         left = [one for one in (before, *more) if one is not best]
         if left:
             rivals[aspect] = max(left, key=lambda one: one.lead.value)

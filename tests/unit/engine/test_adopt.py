@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from PIL import Image, ImageDraw
 
 import photovision as pv
 from photovision.core.errors import DataError, ModelError, UsageError
+from photovision.engine.adopt_text import doubts
+from photovision.engine.recognise_layout import ForeignModel, decide, halves
+from photovision.models.foreign_graph import read_foreign
 from photovision.models.preparation import StatedPreparation
 
 CLASSES = "disc", "square"
@@ -129,6 +133,23 @@ def test_probabilities_are_told_from_logits(kind: str, data: pv.Dataset, tmp_pat
     assert model.info["adoption"]["layout"] == kind.lower()
     assert not model.multilabel  # the data has one class a picture
     assert model.info["metrics"]["accuracy"]["value"] > 0.9
+
+
+def test_a_graph_that_takes_bytes_prepares_them_itself(data: pv.Dataset, tmp_path: Path) -> None:
+    model = pv.adopt(OLD / "classify" / "model" / "model.onnx", tmp_path / "model", classes=CLASSES, data=data)
+    assert model.info["adoption"]["preparation"].startswith("RGB, 0 to 255")
+    assert model.info["metrics"]["accuracy"]["value"] > 0.9
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_what_an_origin_states_is_kept_unless_another_is_better(right: bool, data: pv.Dataset, tmp_path: Path) -> None:
+    graph = read_foreign(disguised(tmp_path / "theirs.onnx", mean=ZERO, std=BYTE, channels="bgr"))
+    stated = pv.Preprocess((32, 32), mean=ZERO, std=BYTE if right else (1.0, 1.0, 1.0))
+    graph = replace(graph, stated=stated, channels="bgr" if right else "rgb")
+    meaning = decide(ForeignModel(graph, CLASSES, StatedPreparation()), halves(data, 0))
+    assert (meaning.preparation.channels, meaning.preparation.normalisation) == ("bgr", "0 to 255")
+    warnings = doubts(meaning)
+    assert warnings == [] if right else "states another preparation" in warnings[0]
 
 
 def test_classes_in_another_order_are_noticed(data: pv.Dataset, tmp_path: Path) -> None:
