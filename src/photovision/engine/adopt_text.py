@@ -105,6 +105,9 @@ def on_preparation(meaning: Meaning) -> tuple[str, ...]:
             continue
         if found.best.alike(rival):
             parts.append(f"{_TITLES[aspect]}: {_value(rival, aspect)} serves equally well")
+        elif found.best.margin(rival).value < 0:
+            better = f"{rival.margin(found.best)} better, which may be chance"
+            parts.append(f"{_TITLES[aspect]}: {_value(rival, aspect)} was {better}")
         else:
             also = found.best.decided_by(rival)
             also = f", and by its {also} beyond chance" if also else ""
@@ -119,7 +122,7 @@ def _why(meaning: Meaning, n: int) -> str:
         return f"Its origin states that, and no other of {len(found.tried)} was better on {count(n, 'picture')}."
     if meaning.origin:
         return f"Its origin states something else, which was worse on {count(n, 'picture')}."
-    return f"It was the best of {len(found.tried)} on {count(n, 'picture')}."
+    return f"No other of {len(found.tried)} was better beyond chance on {count(n, 'picture')}."
 
 
 def doubts(meaning: Meaning) -> list[str]:
