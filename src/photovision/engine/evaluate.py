@@ -17,7 +17,8 @@ from photovision.core.task import Task
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures
 from photovision.engine import evaluate_text
-from photovision.engine.assessment import NOT_TESTED, fitness
+from photovision.engine.adopt_text import unknowns
+from photovision.engine.assessment import NOT_TESTED, fitness, with_concerns
 from photovision.engine.evaluation import Evaluation
 from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
@@ -122,7 +123,8 @@ def evaluation_report(model: Any, evaluation: Evaluation, dataset: Dataset, leak
     report = base.including(row.part("findings", "evaluate")(evaluation))
     if row.has("examples"):
         report = replace(report, figures=[*report.figures, *row.part("examples")(model, evaluation)])
-    return replace(report, assessment=_assessed(row, report))
+    found, unknown = _assessed(row, report), unknowns(model.bundle.info)
+    return replace(report, assessment=found and with_concerns(found, unknown[:1]))
 
 
 def _assessed(row: Task, report: Report) -> Assessment | None:
