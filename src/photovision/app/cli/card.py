@@ -22,8 +22,8 @@ def card(
 ) -> None:
     """Complete a model's card: owner, purpose, contact.
 
-    Without options, what is recorded is shown. An empty text ("") removes an entry. The rest of the card comes from what
-    was measured.
+    Without options, what is recorded is shown. An empty text ("") removes an entry. The rest of the card comes from
+    what was measured.
     """
     from photovision.app.cli.output import note, print_json, print_rows
     from photovision.engine.card_gaps import STATEMENTS
