@@ -118,7 +118,7 @@ def test_the_first_screen_holds_the_assessment_and_what_is_marked_for_it_and_the
     before, _, folded = to_html(shown).partition("<details>")
     assert "Right and wrong" in before
     assert '<span class="wrong">✗ cat (97%)</span>' in before
-    assert '<p class="assessment care"><b>Fit with care</b>' in before
+    assert '<p class="assessment care"><strong>Fit with care</strong>' in before
     assert "<script" not in before
     assert "Calibration" in folded
     assert "Second." in folded

@@ -113,8 +113,9 @@ def _examples(evaluation: SegmentEvaluation) -> Figure | None:
     """The worst pictures, then the best ones: truth on the left, prediction on the right."""
     segmenter, score = evaluation.model, evaluation.score()
     ranked = np.argsort(score, kind="stable").tolist()
-    best = ranked[: max(SHOWN - SHOWN // 4, 1) - 1 : -1][: SHOWN // 4]
-    order = [*ranked[: SHOWN - len(best)], *best]
+    few = min(SHOWN // 4, len(ranked) // 3)
+    best = ranked[::-1][:few]
+    order = [*ranked[: min(SHOWN, len(ranked)) - few], *best]
     drawn = []
     for row in order:
         sample = evaluation.samples[row]
