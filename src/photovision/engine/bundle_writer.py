@@ -139,8 +139,9 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         draft.info = _described(run, row, learned, parity)
         run.tell("export", 1, 3, "completing it")
         draft.info |= learned.complete(draft.bundle)
-        component, seed = run.splits.component[run.splits.splits.val], run.config.seed
-        draft.info[NAME] = accuracy_by_similarity(row, draft.bundle, run.splits.val, component, seed)
+        if NAME not in draft.info:
+            component, seed = run.splits.component[run.splits.splits.val], run.config.seed
+            draft.info[NAME] = accuracy_by_similarity(row, draft.bundle, run.splits.val, component, seed)
         run.tell("export", 2, 3, "evaluating on test")
         model = row.part("model")(draft.bundle)
         proof = evaluate_on(model, run.splits.test, leaked=run.splits.leaked.tolist())

@@ -9,6 +9,12 @@ from typing import Any
 from photovision.core.report import Finding
 from photovision.core.task import TASKS, Task, TaskText, task
 
+LEARNED_VAL = (
+    "Once the validation pictures had chosen the network, it learned from them, too; all validation figures are those"
+    " of the network before that."
+)
+"""What reports, card and data sheet say of a model whose `Bundle.learned_val` is true."""
+
 
 @dataclass(frozen=True)
 class CardText:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from photovision.core.markdown import MAX_ROWS, bullets, facts, harmless, table
-from photovision.engine.card_text import card_text_of
+from photovision.engine.card_text import LEARNED_VAL, card_text_of
 from photovision.trust.labels.annotators import is_rater
 
 OPEN = "Not recorded."
@@ -132,6 +132,7 @@ def _composition(info: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
         *told_of_classes(data),
         *representation(info),
         *(["How the splits came about, and pictures that belong together:", "", *bullets(notes)] if notes else []),
+        *([LEARNED_VAL, ""] if info.get("learned_val") else []),
         *kinds(data),
         *bullets([PERSONS]),
         *_open("Is anything missing from the pictures or their labels?", "Is anything in them confidential?"),

@@ -43,7 +43,8 @@ class Learned:
         export: writes `model.onnx`, and weights where there are some, into a folder; returns how the graph compares
             with what was learned, JSON-ready. Raises ExportError where it decides otherwise.
         complete: learns the rest from the answers of the exported graph (a gate, thresholds) and writes its files into
-            the bundle's folder; returns more facts. Changes to the entries of info["rungs"] stay.
+            the bundle's folder; returns more facts, among them "accuracy_by_similarity" where it is fitted to other
+            predictions than those of the exported graph. Changes to the entries of info["rungs"] stay.
         report: of the training, from the contents of bundle.json and the evaluation on test.
     """
 

@@ -19,7 +19,7 @@ from photovision.data.corruptions import CORRUPTIONS
 from photovision.engine.adopt_text import unknowns
 from photovision.engine.card_gaps import NOT_RECORDED, gaps
 from photovision.engine.card_metrics import Evidence, figures
-from photovision.engine.card_text import card_text_of, row_of
+from photovision.engine.card_text import LEARNED_VAL, card_text_of, row_of
 from photovision.engine.card_use import other_programs
 from photovision.engine.datasheet import PERSONS, kinds, recorded, representation, told_of_classes
 from photovision.engine.hub_metadata import header
@@ -227,6 +227,7 @@ def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> lis
     told = [
         f"Test: {counts['test']:,} pictures, used once, after all choices." if "test" in counts else "",
         f"Selection and calibration: {counts['val']:,} other pictures." if "val" in counts else "",
+        LEARNED_VAL if info.get("learned_val") else "",
         *(data.get("notes") or ())[:1],
     ]
     if audit is not None and audit.get("kind") != "train":

@@ -69,10 +69,20 @@ def accuracy_by_similarity(
     if found is None:
         n = len(one.score)
         return _missing(f"Accuracy by similarity needs at least {MIN_PICTURES} held-out pictures, and there are {n}.")
-    answers = read_held_out(bundle.path)  # of test images, where there are enough
-    if answers is not None and answers.embedding is not None:
-        found = replace(found, usual=float(np.median(index.of(answers.embedding))))
-    return found.to_json()
+    return with_usual(found.to_json(), bundle)
+
+
+def with_usual(fitted: Mapping[str, Any], bundle: Bundle) -> dict[str, Any]:
+    """The same accuracy by similarity, with the similarity of the held-out images of a bundle as the usual one.
+
+    Args:
+        fitted: what `accuracy_by_similarity` gives.
+        bundle: whose graph predicted them: test images, where there are enough.
+    """
+    answers, index = read_held_out(bundle.path), similarity_index(bundle)
+    if "n" not in fitted or index is None or answers is None or answers.embedding is None or not len(answers):
+        return dict(fitted)
+    return {**fitted, "usual": float(np.median(index.of(answers.embedding)))}
 
 
 def headed(row: Task, info: Mapping[str, Any], report: Report) -> Report:

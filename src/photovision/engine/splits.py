@@ -74,6 +74,11 @@ class TrainingSplits:
         return self.dataset.subset(self.splits.test)
 
     @property
+    def train_and_val(self) -> Dataset:
+        """Pictures that a network learned from which learned from those of val, too."""
+        return self.dataset.subset(np.sort(np.concatenate([self.splits.train, self.splits.val])))
+
+    @property
     def small(self) -> bool:
         """Whether the pictures are so small that networks for photographs would look at enlarged blur."""
         return self.typical_side <= SMALL_SIDE

@@ -30,7 +30,8 @@ class TrainingRun:
         started: `time.monotonic()` of the beginning.
         meter: of the energy that the training takes; of a resumed one, since it was resumed.
         closing: seconds of the budget that are kept for what follows the learning: export, comparison, test, report.
-        ahead: names of stages that are still to be learned; each is left as much time as the one under way.
+        ahead: stages that are still to be learned -> the time that each is left, as a share of that of the one under
+            way.
         threads: of torch, as many as other programs leave free.
         cache: of frozen features that several trainings share; None shares none.
     """
@@ -43,7 +44,7 @@ class TrainingRun:
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(default_factory=Meter)
     closing: float = 0.0
-    ahead: list[str] = field(default_factory=list)
+    ahead: dict[str, float] = field(default_factory=dict)
     threads: FreeThreads = field(default_factory=FreeThreads)
     cache: FeatureCache | None = None
 
@@ -60,7 +61,7 @@ class TrainingRun:
     @property
     def spendable(self) -> float:
         """Seconds that the stage under way may take."""
-        return (self.left - self.closing) / (1 + len(self.ahead))
+        return (self.left - self.closing) / (1 + sum(self.ahead.values()))
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Report where the training stands, from the main process."""

@@ -177,6 +177,29 @@ class FeatureFeed:
         return np.stack([views[int(view)][position] for view, position in zip(numbers, positions, strict=True)])
 
 
+class JoinedFeed:
+    """One feed after another, as if they were one: positions count through the first, then the second.
+
+    Args:
+        first, second: feeds of the same kind of inputs.
+    """
+
+    def __init__(self, first: Feed, second: Feed) -> None:
+        self.parts = first, second
+        self.targets = np.concatenate([first.targets, second.targets])
+
+    def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
+        """The inputs at these positions, each as its own feed gives it."""
+        first, second = self.parts
+        own = positions < len(first.targets)
+        taken = (
+            (np.flatnonzero(own), first, positions[own]),
+            (np.flatnonzero(~own), second, positions[~own] - len(first.targets)),
+        )
+        rows, inputs = zip(*((rows, feed.take(at, epoch, seed)) for rows, feed, at in taken if len(rows)), strict=True)
+        return torch.cat(inputs)[torch.from_numpy(np.argsort(np.concatenate(rows)))]
+
+
 @lru_cache(maxsize=2)
 def _draws(seed: int, epoch: int, n: int) -> Floats:
     """float32 (n, 5), uniform from 0 to 1: what one epoch varies of each sample."""

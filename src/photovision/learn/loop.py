@@ -61,7 +61,7 @@ class FitResult:
     """What a run found.
 
     Attributes:
-        network: with the weights that validated best, on the CPU, in evaluation mode.
+        network: with the weights that validated best, or the last ones (`Plan.keep`), on the CPU, in evaluation mode.
         score: of these weights on validation.
         curve: one entry a validation: epoch, seconds, loss, val.
         stopped: "done", "patience", "callback", "deadline" or "interrupted".
@@ -243,7 +243,7 @@ class _Run:
         return (state.epoch + part) / state.epochs
 
     def validate(self) -> None:
-        """Score the averaged weights, and keep them where they are the best so far."""
+        """Score the averaged weights, and keep them where they are the best so far, or the last are wanted."""
         state, network = self.state, self.average.network
         with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16"):
             raw = outputs(network, self.val, self.prepare, self.accelerator)
@@ -255,7 +255,8 @@ class _Run:
             tracker.log(self.setting.stage, state.epoch, {"loss": loss, "val": score.value})
         if score.value > state.peak:
             state.peak, state.peak_epoch = score.value, state.epoch
-        if state.best_score is None or score.value >= state.best_score.value - self._noise(state.best_score):
+        best, last = state.best_score, self.plan.keep == "last"
+        if best is None or last or score.value >= best.value - self._noise(best):
             state.best_score = score
             state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 

@@ -39,6 +39,7 @@ class Plan:
         most_epochs: up to which a run with a deadline is stretched where the machine is quicker than planned; 0 never.
         paced: (epoch, epochs) pairs of a run that is repeated: after so many epochs it was set to so many in all,
             because the machine was slower or quicker than planned.
+        keep: the weights that validated "best", or the "last" ones, where no picture is left to validate with.
         seed: random seed.
     """
 
@@ -66,6 +67,7 @@ class Plan:
     validate_every: int = 1
     most_epochs: int = 0
     paced: tuple[tuple[int, int], ...] = ()
+    keep: Literal["best", "last"] = "best"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -166,6 +166,11 @@ class Bundle:
         return bool(self.info.get("multilabel"))
 
     @property
+    def learned_val(self) -> bool:
+        """Whether the network learned from its validation images, too, once they had chosen it."""
+        return bool(self.info.get("learned_val"))
+
+    @property
     def thresholds(self) -> Floats | None:
         """float32 (C,): from which probability on a class counts as true; of multi-label classifiers and detectors."""
         values = self.info.get("thresholds")

@@ -114,6 +114,7 @@ DOUBT = {
 BUNDLE: Mapping[str, Schema] = {
     "classes": [TEXT],
     "multilabel?": TRUTH,
+    "learned_val?": TRUTH,
     "temperature?": POSITIVE,
     "thresholds?": [SHARE],
     "iou?": SHARE,

@@ -128,7 +128,11 @@ class NoveltyDetector:
         Returns:
             float32 (N,).
         """
-        far = _standard(self.distances(embedding), self.distance)
+        return self.novelty_at(self.distances(embedding), logits, similarity)
+
+    def novelty_at(self, distances: Floats, logits: Floats, similarity: Floats | None = None) -> Floats:
+        """`novelty` of pictures with these `distances`, float32 (N,)."""
+        far = _standard(distances, self.distance)
         unsure = np.maximum(_standard(energies(logits, self.multilabel), self.energy), 0)
         expected = 0.0 if similarity is None else self.fall * (self.usual - np.maximum(similarity, self.least))
         return np.asarray(far + 0.5 * unsure - expected, dtype=np.float32)

@@ -2,6 +2,11 @@
 
 A bundle keeps them, so that what was fitted to them can be fitted again for a place whose images are like some of them
 more than like others (`photovision.tasks.classify.adapt`), without the images. Kept are numbers, never pixels or names.
+
+Where the network finally learned from its validation images, too (`Bundle.learned_val`), the outputs are out-of-fold:
+those of the network before, which stand for what the final one gives for images that it did not learn from
+(cross-conformal prediction: Vovk 2015; CV+: Barber et al. 2021). Similarity and distance are then those that the
+network before measured, for embeddings of two networks are not compared.
 """
 
 from __future__ import annotations
@@ -30,6 +35,9 @@ class ValidationOutputs:
         truth: int64 (N,) class indices, or (N, C) of 0 and 1 for a multi-label model.
         embedding: float32 (N, D), of unit norm.
         component: int64 (N,): images of one number belong together, as those of one session do.
+        similarity: float32 (N,), to the nearest image that the network had learned from, see `runtime.similarity`; None
+            where the references of the bundle tell it.
+        distance: float32 (N,), to the nearest centre, see `NoveltyDetector.distances`; None likewise.
 
     Raises:
         ModelError: the parts do not fit together, or are not finite.
@@ -39,11 +47,16 @@ class ValidationOutputs:
     truth: Ints
     embedding: Floats
     component: Ints
+    similarity: Floats | None = None
+    distance: Floats | None = None
 
     def __post_init__(self) -> None:
         n, classes = self.logits.shape if self.logits.ndim == 2 else (-1, 0)
         several = self.truth.ndim == 2
         shapes = self.truth.shape == ((n, classes) if several else (n,)), self.component.shape == (n,)
+        single = [part for part in (self.similarity, self.distance) if part is not None]
+        if any(part.shape != (n,) or not np.isfinite(part).all() for part in single):
+            raise ModelError("similarity and distance of validation images should be one finite number each")
         if not all(shapes) or self.embedding.ndim != 2 or len(self.embedding) != n or not classes:
             raise ModelError("outputs for validation images should have as many rows in each of their parts")
         if not (np.isfinite(self.logits).all() and np.isfinite(self.embedding).all()):
@@ -56,7 +69,9 @@ class ValidationOutputs:
 
     def at(self, rows: Ints) -> ValidationOutputs:
         """Those of some images, by position; one may be named several times."""
-        return ValidationOutputs(self.logits[rows], self.truth[rows], self.embedding[rows], self.component[rows])
+        alike, far = (None if part is None else part[rows] for part in (self.similarity, self.distance))
+        whole = self.logits[rows], self.truth[rows], self.embedding[rows], self.component[rows]
+        return ValidationOutputs(*whole, alike, far)
 
 
 def write_validation(outputs: ValidationOutputs, folder: Path, seed: int = 0) -> None:
@@ -71,6 +86,8 @@ def write_validation(outputs: ValidationOutputs, folder: Path, seed: int = 0) ->
         "embedding": kept.embedding.astype(np.float16),
         "component": np.unique(kept.component, return_inverse=True)[1].astype(np.int32),
     }
+    more = {"similarity": kept.similarity, "distance": kept.distance}
+    arrays |= {name: part.astype(np.float32) for name, part in more.items() if part is not None}
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / VALIDATION_FILE)
 
 
@@ -92,6 +109,7 @@ def read_validation(folder: Path, classes: int) -> ValidationOutputs | None:
         truth, component = (np.asarray(found[name], np.int64) for name in ("truth", "component"))
         if logits.shape[1:] != (classes,):
             raise ModelError(f"it is of {logits.shape[-1]} classes, not {classes}")
-        return ValidationOutputs(logits, truth, embedding, component)
+        more = (np.asarray(found[name], np.float32) if name in found else None for name in ("similarity", "distance"))
+        return ValidationOutputs(logits, truth, embedding, component, *more)
     except (SafetensorError, OSError, KeyError, ValueError, IndexError, ModelError) as error:
         raise ModelError(f"{path} is damaged ({error}); copy the model again or train it again") from None

@@ -23,6 +23,7 @@ from photovision.core.folder import reserved
 from photovision.core.output import check_folder
 from photovision.core.progress import Listener, counted, visible
 from photovision.core.report import Report
+from photovision.core.types import Ints
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.read import Labels, Pictures
 from photovision.engine.evaluation import Evaluation
@@ -34,6 +35,7 @@ from photovision.engine.optimize.profile import profile
 from photovision.engine.optimize.step import OptimizeRun, Say, apply_method, ordered
 from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
+from photovision.engine.remember import names_of
 from photovision.engine.splits import TrainingSplits, gather
 from photovision.runtime.training_images import ROLES
 
@@ -88,7 +90,8 @@ def optimize(
         model: an opened model of any task that can be optimised, or its folder.
         data: labelled images, best those of the training, as for `evaluate`: they are split as a training splits them.
             Train calibrates and fine-tunes, val chooses, test judges once; images that the model learned from neither
-            choose nor judge.
+            choose nor judge. Of the data of a training whose network learned from val, too, half of the test images
+            choose in its place.
         output: folder of the new bundle.
         methods: any of "int8" and "bf16", of classifiers also "distill" and "prune"; applied in the order of `METHODS`.
         labels: as for `evaluate`.
@@ -155,6 +158,7 @@ def evaluated(model: Any, dataset: Dataset) -> Evaluation:
 def _steps(model: Any, splits: TrainingSplits, names: Sequence[str], config: OptimizeConfig, work: Path) -> list[Any]:
     """The original and what each method made; raises ExportError where one loses too much on validation."""
     deadline = time.monotonic() + 60 * config.minutes
+    own = (model.bundle.info.get("data") or {}).get("fingerprint") == splits.dataset.fingerprint
     made, evaluations = [model], [evaluated(model, splits.val)]
     for number, name in enumerate(names):
         lost = -next(iter(gains(evaluations[0], evaluations[-1]).values())).value
@@ -169,6 +173,7 @@ def _steps(model: Any, splits: TrainingSplits, names: Sequence[str], config: Opt
             backbone=config.backbone,
             say=config.say,
             max_drop=config.max_drop - max(0.0, lost),
+            out_of_fold=own and model.bundle.learned_val,
         )
         if not (run.folder / "bundle.json").is_file():  # else it was finished before an interruption
             run.work.mkdir(parents=True, exist_ok=True)
@@ -199,8 +204,17 @@ def fair(material: TrainingSplits, model: Any, dataset: Dataset) -> TrainingSpli
     (known,) = exposures(dataset, [model])
     if known.roles is not None:  # the data of the training, split as they were then
         train, val, test = (np.flatnonzero(known.roles == ROLES[name]) for name in SPLITS)
-        leaked = np.intersect1d(np.flatnonzero(known.related), test)
-        return replace(material, splits=replace(material.splits, train=train, val=val, test=test, leaked=leaked))
+        leaked, notes = np.intersect1d(np.flatnonzero(known.related), test), material.splits.notes
+        if model.bundle.learned_val:
+            seed = int((model.bundle.info.get("training") or {}).get("seed", 0))
+            half, _ = halves(dataset, np.setdiff1d(test, leaked), seed)
+            train, val, test = np.union1d(train, val), half, np.setdiff1d(test, half)
+            notes = (
+                *notes,
+                f"The model learned from val, too: {len(half):,} of the test pictures choose in its place.",
+            )
+        splits = replace(material.splits, train=train, val=val, test=test, leaked=leaked, notes=notes)
+        return replace(material, splits=splits)
     learned = known.learned | known.related
     notes = material.splits.notes if known.recorded else (*material.splits.notes, NO_RECORD.strip())
     splits = replace(material.splits, notes=notes)
@@ -215,6 +229,13 @@ def fair(material: TrainingSplits, model: Any, dataset: Dataset) -> TrainingSpli
             )
     leaked = np.intersect1d(splits.leaked, test)
     return replace(material, splits=replace(splits, train=train, val=val, test=test, leaked=leaked))
+
+
+def halves(dataset: Dataset, rows: Ints, seed: int) -> tuple[Ints, Ints]:
+    """Positions of a data set in two halves, of every class as many in one as in the other."""
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    order = np.array(sorted(shuffled.tolist(), key=lambda row: names_of(dataset.samples[row])), np.int64)
+    return np.sort(order[::2]), np.sort(order[1::2])
 
 
 def _check_counts(model: Any, splits: TrainingSplits) -> None:

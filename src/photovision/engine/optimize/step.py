@@ -47,6 +47,8 @@ class OptimizeRun:
         minutes: wall time that the step may take.
         backbone: architecture of the smaller network, for methods that need one.
         say: called with a line that tells what is going on.
+        out_of_fold: whether what is known of the model's limits was learned out-of-fold and is taken over, since it
+            learned from all pictures that they could be fitted to again; `validation` only measures then.
         max_drop: how much of the leading metric may be lost, for methods that can try something more careful.
     """
 
@@ -60,6 +62,7 @@ class OptimizeRun:
     backbone: str | None
     say: Say
     max_drop: float = 0.005
+    out_of_fold: bool = False
 
     @property
     def row(self) -> Task:
@@ -74,11 +77,15 @@ class OptimizeRun:
     def refit(self, bundle: Bundle) -> Mapping[str, Any]:
         """What a bundle in the making knows of its own limits, fitted to what its graph answers; files are written.
 
-        The part "refit" of a task is a function (bundle, training, validation, unseen) -> entries of bundle.json.
+        The part "refit" of a task is a function (bundle, training, validation, unseen) -> entries of bundle.json; the
+        part "transfer" is (bundle, model, training, pictures, unseen) -> entries, where the limits are those of the
+        model that was changed, learned out-of-fold.
         """
-        entries: Mapping[str, Any] = self.row.part("refit", "optimize")(
-            bundle, self.training, self.validation, self.unseen
-        )
+        images = self.training, self.validation, self.unseen
+        if self.out_of_fold:
+            moved: Mapping[str, Any] = self.row.part("transfer", "optimize")(bundle, self.model, *images)
+            return {**moved, NAME: self.model.info.get(NAME)}
+        entries: Mapping[str, Any] = self.row.part("refit", "optimize")(bundle, *images)
         complete = Bundle(bundle.path, {**bundle.info, **entries})
         return {**entries, NAME: accuracy_by_similarity(self.row, complete, self.validation)}
 

@@ -66,8 +66,16 @@ class Adapted:
     def of(cls, outputs: ValidationOutputs, here: ModelOutputs, index: SimilarityIndex, temperature: float) -> Adapted:
         """A classifier as it is."""
         assert here.embeddings is not None
-        similar = index.of(outputs.embedding), index.of(here.embeddings)
-        return cls(outputs, here, *similar, temperature, np.arange(len(outputs)), np.zeros(outputs.logits.shape[1]))
+        alike = index.of(outputs.embedding) if outputs.similarity is None else outputs.similarity
+        return cls(
+            outputs,
+            here,
+            alike,
+            index.of(here.embeddings),
+            temperature,
+            np.arange(len(outputs)),
+            np.zeros(outputs.logits.shape[1]),
+        )
 
     @property
     def probs(self) -> Floats:
@@ -134,7 +142,9 @@ class Adapted:
         similarity = self.similarity[self.rows]
         sets = fit_sets(self.probs[self.rows], outputs.truth, similarity)
         assert sets is not None  # there are enough images
-        gate = refit_gate(model.doubt.gate, outputs.embedding, outputs.logits, similarity)
+        gate = model.doubt.gate
+        far = gate.distances(outputs.embedding) if outputs.distance is None else outputs.distance
+        gate = refit_gate(gate, far, outputs.logits, similarity)
         novelty = gate.novelty(self.here.embeddings, self.here.logits, self.similarity_here)
         write_held_out(HeldOut.of(self.probs_here, novelty, self.here.embeddings), folder)
         write_validation(self.outputs, folder)

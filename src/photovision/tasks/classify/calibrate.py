@@ -113,7 +113,7 @@ def _learn(case: _Case, doubt: Uncertainty, rows: np.ndarray) -> _Learned:
     temperature = fit_temperature(case.said.logits[rows], case.truth[rows], multilabel=case.multilabel)
     sets = fit_sets(case.probs(temperature, rows), case.truth[rows], case.alike_of(rows))
     assert sets is not None  # there are enough pictures
-    gate = refit_gate(doubt.gate, case.unit[rows], case.said.logits[rows], case.alike_of(rows))
+    gate = refit_gate(doubt.gate, doubt.gate.distances(case.unit[rows]), case.said.logits[rows], case.alike_of(rows))
     return _Learned(temperature, sets, gate)
 
 

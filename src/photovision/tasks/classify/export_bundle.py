@@ -25,6 +25,7 @@ from photovision.models.export import Decider, check_parity, export_graph
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.fit_novelty import remember
 from photovision.tasks.classify.objective import objective_of
+from photovision.tasks.classify.out_of_fold import complete_out_of_fold
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.report_text import training_report
 from photovision.tasks.classify.select_variant import Varied
@@ -58,14 +59,15 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
         return check_parity(decider, folder / "model.onnx", parity_pictures(splits.val, source)).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
-        model = Recognizer(bundle)
-        component = splits.component[splits.splits.val]
-        doubt = remember(model, splits.train, splits.val, bundle.path, run.config.seed, splits.unseen, component)
-        rungs, milliseconds = [result.to_json() for result in results], _milliseconds(model)
+        rungs, milliseconds = [result.to_json() for result in results], _milliseconds(Recognizer(bundle))
         for rung, stage in zip(rungs, stages, strict=True):
             if stage.source is source:  # the same graph with other weights takes the same time
                 rung["ms_per_picture"] = milliseconds
-        return {"doubt": doubt, "rungs": rungs}
+        if chosen.before is not None:
+            return {"rungs": rungs, **complete_out_of_fold(run, bundle, chosen.before, source)}
+        model, component = Recognizer(bundle), splits.component[splits.splits.val]
+        doubt = remember(model, splits.train, splits.val, bundle.path, run.config.seed, splits.unseen, component)
+        return {"rungs": rungs, "doubt": doubt}
 
     names = splits.dataset.classes, source.preprocess, source.describe(), source.ledger()
     return Learned(*names, results, chosen.result.name, export, facts, complete, _report)
@@ -84,6 +86,7 @@ def _facts(run: TrainingRun, chosen: TrainedStage, varied: Varied) -> dict[str, 
         "temperature": temperature,
         "thresholds": thresholds,
         "variants": variants,
+        "learned_val": chosen.before is not None,
     }
 
 

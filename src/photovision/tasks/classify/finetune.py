@@ -10,7 +10,7 @@ import contextlib
 import copy
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,9 +24,9 @@ from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
-from photovision.learn.feed import FeatureFeed, Feed, PictureFeed
+from photovision.learn.feed import FeatureFeed, Feed, JoinedFeed, PictureFeed
 from photovision.learn.groups import balance
-from photovision.learn.loop import Prepare, fit, outputs
+from photovision.learn.loop import FitResult, Prepare, fit, outputs
 from photovision.learn.objective import Objective
 from photovision.learn.plan import Plan
 from photovision.learn.tuning import relative_frequencies
@@ -37,9 +37,11 @@ from photovision.models.frozen_features import upper_of
 from photovision.tasks.classify.fair import fairly, fairness_of
 from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features
 from photovision.tasks.classify.objective import objective_of
-from photovision.tasks.classify.trained_stage import TrainedStage
+from photovision.tasks.classify.trained_stage import Continuation, TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant
 
+FINAL = "final"
+"""The name of the run of the loop in which the chosen network learns from val, too."""
 _MOST_VIEWS = 16
 _MOST_EPOCHS = 100
 _MOST_EPOCHS_OF_WHOLE = 30
@@ -111,14 +113,17 @@ def learn_upper(
         Plan(1, batch_size=_batch_size(len(train)), lr=1e-3, head_lr=1e-3, seed=run.config.seed)
     )
     count = run.work.value("views", lambda: _views(features, len(train), per_view))
-    views = [maps for _, maps in features.views(train, augment, count, variant)]
-    learned = FeatureFeed(views, train.label_matrix)
+    learned = _stored(features.views(train, augment, count, variant), train)
 
     def seen(dataset: Dataset, name: str) -> FeatureFeed:
-        return FeatureFeed([features.compute(dataset, name, None, 0)[1]], dataset.label_matrix)
+        return _stored([features.compute(dataset, name, None, 0)], dataset)
 
     def answer(dataset: Dataset, name: str) -> Floats:
         return study_probs(run, study, seen(dataset, name))
+
+    def everything(network: nn.Module) -> Study:
+        joined = JoinedFeed(learned, _stored(features.views(val, augment, count, variant, "val"), val))
+        return replace(study, name=FINAL, part=upper_of(network, cut, _DROPOUT), train=joined)
 
     def again(change: Variant) -> TrainedStage | None:
         return learn_upper(features, frozen, train, augment, per_view, change)
@@ -127,8 +132,14 @@ def learn_upper(
     plan = budgeted(run, study, base, most_epochs=_MOST_EPOCHS)
     if plan is None:
         return None
-    note = f"the steps from {cut.upper[0]} to the head, on {len(views)} stored views of {len(train):,} pictures"
-    return learn_study(run, study, plan, network, features.source, started, note, answer, again)
+    note = f"the steps from {cut.upper[0]} to the head, on {len(learned.views)} stored views of {len(train):,} pictures"
+    more = Continuation(run, everything)
+    return learn_study(run, study, plan, network, features.source, started, note, answer, again, more)
+
+
+def _stored(views: Sequence[tuple[Floats, np.ndarray]], dataset: Dataset) -> FeatureFeed:
+    """A feed of the maps of views of a data set, as `Features` gives them."""
+    return FeatureFeed([maps for _, maps in views], dataset.label_matrix)
 
 
 def learn_whole(
@@ -143,10 +154,9 @@ def learn_whole(
         Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=run.config.seed)
     )
     shape = (3, *source.preprocess.size)
-    workers = cores()
 
     def feed(dataset: Dataset, varied: Augment) -> PictureFeed:
-        return PictureFeed(dataset.samples, dataset.label_matrix, source.preprocess, varied, workers)
+        return PictureFeed(dataset.samples, dataset.label_matrix, source.preprocess, varied, cores())
 
     study = Study(
         "whole network",
@@ -168,8 +178,13 @@ def learn_whole(
     def again(change: Variant) -> TrainedStage | None:
         return learn_whole(run, start, train, augment, change)
 
+    def everything(network: nn.Module) -> Study:
+        joined = JoinedFeed(study.train, feed(material.val, variant.of(augment)))
+        return replace(study, name=FINAL, part=network, train=joined)
+
     note = f"all stages, on {len(train):,} pictures augmented in every epoch"
-    return learn_study(run, study, plan, network, source, started, note, answer, again)
+    more = Continuation(run, everything)
+    return learn_study(run, study, plan, network, source, started, note, answer, again, more)
 
 
 def learn_study(
@@ -182,6 +197,7 @@ def learn_study(
     note: str,
     answer: Callable[[Dataset, str], Floats],
     again: Callable[[Variant], TrainedStage | None],
+    more: Continuation | None = None,
 ) -> TrainedStage:
     """Run the loop and word what it reached.
 
@@ -191,7 +207,7 @@ def learn_study(
         source: what the network is and expects.
         started: `time.monotonic()` when work on this rung began.
         note: how it was learned.
-        answer, again: see `TrainedStage`.
+        answer, again, more: see `TrainedStage`.
     """
     task: Objective = objective_of(run)
     sampler = run.config.tuning.sampler
@@ -199,14 +215,10 @@ def learn_study(
     weights = weights if sampler is None else relative_frequencies(sampler, study.pictures)
     if study.variant.fair:
         task, plan, weights = _fairly(run, study, plan)
-    setting = run.context(study.stage)
-    keep_memory()
-    with _quickly(study, run):
-        done = fit(study.part, task, plan, study.train, study.val, study.prepare, setting, weights)
+    done = fit_study(run, study, plan, task, weights)
     logits = outputs(study.part, study.val, study.prepare, run.work.accelerator)
     study.part.cpu()
     network.eval()
-    run.work.decisions[f"paced-{study.stage.replace(' ', '-')}"] = done.paced
     epochs = int(done.curve[-1]["epoch"])
     note += f", {epochs} epochs" if epochs == plan.epochs else f", {epochs} of {plan.epochs} epochs ({done.stopped})"
     note += study.variant.told
@@ -220,7 +232,16 @@ def learn_study(
     rung = StageResult(
         study.stage, score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve), plan.to_json()
     )
-    return TrainedStage(rung, logits, answer, network, source, again)
+    return TrainedStage(rung, logits, answer, network, source, again, more)
+
+
+def fit_study(run: TrainingRun, study: Study, plan: Plan, task: Objective, weights: Floats | None) -> FitResult:
+    """Run the loop on a study; how long it really took is among the decisions."""
+    keep_memory()
+    with _quickly(study, run):
+        done = fit(study.part, task, plan, study.train, study.val, study.prepare, run.context(study.stage), weights)
+    run.work.decisions[f"paced-{study.stage.replace(' ', '-')}"] = done.paced
+    return done
 
 
 def _fairly(run: TrainingRun, study: Study, plan: Plan) -> tuple[Objective, Plan, Floats | None]:

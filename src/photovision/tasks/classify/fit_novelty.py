@@ -1,13 +1,19 @@
-"""Remember: what a finished model keeps of its pictures, so that it can doubt, and show what a new picture is like."""
+"""Remember: what a finished model keeps of its pictures, so that it can doubt, and show what a new picture is like.
+
+Where a network learned from its validation pictures, too, or was changed and none are left that it did not learn from,
+what is usual was learned out-of-fold, by the network before; centres, spread and references are its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from photovision.core.types import Ints
+from photovision.core.types import Floats, Ints
 from photovision.data.dataset import Dataset
 from photovision.engine.remember import chosen, names_of
 from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
@@ -15,10 +21,10 @@ from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.neighbours import NeighbourIndex, write_references
 from photovision.runtime.similarity import SimilarityIndex
 from photovision.runtime.uncertainty import NoveltyDetector, write_doubt
-from photovision.runtime.validation import ValidationOutputs, write_validation
+from photovision.runtime.validation import ValidationOutputs, read_validation, write_validation
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.trust.metrics.conformal import fit_sets
-from photovision.trust.metrics.novelty import fit_gate
+from photovision.trust.metrics.novelty import centred_gate, fit_gate, with_centres
 
 _ENOUGH = 100  # test pictures, from which on they stand for the usual ones
 
@@ -48,36 +54,91 @@ def remember(
     Returns:
         what bundle.json says under "doubt"; None for too few validation pictures.
     """
-    known = train.subset(chosen(train, seed))
-    said, held_out = (_readable(model.respond(part, embeddings=True)) for part in (known, val))
-    rows, responses = said
+    known = _known(model, train, folder, seed)
+    val_rows, calibrating = _readable(model.respond(val, embeddings=True))
+    if known is None or calibrating.embeddings is None:
+        return None
+    truth = val.truth[val_rows]
+    together = np.arange(len(truth)) if component is None else component[val_rows]
+    similarity = known.similarity.of(calibrating.embeddings)
+    gate = fit_gate(
+        known.embeddings,
+        known.labels,
+        calibrating.embeddings,
+        calibrating.logits,
+        multilabel=train.multilabel,
+        similarity=similarity,
+    )
+    far = None if gate is None else gate.distances(calibrating.embeddings)
+    kept = calibrating.logits, truth.astype(np.int64), calibrating.embeddings, together
+    write_validation(ValidationOutputs(*kept, similarity, far), folder, seed)
+    usual = calibrating if test is None else _unseen(model, test, seed, calibrating)
+    write_held_out(_answers(usual, gate, known.similarity), folder, seed)
+    sets = fit_sets(calibrating.probs, truth, similarity)
+    return None if gate is None or sets is None else write_doubt(sets, gate, folder)
+
+
+def remember_out_of_fold(
+    model: Recognizer,
+    learned: Dataset,
+    before: Recognizer,
+    folder: Path,
+    seed: int,
+    test: Dataset,
+    *,
+    scale: float = 1.0,
+    gate_of: Callable[[NoveltyDetector, NoveltyDetector], NoveltyDetector] = with_centres,
+) -> dict[str, Any] | None:
+    """`remember` for a network that learned from its validation pictures, too.
+
+    Args:
+        model: the bundle as far as it is written, without doubt.
+        learned: all pictures that it learned from.
+        before: the model whose limits were fitted to what it gives for validation pictures: they are taken over.
+        folder: of the bundle.
+        seed: of the choice.
+        test: pictures that it did not learn from, whose predictions stand for the usual.
+        scale: how many times as large its logits are as those of `before`.
+        gate_of: from the gate of `before`, and the centres and spread of `model`, to the gate of `model`.
+
+    Returns:
+        as of `remember`; None where `before` has no limits.
+    """
+    known = _known(model, learned, folder, seed)
+    kept = read_validation(before.bundle.path, len(model.classes))
+    if known is None or kept is None:
+        return None
+    write_validation(replace(kept, logits=np.asarray(kept.logits * scale, np.float32)), folder, seed)
+    gate = None
+    if before.doubt is not None:
+        gate = gate_of(before.doubt.gate, centred_gate(known.embeddings, known.labels, learned.multilabel))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
+    _, usual = _readable(model.respond(test.subset(rows), embeddings=True))
+    write_held_out(_answers(usual, gate, known.similarity), folder, seed)
+    return None if gate is None or before.doubt is None else write_doubt(before.doubt.sets, gate, folder)
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is remembered of M pictures: embeddings float32 (M, D), labels int64 (M,), and how alike others are."""
+
+    embeddings: Floats
+    labels: Ints
+    similarity: SimilarityIndex
+
+
+def _known(model: Recognizer, learned: Dataset, folder: Path, seed: int) -> _Known | None:
+    """Write the references of a bundle; None where its graph gives no embeddings."""
+    known = learned.subset(chosen(learned, seed))
+    rows, responses = _readable(model.respond(known, embeddings=True))
     if responses.embeddings is None:
         return None
     samples = [known.samples[int(row)] for row in rows]
     names = tuple(sample.id for sample in samples), tuple(" + ".join(names_of(sample)) for sample in samples)
     references = NeighbourIndex(responses.embeddings.astype(np.float16), *names)
     write_references(references, folder)
-    val_rows, calibrating = held_out
-    if calibrating.embeddings is None:
-        return None
-    truth = val.truth[val_rows]
-    together = np.arange(len(truth)) if component is None else component[val_rows]
-    kept = ValidationOutputs(calibrating.logits, truth.astype(np.int64), calibrating.embeddings, together)
-    write_validation(kept, folder, seed)
     labels = responses.probs.argmax(1) if known.multilabel else known.labels[rows]
-    similarity = references.similarity.of(calibrating.embeddings)
-    gate = fit_gate(
-        responses.embeddings,
-        labels,
-        calibrating.embeddings,
-        calibrating.logits,
-        multilabel=known.multilabel,
-        similarity=similarity,
-    )
-    usual = calibrating if test is None else _unseen(model, test, seed, calibrating)
-    write_held_out(_answers(usual, gate, references.similarity), folder, seed)
-    sets = fit_sets(calibrating.probs, truth, similarity)
-    return None if gate is None or sets is None else write_doubt(sets, gate, folder)
+    return _Known(responses.embeddings, labels, references.similarity)
 
 
 def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: ModelOutputs) -> ModelOutputs:

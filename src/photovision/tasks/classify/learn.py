@@ -22,7 +22,8 @@ from photovision.models.backbones import Backbone, choose
 from photovision.runtime.neighbours import MAX_IMAGES
 from photovision.tasks.classify.export_bundle import learned_from
 from photovision.tasks.classify.fair import fairness_of, values_of
-from photovision.tasks.classify.finetune import learn_upper, learn_whole
+from photovision.tasks.classify.final import SHARE, learn_final, may_learn_val
+from photovision.tasks.classify.finetune import FINAL, learn_upper, learn_whole
 from photovision.tasks.classify.handcrafted import HandcraftedFeatures, learn_handcrafted, mirror_keeps_class
 from photovision.tasks.classify.input_size import fitting_features
 from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features, learn_frozen, open_features
@@ -58,14 +59,16 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
         source: of `prepare`.
     """
     asked = len(run.splits.test) + len(run.splits.val) + MAX_IMAGES  # images that the finished graph answers
-    ahead = planned(run.config, fairness_of(run))
+    ahead = dict.fromkeys(planned(run.config, fairness_of(run)), 1.0)
     run = replace(run, closing=min(0.25 * run.budget, 20 + 0.002 * asked), ahead=ahead)
     plain = []
     for stage in ladder(run, source):
         run.reached(stage.result)
         plain.append(stage)
     varied = learn_variants(run, best_of(plain))
-    return learned_from(run, [*plain, *varied.rungs], varied)
+    final = learn_final(varied.chosen)
+    stages = [final if stage is varied.chosen else stage for stage in (*plain, *varied.rungs)]
+    return learned_from(run, stages, replace(varied, chosen=final))
 
 
 def ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
@@ -94,6 +97,8 @@ def ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
     features = fitting_features(features, train)
     frozen, per_view = learn_frozen(features, train, augment)
     yield frozen
+    if may_learn_val(run):
+        run.ahead[FINAL] = SHARE
     run = _closing(run, per_view / len(train))
     features = replace(features, run=run)
     upper = learn_upper(features, frozen, train, augment, per_view)
@@ -108,6 +113,8 @@ def _closing(run: TrainingRun, per_image: float) -> TrainingRun:
     """The training with as many seconds kept for what follows the learning as its images need at this input size."""
     splits = run.splits
     asked = min(len(splits.train), MAX_IMAGES) + len(splits.val) + 3 * len(splits.test)
+    if FINAL in run.ahead:  # two networks predict
+        asked += min(len(splits.train), MAX_IMAGES) + 2 * len(splits.val)
     return replace(run, closing=min(0.25 * run.budget, max(run.closing, 20 + per_image * asked)))
 
 

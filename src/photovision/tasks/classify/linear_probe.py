@@ -139,13 +139,15 @@ class Features:
 
         return load
 
-    def views(self, train: Dataset, augment: Augment, count: int, variant: Variant) -> list[tuple[Floats, np.ndarray]]:
-        """`count` views of the training pictures: the first as prediction sees it, the others augmented.
+    def views(
+        self, dataset: Dataset, augment: Augment, count: int, variant: Variant, name: str = "train"
+    ) -> list[tuple[Floats, np.ndarray]]:
+        """`count` views of the pictures of a split: the first as prediction sees it, the others augmented.
 
         Those of a robust variant are kept beside the others.
         """
-        name, varied = f"train-{variant.disturbed}" if variant.disturbed else "train", variant.of(augment)
-        return [self.compute(train, name if view else "train", varied if view else None, view) for view in range(count)]
+        kind, varied = f"{name}-{variant.disturbed}" if variant.disturbed else name, variant.of(augment)
+        return [self.compute(dataset, kind if view else name, varied if view else None, view) for view in range(count)]
 
     def bytes_of_view(self, pictures: int) -> int:
         """Size of the feature maps of one view."""

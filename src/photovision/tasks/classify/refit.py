@@ -8,6 +8,7 @@ confidence stays true.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from photovision.core.errors import DataError, ModelError
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
-from photovision.tasks.classify.fit_novelty import remember
+from photovision.tasks.classify.fit_novelty import remember, remember_out_of_fold
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.metrics.calibrate import fit_temperature
+from photovision.trust.metrics.novelty import moved_gate
 from photovision.trust.metrics.scores import choose_thresholds
+
+_SMALLEST_SCALE = 0.05
 
 
 def align(model: Recognizer, dataset: Dataset) -> Dataset:
@@ -63,6 +67,59 @@ def refit(bundle: Bundle, training: Dataset, validation: Dataset, unseen: Datase
     model = Recognizer(Bundle(bundle.path, {**info, **changed}))
     seed = int((info.get("training") or {}).get("seed", 0))
     return {**changed, "doubt": remember(model, training, validation, bundle.path, seed, unseen)}
+
+
+def transfer(
+    bundle: Bundle, model: Recognizer, training: Dataset, pictures: Dataset, unseen: Dataset
+) -> dict[str, Any]:
+    """Take over what was learned out-of-fold of a model for a changed graph of it, as far as the same pictures moved.
+
+    The pictures that limits could be fitted to again were learned from, or are so much like those that everything would
+    look too good. So prediction sets stay, and temperature and novelty detection follow the graph.
+
+    Args:
+        bundle: in the making; its graph gives probs, logits and embedding.
+        model: that was changed.
+        training: images that it learned from.
+        pictures: N images that it did not learn from, on which both are compared.
+        unseen: as for `refit`.
+
+    Returns:
+        the entries "temperature" and "doubt" of bundle.json.
+
+    Raises:
+        DataError: none of the pictures could be read.
+        ModelError: the graph has no temperature to set.
+    """
+    info = {**bundle.info, "doubt": None}
+    both = [one.respond(pictures, embeddings=True) for one in (model, Recognizer(Bundle(bundle.path, info)))]
+    rows = np.flatnonzero(np.all([np.isfinite(found.logits).all(1) for found in both], axis=0))
+    if not len(rows):
+        raise DataError("none of the pictures could be read: check the files")
+    before, after = (found.logits[rows] for found in both)
+    scale = logit_scale(before, after, multilabel=bundle.multilabel)
+    temperature = float(model.info["temperature"]) * scale
+    set_temperature(bundle.graph, temperature)
+    changed = Recognizer(Bundle(bundle.path, {**info, "temperature": temperature}))
+    embeddings = [found.embeddings[rows] for found in both if found.embeddings is not None]
+    seed = int((info.get("training") or {}).get("seed", 0))
+    moved = partial(moved_gate, before=(embeddings[0], before), after=(embeddings[1], after))
+    doubt = remember_out_of_fold(changed, training, model, bundle.path, seed, unseen, scale=scale, gate_of=moved)
+    return {"temperature": temperature, "doubt": doubt}
+
+
+def logit_scale(before: Floats, after: Floats, *, multilabel: bool = False) -> float:
+    """How many times as large logits have become, by least squares; (N, C) each, of the same pictures.
+
+    Example:
+        >>> logits = np.random.default_rng(0).normal(size=(50, 3))
+        >>> round(logit_scale(logits, 2 * logits + 5), 3)
+        2.0
+    """
+    one, other = (np.asarray(logits, np.float64) for logits in (before, after))
+    if not multilabel:  # softmax minds no constant
+        one, other = one - one.mean(1, keepdims=True), other - other.mean(1, keepdims=True)
+    return max(float((one * other).sum() / max(float((one**2).sum()), 1e-9)), _SMALLEST_SCALE)
 
 
 def set_temperature(graph: Path, temperature: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from photovision.core.drawing import Bar, bars, learning_curve, percent
 from photovision.core.phrases import count
 from photovision.core.report import Figure, Metric, Report, Table
+from photovision.engine.card_text import LEARNED_VAL
 from photovision.trust.metrics.statistics import Estimate, difference
 
 BASELINE = "handcrafted"
@@ -31,6 +32,7 @@ def training_report(info: Mapping[str, Any], evaluation: Report) -> Report:
     # The first note tells how the split came about; the others are caveats.
     split, *caveats = (str(note) for note in data.get("notes") or [""])
     summary = [*evaluation.summary[:1], *sentences, *evaluation.summary[1:], *parity, *([split] if split else [])]
+    summary += [LEARNED_VAL] if info.get("learned_val") else []
     tables = [*_ladder_table(rungs, info), *evaluation.tables, *_left_out(data), *_licences(info.get("licences") or ())]
     return Report(
         kind="train",

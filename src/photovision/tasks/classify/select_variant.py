@@ -74,8 +74,7 @@ def _learned(run: TrainingRun, plain: TrainedStage, variants: list[Variant]) -> 
     assert plain.again is not None
     found = []
     for variant in variants:
-        if variant.name in run.ahead:  # its own time comes
-            run.ahead.remove(variant.name)
+        run.ahead.pop(variant.name, None)  # its own time comes
         found.append(plain.again(variant))
         if found[-1] is not None:
             run.reached(found[-1].result)

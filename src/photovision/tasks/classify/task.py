@@ -48,6 +48,7 @@ TASK = Task(
         "returned": "photovision.tasks.classify.returned:outputs",
         "refit": "photovision.tasks.classify.refit:refit",
         "agreement": "photovision.tasks.classify.comparison:agreement",
+        "transfer": "photovision.tasks.classify.refit:transfer",
         "align": "photovision.tasks.classify.refit:align",
         "distill": "photovision.tasks.classify.distill:distill",
         "prune": "photovision.tasks.classify.prune:prune",

@@ -14,7 +14,22 @@ from photovision.tasks.classify.variants import Variant
 if TYPE_CHECKING:
     from torch import nn
 
+    from photovision.engine.training_run import TrainingRun
     from photovision.models.backbones import Backbone
+    from photovision.tasks.classify.finetune import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Continuation:
+    """How a stage can go on to learn from val as well.
+
+    Attributes:
+        run: the training, with the time that what follows the learning needs kept back.
+        study: from a copy of the stage's network to what that learns, on train and val together.
+    """
+
+    run: TrainingRun
+    study: Callable[[nn.Module], Study]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +38,15 @@ class TrainedStage:
 
     Attributes:
         result: what it reached and cost.
-        val_logits: float32 (M, C) on validation.
+        val_logits: float32 (M, C) on validation, of a network that did not learn from it.
         answer: gives probabilities float32 (K, C) for images, called by all processes; the name is what their
-            features are kept under. Test images are asked about once, when everything is selected.
+            features are kept under. Test images are asked about once, when everything is selected. Those of `before`,
+            where that is there.
         network: the trained network, None for handcrafted features.
         source: what the network is and expects, None for handcrafted features.
         again: learns the same from the same start with one change; None for handcrafted features.
+        more: how it can go on to learn from val as well; None where it cannot.
+        before: the network as it was before it learned from val as well; None where it did not.
     """
 
     result: StageResult
@@ -37,3 +55,5 @@ class TrainedStage:
     network: nn.Module | None = None
     source: Backbone | None = None
     again: Callable[[Variant], TrainedStage | None] | None = None
+    more: Continuation | None = None
+    before: nn.Module | None = None

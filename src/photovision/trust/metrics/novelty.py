@@ -47,27 +47,64 @@ def fit_gate(
     """
     if len(val_embeddings) < MIN_PICTURES:
         return None
+    gate = centred_gate(embeddings, labels, multilabel)
+    return refit_gate(gate, gate.distances(val_embeddings), val_logits, similarity)
+
+
+def centred_gate(embeddings: Floats, labels: Ints, multilabel: bool) -> NoveltyDetector:
+    """The centres and the spread of training pictures, of which nothing is usual yet; arguments as for `fit_gate`."""
     present, codes = np.unique(labels, return_inverse=True)
     means = np.stack([embeddings[codes == c].mean(0) for c in range(len(present))])
     axes, weights, rest = _spread(embeddings - means[codes])
-    unset = NoveltyDetector(means, axes, weights, rest, (0.0, 1.0), (0.0, 1.0), multilabel, np.zeros(1, np.float32))
-    return refit_gate(unset, val_embeddings, val_logits, similarity)
+    return NoveltyDetector(means, axes, weights, rest, (0.0, 1.0), (0.0, 1.0), multilabel, np.zeros(1, np.float32))
 
 
 def refit_gate(
-    gate: NoveltyDetector, val_embeddings: Floats, val_logits: Floats, similarity: Floats | None = None
+    gate: NoveltyDetector, distances: Floats, val_logits: Floats, similarity: Floats | None = None
 ) -> NoveltyDetector:
-    """The same centres and spread, with what is usual learned from other pictures; arguments as for `fit_gate`."""
-    distance = _usual(gate.distances(val_embeddings))
+    """The same centres and spread, with what is usual learned from other pictures.
+
+    Args:
+        gate: whose centres and spread are kept.
+        distances: float32 (M,) of these pictures, as its method `distances` gives them.
+        val_logits, similarity: as for `fit_gate`.
+    """
     energy = _usual(energies(val_logits, gate.multilabel))
-    ready = replace(gate, distance=distance, energy=energy, fall=0.0)
+    ready = replace(gate, distance=_usual(distances), energy=energy, fall=0.0)
     if similarity is not None and len(similarity) >= _ENOUGH:
-        plain = ready.novelty(val_embeddings, val_logits)
+        plain = ready.novelty_at(distances, val_logits)
         usual, lowest = np.quantile(similarity, [0.5, _LOWEST]).tolist()
         # Below the lowest similarity that was measured the line is followed as far again as it was measured.
         least = max(-1.0, 2 * lowest - usual)
         ready = replace(ready, fall=quantile_slope(plain, similarity, 0.5), usual=usual, least=least)
-    return replace(ready, scores=np.sort(ready.novelty(val_embeddings, val_logits, similarity)))
+    return replace(ready, scores=np.sort(ready.novelty_at(distances, val_logits, similarity)))
+
+
+def moved_gate(
+    gate: NoveltyDetector, centred: NoveltyDetector, before: tuple[Floats, Floats], after: tuple[Floats, Floats]
+) -> NoveltyDetector:
+    """A gate for a network that was changed: what is usual is moved as far as the same pictures moved.
+
+    Args:
+        gate: of the network before.
+        centred: centres and spread of the changed one.
+        before, after: embeddings (N, D) and logits (N, C) of the same pictures, of both networks.
+    """
+
+    def moved(pair: tuple[float, float], old: Floats, new: Floats) -> tuple[float, float]:
+        (middle, edge), (middle_now, edge_now) = _usual(old), _usual(new)
+        ratio = (edge_now - middle_now) / max(edge - middle, 1e-9)
+        low, high = (middle_now + ratio * (value - middle) for value in pair)
+        return low, high
+
+    distance = moved(gate.distance, gate.distances(before[0]), centred.distances(after[0]))
+    energy = moved(gate.energy, *(energies(logits, gate.multilabel) for _, logits in (before, after)))
+    return with_centres(replace(gate, distance=distance, energy=energy), centred)
+
+
+def with_centres(gate: NoveltyDetector, centred: NoveltyDetector) -> NoveltyDetector:
+    """What one gate knows to be usual, about the centres and the spread of another."""
+    return replace(gate, means=centred.means, axes=centred.axes, weights=centred.weights, rest=centred.rest)
 
 
 def novelty_finding(
