@@ -41,7 +41,8 @@ from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.select_variant import Varied
 from photovision.tasks.classify.trained_stage import TrainedStage
 
-SIDE, KINDS, EACH, EPOCHS = 32, 24, 24, 20
+PLANS = {"plan-fine-tuned": {"epochs": 12, "precision": "f32"}, "plan-final": {"epochs": 12}}
+SIDE, KINDS, EACH = 32, 24, 24
 
 
 def kinds(seed: int = 0) -> Dataset:
@@ -66,7 +67,7 @@ def embed(dataset: Dataset, positions: np.ndarray, side: int) -> tuple[np.ndarra
 
 def begun(folder: Path, **options: Any) -> TrainingRun:
     config = TrainConfig(minutes=options.pop("minutes", 15), **options)
-    work = WorkDir(folder / "model", config.to_json(), Accelerator())
+    work = WorkDir(folder / "model", config.to_json(), Accelerator(), dict(config.decisions))
     return TrainingRun(config, gather(kinds(), seed=0, embed=embed), work, started=time.monotonic())
 
 
@@ -93,7 +94,7 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("final")
-    run = begun(folder, epochs=EPOCHS)
+    run = begun(folder, decisions=PLANS)
     assert may_learn_val(run)
     first = chosen(run)
     final = learn_final(first)
@@ -110,8 +111,8 @@ def test_the_final_network_knows_val_and_its_figures_come_from_before(trained: T
     assert info["learned_val"] is True
     (rung,) = info["rungs"]
     assert rung["val"] == before.to_json()
-    assert rung["note"].endswith(f"then {EPOCHS * 3 // 10} epochs with the {len(val)} pictures of val as well")
-    assert info["training"]["decisions"]["plan-final"] == {"epochs": EPOCHS * 3 // 10}
+    assert rung["note"].endswith(f"then 12 epochs with the {len(val)} pictures of val as well")
+    assert info["training"]["decisions"]["plan-final"] == {"epochs": 12}
     expected = info["accuracy_by_similarity"]
     assert sum(one["n"] * one["value"] for one in expected["curve"]) / expected["n"] == pytest.approx(before.value)
 
@@ -174,8 +175,9 @@ def again(trained: Trained, folder: Path, listener: Listener = silent, **changes
     """The final step once more, in another work folder."""
     more = trained.first.more
     assert more is not None
-    work = WorkDir(folder / "model", {}, Accelerator())
-    run = replace(trained.run, work=work, ahead={FINAL: SHARE}, listener=listener, **changes)
+    run = replace(trained.run, **changes)
+    work = WorkDir(folder / "model", {}, Accelerator(), dict(run.config.decisions))
+    run = replace(run, work=work, ahead={FINAL: SHARE}, listener=listener)
     return learn_final(replace(trained.first, more=replace(more, run=run)))
 
 
@@ -201,9 +203,18 @@ def test_killed_and_started_again_it_ends_the_same(
 
 
 def test_interrupted_or_without_time_the_network_stays_as_it_was_chosen(trained: Trained, tmp_path: Path) -> None:
-    interrupted = again(trained, tmp_path / "interrupted", ending(KeyboardInterrupt()))
+    totals = set()
+
+    def listen(progress: Progress) -> None:
+        totals.add(progress.total)
+        ending(KeyboardInterrupt())(progress)
+
+    interrupted = again(trained, tmp_path / "interrupted", listen, config=TrainConfig(epochs=12))
+    learned, plan = len(trained.run.splits.train_and_val), trained.first.result.plan
+    epochs = round(SHARE * trained.first.result.curve[-1]["epoch"])
+    assert epochs * -(-learned // plan["batch_size"]) in totals
     assert interrupted.result.note.endswith("interrupted before it learned from val, too")
-    late = {"config": TrainConfig(minutes=1), "started": time.monotonic() - 59}
+    late = {"config": TrainConfig(minutes=1), "started": time.monotonic() - 61}
     short = again(trained, tmp_path / "short", **late)
     assert short.result.note.endswith("no time was left to learn from val, too")
     for stage in (interrupted, short):
