@@ -237,9 +237,8 @@ def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> lis
             f"{name}: {of['pictures']:,} pictures." if isinstance(of.get("pictures"), int) else f"{name}: see below."
         )
         if of.get("fingerprint"):
-            whole = of.get("drawn_from", of["fingerprint"])
-            same = "from the data of the training" if whole == data.get("fingerprint") else "other data"
-            told[-1] += f" Fingerprint {of['fingerprint']}: {same}."
+            own = of.get("drawn_from", of["fingerprint"]) == data.get("fingerprint")
+            told[-1] += f" Fingerprint {of['fingerprint']}: {'from the data of the training' if own else 'other data'}."
     return bullets([sentence for sentence in told if sentence])
 
 

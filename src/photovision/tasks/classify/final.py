@@ -15,9 +15,8 @@ import numpy as np
 
 from photovision.core.phrases import count
 from photovision.engine.training_run import TrainingRun
-from photovision.learn.groups import balance
 from photovision.learn.plan import Plan
-from photovision.tasks.classify.finetune import FINAL, fit_study
+from photovision.tasks.classify.finetune import FINAL, fit_study, frequencies
 from photovision.tasks.classify.objective import objective_of
 from photovision.tasks.classify.trained_stage import TrainedStage
 
@@ -66,13 +65,13 @@ def learn_final(chosen: TrainedStage) -> TrainedStage:
         Plan(**chosen.result.plan),
         epochs=epochs,
         most_epochs=0,
+        patience=0,
         validate_every=epochs,
         keep="last",
         paced=tuple((a, b) for a, b in run.config.decisions.get(f"paced-{FINAL}", ())),
     )
-    weights = balance(study.train.targets) if plan.balanced else None
     try:
-        done = fit_study(run, study, plan, objective_of(run), weights)
+        done = fit_study(run, study, plan, objective_of(run), frequencies(run, study, plan))
     except KeyboardInterrupt:
         return _without(run, chosen, "interrupted before it learned from val, too")
     study.part.cpu()

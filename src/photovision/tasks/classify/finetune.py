@@ -109,9 +109,7 @@ def learn_upper(
     network = copy.deepcopy(frozen.network)
     part = upper_of(network, cut, _DROPOUT)
     started = time.monotonic()
-    base = run.config.tuning.applied(
-        Plan(1, batch_size=_batch_size(len(train)), lr=1e-3, head_lr=1e-3, seed=run.config.seed)
-    )
+    base = _tuned(run, len(train), Plan(1, lr=1e-3, head_lr=1e-3))
     count = run.work.value("views", lambda: _views(features, len(train), per_view))
     learned = _stored(features.views(train, augment, count, variant), train)
 
@@ -123,7 +121,7 @@ def learn_upper(
 
     def everything(network: nn.Module) -> Study:
         joined = JoinedFeed(learned, _stored(features.views(val, augment, count, variant, "val"), val))
-        return replace(study, name=FINAL, part=upper_of(network, cut, _DROPOUT), train=joined)
+        return replace(_with(study, val, joined), part=upper_of(network, cut, _DROPOUT))
 
     def again(change: Variant) -> TrainedStage | None:
         return learn_upper(features, frozen, train, augment, per_view, change)
@@ -150,9 +148,7 @@ def learn_whole(
     assert start.source is not None
     network, source, material = copy.deepcopy(start.network), start.source, run.splits
     started = time.monotonic()
-    base = run.config.tuning.applied(
-        Plan(1, batch_size=_batch_size(len(train)), lr=3e-4, layer_decay=0.85, ema=0.998, seed=run.config.seed)
-    )
+    base = _tuned(run, len(train), Plan(1, lr=3e-4, layer_decay=0.85, ema=0.998))
     shape = (3, *source.preprocess.size)
 
     def feed(dataset: Dataset, varied: Augment) -> PictureFeed:
@@ -180,7 +176,7 @@ def learn_whole(
 
     def everything(network: nn.Module) -> Study:
         joined = JoinedFeed(study.train, feed(material.val, variant.of(augment)))
-        return replace(study, name=FINAL, part=network, train=joined)
+        return replace(_with(study, material.val, joined), part=network)
 
     note = f"all stages, on {len(train):,} pictures augmented in every epoch"
     more = Continuation(run, everything)
@@ -210,9 +206,7 @@ def learn_study(
         answer, again, more: see `TrainedStage`.
     """
     task: Objective = objective_of(run)
-    sampler = run.config.tuning.sampler
-    weights = balance(study.train.targets) if plan.balanced else None
-    weights = weights if sampler is None else relative_frequencies(sampler, study.pictures)
+    weights = frequencies(run, study, plan)
     if study.variant.fair:
         task, plan, weights = _fairly(run, study, plan)
     done = fit_study(run, study, plan, task, weights)
@@ -233,6 +227,13 @@ def learn_study(
         study.stage, score, seconds, 4 * params / 1e6, None, macs, params, note, tuple(done.curve), plan.to_json()
     )
     return TrainedStage(rung, logits, answer, network, source, again, more)
+
+
+def frequencies(run: TrainingRun, study: Study, plan: Plan) -> Floats | None:
+    """How often each picture of a study is shown, float (N,), relative to the others; None for once an epoch."""
+    if run.config.tuning.sampler is not None:
+        return relative_frequencies(run.config.tuning.sampler, study.pictures)
+    return balance(study.train.targets) if plan.balanced else None
 
 
 def fit_study(run: TrainingRun, study: Study, plan: Plan, task: Objective, weights: Floats | None) -> FitResult:
@@ -343,6 +344,17 @@ def _quickly(study: Study, run: TrainingRun) -> contextlib.AbstractContextManage
     """On a CPU, pretrained depthwise kernels stay as they are: to train them would take most of the time."""
     cpu = run.work.accelerator.device.type == "cpu"
     return frozen_depthwise(study.part) if cpu and study.pretrained else contextlib.nullcontext()
+
+
+def _tuned(run: TrainingRun, pictures: int, plan: Plan) -> Plan:
+    """A plan for so many pictures, with what the user chose of it."""
+    return run.config.tuning.applied(replace(plan, batch_size=_batch_size(pictures), seed=run.config.seed))
+
+
+def _with(study: Study, val: Dataset, joined: JoinedFeed) -> Study:
+    """The study that a chosen network ends with: the same on the pictures of val, too."""
+    pictures = replace(study.pictures, samples=(*study.pictures.samples, *val.samples))
+    return replace(study, name=FINAL, pictures=pictures, train=joined)
 
 
 def _batch_size(pictures: int) -> int:
