@@ -45,6 +45,8 @@ class HeldOutPlace:
         expected: float (M,), the accuracy to expect of each picture, judged as that of new pictures is.
         embedding: float (M, D).
         often: float64 (M,), how often each picture counts within its class; None: once.
+        looks: classes int64 (K,) and embeddings float (K, D) of held-out pictures with which those of a place are
+            compared, where `embedding` is of another network than theirs; None: `truth` and `embedding`.
     """
 
     probs: Floats
@@ -54,6 +56,7 @@ class HeldOutPlace:
     expected: Floats
     embedding: Floats
     often: Vector | None = None
+    looks: tuple[Ints, Floats] | None = None
 
     def weights(self, shares: Vector, multiplicity: Vector | None = None) -> Vector:
         """float64 (M,), summing to 1: as often should a picture be drawn for a place of these shares."""
@@ -83,10 +86,10 @@ class HeldOutPlace:
                 one, other = (rng.choice(len(codes), n, p=weights) for weights in parts)
                 yield one, other
 
-    def mixed(self, shares: Vector, seed: int) -> Ints:
-        """Positions of as many pictures as there are in such shares, none twice."""
+    def mixed(self, classes: Ints, shares: Vector, seed: int) -> Ints:
+        """Positions of as many pictures of such classes, int64 (K,), as there are in such shares, none twice."""
         rng = np.random.default_rng((seed, 2))
-        by_class = [rng.permutation(np.flatnonzero(self.truth == c)) for c in range(len(shares))]
+        by_class = [rng.permutation(np.flatnonzero(classes == c)) for c in range(len(shares))]
         pairs = list(zip(by_class, shares.tolist(), strict=True))
         total = min((len(rows) / share for rows, share in pairs if share > _RARE), default=0.0)
         return np.sort(np.concatenate([rows[: round(total * share)] for rows, share in pairs]))
@@ -245,12 +248,13 @@ def _explains(probs: Floats, shares: Vector, held_out: HeldOutPlace) -> bool:
 
 def _separability(here: Floats, shares: Vector, held_out: HeldOutPlace, seed: int) -> float:
     """As `ClassMix.separability`; 1 where there are too few such held-out pictures to compare with."""
-    rows = held_out.mixed(shares, seed)
+    classes, embedding = held_out.looks or (held_out.truth, held_out.embedding)
+    rows = held_out.mixed(classes, shares, seed)
     if len(rows) < _MIN_COMPARED:
         return 1.0
-    middle = held_out.embedding.mean(0)
+    middle = embedding.mean(0)
     few = np.random.default_rng((seed, 3)).permutation(len(here))[:_LARGEST]
-    return separability(here[few] - middle, held_out.embedding[rows] - middle, seed)
+    return separability(here[few] - middle, embedding[rows] - middle, seed)
 
 
 def _unexplained(here: Floats, there: Floats, weights: Vector) -> float:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Sample
 from photovision.data.augment.image import Augment
-from photovision.learn.feed import FeatureFeed, PictureFeed, Shard, SmallPictureFeed, batches, order
+from photovision.learn.feed import FeatureFeed, JoinedFeed, PictureFeed, Shard, SmallPictureFeed, batches, order
 from photovision.learn.optim import mix
 from photovision.learn.plan import Plan
 
@@ -113,3 +113,13 @@ def test_mixing_is_the_same_in_two_processes() -> None:
         for r in (0, 1)
     ]
     assert torch.equal(whole, torch.cat(halves))
+
+
+def test_joined_feeds_give_what_each_gives() -> None:
+    first, second = small(), disturbed()
+    both = JoinedFeed(first, second)
+    assert np.array_equal(both.targets, np.concatenate([TARGETS, TARGETS]))
+    rows = np.array([14, 3, 0, 23, 11])
+    expected = [first.take(rows[rows < 12], 2, 5), second.take(rows[rows >= 12] - 12, 2, 5)]
+    assert torch.equal(both.take(rows, 2, 5)[[1, 2, 4, 0, 3]], torch.cat(expected))
+    assert torch.equal(both.take(np.array([1, 2]), 2, 5), first.take(np.array([1, 2]), 2, 5))

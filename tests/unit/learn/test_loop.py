@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -123,6 +124,17 @@ def test_patience_ends_early() -> None:
     done = run(replace(PLAN, epochs=40, patience=3))
     assert done.stopped == "patience"
     assert len(done.curve) < 40
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_best_weights_are_kept_or_the_last_ones(keep: Literal["best", "last"]) -> None:
+    val = pictures(16, 1)
+    wrong = SmallPictureFeed(val.images, val.targets[:, ::-1].copy(), Augment(), shift=1)  # learning makes it worse
+    plan, context = replace(PLAN, lr=3e-4, keep=keep), RunContext(Accelerator())
+    done = fit(network(), ClassifyObjective(), plan, pictures(), wrong, scaled, context)
+    scores = [one["val"] for one in done.curve]
+    assert max(scores) > scores[-1]
+    assert done.score.value == (max(scores) if keep == "best" else scores[-1])
 
 
 def test_deadline_ends_with_what_there_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,17 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert np.allclose(found.embedding, kept.embedding, atol=1e-3)
     assert np.array_equal(found.component, kept.component - 7)
     assert read_validation(tmp_path / "nothing", 4) is None
+
+
+def test_similarity_and_distance_are_kept_where_they_are_given(tmp_path: Path) -> None:
+    similarity, distance = np.linspace(0, 1, 50, dtype=np.float32), np.arange(50, dtype=np.float32)
+    write_validation(replace(some(50), similarity=similarity, distance=distance), tmp_path)
+    found = read_validation(tmp_path, 4)
+    assert found is not None
+    assert found.at(np.array([3, 7])).distance.tolist() == [3, 7]  # type: ignore[union-attr]
+    assert np.array_equal(found.similarity, similarity)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="one finite number each"):
+        replace(some(50), distance=distance[:49])
 
 
 def test_it_stays_small(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,20 @@ def test_a_planted_shift_is_found_and_its_correction_gains(seed: int) -> None:
     assert mix.shares.argmax() == 0
     assert mix.low[0] < 0.85 < mix.high[0] + 0.1
     assert mix.shares[0] < 0.86  # drawn towards the usual mix
+
+
+def test_looks_are_compared_with_pictures_of_the_same_network() -> None:
+    rng = np.random.default_rng(0)
+    known = held_out(rng)
+    labels = rng.choice(CLASSES, 200, p=[0.85, 0.05, 0.05, 0.05])
+    probs, here = answers(labels, rng), embeddings(labels, rng)
+    other = replace(known, embedding=np.roll(known.embedding, 3, axis=1))
+    apart, together = (
+        class_mix(probs, probs.max(1), here, one)
+        for one in (other, replace(other, looks=(known.truth, known.embedding)))
+    )
+    assert "embeddings differ" in apart.against
+    assert together.against == ""
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])

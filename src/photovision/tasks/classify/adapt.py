@@ -15,9 +15,11 @@ import numpy as np
 from photovision.core.drawing import percent
 from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.core.report import Finding, Metric, Table
+from photovision.core.types import Floats, Ints
 from photovision.data.dataset import Dataset, Problem
 from photovision.engine.adapt import MIN_PICTURES, Adaptation, AdaptRequest, AdaptStep
 from photovision.engine.similarity import similarity_index
+from photovision.runtime.held_out import read_held_out
 from photovision.runtime.similarity import SimilarityIndex
 from photovision.runtime.validation import ValidationOutputs, read_validation
 from photovision.tasks.classify.adapt_bundle import MIX, NORMALISATION, Adapted
@@ -44,6 +46,7 @@ def adapt(request: AdaptRequest) -> Adaptation:
     outputs, index, usual = _known(model)
     dataset, here, problems = _answers(model, request)
     start = Adapted.of(outputs, here, index, float(model.info.get("temperature") or 1.0))
+    start = replace(start, looks=_looks(model, outputs))
     normalisation, found = _normalisation(replace(request, dataset=dataset), start, index, usual)
     mix = _mix(found, usual, request.seed)
     if not mix.against:
@@ -71,6 +74,14 @@ def _known(model: Recognizer) -> tuple[ValidationOutputs, SimilarityIndex, Vecto
             f" {len(outputs)}: train it with more pictures, or calibrate it"
         )
     return outputs, index, _usual(model, outputs)
+
+
+def _looks(model: Recognizer, outputs: ValidationOutputs) -> tuple[Ints, Floats] | None:
+    """Of test images, which the network gave itself; None where the validation images have its own embeddings."""
+    if not model.bundle.learned_val or outputs.distance is None:
+        return None
+    answers = model.bundle.still(read_held_out(model.bundle.path))
+    return None if answers is None or answers.embedding is None else (answers.best, answers.embedding)
 
 
 def _usual(model: Recognizer, outputs: ValidationOutputs) -> Vector:
@@ -125,7 +136,8 @@ def _place(adapted: Adapted, usual: Vector) -> HeldOutPlace:
     probs = adapted.probs
     expected = adapted.expected().of(probs.max(1), adapted.similarity)
     outputs = adapted.outputs
-    return HeldOutPlace(probs, outputs.truth, outputs.component, usual, expected, outputs.embedding)
+    kept = probs, outputs.truth, outputs.component, usual, expected, outputs.embedding
+    return HeldOutPlace(*kept, looks=adapted.looks)
 
 
 def _mix(adapted: Adapted, usual: Vector, seed: int) -> ClassMix:

@@ -50,6 +50,8 @@ class Adapted:
         shift: float64 (C,), what was added to the logits; zeros for nothing.
         shares: float64 (C,), the mix of classes that the probabilities are for; None: that of the training.
         normalised: the network, where its normalisation was adapted.
+        looks: of `HeldOutPlace`: predictions of the same network for held-out images, where `outputs` are those of
+            the network before it learned from its validation images, too.
     """
 
     outputs: ValidationOutputs
@@ -61,6 +63,7 @@ class Adapted:
     shift: Vector
     shares: Vector | None = None
     normalised: Normalised | None = None
+    looks: tuple[Ints, Floats] | None = None
 
     @classmethod
     def of(cls, outputs: ValidationOutputs, here: ModelOutputs, index: SimilarityIndex, temperature: float) -> Adapted:

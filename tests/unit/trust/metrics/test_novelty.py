@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photovision.trust.metrics.novelty import fit_gate, novelty_finding
+from photovision.trust.metrics.novelty import centred_gate, fit_gate, moved_gate, novelty_finding
 
 
 def unit(points: np.ndarray) -> np.ndarray:
@@ -43,6 +43,21 @@ def test_a_class_of_its_own_width_is_no_stranger_along_its_axis() -> None:
     limit = gate.limit(0.05)
     assert gate.novelty(along[None], np.zeros((1, 2), np.float32))[0] < limit
     assert gate.novelty(across[None], np.zeros((1, 2), np.float32))[0] > limit
+
+
+def test_the_gate_of_a_changed_network_finds_the_same_pictures_as_novel() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    known, held_out, new = (unit(np.eye(8)[labels] + rng.normal(0, 0.2, (300, 8))) for _ in range(3))
+    turned = np.linalg.qr(rng.normal(size=(8, 8)))[0].astype(np.float32)
+    gate = fit_gate(known, labels, held_out, 10 * held_out[:, :3])
+    assert gate is not None
+    changed = centred_gate(known @ turned, labels, False)
+    moved = moved_gate(gate, changed, (new, 10 * new[:, :3]), (new @ turned, 5 * new[:, :3]))
+    one, other = gate.novelty(new, 10 * new[:, :3]), moved.novelty(new @ turned, 5 * new[:, :3])
+    assert np.corrcoef(one, other)[0, 1] > 0.97
+    assert np.quantile(other, 0.95) == pytest.approx(np.quantile(one, 0.95), abs=0.15)
+    assert np.array_equal(moved.scores, gate.scores)
 
 
 def test_false_alarms_as_asked_give_no_warning_and_more_of_them_do() -> None:
