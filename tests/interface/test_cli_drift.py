@@ -50,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_verdict_is_printed_and_the_report_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drift", str(place / "model"), str(place / "dark.db"), "-o", str(place / "report")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Pictures in use: a change")
+    assert said.startswith("model in use: a change")
     assert "share called unknown" in said
     assert (place / "report" / "report.html").is_file()
     assert json.loads((place / "report" / "report.json").read_text())["drift"] is True

@@ -71,6 +71,7 @@ VERBS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--attributes", bad=(GONE,)),
             Option("--minutes", "0.03", bad=("0", "-1", "nan", "inf", "9999999")),
             Option("--only", "slices", bad=("zzz", "groups,zzz", ",")),
+            Option("--conditions", "indoor", bad=("zzz", "indoor,zzz", ",")),
             Option("--card", ""),
             Option("--seed", "1", bad=SEEDS),
         ),

@@ -61,6 +61,7 @@ class Events:
         clock: seconds since 1970.
 
     Example:
+        >>> import sys
         >>> Events(sys.stdout, clock=lambda: 7.0)(Progress("fine-tuned", 5, 20, "loss 0.41", {"loss": 0.41}))
         {"time": 7.0, "stage": "fine-tuned", "done": 5, "total": 20, "line": "loss 0.41", "facts": {"loss": 0.41}}
     """

@@ -40,8 +40,8 @@ def text(value: object) -> str:
     """A text from outside, harmless in HTML and without control characters.
 
     Example:
-        >>> text("<b>\\n")
-        '&lt;b&gt;?'
+        >>> text("<b>")
+        '&lt;b&gt;'
     """
     return escape(printable(str(value)))
 

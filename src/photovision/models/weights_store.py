@@ -15,8 +15,10 @@ from pathlib import Path
 from photovision.core.errors import ModelError, UsageError
 from photovision.core.files import explained, write_json
 from photovision.core.system import cache_folder
+from photovision.models.checkpoints import CHECKPOINTS
 from photovision.models.hub import REPO
 from photovision.models.text_folder import OPEN_CLIP, TOKENIZER
+from photovision.models.weights import CARRIERS, CLASSIFIERS, CUTTERS, DETECTORS
 from photovision.models.weights_folder import CONFIG, RECORD, WeightsFolder, read_weights_folder
 
 FILES = (CONFIG, OPEN_CLIP, "preprocessor_config.json", *TOKENIZER, "README.md")
@@ -135,14 +137,15 @@ def unknown(name: str) -> str:
     """The sentence for a name that nobody knows, with the nearest ones."""
     import timm
 
-    known = [*(path.name.replace("--", "/") for path in kept()), *timm.list_models()]
+    own = [*CARRIERS, *DETECTORS, *CUTTERS, *CLASSIFIERS, *CHECKPOINTS]
+    known = [*own, *(path.name.replace("--", "/") for path in kept()), *timm.list_models()]
     near = difflib.get_close_matches(name.lower(), known, 3, 0.6)
     stem, _, tag = name.partition(".")
     if tag and timm.is_model(stem):
         tags = [one for one in timm.list_pretrained() if one.partition(".")[0] == stem]
         near = difflib.get_close_matches(name, tags, 3, 0.0) or [stem]
     meant = f"; did you mean {' or '.join(near)}?" if near else ": see 'photovision weights list'"
-    return f"timm has no architecture '{name}', and no weights are kept under that name{meant}"
+    return f"no weights are called '{name}', and timm has no such architecture{meant}"
 
 
 def check_name(name: str) -> None:

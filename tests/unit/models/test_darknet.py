@@ -86,7 +86,7 @@ def test_a_detector_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.Monk
     monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match="run 'photovision weights get yolov4-tiny' once"):
         kit.ready()
-    with pytest.raises(UsageError, match="no ready model is called 'yolov9': there is yolov4-tiny"):
+    with pytest.raises(UsageError, match="no ready model is called 'yolov9'; did you mean yolov4-tiny"):
         kit.ready("yolov9")
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "yolov4-tiny.weights").write_bytes(flat(np.zeros(NUMBERS)))

@@ -99,7 +99,7 @@ def test_the_report_has_pictures_only_where_they_are_asked_for(doubtful: BasketR
     assert [move.views for move in plain.moves] == [()]
     write_basket(plain, BasketRequest(ZONES, high=0.7), "finder", tmp_path)
     assert not (tmp_path / "evidence").exists()
-    assert "data:image" not in (tmp_path / "report.html").read_text() + (tmp_path / "review.html").read_text()
+    assert "data:image/jpeg" not in (tmp_path / "report.html").read_text() + (tmp_path / "review.html").read_text()
 
 
 def test_a_person_decides_and_the_receipt_follows(doubtful: BasketResult, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from photovision.tasks.classify.trained_stage import TrainedStage
 
 SHARE = 0.3
 """Epochs on train and val together, as a share of those on train alone; also of the time."""
+_RATE = 0.5  # of the highest rate before: with the whole of it the network unlearned more than val taught it
 _LEAST = 0.5  # of these epochs, below which the rate would fall too soon to learn anything
 
 
@@ -61,8 +62,11 @@ def learn_final(chosen: TrainedStage) -> TrainedStage:
     network = copy.deepcopy(chosen.network)
     assert network is not None
     study = chosen.more.study(network)
+    before = Plan(**chosen.result.plan)
     plan = replace(
-        Plan(**chosen.result.plan),
+        before,
+        lr=_RATE * before.lr,
+        head_lr=None if before.head_lr is None else _RATE * before.head_lr,
         epochs=epochs,
         most_epochs=0,
         patience=0,

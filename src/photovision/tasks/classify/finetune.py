@@ -109,7 +109,7 @@ def learn_upper(
     network = copy.deepcopy(frozen.network)
     part = upper_of(network, cut, _DROPOUT)
     started = time.monotonic()
-    base = _tuned(run, len(train), Plan(1, lr=1e-3, head_lr=1e-3))
+    base = _tuned(run, len(train), Plan(1, lr=5e-4, head_lr=1e-3))
     count = run.work.value("views", lambda: _views(features, len(train), per_view))
     learned = _stored(features.views(train, augment, count, variant), train)
 

@@ -84,7 +84,7 @@ def test_only_what_was_asked_for_is_run_and_timed(model: Recognizer) -> None:
 
 
 def test_mistakes_are_told(model: Recognizer) -> None:
-    with pytest.raises(UsageError, match=r"no check 'gruops' of a classifier; its checks are groups, slices"):
+    with pytest.raises(UsageError, match=r"no check 'gruops' of a classifier; did you mean groups"):
         examine(model, colours(60), "gruops")
     with pytest.raises(UsageError, match="minutes"):
         AuditRequest(minutes=0)

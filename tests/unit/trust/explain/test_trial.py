@@ -134,15 +134,15 @@ def test_sentences_fit_the_numbers() -> None:
     good = FaithfulnessTest(rising**0.2, 1 - rising**0.2, *random, 0.1)
     assert good.verdict == "holds"
     assert good.chance == pytest.approx(0.05)
-    assert "19 of 19 random orders" in good.sentence
-    assert "shuffled weights give another map" in good.sentence
+    assert "(19 of 19 times)" in good.sentence
+    assert "shuffled weights gives a different map" in good.sentence
     bad = FaithfulnessTest(rising**3, 1 - rising**3, *random)
     assert bad.chance == 1
     assert "only 0 of 19" in bad.sentence
     one_sided = FaithfulnessTest(rising**0.2, 1 - rising**1.2, *random)
     assert one_sided.beaten == 19
     assert one_sided.verdict == "fails"
-    assert "hiding its places changes the answer no sooner" in one_sided.sentence
+    assert "hiding what it marks changes the answer no faster" in one_sided.sentence
     alike = FaithfulnessTest(rising**0.2, 1 - rising**0.2, *random, ALIKE)
     assert alike.verdict == "fails"
     few = FaithfulnessTest(rising**0.2, 1 - rising**0.2, random[0][:4], random[1][:4])

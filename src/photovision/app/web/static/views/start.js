@@ -15,7 +15,7 @@ export async function show(root, state) {
 class Start {
   constructor(root, state) {
     Object.assign(this, { root, state, ended: new AbortController() });
-    this.fetching = el("section", { class: "fetching", "aria-labelledby": "to-fetch" });
+    this.fetching = el("section", { class: "fetching" });
   }
 
   draw() {
