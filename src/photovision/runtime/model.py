@@ -104,7 +104,7 @@ class OnnxModel(Generic[P]):
         sources, single = as_sources(images)
         if single:
             (source,) = sources
-            (result,) = self._results(iter((source,)), 1)
+            (result,) = self._results(iter((source,)), self.batch_size)
             return _pictured(result, source)
         found: list[P] = []
         for number, result in enumerate(self._results(sources, self.batch_size), 1):

@@ -188,12 +188,12 @@ def test_licences_for_commercial_use() -> None:
 @pytest.mark.parametrize(
     ("backbone", "chosen", "message"),
     [
-        ("resnet999", "none", "no architecture 'resnet999'"),
+        ("resnet999", "none", "no weights are called 'resnet999', and timm has no such architecture"),
         ("resnet18", "efficientnet_lite0", "fit tf_efficientnet_lite0, not resnet18"),
         ("resnet18", "hub", "add --allow-download"),
         (None, "nosuchweights", "should be auto, none, hub"),
         ("resnet18", "auto", r"resnet18.a1_in1k \(47 MB, apache-2.0\) are not on this machine: run .* get resnet18"),
-        ("resnet1800", "auto", "no architecture 'resnet1800'.*did you mean resnet18"),
+        ("resnet1800", "auto", "no weights are called 'resnet1800'.*did you mean resnet18"),
         ("resnet50.a9_in1k", "auto", r"did you mean resnet50\."),
         ("convnextv2_nano", "auto", "cc-by-nc-4.0, no commercial use"),
         ("mixer_s16_224", "auto", "publishes no weights for mixer_s16_224"),

@@ -64,6 +64,7 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.output import note, print_json
     from photovision.app.cli.tagging import tagger_of
     from photovision.app.progress import counted, shown
+    from photovision.video.sources import without_secrets
     from photovision.video.watch import LOW, WatchRequest
     from photovision.video.watch import watch as look
     from photovision.video.watch_model import known_classes, predicting, tracking_detector
@@ -74,7 +75,7 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     classes, ranges = known_classes(detector, tuple(only or ())), detector.preprocess.value_ranges
     asked = WatchRequest(lines, zones, classes, high, min(LOW, high), every, max_seconds, ranges=ranges)
     tagger = tagger_of(tags)
-    note(f"watching {_without_password(source)}; Ctrl-C ends it with its summary")
+    note(f"watching {without_secrets(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:
         progress = counted(listener, "watching")
         files = {"events": events, "record": record, "output": output}
@@ -83,12 +84,6 @@ def watch(  # noqa: PLR0913 - one parameter a flag
         print_json(found)
     else:
         _tell(found)
-
-
-def _without_password(source: str) -> str:
-    import re
-
-    return re.sub(r"//[^/@]*@", "//", source)
 
 
 def _line(text: str, number: int) -> tuple[str, Any]:

@@ -41,7 +41,7 @@ from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.select_variant import Varied
 from photovision.tasks.classify.trained_stage import TrainedStage
 
-PLANS = {"plan-fine-tuned": {"epochs": 12, "precision": "f32"}, "plan-final": {"epochs": 12}}
+PLANS = {"plan-fine-tuned": {"epochs": 12, "precision": "f32"}, "plan-final": {"epochs": 30}}
 SIDE, KINDS, EACH = 32, 24, 24
 
 
@@ -111,8 +111,8 @@ def test_the_final_network_knows_val_and_its_figures_come_from_before(trained: T
     assert info["learned_val"] is True
     (rung,) = info["rungs"]
     assert rung["val"] == before.to_json()
-    assert rung["note"].endswith(f"then 12 epochs with the {len(val)} pictures of val as well")
-    assert info["training"]["decisions"]["plan-final"] == {"epochs": 12}
+    assert rung["note"].endswith(f"then 30 epochs with the {len(val)} pictures of val as well")
+    assert info["training"]["decisions"]["plan-final"] == {"epochs": 30}
     expected = info["accuracy_by_similarity"]
     assert sum(one["n"] * one["value"] for one in expected["curve"]) / expected["n"] == pytest.approx(before.value)
 
