@@ -77,9 +77,8 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     tagger = tagger_of(tags)
     note(f"watching {without_secrets(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:
-        progress = counted(listener, "watching")
         files = {"events": events, "record": record, "output": output}
-        found = look(source, predicting(detector), asked, tagger=tagger, progress=progress, **files)
+        found = look(source, predicting(detector), asked, tagger=tagger, progress=counted(listener, "watching"), **files)
     if as_json:
         print_json(found)
     else:
