@@ -77,8 +77,8 @@ def watch(  # noqa: PLR0913 - one parameter a flag
     tagger = tagger_of(tags)
     note(f"watching {without_secrets(source)}; Ctrl-C ends it with its summary")
     with shown() as listener:
-        files = {"events": events, "record": record, "output": output}
-        found = look(source, predicting(detector), asked, tagger=tagger, progress=counted(listener, "watching"), **files)
+        kept = {"events": events, "record": record, "output": output}
+        found = look(source, predicting(detector), asked, tagger=tagger, progress=counted(listener, "watching"), **kept)
     if as_json:
         print_json(found)
     else:
