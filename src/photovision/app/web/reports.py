@@ -40,8 +40,8 @@ def routes(state: State) -> APIRouter:
     def every() -> dict[str, Any]:
         """The reports, the newest first."""
         models = {path.resolve(): name for name, path in state.models.items()}
-        told = [facts(name, folder, models) for name, folder in find(state).items()]
-        return {"reports": sorted(told, key=lambda one: -one["when"])}
+        rows = [facts(name, folder, models) for name, folder in find(state).items()]
+        return {"reports": sorted(rows, key=lambda one: -one["when"])}
 
     @router.get("/page")
     def page(name: str) -> FileResponse:
@@ -86,27 +86,27 @@ def facts(name: str, folder: Path, models: Mapping[Path, str]) -> dict[str, Any]
         folder: where it lies.
         models: folder -> name of the models of the page.
     """
-    told: dict[str, Any] = {}
+    stored: dict[str, Any] = {}
     file = folder / "report.json"
     if _is_plain(file):
         try:
-            told = json.loads(file.read_text(encoding="utf-8"))
+            stored = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
-            told = {}
-    told = told if isinstance(told, dict) else {}
-    summary = told.get("summary")
+            stored = {}
+    stored = stored if isinstance(stored, dict) else {}
+    summary = stored.get("summary")
     shown = unquote(name.removeprefix(REPORT)) if name.startswith(REPORT) else name.removeprefix(_CHECK)
     return {
         "name": name,
         "shown": shown,
         "of": models.get(folder.resolve()) or _model_in(shown, models.values()),
         "data": name.removeprefix(_CHECK) if name.startswith(_CHECK) else None,
-        "figure": _figure(told),
-        "verdict": _verdict(told.get("assessment")),
-        "kind": str(told.get("kind", "report")),
-        "title": str(told.get("title", "Report")),
+        "figure": _figure(stored),
+        "verdict": _verdict(stored.get("assessment")),
+        "kind": str(stored.get("kind", "report")),
+        "title": str(stored.get("title", "Report")),
         "first": str(summary[0]) if isinstance(summary, list) and summary else "",
-        "warnings": len(told["warnings"]) if isinstance(told.get("warnings"), list) else 0,
+        "warnings": len(stored["warnings"]) if isinstance(stored.get("warnings"), list) else 0,
         "model": (folder / "bundle.json").is_file(),
         "when": (folder / PAGE).stat().st_mtime,
         "texts": [{"file": one, "title": title} for one, title in TEXTS.items() if _is_plain(folder / one)],
@@ -118,10 +118,10 @@ def _model_in(shown: str, names: Iterable[str]) -> str | None:
     return max((name for name in names if f" of {name}" in shown or f"{name} on " in shown), key=len, default=None)
 
 
-def _figure(told: Mapping[str, Any]) -> dict[str, Any] | None:
+def _figure(stored: Mapping[str, Any]) -> dict[str, Any] | None:
     """The leading metric with its name, as the task of the report has it."""
-    row = next((one for one in tasks() if one.name == told.get("task")), None)
-    metrics = told.get("metrics")
+    row = next((one for one in tasks() if one.name == stored.get("task")), None)
+    metrics = stored.get("metrics")
     lead = row.leading(metrics) if row is not None and isinstance(metrics, dict) else None
     if row is None or lead is None or not isinstance(metrics, dict):
         return None
