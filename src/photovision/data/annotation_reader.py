@@ -226,6 +226,13 @@ class Gathered:
     def dataset(self, classes: Sequence[str], annotation_type: AnnotationType = "boxes") -> Dataset:
         """All of it as a Dataset; raises DataError where there is next to nothing of use in it."""
         self.check()
+        if 0 < self.objects.reach() <= 1:
+            self.note(
+                self.path.name,
+                "tiny boxes",
+                "no box reaches beyond the first pixel of its picture; if the numbers are fractions of the picture,"
+                " multiply them by its width and height",
+            )
         names = unique_classes(classes, self.path)
         regions = DetectionColumns(self.objects, len(self.files), names, frozenset(self.unknown))
         samples = FileSamples(self.root, self.files, regions.targets(), self.columns(), regions)

@@ -24,6 +24,10 @@ class Objects:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def reach(self) -> float:
+        """The largest coordinate of all boxes; 0 where there is none."""
+        return float(np.asarray(self.boxes).max(initial=0.0))
+
     def add(self, picture: int, label: int, box: Floats, shape: Shape | None, crowd: bool, track: int) -> None:
         """One object of the picture at that position; box float32 (4,), x1, y1, x2, y2."""
         if shape is not None:

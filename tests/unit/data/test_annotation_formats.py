@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from annotated import CLASSES, blob, coco, dataset, objects, picture, ring, same
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 from PIL import Image
 
@@ -120,6 +120,7 @@ EDGES = some.floats(0, 1, allow_nan=False, width=32)
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.lists(some.tuples(EDGES, EDGES, EDGES, EDGES, some.integers(0, 1)), min_size=1, max_size=6))
+@example([(0.0, 0.0, 0.010416667, 0.010416667, 0)])
 @pytest.mark.parametrize("name", BOXED)
 def test_any_boxes_come_back(name: str, tmp_path: Path, cells: list[tuple[float, ...]]) -> None:
     boxes = [(60 * min(a, c), 40 * min(b, d), 60 * max(a, c), 40 * max(b, d)) for a, b, c, d, _ in cells]

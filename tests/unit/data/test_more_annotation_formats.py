@@ -384,6 +384,51 @@ def test_tables_of_others(tmp_path: Path, text: str) -> None:
         assert data.classes == ("cat",)
 
 
+SMALL = "0.25,0.25,0.5,0.5"
+
+
+@pytest.mark.parametrize(
+    ("unit", "corner", "doubt"),
+    [("", (30, 20), ["fractions"]), ("pixels", (0.5, 0.5), ["tiny boxes"]), ("Normalized", (30, 20), [])],
+)
+def test_the_unit_of_a_table_is_stated_or_said(
+    tmp_path: Path, unit: str, corner: tuple[float, float], doubt: list[str]
+) -> None:
+    picture(tmp_path / "a.jpg")
+    column, cell = (",unit", f",{unit}") if unit else ("", "")
+    (tmp_path / "_annotations.csv").write_text(f"{HEAD.strip()}{column}\na.jpg,60,40,cat,{SMALL}{cell}\n")
+    data = read_dataset(tmp_path)
+    assert found(data).boxes[0, 2:].tolist() == list(corner)
+    assert kinds(data) == doubt
+
+
+def test_a_unit_that_is_not_known_or_not_the_same_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    file = tmp_path / "_annotations.csv"
+    for units in (("metres",), ("pixels", "fractions")):
+        rows = "".join(f"a.jpg,60,40,cat,{SMALL},{unit}\n" for unit in units)
+        file.write_text(f"{HEAD.strip()},unit\n{rows}")
+        with pytest.raises(DataError, match=f"'pixels' or 'fractions', got .*'{units[0]}'"):
+            read_dataset(tmp_path)
+
+
+def test_fractions_a_little_over_the_edge_stay_fractions(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "_annotations.csv").write_text(f"{HEAD}a.jpg,60,40,cat,0.5,0.5,1.01,1\n")
+    assert np.allclose(found(read_dataset(tmp_path)).boxes, [[30, 20, 60.6, 40]])
+
+
+def test_pixels_that_look_like_fractions_are_said(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    coco = {"images": [{"id": 1, "file_name": "a.jpg", "height": 40, "width": 60}]}
+    coco |= {"categories": [{"id": 1, "name": "cat"}]}
+    coco |= {"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0.25, 0.25, 0.25, 0.25]}]}
+    (tmp_path / "annotations.json").write_text(json.dumps(coco))
+    data = read_dataset(tmp_path)
+    assert kinds(data) == ["tiny boxes"]
+    assert "fractions" in data.notes[0].message
+
+
 def test_tables_without_classes(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     (tmp_path / "boxes.csv").write_text('image_id,width,height,bbox,source\na,60,40,"[10.0, 5.0, 20.0, 10.0]",x\n')

@@ -3,11 +3,13 @@
     data/[train/]_annotations.csv       filename,width,height,class,xmin,ymin,xmax,ymax
     data/[train/]1.jpg
     path/1.jpg,10,20,60,80,cat          without a header: path, x1, y1, x2, y2, class (and the picture's width, height)
-    ImageID,LabelName,XMin,XMax,...     shares of the picture, 0 to 1, where no edge of a file is above 1
+    ImageID,LabelName,XMin,XMax,...     fractions of the picture, 0 to 1, where no edge of a file is above 2
+    filename,xmin,...,unit              "pixels" or "fractions", where the numbers alone leave it open
     image_id,bbox                       "[x, y, width, height]" in one cell, or x, y, width and height in four
 
 A picture with empty cells shows nothing of the classes; one beside the others that no row names is unlabelled. Rows
-without a class column are of the class "object". Written is the first of these, to 0.001 of a pixel.
+without a class column are of the class "object". Written is the first of these, to 0.001 of a pixel, with its unit
+where all boxes are so small that they could be taken for fractions.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from photovision.data.formats import Format, clean
 from photovision.data.formats.places import annotation_files, split_of
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.streaming_parsers import MAX_LINE, csv_rows
-from photovision.data.formats.writer import by_folder, detections, shown
+from photovision.data.formats.writer import Placed, by_folder, detections, shown
 from photovision.data.read_options import DEFAULTS, ReadOptions
 
 _FILE = (
@@ -67,9 +69,15 @@ _EDGES = {
 }
 _BOX = ("bbox", "boundingbox")
 _SPANS = (("x",), ("y",), ("width", "w"), ("height", "h"))
+_UNIT = ("unit", "units", "coordinates")
+_FRACTIONS = {"pixels": False, "pixel": False, "px": False, "fractions": True, "fraction": True, "relative": True}
+_FRACTIONS |= {"normalized": True, "normalised": True}
+_LARGEST_FRACTION = 2.0
+"""Programs round and boxes reach over the edge; no table of pixels has all of its boxes in so small a corner."""
 _OTHERS = {"split": ("split", "subset", "set"), "crowd": ("isgroupof", "iscrowd")}
 _SUFFIXES = (".csv", ".tsv")
 _SAMPLED = 1000
+_SHOWN = 40
 _NAME = "_annotations.csv"
 
 
@@ -86,6 +94,7 @@ class _Columns:
     first: int = 0
     left_out: tuple[str, ...] = ()
     spans: bool = False
+    unit: int | None = None
 
     def box(self, cells: Sequence[str]) -> list[float] | None:
         """x1, y1, x2, y2; None where all are empty; NaN where one is no number."""
@@ -137,19 +146,30 @@ def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/[split/]pictures with a table in each folder, all or nothing."""
     with new_folder(path, "data set") as folder:
         for inside, pictures in by_folder(dataset, folder).items():
+            unit = ("pixels",) if 0 < max(map(_reach, pictures)) <= _LARGEST_FRACTION else ()
             text = io.StringIO()
             table = csv.writer(text, lineterminator="\n")
-            table.writerow(("filename", "width", "height", "class", *_EDGES))
+            table.writerow(("filename", "width", "height", "class", *_EDGES, *_UNIT[: len(unit)]))
             for placed in pictures:
-                height, width = placed.size
-                regions = detections(placed.sample)
-                if regions is None:
-                    continue
-                if not len(regions):
-                    table.writerow((placed.file.name, width, height, "", "", "", "", ""))
-                for name, box in zip(regions.names, regions.boxes.tolist(), strict=True):
-                    table.writerow((placed.file.name, width, height, name, *map(shown, box)))
+                table.writerows((*row, *unit) for row in _written(placed))
             write_text(inside / _NAME, text.getvalue())
+
+
+def _reach(placed: Placed) -> float:
+    """The largest coordinate of a picture's boxes."""
+    regions = detections(placed.sample)
+    return float(regions.boxes.max(initial=0)) if regions is not None else 0.0
+
+
+def _written(placed: Placed) -> Iterator[tuple[object, ...]]:
+    """The rows of one picture: none where it has no annotation, one with empty cells where it shows nothing."""
+    regions, (height, width) = detections(placed.sample), placed.size
+    if regions is None:
+        return
+    if not len(regions):
+        yield placed.file.name, width, height, "", "", "", "", ""
+    for name, box in zip(regions.names, regions.boxes.tolist(), strict=True):
+        yield placed.file.name, width, height, name, *map(shown, box)
 
 
 def _first(file: Path) -> list[str]:
@@ -179,10 +199,12 @@ def _columns(cells: Sequence[str]) -> _Columns | None:
         height, width = (None if place in edges else place for place in (height, width))
         size = (height, width) if height is not None and width is not None else None
         split, crowd = (at(choices) for choices in _OTHERS.values())
-        used = {file, *edges, box, height, width, split, crowd, label := at(_CLASS)}
+        unit = at(_UNIT)
+        used = {file, *edges, box, height, width, split, crowd, unit, label := at(_CLASS)}
         rest = tuple(cell.strip() for place, cell in enumerate(cells) if place not in used and cell.strip())
         kept = tuple(edges) if len(edges) == 4 else (box or 0,)
-        return _Columns(file, kept, label, size, split, crowd, 1, rest, None not in spans and bool(spans))
+        in_spans = None not in spans and bool(spans)
+        return _Columns(file, kept, label, size, split, crowd, 1, rest, in_spans, unit)
     numbers = [number(cell) for cell in cells[1:5]]
     plain = len(cells) in (6, 8) and os.path.splitext(cells[0].strip())[1].lower() in SUFFIXES
     if plain and (not any(map(math.isnan, numbers)) or not any(cell.strip() for cell in cells[1:6])):
@@ -206,10 +228,14 @@ class _BoxTableReading:
         if columns is None:
             raise DataError(f"{file}: expected the columns filename, class, xmin, ymin, xmax, ymax")
         name = file.relative_to(self.found.root).as_posix()
-        shares = self._in_shares(file, columns)
-        if shares:
+        stated = _stated_unit(file, columns)
+        shares = _in_fractions(file, columns) if stated is None else stated
+        if shares and stated is None:
             self.found.note(
-                name, "shares", "no edge is above 1, so they are taken as shares of the pictures, not as pixels"
+                name,
+                "fractions",
+                "no edge is above 2, so the numbers are read as fractions of the pictures; if they are pixels, add a"
+                " column 'unit' with 'pixels'",
             )
         if columns.left_out:
             self.found.note(name, "columns", f"columns that are not used: {', '.join(columns.left_out)[:200]}")
@@ -232,11 +258,6 @@ class _BoxTableReading:
                 self.found.fault(position, where, "expected a class and 4 finite numbers")
             else:
                 self.found.tally("no box", where, f"'{label}' has no box anywhere, so such rows show no object")
-
-    def _in_shares(self, file: Path, columns: _Columns) -> bool:
-        rows = (cells for _, (_, cells) in zip(range(_SAMPLED), _rows(file, columns), strict=False) if cells)
-        edges = [edge for cells in rows for edge in columns.box(cells) or () if not math.isnan(edge)]
-        return bool(edges) and max(edges) <= 1
 
     def _picture(self, file: Path, columns: _Columns, name: str, cells: list[str], shares: bool) -> int | None:
         below = file.parent.relative_to(self.found.root).as_posix()
@@ -267,6 +288,25 @@ class _BoxTableReading:
             self.found.thing(position, self.classes.setdefault(label, len(self.classes)), box, crowd=crowd)
         except DataError as error:
             self.found.fault(position, where, error)
+
+
+def _stated_unit(file: Path, columns: _Columns) -> bool | None:
+    """Whether a table states that its numbers are fractions; None where it states nothing."""
+    if columns.unit is None:
+        return None
+    rows = (cells[columns.unit] for _, cells in _rows(file, columns) if cells and columns.unit < len(cells))
+    units = {unit for cell in rows if (unit := cell.strip().lower())}
+    stated = {_FRACTIONS.get(unit) for unit in units}
+    if len(stated) > 1 or None in stated:
+        names = ", ".join(f"'{unit[:_SHOWN]}'" for unit in sorted(units)[:3])
+        raise DataError(f"{file}: the unit of all boxes should be 'pixels' or 'fractions', got {names}")
+    return stated.pop() if stated else None
+
+
+def _in_fractions(file: Path, columns: _Columns) -> bool:
+    rows = (cells for _, (_, cells) in zip(range(_SAMPLED), _rows(file, columns), strict=False) if cells)
+    edges = [edge for cells in rows for edge in columns.box(cells) or () if not math.isnan(edge)]
+    return bool(edges) and max(edges) <= _LARGEST_FRACTION
 
 
 def _rows(file: Path, columns: _Columns) -> Iterator[tuple[int, list[str] | None]]:
