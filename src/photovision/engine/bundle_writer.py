@@ -19,13 +19,15 @@ from photovision.engine.card_metrics import report_of
 from photovision.engine.card_text import row_of
 from photovision.engine.complete_card import FILE, statements
 from photovision.engine.datasheet import datasheet
-from photovision.engine.evaluate import evaluate_on
+from photovision.engine.evaluate import evaluation_report
 from photovision.engine.evaluate_text import training_title
 from photovision.engine.learned import Learned
 from photovision.engine.model_card import model_card
-from photovision.engine.similarity import accuracy_by_similarity, headed
+from photovision.engine.remember import remember_usual
+from photovision.engine.similarity import headed, held_out_similarity, with_usual
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.bundle_info import describe_model, write_info
+from photovision.runtime.held_out import HeldOut
 from photovision.runtime.similarity import NAME
 from photovision.runtime.training_images import TRAINING_IMAGES_FILE
 
@@ -139,12 +141,13 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         draft.info = _described(run, row, learned, parity)
         run.tell("export", 1, 3, "completing it")
         draft.info |= learned.complete(draft.bundle)
-        if NAME not in draft.info:
-            component, seed = run.splits.component[run.splits.splits.val], run.config.seed
-            draft.info[NAME] = accuracy_by_similarity(row, draft.bundle, run.splits.val, component, seed)
-        run.tell("export", 2, 3, "evaluating on test")
         model = row.part("model")(draft.bundle)
-        proof = evaluate_on(model, run.splits.test, leaked=run.splits.leaked.tolist())
+        val = _with_similarity(run, draft, model)
+        run.tell("export", 2, 3, "evaluating on test")
+        evaluation, leaked = row.part("evaluate")(model, run.splits.test, embeddings=True), run.splits.leaked
+        remember_usual(evaluation.answers, leaked, val, len(run.splits.val), draft.folder, run.config.seed)
+        draft.info[NAME] = with_usual(draft.info[NAME], draft.bundle)
+        proof = evaluation_report(model, evaluation, run.splits.test, leaked.tolist())
         draft.info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
         for stage in draft.info["rungs"]:
             if stage["name"] == learned.chosen:
@@ -152,6 +155,15 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         draft.report = headed(row, draft.info, _reported(output, learned, draft.info, proof))
         draft.info |= {"energy": run.meter.read().to_json(), "warnings": list(draft.report.warnings)}
     run.tell("export", 3, 3)
+
+
+def _with_similarity(run: TrainingRun, draft: BundleDraft, model: Any) -> HeldOut | None:
+    """Add accuracy by similarity, where the task has not; the answers for the validation images that it rests on."""
+    if NAME in draft.info:
+        return None
+    component = run.splits.component[run.splits.splits.val]
+    draft.info[NAME], answers = held_out_similarity(model, run.splits.val, component, run.config.seed)
+    return answers
 
 
 def _reported(output: Path, learned: Learned, info: dict[str, Any], proof: Report) -> Report:

@@ -6,7 +6,7 @@ How alike images are to the training images and how sure the model is of them te
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,8 @@ import numpy as np
 
 from photovision.core.errors import DataError, ModelError
 from photovision.core.progress import Listener, counted, silent, visible
-from photovision.core.report import Finding, Metric, Report
+from photovision.core.report import Report
 from photovision.core.system import provenance
-from photovision.core.types import Floats, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.read import Pictures
 from photovision.data.scan import scan
@@ -25,52 +24,15 @@ from photovision.engine import estimate_text
 from photovision.engine.assessment import expected_fitness
 from photovision.engine.drift import DriftModel
 from photovision.engine.evaluate import model_facts
+from photovision.engine.expectation import Estimator, Expectation, expectation
 from photovision.engine.holdout import exposures
 from photovision.engine.load import opened
 from photovision.engine.progress import narrated
-from photovision.engine.similarity import similarity_index
-from photovision.runtime.held_out import HeldOut, read_held_out
-from photovision.runtime.similarity import ExpectedAccuracy, SimilarityIndex, read_expected, why_missing
-from photovision.trust import similarity as statistics
+from photovision.runtime.held_out import read_held_out
+from photovision.runtime.similarity import why_missing
 
-MOST_UNKNOWN = 0.5
-"""Share of unknown images above which an estimate is not to be relied on."""
 LISTED = 100
 """Images of the lowest expected score that the JSON document names."""
-
-
-@dataclass(frozen=True, eq=False)
-class Estimator:
-    """What a model needs to estimate its own score: the fit, and the training images that it remembers."""
-
-    expected: ExpectedAccuracy
-    index: SimilarityIndex
-
-
-@dataclass(frozen=True, eq=False)
-class Expectation:
-    """What to expect of N images.
-
-    Attributes:
-        metric: their mean score, with its interval.
-        each: float32 (N,), 0 to 1: the score to expect of every image.
-        similarity: float32 (N,), -1 to 1: how alike each is to the nearest training image.
-        answers: the predictions.
-        samples: the images.
-        unknown: bool (N,), which are called unknown; None for a model without novelty detection.
-    """
-
-    metric: Metric
-    each: Floats
-    similarity: Floats
-    answers: HeldOut
-    samples: tuple[Sample, ...]
-    unknown: np.ndarray | None
-
-    @property
-    def reliable(self) -> bool:
-        """Whether most of the images are of the kind that the model learned."""
-        return self.unknown is None or float(self.unknown.mean()) <= MOST_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -111,8 +73,9 @@ def estimate(
         listener: called with the progress; `photovision.silent` shows none.
 
     Returns:
-        A report of kind "estimate". Its first metric is "expected_score"; its data say under "reliable" whether most
-        images are of a kind that the model knows, and name under "least_expected" those with the lowest score.
+        A report of kind "estimate". Its data say under "reliable" whether most images are of a kind that the model
+        knows: then its first metric is "expected_score", else there is none, and "possible_score" holds the bounds of
+        what the score may be. "least_expected" names the images with the lowest score.
 
     Raises:
         DataError: there are no images, none can be read, or the model learned from all.
@@ -132,51 +95,21 @@ def estimate(
     answers = compared.predict(dataset, counted(listener, "answering"))
     if not len(answers):
         raise DataError(f"none of the {len(dataset):,} images could be read: check them with 'photovision check'")
-    found = expectation(known, compared, answers, dataset, seed)
+    found = expectation(known, compared, answers, dataset.samples, seed)
     return _report(own, known, compared, found, given, left_out, seed)
 
 
 def estimator_of(model: Any) -> Estimator:
     """By what an opened model estimates; raises ModelError where it has nothing to do so."""
     bundle = model.bundle
-    expected = read_expected(bundle.info)
-    index = None if expected is None else similarity_index(bundle)
-    if expected is None or index is None:
+    known = Estimator.of(bundle)
+    if known is None:
         why = why_missing(bundle.info) or "The model remembers no training images."
         raise ModelError(
             f"'estimate' needs what a training measures on held-out images, and {bundle.path} lacks it. {why} Train it"
             " again, or label some of the images and use 'photovision evaluate'"
         )
-    return Estimator(expected, index)
-
-
-def expected_of(model: Any, answers: HeldOut, seed: int = 0) -> Finding:
-    """The score to expect of images that were answered already; nothing where the model or the answers do not tell."""
-    expected = read_expected(model.bundle.info)
-    index = None if expected is None or answers.embedding is None else similarity_index(model.bundle)
-    if expected is None or index is None or answers.embedding is None:
-        return Finding()
-    compared: DriftModel = model.bundle.row.part("drift")(model)
-    metric = statistics.estimate(expected, answers.prob, index.of(answers.embedding), seed=seed)
-    return estimate_text.in_short(expected.score, allowing(metric, compared, unknown_of(compared, answers)))
-
-
-def unknown_of(compared: DriftModel, answers: HeldOut) -> np.ndarray | None:
-    """bool (N,): which images are called unknown; None for a model without novelty detection."""
-    novelty, limit = answers.novelty, compared.limit
-    return None if novelty is None or limit is None else np.asarray(novelty > limit)
-
-
-def allowing(metric: Metric, compared: DriftModel, unknown: np.ndarray | None) -> Metric:
-    """The interval, whose lower bound allows for every prediction on something else to be wrong.
-
-    Neither similarity nor confidence says how often a model is right on images that it calls unknown: none like them
-    were held out. So many of them as are familiar by the rate of false alarms are taken for familiar.
-    """
-    if unknown is None or metric.low is None:
-        return metric
-    beyond = max(0.0, float(unknown.mean()) - (compared.false_alarms or 0.0))
-    return replace(metric, low=metric.low * (1 - beyond))
+    return known
 
 
 def countable(dataset: Dataset, model: Any, listener: Listener = silent) -> tuple[Dataset, LeftOut]:
@@ -199,26 +132,6 @@ def countable(dataset: Dataset, model: Any, listener: Listener = silent) -> tupl
         known.recorded,
     )
     return dataset.subset(kept), left_out
-
-
-def expectation(
-    known: Estimator, compared: DriftModel, answers: HeldOut, dataset: Dataset, seed: int = 0
-) -> Expectation:
-    """What to expect of images that were answered; ModelError where the answers lack embeddings."""
-    if answers.embedding is None:
-        raise ModelError("the model gives no embeddings of images: train it again")
-    similarity = known.index.of(answers.embedding)
-    rows = range(len(answers)) if answers.positions is None else answers.positions.tolist()
-    unknown = unknown_of(compared, answers)
-    metric = statistics.estimate(known.expected, answers.prob, similarity, seed=seed)
-    return Expectation(
-        allowing(metric, compared, unknown),
-        known.expected.of(answers.prob, similarity),
-        similarity,
-        answers,
-        tuple(dataset.samples[row] for row in rows),
-        unknown,
-    )
 
 
 def _report(
@@ -251,6 +164,7 @@ def _report(
         data={
             "task": model.bundle.row.name,
             "reliable": found.reliable,
+            **({} if found.reliable else {"possible_score": [found.metric.low, found.metric.high]}),
             "least_expected": least_expected(found, classes),
         },
     )

@@ -21,7 +21,8 @@ from photovision.trust import similarity_text
 from photovision.trust.similarity_text import MIN_OF_BIN
 
 if TYPE_CHECKING:
-    from photovision.engine.estimate import Estimator, Expectation, LeftOut
+    from photovision.engine.estimate import LeftOut
+    from photovision.engine.expectation import Estimator, Expectation
 
 FEW = 30
 """With fewer images the report says that its interval is wide."""
@@ -42,12 +43,6 @@ class Names(NamedTuple):
 def title(names: Names, n: int) -> str:
     """The heading of an estimate on n images."""
     return f"{names.model}: what {names.score} to expect on {count(n, 'picture')}"
-
-
-def in_short(score: str, metric: Metric) -> Finding:
-    """One sentence and one metric, for reports on something else."""
-    sentence = f"Expected {score}: {spoken(metric)}, from similarity and confidence, without labels."
-    return Finding((sentence,), similarity_text.expected_score(score, metric))
 
 
 def finding(
@@ -90,14 +85,12 @@ def warnings(
 
 
 def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Metric]:
-    n, metrics = len(found.samples), similarity_text.expected_score(names.score, found.metric)
-    if not found.reliable:
-        hint = "not to be relied on: most of these pictures are called unknown"
-        metrics["expected_score"] = replace(metrics["expected_score"], hint=hint)
+    n = len(found.samples)
+    metrics = dict(similarity_text.expected_score(names.score, found.metric)) if found.reliable else {}
     alike = "Similarity", "to the nearest training picture, median, -1 to 1"
     metrics["similarity"] = Metric(float(np.median(found.similarity)), None, None, n, "", *alike)
     if found.unknown is not None:
-        metrics["unknown_share"] = Metric(float(found.unknown.mean()), n=n)
+        metrics["unknown_share"] = Metric(found.unknown_share, n=n)
     if (reliability := known.expected.reliability) is not None:
         error = "Error of such estimates", "on average, for ranges of similarity left out in turn"
         metrics["estimate_error"] = Metric(reliability.error, unit="points", title=error[0], hint=error[1])
@@ -107,9 +100,8 @@ def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Me
 def _summary(known: Estimator, found: Expectation, left_out: LeftOut, names: Names) -> Iterator[str]:
     n, expected = len(found.samples), known.expected
     these = "this picture" if n == 1 else f"these {n:,} pictures"
-    if found.unknown is not None and not found.reliable:
-        share = percent(float(found.unknown.mean()))
-        yield f"There is no reliable estimate: the model calls {share} of these pictures unknown."
+    if not found.reliable:
+        yield from found.in_short(names.score).summary
         yield _anything(names.score, found.metric)
     else:
         yield f"Expected {names.score} on {these}: {spoken(found.metric)}."
@@ -148,7 +140,7 @@ def _advice(found: Expectation) -> str:
 
 def _unfamiliar(known: Estimator, found: Expectation) -> Iterator[str]:
     """Images that the estimate says little about."""
-    unknown = 0.0 if found.unknown is None else float(found.unknown.mean())
+    unknown = found.unknown_share
     if not found.reliable:
         yield "Most of these pictures show something else than the model learned: do not rely on this estimate."
     elif unknown > _SOME_UNKNOWN:

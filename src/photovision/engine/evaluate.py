@@ -20,11 +20,11 @@ from photovision.engine import evaluate_text
 from photovision.engine.adopt_text import unknowns
 from photovision.engine.assessment import NOT_TESTED, fitness, with_concerns
 from photovision.engine.evaluation import Evaluation
+from photovision.engine.expectation import MAX_EMBEDDED, compared
 from photovision.engine.holdout import hold_out
 from photovision.engine.load import opened
 from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
-from photovision.engine.similarity import compared
 
 _FACTS = ("chosen", "temperature", "version")
 
@@ -65,6 +65,7 @@ def evaluate(
     dataset = data_for(own, data, labels)
     held = hold_out(dataset, [own], split, counted(listener, "checking pictures"))
     progress = counted(listener, "evaluating")
+    options["embeddings"] = len(held.dataset) <= MAX_EMBEDDED
     evaluation = own.bundle.row.part("evaluate")(own, held.dataset, progress=progress, **options)
     report = evaluation_report(own, evaluation, held.dataset, held.leaked)
     report = report.including(compared(own, held.dataset, evaluation))

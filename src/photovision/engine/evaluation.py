@@ -13,6 +13,7 @@ from typing import Protocol, Self
 from photovision.core.report import Finding, Metric
 from photovision.core.types import Ints, Sample
 from photovision.data.dataset import Problem
+from photovision.runtime.held_out import HeldOut
 from photovision.trust.metrics.paired_tests import Gains
 from photovision.trust.metrics.rates import Rate
 from photovision.trust.metrics.statistics import Vector
@@ -34,6 +35,11 @@ class Evaluation(Protocol):
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Samples with a known truth that could not be evaluated."""
+        ...
+
+    @property
+    def answers(self) -> HeldOut:
+        """What was predicted, as other images are compared with it; embeddings where they were kept."""
         ...
 
     @property

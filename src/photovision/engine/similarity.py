@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from photovision.core.errors import DataError
-from photovision.core.report import Finding, Report
+from photovision.core.report import Report
 from photovision.core.task import Task
-from photovision.core.types import Floats, Ints
+from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
 from photovision.engine.evaluation import Evaluation
 from photovision.runtime.bundle import Bundle
@@ -25,14 +25,11 @@ from photovision.runtime.similarity import (
     read_expected,
     why_missing,
 )
-from photovision.trust.metrics.statistics import Vector
-from photovision.trust.similarity import MIN_PICTURES, estimate, fit_expected_accuracy
-from photovision.trust.similarity_text import ScoredPictures, expected_score, finding, headline
+from photovision.trust.similarity import MIN_PICTURES, fit_expected_accuracy
+from photovision.trust.similarity_text import finding, headline
 
 MAX_IMAGES = 2000
 """Held-out images that it is fitted to at most, so that it costs no more than a pass over a few of them."""
-MAX_COMPARED = 500
-"""Labelled images of which, at most, an evaluation compares the measured score with the expected one."""
 
 
 def accuracy_by_similarity(
@@ -50,26 +47,52 @@ def accuracy_by_similarity(
     Returns:
         the fit, JSON-ready, or under "missing" a sentence why there is none.
     """
-    index = similarity_index(bundle)
-    if index is None or not (row.has("drift") and row.has("evaluate")):
-        return _missing(
-            f"Accuracy by similarity needs embeddings of training pictures, and {row.text.a_noun} kept none."
-        )
-    model = row.part("model")(bundle)
+    if similarity_index(bundle) is None or not row.has("evaluate"):
+        return no_embeddings(row)
+    found, _ = held_out_similarity(row.part("model")(bundle), held_out, component, seed)
+    return with_usual(found, bundle)
+
+
+def held_out_similarity(
+    model: Any, held_out: Dataset, component: Ints | None = None, seed: int = 0
+) -> tuple[dict[str, Any], HeldOut | None]:
+    """`accuracy_by_similarity` without the usual similarity, and the answers for the images that it was fitted to.
+
+    Args:
+        model: an opened model that remembers training images.
+        held_out, component, seed: as there.
+    """
+    if similarity_index(model.bundle) is None:
+        return no_embeddings(model.bundle.row), None
     rows = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:MAX_IMAGES])
     try:
-        part = held_out.subset(rows)
-        evaluation: Evaluation = row.part("evaluate")(model, part)
-        one = _scored(row, model, index, part, evaluation)
+        evaluation: Evaluation = model.bundle.row.part("evaluate")(model, held_out.subset(rows), embeddings=True)
     except DataError as error:
-        return _missing(f"Accuracy by similarity could not be measured: {error}.")
-    together = None if component is None else component[rows[one.positions]]
-    name = evaluation.score_name
-    found = fit_expected_accuracy(one.confidence, one.similarity, one.score, together, name=name)
+        return _missing(f"Accuracy by similarity could not be measured: {error}."), None
+    together = None if component is None else component[rows[evaluation.positions]]
+    return fitted(model.bundle, evaluation, together), evaluation.answers
+
+
+def fitted(bundle: Bundle, evaluation: Evaluation, component: Ints | None = None, seed: int = 0) -> dict[str, Any]:
+    """The same, fitted to an evaluation of held-out images that kept their embeddings.
+
+    Args:
+        bundle: complete but for this.
+        evaluation: of N images.
+        component: int (N,), as there.
+        seed: which images are taken where there are very many.
+    """
+    index, answers = similarity_index(bundle), evaluation.answers
+    if index is None or answers.embedding is None:
+        return no_embeddings(bundle.row)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(answers))[:MAX_IMAGES])
+    similarity, score = index.of(answers.embedding[rows]), evaluation.score()[rows]
+    together = None if component is None else component[rows]
+    found = fit_expected_accuracy(answers.prob[rows], similarity, score, together, name=evaluation.score_name)
     if found is None:
-        n = len(one.score)
+        n = len(rows)
         return _missing(f"Accuracy by similarity needs at least {MIN_PICTURES} held-out pictures, and there are {n}.")
-    return with_usual(found.to_json(), bundle)
+    return found.to_json()
 
 
 def with_usual(fitted: Mapping[str, Any], bundle: Bundle) -> dict[str, Any]:
@@ -113,60 +136,15 @@ def shown(expected: ExpectedAccuracy) -> dict[str, Any]:
     return {name: value for name, value in expected.to_json().items() if name not in ("coefficients", "resampled")}
 
 
-def compared(model: Any, dataset: Dataset, evaluation: Evaluation, seed: int = 0) -> Finding:
-    """The measured score of labelled images beside the one to be expected of them, by similarity.
-
-    Args:
-        model: an opened model; nothing is found for one without accuracy by similarity.
-        dataset: labelled images, of which at most 500 are compared.
-        evaluation: of them.
-        seed: which.
-    """
-    expected, index = read_expected(model.bundle.info), similarity_index(model.bundle)
-    if expected is None or index is None:
-        return Finding()
-    n = len(evaluation.positions)
-    rows = np.sort(np.random.default_rng(seed).permutation(n)[:MAX_COMPARED])
-    found = _scored(model.bundle.row, model, index, dataset.subset(evaluation.positions[rows]), evaluation.at(rows))
-    if not len(found.score):
-        return Finding()
-    pictures = ScoredPictures(found.score, expected.of(found.confidence, found.similarity), found.similarity)
-    metric = estimate(expected, found.confidence, found.similarity, seed=seed)
-    own = finding(expected, {"these pictures": found.similarity}, pictures)
-    return replace(own, metrics=expected_score(expected.score, metric), data={**own.data, NAME: shown(expected)})
-
-
 def similarity_index(bundle: Bundle) -> SimilarityIndex | None:
     """Of the training images that a bundle remembers; None where it remembers none; ModelError where damaged."""
     references = bundle.still(read_references(bundle.path))
     return None if references is None else references.similarity
 
 
-@dataclass(frozen=True, eq=False)
-class _Scored:
-    """Labelled images that could be predicted, (N,) each, and where they stand in their data set."""
-
-    positions: Ints
-    confidence: Floats
-    similarity: Floats
-    score: Vector
-
-
-def _scored(row: Task, model: Any, index: SimilarityIndex, dataset: Dataset, evaluation: Evaluation) -> _Scored:
-    """Of the images of a data set that were evaluated, row by row or at positions of their own."""
-    answers: HeldOut = row.part("drift")(model).predict(dataset)
-    if answers.embedding is None:
-        raise DataError("the graph gives no embeddings")
-    readable = np.arange(len(answers)) if answers.positions is None else answers.positions
-    ids = {sample.id: place for place, sample in enumerate(evaluation.samples)}
-    pairs = [
-        (place, ids[dataset.samples[position].id])
-        for place, position in enumerate(readable.tolist())
-        if dataset.samples[position].id in ids
-    ]
-    mine, theirs = np.array(pairs, np.int64).reshape(-1, 2).T
-    similarity = index.of(answers.embedding[mine])
-    return _Scored(readable[mine].astype(np.int64), answers.prob[mine], similarity, evaluation.score()[theirs])
+def no_embeddings(row: Task) -> dict[str, Any]:
+    """What bundle.json holds of a model of a task that remembers no training images."""
+    return _missing(f"Accuracy by similarity needs embeddings of training pictures, and {row.text.a_noun} kept none.")
 
 
 def _missing(why: str) -> dict[str, Any]:

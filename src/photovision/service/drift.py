@@ -16,7 +16,7 @@ from photovision.core.report import Report
 from photovision.data.dataset import Dataset
 from photovision.data.unlabelled import read_unlabelled
 from photovision.engine.drift import DriftModel
-from photovision.engine.estimate import expected_of
+from photovision.engine.expectation import expected_of
 from photovision.engine.holdout import unseen_part
 from photovision.engine.load import opened
 from photovision.runtime.held_out import HELD_OUT_FILE, HeldOut, read_held_out

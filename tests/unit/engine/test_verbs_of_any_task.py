@@ -21,6 +21,7 @@ from photovision.data.dataset import Dataset, Problem
 from photovision.engine.compare import check_comparable, compare_on
 from photovision.engine.evaluate import evaluate_on, evaluation_options
 from photovision.engine.evaluation import Comparison, Evaluation
+from photovision.runtime.held_out import HeldOut
 from photovision.tasks.classify.evaluation import ClassifyEvaluation
 from photovision.tasks.detect.evaluation import DetectEvaluation
 from photovision.tasks.segment.evaluation import SegmentEvaluation
@@ -43,6 +44,10 @@ class LightEvaluation:
 
     def metrics(self) -> dict[str, Metric]:
         return {"near": Metric(*proportion(int(self.near.sum()), len(self.near)), len(self.near))}
+
+    @property
+    def answers(self) -> HeldOut:
+        return HeldOut(np.zeros(len(self.near), np.int64), self.near.astype(np.float32), positions=self.positions)
 
     def score(self) -> Vector:
         return self.near.astype(np.float64)

@@ -16,7 +16,9 @@ from photovision.core.result import Result, Size
 from photovision.core.types import Floats, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.mvtec import good_class
+from photovision.runtime.held_out import HeldOut
 from photovision.tasks.anomaly.detector import AnomalyDetector
+from photovision.tasks.anomaly.drift import held_out
 from photovision.tasks.anomaly.heatmap import enlarged
 from photovision.tasks.anomaly.metrics import by_kind, picture_metrics, place_metrics
 from photovision.tasks.anomaly.prediction import Anomaly
@@ -141,6 +143,11 @@ class AnomalyEvaluation:
 
         metric = Metric(*bootstrap(gained, columns), len(self.scores), "points")
         return Gains({name: metric}, {})
+
+    @property
+    def answers(self) -> HeldOut:
+        """See `Evaluation`; there are no embeddings."""
+        return replace(held_out(self.model, self.scores), positions=self.positions)
 
     def at(self, rows: Ints) -> AnomalyEvaluation:
         """See `Evaluation`."""

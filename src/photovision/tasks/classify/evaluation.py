@@ -16,6 +16,7 @@ from photovision.core.report import Metric
 from photovision.core.types import Floats, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.held_out import HeldOut
 from photovision.runtime.uncertainty import Uncertainty
 from photovision.tasks.classify.recognizer import ModelOutputs
 from photovision.trust.metrics.paired_tests import Gains
@@ -144,6 +145,12 @@ class ClassifyEvaluation:
             return multi_label(self.probs, self.truth, self.thresholds)
         return single_label(self.probs, self.truth)
 
+    @cached_property
+    def answers(self) -> HeldOut:
+        """See `Evaluation`."""
+        novelty = None if self.doubt is None else self.novelty
+        return HeldOut.of(self.probs, novelty, self.embeddings, self.positions)
+
     @property
     def score_name(self) -> str:
         """See `Evaluation`."""
@@ -205,14 +212,21 @@ def evaluate(
         )
     part = dataset.subset(labelled)
     found = model.respond(part, progress, embeddings=embeddings)
+    evaluation = evaluation_of(model, part, found)
+    strangers = {} if unknown is None else _novelty_by_class(model, unknown)
+    return replace(evaluation, positions=labelled[evaluation.positions], strangers=strangers)
+
+
+def evaluation_of(model: Predictor, dataset: Dataset, found: ModelOutputs) -> ClassifyEvaluation:
+    """What a model has answered for N labelled images, beside the truth; DataError where none could be read."""
     readable = np.flatnonzero(np.isfinite(found.probs).all(1))
     if not len(readable):
         first = f" ({found.problems[0].message})" if found.problems else ""
-        raise DataError(f"none of the {len(part):,} pictures could be read{first}: check the files")
-    samples = tuple(part.samples[int(row)] for row in readable)
+        raise DataError(f"none of the {len(dataset):,} pictures could be read{first}: check the files")
+    samples = tuple(dataset.samples[int(row)] for row in readable)
     return ClassifyEvaluation(
         samples,
-        labelled[readable],
+        readable.astype(np.int64),
         model.classes,
         found.probs[readable],
         _truth(samples, model),
@@ -222,7 +236,6 @@ def evaluate(
         found.similarity[readable],
         None if found.embeddings is None else found.embeddings[readable],
         model.doubt,
-        {} if unknown is None else _novelty_by_class(model, unknown),
     )
 
 

@@ -23,7 +23,7 @@ from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone
 from photovision.models.export import Decider, check_parity, export_graph
 from photovision.runtime.bundle import Bundle
-from photovision.tasks.classify.fit_novelty import remember
+from photovision.tasks.classify.fit_novelty import fit_limits
 from photovision.tasks.classify.objective import objective_of
 from photovision.tasks.classify.out_of_fold import complete_out_of_fold
 from photovision.tasks.classify.recognizer import Recognizer
@@ -66,8 +66,8 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
         if chosen.before is not None:
             return {"rungs": rungs, **complete_out_of_fold(run, bundle, chosen.before, source)}
         model, component = Recognizer(bundle), splits.component[splits.splits.val]
-        doubt = remember(model, splits.train, splits.val, bundle.path, run.config.seed, splits.unseen, component)
-        return {"rungs": rungs, "doubt": doubt}
+        limits = fit_limits(model, splits.train, splits.val, bundle.path, run.config.seed, component=component)
+        return {"rungs": rungs, **limits}
 
     names = splits.dataset.classes, source.preprocess, source.describe(), source.ledger()
     return Learned(*names, results, chosen.result.name, export, facts, complete, _report)

@@ -16,12 +16,16 @@ import numpy as np
 from photovision.core.types import Floats, Ints
 from photovision.data.dataset import Dataset
 from photovision.engine.remember import chosen, names_of
+from photovision.engine.similarity import fitted, no_embeddings
+from photovision.runtime.bundle import Bundle
 from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.neighbours import NeighbourIndex, write_references
+from photovision.runtime.similarity import NAME as EXPECTED
 from photovision.runtime.similarity import SimilarityIndex
 from photovision.runtime.uncertainty import NoveltyDetector, write_doubt
 from photovision.runtime.validation import ValidationOutputs, read_validation, write_validation
+from photovision.tasks.classify.evaluation import evaluation_of
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.trust.metrics.conformal import fit_sets
 from photovision.trust.metrics.novelty import centred_gate, fit_gate, with_centres
@@ -38,9 +42,23 @@ def remember(
     test: Dataset | None = None,
     component: Ints | None = None,
 ) -> dict[str, Any] | None:
+    """`fit_limits` without accuracy by similarity: what bundle.json says under "doubt"."""
+    found: dict[str, Any] | None = fit_limits(model, train, val, folder, seed, test, component)["doubt"]
+    return found
+
+
+def fit_limits(
+    model: Recognizer,
+    train: Dataset,
+    val: Dataset,
+    folder: Path,
+    seed: int,
+    test: Dataset | None = None,
+    component: Ints | None = None,
+) -> dict[str, Any]:
     """Write a bundle's references, its predictions for held-out pictures, and what it knows of its limits.
 
-    Everything is computed by the very graph that will answer, in its arithmetic.
+    Everything is computed by the very graph that will answer, in its arithmetic; every picture is answered once.
 
     Args:
         model: the bundle as far as it is written, without doubt.
@@ -52,12 +70,13 @@ def remember(
         component: int64 (N,), equal for pictures of `val` that belong together; None: each alone.
 
     Returns:
-        what bundle.json says under "doubt"; None for too few validation pictures.
+        the entries "doubt", None for too few validation pictures, and "accuracy_by_similarity" of bundle.json.
     """
     known = _known(model, train, folder, seed)
-    val_rows, calibrating = _readable(model.respond(val, embeddings=True))
+    answers = model.respond(val, embeddings=True)
+    val_rows, calibrating = _readable(answers)
     if known is None or calibrating.embeddings is None:
-        return None
+        return {"doubt": None, EXPECTED: no_embeddings(model.bundle.row)}
     truth = val.truth[val_rows]
     together = np.arange(len(truth)) if component is None else component[val_rows]
     similarity = known.similarity.of(calibrating.embeddings)
@@ -75,7 +94,9 @@ def remember(
     usual = calibrating if test is None else _unseen(model, test, seed, calibrating)
     write_held_out(_answers(usual, gate, known.similarity), folder, seed)
     sets = fit_sets(calibrating.probs, truth, similarity)
-    return None if gate is None or sets is None else write_doubt(sets, gate, folder)
+    doubt = None if gate is None or sets is None else write_doubt(sets, gate, folder)
+    written = Bundle(folder, model.info)
+    return {"doubt": doubt, EXPECTED: fitted(written, evaluation_of(model, val, answers), together, seed)}
 
 
 def remember_out_of_fold(
@@ -84,7 +105,7 @@ def remember_out_of_fold(
     before: Recognizer,
     folder: Path,
     seed: int,
-    test: Dataset,
+    test: Dataset | None = None,
     *,
     scale: float = 1.0,
     gate_of: Callable[[NoveltyDetector, NoveltyDetector], NoveltyDetector] = with_centres,
@@ -97,7 +118,7 @@ def remember_out_of_fold(
         before: the model whose limits were fitted to what it gives for validation pictures: they are taken over.
         folder: of the bundle.
         seed: of the choice.
-        test: pictures that it did not learn from, whose predictions stand for the usual.
+        test: pictures that it did not learn from, whose predictions stand for the usual; None: they are written later.
         scale: how many times as large its logits are as those of `before`.
         gate_of: from the gate of `before`, and the centres and spread of `model`, to the gate of `model`.
 
@@ -112,9 +133,8 @@ def remember_out_of_fold(
     gate = None
     if before.doubt is not None:
         gate = gate_of(before.doubt.gate, centred_gate(known.embeddings, known.labels, learned.multilabel))
-    rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
-    _, usual = _readable(model.respond(test.subset(rows), embeddings=True))
-    write_held_out(_answers(usual, gate, known.similarity), folder, seed)
+    if test is not None:
+        write_held_out(_answers(_answered(model, test, seed), gate, known.similarity), folder, seed)
     return None if gate is None or before.doubt is None else write_doubt(before.doubt.sets, gate, folder)
 
 
@@ -143,9 +163,14 @@ def _known(model: Recognizer, learned: Dataset, folder: Path, seed: int) -> _Kno
 
 def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: ModelOutputs) -> ModelOutputs:
     """Answers for test pictures: training stopped where validation pictures were answered best, which flatters them."""
-    rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
-    _, said = _readable(model.respond(test.subset(rows), embeddings=True))
+    said = _answered(model, test, seed)
     return said if len(said.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
+
+
+def _answered(model: Recognizer, test: Dataset, seed: int) -> ModelOutputs:
+    """Answers for as many pictures as a bundle keeps."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:HELD_OUT])
+    return _readable(model.respond(test.subset(rows), embeddings=True))[1]
 
 
 def _answers(said: ModelOutputs, gate: NoveltyDetector | None, index: SimilarityIndex) -> HeldOut:

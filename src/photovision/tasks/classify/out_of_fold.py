@@ -13,13 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photovision.engine.similarity import accuracy_by_similarity, with_usual
 from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone
 from photovision.models.export import Decider, export_graph
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.similarity import NAME
-from photovision.tasks.classify.fit_novelty import remember, remember_out_of_fold
+from photovision.tasks.classify.fit_novelty import fit_limits, remember_out_of_fold
 from photovision.tasks.classify.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -43,10 +42,8 @@ def complete_out_of_fold(run: TrainingRun, bundle: Bundle, before: nn.Module, so
     folder.mkdir()
     first = Recognizer(_bundle_before(run, folder, before, source, bundle.info))
     splits, seed = run.splits, run.config.seed
-    learned, unseen = splits.train_and_val, splits.unseen
-    doubt = remember_out_of_fold(Recognizer(bundle), learned, first, bundle.path, seed, unseen)
-    expected = with_usual(first.bundle.info[NAME], Bundle(bundle.path, {**bundle.info, "doubt": doubt}))
-    return {"doubt": doubt, NAME: expected}
+    doubt = remember_out_of_fold(Recognizer(bundle), splits.train_and_val, first, bundle.path, seed)
+    return {"doubt": doubt, NAME: first.bundle.info[NAME]}
 
 
 def _bundle_before(
@@ -57,7 +54,5 @@ def _bundle_before(
     splits, seed = run.splits, run.config.seed
     component = splits.component[splits.splits.val]
     plain = Bundle(folder, dict(info))
-    doubt = remember(Recognizer(plain), splits.train, splits.val, folder, seed, component=component)
-    limited = Bundle(folder, {**info, "doubt": doubt})
-    expected = accuracy_by_similarity(limited.row, limited, splits.val, component, seed)
-    return Bundle(folder, {**limited.info, NAME: expected})
+    limits = fit_limits(Recognizer(plain), splits.train, splits.val, folder, seed, component=component)
+    return Bundle(folder, {**info, **limits})

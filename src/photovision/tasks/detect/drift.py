@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from photovision.core.progress import ProgressCallback
 from photovision.core.regions import Detections
+from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
 from photovision.runtime.held_out import HeldOut
 from photovision.tasks.detect.detector import Detector
@@ -24,24 +27,35 @@ class BoxDrift:
 
     def predict(self, dataset: Dataset, progress: ProgressCallback | None = None) -> HeldOut:
         """Predictions on the readable ones of N images."""
-        best, prob, embedding, positions = [], [], [], []
+        found, embeddings, positions = [], [], []
         answers = self._model.with_outputs(sample.image for sample in dataset.samples)
         for done, (result, outputs) in enumerate(answers, 1):
             if result.value is not None:
-                best.append(int(result.value.labels[0]) if len(result.value) else len(self.classes) - 1)
-                prob.append(confidence(result.value))
+                found.append(result.value)
                 positions.append(done - 1)
                 if "embedding" in outputs:
-                    embedding.append(outputs["embedding"].astype(np.float16))
+                    embeddings.append(outputs["embedding"].astype(np.float16))
             if progress:
                 progress(done, len(dataset))
-        return HeldOut(
-            np.array(best, np.int64),
-            np.array(prob, np.float32),
-            None,
-            np.stack(embedding).astype(np.float32) if embedding else None,
-            np.array(positions, np.int64),
-        )
+        return held_out(found, len(self._model.classes), embeddings, np.array(positions, np.int64))
+
+
+def held_out(found: Sequence[Detections], classes: int, embeddings: Sequence[np.ndarray], positions: Ints) -> HeldOut:
+    """What is kept of the boxes of N images.
+
+    Args:
+        found: boxes that are shown, the highest score first.
+        classes: how many the detector has; images without a box count as of one more.
+        embeddings: float16 (D,) of each; none where they were not kept.
+        positions: int64 (N,), where the images stand in their data set.
+    """
+    return HeldOut(
+        np.array([int(one.labels[0]) if len(one) else classes for one in found], np.int64),
+        np.array([confidence(one) for one in found], np.float32),
+        None,
+        np.stack(embeddings).astype(np.float32) if len(embeddings) else None,
+        positions,
+    )
 
 
 def confidence(found: Detections) -> float:

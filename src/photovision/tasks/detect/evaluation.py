@@ -16,7 +16,9 @@ from photovision.core.report import Metric
 from photovision.core.result import Size
 from photovision.core.types import Floats, Image, Ints, Sample
 from photovision.data.dataset import Dataset, Problem
+from photovision.runtime.held_out import HeldOut
 from photovision.tasks.detect.detector import Detector
+from photovision.tasks.detect.drift import held_out
 from photovision.tasks.detect.metrics import calibration_errors, count_errors, shown_rates
 from photovision.trust.metrics.detection import Matches, Pair, f1, match, scores
 from photovision.trust.metrics.matching import Matching, f1_of, find_hits
@@ -43,6 +45,7 @@ class DetectEvaluation:
         thresholds: float32 (C,), from which score on boxes are shown.
         problems: images that could not be read.
         sizes: (H, W) of each in pixels.
+        embeddings: float16 (D,) of each; () where they were not kept.
     """
 
     samples: tuple[Sample, ...]
@@ -52,6 +55,7 @@ class DetectEvaluation:
     thresholds: Floats
     problems: tuple[Problem, ...]
     sizes: tuple[Size, ...]
+    embeddings: tuple[np.ndarray, ...] = ()
 
     @cached_property
     def hits(self) -> Matching:
@@ -96,6 +100,12 @@ class DetectEvaluation:
     def _scored(self) -> tuple[dict[str, Metric], dict[str, Metric]]:
         return scores(self.matches)
 
+    @cached_property
+    def answers(self) -> HeldOut:
+        """See `Evaluation`."""
+        shown = [self.predicted(row) for row in range(len(self.samples))]
+        return held_out(shown, len(self.classes), self.embeddings, self.positions)
+
     @property
     def score_name(self) -> str:
         """See `Evaluation`."""
@@ -121,6 +131,7 @@ class DetectEvaluation:
             positions=self.positions[rows],
             pairs=tuple(self.pairs[int(row)] for row in rows),
             sizes=tuple(self.sizes[int(row)] for row in rows),
+            embeddings=tuple(self.embeddings[int(row)] for row in rows) if self.embeddings else (),
         )
 
 
@@ -139,7 +150,7 @@ def evaluate(
         model: the detector; its thresholds decide what is shown and counted as an error, not the average precision.
         dataset: images with boxes; their classes must be among the detector's, in any order.
         progress: called with (images done, N).
-        embeddings: not used; see `tasks.detect.drift`.
+        embeddings: whether embeddings are kept.
 
     Raises:
         DataError: a class is unknown to the detector, there are no boxes, or nothing could be read.
@@ -148,9 +159,9 @@ def evaluate(
     rows = [row for row, sample in enumerate(dataset.samples) if isinstance(sample.annotations, Detections)]
     _check_classes(dataset, known)
     eager = Detector(model.bundle, threshold=MIN_SCORE, iou=model.iou, most=model.most)
-    kept_rows, pairs, sizes, problems = [], [], [], []
-    results = eager.results(dataset.samples[row].image for row in rows)
-    for done, (row, result) in enumerate(zip(rows, results, strict=True), 1):
+    kept_rows, pairs, sizes, kept_embeddings, problems = [], [], [], [], []
+    results = eager.with_outputs(dataset.samples[row].image for row in rows)
+    for done, (row, (result, outputs)) in enumerate(zip(rows, results, strict=True), 1):
         sample, truth = dataset.samples[row], dataset.samples[row].annotations
         assert isinstance(truth, Detections)
         if result.value is None:
@@ -162,14 +173,21 @@ def evaluate(
             kept_rows.append(row)
             pairs.append(Pair(_renumbered(truth, known, model.classes), result.value))
             sizes.append(result.size)
+            if embeddings and "embedding" in outputs:
+                kept_embeddings.append(outputs["embedding"].astype(np.float16))
         if progress:
             progress(done, len(rows))
     if not pairs:
         raise DataError(f"none of the {len(rows):,} pictures could be read ({problems[0].message}): check the files")
-    samples = tuple(dataset.samples[row] for row in kept_rows)
-    positions = np.array(kept_rows, np.int64)
     return DetectEvaluation(
-        samples, positions, tuple(pairs), model.classes, model.thresholds, tuple(problems), tuple(sizes)
+        tuple(dataset.samples[row] for row in kept_rows),
+        np.array(kept_rows, np.int64),
+        tuple(pairs),
+        model.classes,
+        model.thresholds,
+        tuple(problems),
+        tuple(sizes),
+        tuple(kept_embeddings),
     )
 
 

@@ -16,7 +16,7 @@ from photovision.core.report import Metric, Report
 from photovision.core.types import Floats
 from photovision.data.augment.image import load_pixels
 from photovision.engine.learned import Learned
-from photovision.engine.remember import remember_embeddings, usual
+from photovision.engine.remember import remember_references
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
 from photovision.learn.loop import FitResult
@@ -74,8 +74,7 @@ def learned_from(run: TrainingRun, trained: TrainedDetector) -> Learned:
         return check_boxes(decider, folder / "model.onnx", _pictures(run, source), ranked=ranked).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
-        held_out = usual(run.splits.val, run.splits.unseen)
-        remember_embeddings(Detector(bundle), run.splits.train, held_out, bundle.path, run.config.seed)
+        remember_references(Detector(bundle), run.splits.train, bundle.path, run.config.seed)
         return {}
 
     facts = {

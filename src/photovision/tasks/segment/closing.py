@@ -8,7 +8,6 @@ from photovision.core.regions import Segmentation
 from photovision.core.result import Result
 from photovision.data.dataset import Dataset
 from photovision.engine.splits import TrainingSplits
-from photovision.runtime.held_out import MAX_IMAGES as HELD_OUT
 from photovision.runtime.neighbours import MAX_IMAGES as REFERENCES
 from photovision.tasks.segment.evaluation import compared, label_map
 
@@ -33,7 +32,7 @@ def closing_seconds(splits: TrainingSplits, classes: tuple[str, ...], exported: 
         each: seconds in which a picture is read and goes through the backbone.
     """
     val, test = len(splits.val), len(splits.test)
-    predicted = min(len(splits.train), REFERENCES) + 2 * val + test + min(test, HELD_OUT)
+    predicted = min(len(splits.train), REFERENCES) + val + test
     evaluated = (val + test) * _evaluation_seconds(splits.val, classes)
     return _SAFETY * (_LEAST + _EXPORTS * exported + predicted * each + evaluated)
 

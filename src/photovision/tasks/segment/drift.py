@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from photovision.core.progress import ProgressCallback
+from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
 from photovision.runtime.held_out import HeldOut
 from photovision.tasks.segment.segmenter import Segmenter
@@ -33,11 +36,16 @@ class MaskDrift:
                 rows.append(row)
             if progress:
                 progress(row + 1, len(dataset))
-        embeddings = [one.embedding for one in found if one.embedding is not None]
-        kept = np.stack(embeddings).astype(np.float16) if embeddings and len(embeddings) == len(found) else None
-        return HeldOut(
-            np.array([one.best for one in found], np.int64),
-            np.array([one.confidence for one in found], np.float32),
-            embedding=None if kept is None else kept.astype(np.float32),
-            positions=np.array(rows, np.int64),
-        )
+        return held_out(found, np.array(rows, np.int64))
+
+
+def held_out(found: Sequence[ImageSummary], positions: Ints) -> HeldOut:
+    """What is kept of the summaries of N images; positions int64 (N,) in their data set."""
+    embeddings = [one.embedding for one in found if one.embedding is not None]
+    kept = np.stack(embeddings).astype(np.float16) if embeddings and len(embeddings) == len(found) else None
+    return HeldOut(
+        np.array([one.best for one in found], np.int64),
+        np.array([one.confidence for one in found], np.float32),
+        embedding=None if kept is None else kept.astype(np.float32),
+        positions=positions,
+    )

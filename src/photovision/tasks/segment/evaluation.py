@@ -17,7 +17,10 @@ from photovision.core.types import Ints, Sample
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.masks import flatten
+from photovision.runtime.held_out import HeldOut
+from photovision.tasks.segment.drift import held_out
 from photovision.tasks.segment.segmenter import Segmenter
+from photovision.tasks.segment.summary import ImageSummary
 from photovision.trust.metrics.paired_tests import Gains, mask_gains
 from photovision.trust.metrics.panoptic import Scenery, panoptic_scores, segment_counts
 from photovision.trust.metrics.rates import Rate
@@ -45,6 +48,7 @@ class SegmentEvaluation:
         outlines: float (N, T, 2), boundary F1 and surface distance of the T classes but the background.
         counts: int64 (N, 3), objects found, predicted too many, missed; None where objects are not separated.
         segments: float64 (N, C, 4) of `trust.metrics.panoptic.segment_counts`; None where objects are not separated.
+        answers: see `Evaluation`.
     """
 
     model: Segmenter
@@ -53,8 +57,9 @@ class SegmentEvaluation:
     problems: tuple[Problem, ...]
     confusions: np.ndarray
     outlines: np.ndarray
-    counts: np.ndarray | None = None
-    segments: np.ndarray | None = None
+    counts: np.ndarray | None
+    segments: np.ndarray | None
+    answers: HeldOut
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -128,6 +133,7 @@ class SegmentEvaluation:
             outlines=self.outlines[rows],
             counts=None if self.counts is None else self.counts[rows],
             segments=None if self.segments is None else self.segments[rows],
+            answers=self.answers.take(rows),
         )
 
 
@@ -141,7 +147,7 @@ def evaluate(
         dataset: images with a class for every pixel, or with a mask for every object; their classes must be among the
             model's, in any order.
         progress: called with (images done, N).
-        embeddings: segmenters have none.
+        embeddings: whether embeddings are kept.
 
     Raises:
         DataError: a class is unknown to the model, no image has masks, or nothing could be read.
@@ -153,12 +159,13 @@ def evaluate(
     names = {name for sample in masked if sample.annotations is not None for name in sample.annotations.classes}
     if strange := sorted(names - set(model.classes)):
         raise DataError(f"the segmenter does not know {listed(strange)}: give data whose classes are among its own")
-    found, kept, problems = [], [], []
+    found, summaries, kept, problems = [], [], [], []
     things = [number for number in range(len(model.classes)) if number != background_of(model.classes)]
     results = model.results(sample.image for sample in masked)
     for done, (sample, result) in enumerate(zip(masked, results, strict=True), 1):
         try:
             found.append(compared(model.classes, sample, result, things))
+            summaries.append(_summary(result, embeddings))
             kept.append(done - 1)
         except DataError as error:
             problems.append(Problem(sample.id, "unreadable", str(error)))
@@ -169,15 +176,27 @@ def evaluate(
             f"none of the {len(masked):,} pictures could be evaluated ({problems[0].message}): check the files"
         )
     confusions, outlines, counts, segments = zip(*found, strict=True)
+    where = np.array(positions, np.int64)[kept]
     return SegmentEvaluation(
         model,
         tuple(masked[row] for row in kept),
-        np.array(positions, np.int64)[kept],
+        where,
         tuple(problems),
         np.stack(confusions),
         np.stack(outlines),
-        *(np.stack(part) if model.instances else None for part in (counts, segments)),
+        np.stack(counts) if model.instances else None,
+        np.stack(segments) if model.instances else None,
+        held_out(summaries, where),
     )
+
+
+def _summary(result: Result[Segmentation], embeddings: bool) -> ImageSummary:
+    """Of a picture that was predicted."""
+    found = result.value
+    assert found is not None
+    assert found.confidence is not None
+    best = int(np.bincount(found.labels.ravel()).argmax())
+    return ImageSummary(best, found.confidence, found.embedding if embeddings else None)
 
 
 def background_of(classes: tuple[str, ...]) -> int | None:

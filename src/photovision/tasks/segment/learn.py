@@ -21,7 +21,7 @@ from photovision.core.report import Figure, Report
 from photovision.core.system import cores, keep_memory
 from photovision.data.dataset import Dataset
 from photovision.engine.learned import Learned
-from photovision.engine.remember import remember_embeddings, usual
+from photovision.engine.remember import remember_references
 from photovision.engine.stage import StageResult
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
@@ -141,9 +141,7 @@ def _learned_from(run: TrainingRun, trained: TrainedSegmenter) -> Learned:
         return check_pixels(decider, folder / "model.onnx", images).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
-        splits = run.splits
-        held_out = usual(splits.val, splits.unseen)
-        remember_embeddings(Segmenter(bundle), splits.train, held_out, bundle.path, run.config.seed)
+        remember_references(Segmenter(bundle), run.splits.train, bundle.path, run.config.seed)
         return {}
 
     facts = {
