@@ -106,13 +106,16 @@ def _affordable(lesson: StudentRun, features: Features, candidates: int) -> Data
     """The training pictures whose fewest views, by teacher and student, fit into the share of time for them."""
     run, train = lesson.run, lesson.run.splits.train
 
+    features.open()
+    probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
+    started = time.monotonic()
+    features.compute(probe, "probe", None, 0)  # all processes wait for it, so it is no part of the decision of one
+    per_view = (time.monotonic() - started) / len(probe)
+
     def count() -> int:
-        features.open()
-        probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
         started = time.monotonic()
-        features.compute(probe, "probe", None, 0)
         lesson.job.model.respond(probe)
-        each = (time.monotonic() - started) / len(probe) * _LEAST_VIEWS * candidates
+        each = (per_view + (time.monotonic() - started) / len(probe)) * _LEAST_VIEWS * candidates
         return int(_SHARE_FOR_VIEWS * run.spendable / each)
 
     most = max(_LEAST_PICTURES, features.run.work.value("affordable", count))

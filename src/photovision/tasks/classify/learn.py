@@ -147,12 +147,13 @@ def _affordable(features: Features, share: float) -> Dataset:
     """The training images whose frozen features fit into a share of the time left; at least 500 of them."""
     run, train = features.run, features.run.splits.train
 
+    features.open()  # exporting and loading the graph is paid once
+    started = time.monotonic()
+    probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
+    features.compute(probe, "probe", None, 0)  # all processes wait for it, so it is no part of the decision of one
+    per_image = (time.monotonic() - started) / len(probe)
+
     def count() -> int:
-        features.open()  # exporting and loading the graph is paid once
-        started = time.monotonic()
-        probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
-        features.compute(probe, "probe", None, 0)
-        per_image = (time.monotonic() - started) / len(probe)
         held_out = len(run.splits.val) + len(run.splits.test)
         return int((share * run.left / per_image - held_out) / HEAD_VIEWS)
 
