@@ -1,11 +1,14 @@
-"""Estimates without labels against the truth on shifts: corruptions, other mixes of classes, other shops, another hand.
+"""Estimates without labels against the truth on shifts, for models of every task that can estimate.
 
     python benchmarks/estimate.py MODEL DATA [--split test] [--corrupt fog:3,noise:2] [--mix 3] [--by COLUMN]
 
 MODEL is a model and DATA labelled images that it did not learn from. Measured are the images as they are, under each
 corruption and severity, with other mixes of classes (drawn with weights that differ up to twenty times), and each value
-of a column. Prints one JSON line a shift; --store FILE adds the arrays behind it (confidence, similarity, score).
-`--summary FILE` reads such lines of all models and prints the mean absolute error, and how many intervals hold truths.
+of a column. Among the corruptions are also "magnify:1" to "magnify:5" (images made 0.5 to 2 times as large, for models
+that see them in tiles) and "stain:1" to "stain:5" (hues turned by 20 degrees each). Prints one JSON line a shift;
+--store FILE adds the arrays behind it (confidence, similarity, score). `--summary FILE` reads such lines of all models
+and prints the mean absolute error, and how many intervals hold truths; shifts that the report itself calls unreliable
+are counted apart.
 """
 
 from __future__ import annotations
@@ -19,49 +22,88 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image as Pillow
 
-from photovision.core.types import Floats
+from photovision.core.image import open_sample, to_array
+from photovision.core.regions import Detections
+from photovision.core.shapes import Rle
+from photovision.core.types import Image, Sample
 from photovision.data.corruptions import corrupt
+from photovision.data.corruptions.transform_targets import MOVING, moved_boxes
 from photovision.data.dataset import Dataset
 from photovision.data.read_options import ReadOptions
-from photovision.engine.estimate import allowing, estimator_of, expectation
+from photovision.engine.estimate import estimator_of
+from photovision.engine.expectation import Expectation, expectation
 from photovision.engine.load import load
 from photovision.engine.read import read_for
+from photovision.runtime.held_out import HeldOut
 from photovision.trust.metrics.statistics import wilson
-from photovision.trust.similarity import estimate
 
 LEAST = 30
+SIZES = {1: 0.5, 2: 0.7, 3: 1.2, 4: 1.5, 5: 2.0}
+DEGREES = 20
 
 
 class Answered(NamedTuple):
-    """N images: float (N,) each; `unknown` is 1 where the model calls an image unknown."""
+    """What was predicted for N images, and the score of each, float64 (N,)."""
 
-    confidence: Floats
-    similarity: Floats
-    unknown: np.ndarray
+    answers: HeldOut
     score: np.ndarray
+
+    def at(self, rows: np.ndarray) -> Answered:
+        """The same for some of the images."""
+        return Answered(self.answers.take(rows), self.score[rows])
 
 
 def answered(model: Any, dataset: Dataset) -> Answered:
     """What is estimated from, beside the truth."""
-    row = model.bundle.row
-    compared = row.part("drift")(model)
-    found = expectation(estimator_of(model), compared, compared.predict(dataset), dataset)
-    evaluation = row.part("evaluate")(model, dataset)
-    positions = np.arange(len(dataset)) if found.answers.positions is None else found.answers.positions
-    _, mine, theirs = np.intersect1d(positions, evaluation.positions, return_indices=True)
-    unknown = np.zeros(len(found.samples)) if found.unknown is None else found.unknown.astype(float)
-    return Answered(found.answers.prob[mine], found.similarity[mine], unknown[mine], evaluation.score()[theirs])
+    evaluation = model.bundle.row.part("evaluate")(model, dataset, embeddings=True)
+    return Answered(evaluation.answers, evaluation.score())
 
 
 def corrupted(model: Any, dataset: Dataset, name: str, severity: int) -> Dataset:
-    """The images at the size that the network sees, after a corruption; annotations would move, labels do not."""
-    load_image = model.preprocess.load
-    samples = tuple(
-        replace(sample, image=corrupt(load_image(sample.image), name, severity, (seed, severity)))
-        for seed, sample in enumerate(dataset.samples)
-    )
-    return replace(dataset, samples=samples)
+    """The images after a corruption, and their boxes: labelled ones at the size that the network sees."""
+    changed = []
+    for number, sample in enumerate(dataset.samples):
+        seed, regions = (number, severity), sample.annotations
+        image = model.preprocess.load(sample.image) if regions is None else to_array(open_sample(sample))
+        if name == "magnify":
+            changed.append(magnified(sample, image, SIZES[severity]))
+            continue
+        if name in MOVING and isinstance(regions, Detections):
+            if regions.masks is not None:
+                raise SystemExit(f"masks do not follow '{name}': take magnify")
+            regions = moved_boxes(regions, (image.shape[0], image.shape[1]), name, severity, seed)
+        other = stained(image, severity) if name == "stain" else corrupt(image, name, severity, seed)
+        changed.append(replace(sample, image=other, annotations=regions))
+    return replace(dataset, samples=tuple(changed))
+
+
+def stained(image: Image, severity: int) -> Image:
+    """With all hues turned, as another dye or another white balance does."""
+    hue, saturation, value = Pillow.fromarray(image).convert("HSV").split()
+    turned = hue.point(lambda one: (one + severity * DEGREES * 256 // 360) % 256)
+    return np.asarray(Pillow.merge("HSV", (turned, saturation, value)).convert("RGB"))
+
+
+def magnified(sample: Sample, image: Image, factor: float) -> Sample:
+    """An image that is larger or smaller, with the masks of its objects."""
+    regions = sample.annotations
+    if not isinstance(regions, Detections) or regions.masks is None:
+        raise SystemExit("'magnify' needs objects with masks")
+    size = round(image.shape[1] * factor), round(image.shape[0] * factor)
+    kept, masks = [], []
+    for row, shape in enumerate(regions.masks):
+        assert shape is not None
+        drawn = Pillow.fromarray(shape.bitmap((image.shape[0], image.shape[1])).astype(np.uint8))
+        mask = Rle.of(np.asarray(drawn.resize(size, Pillow.Resampling.NEAREST)) > 0)
+        if mask.area:
+            kept.append(row)
+            masks.append(mask)
+    boxes = np.array([mask.box for mask in masks], np.float32).reshape(-1, 4)
+    other = Detections(boxes, regions.labels[kept], regions.classes, masks=tuple(masks))
+    larger = np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.BICUBIC))
+    return replace(sample, image=larger, annotations=other)
 
 
 def mixed(dataset: Dataset, seed: int) -> np.ndarray:
@@ -81,12 +123,12 @@ def shifts(model: Any, dataset: Dataset, asked: argparse.Namespace) -> Iterator[
     yield "as they are", plain
     for seed in range(asked.mix):
         rows = mixed(dataset, seed)
-        yield f"other mix {seed}", Answered(*(part[rows] for part in plain))
+        yield f"other mix {seed}", plain.at(rows)
     if asked.by:
         values = np.array([sample.groups.get(asked.by, "") for sample in dataset.samples])
         for value in np.unique(values[values != ""]).tolist():
             if (values == value).sum() >= LEAST:
-                yield f"{asked.by} {value}", Answered(*(part[values == value] for part in plain))
+                yield f"{asked.by} {value}", plain.at(np.flatnonzero(values == value))
     yield from under_corruptions(model, dataset, asked.corrupt)
 
 
@@ -97,8 +139,22 @@ def under_corruptions(model: Any, dataset: Dataset, asked: str) -> Iterator[tupl
         yield one, answered(model, corrupted(model, dataset, name, int(severity)))
 
 
+def line(name: str, found: Answered, expected: Expectation) -> dict[str, Any]:
+    """One shift, JSON-ready."""
+    metric, unknown = expected.metric, expected.unknown_share
+    figures = {"truth": found.score.mean(), "estimate": metric.value, "low": metric.low, "high": metric.high}
+    more = {"similarity": np.median(expected.similarity), "unknown": unknown, "reliable": expected.reliable}
+    return {"shift": name, "n": metric.n} | figures | more
+
+
 def summary(lines: list[dict[str, Any]]) -> str:
-    """The figures over all shifts."""
+    """The figures over all shifts, and over those that a report calls reliable."""
+    relied = [one for one in lines if one.get("reliable", True)]
+    parts = {"all": lines, "called reliable": relied} if len(relied) < len(lines) else {"all": lines}
+    return "\n".join(f"{name}: {_summary(part)}" for name, part in parts.items() if part)
+
+
+def _summary(lines: list[dict[str, Any]]) -> str:
     errors = np.array([one["estimate"] - one["truth"] for one in lines])
     held = sum(one["low"] <= one["truth"] <= one["high"] for one in lines)
     low, high = wilson(held, len(lines))
@@ -131,16 +187,15 @@ def main() -> None:
     dataset = read_for(asked.data, model.bundle.task, ReadOptions(root=asked.root))
     dataset = dataset.split(asked.split) if asked.split else dataset
     rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[: asked.pictures])
-    expected, compared = estimator_of(model).expected, model.bundle.row.part("drift")(model)
+    known, compared = estimator_of(model), model.bundle.row.part("drift")(model)
     stored: dict[str, np.ndarray] = {}
     for name, found in shifts(model, dataset.subset(rows), asked):
-        metric = allowing(estimate(expected, found.confidence, found.similarity), compared, found.unknown)
-        facts = {"model": asked.model.name, "data": asked.data.name, "shift": name, "n": metric.n}
-        figures = {"truth": found.score.mean(), "estimate": metric.value, "low": metric.low, "high": metric.high}
-        line = facts | figures | {"similarity": np.median(found.similarity), "unknown": found.unknown.mean()}
-        sys.stdout.write(json.dumps(line, default=float) + "\n")
+        expected = expectation(known, compared, found.answers)
+        facts = {"model": asked.model.name, "data": asked.data.name}
+        sys.stdout.write(json.dumps(facts | line(name, found, expected), default=float) + "\n")
         sys.stdout.flush()
-        stored |= {f"{name}|{key}": value for key, value in found._asdict().items()}
+        arrays = {"confidence": found.answers.prob, "similarity": expected.similarity, "score": found.score}
+        stored |= {f"{name}|{key}": value for key, value in arrays.items()}
     if asked.store is not None:
         np.savez_compressed(asked.store, **stored)  # type: ignore[arg-type]
 
