@@ -256,7 +256,7 @@ TASKS = {
             value=lambda found, size: {"size": list(size), "boxes": found.to_json()},
             obeys=frozenset({"threshold", "tile", "boxes"}),
             command="detect",
-            refuses={"estimate": "estimate", "adapt": "classifier"},
+            refuses={"estimate": "estimate", "adapt": "--labelled"},
         ),
         Task(
             name="segment",
@@ -269,7 +269,7 @@ TASKS = {
             lead="miou",
             value=_areas,
             obeys=frozenset({"masks", "tile", "boxes"}),
-            refuses={"calibrate": "segmenter", "estimate": "estimate", "adapt": "classifier"},
+            refuses={"calibrate": "segmenter", "estimate": "estimate", "adapt": "at least 30"},
         ),
     )
 }

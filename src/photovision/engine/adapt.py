@@ -27,6 +27,8 @@ from photovision.runtime.training_images import VAL
 
 MIN_PICTURES = 30
 """Images of a place below which nothing can be learned from them."""
+NORMALISATION = "normalisation statistics"
+"""The step that changes what the network computes."""
 PURPOSE = "to adapt a model"
 
 

@@ -18,7 +18,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from photovision.core.types import Image
-from photovision.models.export import Normalise
 
 BATCH = 32
 _LITTLE, _MOST = 1e-6, 1e3
@@ -32,7 +31,7 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 
 @torch.no_grad()
 def normalised_for(
-    network: nn.Module, normalise: Normalise, images: Sequence[Image], usual: Sequence[Image], worth: float
+    network: nn.Module, normalise: nn.Module, images: Sequence[Image], usual: Sequence[Image], worth: float
 ) -> nn.Module:
     """A copy of a network whose normalised channels are in a place what they are for the usual images.
 
@@ -40,7 +39,7 @@ def normalised_for(
 
     Args:
         network: in evaluation mode, on the CPU.
-        normalise: its normalisation of pixels.
+        normalise: from uint8 pictures (N, H, W, 3) to what the network takes.
         images: N pictures of the place, uint8 (H, W, 3) each.
         usual: pictures like those of the training.
         worth: how many pictures the network's own statistics count as, above 0.
@@ -56,7 +55,7 @@ def normalised_for(
 
 def _run(
     network: nn.Module,
-    normalise: Normalise,
+    normalise: nn.Module,
     images: Sequence[Image],
     usual: Sequence[tuple[torch.Tensor, torch.Tensor]] | None,
     share: float,

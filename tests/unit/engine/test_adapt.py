@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,14 @@ from PIL import Image
 
 import photovision as pv
 from photovision.core.errors import DataError, ExportError, ModelError, UsageError
+from photovision.data.dataset import Dataset
+from photovision.models.export import Decider, export_graph
+from photovision.models.load_network import trained_network
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.validation import VALIDATION_FILE
+from photovision.tasks.classify.evaluation import evaluate
 from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.classify.refit import refit
 
 HEAVY = (0.9, 0.05, 0.05)
 
@@ -85,6 +91,48 @@ def test_another_brightness_is_undone_by_normalisation(model: Recognizer, tmp_pa
     assert accuracy(adapted, dimmed(rest), labels) >= accuracy(model, dimmed(rest), labels) + 0.1
 
 
+@pytest.fixture(scope="module")
+def several(model: Recognizer, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """The same network with a probability for each label."""
+    folder = tmp_path_factory.mktemp("models") / "several"
+    model.save(folder)
+    known = Bundle(folder, {**model.info, "multilabel": True, "thresholds": [0.5] * 3})
+    decider = Decider(trained_network(known), known.preprocess, 1.5, True)
+    export_graph(decider, known.preprocess.size, decider.outputs, known.graph)
+    info = {**known.info, **refit(known, *(of_several(count, seed) for count, seed in ((200, 1), (400, 2), (60, 3))))}
+    (folder / "bundle.json").write_text(json.dumps(info), encoding="utf-8")
+    found = pv.load(folder, precision="f32")
+    assert isinstance(found, Recognizer)
+    return found
+
+
+def of_several(count: int, seed: int, dim: bool = False) -> Dataset:
+    found = replace(labelled(count, seed), multilabel=True)
+    images = [np.asarray(sample.image) for sample in found.samples]
+    shown = zip(found.samples, dimmed(images) if dim else images, strict=True)
+    return replace(found, samples=tuple(replace(sample, image=image) for sample, image in shown))
+
+
+def test_a_classifier_of_several_labels_is_adapted_by_its_normalisation(several: Recognizer, tmp_path: Path) -> None:
+    report = pv.adapt(several, of_several(150, 14, dim=True), tmp_path / "here", labelled=of_several(200, 15))
+    assert [step["taken"] for step in report.data["steps"]] == [True, False, False]
+    held_out = report.metrics["held_out_score_before"], report.metrics["held_out_score_after"]
+    assert held_out[1].value > held_out[0].value + 0.05
+    adapted, rest = pv.load(tmp_path / "here", precision="f32"), of_several(300, 16, dim=True)
+    assert evaluate(adapted, rest).score().mean() > evaluate(several, rest).score().mean() + 0.05
+    assert adapted.info["adapted"]["steps"] == ["normalisation statistics"]
+
+
+def test_a_classifier_of_several_labels_is_left_alone_where_nothing_changed(
+    several: Recognizer, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=r"nothing is gained beyond chance.*their shares are no mix"):
+        pv.adapt(several, of_several(150, 14), tmp_path / "here", labelled=of_several(200, 15))
+    with pytest.raises(ExportError, match=r"--labelled"):
+        pv.adapt(several, of_several(40, 14), tmp_path / "here")
+    assert not any(tmp_path.iterdir())
+
+
 def test_without_labelled_pictures_the_network_stays_as_it_is(model: Recognizer, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="--labelled"):
         pv.adapt(model, dimmed(gratings(60, 14)[0]), tmp_path / "here")
@@ -95,9 +143,6 @@ def test_what_cannot_be_done_is_said(model: Recognizer, tmp_path: Path) -> None:
         pv.adapt(model, gratings(20, 17)[0], tmp_path / "here")
     with pytest.raises(UsageError, match="choose another folder"):
         pv.adapt(model, gratings(40, 17)[0], model.bundle.path)
-    several = Recognizer(Bundle(model.bundle.path, {**model.info, "multilabel": True, "thresholds": [0.5] * 3}))
-    with pytest.raises(UsageError, match="several labels"):
-        pv.adapt(several, gratings(40, 17)[0], tmp_path / "here")
     odd = Recognizer(Bundle(model.bundle.path, {**model.info, "class_mix": [0.5, 0.5]}))
     with pytest.raises(ModelError, match="damaged"):
         pv.adapt(odd, gratings(40, 17)[0], tmp_path / "here")

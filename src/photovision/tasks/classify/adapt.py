@@ -13,16 +13,16 @@ from functools import partial
 import numpy as np
 
 from photovision.core.drawing import percent
-from photovision.core.errors import DataError, ModelError, UsageError
+from photovision.core.errors import DataError, ModelError
 from photovision.core.report import Finding, Metric, Table
 from photovision.core.types import Floats, Ints
 from photovision.data.dataset import Dataset, Problem
-from photovision.engine.adapt import MIN_PICTURES, Adaptation, AdaptRequest, AdaptStep
+from photovision.engine.adapt import MIN_PICTURES, NORMALISATION, Adaptation, AdaptRequest, AdaptStep
 from photovision.engine.similarity import similarity_index
 from photovision.runtime.held_out import read_held_out
 from photovision.runtime.similarity import SimilarityIndex
 from photovision.runtime.validation import ValidationOutputs, read_validation
-from photovision.tasks.classify.adapt_bundle import MIX, NORMALISATION, Adapted
+from photovision.tasks.classify.adapt_bundle import MIX, Adapted
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.trust.class_mix import ClassMix, HeldOutPlace, class_mix
 from photovision.trust.metrics.statistics import Vector
@@ -40,9 +40,12 @@ def adapt(request: AdaptRequest) -> Adaptation:
     Raises:
         DataError: too few readable images.
         ModelError: the bundle keeps too little.
-        UsageError: a model of several labels an image.
     """
     model: Recognizer = request.model
+    if model.multilabel:
+        from photovision.tasks.classify.adapt_several import adapt_several
+
+        return adapt_several(request)
     outputs, index, usual = _known(model)
     dataset, here, problems = _answers(model, request)
     start = Adapted.of(outputs, here, index, float(model.info.get("temperature") or 1.0))
@@ -60,8 +63,6 @@ def adapt(request: AdaptRequest) -> Adaptation:
 def _known(model: Recognizer) -> tuple[ValidationOutputs, SimilarityIndex, Vector]:
     """What the bundle keeps of its images, and the mix of classes that its probabilities are for."""
     bundle = model.bundle
-    if model.multilabel:
-        raise UsageError("'adapt' is not available for classifiers of several labels an image: these have no mix")
     outputs, index = bundle.still(read_validation(bundle.path, len(model.classes))), similarity_index(bundle)
     if model.doubt is None or outputs is None or index is None:
         raise ModelError(

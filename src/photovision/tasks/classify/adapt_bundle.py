@@ -30,7 +30,6 @@ from photovision.trust.similarity import fit_expected_accuracy
 if TYPE_CHECKING:
     from photovision.tasks.classify.adapt_normalisation import Normalised
 
-NORMALISATION = "normalisation statistics"
 MIX = "class_mix"
 """In bundle.json: the mix of classes that the probabilities are for, where a place differs from the training."""
 _SHIFT = "class_shift"

@@ -7,31 +7,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from scipy.special import softmax
 from torch import nn
 
-from photovision.core.drawing import percent
 from photovision.core.errors import ModelError, UnreadableImage
-from photovision.core.files import explained
 from photovision.core.types import Floats, Image
 from photovision.data.augment.image import load_pixels
 from photovision.data.corruptions.appearance import Appearance
 from photovision.data.dataset import Dataset
-from photovision.engine.adapt import AdaptRequest, AdaptStep
-from photovision.models.export import Decider, check_parity, export_graph
+from photovision.engine.adapt import NORMALISATION, AdaptRequest, AdaptStep
+from photovision.engine.adapt_normalisation import WORTH, verdict, write_network
+from photovision.models.export import Decider, check_parity
 from photovision.models.load_network import trained_network
 from photovision.models.normalisation import BATCH, batch_norms, normalised_for
 from photovision.runtime.bundle import Bundle
-from photovision.tasks.classify.adapt_bundle import NORMALISATION as NAME
 from photovision.tasks.classify.recognizer import ModelOutputs
 from photovision.tasks.classify.refit import align
 from photovision.trust.metrics.statistics import Vector
 
-WORTH = 128.0
-"""How many pictures the statistics of the training count as."""
 MIN_HELD_OUT = 50
-_MOST, _MIN_GAIN, _Z, _ROUNDS = 300, 0.01, 1.64, 2
+_MOST, _ROUNDS = 300, 2
 _SKEW = 0.25  # statistics of a place of few classes are also those of what is seen, which nothing should undo
 _PARITY = 64
 
@@ -52,11 +47,8 @@ class Normalised:
 
     def write(self, bundle: Bundle, temperature: float) -> None:
         """Write its weights and its graph into the folder of a bundle; ExportError where they do not agree."""
-        state = {name: value.detach().contiguous() for name, value in self.network.state_dict().items()}
-        with explained(bundle.path):
-            save_file(state, bundle.path / "model.safetensors", metadata={"format": "pt"})
         decider = Decider(self.network, bundle.preprocess, temperature, False)
-        export_graph(decider, bundle.preprocess.size, decider.outputs, bundle.graph)
+        write_network(decider, bundle)
         check_parity(decider, bundle.graph, self.images)
 
 
@@ -73,13 +65,13 @@ def adapt_normalisation(
     """
     bundle: Bundle = request.model.bundle
     if bundle.info.get("quantized"):
-        return AdaptStep(NAME, "the graph computes in 8 bits: adapt the model that it was made from"), None
+        return AdaptStep(NORMALISATION, "the graph computes in 8 bits: adapt the model that it was made from"), None
     try:
         network = trained_network(bundle)
     except ModelError:
-        return AdaptStep(NAME, "the model keeps no weights that could be adapted"), None
+        return AdaptStep(NORMALISATION, "the model keeps no weights that could be adapted"), None
     if not batch_norms(network):
-        return AdaptStep(NAME, "the network has no batch normalisation"), None
+        return AdaptStep(NORMALISATION, "the network has no batch normalisation"), None
     assert request.held_out is not None
     images, _ = _pixels(request.dataset, bundle)
     held_out = align(request.model, request.held_out)
@@ -90,7 +82,9 @@ def adapt_normalisation(
     for _ in range(_ROUNDS):
         rows = _drawn(held_out, shares, request.seed)
         if len(np.unique(rows)) < MIN_HELD_OUT:
-            return AdaptStep(NAME, f"fewer than {MIN_HELD_OUT} labelled pictures are of the classes seen here"), None
+            return AdaptStep(
+                NORMALISATION, f"fewer than {MIN_HELD_OUT} labelled pictures are of the classes seen here"
+            ), None
         tried, shown = _pixels(held_out.subset(rows), bundle)
         copy = normalised_for(network, decider.normalise, images, tried, WORTH)
         adapted = Decider(copy, bundle.preprocess, 1.0, False)
@@ -99,7 +93,7 @@ def adapt_normalisation(
     truth, alike = held_out.labels[rows[shown]], _dressed(tried, images, request.seed)
     before, after = (_answers(one, alike).logits.argmax(1) == truth for one in (decider, adapted))
     skew = float(np.abs(shares - usual).sum() / 2)
-    step = _verdict(before, after, max(fall(outputs), _SKEW * skew))
+    step = verdict(NORMALISATION, "accuracy", before, after, max(fall(outputs), _SKEW * skew))
     return step, Normalised(adapted.network, outputs, np.stack(images[:_PARITY])) if step.taken else None
 
 
@@ -111,18 +105,6 @@ def _drawn(held_out: Dataset, shares: Vector, seed: int) -> np.ndarray:
     weights = ratio[truth] / ratio[truth].sum()
     rng = np.random.default_rng(seed)
     return np.sort(labelled[rng.choice(len(truth), min(_MOST, len(truth)), p=weights)])
-
-
-def _verdict(before: np.ndarray, after: np.ndarray, least: float) -> AdaptStep:
-    change = after.astype(float) - before
-    error = float(change.std() / np.sqrt(len(change)))
-    look = f"{len(change):,} held-out pictures given the colours and the sharpness of the place"
-    figures = f"{percent(float(before.mean()))} before, {percent(float(after.mean()))} after"
-    if change.mean() < max(_MIN_GAIN, _Z * error):
-        return AdaptStep(NAME, f"nothing is gained beyond chance on {look} ({figures})")
-    if change.mean() < least:
-        return AdaptStep(NAME, f"too little is gained on {look} ({figures}) for what the place may lose")
-    return AdaptStep(NAME, effect=f"accuracy on {look}: {figures}.")
 
 
 def _dressed(held_out: Sequence[Image], images: Sequence[Image], seed: int) -> list[Image]:

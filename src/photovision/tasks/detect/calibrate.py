@@ -88,10 +88,13 @@ def calibrate(
         )
     learned, before, after = _proved(looked, seed)
     report = _report(looked, dataset, learned, before, after, seed)
-    return Calibration(report, len(looked.pairs), partial(_change, model, looked, learned), "Scores and thresholds")
+    return Calibration(
+        report, len(looked.pairs), partial(change_scores, model, looked, learned), "Scores and thresholds"
+    )
 
 
-def _learn(looked: DetectEvaluation, rows: np.ndarray) -> DetectCalibration:
+def learn_scores(looked: DetectEvaluation, rows: np.ndarray) -> DetectCalibration:
+    """Scores and thresholds, from some of the images."""
     matches = match([looked.pairs[int(row)] for row in rows], looked.classes)
     slope, shift = fit_logistic(matches)
     # The order of a class's boxes stays, so they are on the same objects.
@@ -107,23 +110,29 @@ def _proved(looked: DetectEvaluation, seed: int) -> tuple[DetectCalibration, dic
 
     Where thresholds that others taught serve worse than the old ones, the old ones stay: what is shown does not change.
     """
+    pairs, tally = cross_fitted(looked, seed)
+    old = looked.hits.tally(looked.thresholds)
+    before, after = _figures(looked.pairs, old, looked.classes), _figures(pairs, tally, looked.classes)
+    learned = learn_scores(looked, np.arange(len(looked.pairs)))
+    if after["f1"].value < before["f1"].value:
+        learned = replace(learned, thresholds=calibrated(looked.thresholds, learned.slope, learned.shift), kept=True)
+        after = _figures(pairs, old, looked.classes)
+    return learned, before, after
+
+
+def cross_fitted(looked: DetectEvaluation, seed: int) -> tuple[list[Pair], Whole]:
+    """N images with scores and thresholds that the others taught: true and predicted boxes, and the tally (N, 3)."""
     n = len(looked.pairs)
     fold = np.random.default_rng(seed).permutation(n) % _FOLDS
     pairs, tally = list(looked.pairs), np.zeros((n, 3), dtype=np.int64)
     for number in range(_FOLDS):
         own = np.flatnonzero(fold == number)
-        part = _learn(looked, np.flatnonzero(fold != number))
+        part = learn_scores(looked, np.flatnonzero(fold != number))
         for row in own:
             truth, found = looked.pairs[row]
             pairs[row] = Pair(truth, replace(found, scores=part.scores(found)))
         tally[own] = find_hits([pairs[row] for row in own], looked.classes).tally(part.thresholds)
-    old = looked.hits.tally(looked.thresholds)
-    before, after = _figures(looked.pairs, old, looked.classes), _figures(pairs, tally, looked.classes)
-    learned = _learn(looked, np.arange(n))
-    if after["f1"].value < before["f1"].value:
-        learned = replace(learned, thresholds=calibrated(looked.thresholds, learned.slope, learned.shift), kept=True)
-        after = _figures(pairs, old, looked.classes)
-    return learned, before, after
+    return pairs, tally
 
 
 def _report(
@@ -188,7 +197,10 @@ def _figures(pairs: Sequence[Pair], tally: Whole, classes: tuple[str, ...]) -> d
     return own | {name: Metric(*estimate, len(pairs)) for name, estimate in found.items()}
 
 
-def _change(model: Detector, looked: DetectEvaluation, learned: DetectCalibration, folder: Path) -> dict[str, Any]:
+def change_scores(
+    model: Detector, looked: DetectEvaluation, learned: DetectCalibration, folder: Path
+) -> dict[str, Any]:
+    """Change the graph in a folder, which is that of the model; the entries of bundle.json that differ."""
     images = np.stack([load_pixels(sample, model.preprocess) for sample in looked.samples[:_CHECKED]])
     _set_scores(folder / "model.onnx", learned)
     _verify(model, folder / "model.onnx", learned, images)

@@ -42,6 +42,7 @@ TASK = Task(
         "explain": "photovision.tasks.detect.explain:explainer",
         "calibrate": "photovision.tasks.detect.calibrate:calibrate",
         "refit": "photovision.tasks.detect.refit:refit",
+        "adapt": "photovision.tasks.detect.adapt:adapt",
         "adopt": "photovision.tasks.detect.layout:layouts",
         "returned": "photovision.tasks.detect.returned:outputs",
         "drift": "photovision.tasks.detect.drift:BoxDrift",

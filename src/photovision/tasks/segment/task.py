@@ -55,6 +55,7 @@ TASK = Task(
         "explain": "photovision.tasks.segment.explain:explainer",
         "drift": "photovision.tasks.segment.drift:MaskDrift",
         "refit": "photovision.tasks.segment.refit:refit",
+        "adapt": "photovision.tasks.segment.adapt:adapt",
         "adopt": "photovision.tasks.segment.layout:layouts",
         "returned": "photovision.tasks.segment.returned:outputs",
         "parity": "photovision.tasks.segment.parity:parity",
