@@ -81,8 +81,12 @@ def _slices(context: AuditContext) -> Finding | None:
 
 def _shortcuts(context: AuditContext) -> Finding | None:
     from photovision.tasks.classify.explain import heatmaps
+    from photovision.trust.robustness.shortcut_tests import MIN_PICTURES
     from photovision.trust.robustness.shortcuts import audit_shortcuts
 
+    if len(context.images) < MIN_PICTURES:
+        why = f"that takes {MIN_PICTURES} pictures, and there are {len(context.images)}"
+        return Finding((f"Shortcuts were not looked for: {why}.",))
     part, images, probs = context.part, context.images, partial(_probs, context.model)
     few = spread(len(images), _MAPS)
     maps = heatmaps(context.model, images[few], part.probs[few].argmax(1))

@@ -83,6 +83,12 @@ def test_only_what_was_asked_for_is_run_and_timed(model: Recognizer) -> None:
     assert "mean_corruption_error" in whole.metrics
 
 
+def test_too_few_pictures_leave_out_what_they_cannot_tell(model: Recognizer) -> None:
+    assert "Shortcuts were not looked for: that takes 40 pictures, and there are 30." in told(
+        examine(model, colours(30), "shortcuts")
+    )
+
+
 def test_mistakes_are_told(model: Recognizer) -> None:
     with pytest.raises(UsageError, match=r"no check 'gruops' of a classifier; did you mean groups"):
         examine(model, colours(60), "gruops")
