@@ -15,6 +15,7 @@ from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.thumbnail import picture_grid
 from photovision.core.types import Floats, Ints
 from photovision.data.unlabelled import FOLDER, Unlabelled
+from photovision.engine.expectation import UNTESTED
 from photovision.engine.holdout import NO_RECORD
 from photovision.trust import similarity as statistics
 from photovision.trust import similarity_text
@@ -89,7 +90,7 @@ def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Me
     metrics = dict(similarity_text.expected_score(names.score, found.metric)) if found.reliable else {}
     alike = "Similarity", "to the nearest training picture, median, -1 to 1"
     metrics["similarity"] = Metric(float(np.median(found.similarity)), None, None, n, "", *alike)
-    if found.unknown is not None:
+    if found.gated:
         metrics["unknown_share"] = Metric(found.unknown_share, n=n)
     if (reliability := known.expected.reliability) is not None:
         error = "Error of such estimates", "on average, for ranges of similarity left out in turn"
@@ -141,13 +142,16 @@ def _advice(found: Expectation) -> str:
 def _unfamiliar(known: Estimator, found: Expectation) -> Iterator[str]:
     """Images that the estimate says little about."""
     unknown = found.unknown_share
+    other = "may show something else than the model learned" if found.gated else f"are {UNTESTED}"
     if not found.reliable:
-        yield "Most of these pictures show something else than the model learned: do not rely on this estimate."
+        yield f"Most of these pictures {other}: do not rely on this estimate."
     elif unknown > _SOME_UNKNOWN:
         yield (
-            f"{percent(unknown)} of these pictures may show something else than the model learned: the lower bound"
-            " of the interval allows for all of them to be wrong."
+            f"{percent(unknown)} of these pictures {other}: the lower bound of the interval allows for all of them to"
+            " be wrong."
         )
+    if not found.gated:
+        return
     tested = [one.start for one in known.expected.curve if one.n >= MIN_OF_BIN]
     below = float((found.similarity < min(tested)).mean()) if tested else 1.0
     if below > _SOME_UNKNOWN:

@@ -25,10 +25,11 @@ from photovision.runtime.bundle import Bundle
 from photovision.runtime.held_out import HeldOut
 from photovision.runtime.similarity import NAME, ExpectedAccuracy, SimilarityIndex, read_expected
 from photovision.trust import similarity as statistics
-from photovision.trust.similarity_text import ScoredPictures, expected_score, finding
+from photovision.trust.similarity_text import MIN_OF_BIN, ScoredPictures, expected_score, finding
 
 MOST_UNKNOWN = 0.5
 """Share of unknown images above which an estimate is not to be relied on."""
+UNTESTED = "less alike than any that were tested when the model was made"
 MAX_EMBEDDED = 20_000
 """Labelled images of which, at most, an evaluation keeps embeddings: 100 MB of 1,280 numbers each."""
 _DRAWN = 2000
@@ -59,7 +60,9 @@ class Expectation:
         similarity: float32 (N,), -1 to 1: how alike each is to the nearest training image.
         answers: the predictions.
         samples: the images; () where they are not known.
-        unknown: bool (N,), which are called unknown; None for a model without novelty detection.
+        unknown: bool (N,), which are called unknown; of a model without novelty detection those that are less alike
+            than any that were tested.
+        gated: whether the model detects novelty.
     """
 
     metric: Metric
@@ -67,12 +70,18 @@ class Expectation:
     similarity: Floats
     answers: HeldOut
     samples: tuple[Sample, ...]
-    unknown: np.ndarray | None
+    unknown: np.ndarray
+    gated: bool
 
     @property
     def unknown_share(self) -> float:
-        """How many of them are called unknown, 0 to 1."""
-        return 0.0 if self.unknown is None else float(self.unknown.mean())
+        """How many of them nothing is known about, 0 to 1."""
+        return float(self.unknown.mean())
+
+    @property
+    def unknown_because(self) -> str:
+        """What these are, as the end of a sentence on them."""
+        return "called unknown by the model" if self.gated else UNTESTED
 
     @property
     def reliable(self) -> bool:
@@ -83,7 +92,7 @@ class Expectation:
         """One sentence, and the metric where it can be relied on, for reports on something else."""
         if not self.reliable:
             share = percent(self.unknown_share)
-            return Finding((f"There is no reliable estimate: the model calls {share} of these pictures unknown.",))
+            return Finding((f"There is no reliable estimate: {share} of these pictures are {self.unknown_because}.",))
         sentence = f"Expected {score}: {spoken(self.metric)}, from similarity and confidence, without labels."
         return Finding((sentence,), expected_score(score, self.metric))
 
@@ -104,7 +113,7 @@ def expectation(
         raise ModelError("the model gives no embeddings of images: train it again")
     similarity = known.index.of(answers.embedding)
     rows = range(len(answers)) if answers.positions is None else answers.positions.tolist()
-    unknown = _unknown(compared, answers)
+    unknown = _unknown(known.expected, compared, answers, similarity)
     metric = statistics.estimate(known.expected, answers.prob, similarity, seed=seed)
     return Expectation(
         _allowing(metric, compared, unknown),
@@ -113,6 +122,7 @@ def expectation(
         answers,
         tuple(samples[row] for row in rows) if len(samples) else (),
         unknown,
+        compared.limit is not None,
     )
 
 
@@ -150,19 +160,23 @@ def compared(model: Any, dataset: Dataset, evaluation: Evaluation, seed: int = 0
     return replace(own, summary=summary, metrics=short.metrics, data={**own.data, NAME: shown(known.expected)})
 
 
-def _unknown(compared: DriftModel, answers: HeldOut) -> np.ndarray | None:
-    """bool (N,): which images are called unknown; None for a model without novelty detection."""
-    novelty, limit = answers.novelty, compared.limit
-    return None if novelty is None or limit is None else np.asarray(novelty > limit)
+def _unknown(expected: ExpectedAccuracy, compared: DriftModel, answers: HeldOut, similarity: Floats) -> np.ndarray:
+    """bool (N,): images whose like were not held out, so that nothing tells how often the model is right on them."""
+    if answers.novelty is not None and compared.limit is not None:
+        return np.asarray(answers.novelty > compared.limit)
+    if compared.limit is not None:
+        return np.zeros(len(answers), bool)
+    tested = [one.start for one in expected.curve if one.n >= MIN_OF_BIN]
+    return np.asarray(similarity < min(tested, default=np.inf))
 
 
-def _allowing(metric: Metric, compared: DriftModel, unknown: np.ndarray | None) -> Metric:
+def _allowing(metric: Metric, compared: DriftModel, unknown: np.ndarray) -> Metric:
     """The interval, whose lower bound allows for every prediction on something else to be wrong.
 
-    Neither similarity nor confidence says how often a model is right on images that it calls unknown: none like them
-    were held out. So many of them as are familiar by the rate of false alarms are taken for familiar.
+    Neither similarity nor confidence says how often a model is right on images of which none like them were held out.
+    So many of them as are familiar by the rate of false alarms are taken for familiar.
     """
-    if unknown is None or metric.low is None:
+    if metric.low is None:
         return metric
     beyond = max(0.0, float(unknown.mean()) - (compared.false_alarms or 0.0))
     return replace(metric, low=metric.low * (1 - beyond))

@@ -15,6 +15,7 @@ from photovision.core.regions import Segmentation
 from photovision.core.report import Metric, Report
 from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
+from photovision.engine.estimate import estimate
 from photovision.engine.evaluate import evaluate
 from photovision.engine.load import load
 from photovision.engine.model_card import model_card
@@ -137,3 +138,19 @@ def test_a_segmenter_has_the_curve_too(tmp_path: Path) -> None:
     report = evaluate(model, _things(30, 1.0, 4))
     assert report.metrics["expected_score"].n == 30
     assert sum(row[3] for row in report.tables[-1].rows) == 30
+
+
+def test_what_a_segmenter_was_never_tested_on_is_not_estimated(tmp_path: Path) -> None:
+    folder = painter_bundle(tmp_path / "model", embedding=True)
+    remember_embeddings(load(folder), _things(40, 0.2, 1), _things(40, 0.2, 2), folder, 0)
+    bundle = load(folder).bundle
+    bundle.info[NAME] = accuracy_by_similarity(bundle.row, bundle, _things(80, 0.3, 3))
+    model = bundle.row.part("model")(bundle)
+    green = np.random.default_rng(0).integers(0, 40, (30, 32, 32, 3)) + np.array([0, 210, 0])
+    report = estimate(model, [image.astype(np.uint8) for image in green])
+    assert report.data["reliable"] is False
+    assert "expected_score" not in report.metrics
+    assert report.data["possible_score"][0] == 0
+    assert "100.0% of these pictures are less alike than any that were tested" in report.summary[0]
+    assert "do not rely on this estimate" in report.warnings[0]
+    assert "expected_score" in estimate(model, _things(30, 0.2, 6)).metrics
