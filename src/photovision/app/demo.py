@@ -15,8 +15,9 @@ from photovision.app.demo_pictures import STREET, copied, labelled, wall
 
 BUILD = Path("build")
 MINUTES, ANOMALY_MINUTES = 1.0, 0.5
-WATCHED, LINE = 8, "street:0,0.6,1,0.6"
+WATCHED, LINE = 20, "street:0,0.4,1,0.4"
 """Seconds of the film that are watched, and the line in it, as shares of the frame."""
+AUDITED = ("--only", "conditions", "--conditions", "outdoor", "--minutes", "0.3")
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,16 @@ def _with_training(build: Path, place: Path) -> list[Stop]:
             "Ask the new model about pictures it has never seen",
             (("predict", model, *some),),
             "photovision predict flowers-model rose.jpg",
+        ),
+        Stop(
+            "Search the training pictures for those that a new picture is most like",
+            (("explain", model, some[0], "--data", str(data), "-o", str(place / "alike")),),
+            "photovision explain flowers-model rose.jpg --data flowers/ -o alike/",
+        ),
+        Stop(
+            "Write a report: what rain, dusk and the like do to its answers",
+            (("audit", model, str(data), *AUDITED, "-o", str(place / "audit")),),
+            "photovision audit flowers-model flowers/ --conditions outdoor -o audit/",
         ),
         _anomalies(place),
     ]

@@ -172,6 +172,13 @@ class Watch:
             "warnings": list(video.warnings),
         }
 
+    @property
+    def frames_in_all(self) -> int:
+        """How many frames there are up to the end that was asked for; 0 where the source does not say."""
+        video, limit = self.video, self.asked.max_seconds
+        frames = video.frames or 0
+        return frames if limit is None or not video.rate else min(frames, int(limit * video.rate) + 1)
+
     def close(self) -> None:
         """Let go of the source."""
         self.video.close()
@@ -236,8 +243,8 @@ def watch(
                 log.add(step.events)
                 if film is not None:
                     film.add(drawing.draw(step.frame.image, step.found, step.tags), step.frame.time)
-                if progress is not None and step.frame.index < (watching.video.frames or 0):
-                    progress(step.frame.index + 1, watching.video.frames or 0)
+                if progress is not None and step.frame.index < watching.frames_in_all:
+                    progress(step.frame.index + 1, watching.frames_in_all)
         except KeyboardInterrupt:
             interrupted = True
         finally:

@@ -51,7 +51,15 @@ def test_only_some_classes_and_some_frames(crossing: Path) -> None:
     found = watch(crossing, blobs, WatchRequest(GATE, classes=("red",), every=2))
     assert (found["lines"]["gate"]["left"], found["lines"]["gate"]["right"]) == (1, 0)
     assert (found["frames"], found["tracks"]) == (30, 1)
-    assert watch(crossing, blobs, WatchRequest(max_seconds=0.5))["frames"] == 13
+
+
+def test_progress_counts_to_the_end_that_was_asked_for(crossing: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    asked = WatchRequest(max_seconds=0.5)
+    assert watch(crossing, blobs, asked, progress=lambda done, of: seen.append((done, of)))["frames"] == 13
+    assert seen[-1] == (13, 13)
+    watch(crossing, blobs, progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (60, 60)
 
 
 def test_events_are_written_line_by_line_and_into_sqlite_and_added_to(crossing: Path, tmp_path: Path) -> None:

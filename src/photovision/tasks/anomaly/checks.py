@@ -17,7 +17,7 @@ from photovision.engine import checks
 from photovision.engine.audit_context import AuditContext, Check
 from photovision.engine.checks import Shown
 from photovision.tasks.anomaly.detector import AnomalyDetector
-from photovision.tasks.anomaly.evaluation_text import painted
+from photovision.tasks.anomaly.heatmap import painted
 from photovision.tasks.anomaly.prediction import Anomaly
 from photovision.trust.metrics.detection import Vector, resamples
 

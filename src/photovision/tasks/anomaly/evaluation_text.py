@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image as Pillow
 
 from photovision.core.curves import CurveLine, lines
 from photovision.core.drawing import percent
@@ -17,10 +16,9 @@ from photovision.core.report import RIGHT, WRONG, Figure, Finding, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Floats, Image, Sample
 from photovision.tasks.anomaly.evaluation import AnomalyEvaluation
-from photovision.tasks.anomaly.heatmap import enlarged
+from photovision.tasks.anomaly.heatmap import painted
 
 SHOWN = 12
-_SIDE = 480
 
 
 def training_summary(info: Mapping[str, Any]) -> tuple[str, ...]:
@@ -193,21 +191,3 @@ def heat_over(sample: Sample, heat: Floats) -> Image | None:
     except UnreadableImage:
         return None
     return painted(image, heat)
-
-
-def painted(image: Image, heat: Floats, side: int = _SIDE) -> Image:
-    """An image with its heat where it is 1 or more, on one scale for all images: 1 to 3 times the limit.
-
-    Args:
-        image: uint8 RGB (H, W, 3).
-        heat: float32 (h, w), in units of the limit.
-        side: longest side of the result in pixels, at most.
-    """
-    factor = min(1.0, side / max(image.shape[:2]))
-    size = max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))
-    small = np.asarray(Pillow.fromarray(image).resize((size[1], size[0]), Pillow.Resampling.BOX))
-    hot = enlarged(heat, size)
-    strength = np.where(hot >= 1, np.clip(0.35 + (hot - 1) / 4, 0.35, 0.8), 0)[..., None]
-    red = np.array([220, 30, 30], np.float32)
-    shown: Image = (small * (1 - strength) + red * strength).round().astype(np.uint8)
-    return shown

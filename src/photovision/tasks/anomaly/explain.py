@@ -17,8 +17,7 @@ from photovision.core.system import provenance
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Attribution, Image
 from photovision.tasks.anomaly.detector import AnomalyDetector
-from photovision.tasks.anomaly.evaluation_text import painted
-from photovision.tasks.anomaly.heatmap import enlarged
+from photovision.tasks.anomaly.heatmap import enlarged, painted
 from photovision.tasks.anomaly.prediction import Anomaly
 from photovision.trust.explain.request import AUTO, ExplainRequest
 

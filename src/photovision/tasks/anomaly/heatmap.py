@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.types import Floats
+from photovision.core.types import Floats, Image
 
 _LEAST_AREA = 1e-4  # of the picture
+_SIDE = 480
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,21 @@ def hot_regions(heatmap: Floats, limit: float, size: tuple[int, int], max_region
             box = (columns.start * wide, rows.start * high, columns.stop * wide, rows.stop * high)
             found.append(HotRegion(box, float(heat), float(area)))
     return sorted(found, key=lambda region: -region.heat)[:max_regions]
+
+
+def painted(image: Image, heat: Floats, side: int = _SIDE) -> Image:
+    """An image with its heat where it is 1 or more, on one scale for all images: 1 to 3 times the limit.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        heat: float32 (h, w), in units of the limit.
+        side: longest side of the result in pixels, at most.
+    """
+    factor = min(1.0, side / max(image.shape[:2]))
+    size = max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))
+    small = np.asarray(Pillow.fromarray(image).resize((size[1], size[0]), Pillow.Resampling.BOX))
+    hot = enlarged(heat, size)
+    strength = np.where(hot >= 1, np.clip(0.35 + (hot - 1) / 4, 0.35, 0.8), 0)[..., None]
+    red = np.array([220, 30, 30], np.float32)
+    shown: Image = (small * (1 - strength) + red * strength).round().astype(np.uint8)
+    return shown

@@ -7,7 +7,7 @@ from typing import Any
 from photovision.core.result import Size
 from photovision.core.types import Image
 from photovision.tasks.anomaly.detector import AnomalyDetector
-from photovision.tasks.anomaly.evaluation_text import painted
+from photovision.tasks.anomaly.heatmap import painted
 from photovision.tasks.anomaly.prediction import Anomaly
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from photovision.core.pictured import SIDE, Pictured
 from photovision.core.result import Size
 from photovision.core.types import Floats, Image
-from photovision.tasks.anomaly.heatmap import HotRegion, enlarged, relative
+from photovision.tasks.anomaly.heatmap import HotRegion, enlarged, painted, relative
 from photovision.tasks.anomaly.threshold import Verdict
 
 
@@ -60,8 +60,6 @@ class Anomaly(Pictured):
 
     def drawn(self, image: Image, side: int = SIDE) -> Image:
         """The picture with its heat; nothing over a good one."""
-        from photovision.tasks.anomaly.evaluation_text import painted
-
         return painted(image, self.heatmap, side)
 
     def html_facts(self) -> str:

@@ -23,8 +23,8 @@ from photovision.engine.wire import (
     whole_image,
 )
 from photovision.tasks.anomaly.detector import AnomalyDetector
-from photovision.tasks.anomaly.evaluation_text import painted
 from photovision.tasks.anomaly.explain import METHOD, coarse
+from photovision.tasks.anomaly.heatmap import painted
 from photovision.tasks.anomaly.prediction import Anomaly
 from photovision.tasks.anomaly.schema import AnomalyExplanation, AnomalyPrediction
 
