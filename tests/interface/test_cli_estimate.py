@@ -61,7 +61,7 @@ def test_the_report_is_printed_and_written(place: Path, tmp_path: Path, capsys: 
         ("model nowhere/*.png", "no picture fits the pattern"),
         ("model shop --root shop", "does not accept root"),
         ("model shop/monday shop/tuesday --root shop", "--root is about a table"),
-        ("old shop", "Train it again"),
+        ("old shop", "or train it again"),
         ("shop shop", "shop is not a Photovision model"),
     ],
 )

@@ -106,8 +106,8 @@ def estimator_of(model: Any) -> Estimator:
     if known is None:
         why = why_missing(bundle.info) or "The model remembers no training images."
         raise ModelError(
-            f"'estimate' needs what a training measures on held-out images, and {bundle.path} lacks it. {why} Train it"
-            " again, or label some of the images and use 'photovision evaluate'"
+            f"'estimate' needs what a training measures on held-out images, and {bundle.path} lacks it. {why} Label"
+            f" some of the images and use 'photovision evaluate', or {bundle.origin.retrain}"
         )
     return known
 

@@ -71,11 +71,38 @@ def opened(model: Any, verb: str, part: str = "") -> Any:
         UsageError: the task of the model does not have the verb.
     """
     model = _loaded(model)
-    bundle = getattr(model, "bundle", None)
+    bundle_of(model, verb).row.part(part or verb, verb)
+    return model
+
+
+def bundle_of(model: Any, verb: str) -> Bundle:
+    """The bundle of an opened model, or at a path or name, without opening its graph.
+
+    Args:
+        model: an opened model, or where it is.
+        verb: such as "card", for the message.
+
+    Raises:
+        ModelError: there is no model at the path.
+        UsageError: it is neither.
+    """
+    bundle = read_bundle(_place_of(model)) if isinstance(model, str | Path) else getattr(model, "bundle", None)
     if not isinstance(bundle, Bundle):
         raise UsageError(f"'{verb}' needs a model or the path of its folder, got {type(model).__name__}")
-    bundle.row.part(part or verb, verb)
-    return model
+    return bundle
+
+
+def info(model: Any) -> dict[str, Any]:
+    """What a model's bundle.json states: task, classes, preprocessing, figures, data, licences.
+
+    Args:
+        model: an opened model of any task, its folder, or the name of a ready one.
+
+    Raises:
+        ModelError: there is no model at the path.
+        UsageError: it is no model.
+    """
+    return dict(bundle_of(model, "info").info)
 
 
 def _loaded(model: Any) -> Any:
@@ -85,7 +112,7 @@ def _loaded(model: Any) -> Any:
 
 def _place_of(path: str | Path) -> str | Path:
     """The folder of a model that may be named instead; names need more modules, which folders do without."""
-    if not isinstance(path, str) or not path or Path(path).exists():
+    if not isinstance(path, str | Path) or not str(path) or Path(path).exists():
         return path
     from photovision.models.pretrained import bundle_at
 

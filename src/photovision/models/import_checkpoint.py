@@ -28,7 +28,7 @@ _MADE = 1  # counts up when the same weights would become another bundle
 
 def kept(name: str) -> Path:
     """Where the bundle of a published detector lies once `keep` has made it."""
-    return cache_folder() / "models" / f"{name}-{_MADE}"
+    return cache_folder() / "models" / f"published-{_MADE}" / name
 
 
 def keep(name: str) -> Path:

@@ -69,7 +69,8 @@ def calibration_of(bundle: Bundle, read: Callable[[dict[str, Any]], T]) -> T:
     try:
         return read(bundle.info)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{bundle.path} has no calibration ({error}), which torch needs: train it again") from None
+        why = f"{bundle.path} has no calibration ({error}), which torch needs"
+        raise ModelError(f"{why}: {bundle.origin.no_network}") from None
 
 
 def _backbone(bundle: Bundle) -> dict[str, Any]:
@@ -81,7 +82,9 @@ def source_of(bundle: Bundle) -> Backbone:
     """What the network is built from; raises ModelError where it is none of ours, or its weights are not there."""
     name = _backbone(bundle).get("name")
     if not (bundle.path / "model.safetensors").is_file() or not isinstance(name, str):
-        raise ModelError(f"{bundle.path} holds no network with its weights (model.safetensors): train the model again")
+        raise ModelError(
+            f"{bundle.path} holds no network with its weights (model.safetensors): {bundle.origin.no_network}"
+        )
     # timm would take other names, such as "hf-hub:...", for an order to download.
     if name not in SMALL and not timm.is_model(name):
         raise ModelError(f"{bundle.path} holds a network that is not known here, '{name}': upgrade timm or train again")

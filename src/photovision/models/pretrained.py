@@ -39,9 +39,9 @@ COCO = (
 )
 """The 80 classes of COCO that have boxes, in the order of all networks that learned from it."""
 THRESHOLD, IOU = 0.25, 0.45
+"""Darknet's own: the least score of a box that is shown, and how much boxes of a class may overlap."""
 TASK = "detect"
 """Task of the ready detectors."""
-"""Darknet's own: the least score of a box that is shown, and how much boxes of a class may overlap."""
 TOLERANCE = 1e-3
 _LEARNED_FROM = {"yolov4-tiny": "COCO 2017", "mobilesam": "SA-1B", "imagenet": "ImageNet-1k"}
 _MADE = 1  # counts up when the same weights would become another bundle
@@ -80,11 +80,11 @@ def ready(name: str = DETECTOR) -> Path:
 
 
 def place_of(name: str) -> Path:
-    """Where a ready model lies once it is made; raises UsageError where there is none of that name."""
+    """Where a ready model lies once it is made, in a folder of its name; raises UsageError where there is none."""
     if name not in READY:
         others = f": there is {', '.join(READY)}"
         raise UsageError(f"no ready model is called '{name}'{did_you_mean(name, READY, others)}")
-    return cache_folder() / "models" / f"{name}-{READY[name].sha256[:8]}-{_MADE}"
+    return cache_folder() / "models" / f"{READY[name].sha256[:8]}-{_MADE}" / name
 
 
 def is_ready(name: str) -> bool:

@@ -44,6 +44,7 @@ from photovision.core.task import task as named_task
 from photovision.core.types import Floats
 from photovision.runtime.bundle_schema import check_info
 from photovision.runtime.check_onnx import first_line
+from photovision.runtime.origin import ModelOrigin, origin_of
 from photovision.runtime.session import Engine, Precision, Session, open_session
 
 T = TypeVar("T")
@@ -128,6 +129,11 @@ class Bundle:
     def task(self) -> str:
         """The name of the task that the model was made for, such as "classify"."""
         return str(self.info["task"])
+
+    @property
+    def origin(self) -> ModelOrigin:
+        """How the model came to be, which explains what it lacks."""
+        return origin_of(self.info)
 
     @property
     def row(self) -> Task:

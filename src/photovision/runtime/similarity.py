@@ -15,6 +15,7 @@ import numpy as np
 
 from photovision.core.errors import ModelError
 from photovision.core.types import Floats
+from photovision.runtime.origin import origin_of
 
 NAME = "accuracy_by_similarity"
 """Where bundle.json holds it."""
@@ -201,7 +202,10 @@ def why_missing(info: Mapping[str, Any]) -> str:
     stored = info.get(NAME) or {}
     if "n" in stored and stored["version"] == VERSION:
         return ""
-    return str(stored.get("missing") or "The model was made before accuracy by similarity was measured.")
+    return str(
+        stored.get("missing")
+        or f"How accuracy falls with similarity to the training pictures is not known: {origin_of(info).no_pictures}."
+    )
 
 
 def terms(confidence: Floats, similarity: Floats) -> np.ndarray:

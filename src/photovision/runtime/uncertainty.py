@@ -284,7 +284,7 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
             name = "coverage" if coverage is not None else "false_alarms"
             raise UsageError(
                 f"'{name}' (--{name.replace('_', '-')}) needs prediction sets and a gate, and {bundle.path} was made"
-                " without them: leave it out, or train it again"
+                f" without them: leave it out, or {bundle.origin.remedy}"
             )
         return None
     try:

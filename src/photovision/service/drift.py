@@ -19,6 +19,7 @@ from photovision.engine.drift import DriftModel
 from photovision.engine.expectation import expected_of
 from photovision.engine.holdout import unseen_part
 from photovision.engine.load import opened
+from photovision.runtime.bundle import Bundle
 from photovision.runtime.held_out import HELD_OUT_FILE, HeldOut, read_held_out
 from photovision.service.drift_report import drift_report
 from photovision.service.record import Record, Row
@@ -109,7 +110,7 @@ def drift(
     own = opened(model, "drift")
     compared: DriftModel = own.bundle.row.part("drift")(own)
     others = None if against is None else _unseen(against, own)
-    reference = _reference(own.bundle.path, compared, others, progress)
+    reference = _reference(own.bundle, compared, others, progress)
     window = read_window(own, record, span or Span(), seed)
     if window.answers.embedding is not None and reference.embedding is not None:
         wide = window.answers.embedding.shape[1], reference.embedding.shape[1]
@@ -117,7 +118,7 @@ def drift(
             raise DataError(f"the record's embeddings have {wide[0]} numbers, not {wide[1]}: they are another model's")
     found = compare(window.answers, reference, limit=compared.limit, false_alarms=false_alarms, seed=seed)
     pictures = () if others is None else others.samples
-    report = drift_report(own.bundle.path.name, compared, record, window, reference, found, pictures, seed)
+    report = drift_report(own.bundle.name, compared, record, window, reference, found, pictures, seed)
     return report.including(expected_of(own, window.answers, seed))
 
 
@@ -150,13 +151,15 @@ def read_window(model: Any, record: Record, span: Span, seed: int = 0) -> DriftW
     )
 
 
-def _reference(path: Path, compared: DriftModel, against: Dataset | None, progress: ProgressCallback | None) -> HeldOut:
+def _reference(
+    bundle: Bundle, compared: DriftModel, against: Dataset | None, progress: ProgressCallback | None
+) -> HeldOut:
     if against is None:
-        found = read_held_out(path)
+        found = read_held_out(bundle.path)
         if found is None:
             raise ModelError(
-                f"{path} keeps no answers for held-out pictures ({HELD_OUT_FILE}), as models made by older"
-                " versions: name pictures that it did not learn from with --against, or train it again"
+                f"{bundle.path} keeps no predictions for held-out pictures ({HELD_OUT_FILE}): name pictures that it did"
+                f" not learn from with --against, or {bundle.origin.remedy}"
             )
         return found
     predicted = compared.predict(against, progress)

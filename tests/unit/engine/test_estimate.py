@@ -102,7 +102,7 @@ def test_pictures_of_something_else_are_not_to_be_relied_on(tmp_path: Path) -> N
 
 
 def test_a_model_that_cannot_tell_says_why_and_what_to_do(tmp_path: Path, model: Path) -> None:
-    with pytest.raises(ModelError, match=r"made before accuracy by similarity.*evaluate"):
+    with pytest.raises(ModelError, match=r"made by an older Photovision.*evaluate.*or train it again"):
         estimate(colour_bundle(tmp_path / "old"), faded(9, (0, 1), 3))
     with pytest.raises(DataError, match="does not exist"):
         estimate(model, tmp_path / "nowhere")

@@ -39,7 +39,8 @@ def test_photographs_are_named_without_training(
     assert "making" not in second.err
     assert run(["info", "imagenet"]) == 0
     assert "ImageNet-1k" in capsys.readouterr().out
-    (place,) = (tmp_path / "cache" / "models").iterdir()
+    (place,) = (tmp_path / "cache" / "models").glob("*/imagenet")
     model = pv.load(place)
+    assert model.bundle.name == "imagenet"
     assert model.info["metrics"] == {}
     assert model.predict(cup).known is not False  # it cannot tell what it does not know, and does not claim to

@@ -41,10 +41,9 @@ def adapt(
     from photovision.app.progress import shown
     from photovision.engine.adapt import adapt as fit
     from photovision.engine.load import load, opened
-    from photovision.models.pretrained import bundle_at
 
     needs_data(labelled, reading, "--labelled")
-    own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    own = load(model, coverage=coverage, false_alarms=false_alarms)
     opened(own, "adapt")
     unlabelled = read_pictures(pictures).dataset
     tried = None if labelled is None else read_data(labelled, reading, own.bundle.task)

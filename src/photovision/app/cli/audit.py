@@ -60,11 +60,10 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     from photovision.engine.audit import audit, checks_of, rewrite_card
     from photovision.engine.audit_context import AuditRequest
     from photovision.engine.load import load
-    from photovision.models.pretrained import bundle_at
 
     groups, checks, places = _names("--by", by), _names("--only", only), _names("--conditions", conditions)
     request = AuditRequest(groups, checks, minutes, seed, places)
-    own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    own = load(model, coverage=coverage, false_alarms=false_alarms)
     checks_of(own, request)  # a mistaken name is reported before the data is read
     others = None if unknown is None else strangers(unknown)
     dataset = read_data(data, reading, own.bundle.task)

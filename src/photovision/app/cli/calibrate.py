@@ -32,9 +32,8 @@ def calibrate(
     from photovision.app.progress import shown
     from photovision.engine.calibrate import calibrate as learn
     from photovision.engine.load import load, opened
-    from photovision.models.pretrained import bundle_at
 
-    own = load(bundle_at(model), coverage=coverage, false_alarms=false_alarms)
+    own = load(model, coverage=coverage, false_alarms=false_alarms)
     opened(own, "calibrate")
     dataset = read_data(data, reading, own.bundle.task)
     with shown() as listener:

@@ -25,9 +25,8 @@ def evaluate(
     from photovision.data.image_paths import strangers
     from photovision.engine.evaluate import evaluate as judge
     from photovision.engine.load import load, opened
-    from photovision.models.pretrained import bundle_at
 
-    own = opened(load(bundle_at(model), coverage=coverage, false_alarms=false_alarms), "evaluate")
+    own = opened(load(model, coverage=coverage, false_alarms=false_alarms), "evaluate")
     own.bundle.row.check_options("evaluate", {"unknown": unknown})
     others = None if unknown is None else strangers(unknown)
     dataset = read_data(data, reading, own.bundle.task)

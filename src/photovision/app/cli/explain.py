@@ -66,11 +66,10 @@ def explain(
     from photovision.data.image_paths import find_pictures
     from photovision.engine.explain import explain as explain_images
     from photovision.engine.load import load
-    from photovision.models.pretrained import bundle_at
     from photovision.trust.explain.request import AUTO
 
     needs_data(data, reading, "--data")
-    opened = load(bundle_at(model))
+    opened = load(model)
     with shown() as listener:
         report = explain_images(
             opened,

@@ -36,9 +36,8 @@ def export(
     from photovision.engine.export import export as write
     from photovision.engine.graph_inputs import graph_inputs
     from photovision.engine.load import load
-    from photovision.models.pretrained import bundle_at
 
-    opened = load(bundle_at(model))
+    opened = load(model)
     images = None
     if data is not None:
         images = graph_inputs(opened, list(find_pictures([str(data)])), COMPARED)

@@ -56,7 +56,8 @@ def calibrate(
     """
     if model.doubt is None:
         raise ModelError(
-            f"{model.bundle.path} was made without prediction sets and a gate: train it again to have them"
+            f"{model.bundle.path} was made without prediction sets and novelty detection: to have them,"
+            f" {model.bundle.origin.remedy}"
         )
     case = _ask(model, dataset, progress)
     learned = _learn(case, model.doubt, np.arange(len(case.truth)))

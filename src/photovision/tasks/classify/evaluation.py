@@ -202,7 +202,7 @@ def evaluate(
     if unknown is not None and model.doubt is None:
         raise UsageError(
             f"{model.bundle.path} was made without novelty detection, so there is nothing to evaluate with pictures of"
-            " something else ('unknown'): leave them out, or train it again"
+            f" something else ('unknown'): leave them out, or {model.bundle.origin.remedy}"
         )
     _check_classes(model, dataset)
     labelled = np.array([i for i, s in enumerate(dataset.samples) if s.target is not None], dtype=np.int64)

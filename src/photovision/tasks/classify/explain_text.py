@@ -128,7 +128,7 @@ def _warnings(found: ClassExplainer, images: Sequence[ExplainedClasses], unreada
     if unreadable:
         told.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
     if found.model.references is None:
-        told.append("The model remembers no training pictures, since it was made by an older Photovision.")
+        told.append(f"The model remembers no training pictures, since {found.model.bundle.origin.no_pictures}.")
     return told
 
 

@@ -83,7 +83,7 @@ def _names(classes: Sequence[str]) -> tuple[str, ...]:
 def _place(found: WeightsFolder, names: Sequence[str], sentences: Sequence[str]) -> Path:
     key = json.dumps([_MADE, found.sha256, list(names), list(sentences), _EMPTY])
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
-    return cache_folder() / "models" / f"zero-shot-{found.name.replace('/', '--')}-{digest}"
+    return cache_folder() / "models" / digest / f"zero-shot-{found.name.replace('/', '--')}"
 
 
 def _write(

@@ -28,7 +28,7 @@ from photovision.runtime.model import OnnxModel
 from photovision.runtime.session import Engine, Precision, Prompted, open_session
 from photovision.tasks.segment.segmenter import enlarged
 
-READY = "mobilesam-6dbb9052-1"
+READY = "6dbb9052-1/mobilesam"
 """The folder of the ready cutter in the user's cache: 'photovision weights get mobilesam' makes it."""
 INSIDE, OUTSIDE, UPPER_LEFT, LOWER_RIGHT, NOTHING = 1, 0, 2, 3, -1
 """What a point of the decoder means: inside the object, not of it, a corner of its box, or no point at all."""
