@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from photovision.core.errors import UsageError
+from photovision.core.subprocesses import end_with_parent
 from photovision.service.app import create_app
 from photovision.service.connection import patient
 from photovision.service.connections import SURPLUS, Connections
@@ -32,6 +33,7 @@ def run(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
 
     After SIGTERM the service says "not ready" and still answers for `settings.drain` seconds, so that a load balancer
     can turn away; then it takes no more connections, answers what has begun, and returns. A second signal ends it.
+    Where the local page started it, the end of the page is like Ctrl-C.
 
     Args:
         settings: every choice.
@@ -40,6 +42,7 @@ def run(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
     Raises:
         PhotovisionError: a model, the keys or the record cannot be used, or the port is taken.
     """
+    end_with_parent()
     app = create_app(settings)
     connections = _connections(app.state.service)
     listening = _listening(settings)

@@ -1,5 +1,7 @@
 """Serving from the local page: the real service, `photovision serve`, as a process that ends with the page.
 
+It ends, too, where the page is killed and can end nothing: see `core.subprocesses.Lifeline`.
+
 It listens on this machine only, as the page does; who wants to reach it from elsewhere starts it in a terminal, with
 keys.
 """
@@ -21,7 +23,7 @@ from pydantic import BaseModel, Field
 
 from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
-from photovision.core.subprocesses import python_command, python_environment
+from photovision.core.subprocesses import Lifeline, python_command
 
 HOST, PORT = "127.0.0.1", 8000
 PATIENCE = 10.0
@@ -50,6 +52,7 @@ class LocalService:
         self._messages: Path | None = None
         self._model: str | None = None
         self._wanted = False
+        self._lifeline: Lifeline | None = None
         state.leaving.append(self.end)
 
     def start(self, model: str, port: int) -> None:
@@ -61,13 +64,14 @@ class LocalService:
                 raise UsageError(f"{self._model} is served already: stop it first")
             if self._messages is None:
                 self._messages = Path(tempfile.mkdtemp(prefix="photovision-serve-")) / "messages.txt"
+            self._lifeline = self._lifeline or Lifeline()
             with self._messages.open("wb") as messages:
                 self._process = subprocess.Popen(
                     python_command("photovision", "serve", f"{path.name}={path}", "--host", HOST, "--port", str(port)),
-                    stdin=subprocess.DEVNULL,
+                    stdin=self._lifeline.stdin,
                     stdout=subprocess.DEVNULL,
                     stderr=messages,
-                    env=python_environment(),
+                    env=self._lifeline.environment(),
                     cwd=self._messages.parent,
                     start_new_session=True,  # a group of its own, which is ended as a whole
                 )
@@ -92,6 +96,9 @@ class LocalService:
     def end(self) -> None:
         """The page ends."""
         self.stop()
+        if self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
         if self._messages is not None:
             shutil.rmtree(self._messages.parent, ignore_errors=True)
 
