@@ -47,6 +47,8 @@ def test_evaluate_tells_people_the_result_and_where_the_report_is(
     assert run(["evaluate", str(model), str(data), "-o", str(tmp_path / "report")]) == 0
     out = capsys.readouterr().out
     assert "12 of 12 pictures were named correctly" in out
+    first = {line.strip().partition("  ")[0] for line in out.splitlines() if line.startswith("  ")}
+    assert {"Balanced accuracy", "Macro F1", "Calibration error", "Log loss"} <= first  # as reports call them
     assert f"Report: {tmp_path / 'report' / 'report.html'}" in out
 
 

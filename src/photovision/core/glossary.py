@@ -131,6 +131,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
 }
 """Metric name -> (heading, what it means in plain words)."""
 
+CHANGED = "after less before, on the same pictures"
 LEADING = (
     *("accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match", "balanced_accuracy", "ece"),
     *("map50", "recall_shown", "precision_shown", "count_error", "d_ece", "miou", "dice", "instance_f1"),
@@ -157,6 +158,8 @@ def heading(name: str, metric: Metric | None = None) -> tuple[str, str]:
         base = name.removesuffix(suffix)
         if base != name and (own or base in GLOSSARY):
             return (own or GLOSSARY[base])[0] + addition, ""
+    if name.endswith("_change") and (own or name not in GLOSSARY):
+        return f"{own[0] if own else heading(name.removesuffix('_change'))[0]}, change", CHANGED
     if own and name.endswith("_leak_free"):
         return f"{own[0]}, leak-free", "without images that resemble training images"
     return own or GLOSSARY.get(name, (name.replace("_", " ").capitalize(), ""))

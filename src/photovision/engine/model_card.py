@@ -13,6 +13,7 @@ from typing import Any
 
 from photovision.core.drawing import percent
 from photovision.core.energy import Energy
+from photovision.core.glossary import heading
 from photovision.core.markdown import bullets, facts, harmless, table
 from photovision.core.report import Metric, Table
 from photovision.data.corruptions import CORRUPTIONS
@@ -27,7 +28,6 @@ from photovision.runtime.similarity import why_missing
 from photovision.trust.similarity_text import holding
 
 NOT = "Not measured."
-
 NOTHING: Mapping[str, str] = MappingProxyType({})
 _ALWAYS = (
     *("Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data"),
@@ -36,6 +36,7 @@ _ALWAYS = (
 """Sections that are there whatever was measured."""
 _SHOWN = 40  # class names in the text
 _STAGE_FIGURES = ("accuracy", "exact_match", "accuracy_change", "ece", "map", "map50", "miou", "dice")
+_SIZE_FIGURES = ("graph_size", "latency_p50", "throughput")
 _WEAKEST = 10  # rows of tables of classes
 
 
@@ -370,11 +371,10 @@ def _smaller(info: Mapping[str, Any]) -> list[str]:
     stages = (info.get("optimized") or {}).get("stages")
     if not stages:
         return []
-    columns = (*_STAGE_FIGURES, "graph_size", "latency_p50", "throughput")
-    used = [name for name in columns if any(stage.get(name) for stage in stages)]
+    used = [name for name in (*_STAGE_FIGURES, *_SIZE_FIGURES) if any(stage.get(name) for stage in stages)]
     rows = [(stage["name"], *(stage.get(name) for name in used)) for stage in stages]
-    headings = ("stage", *(name.replace("_", " ") for name in used))
-    lines = ["Made smaller after the training, judged on the same pictures:", "", *table(headings, rows)]
+    lines = ["Made smaller after the training, judged on the same pictures:", ""]
+    lines += table(("stage", *(heading(name)[0] for name in used)), rows)
     if info.get("quantized"):
         lines += ["The folder holds no weights for torch: they would not be those of the graph in 8 bits.", ""]
     return lines

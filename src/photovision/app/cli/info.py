@@ -7,13 +7,12 @@ from photovision.app.cli.options import Json, Model
 
 def info(model: Model, as_json: Json = False) -> None:
     """Show what a model knows, how good it is, and its licences."""
-    from photovision.app.cli.output import print_json, print_rows
+    from photovision.app.cli.output import metric_rows, print_json, print_rows
     from photovision.core.report import Metric
-    from photovision.models.pretrained import bundle_at
-    from photovision.runtime.bundle import read_bundle
+    from photovision.engine.load import bundle_of
     from photovision.trust.similarity_text import holding
 
-    bundle = read_bundle(bundle_at(model))
+    bundle = bundle_of(model, "info")
     facts, row = bundle.info, bundle.row
     if as_json:
         print_json(facts)
@@ -28,12 +27,12 @@ def info(model: Model, as_json: Json = False) -> None:
         *(row.part("info")(facts) if row.has("info") else ()),
         ("network", f"{backbone['name']}, weights {backbone.get('weights')}" if backbone.get("name") else None),
         ("parameters", f"{params:,}" if isinstance(params, int) else None),
-        ("rung", facts.get("chosen")),
+        ("stage", facts.get("chosen")),
         ("prepared", (facts.get("adoption") or {}).get("preparation")),
         ("input", " x ".join(map(str, bundle.preprocess.size)) + " pixels"),
         ("pictures", ", ".join(f"{count:,} {name}" for name, count in counts.items())),
         ("data", data.get("fingerprint") or data.get("source")),
-        *((name.replace("_", " "), str(Metric.from_json(m))) for name, m in (facts.get("metrics") or {}).items()),
+        *metric_rows({name: Metric.from_json(metric) for name, metric in (facts.get("metrics") or {}).items()}),
         ("these figures", holding(facts)),
         *((f"licence, {entry['part']}", f"{entry['name']}: {entry['licence']}") for entry in facts["licences"]),
     ]

@@ -6,12 +6,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photovision.app.verbosity import Verbosity, verbosity
-from photovision.core.report import Report, cell_text
+from photovision.core.glossary import heading
+from photovision.core.report import Metric, Report, cell_text
 from photovision.core.text import aligned, printable
 
 if TYPE_CHECKING:
@@ -66,9 +67,14 @@ def print_report(report: Report, folder: Path | None, as_json: bool) -> None:
     print_story(report.summary, report.warnings)
     if report.metrics:
         print()
-        print_rows([(name.replace("_", " "), str(metric)) for name, metric in report.metrics.items()])
+        print_rows(metric_rows(report.metrics))
     if folder is not None:
         print(f"\nReport: {folder / 'report.html'}")
+
+
+def metric_rows(metrics: Mapping[str, Metric]) -> list[tuple[str, str]]:
+    """Figures under the headings that reports give them; programs read their names, with --json."""
+    return [(heading(name, metric)[0], str(metric)) for name, metric in metrics.items()]
 
 
 def print_story(summary: Sequence[str], warnings: Sequence[str]) -> None:

@@ -161,7 +161,6 @@ def compared(job: ComparisonJob, a: Path, b: Path, data: Path) -> dict[str, Any]
 
     Raises DataError or ModelError as `photovision compare` does.
     """
-    from photovision.core.glossary import heading
     from photovision.data.read import read_dataset
     from photovision.engine.compare import check_comparable, comparison_report, fair_part
     from photovision.engine.load import load
@@ -178,14 +177,10 @@ def compared(job: ComparisonJob, a: Path, b: Path, data: Path) -> dict[str, Any]
     rows = []
     if row.has("differing"):
         job.samples, rows = row.part("differing")(first, second, MAX_SHOWN)
-    told = report.to_json()
-    for table in told["tables"]:
-        if table["columns"][0] == "class":  # names are shown as people wrote them
-            continue
-        table["rows"] = [[heading(row[0].replace(" ", "_"))[0], *row[1:]] for row in table["rows"]]
+    document = report.to_json()
     return {
-        **{name: told.get(name) for name in ("title", "metrics", "tables", "warnings", "verdict")},
-        "summary": [*told["summary"], part.note],
+        **{name: document.get(name) for name in ("title", "metrics", "tables", "warnings", "verdict")},
+        "summary": [*document["summary"], part.note],
         "pictures": len(part.dataset),
         "rows": rows,
         "apart": [

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from photovision.core.curves import CurvePoint, points
+from photovision.core.glossary import heading
 from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.task import Task
 from photovision.core.types import Sample
@@ -67,7 +68,7 @@ def cost_report(row: Task, steps: Sequence[OptimizeStep]) -> Finding:
     first, last = steps[0], steps[-1]
     figures = [_figures(row, first, step) for step in steps]
     names = dict.fromkeys(name for one in reversed(figures) for name in one)
-    rows = [(name.replace("_", " "), *(one.get(name) for one in figures)) for name in names]
+    rows = [_row(name, [one.get(name) for one in figures]) for name in names]
     metrics = {name: value for name, value in figures[-1].items() if isinstance(value, Metric)}
     speed = last.profile.throughput.value / first.profile.throughput.value
     groups, warnings = _groups(first.evaluation, last.evaluation)
@@ -83,6 +84,12 @@ def cost_report(row: Task, steps: Sequence[OptimizeStep]) -> Finding:
 
 def _json(figures: Mapping[str, Cell]) -> dict[str, object]:
     return {name: value.to_json() if isinstance(value, Metric) else value for name, value in figures.items()}
+
+
+def _row(name: str, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """A figure of all steps, under its heading."""
+    metric = next((cell for cell in cells if isinstance(cell, Metric)), None)
+    return heading(name, metric)[0], *cells
 
 
 def _figures(row: Task, first: OptimizeStep, step: OptimizeStep) -> dict[str, Cell]:

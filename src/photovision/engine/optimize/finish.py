@@ -19,17 +19,24 @@ from photovision.core.system import provenance
 from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.evaluate import evaluation_report
 from photovision.engine.optimize.cost_report import OptimizeStep, cost_report, gains
+from photovision.engine.optimize.step import learned_out_of_fold
 from photovision.engine.splits import TrainingSplits
 from photovision.runtime.training_images import read_training_images, write_training_images
 
+FITTED_AGAIN = "Calibration, thresholds and the like were fitted again for the new graph."
+TAKEN_OVER = (
+    "Calibration, prediction sets and the like were taken over from the original: it learned from val, too, so they"
+    " could not be fitted to val again."
+)
+
 
 def optimize_report(
-    name: str, model: Any, steps: Sequence[OptimizeStep], splits: TrainingSplits, max_drop: float
+    original: Any, model: Any, steps: Sequence[OptimizeStep], splits: TrainingSplits, max_drop: float
 ) -> Report:
     """The report of an optimisation.
 
     Args:
-        name: of the original.
+        original: the model that was changed.
         model: the last one.
         steps: from the original to the last one, evaluated on test.
         splits: the images.
@@ -39,8 +46,8 @@ def optimize_report(
     costs = cost_report(row, steps)
     base = Report(
         kind="optimize",
-        title=f"{name}, smaller and faster: {', '.join(names)}",
-        summary=_summary(row.lead, steps, costs, max_drop),
+        title=f"{original.bundle.name}, smaller and faster: {', '.join(names)}",
+        summary=(*_summary(row.lead, steps, costs, max_drop), limits_text(original, splits)),
         provenance={
             "data": {"fingerprint": splits.dataset.fingerprint, "pictures": len(splits.dataset)},
             "split": list(splits.splits.notes),
@@ -58,6 +65,11 @@ def optimize_report(
         {"evaluation": {name: metric.to_json() for name, metric in found.metrics.items()}},
     )
     return replace(base.including(costs, proof), assessment=_assessment(row.lead, steps, costs, max_drop))
+
+
+def limits_text(original: Any, splits: TrainingSplits) -> str:
+    """Whether what is known of the model's limits was fitted again, or taken over from the original."""
+    return TAKEN_OVER if learned_out_of_fold(original, splits) else FITTED_AGAIN
 
 
 def _assessment(leads: Mapping[str, str], steps: Sequence[OptimizeStep], costs: Finding, max_drop: float) -> Assessment:
@@ -88,7 +100,6 @@ def _summary(
         f" {last.profile.graph.value:.1f} MB instead of {first.profile.graph.value:.1f}.",
         f"On {len(last.evaluation.samples):,} test pictures, which chose nothing, {shown:+.1f} points of"
         f" {leads.get(name, name)} (95% interval {low:+.1f} to {high:+.1f}); {100 * max_drop:g} may be lost.{agreed}",
-        "Calibration, thresholds and the like were fitted again for the new graph.",
     )
 
 

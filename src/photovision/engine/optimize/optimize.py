@@ -32,7 +32,7 @@ from photovision.engine.load import load, opened
 from photovision.engine.optimize.cost_report import OptimizeStep, gains
 from photovision.engine.optimize.finish import optimize_report, unfinished, work_key, write_optimized
 from photovision.engine.optimize.profile import profile
-from photovision.engine.optimize.step import OptimizeRun, Say, apply_method, ordered
+from photovision.engine.optimize.step import OptimizeRun, Say, apply_method, learned_out_of_fold, ordered
 from photovision.engine.progress import narrated
 from photovision.engine.read import data_for
 from photovision.engine.remember import names_of
@@ -144,7 +144,7 @@ def optimize_on(
         _refuse(model, names, evaluations, config.max_drop, "test")
         profiles = profile([one.bundle for one in made])
         steps = [OptimizeStep(*one) for one in zip(("original", *names), evaluations, profiles, strict=True)]
-        report = optimize_report(model.bundle.name, made[-1], steps, splits, config.max_drop)
+        report = optimize_report(model, made[-1], steps, splits, config.max_drop)
         write_optimized(made[-1], report, splits, Path(output))
     return report
 
@@ -158,7 +158,6 @@ def evaluated(model: Any, dataset: Dataset) -> Evaluation:
 def _steps(model: Any, splits: TrainingSplits, names: Sequence[str], config: OptimizeConfig, work: Path) -> list[Any]:
     """The original and what each method made; raises ExportError where one loses too much on validation."""
     deadline = time.monotonic() + 60 * config.minutes
-    own = (model.bundle.info.get("data") or {}).get("fingerprint") == splits.dataset.fingerprint
     made, evaluations = [model], [evaluated(model, splits.val)]
     for number, name in enumerate(names):
         lost = -next(iter(gains(evaluations[0], evaluations[-1]).values())).value
@@ -173,7 +172,7 @@ def _steps(model: Any, splits: TrainingSplits, names: Sequence[str], config: Opt
             backbone=config.backbone,
             say=config.say,
             max_drop=config.max_drop - max(0.0, lost),
-            out_of_fold=own and model.bundle.learned_val,
+            out_of_fold=learned_out_of_fold(model, splits),
         )
         if not (run.folder / "bundle.json").is_file():  # else it was finished before an interruption
             run.work.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from photovision.core.task import Task
 from photovision.data.dataset import Dataset
 from photovision.engine.bundle_writer import changed_bundle
 from photovision.engine.similarity import accuracy_by_similarity
+from photovision.engine.splits import TrainingSplits
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.similarity import NAME
 
@@ -105,6 +106,12 @@ class OptimizeRun:
             draft.info |= changes
             draft.info |= self.refit(draft.bundle)
         return self.folder
+
+
+def learned_out_of_fold(model: Any, splits: TrainingSplits) -> bool:
+    """Whether these are the data of a training that finally learned from val, too, so that nothing is fitted to val."""
+    own = (model.bundle.info.get("data") or {}).get("fingerprint") == splits.dataset.fingerprint
+    return bool(own and model.bundle.learned_val)
 
 
 def ordered(row: Task, methods: Collection[str], backbone: str | None) -> list[str]:

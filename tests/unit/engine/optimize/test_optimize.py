@@ -40,6 +40,9 @@ def test_one_command_writes_a_proved_smaller_model(
     told = json.loads(capsys.readouterr().out)
     assert told["kind"] == "optimize"
     assert told["methods"] == ["int8", "bf16"]
+    assert told["summary"][-1] == "Calibration, thresholds and the like were fitted again for the new graph."
+    rows = {row[0] for table in told["tables"] if table["title"] == "Before and after" for row in table["rows"]}
+    assert {"Change of accuracy", "Latency, 99%", "Calibration error"} <= rows
     assert [stage["name"] for stage in told["stages"]] == ["original", "int8", "bf16"]
     assert told["metrics"]["accuracy_change"]["value"] == 0
     assert told["metrics"]["accuracy_change"]["low"] < 0 < told["metrics"]["accuracy_change"]["high"]

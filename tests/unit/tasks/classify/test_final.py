@@ -23,6 +23,7 @@ from photovision.engine.bundle_writer import write_learned
 from photovision.engine.card_text import LEARNED_VAL
 from photovision.engine.holdout import hold_out, unseen_part
 from photovision.engine.load import load
+from photovision.engine.optimize.finish import limits_text
 from photovision.engine.optimize.optimize import fair
 from photovision.engine.optimize.step import OptimizeRun
 from photovision.engine.splits import gather
@@ -162,6 +163,7 @@ def test_limits_are_taken_over_where_nothing_unlearned_is_left_to_fit_them_to(tr
     assert copy.info["accuracy_by_similarity"] == model.info["accuracy_by_similarity"]
     assert copy.info["doubt"]["set_scores"] == model.info["doubt"]["set_scores"]
     assert copy.bundle.learned_val
+    assert "were taken over from the original" in limits_text(model, splits)
     one, other = (m.respond(splits.test) for m in (model, copy))
     assert np.allclose(one.novelty, other.novelty, atol=0.05)
     assert np.allclose(one.probs, other.probs, atol=1e-2)
