@@ -18,6 +18,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from photovision.app.check import check as check
+    from photovision.app.loadtest import loadtest as loadtest
+    from photovision.app.ui import ui as ui
     from photovision.core.errors import DataError as DataError
     from photovision.core.errors import ExportError as ExportError
     from photovision.core.errors import LicenceError as LicenceError
@@ -49,12 +51,14 @@ if TYPE_CHECKING:
     from photovision.engine.audit import audit as audit
     from photovision.engine.calibrate import calibrate as calibrate
     from photovision.engine.compare import compare as compare
+    from photovision.engine.complete_card import card as card
     from photovision.engine.estimate import estimate as estimate
     from photovision.engine.evaluate import evaluate as evaluate
     from photovision.engine.explain import attribute as attribute
     from photovision.engine.explain import explain as explain
     from photovision.engine.explain import explain_boxes as explain_boxes
     from photovision.engine.export import export as export
+    from photovision.engine.load import info as info
     from photovision.engine.load import load as load
     from photovision.engine.optimize.optimize import optimize as optimize
     from photovision.engine.predict import Results as Results
@@ -88,6 +92,8 @@ _HOME = {
     "TrainingEvent": "learn.tuning",
     "Augment": "data.augment.image",
     "load": "engine.load",
+    "info": "engine.load",
+    "card": "engine.complete_card",
     "predict": "engine.predict",
     "detect": "engine.predict",
     "cut": "tasks.cut.cut",
@@ -108,6 +114,8 @@ _HOME = {
     "export": "engine.export",
     "convert": "data.convert",
     "serve": "service.serve",
+    "loadtest": "app.loadtest",
+    "ui": "app.ui",
     "drift": "service.drift",
     "Span": "service.drift",
     "read_dataset": "data.read",

@@ -17,7 +17,7 @@ NAMES = {
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
     "audit", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
     "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt",
-    "RecordError", "explain_boxes",
+    "RecordError", "explain_boxes", "card", "info", "loadtest", "ui",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip
 
@@ -29,6 +29,14 @@ def test_all_names_exist_and_are_documented() -> None:
     assert set(dir(photovision)) == NAMES
     for name in NAMES - {"__version__"}:
         assert getattr(photovision, name).__doc__
+
+
+def test_every_verb_of_the_command_line_has_a_name_in_python() -> None:
+    from photovision.app.cli.commands import app
+
+    verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert len(verbs) > 20
+    assert verbs - set(photovision.__all__) == set()
 
 
 def test_an_old_name_works_with_a_warning() -> None:

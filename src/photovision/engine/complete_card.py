@@ -7,7 +7,7 @@ change by them: a service would take the model for a new version.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +17,60 @@ from photovision.core.seal import edited, write_sealed
 from photovision.core.text import printable
 from photovision.engine.card_gaps import STATEMENTS
 from photovision.engine.card_metrics import report_of
+from photovision.engine.load import bundle_of
 from photovision.engine.model_card import model_card
-from photovision.runtime.bundle import Bundle, read_bundle
+from photovision.runtime.bundle import Bundle
 
 FILE = "card.json"
 MAX_LENGTH = 2000
 _MAX_BYTES = 1 << 16
 
 
-def complete_card(
-    model: Any, *, owner: str | None = None, purpose: str | None = None, contact: str | None = None
-) -> bool:
-    """Record what only the owner of a model can say, and write its card again.
+def card(
+    model: Any,
+    *,
+    owner: str | None = None,
+    purpose: str | None = None,
+    contact: str | None = None,
+    say: Callable[[str], None] = print,
+) -> dict[str, str]:
+    """Record in a model's card what only its owner can say; without such texts, what is recorded.
 
     Args:
-        model: an opened model, or its folder.
+        model: an opened model, its folder, or the name of a ready one.
         owner, purpose, contact: texts of at most 2,000 characters; "" removes one, None leaves it.
+        say: called where the card, README.md, was edited by hand and stays as it is.
 
     Returns:
-        Whether the card was written; one that was edited by hand stays as it is.
+        Name -> text of all that is recorded.
 
     Raises:
         ModelError: there is no model.
         UsageError: a text that is too long, or the folder cannot be written.
     """
-    bundle = _bundle_of(model)
+    bundle = bundle_of(model, "card")
+    recorded = owner is purpose is contact is None or complete_card(
+        bundle, owner=owner, purpose=purpose, contact=contact
+    )
+    if not recorded:
+        say(f"the card {bundle.path / 'README.md'} was edited by hand and stays as it is; {FILE} beside it is new")
+    return statements(bundle.path)
+
+
+def complete_card(
+    bundle: Bundle, *, owner: str | None = None, purpose: str | None = None, contact: str | None = None
+) -> bool:
+    """Record texts of a model's owner, and write its card again; as `card`.
+
+    Returns:
+        Whether the card was written; one that was edited by hand stays as it is.
+    """
     given = {"owner": owner, "purpose": purpose, "contact": contact}
-    told = {name: printable(" ".join(text.split())) for name, text in given.items() if text is not None}
-    for name, text in told.items():
+    texts = {name: printable(" ".join(text.split())) for name, text in given.items() if text is not None}
+    for name, text in texts.items():
         if len(text) > MAX_LENGTH:
             raise UsageError(f"'{name}' should have at most {MAX_LENGTH:,} characters, got {len(text):,}: shorten it")
-    known = {**statements(bundle.path), **told}
+    known = {**statements(bundle.path), **texts}
     write_json(bundle.path / FILE, {name: text for name, text in known.items() if text})
     return write_card(bundle)
 
@@ -78,12 +101,3 @@ def write_card(bundle: Bundle, proof: Mapping[str, Any] | None = None) -> bool:
         proof = report_of(bundle.path)
     write_sealed(card, model_card(bundle.info, proof, statements(bundle.path)))
     return True
-
-
-def _bundle_of(model: Any) -> Bundle:
-    if isinstance(model, str | Path):
-        return read_bundle(model)
-    bundle = getattr(model, "bundle", None)
-    if not isinstance(bundle, Bundle):
-        raise UsageError(f"a card is that of a model or of its folder, got {type(model).__name__}")
-    return bundle

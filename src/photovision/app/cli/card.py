@@ -27,16 +27,11 @@ def card(
     """
     from photovision.app.cli.output import note, print_json, print_rows
     from photovision.engine.card_gaps import STATEMENTS
-    from photovision.engine.complete_card import complete_card, statements
-    from photovision.models.pretrained import bundle_at
-    from photovision.runtime.bundle import read_bundle
+    from photovision.engine.complete_card import card as complete
+    from photovision.engine.load import bundle_of
 
-    bundle = read_bundle(bundle_at(model))
-    if not (owner is purpose is contact is None) and not complete_card(
-        bundle.path, owner=owner, purpose=purpose, contact=contact
-    ):
-        note(f"the card {bundle.path / 'README.md'} was edited by hand and stays as it is; card.json beside it is new")
-    found = statements(bundle.path)
+    bundle = bundle_of(model, "card")
+    found = complete(bundle.path, owner=owner, purpose=purpose, contact=contact, say=note)
     if as_json:
         print_json(found)
         return

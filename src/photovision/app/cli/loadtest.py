@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,6 @@ Pictures = Annotated[list[str], typer.Argument(metavar="FILE|FOLDER|PATTERN...",
 Rate = Annotated[
     float | None, typer.Option(min=0.01, help="Requests a second, whatever comes back; default: as fast as answered.")
 ]
-MOST = 512
 
 
 def loadtest(
@@ -32,26 +30,8 @@ def loadtest(
 
     All figures come with intervals.
     """
-    import sys
-    from itertools import islice
-    from urllib.parse import urlsplit
-
     from photovision.app.cli.output import note, print_report
-    from photovision.core.errors import DataError, MissingExtra
-    from photovision.data.image_paths import find_pictures
-    from photovision.video.sources import without_secrets
+    from photovision.app.loadtest import loadtest as measure
 
-    try:
-        from photovision.service.load_test import Load
-        from photovision.service.load_test_text import report
-    except ImportError as error:
-        raise MissingExtra(error.name or "httptools", "a load test") from None
-    contents = [Path(name).read_bytes() for name in islice(find_pictures(pictures, sys.stdin), MOST)]
-    if not contents:
-        raise DataError("no picture was found to send: give files or a folder")
-    if urlsplit(url).path in ("", "/"):
-        url = f"{url.rstrip('/')}/predict"
-    headers = {"X-API-Key": key} if key else {}
-    load = Load(url, contents, concurrency, seconds, rate=rate, headers=headers, form=not raw)
-    note(f"asking {without_secrets(url)} for {seconds:g} s with {len(contents):,} pictures")
-    print_report(report(load, load.run()), output, as_json)
+    found = measure(url, pictures, concurrency=concurrency, seconds=seconds, rate=rate, key=key, raw=raw, say=note)
+    print_report(found, output, as_json)

@@ -15,14 +15,13 @@ Models = Annotated[
     list[Path] | None,
     typer.Option("--model", metavar="MODEL", help="A model to use; may be repeated.", show_default=False),
 ]
-PORT = 8707
 
 
 def ui(
     folder: Folder = None,
     model: Models = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help=f"Default: {PORT}, or a free one.", show_default=False)
+        int | None, typer.Option(min=0, max=65535, help="Default: 8707, or a free one.", show_default=False)
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether the page is opened.")] = True,
 ) -> None:
@@ -31,25 +30,6 @@ def ui(
     Models beside a folder of pictures are found, too. Nothing leaves this machine.
     """
     from photovision.app.cli.output import alert
-    from photovision.core.errors import DataError, MissingExtra
-    from photovision.core.phrases import count
+    from photovision.app.ui import ui as open_page
 
-    try:
-        from photovision.app.web.serve import address_of, listen, new_token, serve
-    except ImportError as error:
-        raise MissingExtra(error.name or "fastapi", "the local page") from None
-    if folder is not None and not folder.is_dir():
-        raise DataError(f"{folder} is not a folder: give one that holds models, data sets or reports")
-    from photovision.app.web.workspace import State, named, neighbours_of
-    from photovision.runtime.bundle import read_bundle
-
-    for path in model or []:
-        read_bundle(path)
-    place = folder or (None if model else Path.cwd())
-    state = State(place, named(model or []), beside=[] if place is None else neighbours_of(place), ready=True)
-    socket = listen(PORT if port is None else port, exact=port is not None)
-    token = new_token()
-    own = [name for name in state.models if name not in state.ready]
-    found = f"{count(len(state.data), 'data set')} and {count(len(own), 'model')}"
-    alert(f"{found}: the page is at {address_of(socket, token)} (Ctrl-C ends it)")
-    serve(state, socket, token, browser)
+    open_page(folder, models=model or (), port=port, browser=browser, say=alert)

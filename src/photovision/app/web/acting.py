@@ -72,12 +72,13 @@ def routes(state: State) -> APIRouter:
     def card(entries: CardEntries) -> dict[str, Any]:
         """Complete the card of a model; "written" is false where it was edited by hand and stays."""
         from photovision.engine.complete_card import complete_card, statements
+        from photovision.runtime.bundle import read_bundle
 
-        path = state.path_of(entries.model)
+        bundle = read_bundle(state.path_of(entries.model))
         if entries.model in state.ready:
             raise UsageError(f"{entries.model} is not yours to complete: its card names who made it")
-        written = complete_card(path, owner=entries.owner, purpose=entries.purpose, contact=entries.contact)
-        return {"written": written, "card": statements(path)}
+        written = complete_card(bundle, owner=entries.owner, purpose=entries.purpose, contact=entries.contact)
+        return {"written": written, "card": statements(bundle.path)}
 
     return router
 
