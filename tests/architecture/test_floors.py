@@ -35,6 +35,7 @@ TRAINING = {
     "objective",
     "training_run",
     "finetune",
+    "study",
     "export_bundle",
     "linear_probe",
     "scratch",

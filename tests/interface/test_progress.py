@@ -7,13 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from photovision.app.progress import Lines, shown, with_events
+from photovision.app.progress import Events, Lines, shown, with_events
+from photovision.app.web.events import Story
 from photovision.core.notebook import Html
 from photovision.core.progress import Listener, Progress, silent, visible
+from photovision.engine.heartbeat import SILENCE, Heartbeat
 from photovision.engine.notebook_progress import NotebookBars
 from photovision.engine.progress import narrated, show_table
 
@@ -98,6 +101,55 @@ def test_a_table_at_the_end_stands_in_columns(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "   stage        val\n*  fine\ufffd-tuned  0.5\n   frozen       –\n"
 
 
+def test_a_silent_step_gives_a_sign_of_life_every_three_seconds(tmp_path: Path) -> None:
+    now, told, log = 0.0, io.StringIO(), io.StringIO()
+    events, lines = Events(told, clock=lambda: now), Lines(log, clock=lambda: now)
+
+    def both(progress: Progress) -> None:
+        events(progress)
+        lines(progress)
+
+    heart = Heartbeat(both, budget=120, started=0.0, clock=lambda: now)
+    heart.beat()
+    assert not told.getvalue(), "nothing has begun"
+    heart(Progress("loading the libraries", 1, 1))
+    while now < 60:
+        now += 0.5
+        heart.beat()
+    seen = [json.loads(line) for line in told.getvalue().splitlines()]
+    assert SILENCE + 0.5 <= 3
+    assert max(b["time"] - a["time"] for a, b in pairwise(seen)) <= 3
+    assert seen[-1]["facts"] == {"waiting": True, "seconds": 60.0, "budget": 120}
+    assert len(log.getvalue().splitlines()) == 7, "in a log every ten seconds is enough"
+    assert log.getvalue().splitlines()[-1].endswith("still at work  1 min of 2 min")
+    story = Story().read(told.getvalue().splitlines())
+    assert story.stages["loading the libraries"]["time"] == 0, "the page knows since when nothing else happened"
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+def test_a_terminal_gets_one_bar_for_the_time_and_a_line_for_what_came_of_a_stage() -> None:
+    code = (
+        "from photovision.app.progress import shown\n"
+        "from photovision.core.progress import Progress\n"
+        "from photovision.engine.heartbeat import Heartbeat\n"
+        "with shown() as listener:\n"
+        "    heart = Heartbeat(listener, 120, 0.0, clock=lambda: 41.0)\n"
+        "    heart(Progress('frozen', 3, 5, 'features'))\n"
+        "    heart(Progress('frozen', 1, 1, 'val [88%]', {'rung': {}}))\n"
+        "    heart(Progress('fine-tuned', 9, 90, 'loss 0.3'))\n"
+    )
+    own, other = os.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    subprocess.run([sys.executable, "-c", code], stderr=other, check=True, env=environment)
+    os.close(other)
+    told = os.read(own, 65536).decode()
+    os.close(own)
+    assert "frozen  val [88%]" in told
+    last = next(line for line in reversed(told.splitlines()) if "fine-tuned" in line)
+    assert "41 s of 2 min" in last
+    assert "9/90 loss 0.3" in last
+
+
 class NotebookOutput:
     """One output of a notebook: what it has shown so far."""
 
@@ -131,3 +183,6 @@ def test_a_notebook_gets_one_output_with_a_bar_for_each_stage() -> None:
     assert "&lt;b&gt;fine-tuned" in output.shown[-1]
     assert "10 s" in output.shown[-1]
     assert "export" in output.shown[-1]
+    Heartbeat(bars, 60, 0.0, clock=lambda: 30.0)(Progress("export", 1, 3))
+    bars.close()
+    assert "30 s of 1 min" in output.shown[-1]

@@ -72,7 +72,8 @@ class Events:
 
     def __call__(self, progress: Progress) -> None:
         now = self._clock()
-        due = progress.done >= progress.total or now - self._told >= EVENTS_EVERY
+        ended = progress.done >= progress.total and "waiting" not in progress.facts
+        due = ended or now - self._told >= EVENTS_EVERY
         if progress.stage != self._stage or due or "rung" in progress.facts:
             self._stage, self._told = progress.stage, now
             with explained(Path(getattr(self._stream, "name", "events"))):

@@ -16,7 +16,9 @@ class Progress:
         done, total: in steps.
         line: figures worth seeing now, such as "loss 0.41, val 88.2%".
         facts: the same for programs, JSON-ready: of the loop "epoch" (0 to the number of epochs), "loss", and after a
-            validation "val" and "best", shares; at the end of a stage {"rung": what `StageResult.to_json` gives}.
+            validation "val" and "best", shares; at the end of a stage {"rung": what `StageResult.to_json` gives}; of
+            work that was given a time "seconds", passed, and "budget", asked for; "waiting" where it is the last event
+            again, since nothing else happened.
     """
 
     stage: str

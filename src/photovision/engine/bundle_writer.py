@@ -25,6 +25,7 @@ from photovision.engine.learned import Learned
 from photovision.engine.model_card import model_card
 from photovision.engine.remember import remember_usual
 from photovision.engine.similarity import headed, held_out_similarity, with_usual
+from photovision.engine.time_text import time_told
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.runtime.held_out import HeldOut
@@ -148,6 +149,7 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         remember_usual(evaluation.answers, leaked, val, len(run.splits.val), draft.folder, run.config.seed)
         draft.info[NAME] = with_usual(draft.info[NAME], draft.bundle)
         proof = evaluation_report(model, evaluation, run.splits.test, leaked.tolist())
+        draft.info["training"] |= _spent(run)
         draft.info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
         for stage in draft.info["rungs"]:
             if stage["name"] == learned.chosen:
@@ -168,7 +170,18 @@ def _with_similarity(run: TrainingRun, draft: BundleDraft, model: Any) -> HeldOu
 
 def _reported(output: Path, learned: Learned, info: dict[str, Any], proof: Report) -> Report:
     report = learned.report(info, proof)
-    return replace(report, title=training_title(output.resolve().name, info["classes"]), assessment=proof.assessment)
+    title = training_title(output.resolve().name, info["classes"])
+    summary = (*report.summary, *time_told(info["training"]))
+    return replace(report, title=title, assessment=proof.assessment, summary=summary)
+
+
+def _spent(run: TrainingRun) -> dict[str, Any]:
+    """What became of the budget, for `engine.time_text.time_told`."""
+    return {
+        "seconds": round(time.monotonic() - run.started, 1),
+        "not_tried": [{"stage": stage, "minutes": minutes} for stage, minutes in run.not_tried.items()],
+        "others": round(run.threads.others(), 2),
+    }
 
 
 def _described(run: TrainingRun, row: Task, learned: Learned, parity: Mapping[str, Any]) -> dict[str, Any]:

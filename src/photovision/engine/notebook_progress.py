@@ -9,7 +9,7 @@ from typing import Any
 
 from photovision.core.notebook import Html, bar, display, text
 from photovision.core.progress import Progress
-from photovision.engine.progress import duration
+from photovision.engine.progress import duration, passed
 
 EVERY = 0.5
 """Seconds between two updates."""
@@ -34,6 +34,15 @@ class StageProgress:
         return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
 
 
+def time_row(progress: Progress) -> str:
+    """The row of the time that has passed; "" where no time was asked for."""
+    if "budget" not in progress.facts:
+        return ""
+    share = min(progress.facts["seconds"] / max(progress.facts["budget"], 1e-9), 1.0)
+    cells = (text("time"), bar(share), text(passed(progress)))
+    return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+
+
 class NotebookBars:
     """A listener that shows its stages in the running notebook.
 
@@ -45,15 +54,17 @@ class NotebookBars:
     def __init__(self, show: Callable[[Html], Any] = display, clock: Callable[[], float] = time.monotonic) -> None:
         self._show, self._clock = show, clock
         self._stages: dict[str, StageProgress] = {}
+        self._time = ""
         self._handle: Any = None
         self._shown_at = 0.0
 
     def __call__(self, progress: Progress) -> None:
         now = self._clock()
-        known = self._stages.get(progress.stage)
+        known, self._time = self._stages.get(progress.stage), time_row(progress)
         if "rung" in progress.facts and known is not None:  # its last line says more
             return
-        self._stages[progress.stage] = StageProgress(progress, known.began if known else now, now)
+        if known is None or "waiting" not in progress.facts:
+            self._stages[progress.stage] = StageProgress(progress, known.began if known else now, now)
         if known is None or progress.done >= progress.total or now - self._shown_at >= EVERY:
             self._shown_at = now
             self.close()
@@ -62,7 +73,8 @@ class NotebookBars:
         """Show where everything stands now."""
         if not self._stages:
             return
-        piece = Html("<table>" + "".join(stage.row() for stage in self._stages.values()) + "</table>")
+        rows = [self._time, *(stage.row() for stage in self._stages.values())]
+        piece = Html("<table>" + "".join(rows) + "</table>")
         if self._handle is None:
             self._handle = self._show(piece)
         else:

@@ -19,6 +19,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 EVERY = 5.0
 """Seconds between two lines of a log."""
+WAITING = 10.0
+"""Seconds between two lines of a log while nothing else happens."""
 
 
 def narrated(verb: Callable[P, R]) -> Callable[P, R]:
@@ -100,20 +102,35 @@ class Lines:
     def __call__(self, progress: Progress) -> None:
         if "rung" in progress.facts:  # its stage has ended with a line
             return
-        now = self._clock()
+        now, waiting = self._clock(), "waiting" in progress.facts
         fresh = progress.stage != self._stage
         if fresh:
             self._stage, self._began = progress.stage, now
-        if fresh or progress.done >= progress.total or now - self._told >= EVERY:
+        ended = progress.done >= progress.total and not waiting
+        if fresh or ended or now - self._told >= (WAITING if waiting else EVERY):
             self._told = now
             print(self._line(progress, now - self._began), file=self._stream, flush=True)
 
     def _line(self, progress: Progress, seconds: float) -> str:
         parts = [progress.stage, f"{progress.done:,}/{progress.total:,}"]
-        if 0 < progress.done < progress.total and seconds > 1:
+        if "waiting" in progress.facts:
+            parts.append("still at work")
+        elif 0 < progress.done < progress.total and seconds > 1:
             left = seconds / progress.done * (progress.total - progress.done)
             parts.append(f"{duration(left)} left")
-        return "  ".join([*parts, progress.line] if progress.line else parts)
+        return "  ".join([*parts, *filter(None, (progress.line, passed(progress)))])
+
+
+def passed(progress: Progress) -> str:
+    """How much of the time asked for has passed, for people; "" where no time was asked for.
+
+    Example:
+        >>> passed(Progress("export", 0, 3, facts={"seconds": 41.2, "budget": 120}))
+        '41 s of 2 min'
+    """
+    if "budget" not in progress.facts:
+        return ""
+    return f"{duration(progress.facts['seconds'])} of {duration(progress.facts['budget'])}"
 
 
 def duration(seconds: float) -> str:
@@ -127,20 +144,21 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 @contextmanager
 def _bars(stream: TextIO) -> Iterator[Listener]:
+    """A bar for every stage; where a time was asked for, one bar for all of it, and a line for what came of a stage."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}", markup=False),  # stages and figures may hold names with brackets
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[far]}", markup=False),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[line]}", markup=False),
     )
@@ -148,11 +166,19 @@ def _bars(stream: TextIO) -> Iterator[Listener]:
         tasks: dict[str, TaskID] = {}
 
         def listener(progress: Progress) -> None:
+            stage, line, far = printable(progress.stage), printable(progress.line), passed(progress)
             if "rung" in progress.facts:
+                if far:
+                    bars.console.print(f"{stage}  {line}", markup=False, highlight=False)
                 return
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(printable(progress.stage), line="")
-            task = tasks[progress.stage]
-            bars.update(task, completed=progress.done, total=progress.total, line=printable(progress.line))
+            key, done, total = progress.stage, float(progress.done), float(progress.total)
+            if far:
+                line = f"{progress.done:,}/{progress.total:,} {line}" if progress.total > 1 else line
+                key, total = "", progress.facts["budget"]
+                done = min(progress.facts["seconds"], total)
+            far = far or f"{progress.done:,}/{progress.total:,}"
+            if key not in tasks:
+                tasks[key] = bars.add_task(stage, line="", far=far)
+            bars.update(tasks[key], description=stage, completed=done, total=total, line=line, far=far)
 
         yield listener

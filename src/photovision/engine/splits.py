@@ -21,6 +21,7 @@ from photovision.data.components import AnyFloats
 from photovision.data.corrections import LABEL, NAME
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.scan import Scan, scan
+from photovision.data.scan_ahead import Scanned
 from photovision.data.split import Splits, make_splits, usable_positions
 from photovision.runtime.training_images import TrainingImages, write_training_images
 
@@ -162,6 +163,7 @@ def gather(
     progress: ProgressCallback | None = None,
     embed: Embed | None = None,
     sessions_by: str | None = None,
+    scanned: Scanned | None = None,
 ) -> TrainingSplits:
     """Check every picture, compare them, and split.
 
@@ -170,11 +172,12 @@ def gather(
         seed, min_classes, sessions_by: as for `data.split.make_splits`.
         progress: called with (pictures checked, N).
         embed: gives features of the pictures, by which val is held out; None compares none.
+        scanned: gives their scan, where one is under way already.
 
     Raises:
         DataError: too few readable pictures to learn from, to select with, or to judge with.
     """
-    found: Scan = scan(dataset, progress=progress)
+    found: Scan = scan(dataset, progress=progress) if scanned is None else scanned()
     sides = np.minimum(found.height, found.width).astype(np.int32)
     usable = usable_positions(dataset, found)
     features, why = None, ""

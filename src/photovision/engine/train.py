@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,18 @@ from photovision.core.progress import Listener, counted, silent, visible
 from photovision.core.task import task as named_task
 from photovision.core.task import task_of
 from photovision.data.dataset import Dataset
+from photovision.data.scan_ahead import Scanned
 from photovision.data.sessions import NO_SESSIONS
 from photovision.engine.bundle_writer import write_learned
 from photovision.engine.embed import Embedder
+from photovision.engine.heartbeat import beating
+from photovision.engine.learned import Learned
 from photovision.engine.load import load
 from photovision.engine.progress import listening, show_table
 from photovision.engine.read import read_for
 from photovision.engine.splits import gather
 from photovision.engine.stage import STAGE_COLUMNS, stage_rows
+from photovision.engine.time_text import time_told
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
 from photovision.engine.workdir import WorkDir
@@ -94,31 +99,47 @@ def train(  # noqa: PLR0913 - one parameter a choice
 
     Interrupted or killed, the same call resumes.
     """
+    started = time.monotonic()
     config = TrainConfig(minutes, backbone, weights, size, epochs, seed=seed, commercial=commercial)
     config = replace(config, fair_by=fair_by, robust=tuple(robust), sessions_by=sessions_by, task=task)
     config = replace(config, own=dict(options or {}), tuning=tuning, resume=resume)
     dataset = data if isinstance(data, Dataset) else read_for(data, task)
-    with listening(listener) as events:
-        model = run(dataset, Path(output), config, events)
+    with listening(listener) as events, beating(events, 60 * minutes, started) as alive:
+        model = run(dataset, Path(output), config, alive, started=started)
     if listener is visible:
         show_table(STAGE_COLUMNS, stage_rows(model.info))
+        for sentence in time_told(model.info["training"]) if os.environ.get("RANK", "0") == "0" else ():
+            print(sentence, file=sys.stderr)
     return model
 
 
-def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener = silent) -> Any:
-    """`train` with all options, also those that only the command line offers; the model is of the task's class."""
+def run(
+    dataset: Dataset,
+    output: Path,
+    config: TrainConfig,
+    listener: Listener = silent,
+    *,
+    started: float | None = None,
+    scanned: Scanned | None = None,
+) -> Any:
+    """`train` with all options, also those that only the command line offers; the model is of the task's class.
+
+    Args:
+        dataset, output, config, listener: as of `train`.
+        started: `time.monotonic()` from which the budget counts; None counts from now.
+        scanned: the scan of the data set, where one is under way already.
+    """
+    started = time.monotonic() if started is None else started
     first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
     check_trackers(config.track)
     with reserved(output, "model", config.files(), alone=first):
         row = task_of(dataset) if config.task is None else named_task(config.task)
-        learn, prepare = row.part("learn", "train"), row.part("prepare", "train")
+        learn, prepare, meter = row.part("learn", "train"), row.part("prepare", "train"), Meter()
         row.check_options("train", config.given())
-        started, meter = time.monotonic(), Meter()
         source = prepare(dataset, config)
         if config.commercial:
             require_commercial(source.ledger())
-        arguments = {**config.to_json(), "data": dataset.fingerprint}
-        work = WorkDir(output, arguments, Accelerator(), dict(config.decisions), resume=config.resume)
+        work = _work(dataset, output, config)
         work.announce(listener)
         compared = counted(listener, "comparing pictures")
         embed = Embedder(source, work, 60 * config.minutes, compared) if row.compares else None
@@ -129,17 +150,27 @@ def run(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener 
             progress=counted(listener, "checking pictures"),
             embed=embed,
             sessions_by=config.sessions_by if row.compares else NO_SESSIONS,
+            scanned=scanned,
         )
         with _tracking(config, output) as trackers:
             training = TrainingRun(config, splits, work, listener, trackers, started, meter)
-            try:
-                learned = learn(training, source)
-            finally:
-                training.threads.close()
+            learned = _learned(learn, training, source)
             if work.accelerator.is_main_process:
                 write_learned(training, row, learned, output)
         work.close()
         return load(output)
+
+
+def _work(dataset: Dataset, output: Path, config: TrainConfig) -> WorkDir:
+    arguments = {**config.to_json(), "data": dataset.fingerprint}
+    return WorkDir(output, arguments, Accelerator(), dict(config.decisions), resume=config.resume)
+
+
+def _learned(learn: Callable[[TrainingRun, Any], Learned], training: TrainingRun, source: Any) -> Learned:
+    try:
+        return learn(training, source)
+    finally:
+        training.threads.close()
 
 
 @contextmanager

@@ -10,11 +10,15 @@ from photovision.core.progress import Listener, Progress, silent
 from photovision.engine.feature_cache import FeatureCache
 from photovision.engine.splits import TrainingSplits
 from photovision.engine.stage import StageResult
+from photovision.engine.time_text import enough_minutes
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.workdir import WorkDir
 from photovision.learn.free_threads import FreeThreads
 from photovision.learn.log import MetricTracker
 from photovision.learn.loop import RunContext
+
+_SHORT = 90.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,7 @@ class TrainingRun:
             way.
         threads: of torch, as many as other programs leave free.
         cache: of frozen features that several trainings share; None shares none.
+        not_tried: what there was no time for -> minutes with which there would be.
     """
 
     config: TrainConfig
@@ -47,6 +52,7 @@ class TrainingRun:
     ahead: dict[str, float] = field(default_factory=dict)
     threads: FreeThreads = field(default_factory=FreeThreads)
     cache: FeatureCache | None = None
+    not_tried: dict[str, float] = field(default_factory=dict)
 
     @property
     def budget(self) -> float:
@@ -62,6 +68,20 @@ class TrainingRun:
     def spendable(self) -> float:
         """Seconds that the stage under way may take."""
         return (self.left - self.closing) / (1 + sum(self.ahead.values()))
+
+    @property
+    def short(self) -> bool:
+        """Whether the budget is so short that what takes long and changes nothing is done on fewer pictures."""
+        return self.budget < _SHORT and self.config.epochs is None
+
+    def minutes_for(self, seconds: float) -> float:
+        """Minutes for everything with which the stage under way could take so many seconds."""
+        return enough_minutes(self.budget - self.left + self.closing + seconds * (1 + sum(self.ahead.values())))
+
+    def leave_out(self, stage: str, minutes: float) -> None:
+        """Name what there is no time for, and the minutes with which there would be."""
+        self.not_tried[stage] = minutes
+        self.tell(stage, 1, 1, f"not tried for lack of time; --minutes {minutes:g} would do")
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Report where the training stands, from the main process."""

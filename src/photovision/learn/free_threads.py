@@ -25,7 +25,7 @@ class FreeThreads:
 
     def __init__(self) -> None:
         self._most = torch.get_num_threads()
-        self._last = _sample()
+        self._first = self._last = _sample()
 
     def adapt(self) -> None:
         """Give torch as many threads as there were cores without other work since the last call, at least one."""
@@ -35,6 +35,14 @@ class FreeThreads:
         seconds, busy, own = (after - before for after, before in zip(now, self._last, strict=True))
         self._last = now
         torch.set_num_threads(threads_for((busy - own) / seconds, os.cpu_count() or 1, self._most))
+
+    def others(self) -> float:
+        """Cores that other programs took since the beginning, on average; 0 where the load cannot be read."""
+        now = _sample()
+        if now is None or self._first is None:
+            return 0.0
+        seconds, busy, own = (after - before for after, before in zip(now, self._first, strict=True))
+        return max((busy - own) / max(seconds, 1e-6), 0.0)
 
     def close(self) -> None:
         """Give torch all its threads again."""

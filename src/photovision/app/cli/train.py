@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -92,11 +93,11 @@ def train(  # noqa: PLR0913 - one parameter a flag
 
     Interrupted or killed, the same command resumes.
     """
-    from photovision.core.output import check_folder
-
+    started = time.monotonic()
     # Read before torch is imported, so that a mistyped path is told at once.
     dataset = read_data(data, reading, task)
 
+    from photovision.core.output import check_folder
     from photovision.engine.train_config import TrainConfig
     from photovision.runtime.bundle import read_bundle
 
@@ -108,7 +109,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
         options = TrainConfig(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
         options = dataclasses.replace(options, fair_by=fair_by, robust=asked, task=task, own=own)
         options = dataclasses.replace(options, sessions_by=sessions_by)
-    _run(dataset, output, options, events, as_json)
+    _run(dataset, output, options, events, as_json, started)
 
 
 def _names(listed: str | None) -> tuple[str, ...]:
@@ -116,33 +117,44 @@ def _names(listed: str | None) -> tuple[str, ...]:
     return tuple(filter(None, (name.strip() for name in (listed or "").split(","))))
 
 
-def _run(dataset: Dataset, output: Path, options: TrainConfig, events: Path | None, as_json: bool) -> None:
+def _run(
+    dataset: Dataset, output: Path, options: TrainConfig, events: Path | None, as_json: bool, started: float
+) -> None:
     from photovision.app.cli.output import first_process, note
-    from photovision.app.progress import shown, with_events
+    from photovision.app.progress import counted, shown, with_events
     from photovision.core.phrases import count
     from photovision.core.progress import silent
-
-    if first_process():
-        classes = count(len(dataset.classes), "class", "classes")
-        note(f"{count(len(dataset), 'picture')} of {classes}, {options.minutes:g} min")
-
-    from photovision.engine.train import run
+    from photovision.data.scan_ahead import scanning
+    from photovision.engine.heartbeat import beating
 
     first = first_process()
-    with shown() as people, with_events(people, events if first else None) as listener:
-        model = run(dataset, output, options, listener if first else silent)
-    if first_process():
+    if first:
+        classes = count(len(dataset.classes), "class", "classes")
+        note(f"{count(len(dataset), 'picture')} of {classes}, {options.minutes:g} min")
+    with (
+        shown() as people,
+        with_events(people, events if first else None) as listener,
+        beating(listener if first else silent, 60 * options.minutes, started) as alive,
+        scanning(dataset, counted(alive, "checking pictures, loading the libraries")) as scanned,
+    ):
+        from photovision.engine.train import run
+
+        model = run(dataset, output, options, alive, started=started, scanned=scanned)
+    if first:
         _print(model, output, as_json)
 
 
 def _print(model: Any, output: Path, as_json: bool) -> None:
     from photovision.app.cli.output import print_json, print_rows, print_story
+    from photovision.core.text import printable
     from photovision.engine.stage import STAGE_COLUMNS, stage_rows
 
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
     if as_json:
         print_json({"model": str(output), **report})
         return
+    if report.get("assessment"):
+        print(printable("{label}. {text}".format(**report["assessment"])))
     print_rows([STAGE_COLUMNS, *stage_rows(model.info)])
     print_story(report["summary"], report["warnings"])
     print(f"\nModel:  {output}\nReport: {output / 'report.html'}")

@@ -71,6 +71,8 @@ class Story:
             self.rungs.append({key: value for key, value in facts["rung"].items() if key not in ("plan", "curve")})
             self.log.append({"time": event["time"], "text": f"{event['stage']}: {event['line']}"})
             return
+        if "waiting" in facts:
+            return
         known = self.stages.get(event["stage"])
         fresh = known is None
         began = event["time"] if known is None else known["began"]

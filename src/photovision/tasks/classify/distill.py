@@ -25,10 +25,10 @@ from photovision.learn.plan import Plan
 from photovision.models.backbones import create
 from photovision.models.frozen_features import SplitPoint, default_cut, upper_of
 from photovision.tasks.classify.candidates import Candidate, find_candidates
-from photovision.tasks.classify.finetune import Study
 from photovision.tasks.classify.linear_probe import Features, learn_frozen
 from photovision.tasks.classify.scratch import scratch_plan
 from photovision.tasks.classify.student import FASTER, StudentRun, answers_of, open_lesson, teach_whole, write_student
+from photovision.tasks.classify.study import Study
 from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN
 

@@ -6,13 +6,11 @@ loop trains on these stored feature maps, many times faster than on pictures. Th
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -26,17 +24,17 @@ from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
 from photovision.learn.feed import FeatureFeed, Feed, JoinedFeed, PictureFeed
 from photovision.learn.groups import balance
-from photovision.learn.loop import FitResult, Prepare, fit, outputs
+from photovision.learn.loop import FitResult, fit, outputs
 from photovision.learn.objective import Objective
 from photovision.learn.plan import Plan
 from photovision.learn.tuning import relative_frequencies
 from photovision.models.backbones import Backbone, count_macs, count_parameters
-from photovision.models.depthwise import frozen_depthwise
 from photovision.models.export import Normalise
 from photovision.models.frozen_features import upper_of
 from photovision.tasks.classify.fair import fairly, fairness_of
 from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features
 from photovision.tasks.classify.objective import objective_of
+from photovision.tasks.classify.study import EpochLimits, Study, budgeted, quickly
 from photovision.tasks.classify.trained_stage import Continuation, TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant
 
@@ -45,43 +43,11 @@ FINAL = "final"
 _MOST_VIEWS = 16
 _MOST_EPOCHS = 100
 _MOST_EPOCHS_OF_WHOLE = 30
-_LEAST_STEPS = 40
+_LEARNING = 8
+"""Times as long as a prediction by the fast runtime, at the very least, a network takes to learn from a picture."""
 _WORTHWHILE = 5
 """Epochs below which the whole network only unlearns what the upper stages know."""
 _DROPOUT = 0.2
-_LONG = 50
-_MANY_STEPS = 5000
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """One run of the loop within a run.
-
-    Attributes:
-        name: of the rung.
-        pictures: what it learns from, in the order of `train`.
-        part: what is trained; shares its modules with the network that is kept.
-        prepare: from a feed's inputs to the part's.
-        train, val: feeds.
-        input_shape: (C, H, W) of the part's input.
-        pretrained: whether the part starts from pretrained weights.
-        variant: a change to how the rung learns.
-    """
-
-    name: str
-    pictures: Dataset
-    part: nn.Module
-    prepare: Prepare
-    train: Feed
-    val: Feed
-    input_shape: tuple[int, int, int]
-    pretrained: bool = True
-    variant: Variant = PLAIN
-
-    @property
-    def stage(self) -> str:
-        """The name of what comes of it."""
-        return self.variant.name or self.name
 
 
 def learn_upper(
@@ -127,7 +93,7 @@ def learn_upper(
         return learn_upper(features, frozen, train, augment, per_view, change)
 
     study = Study("fine-tuned", train, part, lambda maps: maps, learned, seen(val, "val"), cut.shape, variant=variant)
-    plan = budgeted(run, study, base, most_epochs=_MOST_EPOCHS)
+    plan = budgeted(run, study, base, EpochLimits(_MOST_EPOCHS))
     if plan is None:
         return None
     note = f"the steps from {cut.upper[0]} to the head, on {len(learned.views)} stored views of {len(train):,} pictures"
@@ -141,9 +107,22 @@ def _stored(views: Sequence[tuple[Floats, np.ndarray]], dataset: Dataset) -> Fea
 
 
 def learn_whole(
-    run: TrainingRun, start: TrainedStage, train: Dataset, augment: Augment, variant: Variant = PLAIN
+    run: TrainingRun,
+    start: TrainedStage,
+    train: Dataset,
+    augment: Augment,
+    predicted: float = 0.0,
+    variant: Variant = PLAIN,
 ) -> TrainedStage | None:
-    """Train the whole network on pictures, with smaller rates further down; None where there is no time."""
+    """Train the whole network on pictures, with smaller rates further down; None where there is no time.
+
+    Args:
+        run, start: the training, and the stage to start from.
+        train: the training pictures.
+        augment: of their views.
+        predicted: seconds in which the fast runtime predicts a picture.
+        variant: a change to how it learns.
+    """
     assert start.network is not None
     assert start.source is not None
     network, source, material = copy.deepcopy(start.network), start.source, run.splits
@@ -154,17 +133,10 @@ def learn_whole(
     def feed(dataset: Dataset, varied: Augment) -> PictureFeed:
         return PictureFeed(dataset.samples, dataset.label_matrix, source.preprocess, varied, cores())
 
-    study = Study(
-        "whole network",
-        train,
-        network,
-        Normalise(source.preprocess).to(run.work.accelerator.device),
-        feed(train, variant.of(augment)),
-        feed(material.val, Augment()),
-        shape,
-        variant=variant,
-    )
-    plan = budgeted(run, study, base, most_epochs=_MOST_EPOCHS_OF_WHOLE, least_epochs=_WORTHWHILE)
+    prepare = Normalise(source.preprocess).to(run.work.accelerator.device)
+    feeds = feed(train, variant.of(augment)), feed(material.val, Augment())
+    study = Study("whole network", train, network, prepare, *feeds, shape, variant=variant)
+    plan = budgeted(run, study, base, EpochLimits(_MOST_EPOCHS_OF_WHOLE, _WORTHWHILE, _LEARNING * predicted))
     if plan is None:
         return None
 
@@ -172,7 +144,7 @@ def learn_whole(
         return study_probs(run, study, feed(dataset, Augment()))
 
     def again(change: Variant) -> TrainedStage | None:
-        return learn_whole(run, start, train, augment, change)
+        return learn_whole(run, start, train, augment, predicted, change)
 
     def everything(network: nn.Module) -> Study:
         joined = JoinedFeed(study.train, feed(material.val, variant.of(augment)))
@@ -239,7 +211,7 @@ def frequencies(run: TrainingRun, study: Study, plan: Plan) -> Floats | None:
 def fit_study(run: TrainingRun, study: Study, plan: Plan, task: Objective, weights: Floats | None) -> FitResult:
     """Run the loop on a study; how long it really took is among the decisions."""
     keep_memory()
-    with _quickly(study, run):
+    with quickly(study, run):
         done = fit(study.part, task, plan, study.train, study.val, study.prepare, run.context(study.stage), weights)
     run.work.decisions[f"paced-{study.stage.replace(' ', '-')}"] = done.paced
     return done
@@ -258,74 +230,6 @@ def _fairly(run: TrainingRun, study: Study, plan: Plan) -> tuple[Objective, Plan
     return fairly(fairness, study.variant, objective_of(run), study.pictures, run.splits.val, plan, total)
 
 
-def budgeted(run: TrainingRun, study: Study, base: Plan, *, most_epochs: int, least_epochs: int = 1) -> Plan | None:
-    """Fit a plan into the budget: measure a step in both arithmetics, take the faster, count the epochs.
-
-    The outcome is stored, so that a resumed training, and every variant, has the same plan. None where the time is not
-    enough.
-    """
-
-    steps = -(-len(study.train.targets) // base.batch_size)
-    name, stage = (text.replace(" ", "-") for text in (study.name, study.stage))
-
-    def decide() -> dict[str, Any]:
-        accelerator = run.work.accelerator
-        kinds: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
-        with _quickly(study, run):
-            times = {kind: step_seconds(study, replace(base, precision=kind), accelerator.device) for kind in kinds}
-        precision = min(kinds, key=lambda kind: times[kind])
-        # Validation and what surrounds a step cost a little more.
-        epoch = 1.07 * times[precision] * steps / accelerator.num_processes
-        epochs = min(most_epochs, int(run.spendable / epoch))
-        if steps * epochs < _LEAST_STEPS and epoch * _LEAST_STEPS > run.spendable * steps:
-            epochs = 0
-        return {"epochs": run.config.epochs or epochs, "precision": precision}
-
-    decided = run.work.value(f"plan-{name}", decide)
-    if decided["epochs"] < least_epochs and run.config.epochs is None:
-        return None
-    every = max(1, decided["epochs"] // 15)  # validation is not free
-    skewed = balance(study.train.targets) is not None
-    epochs, tuning = decided["epochs"], run.config.tuning
-    # Whoever chooses one of both gets that one.
-    mixed = epochs >= _LONG and not study.pretrained and tuning.mixup is None and tuning.cutmix is None
-    return replace(
-        base,
-        epochs=epochs,
-        most_epochs=most_epochs,
-        precision=decided["precision"],
-        balanced=skewed,
-        validate_every=every,
-        # In short runs mixed pictures only slow learning down; in long ones from scratch they keep it from memorising.
-        paced=tuple((a, b) for a, b in run.config.decisions.get(f"paced-{stage}", ())),
-        mixup=base.mixup or (0.2 if mixed else 0.0),
-        cutmix=base.cutmix or (1.0 if mixed else 0.0),
-        # Compiling takes a minute, and pays on a GPU only: on a CPU it was slower than oneDNN (docs/benchmarks.md).
-        compile=run.work.accelerator.device.type == "cuda" and epochs * steps >= _MANY_STEPS,
-    )
-
-
-def step_seconds(study: Study, plan: Plan, device: torch.device) -> float:
-    """Median time of one forward and backward pass on random inputs."""
-    trial = copy.deepcopy(study.part).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    inputs = torch.rand(plan.batch_size, *study.input_shape, device=device).contiguous(
-        memory_format=torch.channels_last
-    )
-    for module in trial.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not plan.train_norm:
-            module.eval()
-    times: list[float] = []
-    while len(times) < 5 or (len(times) < 12 and sum(times) < 3):
-        started = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
-            loss = trial(inputs).float().square().mean()
-        loss.backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times[2:]))  # the first ones also pay for memory and for kernels being chosen
-
-
 def study_probs(run: TrainingRun, study: Study, feed: Feed) -> Floats:
     """Probabilities float32 (N, C) of a trained study for another feed."""
     return objective_of(run).decode(outputs(study.part, feed, study.prepare, run.work.accelerator))
@@ -338,12 +242,6 @@ def _views(features: Features, pictures: int, per_view: float) -> int:
     affordable = int(0.25 * seconds / max(per_view, 1e-6)) + HEAD_VIEWS
     storable = int(0.5 * free / max(features.bytes_of_view(pictures), 1))
     return max(HEAD_VIEWS, min(_MOST_VIEWS, features.run.config.epochs or _MOST_VIEWS, affordable, storable))
-
-
-def _quickly(study: Study, run: TrainingRun) -> contextlib.AbstractContextManager[None]:
-    """On a CPU, pretrained depthwise kernels stay as they are: to train them would take most of the time."""
-    cpu = run.work.accelerator.device.type == "cpu"
-    return frozen_depthwise(study.part) if cpu and study.pretrained else contextlib.nullcontext()
 
 
 def _tuned(run: TrainingRun, pictures: int, plan: Plan) -> Plan:

@@ -15,12 +15,13 @@ import numpy as np
 from photovision.core.errors import DataError
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
+from photovision.engine.closing import closing_seconds
 from photovision.engine.learned import Learned
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone, choose
 from photovision.runtime.neighbours import MAX_IMAGES
-from photovision.tasks.classify.export_bundle import learned_from
+from photovision.tasks.classify.export_bundle import PARITY_PICTURES, learned_from
 from photovision.tasks.classify.fair import fairness_of, values_of
 from photovision.tasks.classify.final import SHARE, learn_final, may_learn_val
 from photovision.tasks.classify.finetune import FINAL, learn_upper, learn_whole
@@ -31,6 +32,10 @@ from photovision.tasks.classify.scratch import learn_scratch
 from photovision.tasks.classify.select_variant import learn_variants, planned
 from photovision.tasks.classify.trained_stage import TrainedStage
 
+_EXPORT = 7.0  # seconds in which a graph is written and opened, before it has been measured
+_IN_TORCH = 10  # times as long as the fast runtime torch takes for a prediction
+_MOST_CLOSING = 0.6
+"""Share of a budget that is kept for what follows the learning, at most."""
 _ENOUGH_FOR_FROZEN = 1000
 """Training images below which frozen features of small images are left out: learning needs the time more."""
 _ENOUGH_FOR_SCRATCH = 5000
@@ -60,7 +65,7 @@ def learn(run: TrainingRun, source: Backbone) -> Learned:
     """
     asked = len(run.splits.test) + len(run.splits.val) + MAX_IMAGES  # images that the finished graph answers
     ahead = dict.fromkeys(planned(run.config, fairness_of(run)), 1.0)
-    run = replace(run, closing=min(0.25 * run.budget, 20 + 0.002 * asked), ahead=ahead)
+    run = replace(run, closing=min(_MOST_CLOSING * run.budget, closing_seconds(_EXPORT, 0.002 * asked)), ahead=ahead)
     plain = []
     for stage in ladder(run, source):
         run.reached(stage.result)
@@ -104,18 +109,27 @@ def ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
     upper = learn_upper(features, frozen, train, augment, per_view)
     if upper is not None:
         yield upper
-    whole = learn_whole(run, upper or frozen, run.splits.train, augment)
+    whole = learn_whole(run, upper or frozen, run.splits.train, augment, per_view / len(train))
     if whole is not None:
         yield whole
 
 
 def _closing(run: TrainingRun, per_image: float) -> TrainingRun:
-    """The training with as many seconds kept for what follows the learning as its images need at this input size."""
+    """The training with as many seconds kept for what follows the learning as it needs on this machine.
+
+    Args:
+        run: the training.
+        per_image: seconds in which the lower part of the network predicts an image.
+    """
     splits = run.splits
     asked = min(len(splits.train), MAX_IMAGES) + len(splits.val) + 3 * len(splits.test)
-    if FINAL in run.ahead:  # two networks predict
+    graphs, exported = 1, float(run.work.decisions.get("exported", _EXPORT))
+    if FINAL in run.ahead:  # two networks are written and predict
         asked += min(len(splits.train), MAX_IMAGES) + 2 * len(splits.val)
-    return replace(run, closing=min(0.25 * run.budget, max(run.closing, 20 + per_image * asked)))
+        graphs = 2
+    compared = _IN_TORCH * min(PARITY_PICTURES, len(splits.val))
+    needed = closing_seconds(graphs * exported, per_image * (asked + compared))
+    return replace(run, closing=min(_MOST_CLOSING * run.budget, needed))
 
 
 def best_of(stages: list[TrainedStage]) -> TrainedStage:
@@ -147,7 +161,9 @@ def _affordable(features: Features, share: float) -> Dataset:
     """The training images whose frozen features fit into a share of the time left; at least 500 of them."""
     run, train = features.run, features.run.splits.train
 
+    began = time.monotonic()
     features.open()  # exporting and loading the graph is paid once
+    run.work.value("exported", lambda: time.monotonic() - began)
     started = time.monotonic()
     probe = train.subset(np.linspace(0, len(train) - 1, min(64, len(train))).astype(int))
     features.compute(probe, "probe", None, 0)  # all processes wait for it, so it is no part of the decision of one

@@ -23,7 +23,8 @@ from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, create
 from photovision.models.export import Normalise
 from photovision.models.small import SMALL
-from photovision.tasks.classify.finetune import Study, budgeted, learn_study, study_probs
+from photovision.tasks.classify.finetune import learn_study, study_probs
+from photovision.tasks.classify.study import EpochLimits, Study, budgeted
 from photovision.tasks.classify.trained_stage import TrainedStage
 from photovision.tasks.classify.variants import PLAIN, Variant
 
@@ -86,7 +87,7 @@ def _climb(
         variant=variant,
     )
     base = scratch_plan(run, source)
-    plan = budgeted(run, study, base, most_epochs=300) or replace(base, epochs=1)
+    plan = budgeted(run, study, base, EpochLimits(300, missing="more than one epoch")) or replace(base, epochs=1)
 
     def answer(dataset: Dataset, name: str) -> Floats:
         return study_probs(run, study, load_pictures(dataset, source).feed(source, augment))

@@ -38,10 +38,10 @@ from photovision.models.weights import LedgerEntry
 from photovision.runtime.session import Session
 from photovision.runtime.stream import stream
 from photovision.tasks.classify.export_bundle import parity_pictures, write_network
-from photovision.tasks.classify.finetune import Study, budgeted
 from photovision.tasks.classify.objective import objective_of
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.tasks.classify.scratch import load_pictures
+from photovision.tasks.classify.study import EpochLimits, Study, budgeted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,7 +77,7 @@ class StudentRun:
 
         `mixed` allows mixing in long runs, for a teacher that can be asked about mixtures.
         """
-        plan = budgeted(self.run, study, plan, most_epochs=_MOST_EPOCHS) or replace(plan, epochs=1)
+        plan = budgeted(self.run, study, plan, EpochLimits(_MOST_EPOCHS)) or replace(plan, epochs=1)
         if not mixed:
             plan = replace(plan, mixup=0.0, cutmix=0.0)
         setting, task = self.run.context(study.stage), Distilled(objective_of(self.run), teacher)

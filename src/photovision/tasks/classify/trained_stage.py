@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from photovision.engine.training_run import TrainingRun
     from photovision.models.backbones import Backbone
-    from photovision.tasks.classify.finetune import Study
+    from photovision.tasks.classify.study import Study
 
 
 @dataclass(frozen=True, eq=False)

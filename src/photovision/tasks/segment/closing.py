@@ -7,14 +7,13 @@ import time
 from photovision.core.regions import Segmentation
 from photovision.core.result import Result
 from photovision.data.dataset import Dataset
+from photovision.engine import closing
 from photovision.engine.splits import TrainingSplits
 from photovision.runtime.neighbours import MAX_IMAGES as REFERENCES
 from photovision.tasks.segment.evaluation import compared, label_map
 
 _MEASURED = 3  # pictures
 _EXPORTS = 2.5  # what writing, comparing and opening the graph takes, in exports of the backbone
-_LEAST = 6.0
-_SAFETY = 1.1
 
 
 def usual_seconds(splits: TrainingSplits) -> float:
@@ -34,7 +33,7 @@ def closing_seconds(splits: TrainingSplits, classes: tuple[str, ...], exported: 
     val, test = len(splits.val), len(splits.test)
     predicted = min(len(splits.train), REFERENCES) + val + test
     evaluated = (val + test) * _evaluation_seconds(splits.val, classes)
-    return _SAFETY * (_LEAST + _EXPORTS * exported + predicted * each + evaluated)
+    return closing.closing_seconds(_EXPORTS * exported, predicted * each, evaluated)
 
 
 def _evaluation_seconds(val: Dataset, classes: tuple[str, ...]) -> float:
