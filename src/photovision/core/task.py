@@ -66,6 +66,7 @@ class Task:
         min_images: fewest labelled images on which a change of a model can be measured.
         annotation_type: what its predictions are, as `Dataset.annotation_type` names it: "labels", "boxes" ...
         compares: whether a training compares its images, to hold out those that are alike together.
+        pyramid: whether its network needs maps of several resolutions, which plain transformers lack.
         page: the script of the local page that draws its predictions, below app/web/static. The part "page" gives what
             it draws: `page(model, prediction, size) -> JSON`; "mask" a PNG file of `(model, picture)`, and "why"
             JSON on the reasons for a prediction: `why(model, picture, target, tested)`.
@@ -90,6 +91,7 @@ class Task:
     min_classes: int = 2
     annotation_type: str = ""
     compares: bool = True
+    pyramid: bool = False
     min_images: int = 20
     page: str = ""
     page_options: Mapping[str, Any] = field(default_factory=dict)

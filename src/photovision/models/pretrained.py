@@ -19,6 +19,7 @@ from photovision.core.system import cache_folder
 from photovision.core.types import Image
 from photovision.models.checkpoints import is_checkpoint
 from photovision.models.import_checkpoint import kept
+from photovision.models.pretrained_classifier import CLASSES
 from photovision.models.weights import CLASSIFIERS, CUTTERS, DETECTORS, WeightsPackage, locate, ready_ledger
 from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.runtime.session import open_session
@@ -40,8 +41,8 @@ COCO = (
 """The 80 classes of COCO that have boxes, in the order of all networks that learned from it."""
 THRESHOLD, IOU = 0.25, 0.45
 """Darknet's own: the least score of a box that is shown, and how much boxes of a class may overlap."""
-TASK = "detect"
-"""Task of the ready detectors."""
+TASK, CLASSIFIER_TASK = "detect", "classify"
+"""Tasks of the ready detectors and of the ready classifiers."""
 TOLERANCE = 1e-3
 _LEARNED_FROM = {"yolov4-tiny": "COCO 2017", "mobilesam": "SA-1B", "imagenet": "ImageNet-1k"}
 _MADE = 1  # counts up when the same weights would become another bundle
@@ -110,6 +111,18 @@ def bundle_at(model: str | Path) -> Path:
     return kept(name)
 
 
+def stated(name: str) -> dict[str, Any]:
+    """What is known of a ready detector or classifier before it is made, without torch.
+
+    Returns:
+        "task", "classes" (their names, none where only torch's libraries know them), "class_count" and "thresholds".
+    """
+    if name in CLASSIFIERS:
+        return {"task": CLASSIFIER_TASK, "classes": [], "class_count": CLASSES, "thresholds": None}
+    classes = COCO.split(", ")
+    return {"task": TASK, "classes": classes, "class_count": len(classes), "thresholds": [THRESHOLD] * len(classes)}
+
+
 def _make(carrier: WeightsPackage, weights: Path, bundle: Path) -> None:
     import torch
 
@@ -166,7 +179,7 @@ def _make_classifier(name: str, carrier: WeightsPackage, bundle: Path) -> None:
     with new_folder(bundle, "model") as folder:
         preprocess, params, parity = write_classifier(carrier, _test_pictures(carrier.size), folder)
         facts = {"temperature": 1.0, "multilabel": False, "thresholds": None}
-        info = _description(carrier, "classify", class_names(), preprocess, params, parity, facts, name=name)
+        info = _description(carrier, CLASSIFIER_TASK, class_names(), preprocess, params, parity, facts, name=name)
         write_info(folder, info)
 
 

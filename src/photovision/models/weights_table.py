@@ -6,17 +6,20 @@ Accuracies are published ones, each with its source; they compare networks, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from photovision.core.task import Task
 from photovision.models.checkpoints import CHECKPOINTS, available
 from photovision.models.checkpoints import LICENCE as DETECTOR_LICENCE
 from photovision.models.hub_folder import bounded_json
 from photovision.models.licences import licence_note
-from photovision.models.weights import CARRIERS, CUTTERS, DETECTORS, locate
+from photovision.models.weights import CARRIERS, CLASSIFIERS, CUTTERS, DETECTORS, locate
 from photovision.models.weights_folder import RECORD
 from photovision.models.weights_store import kept, place_of
 
+_PLAIN_TRANSFORMERS = ("vit", "deit", "beit", "eva", "cait")
+"""What the names of architectures begin with that have maps of one resolution only."""
 _TIMM = "timm, results-imagenet.csv"
 _DINOV2 = "DINOv2's README: a linear classifier on frozen features"
 _DFINE, _RTDETR, _RFDETR = "D-FINE's README", "RT-DETRv2's README", "RF-DETR's benchmarks"
@@ -134,6 +137,8 @@ class WeightsRow:
         sha256: of the file, where it is known.
         suits: budget and device.
         available: whether they are on this machine.
+        trains: whether a training can start from them.
+        text: whether they read text, too.
     """
 
     name: str
@@ -151,6 +156,16 @@ class WeightsRow:
     sha256: str | None
     suits: str
     available: bool
+    trains: bool = True
+    text: bool = False
+
+    def suits_task(self, task: Task) -> bool:
+        """Whether a training of that task can start from them."""
+        if not self.trains or "backbone" not in task.accepted("train"):
+            return False
+        if self.name in CHECKPOINTS:  # a whole network
+            return self.task == task.name
+        return not (task.pyramid and self.backbone.startswith(_PLAIN_TRANSFORMERS))
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -163,12 +178,15 @@ def rows() -> Iterator[WeightsRow]:
         **dict.fromkeys(CARRIERS, "classify"),
         **dict.fromkeys(DETECTORS, "detect"),
         **dict.fromkeys(CUTTERS, "cut"),
+        **dict.fromkeys(CLASSIFIERS, "classify"),
     }
-    for name, carrier in {**CARRIERS, **DETECTORS, **CUTTERS}.items():
+    for name, carrier in {**CARRIERS, **CLASSIFIERS, **DETECTORS, **CUTTERS}.items():
         package = f"{carrier.origin}; the package {carrier.package} {carrier.version}"
-        suits = "CPU, a few minutes" if name in CARRIERS else "ready to use"
-        yield _row(name, tasks[name], carrier.backbone, FACTS[name], carrier.licence, package, carrier.sha256, suits,
+        trains, facts = name in CARRIERS, FACTS[carrier.name]
+        suits = "CPU, a few minutes" if trains else "ready to use"
+        row = _row(name, tasks[name], carrier.backbone, facts, carrier.licence, package, carrier.sha256, suits,
                    locate(name) is not None)  # fmt: skip
+        yield replace(row, trains=trains)
     for name, one in CHECKPOINTS.items():
         origin = f"https://huggingface.co/{one.repo}"
         yield _row(name, "detect", one.family, FACTS[name], DETECTOR_LICENCE, origin, None, "ready to use; GPU",
@@ -193,10 +211,12 @@ def _kept() -> Iterator[WeightsRow]:
             record["parameters"] / 1e6, record["macs"] / 1e9, stated.score, stated.metric, stated.source
         )
         licence, suits = str(record["licence"]), best.suits if best else ""
-        task = "classify, by text" if record.get("text") else "classify"
+        by_text = bool(record.get("text"))
+        task = "classify, by text" if by_text else "classify"
         told = (str(record[key]) for key in ("architecture", "origin", "sha256"))
         architecture, origin, sha256 = told
-        yield _row(name, task, architecture, facts, licence, origin, sha256, suits, True, record["bytes"] / 1e6)
+        row = _row(name, task, architecture, facts, licence, origin, sha256, suits, True, record["bytes"] / 1e6)
+        yield replace(row, text=by_text)
 
 
 def _row(

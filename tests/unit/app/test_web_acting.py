@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from networks import timm_folder
 from workspace import make_workspace
 
 from photovision.app.web.acting import PARTS
 from photovision.app.web.jobs import Job, Jobs
+from photovision.app.web.recognise import unmade
 from photovision.app.web.server import create_app
 from photovision.app.web.workspace import State
+from photovision.models.import_weights import import_weights
 
 HOME = "http://127.0.0.1:8707"
 
@@ -117,6 +120,36 @@ def test_weights_are_fetched_only_when_asked_for_and_only_known_ones(
     assert client.post("/api/weights/get", json={"name": "../evil"}).status_code == 400
     client.post("/api/weights/get", json={"name": "mobilesam"})
     assert lines == [["weights", "get", "mobilesam"]]
+
+
+def test_networks_to_start_from_are_listed_with_the_tasks_that_can(client: TestClient) -> None:
+    known = {one["name"]: one for one in client.get("/api/weights/list").json()["weights"]}
+    assert (known["imagenet"]["ready"], known["imagenet"]["learns"]) == (True, [])
+    assert known["dfine-s"]["learns"] == ["detect"], "a whole detector"
+    assert {"classify", "detect", "segment"} <= set(known["efficientnet_lite0"]["learns"])
+    transformer = known["vit_small_patch14_dinov2.lvd142m"]["learns"]
+    assert "classify" in transformer
+    assert not {"detect", "segment"} & set(transformer), "these need maps of several resolutions"
+
+
+def test_a_training_starts_from_weights_that_are_here_and_fit(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import_weights(timm_folder(tmp_path / "folder", "vit"), "leaves-vit")
+    lines = started(monkeypatch)
+    wish = {"data": "pictures", "name": "new"}
+    assert client.post("/api/training/start", json={**wish, "backbone": "leaves-vit"}).status_code == 200
+    assert lines[0][-2:] == ["--backbone", "leaves-vit"]
+    for name in ("dfine-s", "yolov4-tiny", "../evil"):
+        refused = client.post("/api/training/start", json={**wish, "backbone": name})
+        assert f"a classifier cannot start from '{name}' here" in refused.json()["error"]
+    assert len(lines) == 1
+
+
+def test_a_ready_model_that_is_not_made_yet_says_what_it_knows() -> None:
+    facts = unmade("imagenet")
+    assert (facts["task"], facts["annotation_type"], facts["class_count"]) == ("classify", "labels", 1000)
+    assert len(unmade("yolov4-tiny")["classes"]) == 80
 
 
 def test_the_owner_completes_the_card(client: TestClient, home: Path) -> None:

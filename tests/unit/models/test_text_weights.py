@@ -205,3 +205,23 @@ def test_zero_shot_names_pictures_without_having_seen_one(
         zero_shot(folder, ["cat"], prompts=["a photo"])
     with pytest.raises(UsageError, match="different names"):
         zero_shot(folder, ["cat", "cat"])
+
+
+def test_the_page_writes_a_model_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi.testclient import TestClient
+
+    from photovision.app.web.server import create_app
+    from photovision.app.web.workspace import State
+    from photovision.models.import_weights import import_weights
+
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
+    import_weights(save(whole("clip"), tmp_path / "clip"), "tiny-clip")
+    (tmp_path / "home").mkdir()
+    client = TestClient(create_app(State(tmp_path / "home")), base_url="http://127.0.0.1:8707")
+    wish = {"weights": "tiny-clip", "names": ["cat", "Red car"]}
+    assert client.post("/api/recognise/named", json=wish).json() == {"model": "cat-red-car-by-name"}
+    (model,) = client.get("/api/recognise/overview").json()["models"]
+    assert (model["name"], model["classes"][:2]) == ("cat-red-car-by-name", ["cat", "Red car"])
+    for wrong in ({"weights": "efficientnet_lite0"}, {"names": ["cat", "cat"]}, {"names": []}):
+        assert client.post("/api/recognise/named", json={**wish, **wrong}).status_code in (400, 422)
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["cat-red-car-by-name"]

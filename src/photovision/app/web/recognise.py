@@ -154,6 +154,7 @@ def facts(state: State, name: str) -> dict[str, Any]:
         "colours": shown.colours(len(bundle.classes)),
         "thresholds": None if bundle.thresholds is None else [round(float(t), 4) for t in bundle.thresholds],
         "classes": list(bundle.classes),
+        "class_count": len(bundle.classes),
         "multilabel": bundle.multilabel,
         "lead": lead and bundle.row.lead[lead],
         "figure": metrics.get(lead) if lead else None,
@@ -169,18 +170,16 @@ def facts(state: State, name: str) -> dict[str, Any]:
 
 
 def unmade(name: str) -> dict[str, Any]:
-    """The same of a ready detector that will be made from its weights when it is first asked."""
-    from photovision.models.pretrained import COCO, TASK, THRESHOLD
+    """The same of a ready model that will be made from its weights when it is first asked."""
+    from photovision.models.pretrained import stated
 
-    classes = COCO.split(", ")
+    known = stated(name)
     return {
+        **known,
         "name": name,
-        "task": TASK,
-        "annotation_type": task(TASK).annotation_type,
+        "annotation_type": task(known["task"]).annotation_type,
         "ready": True,
-        "colours": shown.colours(len(classes)),
-        "thresholds": [THRESHOLD] * len(classes),
-        "classes": classes,
+        "colours": shown.colours(len(known["classes"])),
         "multilabel": False,
         "report": False,
     }

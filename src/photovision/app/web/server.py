@@ -31,6 +31,7 @@ ROUTERS = (
     "start",
     "adding",
     "recognise",
+    "naming",
     "live",
     "cutting",
     "comparing",

@@ -10,9 +10,11 @@ from pydantic import BaseModel, Field
 
 from photovision.app.web.check_results import folder_of
 from photovision.app.web.estimating import add_routes
+from photovision.app.web.fetching import offered
 from photovision.app.web.jobs import Job, Jobs, jobs_of
 from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
+from photovision.core.task import Task
 
 _NAME = 100
 
@@ -44,6 +46,7 @@ class Training(BaseModel):
     """What should be trained: the options of `photovision train` that the page offers.
 
     `name` is the folder of the model, below the folder of the page; `replace` allows that a model is there already.
+    `backbone` is the name of weights that are here, see `photovision.app.web.fetching.offered`.
     """
 
     data: str
@@ -52,6 +55,7 @@ class Training(BaseModel):
     commercial: bool = False
     robust: list[str] = []
     fair_by: str | None = None
+    backbone: str | None = None
     replace: bool = False
     reading: Reading = Reading()
 
@@ -111,12 +115,23 @@ def train(state: State, jobs: Jobs, wish: Training) -> Job:
     """Start a training; raises UsageError where a job runs, or the name cannot be used."""
     row = state.task_of(wish.data)
     if row is not None:
-        row.check_options("train", {"robust": tuple(wish.robust), "fair_by": wish.fair_by})
+        given = {"robust": tuple(wish.robust), "fair_by": wish.fair_by, "backbone": wish.backbone}
+        row.check_options("train", given)
+        check_backbone(wish.backbone, row)
     output = output_of(state, wish.name, wish.replace)
     arguments = command(wish, state.data_of(wish.data), output)
     name = output.relative_to(state.inside("")).as_posix()
     facts = {"data": wish.data, "model": name, "minutes": wish.minutes, "task": row and row.name}
     return jobs.start("train", f"the training of {name}", arguments, facts)
+
+
+def check_backbone(name: str | None, row: Task) -> None:
+    """Raise UsageError for a network that is not here, or that the task does not learn from."""
+    if name is None:
+        return
+    here = [one["name"] for one in offered() if one["here"] and row.name in one["learns"]]
+    if name not in here:
+        raise UsageError(f"{row.text.a_noun} cannot start from '{name}' here, only from {', '.join(here) or 'none'}")
 
 
 def examine(state: State, jobs: Jobs, wish: Examination) -> Job:
@@ -157,4 +172,5 @@ def command(wish: Training, source: Path, output: Path) -> list[str]:
     arguments += ["--commercial"] if wish.commercial else []
     arguments += ["--robust", ",".join(wish.robust)] if wish.robust else []
     arguments += wish.reading.flags()
+    arguments += ["--backbone", wish.backbone] if wish.backbone else []
     return arguments + (["--fair-by", wish.fair_by] if wish.fair_by else [])

@@ -41,7 +41,7 @@ class State:
             ever read or written, but for the given models, those `beside` it, and links that a person followed.
         models: name -> bundle, in addition to those in `folder`.
         beside: folders whose models are offered, too, but nothing else of them; see `neighbours_of`.
-        ready: whether ready detectors that are on this machine are offered, too, after all others.
+        ready: whether ready models that are on this machine are offered, too, after all others.
 
     Attributes:
         ending: set when the page is about to end, so that answers without an end of their own find one.
@@ -312,15 +312,15 @@ def _opened(path: Path) -> Model:
 
 
 def _ready() -> dict[str, Path]:
-    """Ready and published detectors that can be used at once, or made from weights that are here: name -> folder."""
+    """Ready models and published detectors that can be used at once, or made from weights that are here, by name."""
     from photovision.core.errors import PhotovisionError
     from photovision.models.checkpoints import CHECKPOINTS
     from photovision.models.import_checkpoint import kept
     from photovision.models.pretrained import place_of
-    from photovision.models.weights import DETECTORS, locate
+    from photovision.models.weights import CLASSIFIERS, DETECTORS, locate
 
     found = {}
-    for name in DETECTORS:
+    for name in (*DETECTORS, *CLASSIFIERS):
         place = place_of(name)
         try:
             if (place / "bundle.json").is_file() or (find_spec("torch") and locate(name)):

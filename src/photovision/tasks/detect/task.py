@@ -52,6 +52,7 @@ TASK = Task(
     },
     needs=("thresholds",),
     min_classes=1,
+    pyramid=True,
     annotation_type="boxes",
     page="tasks/detect.js",
     page_options={"threshold": 0.05},  # the page hides what a person does not want to see

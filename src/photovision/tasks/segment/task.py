@@ -62,6 +62,7 @@ TASK = Task(
         "metadata": "photovision.tasks.segment.metadata:metadata",
         "network": "photovision.tasks.segment.network:network",
     },
+    pyramid=True,
     annotation_type="masks",
     page="tasks/segment.js",
     min_images=10,

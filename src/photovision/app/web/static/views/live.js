@@ -4,7 +4,7 @@ import { api, attempt, count, el, fill, percent, say, toast } from "../dom.js";
 import { duration } from "./job.js";
 import { median, save } from "./overlay.js";
 import { Places } from "./places.js";
-import { offerDetector } from "./weights.js";
+import { offerReady } from "./weights.js";
 
 const MOST_EVENTS = 60; // of the list; the file has all
 // The choice stays while other views are visited.
@@ -29,7 +29,7 @@ function nothing(root, state) {
     el("p", {}, el("a", { class: "button", href: "#/train" }, "Train one from pictures with boxes")),
     place,
   );
-  offerDetector(place, state, () => show(root, state));
+  offerReady(place, state, () => show(root, state));
 }
 
 class Live {

@@ -5,7 +5,8 @@ import { openCamera } from "./camera.js";
 import { kindOf } from "./kinds.js";
 import { save } from "./overlay.js";
 import { fetchSample, samplesOf, sampleStrip } from "./samples.js";
-import { offerDetector } from "./weights.js";
+import { offerNaming } from "./naming.js";
+import { offerReady } from "./weights.js";
 
 const AT_ONCE = 2;
 // Pictures stay while other views are visited; nothing of them outlives the page.
@@ -28,7 +29,7 @@ function nothing(root, state) {
     el("p", { class: "note" }, "Or start with one that is ready to use:"),
     place,
   );
-  offerDetector(place, state, () => state.go("start"));
+  offerReady(place, state, () => state.go("start"), ["imagenet", "yolov4-tiny"]);
 }
 
 class View {
@@ -43,11 +44,12 @@ class View {
 
   draw() {
     this.model = el("select", { id: "model", onchange: () => this.choose(this.model.value) });
-    fill(this.model, this.state.overview.models.map(({ name, error, ready }) => el("option", { value: name, disabled: Boolean(error) }, ready ? `${name}, ready to use` : name)));
+    fill(this.model, this.state.overview.models.map((model) => el("option", { value: model.name, disabled: Boolean(model.error) }, called(model))));
     this.facts = el("p", { class: "note facts" });
     this.list = el("ul", { class: "rows", role: "listbox", tabindex: "0", "aria-label": "Pictures" });
     this.tools = el("div", { class: "bar tools-bar" });
     this.large = null;
+    this.naming = el("div");
     this.offer = el("section", { class: "try", "aria-label": "Pictures to try", hidden: true });
     this.results = el("div", { class: "results" }, el("section", { class: "index", "aria-label": "All pictures" }, this.tools, this.list));
     fill(
@@ -59,10 +61,12 @@ class View {
         el("label", { class: "field" }, "Model", this.model),
       ),
       this.entrance(),
+      this.naming,
       this.offer,
       this.results,
     );
     this.listen();
+    offerNaming(this.naming, async (name) => (await this.state.reload(), this.state.go("recognise", { model: name })));
     const asked = this.state.params.get("model");
     this.choose(this.state.overview.models.some(({ name }) => name === asked) ? asked : this.state.model);
   }
@@ -126,7 +130,7 @@ class View {
   choose(name) {
     const model = this.state.overview.models.find((one) => one.name === name) ?? this.state.overview.models[0];
     this.state.model = this.model.value = model.name;
-    fill(this.facts, ...described(model));
+    fill(this.facts, ...described(model, this.state.overview.tasks[model.task]));
     this.chosen = model;
     this.kind = kindOf(model);
     this.state.keys.h = [`${this.kind.over} on or off`, () => this.large.toggle()];
@@ -365,14 +369,20 @@ async function convert(item) {
   for (const picture of document.querySelectorAll(`[data-item="${item.id}"]`)) picture.src = item.url;
 }
 
-function described(model) {
+/** What a model is called in a list: a ready one with what it knows. */
+function called({ name, ready, class_count: many }) {
+  return ready ? `${name}: everyday things, ${count(many, "class", "classes")}` : name;
+}
+
+function described(model, task) {
   if (model.error) return [el("span", { class: "reason" }, model.error)];
   const facts = [];
-  if (model.ready) facts.push("A detector of everyday things, ready to use");
+  if (model.ready) facts.push(`${task.noun[0].toUpperCase()}${task.noun.slice(1)} of everyday things, ready to use`);
   if (model.figure) facts.push(`${model.lead[0].toUpperCase()}${model.lead.slice(1)} ${metric(model.figure)}`);
-  facts.push(count(model.classes.length, "class", "classes"));
+  facts.push(count(model.class_count, "class", "classes"));
   if (model.pictures) facts.push(`learned from ${count(model.pictures, "picture")}`);
   const report = model.report && el("a", { class: "whole", href: `#/reports?${new URLSearchParams({ model: model.name })}` }, "Its report");
   const more = !model.ready && el("a", { class: "whole", href: `#/model?${new URLSearchParams({ model: model.name })}` }, "Evaluate, export, serve");
-  return [facts.join(" · "), ...[report, more].filter(Boolean).flatMap((one) => [" · ", one]), ...(model.holding ? [el("span", { class: "holding" }, ` ${model.holding}`)] : [])];
+  const ends = [report, more].filter(Boolean).flatMap((one, place) => (place ? [" · ", one] : [one]));
+  return [facts.join(" · "), ...(ends.length ? [el("span", { class: "ends" }, ends)] : []), ...(model.holding ? [el("span", { class: "holding" }, ` ${model.holding}`)] : [])];
 }

@@ -39,7 +39,7 @@ class Start {
 
   /** What is not on this machine and can be fetched. */
   async offerWeights() {
-    const missing = (await weights()).filter(({ here }) => !here);
+    const missing = (await weights()).filter(({ ready, here }) => ready && !here);
     if (!missing.length || this.ended.signal.aborted) return;
     const row = (one) => el("details", {}, el("summary", {}, el("strong", {}, one.name), el("span", { class: "note" }, ` ${one.use} ${one.megabytes} MB, ${one.licence}`)), fetchPanel(one, () => this.again()));
     const [first, rest] = [missing.filter(({ featured }) => featured), missing.filter(({ featured }) => !featured)];
@@ -65,7 +65,8 @@ class Start {
     const task = this.state.overview.tasks[model.task];
     const lead = model.figure && el("p", { class: "headline" }, el("strong", { class: "number" }, shown(model.figure)), ` ${model.lead}`);
     const noun = task ? `${task.noun[0].toUpperCase()}${task.noun.slice(1)}` : "Model";
-    const words = [noun, model.classes && `of ${classNames(model.classes)}`].filter(Boolean).join(" ");
+    const known = model.ready ? `everyday things, ${count(model.class_count, "class", "classes")}` : model.classes && classNames(model.classes);
+    const words = [noun, known && `of ${known}`].filter(Boolean).join(" ");
     const go = (view, text, main = false) => link(`#/${view}?${new URLSearchParams({ model: model.name })}`, text, main ? "primary" : "");
     return el(
       "li",

@@ -2,6 +2,7 @@
 import { api, attempt, el, fill, metric, percent, say } from "../dom.js";
 import { curve } from "./curve.js";
 import { duration, follow, stageWords } from "./job.js";
+import { Networks } from "./networks.js";
 
 const STATES = { running: "under way", done: "done", failed: "failed", stopped: "stopped" };
 const CONDITIONS = { augmix: "mixtures of all (AugMix)" };
@@ -47,6 +48,7 @@ class Train {
     this.commercial = el("input", { type: "checkbox" });
     this.fair = el("select", {}, el("option", { value: "" }, "(none)"));
     this.robust = this.options.robust.map((name) => el("input", { type: "checkbox", value: name }));
+    this.networks = new Networks();
     this.replace = el("input", { type: "checkbox" });
     this.replacing = el("label", { class: "tick", hidden: true }, this.replace, " Replace the model of that name");
     this.learned = el("p", { class: "note" });
@@ -66,6 +68,7 @@ class Train {
       tick(this.commercial, "Only parts whose licence allows commercial use"),
       el("fieldset", { dataset: { option: "robust" } }, el("legend", {}, "Make it robust to"), this.robust.map((box) => tick(box, CONDITIONS[box.value] ?? box.value))),
       el("div", { dataset: { option: "fair_by" } }, field("Be fair across", this.fair)),
+      this.networks.element,
     );
     this.dataChanged();
     return undefined;
@@ -83,6 +86,7 @@ class Train {
     const task = this.state.overview.tasks[this.state.overview.data.find(({ name }) => name === asked)?.task];
     this.learned.textContent = task ? `This becomes ${task.noun}: it predicts ${task.predicts}.` : "";
     for (const part of this.more.querySelectorAll("[data-option]")) part.hidden = !task?.options.includes(part.dataset.option);
+    if (task?.options.includes("backbone")) this.networks.show(this.state.overview.data.find(({ name }) => name === asked).task);
     if (!task?.options.includes("fair_by")) return;
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: asked } }));
     if (!summary || asked !== this.data.value) return;
@@ -97,6 +101,7 @@ class Train {
       commercial: this.commercial.checked,
       robust: this.robust.filter((box) => box.checked && !box.closest("[hidden]")).map((box) => box.value),
       fair_by: (!this.fair.closest("[hidden]") && this.fair.value) || null,
+      backbone: this.networks.value,
       replace: this.replace.checked,
     };
     if (await attempt(() => api("/api/training/start", { json: wish }))) this.watch();

@@ -2,7 +2,7 @@
 import { api, attempt, el, fill, say } from "../dom.js";
 import { drawStage, follow } from "./job.js";
 
-/** What can be fetched, [{name, use, megabytes, licence, here}]. */
+/** What is here or can be fetched, [{name, use, megabytes, licence, here, ready, learns, text}], see fetching.py. */
 export async function weights() {
   return (await attempt(() => api("/api/weights/list")))?.weights ?? [];
 }
@@ -35,8 +35,8 @@ export function fetchPanel(one, done) {
   return el("section", { class: "sheet fetch", "aria-label": `Fetch ${one.name}` }, el("p", {}, el("strong", {}, one.name), ` ${one.use}`), el("p", { class: "note" }, `${one.megabytes} MB from ${one.source}, once; then it works without a network. Licence: ${one.licence}. Origin: ${one.origin}.${one.score ? ` Published accuracy: ${one.score}.` : ""}`), button, far);
 }
 
-/** The panel of the detector that is ready to use once it is fetched, where it is not here; the overview is asked for again. */
-export async function offerDetector(place, state, done) {
-  const one = (await weights()).find(({ name, here }) => name === "yolov4-tiny" && !here);
-  if (one) fill(place, fetchPanel(one, async () => (await state.reload(), done())));
+/** The panels of ready models of these names that are not here; the overview is asked for again when one is. */
+export async function offerReady(place, state, done, names = ["yolov4-tiny"]) {
+  const missing = (await weights()).filter(({ name, here }) => names.includes(name) && !here);
+  fill(place, missing.map((one) => fetchPanel(one, async () => (await state.reload(), done()))));
 }
