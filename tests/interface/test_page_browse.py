@@ -18,6 +18,7 @@ from photovision.core.page import write_report
 from photovision.core.report import Report
 from photovision.data.corrections import NAME
 from photovision.data.read import read_dataset
+from photovision.data.session_corrections import NAME as SESSIONS
 
 Page = Any
 Visit = Callable[..., Page]
@@ -277,3 +278,21 @@ def test_a_training_is_cancelled_and_goes_on(visit: Visit, address: str, folder:
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("heading", name="The training of second: done").wait_for(timeout=170_000)
     assert (folder / "second" / "bundle.json").is_file()
+
+
+def test_pictures_of_one_session_are_put_together_by_clicks(visit: Visit, address: str, folder: Path) -> None:
+    page = visit(f"{address}/#/browse?data=shapes", width=390, scheme="dark")
+    page.get_by_text("Capture sessions").click()
+    page.get_by_role("button", name="Choose pictures").click()
+    for number in (1, 2):
+        page.locator(".tile img.there").nth(number).click()
+    page.get_by_role("button", name="These belong together").click()
+    page.locator(".toast", has_text="2 pictures are one session now").wait_for()
+    assert list(read_dataset(folder / "shapes").sessions.values()) == ["by hand 1"] * 2
+    page.get_by_label("Choose by hand 1").wait_for()
+    check_access(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Undo").last.click()
+    page.locator(".toast", has_text="Undone").wait_for()
+    assert not read_dataset(folder / "shapes").sessions
+    (folder / "shapes" / SESSIONS).unlink()

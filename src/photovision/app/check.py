@@ -63,8 +63,9 @@ def check(
     dataset = dataset.shown_by(found.value_ranges())
     splits = make_splits(dataset, found, seed=seed, sessions_by=sessions_by)
     report = doctor.check(dataset, found, splits)
+    ids = [sample.id for sample in dataset.samples]
     drawn = make_splits(dataset, found, seed=seed, sessions_by=NO_SESSIONS)
-    report = report.including(session_check.examine(sessions_of(dataset, found, sessions_by), drawn))
+    report = report.including(session_check.examine(sessions_of(dataset, found, sessions_by), drawn, ids))
     if dataset.annotation_type in ("boxes", "masks"):
         report = report.including(boxes_doctor.examine(dataset, found, splits))
     if not labels:

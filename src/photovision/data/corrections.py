@@ -13,22 +13,18 @@ the data still give the label under `was`; several labels of one picture are joi
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import overload
 
 from photovision.core.errors import DataError, UsageError
-from photovision.core.files import explained, open_regular
-from photovision.core.text import cells, plain_cell
+from photovision.core.text import plain_cell
 from photovision.core.types import Sample
 from photovision.data.dataset import Correction, Dataset, Problem
+from photovision.data.journal import Journal, Row
 
 NAME = "photovision-labels.csv"
 COLUMNS = ("file_name", "was", "decision", "label", "time")
@@ -54,6 +50,7 @@ class Corrections:
 
     def __init__(self, root: Path) -> None:
         self.file = root / NAME
+        self._journal = Journal(self.file, COLUMNS)
         self._latest: dict[str, Correction] = {}
         self._mark: tuple[int, int, int] | None = None
         self._lock = threading.Lock()
@@ -78,32 +75,29 @@ class Corrections:
             UsageError: a label cannot be kept, or the table cannot be written.
         """
         _check(change)
-        if self.file.is_symlink():  # data come from strangers, and a link may lead to anything
-            raise UsageError(f"{self.file} is a link to another place: put the table itself there to correct labels")
-        if self.file.exists() and not self.file.is_file():
-            raise UsageError(f"{self.file} is no regular file: remove it to correct labels")
         change = replace(change, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-        with self._lock, explained(self.file), _alone(self.file) as file:
+        with self._lock, self._journal.adding("to correct labels") as add:
             self._refresh()
             stands = self._latest.get(change.id)
             if stands is not None and stands.was != change.was:  # it does not fit the data any more
                 stands = None
             if _decision(stands) != _decision(instead_of):
                 return False
-            _append(file, change)
+            joined = (_SEPARATOR.join(change.was), change.decision, _SEPARATOR.join(change.label))
+            add([(change.id, *joined, change.time)])
             self._keep(change)
-            self._mark = self._state()
+            self._mark = self._journal.state()
         return True
 
     def _refresh(self) -> None:
         """Read the table again where somebody else changed it."""
-        state = self._state()
+        state = self._journal.state()
         if state == self._mark:
             return
         self._latest = {}
         if state is not None:
-            for change in _read(self.file):
-                self._keep(change)
+            for where, row in self._journal.rows():
+                self._keep(_correction(where, row))
         self._mark = state
 
     def _keep(self, change: Correction) -> None:
@@ -111,13 +105,6 @@ class Corrections:
             self._latest.pop(change.id, None)
         else:
             self._latest[change.id] = change
-
-    def _state(self) -> tuple[int, int, int] | None:
-        try:
-            facts = self.file.stat()
-        except OSError:
-            return None
-        return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
@@ -186,69 +173,12 @@ def _decision(change: Correction | None) -> tuple[str, tuple[str, ...]] | None:
     return None if change is None else (change.decision, change.label)
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[BinaryIO]:
-    """The table opened to add to it, while no other process does; Windows keeps others out by itself less strictly."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b", buffering=0) as file:
-        try:
-            import fcntl
-        except ImportError:
-            yield file
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also by a killed process
-        yield file
-
-
-def _append(file: BinaryIO, change: Correction) -> None:
-    """Add one row in one write, and wait until it is on the disk."""
-    size = file.seek(0, os.SEEK_END)
-    whole = _whole(file, size)
-    if whole < size:  # a row that was cut off by a crash was never confirmed to anybody
-        file.truncate(whole)
-    page = io.StringIO()
-    table = csv.writer(page, lineterminator="\n")
-    if not whole:
-        table.writerow(COLUMNS)
-    joined = (_SEPARATOR.join(change.was), change.decision, _SEPARATOR.join(change.label))
-    table.writerow(cells((change.id, *joined, change.time)))
-    file.write(page.getvalue().encode("utf-8"))
-    os.fsync(file.fileno())
-
-
-def _whole(file: BinaryIO, size: int) -> int:
-    """How many bytes belong to rows that were written to their end."""
-    if size == 0:
-        return 0
-    file.seek(size - 1)
-    if file.read(1) == b"\n":
-        return size
-    file.seek(0)
-    return file.read().rfind(b"\n") + 1
-
-
-def _read(path: Path) -> Iterator[Correction]:
-    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
-        raise DataError(f"{path} is a link that leads out of the data set: put the table itself there, or remove it")
-    with open_regular(path) as file:
-        content = file.read()
-    text = content[: content.rfind(b"\n") + 1].decode("utf-8-sig", "replace")
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        missing = [] if not text else [name for name in COLUMNS if name not in (table.fieldnames or ())]
-        if missing:
-            raise DataError(
-                f"{path} should have the columns {', '.join(COLUMNS)}, it lacks {missing[0]}: mend or move it"
-            )
-        for row in table:
-            decision = (row["decision"] or "").strip()
-            if decision not in DECISIONS or None in row:
-                where = f"{path}, line {table.line_num}"
-                raise DataError(f"{where}: a decision should be one of {', '.join(DECISIONS)}: correct that line")
-            name, time = plain_cell(row["file_name"]), (row["time"] or "").strip()
-            yield Correction(name, _names(row["was"]), decision, _names(row["label"]), time)
-    except csv.Error as error:
-        raise DataError(f"{path}, line {table.line_num}: not readable as CSV ({error}): correct that line") from None
+def _correction(where: str, row: Row) -> Correction:
+    decision = (row["decision"] or "").strip()
+    if decision not in DECISIONS or None in row:
+        raise DataError(f"{where}: a decision should be one of {', '.join(DECISIONS)}: correct that line")
+    name, time = plain_cell(row["file_name"]), (row["time"] or "").strip()
+    return Correction(name, _names(row["was"]), decision, _names(row["label"]), time)
 
 
 def _names(cell: str | None) -> tuple[str, ...]:

@@ -146,6 +146,7 @@ class Dataset:
         annotation_type: "labels" (targets alone), "boxes" (the samples have `Detections`), "masks" (they have
             `Segmentation`), or "defects" (targets, the classes of the training part being good; some have masks).
         notes: what was odd about files that are used all the same.
+        sessions: id of a sample -> its capture session, as people gave it, see `photovision.data.session_corrections`.
 
     Example:
         >>> data = Dataset((Sample("a", Path("a.png"), ("x",)), Sample("b", Path("b.png"), ("y",))), ("x", "y"))
@@ -162,6 +163,7 @@ class Dataset:
     corrections: tuple[Correction, ...] = ()
     annotation_type: AnnotationType = "labels"
     notes: tuple[Problem, ...] = ()
+    sessions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = set(self.classes)

@@ -22,6 +22,7 @@ from photovision.data.formats.doubts import DATA
 from photovision.data.formats.folder import unused
 from photovision.data.formats.tree import NAMED, Tree, files_of, list_files
 from photovision.data.read_options import ReadOptions
+from photovision.data.session_corrections import SessionCorrections
 
 Labels = Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | np.ndarray
 Pictures = Given | Iterable[Given]
@@ -55,7 +56,8 @@ def read_dataset(
         label_separator: what separates several labels in one cell; found out if None.
         label_from: how the name of a file tells its label, see `photovision.data.formats.names`.
         unlabelled: whether a table needs no labels, and those that it has are left out.
-        corrections: whether `photovision-labels.csv` beside the pictures counts, see `photovision.data.corrections`.
+        corrections: whether `photovision-labels.csv` and `photovision-sessions.csv` beside the pictures count, see
+            `photovision.data.corrections` and `photovision.data.session_corrections`.
 
     Raises:
         DataError: it does not exist, has no pictures, or its labels cannot be understood.
@@ -87,7 +89,10 @@ def read_dataset(
     if packed and (others := left_out(unpacked(path))):
         lines = (Problem(first, "left out of the archive", f"{n:,} {kind}") for kind, (n, first) in others.items())
         dataset = replace(dataset, problems=(*dataset.problems, *lines))
-    return corrected(dataset, Corrections(root_of(path))) if corrections else dataset
+    if not corrections:
+        return dataset
+    root = root_of(path)
+    return replace(corrected(dataset, Corrections(root)), sessions=SessionCorrections(root).latest())
 
 
 def _read(path: Path, options: ReadOptions) -> Dataset:

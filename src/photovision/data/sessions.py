@@ -1,4 +1,4 @@
-"""Capture sessions: pictures that one camera took in one go, as capture times, or a column of the data, tell.
+"""Capture sessions: pictures that one camera took in one go, as capture times, a column of the data, or people tell.
 
 A random split puts pictures of one session on both sides, and tells how well the session was memorised. Sessions are
 found here by time and camera; videos and groups are kept together in any case (`photovision.data.split`), and sessions
@@ -16,6 +16,7 @@ from photovision.core.phrases import count
 from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
 from photovision.data.scan import UNKNOWN, Scan
+from photovision.data.session_corrections import ALONE
 
 GROUP = "group"
 """The attribute whose equal values stay together."""
@@ -31,16 +32,19 @@ class Sessions:
 
     Attributes:
         number: int64 (N,): equal for pictures of one session, -1 where no session is known.
-        by: where they come from, in words: "capture time and camera" or "the column 'visit'"; "" where there are none.
+        by: where they come from, in words: "capture time and camera", "the column 'visit'" or "hand"; else "".
+        found: int64 (N,), the same before people corrected it.
     """
 
     number: Ints
     by: str
+    found: Ints
 
     @property
     def known(self) -> bool:
-        """Whether pictures of several sessions are known."""
-        return len(np.unique(self.number[self.number >= 0])) > 1
+        """Whether pictures of several sessions are known, or of one that people know."""
+        several = len(np.unique(self.number[self.number >= 0])) > 1
+        return several or bool(((self.number >= 0) & (self.number != self.found)).any())
 
     def described(self) -> str:
         """How many there are, in a sentence."""
@@ -50,23 +54,29 @@ class Sessions:
 
 
 def sessions_of(dataset: Dataset, scan: Scan, sessions_by: str | None = None) -> Sessions:
-    """The capture sessions of a data set.
+    """The capture sessions of a data set; what people say of a picture goes before what is found.
 
     Args:
         dataset: N pictures.
         scan: what `scan(dataset)` found.
-        sessions_by: a column whose equal values are one session; "none" looks for no sessions; None goes by capture
-            time, where the data name no groups, for those count instead.
+        sessions_by: a column whose equal values are one session; "none" takes none, not even those of people; None goes
+            by capture time, where the data name no groups, for those count instead.
 
     Raises:
         UsageError: no picture has that column.
     """
-    if sessions_by is None and any(sample.groups.get(GROUP) for sample in dataset.samples):
-        sessions_by = NO_SESSIONS
+    none = np.full(len(dataset), -1)
     if sessions_by == NO_SESSIONS:
-        return Sessions(np.full(len(dataset), -1), "")
-    if sessions_by is None:
-        return Sessions(_by_time(scan), "capture time and camera")
+        return Sessions(none, "", none)
+    if sessions_by is not None:
+        return _corrected(_by_column(dataset, sessions_by), f"the column '{sessions_by}'", dataset)
+    if any(sample.groups.get(GROUP) for sample in dataset.samples):
+        return _corrected(none, "", dataset)
+    return _corrected(_by_time(scan), "capture time and camera", dataset)
+
+
+def _by_column(dataset: Dataset, sessions_by: str) -> Ints:
+    """int64 (N,): equal for equal values; -1 where a picture has none."""
     numbers: dict[str, int] = {}
     values = [sample.groups.get(sessions_by, "") for sample in dataset.samples]
     if not any(values):
@@ -75,8 +85,22 @@ def sessions_of(dataset: Dataset, scan: Scan, sessions_by: str | None = None) ->
             f"no picture has the attribute '{sessions_by}' that capture sessions are to be found by; known:"
             f" {', '.join(known) or 'none'}, or '{NO_SESSIONS}' for no sessions"
         )
-    found = np.array([numbers.setdefault(value, len(numbers)) if value else -1 for value in values], np.int64)
-    return Sessions(found, f"the column '{sessions_by}'")
+    return np.array([numbers.setdefault(value, len(numbers)) if value else -1 for value in values], np.int64)
+
+
+def _corrected(found: Ints, by: str, dataset: Dataset) -> Sessions:
+    """Sessions as people know them, and as they were found where people say nothing."""
+    stated = {
+        position: dataset.sessions[s.id] for position, s in enumerate(dataset.samples) if s.id in dataset.sessions
+    }
+    if not stated:
+        return Sessions(found, by, found)
+    number, first = found.copy(), int(found.max(initial=-1)) + 1
+    numbers = {name: first + i for i, name in enumerate(sorted(set(stated.values()) - {ALONE}))}
+    for position, name in stated.items():
+        number[position] = numbers.get(name, -1)
+    how = f"{by}, corrected by hand" if by and (found >= 0).any() else "hand"
+    return Sessions(number, how, found)
 
 
 def _by_time(scan: Scan) -> Ints:

@@ -163,6 +163,7 @@ def run(
 
 def _work(dataset: Dataset, output: Path, config: TrainConfig) -> WorkDir:
     arguments = {**config.to_json(), "data": dataset.fingerprint}
+    arguments |= {"sessions": dict(dataset.sessions)} if dataset.sessions else {}
     return WorkDir(output, arguments, Accelerator(), dict(config.decisions), resume=config.resume)
 
 

@@ -302,3 +302,40 @@ def test_a_model_answers_the_opened_picture(tmp_path: Path) -> None:
     asked = {"data": "colours", "i": 0, "model": "model"}
     assert client.get("/api/browse/answer", params=asked).json()["label"] == "blue"
     assert client.get("/api/browse/answer", params=asked | {"model": "none"}).status_code == 400
+
+
+def test_sessions_are_joined_split_and_undone_by_a_click(client: TestClient, home: Path) -> None:
+    source = home / "shapes"
+    data = read_dataset(source)
+    ids = [sample.id for sample in data.samples]
+    report = check(source)
+    report.data["found_sessions"], report.data["sessions"] = [ids[:6], ids[6:12]], {"by": "capture time and camera"}
+    write_report(report, folder_of(source))
+    address, told = "/api/browse/sessions", client.get("/api/browse/sessions", params={"data": "shapes"}).json()
+    assert [(one["name"], one["pictures"]) for one in told["sessions"]] == [("session 1", 6), ("session 2", 6)]
+    assert (told["alone"], told["by"]) == (12, "capture time and camera")
+    version = client.get("/api/browse/summary", params={"data": "shapes"}).json()["version"]
+    wish = {"data": "shapes", "version": version}
+    split = client.post(address, json={**wish, "into": "one", "pictures": [0, 1, 12]}).json()
+    assert split["changed"] == 3
+    assert read_dataset(source).sessions == dict.fromkeys([ids[0], ids[1], ids[12]], "by hand 1")
+    shown = client.get("/api/browse/sessions", params={"data": "shapes"}).json()["sessions"]
+    assert [(one["name"], one["pictures"], one["by_hand"]) for one in shown] == [
+        ("by hand 1", 3, True), ("session 1", 4, False), ("session 2", 6, False),
+    ]  # fmt: skip
+    assert ask(client, session=shown[0]["key"])["total"] == 3
+    assert {row["session"] for row in ask(client, session=shown[0]["key"], as_of=1)["rows"]} == {"by hand 1"}
+    joined = client.post(address, json={**wish, "into": "one", "sessions": [one["key"] for one in shown]}).json()
+    assert joined["changed"] == 13
+    assert [(one["into"], one["name"], len(one["pictures"])) for one in joined["before"]] == [
+        ("named", "by hand 1", 3), ("found", "", 10),
+    ]  # fmt: skip
+    for before in joined["before"]:
+        assert client.post(address, json={**wish, **before}).status_code == 200
+    assert client.get(address, params={"data": "shapes"}).json()["sessions"] == shown
+    every = client.post(address, json={**wish, "into": "one", "shown": {"data": "shapes", "label": "square"}}).json()
+    assert every["changed"] == 12
+    client.post(address, json={**wish, "into": "none", "pictures": [0]})
+    assert read_dataset(source).sessions[ids[0]] == "none"
+    for wrong in ({"version": "old"}, {"pictures": [0]}, {"pictures": []}, {"pictures": [0, 999]}, {"into": "all"}):
+        assert client.post(address, json={**wish, "into": "one", **wrong}).status_code in (400, 422), wrong

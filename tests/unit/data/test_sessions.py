@@ -14,10 +14,11 @@ from test_components import planted
 from test_split import known_data, known_scan, sides
 
 from photovision.app.check import check
-from photovision.core.errors import UsageError
+from photovision.core.errors import DataError, UsageError
 from photovision.data.dataset import Dataset
 from photovision.data.read import read_dataset
 from photovision.data.scan import UNKNOWN, Scan, scan
+from photovision.data.session_corrections import AS_FOUND, SessionCorrections
 from photovision.data.sessions import sessions_of
 from photovision.data.split import make_splits
 
@@ -145,3 +146,45 @@ def test_a_check_warns_of_the_random_split(tmp_path: Path) -> None:
     assert "40 pictures of 40 belong to 4 capture sessions, by capture time and camera. Val holds whole ones." in told
     assert "would put 100.0% of the val pictures beside a training picture of the same capture session" in told
     assert check(read_dataset(tmp_path), sessions_by="none").data["sessions"] == {"count": 0}
+
+
+def test_people_join_split_and_take_out_sessions(tmp_path: Path) -> None:
+    """Two walks of time, of which a person knows that the first is two, and that two pictures belong together."""
+    data, found, _ = walks(walk=2, each=6)
+    ids = [sample.id for sample in data.samples]
+    stated = {ids[0]: "early", ids[1]: "early", ids[5]: "pair", ids[11]: "pair", ids[3]: "none", "gone.jpg": "pair"}
+    sessions = sessions_of(replace(data, sessions=stated), found)
+    groups = {frozenset(np.flatnonzero(sessions.number == n).tolist()) for n in set(sessions.number.tolist()) - {-1}}
+    assert groups == {frozenset(rows) for rows in ([0, 1], [5, 11], [2, 4], [6, 7, 8, 9, 10])}
+    assert (sessions.number[3], sessions.found.tolist()) == (-1, [0] * 6 + [1] * 6)
+    assert sessions.by == "capture time and camera, corrected by hand"
+    assert (sessions_of(replace(data, sessions=stated), found, "none").number == -1).all(), "an option is obeyed"
+
+
+def test_one_session_that_people_know_is_kept_together() -> None:
+    data = known_data(["a", "b"] * 30)
+    together = {data.samples[row].id: "table" for row in range(6)}
+    for seed in range(4):
+        splits = make_splits(replace(data, sessions=together), known_scan(list(range(60))), seed=seed)
+        in_val, in_train = set(splits.val) & set(range(6)), set(splits.train) & set(range(6))
+        assert not (in_val and in_train)
+    assert any("6 pictures of 60 belong to 1 capture session, by hand" in note for note in splits.notes)
+
+
+def test_sessions_of_people_lie_beside_the_pictures_and_are_read(tmp_path: Path) -> None:
+    for number in range(20):
+        photographed(tmp_path / f"{'ab'[number % 2]}" / f"{number}", f"2024:06:01 10:{number:02}:00", seed=number)
+    table = SessionCorrections(tmp_path)
+    table.record({"a/0.jpg": "shelf, 3", "b/1.jpg": "shelf, 3", "a/2.jpg": "=1"})
+    table.record({"a/2.jpg": AS_FOUND})
+    assert SessionCorrections(tmp_path).latest() == {"a/0.jpg": "shelf, 3", "b/1.jpg": "shelf, 3"}
+    read = read_dataset(tmp_path)
+    assert (len(read), read.problems) == (20, ())
+    assert read.sessions == {"a/0.jpg": "shelf, 3", "b/1.jpg": "shelf, 3"}
+    assert not read_dataset(tmp_path, corrections=False).sessions
+    report = check(read)
+    assert report.data["sessions"]["count"] == 2
+    assert report.data["found_sessions"] == [[sample.id for sample in read.samples]]
+    (tmp_path / table.file.name).write_text("file_name,visit\n")
+    with pytest.raises(DataError, match="lacks session"):
+        read_dataset(tmp_path)

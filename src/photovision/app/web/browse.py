@@ -46,6 +46,7 @@ class BrowseRequest(BaseModel):
     kind: str | None = None
     text: str = Field("", max_length=500)
     groups: str = Field("{}", max_length=5000)
+    session: str | None = Field(None, max_length=300)
     worst: bool = True
     as_of: int = 0
     start: int = Field(0, ge=0)
@@ -112,19 +113,21 @@ def chosen(asked: BrowseRequest) -> LabelFilter:
         groups = tuple(sorted((str(name), str(value)) for name, value in json.loads(asked.groups).items()))
     except (ValueError, AttributeError, RecursionError):
         raise UsageError("groups should be a JSON object of attributes and values") from None
-    return LabelFilter(asked.split, asked.label, asked.kind, asked.text, groups, asked.worst, asked.as_of)
+    return LabelFilter(
+        asked.split, asked.label, asked.kind, asked.text, groups, asked.session, asked.worst, asked.as_of
+    )
 
 
 def page(catalogue: Catalogue, asked: BrowseRequest) -> dict[str, Any]:
     """Rows `start` to `start + count` of what was asked for, and how many there are."""
     positions = catalogue.positions(chosen(asked))
-    decisions = catalogue.decisions()
+    decisions, sessions = catalogue.decisions(), catalogue.sessions()
     rows = positions[asked.start : asked.start + asked.count].tolist()
     return {
         "total": len(positions),
         "start": asked.start,
         "version": catalogue.version,
-        "rows": [catalogue.row(position, decisions) for position in rows],
+        "rows": [catalogue.row(position, decisions, sessions) for position in rows],
     }
 
 
@@ -138,7 +141,7 @@ def facts(catalogue: Catalogue, i: int) -> dict[str, Any]:
         named = [{"i": other, "name": catalogue.ids[other], "label": list(catalogue.given(other))} for other in others]
         found.append({"kind": mark.kind, "text": mark.text, "others": named})
     return {
-        **catalogue.row(position, catalogue.decisions()),
+        **catalogue.row(position, catalogue.decisions(), catalogue.sessions()),
         **_file(file_of(catalogue, position)),
         "groups": dict(sample.groups),
         "found": found,

@@ -22,10 +22,13 @@ from photovision.data.dataset import Correction, Dataset
 from photovision.data.formats.colours import BACKGROUND
 from photovision.data.formats.mvtec import good_class
 from photovision.data.read import read_dataset, root_of
+from photovision.data.session_corrections import ALONE, SessionCorrections
 
 MOST_VALUES = 60
 """Attributes with more values than this (file numbers, patients) are searched as text, and not offered as filters."""
 _REMEMBERED = 24
+BY_NAME, BY_NUMBER = "name:", "found:"
+"""What the keys of capture sessions begin with: those of people, and those that were found."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class LabelFilter:
         kind: one of `KINDS`, "problems" for any of them, a decision of `photovision.data.corrections`, or None for all.
         text: part of the name; "" for all.
         groups: attribute -> value.
+        session: key of a capture session, see `Catalogue.sessions`, or None for all.
         worst: whether pictures with problems come first.
         as_of: any number that the page chooses for one question; the pages of its answer then fit together, whatever is
             corrected meanwhile.
@@ -48,6 +52,7 @@ class LabelFilter:
     kind: str | None = None
     text: str = ""
     groups: tuple[tuple[str, str], ...] = ()
+    session: str | None = None
     worst: bool = True
     as_of: int = 0
 
@@ -60,7 +65,7 @@ class Catalogue:
         name: what the page calls it.
         source: its folder.
         dataset: as it lies on the disk, without corrections.
-        corrections: what people decided.
+        corrections: what people decided; session_corrections: what they know of capture sessions.
         examined: what `check` found, `NOTHING` before.
     """
 
@@ -68,6 +73,7 @@ class Catalogue:
     source: Path
     dataset: Dataset
     corrections: Corrections
+    session_corrections: SessionCorrections
     examined: CheckResults = NOTHING
     _lists: OrderedDict[LabelFilter, Ints] = field(default_factory=OrderedDict)
 
@@ -133,6 +139,8 @@ class Catalogue:
             mask &= self._at([position for position, c in decisions.items() if c.decision == wish.kind])
         elif wish.kind:
             mask &= self._at(self.examined.of(wish.kind))
+        if wish.session:
+            mask &= self._at([position for position, key in self.sessions().items() if key == wish.session])
         if text := wish.text.strip().lower():
             mask &= np.fromiter((text in name.lower() for name in self.ids), bool, len(self))
         rows = np.flatnonzero(mask).astype(np.int64)
@@ -142,6 +150,25 @@ class Catalogue:
         rank[list(decisions)] = np.inf  # they have been looked at
         ordered: Ints = rows[np.argsort(rank[rows], kind="stable")]
         return ordered
+
+    def sessions(self) -> dict[int, str]:
+        """Position -> key of the capture session of a picture, as people know it or as it was found."""
+        keys = {position: f"{BY_NUMBER}{number}" for position, number in self.examined.sessions.items()}
+        for name, session in self.session_corrections.latest().items():
+            position = self.position.get(name)
+            if position is None:
+                continue
+            if session == ALONE:
+                keys.pop(position, None)
+            else:
+                keys[position] = f"{BY_NAME}{session}"
+        return keys
+
+    def session_name(self, key: str | None) -> str | None:
+        """What people read for a key: "session 3", or the name that it was given."""
+        if key is None or key.startswith(BY_NAME):
+            return key and key.removeprefix(BY_NAME)
+        return f"session {int(key.removeprefix(BY_NUMBER)) + 1:,}"
 
     def _at(self, positions: list[int]) -> np.ndarray:
         mask = np.zeros(len(self), bool)
@@ -155,7 +182,7 @@ class Catalogue:
                 mask[position] = change.decision == LABEL and label in change.label
         return mask
 
-    def row(self, position: int, decisions: Mapping[int, Correction]) -> dict[str, Any]:
+    def row(self, position: int, decisions: Mapping[int, Correction], sessions: Mapping[int, str]) -> dict[str, Any]:
         """A picture as the grid shows it."""
         return {
             "i": position,
@@ -165,6 +192,7 @@ class Catalogue:
             "marks": [mark.kind for mark in self.examined.marks.get(position, ())],
             "suggested": self.examined.suggested(position),
             "decision": decision_json(decisions.get(position)),
+            "session": self.session_name(sessions.get(position)),
             "objects": counted(self.dataset.samples[position].annotations),
         }
 
@@ -227,4 +255,5 @@ def read_catalogue(
 ) -> Catalogue:
     """Read the names and labels of a data set, and what `check` found in it before."""
     dataset = read_dataset(source, corrections=False)
-    return Catalogue(name, source, dataset, Corrections(root_of(source)), examined(dataset, source))
+    root = root_of(source)
+    return Catalogue(name, source, dataset, Corrections(root), SessionCorrections(root), examined(dataset, source))

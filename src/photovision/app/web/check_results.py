@@ -71,12 +71,16 @@ class CheckResults:
         labels: whether labels were examined, too.
         current: whether the pictures are still those that were examined.
         marks: position -> what was found, the gravest first.
+        sessions: position -> the number of its capture session, as it was found.
+        sessions_by: where these come from, in words.
     """
 
     when: float | None = None
     labels: bool = False
     current: bool = True
     marks: Mapping[int, Sequence[Mark]] = field(default_factory=dict)
+    sessions: Mapping[int, int] = field(default_factory=dict)
+    sessions_by: str = ""
 
     def of(self, kind: str) -> list[int]:
         """Positions of the pictures with marks of a kind."""
@@ -123,6 +127,8 @@ def read_examined(dataset: Dataset, source: Path) -> CheckResults:
         when = file.stat().st_mtime
         targets = {sample.id: sample.target for sample in dataset.samples}
         found = list(_found(report, targets))
+        sessions = report.get("found_sessions") or []
+        number = {str(name): n for n, names in enumerate(sessions) if len(sessions) > 1 for name in names}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # never examined, or by another version
         return NOTHING
     position = {name: number for number, name in enumerate(targets)}
@@ -134,7 +140,9 @@ def read_examined(dataset: Dataset, source: Path) -> CheckResults:
     for several in marks.values():
         several.sort(key=lambda mark: order.index(mark.kind))
     current = report.get("pictures", 0) + _left_out(report) == len(dataset) and when <= time.time()
-    return CheckResults(when, bool(report.get("label_errors")), current, marks)
+    of_sessions = {position[name]: n for name, n in number.items() if name in position}
+    by = str((report.get("sessions") or {}).get("by", "")).removesuffix(", corrected by hand")
+    return CheckResults(when, bool(report.get("label_errors")), current, marks, of_sessions, by)
 
 
 def _left_out(report: Mapping[str, Any]) -> int:

@@ -36,6 +36,7 @@ ROUTERS = (
     "cutting",
     "comparing",
     "browse",
+    "sessions",
     "training",
     "acting",
     "serving",

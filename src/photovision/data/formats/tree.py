@@ -18,6 +18,7 @@ from photovision.core.errors import DataError
 from photovision.core.image_formats import is_picture
 from photovision.data.corrections import NAME as CORRECTIONS
 from photovision.data.dataset import Problem
+from photovision.data.session_corrections import NAME as SESSIONS
 
 JUNK = frozenset(
     {"__MACOSX", "Thumbs.db", "desktop.ini", "Desktop.ini", "$RECYCLE.BIN", "@eaDir", "__pycache__", "lost+found"}
@@ -126,7 +127,7 @@ def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _passed_over(name: str) -> bool:
-    return name.startswith(".") or name in JUNK or name == CORRECTIONS
+    return name.startswith(".") or name in JUNK or name in (CORRECTIONS, SESSIONS)
 
 
 def entry_kind(entry: os.DirEntry[str], top: str) -> str:

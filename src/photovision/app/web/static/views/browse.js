@@ -3,6 +3,7 @@ import { api, attempt, count, el, fill, say, toast } from "../dom.js";
 import { ClassKeys, COMMANDS, Decisions, labelOf } from "./deciding.js";
 import { Grid } from "./grid.js";
 import { drawStage, follow } from "./job.js";
+import { Sessions } from "./sessions.js";
 import { chooseClass } from "./typeahead.js";
 import { Viewer } from "./viewer.js";
 
@@ -27,7 +28,7 @@ class Browse {
   constructor(root, state, name, names) {
     Object.assign(this, { root, state, name, names });
     const asked = Object.fromEntries(["split", "label", "kind", "text"].map((key) => [key, state.params.get(key) ?? ""]));
-    this.wish = { ...asked, groups: {}, worst: true };
+    this.wish = { ...asked, groups: {}, session: "", worst: true };
     this.total = el("p", { class: "note number", id: "total" });
     this.kinds = el("div", { class: "choices", role: "group", "aria-label": "Which pictures" });
     this.filters = el("div", { class: "filters" });
@@ -43,11 +44,14 @@ class Browse {
     this.drawn = true;
     this.keys = new ClassKeys(this.name, this.summary.classes.map((one) => one.name));
     this.decisions = new Decisions(this.name, (i, decision) => this.decided(i, decision));
+    const task = this.state.overview.tasks[this.state.overview.data.find(({ name }) => name === this.name)?.task];
+    this.sessions = new Sessions(this.name, this.summary.version, { query: () => this.query(), shown: (one) => this.showSession(one), drawn: (changed) => (changed ? this.renew() : this.grid.redraw()) });
+    this.sessions.element.hidden = !task?.options.includes("sessions_by");
     this.grid = new Grid({
       load: (start, many, signal) => this.load(start, many, signal),
       address: (row) => this.address("thumbnail", row),
       caption: (row) => this.caption(row),
-      open: (index) => this.viewer.show(index),
+      open: (index) => this.open(index),
       key: (event, index) => this.key(event, index),
       moved: () => this.drawKeys(),
     });
@@ -93,7 +97,8 @@ class Browse {
       this.root,
       el("div", { class: "head" }, el("h1", {}, "Browse"), this.names.length + links.length > 1 ? choose : el("p", { class: "lead" }, this.name), again),
       this.examined,
-      el("div", { class: "sticky" }, this.kinds, this.filters, el("div", { class: "line" }, this.total, this.undoing)),
+      this.sessions.element,
+      el("div", { class: "sticky" }, this.kinds, this.filters, el("div", { class: "line" }, this.total, this.undoing), this.sessions.bar),
       this.empty,
       !this.editable && el("p", { class: "note" }, EDITING),
       this.grid.element,
@@ -114,10 +119,28 @@ class Browse {
   // What is shown
 
   load(start, many, signal) {
+    return api("/api/browse/pictures", { query: { ...this.query(), start, count: many }, signal });
+  }
+
+  /** The filters as the server takes them. */
+  query() {
     const { groups, ...wish } = this.wish;
     const given = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== ""));
-    const query = { ...given, groups: JSON.stringify(groups), data: this.name, as_of: this.asOf, start, count: many };
-    return api("/api/browse/pictures", { query, signal });
+    return { ...given, groups: JSON.stringify(groups), data: this.name, as_of: this.asOf };
+  }
+
+  /** A picture opens, or is chosen where pictures are being chosen. */
+  open(index) {
+    const row = this.grid.row(index);
+    if (!this.sessions.choosing) return this.viewer.show(index);
+    if (row) this.sessions.toggle(row);
+    return this.grid.renew(index);
+  }
+
+  showSession(one) {
+    this.set({ session: one.key });
+    this.shownSession = one.name;
+    this.drawFilters();
   }
 
   address(what, row) {
@@ -149,6 +172,8 @@ class Browse {
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: this.name, anew: true } }));
     if (!summary) return;
     this.summary = summary;
+    this.sessions.version = summary.version;
+    if (this.sessions.element.open) this.sessions.load();
     if (this.last) this.job(this.last, false);
     this.drawFilters();
     this.drawKinds();
@@ -159,6 +184,7 @@ class Browse {
     const now = labelOf(row);
     const wanted = row.suggested && !row.decision ? `${row.suggested}? not ${row.label.join(", ")}` : null;
     const text = this.editable ? wanted ?? (now === null ? "left out" : now.join(", ") || "no class") : what(row);
+    if (this.sessions.choosing) return { text, ...this.sessions.note(row) };
     const note = row.decision ? DECIDED[row.decision.decision] : row.marks.length ? this.summary.kinds[row.marks[0]] : "";
     return { text, note, kind: row.decision ? "decided" : row.marks.length ? "marked" : "" };
   }
@@ -182,6 +208,7 @@ class Browse {
     const first = [
       el("label", { class: "field" }, "Name", search),
       select("Class", this.wish.label, classes.map((one) => [one.name, one.pictures]), (label) => this.set({ label })),
+      this.wish.session && el("button", { type: "button", class: "button", onclick: () => (this.set({ session: "" }), this.drawFilters()) }, `${this.shownSession} ✕`),
       Object.keys(splits).length > 0 && select("Split", this.wish.split, Object.entries(splits), (split) => this.set({ split })),
     ];
     const narrow = matchMedia("(max-width: 46rem)").matches;
@@ -244,7 +271,7 @@ class Browse {
   // Decisions
 
   key(event, index) {
-    if (!this.editable) return false;
+    if (!this.editable || this.sessions.choosing) return false;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") return event.shiftKey ? this.redo() : this.undo(), true;
     if (event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return false;
     if (event.key === "u") return this.undo(), true;

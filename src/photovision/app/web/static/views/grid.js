@@ -232,6 +232,11 @@ export class Grid {
     this.cells.delete(index);
   }
 
+  /** Draw all rows again that are in view. */
+  redraw() {
+    for (const index of this.cells.keys()) this.renew(index);
+  }
+
   /** Draw a row again that has changed. */
   renew(index) {
     const cell = this.cells.get(index), row = this.row(index);

@@ -371,7 +371,7 @@ async function convert(item) {
 
 /** What a model is called in a list: a ready one with what it knows. */
 function called({ name, ready, class_count: many }) {
-  return ready ? `${name}: everyday things, ${count(many, "class", "classes")}` : name;
+  return ready ? `${name}: ${count(many)} everyday things` : name;
 }
 
 function described(model, task) {
