@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from photovision.core.errors import ModelError, UsageError
+from photovision.core.errors import DataError, ModelError, UsageError
 from photovision.models.backbones import build, choose
 from photovision.models.text_encoder import Tokenizer, embed_texts, read_text_encoder
 from photovision.models.weights_folder import read_weights_folder
@@ -225,3 +225,63 @@ def test_the_page_writes_a_model_of_names(tmp_path: Path, monkeypatch: pytest.Mo
     for wrong in ({"weights": "efficientnet_lite0"}, {"names": ["cat", "cat"]}, {"names": []}):
         assert client.post("/api/recognise/named", json={**wish, **wrong}).status_code in (400, 422)
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["cat-red-car-by-name"]
+
+
+def test_a_margin_lets_nine_of_ten_other_things_without_a_name() -> None:
+    """Two classes, near their name by 2, near the other by 0.5 to 1, sentences that say nothing at 0."""
+    import numpy as np
+
+    from photovision.tasks.classify.none_of_these import Margins
+
+    rng = np.random.default_rng(0)
+    truth = np.arange(200) % 2
+    logits = np.zeros((220, 3), np.float32)
+    logits[np.arange(200), truth] = rng.normal(2, 0.3, 200)
+    logits[np.arange(200), 1 - truth] = rng.uniform(0.5, 1, 200)
+    logits[200:, :2] = rng.uniform(-1, 0, (20, 2))  # labelled as nothing of these
+    margins = Margins.of(logits, np.append(truth, [2] * 20), 2)
+    assert np.isnan(margins.present[200:]).all()
+    margin = margins.fitted()
+    assert 0.9 < margin < 1
+    absent = np.append(logits[np.arange(200), 1 - truth], logits[200:, :2].max(1))
+    assert 0.9 <= (absent <= margin).mean() <= 0.93
+    assert (margins.present[:200] > margin).mean() > 0.98
+
+
+def test_calibrate_fits_when_to_give_no_name_and_the_weights_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    import photovision as pv
+    from photovision.data.read import dataset_from_arrays
+    from photovision.models.load_network import trained_network
+    from photovision.tasks.classify.none_of_these import NOTHING
+    from photovision.tasks.classify.zero_shot import zero_shot
+
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
+    folder, prompts = save(whole("clip"), tmp_path / "clip"), ["a photo of a {}."]
+    made = zero_shot(folder, ["cat", "red car"], prompts=prompts)
+    assert any("rests on sentences alone" in text for text in made.info["warnings"])
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    data = dataset_from_arrays(pixels, ["cat", "red car"] * 30)
+    report = pv.calibrate(made, data, tmp_path / "fitted", listener=pv.silent)
+    assert report.metrics["detected_unknown"].value > 0.75
+    fitted = pv.load(tmp_path / "fitted")
+    margin = fitted.info["zero_shot"]["margin"]["margin"]
+    before, after = made.session.run(pixels)["logits"], fitted.session.run(pixels)["logits"]
+    place = made.classes.index(NOTHING)
+    assert np.allclose(after[:, place] - before[:, place], margin, atol=1e-3)
+    assert np.allclose(after[:, :place], before[:, :place], atol=1e-3)
+    normal = torch.from_numpy(np.stack([made.preprocess.normalise(one) for one in pixels[:2]]))
+    with torch.no_grad():
+        assert np.allclose(trained_network(fitted.bundle)(normal).numpy(), after[:2], atol=1e-3)
+    others = zero_shot(folder, ["dog", "tree"], prompts=prompts)
+    assert others.info["zero_shot"]["margin"]["margin"] == margin
+    assert any("fitted to 60 pictures of other names" in text for text in others.info["warnings"])
+    again = zero_shot(folder, ["cat", "red car"], prompts=prompts)
+    assert again.bundle.path != made.bundle.path
+    assert np.allclose(again.session.run(pixels)["logits"], after, atol=1e-3)
+    alone = dataset_from_arrays(pixels, ["cat"] * 60)
+    with pytest.raises(DataError, match="at least two classes"):
+        pv.calibrate(zero_shot(folder, ["cat"], prompts=prompts), alone, tmp_path / "no", listener=pv.silent)

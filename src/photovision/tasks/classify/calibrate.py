@@ -25,6 +25,7 @@ from photovision.engine.graph_constants import set_constants
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.uncertainty import ConformalSets, NoveltyDetector, Uncertainty, write_doubt
 from photovision.runtime.validation import ValidationOutputs, write_validation
+from photovision.tasks.classify.none_of_these import calibrate_names
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.tasks.classify.refit import align
 from photovision.trust.metrics.calibrate import confidences, ece, fit_temperature
@@ -42,7 +43,8 @@ def calibrate(
 ) -> Calibration:
     """Fit a classifier's temperature, prediction sets and novelty detection to these images.
 
-    How well that works is measured by cross-validation: each image is evaluated by what was fitted to the others.
+    Of a classifier made of class names, which has no sets, it is when to say "nothing like this" that is fitted. How
+    well that works is measured by cross-validation: each image is evaluated by what was fitted to the others.
 
     Args:
         model: made with sets and novelty detection.
@@ -54,6 +56,8 @@ def calibrate(
         DataError: too few labelled images.
         ModelError: the bundle was made without sets, or by an older version.
     """
+    if "zero_shot" in model.info:
+        return calibrate_names(model, dataset, seed, progress)
     if model.doubt is None:
         raise ModelError(
             f"{model.bundle.path} was made without prediction sets and novelty detection: to have them,"

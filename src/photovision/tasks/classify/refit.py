@@ -123,12 +123,18 @@ def logit_scale(before: Floats, after: Floats, *, multilabel: bool = False) -> f
 
 
 def set_temperature(graph: Path, temperature: float) -> None:
-    """Write another temperature into an ONNX file; raises ModelError where logits are not divided by one."""
+    """Write another temperature into an ONNX file; raises ModelError where it has no place for one."""
     import onnx
-    from onnx import numpy_helper
+    from onnx import helper, numpy_helper
 
     model = onnx.load(str(graph), load_external_data=False)
-    divided = [node for node in model.graph.node if node.op_type == "Div" and node.input[0] == "logits"]
+    nodes = model.graph.node
+    divided = [node for node in nodes if node.op_type == "Div" and node.input[0] == "logits"]
+    last = [k for k, node in enumerate(nodes) if node.op_type in ("Softmax", "Sigmoid") and node.input[0] == "logits"]
+    if not divided and last:  # a division by 1 is left out of a graph when it is written
+        nodes[last[0]].input[0] = "scaled_logits"
+        nodes.insert(last[0], helper.make_node("Div", ["logits", "temperature"], ["scaled_logits"]))
+        divided = [nodes[last[0]]]
     if not divided:
         raise ModelError(f"the graph {graph} has no temperature to set: train the model again to be able to change it")
     # Older graphs have a constant without this name there, which other nodes may share.

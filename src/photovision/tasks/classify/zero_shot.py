@@ -2,14 +2,15 @@
 
 After Radford et al. 2021 and Zhai et al. 2023. Every class is the mean direction of a few sentences; the network of
 pictures ends with the similarity to them. One more class, NOTHING, takes what is no more like any of the classes than
-like a sentence that says nothing. The bundle predicts without text, without torch, and all verbs know it.
+like a sentence that says nothing, by the margin that `calibrate` fitted for the weights. The bundle predicts without
+text, without torch, and all verbs know it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,9 @@ from photovision.models.weights_folder import WeightsFolder
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.tasks.classify.export_bundle import write_network
+from photovision.tasks.classify.none_of_these import NOTHING, read_margin
 from photovision.tasks.classify.recognizer import Recognizer
 
-NOTHING = "nothing like this"
-"""The class of pictures that show none of the others."""
 PROMPTS = {
     "clip": ("a photo of a {}.", "a photo of the {}.", "a photo of {}.", "a close-up photo of a {}."),
     "siglip": ("This is a photo of {}.",),
@@ -65,9 +65,10 @@ def zero_shot(
     sentences = tuple(prompts) or PROMPTS[found.text.family]
     if any(sentence.count("{}") != 1 for sentence in sentences):
         raise UsageError("a prompt should have {} once, where the name of the class goes: 'a photo of a {}.'")
-    place = Path(output) if output is not None else _place(found, names, sentences)
+    known = read_margin(found.sha256)
+    place = Path(output) if output is not None else _place(found, names, sentences, known)
     if output is not None or not (place / "bundle.json").is_file():
-        _write(source, found, names, sentences, place)
+        _write(source, found, names, sentences, place, known)
     return Recognizer(read_bundle(place))
 
 
@@ -80,14 +81,22 @@ def _names(classes: Sequence[str]) -> tuple[str, ...]:
     return (*names, NOTHING)
 
 
-def _place(found: WeightsFolder, names: Sequence[str], sentences: Sequence[str]) -> Path:
-    key = json.dumps([_MADE, found.sha256, list(names), list(sentences), _EMPTY])
+def _place(
+    found: WeightsFolder, names: Sequence[str], sentences: Sequence[str], known: Mapping[str, Any] | None
+) -> Path:
+    margin = [known["margin"]] if known else []
+    key = json.dumps([_MADE, found.sha256, list(names), list(sentences), _EMPTY, *margin])
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
     return cache_folder() / "models" / digest / f"zero-shot-{found.name.replace('/', '--')}"
 
 
 def _write(
-    source: Backbone, found: WeightsFolder, names: tuple[str, ...], sentences: Sequence[str], place: Path
+    source: Backbone,
+    found: WeightsFolder,
+    names: tuple[str, ...],
+    sentences: Sequence[str],
+    place: Path,
+    known: Mapping[str, Any] | None,
 ) -> None:
     import torch
 
@@ -100,6 +109,7 @@ def _write(
     with torch.no_grad():
         layer.weight.copy_(scale * directions)
         layer.bias.zero_()
+        layer.bias[names.index(NOTHING)] = known["margin"] if known else 0.0
     decider = Decider(network, source.preprocess, 1.0, multilabel=False)
     size = source.preprocess.size
     sizes = {"params": count_parameters(network), "macs": count_macs(network, size)}
@@ -117,19 +127,29 @@ def _write(
             data={"source": "text", "counts": {}},
             parity={**parity.to_json(), "precision": "f32"},  # nobody's images are here to show whether less would do
             licences=[entry for entry in source.ledger() if "user" not in entry.licence],
-            facts=_facts(sentences, found.text.family),
+            facts=_facts(sentences, found.text.family, known),
         )
         write_info(folder, info)
 
 
-def _facts(sentences: Sequence[str], family: str) -> dict[str, Any]:
+def _facts(sentences: Sequence[str], family: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
+    margin = (
+        f"When it says '{NOTHING}' was fitted to {known['pictures']:,} pictures of other names."
+        if known
+        else f"When it says '{NOTHING}' rests on sentences alone: 'photovision calibrate' fits it to labelled pictures."
+    )
     return {
         "temperature": 1.0,
         "multilabel": False,
         "thresholds": None,
-        "zero_shot": {"prompts": list(sentences), "nothing": list(_EMPTY[family])},
+        "zero_shot": {
+            "prompts": list(sentences),
+            "nothing": list(_EMPTY[family]),
+            **({"margin": dict(known)} if known else {}),
+        },
         "warnings": [
             "This model was made of class names and has seen no picture of them: how often it is right, and whether its"
-            " confidence can be relied on, is not known before 'photovision evaluate' on labelled pictures."
+            " confidence can be relied on, is not known before 'photovision evaluate' on labelled pictures.",
+            margin,
         ],
     }
