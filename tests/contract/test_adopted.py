@@ -117,6 +117,28 @@ def test_a_function_is_questioned_but_not_saved(tmp_path: Path) -> None:
             refused()
 
 
+def test_a_function_that_returns_scores_is_calibrated(tmp_path: Path) -> None:
+    task = TASKS["classify"]
+    data = task.data(tmp_path / "data", 160, 0)
+
+    def timid(images: np.ndarray) -> Any:
+        """Right about red and blue, and never sure of it."""
+        red, blue = images[..., 0].mean((1, 2)), images[..., 2].mean((1, 2))
+        return np.stack([red, blue], axis=1) / 200
+
+    given, picture = StatedPreparation(size=32), task.picture(2)
+    plain = pv.adopt(timid, classes=("disc", "square"), given=given)
+    fitted = pv.adopt(timid, classes=("disc", "square"), given=given, data=data)
+    assert fitted.predict(picture).label == plain.predict(picture).label
+    assert fitted.predict(picture).prob > plain.predict(picture).prob + 0.05, "it may be surer than it is"
+    assert fitted.predict(picture).prediction_set
+    report = pv.evaluate(fitted, data)
+    assert report.provenance["data"]["pictures"] <= 82, "the half that fitted it does not judge it"
+    assert report.metrics["ece"].value < pv.evaluate(plain, data).metrics["ece"].value
+    with pytest.raises(UsageError, match="scores of classes"):
+        pv.adopt(lambda images: images[..., 0] > 9, classes=("a", "b"), given=given, data=data)
+
+
 def test_functions_may_return_boxes_or_maps(tmp_path: Path) -> None:
     def boxes(images: np.ndarray) -> Any:
         return [{"boxes": [[4, 4, 20, 20]], "scores": [0.9], "labels": ["square"]} for _ in images]

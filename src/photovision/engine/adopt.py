@@ -20,7 +20,7 @@ from photovision.core.types import Image
 from photovision.data.dataset import Dataset
 from photovision.data.read import Labels, Pictures, as_dataset
 from photovision.engine import adopt_text
-from photovision.engine.adopt_function import adopt_function
+from photovision.engine.adopt_function import adopt_function, described, fit_limits
 from photovision.engine.bundle_writer import BundleDraft, new_bundle
 from photovision.engine.evaluate import evaluate_on
 from photovision.engine.export import batched, generated
@@ -28,7 +28,6 @@ from photovision.engine.graph_inputs import graph_inputs
 from photovision.engine.load import load
 from photovision.engine.parity import GraphParity
 from photovision.engine.recognise_layout import ForeignModel, Meaning, decide, halves
-from photovision.engine.remember import remember_embeddings
 from photovision.engine.splits import TrainingSplits
 from photovision.models.composed_graph import composed, write_composed
 from photovision.models.foreign_source import foreign_source, read_classes
@@ -78,7 +77,7 @@ def adopt(
         classes: names in the order of the network's outputs, or a file with one a line; None takes those that the
             network states.
         data: labelled images, on which the preparation is found, and confidence fitted and judged; best such as the
-            network never saw.
+            network never saw. Of a function they fit confidence where it returns scores of classes.
         labels: of `data`, where it does not bring them.
         given: what is known of the preparation.
         weights: of timm's and torchvision's networks: "auto" (those on this machine), "none" (random) or a file.
@@ -97,7 +96,8 @@ def adopt(
         ExportError: the graph does not predict what the network predicts.
     """
     if callable(source):
-        return _in_memory(source, output, classes, data, given)
+        names, dataset = _of_function(output, classes, data, labels)
+        return adopt_function(source, names, given, data=dataset, seed=seed)
     if output is None:
         raise UsageError("an adopted network needs a folder to be written to: give its output")
     inputs = [source] if Path(str(source)).exists() else []
@@ -118,23 +118,16 @@ def adopt(
     return load(output)
 
 
-def _in_memory(
-    function: Callable[[Image], Any],
-    output: str | Path | None,
-    classes: str | Path | Sequence[str] | None,
-    data: Any,
-    given: StatedPreparation | None,
-) -> Any:
-    if output is not None or data is not None:
-        what = "saved" if output is not None else "calibrated"
-        raise UsageError(
-            f"a function cannot be {what}: leave out {'output' if output is not None else 'data'}, or export its"
-            " network to ONNX and adopt that"
-        )
+def _of_function(
+    output: str | Path | None, classes: str | Path | Sequence[str] | None, data: Any, labels: Labels | None
+) -> tuple[tuple[str, ...], Dataset | None]:
+    """The classes of a function and the images that it is fitted to; raises UsageError where it is to be saved."""
+    if output is not None:
+        raise UsageError("a function cannot be saved: leave out output, or export its network to ONNX and adopt that")
     names = read_classes(classes) if isinstance(classes, str | Path) else tuple(classes or ())
     if not names:
         raise UsageError("a function does not name its classes: give classes, in the order of its scores")
-    return adopt_function(function, names, given)
+    return names, None if data is None else as_dataset(data, labels, names)
 
 
 def _write(
@@ -161,24 +154,13 @@ def _write(
 
 
 def _fitted(row: Task, draft: BundleDraft, splits: TrainingSplits, seed: int) -> dict[str, Any]:
-    """What depends on pictures, fitted to those that do not judge: confidence, thresholds, sets, novelty detection."""
-    model = row.part("model")(draft.bundle)
-    if row.has("drift"):
-        remember_embeddings(model, splits.train, splits.val, draft.folder, seed)
-    if not row.has("refit"):
-        return {}
-    align = row.part("align") if row.has("align") else (lambda model, dataset: dataset)
-    parts = (align(model, part) for part in (splits.train, splits.val, splits.unseen))
-    found: dict[str, Any] = row.part("refit")(draft.bundle, *parts)
-    return {**found, "adoption": {**draft.info["adoption"], "calibrated": True}}
+    """What is fitted to the pictures that do not judge, where the task fits anything."""
+    found = fit_limits(row, draft.bundle, splits, seed)
+    return {**found, "adoption": {**draft.info["adoption"], "calibrated": True}} if found else {}
 
 
 def _described(meaning: Meaning, splits: TrainingSplits | None, origin: Origin) -> dict[str, Any]:
     graph, one = meaning.graph, meaning.preparation
-    data = {} if splits is None else splits.describe()
-    if data:  # nothing was learned from them, but new pictures are compared with them
-        counts = data["counts"]
-        data["counts"] = {"reference": counts["train"], "val": counts["val"], "test": counts["test"]}
     info = describe_model(
         meaning.row.name,
         meaning.classes,
@@ -186,7 +168,7 @@ def _described(meaning: Meaning, splits: TrainingSplits | None, origin: Origin) 
         backbone={"name": graph.name, "weights": "adopted", "params": graph.parameters},
         chosen="adopted",
         training={"by": "unknown", "sha256": graph.sha256, "seed": origin.seed},
-        data={**data, "train_per_class": {}},
+        data={"train_per_class": {}} if splits is None else described(splits),
         parity={},
         licences=[_code(), LedgerEntry("weights", graph.name, origin.licence, None, "as stated when it was adopted")],
         facts={"rungs": [], **meaning.layout.facts},

@@ -1,6 +1,7 @@
 """Any function from pictures to predictions as a model in memory, which can be questioned like one of ours.
 
 There is no graph, so it cannot be saved, served or made smaller; for that its network has to be exported and adopted.
+Where it returns scores of classes, labelled pictures fit its confidence, prediction sets and novelty detection.
 """
 
 from __future__ import annotations
@@ -9,16 +10,23 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from photovision.core.errors import UsageError
 from photovision.core.preprocess import Preprocess
 from photovision.core.task import Task, task, tasks
 from photovision.core.types import Image
+from photovision.data.dataset import Dataset
 from photovision.engine import adopt_text
+from photovision.engine.evaluate import evaluate_on
+from photovision.engine.recognise_layout import halves
+from photovision.engine.remember import remember_embeddings
+from photovision.engine.splits import TrainingSplits
 from photovision.models.preparation import StatedPreparation
 from photovision.models.weights import LedgerEntry
 from photovision.runtime.bundle import Bundle
@@ -43,12 +51,15 @@ class FunctionSession:
     engine, precision = "python", "f32"
 
     def __init__(self, function: Callable[[Image], Any], row: Task, classes: Sequence[str]) -> None:
-        self.function, self.classes = function, tuple(classes)
+        self.function, self.classes, self.temperature = function, tuple(classes), 1.0
         self._outputs = row.part("returned")
 
     def run(self, images: Image) -> dict[str, np.ndarray]:
         """What the function returns, as the outputs of a graph of the task; raises UsageError for anything else."""
         found: dict[str, np.ndarray] = self._outputs(self.function(images), images, self.classes)
+        if self.temperature != 1.0:  # fitted only where there are logits
+            probs = softmax(found["logits"].astype(np.float64) / self.temperature, axis=1)
+            found = {**found, "probs": probs.astype(np.float32)}
         return found
 
 
@@ -57,6 +68,8 @@ def adopt_function(
     classes: Sequence[str],
     given: StatedPreparation | None = None,
     task_name: str | None = None,
+    data: Dataset | None = None,
+    seed: int = 0,
 ) -> Any:
     """A model in memory that predicts as a function does.
 
@@ -68,9 +81,13 @@ def adopt_function(
         classes: names, in the order of its scores.
         given: size, fit and crop of the pictures that it gets; by default the whole picture, 224 x 224.
         task_name: of what it returns; None to recognise it.
+        data: labelled images: half of them fit confidence, prediction sets and novelty detection, the others judge.
+        seed: of the halves.
 
     Raises:
-        UsageError: what it returns is of no kind that is known, or something else is stated of its preparation.
+        UsageError: what it returns is of no kind that is known, or is fitted to no data; or something else is stated of
+            its preparation.
+        DataError: the data are too few, or of other classes.
     """
     given = given or StatedPreparation()
     if given.mean is not None or given.channels is not None or given.range is not None:
@@ -81,9 +98,67 @@ def adopt_function(
     info = _described(function, row, classes, preprocess)
     folder = Path(tempfile.mkdtemp(prefix="photovision-"))
     write_info(folder, info)
-    model = row.part("model")(Bundle(folder, info, runner=FunctionSession(function, row, classes)))
+    bundle = Bundle(folder, info, runner=FunctionSession(function, row, classes))
+    try:
+        model = row.part("model")(bundle if data is None else _fitted(row, bundle, data, seed))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     weakref.finalize(model.bundle, shutil.rmtree, folder, ignore_errors=True)
     return model
+
+
+def _fitted(row: Task, bundle: Bundle, data: Dataset, seed: int) -> Bundle:
+    """The same with its limits fitted to one half of labelled images, and figures by the other."""
+    if "temperature" not in row.needs:
+        raise UsageError(
+            f"a function is fitted to data where it returns scores of classes, and this one is {row.text.a_noun}: leave"
+            " out data, or export its network to ONNX and adopt that"
+        )
+    splits = halves(data, seed)
+    splits.remember(bundle.path)
+    facts = fit_limits(row, bundle, splits, seed)
+    info = {**bundle.info, "data": described(splits), **facts}
+    info["adoption"] = {**info["adoption"], "calibrated": True, "pictures": len(data)}
+    model = row.part("model")(replace(bundle, info=info))
+    proof = evaluate_on(model, splits.test, leaked=splits.leaked.tolist())
+    info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
+    write_info(bundle.path, info)
+    return replace(bundle, info=info)
+
+
+def fit_limits(row: Task, bundle: Bundle, splits: TrainingSplits, seed: int) -> dict[str, Any]:
+    """What depends on pictures, fitted to those that do not judge: confidence, thresholds, sets, novelty detection.
+
+    Args:
+        row: the task of an adopted model.
+        bundle: in the making.
+        splits: of labelled images, see `halves`.
+        seed: of the choice of those that are remembered.
+
+    Returns:
+        entries of bundle.json; files are written into the bundle's folder.
+    """
+    model = row.part("model")(bundle)
+    if row.has("drift"):
+        remember_embeddings(model, splits.train, splits.val, bundle.path, seed)
+    if not row.has("refit"):
+        return {}
+    align = row.part("align") if row.has("align") else (lambda model, dataset: dataset)
+    parts = (align(model, part) for part in (splits.train, splits.val, splits.unseen))
+    found: dict[str, Any] = row.part("refit")(bundle, *parts)
+    return found
+
+
+def described(splits: TrainingSplits) -> dict[str, Any]:
+    """What bundle.json says of the images that a model was adopted with.
+
+    Nothing was learned from them, but new images are compared with them.
+    """
+    data = splits.describe()
+    counts = data["counts"]
+    data["counts"] = {"reference": counts["train"], "val": counts["val"], "test": counts["test"]}
+    return {**data, "train_per_class": {}}
 
 
 def _described(

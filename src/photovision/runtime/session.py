@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -49,6 +49,17 @@ class Session(Protocol):
     def run(self, images: Image) -> dict[str, np.ndarray]:
         """All outputs by name for uint8 RGB pictures (N, H, W, 3); N may differ from call to call."""
         ...
+
+
+@runtime_checkable
+class Tempered(Session, Protocol):
+    """A session in memory whose probabilities are softmax(logits / temperature), which may be set.
+
+    Attributes:
+        temperature: 1 until it is fitted.
+    """
+
+    temperature: float
 
 
 class Prompted(Session, Protocol):

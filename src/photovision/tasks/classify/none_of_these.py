@@ -105,10 +105,10 @@ def calibrate_names(model: Recognizer, dataset: Dataset, seed: int, progress: Pr
 
 def _report(margins: Margins, margin: float, fingerprint: str, seed: int) -> Report:
     n = len(margins.present)
-    fold, limit = np.random.default_rng(seed).permutation(n) % _FOLDS, np.empty(n)
+    fold, limit = np.random.default_rng(seed).permutation(n) % _FOLDS, np.empty(n, np.float32)
     for number in range(_FOLDS):
         limit[fold == number] = margins.at(np.flatnonzero(fold != number)).fitted()
-    before, after = _figures(margins, np.zeros(n)), _figures(margins, limit)
+    before, after = _figures(margins, np.zeros(n, np.float32)), _figures(margins, limit)
     rows = tuple((_TITLES[name], _ASKED.get(name), before[name], after[name]) for name in after)
     found, lost = after["detected_unknown"], after["false_alarms"]
     wide = lost.value > 0.5

@@ -18,6 +18,7 @@ from photovision.core.errors import DataError, ModelError
 from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.runtime.bundle import Bundle
+from photovision.runtime.session import Tempered
 from photovision.tasks.classify.fit_novelty import remember, remember_out_of_fold
 from photovision.tasks.classify.recognizer import Recognizer
 from photovision.trust.metrics.calibrate import fit_temperature
@@ -55,16 +56,16 @@ def refit(bundle: Bundle, training: Dataset, validation: Dataset, unseen: Datase
         ModelError: the graph has no temperature to set.
     """
     info = {**bundle.info, "doubt": None}
-    found = Recognizer(Bundle(bundle.path, info)).respond(validation)
+    found = Recognizer(replace(bundle, info=info)).respond(validation)
     rows = np.flatnonzero(np.isfinite(found.logits).all(1))
     if not len(rows):
         raise DataError("none of the validation pictures could be read: check the files")
     logits, truth, several = found.logits[rows], validation.truth[rows], bundle.multilabel
     temperature = fit_temperature(logits, truth, multilabel=several)
-    set_temperature(bundle.graph, temperature)
+    _temper(bundle, temperature)
     thresholds = choose_thresholds(_sigmoid(logits / temperature), truth).tolist() if several else None
     changed = {"temperature": temperature, "thresholds": thresholds}
-    model = Recognizer(Bundle(bundle.path, {**info, **changed}))
+    model = Recognizer(replace(bundle, info={**info, **changed}))
     seed = int((info.get("training") or {}).get("seed", 0))
     return {**changed, "doubt": remember(model, training, validation, bundle.path, seed, unseen)}
 
@@ -120,6 +121,14 @@ def logit_scale(before: Floats, after: Floats, *, multilabel: bool = False) -> f
     if not multilabel:  # softmax minds no constant
         one, other = one - one.mean(1, keepdims=True), other - other.mean(1, keepdims=True)
     return max(float((one * other).sum() / max(float((one**2).sum()), 1e-9)), _SMALLEST_SCALE)
+
+
+def _temper(bundle: Bundle, temperature: float) -> None:
+    """Set the temperature of a bundle in the making: in its graph, or in what answers in place of one."""
+    if isinstance(bundle.runner, Tempered):
+        bundle.runner.temperature = temperature
+    else:
+        set_temperature(bundle.graph, temperature)
 
 
 def set_temperature(graph: Path, temperature: float) -> None:
