@@ -24,7 +24,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.text import plain_cell
 from photovision.core.types import Sample
 from photovision.data.dataset import Correction, Dataset, Problem
-from photovision.data.journal import Journal, Row
+from photovision.data.journal import Row, TableJournal
 
 NAME = "photovision-labels.csv"
 COLUMNS = ("file_name", "was", "decision", "label", "time")
@@ -50,7 +50,7 @@ class Corrections:
 
     def __init__(self, root: Path) -> None:
         self.file = root / NAME
-        self._journal = Journal(self.file, COLUMNS)
+        self._journal = TableJournal(self.file, COLUMNS)
         self._latest: dict[str, Correction] = {}
         self._mark: tuple[int, int, int] | None = None
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ Row = dict[Any, Any]
 """Column -> cell; None for cells without a column."""
 
 
-class Journal:
+class TableJournal:
     """A table of rows that are never changed.
 
     Args:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from photovision.core.text import plain_cell
-from photovision.data.journal import Journal
+from photovision.data.journal import TableJournal
 
 NAME = "photovision-sessions.csv"
 COLUMNS = ("file_name", "session", "time")
@@ -45,7 +45,7 @@ class SessionCorrections:
 
     def __init__(self, root: Path) -> None:
         self.file = root / NAME
-        self._journal = Journal(self.file, COLUMNS)
+        self._journal = TableJournal(self.file, COLUMNS)
         self._latest: dict[str, str] = {}
         self._mark: tuple[int, int, int] | None = None
         self._lock = threading.Lock()

@@ -18,7 +18,7 @@ from photovision.app.web.workspace import State
 from photovision.core.errors import DataError, UsageError
 from photovision.data.session_corrections import ALONE, AS_FOUND
 
-COVERS = 4
+COVERS = 3
 """Pictures by which a session is shown."""
 MOST = 200
 """Sessions that are listed; the largest ones."""

@@ -34,16 +34,17 @@ export class Sessions {
   }
 
   words() {
-    const { checked, by, count: many, alone, file } = this.found;
+    const { checked, by, count: many, alone, file, sessions } = this.found;
     const why = "Pictures of one session look alike, so validation and test hold whole ones.";
     if (!many) return `${checked ? "None were found by capture time and camera." : "They are found by capture time and camera when you look for problems."} If you know which pictures were taken in one go, choose them below and say so. ${why}`;
+    const how = sessions.some((one) => one.by_hand) ? `${by ? `, found by ${by} and` : ","} corrected by hand` : by ? `, found by ${by}` : "";
     const left = alone ? `; ${count(alone, "picture")} belong${alone === 1 ? "s" : ""} to none` : "";
-    return `${count(many, "session")}${by ? `, found by ${by}` : ""}${left}. ${why} What you change is kept in ${file} beside the pictures.`;
+    return `${count(many, "session")}${how}${left}. ${why} What you change is kept in ${file} beside the pictures.`;
   }
 
   card(one) {
     const box = el("input", { type: "checkbox", checked: this.marked.has(one.key), "aria-label": `Choose ${one.name}`, onchange: () => (box.checked ? this.marked.add(one.key) : this.marked.delete(one.key), this.drawActs()) });
-    const pictures = one.covers.map((i) => el("img", { src: thumbnailOf(this.data, i, this.version), alt: "", width: "44", height: "44", loading: "lazy", decoding: "async" }));
+    const pictures = one.covers.map((i) => el("img", { src: thumbnailOf(this.data, i, this.version), alt: "", width: "38", height: "38", loading: "lazy", decoding: "async" }));
     const names = Object.keys(one.classes).join(", ");
     return el(
       "li",
