@@ -43,8 +43,8 @@ def calibrate(
 ) -> Calibration:
     """Fit a classifier's temperature, prediction sets and novelty detection to these images.
 
-    Of a classifier made of class names, which has no sets, it is when to say "nothing like this" that is fitted. How
-    well that works is measured by cross-validation: each image is evaluated by what was fitted to the others.
+    A classifier made of class names has no sets: when it says "nothing like this" is fitted. How well that works is
+    measured by cross-validation: each image is evaluated by what was fitted to the others.
 
     Args:
         model: made with sets and novelty detection.
