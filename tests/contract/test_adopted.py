@@ -136,7 +136,7 @@ def test_a_function_that_returns_scores_is_calibrated(tmp_path: Path) -> None:
     assert report.provenance["data"]["pictures"] <= 82, "the half that fitted it does not judge it"
     assert report.metrics["ece"].value < pv.evaluate(plain, data).metrics["ece"].value
     with pytest.raises(UsageError, match="scores of classes"):
-        pv.adopt(lambda images: images[..., 0] > 9, classes=("a", "b"), given=given, data=data)
+        pv.adopt(lambda images: (images[..., 0] > 9).astype(int), classes=("a", "b"), given=given, data=data)
 
 
 def test_functions_may_return_boxes_or_maps(tmp_path: Path) -> None:
