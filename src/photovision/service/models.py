@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from photovision.core.errors import ModelError, PhotovisionError
+from photovision.core.errors import MissingExtra, ModelError, PhotovisionError
 from photovision.engine.load import load
 from photovision.engine.wire import Wire
 from photovision.runtime.bundle import read_bundle
@@ -150,6 +150,8 @@ class Models:
                 self._journal.event("load failed", model=model, error=str(error)[:500])
                 if isinstance(error, PhotovisionError):
                     raise
+                if isinstance(error, ModuleNotFoundError) and error.name:
+                    raise MissingExtra(error.name, f"the model {shelf.path}") from None
                 what = f"{type(error).__name__}: {str(error)[:200]}"
                 raise ModelError(f"the model {shelf.path} is not understood ({what}): train or copy it again") from None
             self._answer_by(model, shelf, version)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from colours import colour_bundle, colour_picture
+from colours import colour_bundle, colour_folder, colour_picture
 from painter import painter_bundle
 from served import Process, colour_file, file_of, process
 from spotter import spotter_bundle
@@ -336,7 +336,7 @@ def test_a_lean_image_answers_and_says_what_explaining_needs(tmp_path: Path) -> 
     objects = painter_bundle(tmp_path / "objects", instances=True)
     script = f"""
 import sys
-for name in ("scipy", "skimage", "faiss", "pandas", "av"):
+for name in ("accelerate", "scipy", "skimage", "faiss", "pandas", "av"):
     sys.modules[name] = None
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
@@ -355,9 +355,12 @@ try:
         raise SystemExit("it started")
 except MissingExtra:
     pass
+from photovision.app.cli import run
+sys.exit(run(["train", {str(colour_folder(tmp_path / "colours"))!r}, "-o", {str(tmp_path / "model")!r}]))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 2, done.stderr
+    assert "photovision: 'photovision train' needs the library 'accelerate', which is not installed: " in done.stderr
 
 
 def test_mistakes_are_told_in_one_line(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
