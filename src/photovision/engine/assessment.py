@@ -5,7 +5,8 @@ a person who checks (`Task.fit`). The rule is the same for all tasks and errs on
 
 - fit: the lower bound of the 95% interval reaches the first value, for every metric that the row names;
 - fit with care: the second value is reached; a high figure on few pictures is such a case, too;
-- not fit: it is not.
+- not fit: it is not;
+- no better than chance: the interval of a metric holds the value of a model that has learned nothing (`Task.chance`).
 
 Pictures that leaked from the training do not count. What else was found (a condition, a group, a confidence that is
 off) turns "fit" into "fit with care", and is named.
@@ -23,6 +24,7 @@ from photovision.core.task import Task
 
 MAX_CALIBRATION_ERROR = 0.1
 """Calibration error above which, beyond doubt, no threshold should be set on the confidence."""
+_FEW = 0.2  # of the way from chance to perfection, from which on few pictures are the reason of a wide interval
 NOT_TESTED = Assessment(
     "care",
     "Not tested",
@@ -50,6 +52,9 @@ def fitness(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
     }
     if not measured:
         return None
+    guessing = _guessing(row, metrics)
+    if guessing is not None:
+        return guessing
     name = max(
         measured, key=lambda one: (_ORDER.index(_level(*measured[one])), measured[one][1] - _least(measured[one][0]))
     )
@@ -57,6 +62,20 @@ def fitness(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
     level = _level(*measured[name])
     text = _text(level, heading(name, metric)[0], metric, fit, metrics)
     return with_concerns(Assessment(level, _LABELS[level], text), _calibration(metrics))
+
+
+def _guessing(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
+    """Of a model that is no better than chance; None for others."""
+    for name, chance in row.chance.items():
+        metric = metrics.get(f"{name}_leak_free", metrics.get(name))
+        if metric is None or _least(metric) > chance or metric.value > chance + _FEW * (1 - chance):
+            continue
+        on = f" on {count(metric.n, 'picture')}" if metric.n else ""
+        measured = f"{heading(name, metric)[0]} is {percent(metric.value)}{on}"
+        least = f"; a model that has learned nothing reaches {percent(chance)}"
+        advice = "Give it more minutes (--minutes), more pictures or better labels"
+        return Assessment("bad", "Has learned nothing: no better than chance", f"{measured}{least}. {advice}.")
+    return None
 
 
 def expected_fitness(row: Task, score: str, metric: Metric, reliable: bool) -> Assessment:

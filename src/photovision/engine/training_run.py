@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from photovision.core.energy import Meter
 from photovision.core.progress import Listener, Progress, silent
+from photovision.data.dataset import Dataset
 from photovision.engine.feature_cache import FeatureCache
 from photovision.engine.splits import TrainingSplits
 from photovision.engine.stage import StageResult
@@ -19,6 +22,7 @@ from photovision.learn.loop import RunContext
 
 _SHORT = 90.0
 """Seconds."""
+_FEW_REMEMBERED = 300  # pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,15 @@ class TrainingRun:
     def short(self) -> bool:
         """Whether the budget is so short that what takes long and changes nothing is done on fewer pictures."""
         return self.budget < _SHORT and self.config.epochs is None
+
+    @property
+    def remembered(self) -> Dataset:
+        """Training pictures of which a bundle may keep embeddings: all, or a few hundred by chance."""
+        train = self.splits.train
+        if not self.short or len(train) <= _FEW_REMEMBERED:
+            return train
+        rows = np.random.default_rng(self.config.seed).permutation(len(train))[:_FEW_REMEMBERED]
+        return train.subset(np.sort(rows))
 
     def minutes_for(self, seconds: float) -> float:
         """Minutes for everything with which the stage under way could take so many seconds."""

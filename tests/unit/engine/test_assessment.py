@@ -36,6 +36,29 @@ def test_the_lower_bound_decides_and_the_weakest_metric_counts(
     assert word in found.text
 
 
+@pytest.mark.parametrize(
+    ("name", "metrics"),
+    [
+        ("classify", accuracy(0.95, 0.93) | {"auroc": Metric(0.55, 0.48, 0.62, 500)}),
+        ("detect", {"map50": Metric(0.004, 0.0, 0.01, 72), "recall_shown": Metric(0.0, 0.0, 0.1, 72)}),
+        ("segment", {"dice": Metric(0.01, 0.0, 0.03, 15)}),
+        ("anomaly", {"auroc": Metric(0.5, 0.3, 0.7, 40)}),
+    ],
+)
+def test_what_has_learned_nothing_is_called_that_with_what_to_do(name: str, metrics: dict[str, Metric]) -> None:
+    found = fitness(task(name), metrics)
+    assert found is not None
+    assert found.level == "bad"
+    assert str(found).startswith("Has learned nothing: no better than chance.")
+    assert "--minutes" in found.text
+
+
+def test_few_pictures_alone_are_no_reason_to_call_a_model_ignorant() -> None:
+    found = fitness(CLASSIFY, {"accuracy": Metric(1.0, 0.34, 1.0, 2), "auroc": Metric(1.0, 0.34, 1.0, 2)})
+    assert found is not None
+    assert "nothing" not in found.label
+
+
 def test_every_task_that_is_evaluated_says_from_where_it_is_fit() -> None:
     for name in ("classify", "detect", "segment", "anomaly"):
         row = task(name)

@@ -15,6 +15,7 @@ TASK = Task(
     outputs=("score", "heatmap"),
     lead={"auroc": "image AUROC", "false_alarms": "rate of false alarms"},
     fit={"auroc": (0.95, 0.8)},
+    chance={"auroc": 0.5},
     fits=lambda dataset: bool(dataset.annotation_type == "defects"),
     options={
         "train": frozenset({"backbone", "weights", "size"}),

@@ -70,7 +70,7 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
         if chosen.before is not None:
             return {"rungs": rungs, **complete_out_of_fold(run, bundle, chosen.before, source)}
         model, component = Recognizer(bundle), splits.component[splits.splits.val]
-        limits = fit_limits(model, splits.train, splits.val, bundle.path, run.config.seed, component=component)
+        limits = fit_limits(model, run.remembered, splits.val, bundle.path, run.config.seed, component=component)
         return {"rungs": rungs, **limits}
 
     names = splits.dataset.classes, source.preprocess, source.describe(), source.ledger()

@@ -122,7 +122,7 @@ def _closing(run: TrainingRun, per_image: float) -> TrainingRun:
         per_image: seconds in which the lower part of the network predicts an image.
     """
     splits = run.splits
-    asked = min(len(splits.train), MAX_IMAGES) + len(splits.val) + 3 * len(splits.test)
+    asked = min(len(run.remembered), MAX_IMAGES) + len(splits.val) + 3 * len(splits.test)
     graphs, exported = 1, float(run.work.decisions.get("exported", _EXPORT))
     if FINAL in run.ahead:  # two networks are written and predict
         asked += min(len(splits.train), MAX_IMAGES) + 2 * len(splits.val)
@@ -158,7 +158,7 @@ def _mirrored(run: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
 
 
 def _affordable(features: Features, share: float) -> Dataset:
-    """The training images whose frozen features fit into a share of the time left; at least 500 of them."""
+    """The training images whose frozen features fit into a share of the time left; at least a few hundred of them."""
     run, train = features.run, features.run.splits.train
 
     began = time.monotonic()
@@ -173,7 +173,7 @@ def _affordable(features: Features, share: float) -> Dataset:
         held_out = len(run.splits.val) + len(run.splits.test)
         return int((share * run.left / per_image - held_out) / HEAD_VIEWS)
 
-    most = max(500, run.work.value("affordable", count))
+    most = max(300 if run.short else 500, run.work.value("affordable", count))
     if most >= len(train):
         return train
     rng = np.random.default_rng(run.config.seed)

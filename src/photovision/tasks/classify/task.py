@@ -11,6 +11,7 @@ TASK = Task(
     outputs=("probs", "logits", "embedding"),
     lead={"accuracy": "accuracy", "map": "mean average precision"},
     fit={"accuracy": (0.9, 0.7), "balanced_accuracy": (0.85, 0.6), "exact_match": (0.9, 0.6)},
+    chance={"auroc": 0.5, "macro_auroc": 0.5},
     fits=lambda dataset: bool(dataset.annotation_type == "labels"),
     options={
         "optimize": frozenset({"int8", "bf16", "prune", "distill_to"}),

@@ -74,7 +74,7 @@ def learned_from(run: TrainingRun, trained: TrainedDetector) -> Learned:
         return check_boxes(decider, folder / "model.onnx", _pictures(run, source), ranked=ranked).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
-        remember_references(Detector(bundle), run.splits.train, bundle.path, run.config.seed)
+        remember_references(Detector(bundle), run.remembered, bundle.path, run.config.seed)
         return {}
 
     facts = {

@@ -20,6 +20,7 @@ from photovision.core.types import Floats
 from photovision.data.augment.box import BoxAugmenter
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
+from photovision.engine.closing import closing_seconds
 from photovision.engine.learned import Learned
 from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
@@ -40,7 +41,10 @@ from photovision.tasks.detect.objective import DetectByQueriesObjective, DetectO
 _MOST_EPOCHS = 150
 _VALIDATIONS = 6  # in a training: a validation takes as long as a few steps
 _VIEWS = 4, 16  # as few where a machine is quicker than it seemed; more are as good as new ones in every epoch
-_EXPORT = 20.0  # seconds for the graph and its comparison, and for the figures of the report
+_EXPORT = 7.0  # seconds in which a graph is written and opened, before it has been measured
+_GRAPHS = 1.6  # times as long as that of the lower stages takes that of the whole network, with its comparison
+_MOST_CLOSING = 0.6  # share of the budget
+_ENOUGH_STEPS = 300
 _LATE = 1.1  # how much longer steps take than those measured
 _FEW_STEPS = 1000  # up to which steps of few pictures teach more than fewer steps of many
 _RETURNS = 4  # epochs in which a view of a picture is shown, where the maps of all views have room in memory
@@ -158,10 +162,12 @@ def lesson_of(run: TrainingRun, source: Backbone) -> DetectTraining:
     frozen = isinstance(network, DetectorNetwork) and device.type == "cpu" and source.weights != "none"
     if isinstance(network, DetectorNetwork) and frozen:
         whole = Lower(network, source.preprocess)
+        began = time.monotonic()
         path = run.work.file(
             "lower.onnx", lambda target: export_graph(whole, source.preprocess.size, ("maps",), target)
         )
         session, part = open_session(path), network.upper
+        run.work.value("exported", lambda: time.monotonic() - began)
     usual = Augment(scale=0.5, ratio=1.25, flip=run.config.flip != "off")
     view = BoxAugmenter(run.config.tuning.augment or usual, mosaic=_MOSAIC)
 
@@ -183,14 +189,19 @@ def planned(run: TrainingRun, lesson: DetectTraining) -> tuple[Plan, float]:
 
     def decide() -> dict[str, Any]:
         pace = _quickest(run, lesson, _recipe(lesson.source, batch_size))
-        closing = min(0.3 * run.budget, _EXPORT + pace.prediction * _answered(run))
+        graphs = _GRAPHS * float(run.work.decisions.get("exported", _EXPORT))
+        closing = min(_MOST_CLOSING * run.budget, closing_seconds(graphs, pace.prediction * _answered(run)))
         batches = max(run.spendable - closing, 1.0) / (_LATE * (pace.step + pace.making))
         halved = not asked and lesson.frozen and batch_size == 16 and batches < _FEW_STEPS
         size = batch_size // 2 if halved else batch_size
         epochs = min(max(int(batches * batch_size / count), 1), _MOST_EPOCHS)
-        return {"epochs": epochs, "precision": pace.precision, "batch_size": size, "closing": closing}
+        minutes = replace(run, closing=closing).minutes_for(_ENOUGH_STEPS * _LATE * (pace.step + pace.making))
+        plan = {"epochs": epochs, "precision": pace.precision, "batch_size": size, "closing": closing}
+        return {**plan, "steps": int(batches), "minutes": minutes}
 
     decided = run.work.value("plan", decide)
+    if decided.get("steps", _ENOUGH_STEPS) < _ENOUGH_STEPS and not options.epochs:
+        run.leave_out(f"more than about {max(decided['steps'], 1)} steps of learning", decided["minutes"])
     epochs, size = int(options.epochs or decided["epochs"]), int(decided.get("batch_size", batch_size))
     steps, views = epochs * -(-count // size), max(-(-epochs // _RETURNS), _VIEWS[0])
     lesson.train.views = views if lesson.frozen and views <= _VIEWS[1] and lesson.fits(views) else 0

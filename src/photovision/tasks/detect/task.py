@@ -11,6 +11,7 @@ TASK = Task(
     outputs=("boxes", "scores", "embedding"),
     lead={"map": "mean average precision", "map50": "mean average precision at an IoU of 0.5"},
     fit={"recall_shown": (0.85, 0.5), "precision_shown": (0.85, 0.5)},
+    chance={"map50": 0.02},
     fits=lambda dataset: bool(dataset.annotation_type == "boxes"),
     options={
         "optimize": frozenset({"int8", "bf16"}),

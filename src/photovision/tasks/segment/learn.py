@@ -42,7 +42,7 @@ from photovision.trust.metrics.calibrate import fit_temperature
 SIZE = 256
 """Side of the network's input, unless another is asked for."""
 _MOST_EPOCHS = 200
-_PARITY_PICTURES = 24
+_PARITY_PICTURES, _FEW_PARITY_PICTURES = 24, 6
 _PIXELS = 100_000  # that confidence is learned from
 
 
@@ -135,13 +135,15 @@ def _learned_from(run: TrainingRun, trained: TrainedSegmenter) -> Learned:
         decider = PixelDecider(network, source.preprocess, temperature)
         _write_weights(network, folder)
         export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
-        few = run.splits.val.subset(np.arange(min(_PARITY_PICTURES, len(run.splits.val))))
+        few = run.splits.val.subset(
+            np.arange(min(_FEW_PARITY_PICTURES if run.short else _PARITY_PICTURES, len(run.splits.val)))
+        )
         pictures = PixelFeed(few.samples, source.preprocess, lesson.view(False), cores())
         images = pictures.take(np.arange(len(few)), -1, 0).numpy()
         return check_pixels(decider, folder / "model.onnx", images).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
-        remember_references(Segmenter(bundle), run.splits.train, bundle.path, run.config.seed)
+        remember_references(Segmenter(bundle), run.remembered, bundle.path, run.config.seed)
         return {}
 
     facts = {

@@ -35,6 +35,7 @@ _EPOCHS = 20
 """Passes over the pictures below which a smaller input pays more than a finer one."""
 _MOST_EPOCHS, _MOST_STEPS = 200, 6000
 _MOST_VIEWS = 16
+_MOST_CLOSING = 0.65  # share of the budget that is kept for what follows the learning
 _VIEWS_TIME, _DECODER_TIME = 0.15, 0.35  # shares of the time: for the views, and of what is left for the decoder alone
 _COUNTED = 200  # pictures whose pixels are counted for the weights of the classes
 
@@ -135,7 +136,9 @@ def learn_stored(run: TrainingRun, lesson: SegmentTraining) -> TrainedSegmenter 
     store, started = MapStore(run, lesson, found), time.monotonic()
     assert store.session is not None  # its export is paid once and is no part of a view's time
     exported, each = time.monotonic() - started, store.seconds()
-    run = replace(run, closing=min(closing_seconds(run.splits, lesson.classes, exported, each), 0.5 * run.budget))
+    run = replace(
+        run, closing=min(closing_seconds(run.splits, lesson.classes, exported, each), _MOST_CLOSING * run.budget)
+    )
     room = run.work.value("views", lambda: store.room(each))
     return _learn(replace(store, run=run), room, settled["precision"])
 

@@ -20,6 +20,7 @@ TASK = Task(
     outputs=("classes", "depth", "embedding"),
     lead={"miou": "mean IoU", "dice": "Dice"},
     fit={"dice": (0.85, 0.6)},
+    chance={"dice": 0.05},
     fits=fits,
     options={
         "export": frozenset({"compress"}),
