@@ -70,6 +70,9 @@ if TYPE_CHECKING:
     from photovision.learn.tuning import TrainingEvent as TrainingEvent
     from photovision.learn.tuning import Tuning as Tuning
     from photovision.learned_features.report import features as features
+    from photovision.retrieval.build import index as index
+    from photovision.retrieval.index import Index as Index
+    from photovision.retrieval.search import search as search
     from photovision.service.drift import Span as Span
     from photovision.service.drift import drift as drift
     from photovision.service.serve import serve as serve
@@ -98,6 +101,8 @@ _HOME = {
     "detect": "engine.predict",
     "cut": "tasks.cut.cut",
     "watch": "video.watch_model",
+    "index": "retrieval.build",
+    "search": "retrieval.search",
     "evaluate": "engine.evaluate",
     "estimate": "engine.estimate",
     "compare": "engine.compare",
@@ -130,6 +135,7 @@ _HOME = {
     "Attribution": "core.types",
     "Result": "core.result",
     "Results": "engine.predict",
+    "Index": "retrieval.index",
     "Recognizer": "tasks.classify.recognizer",
     "Detector": "tasks.detect.detector",
     "Segmenter": "tasks.segment.segmenter",

@@ -23,6 +23,7 @@ FLOORS = (
         "tasks",
         "video",
         "learned_features",
+        "retrieval",
         "recipes",
     ),
     *("service", "app"),

@@ -16,7 +16,7 @@ NAMES = {
     "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
     "audit", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
-    "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt",
+    "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt", "index", "Index", "search",
     "RecordError", "explain_boxes", "card", "info", "loadtest", "ui",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip

@@ -23,6 +23,7 @@ from photovision.app.cli.evaluate import evaluate
 from photovision.app.cli.explain import explain
 from photovision.app.cli.export import export
 from photovision.app.cli.features import features
+from photovision.app.cli.index import index
 from photovision.app.cli.info import info
 from photovision.app.cli.keys import app as keys
 from photovision.app.cli.loadtest import loadtest
@@ -31,6 +32,7 @@ from photovision.app.cli.predict import predict
 from photovision.app.cli.program import Commands
 from photovision.app.cli.recipe import app as recipe
 from photovision.app.cli.record import app as record
+from photovision.app.cli.search import search
 from photovision.app.cli.serve import serve
 from photovision.app.cli.train import train
 from photovision.app.cli.ui import ui
@@ -66,6 +68,8 @@ app.add(predict, "predict imagenet photo.jpg\npredict flowers-model rose.jpg hol
 app.add(detect, "detect photo.jpg\ndetect cells-model smear.jpg -o boxes/", group=USE)
 app.add(cut, "cut photo.jpg --point 430,200 -o cut/", group=USE)
 app.add(watch, "watch street.mp4 --line 0,0.5,1,0.5 -o seen.mp4", group=USE)
+app.add(search, "search holiday/ rose.jpg\nsearch holiday-index rose.jpg --top 100 --json", group=USE)
+app.add(index, "index holiday/ -o holiday-index", group=USE)
 app.add(ui, "ui flowers/", group=USE)
 app.add(export, "export flowers-model --to openvino -o for-others/", group=USE)
 app.add_commands(recipe, "recipe", group=USE, text="Ready-made applications: shelves, baskets, roads, crops.")

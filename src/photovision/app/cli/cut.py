@@ -43,12 +43,13 @@ def cut(
     """
     from photovision.app.cli.output import note, print_json
     from photovision.app.cli.predicting import model_at
+    from photovision.app.cli.reading import numbers
     from photovision.core.image import decode, to_array
     from photovision.core.text import printable
     from photovision.tasks.cut.cut import cut as find
 
-    inside, outside = ([_numbers(text, 2, name) for text in given or ()] for name, given in _named(point, other))
-    around = None if box is None else _numbers(box, 4, "--box")
+    inside, outside = ([numbers(text, 2, name) for text in given or ()] for name, given in _named(point, other))
+    around = None if box is None else numbers(box, 4, "--box")
     image = to_array(decode(picture))
     if not inside and not outside and around is None:
         inside = [[image.shape[1] / 2, image.shape[0] / 2]]
@@ -70,21 +71,6 @@ def cut(
 
 def _named(point: list[str] | None, other: list[str] | None) -> tuple[tuple[str, list[str] | None], ...]:
     return ("--point", point), ("--not", other)
-
-
-def _numbers(text: str, count: int, flag: str) -> list[float]:
-    from math import isfinite
-
-    from photovision.core.errors import UsageError
-
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count or not all(map(isfinite, values)):
-        wanted = "x,y" if count == 2 else "x1,y1,x2,y2"
-        raise UsageError(f"{flag} should be {wanted} in pixels, such as 120,80{',200,160' * (count > 2)}, got '{text}'")
-    return values
 
 
 def _write(image: Image, found: Mask, folder: Path, picture: Path) -> dict[str, str]:

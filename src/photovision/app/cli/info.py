@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from photovision.app.cli.options import Json, Model
 
 
 def info(model: Model, as_json: Json = False) -> None:
-    """Show what a model knows, how good it is, and its licences."""
+    """Show what a model knows, how good it is, and its licences.
+
+    Of an index of pictures: what it holds, and how often its verdicts are wrong.
+    """
     from photovision.app.cli.output import metric_rows, print_json, print_rows
     from photovision.core.report import Metric
     from photovision.engine.load import bundle_of
+    from photovision.retrieval.index import is_index
     from photovision.trust.similarity_text import holding
 
+    if is_index(model):
+        _index(model, as_json)
+        return
     bundle = bundle_of(model, "info")
     facts, row = bundle.info, bundle.row
     if as_json:
@@ -37,3 +46,20 @@ def info(model: Model, as_json: Json = False) -> None:
         *((f"licence, {entry['part']}", f"{entry['name']}: {entry['licence']}") for entry in facts["licences"]),
     ]
     print_rows([(name, str(value)) for name, value in rows if value])
+
+
+def _index(path: Path, as_json: bool) -> None:
+    """What an index of pictures holds."""
+    from photovision.app.cli.output import print_json, print_rows
+    from photovision.retrieval.index import Index
+    from photovision.retrieval.text import edit_rows, facts, info_rows
+
+    with Index(path) as opened:
+        known = facts(opened)
+        if as_json:
+            print_json(known)
+            return
+        print_rows(info_rows(opened, known))
+        if known["rates"]:
+            print()
+            print_rows(edit_rows(known["rates"]))

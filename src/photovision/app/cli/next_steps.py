@@ -198,6 +198,11 @@ STEPS: Mapping[str, Callable[[Finished], list[str]]] = {
     ],
     "convert": lambda done: [f"photovision check {done.path('output')}"],
     "export": lambda done: ["add --data PICTURES to compare the two on your own pictures" * (not done.path("data"))],
+    "index": lambda done: [f"photovision search {done.path('output')} PICTURE"],
+    "search": lambda done: [
+        f"photovision index {done.path('source')} -o INDEX to measure how often verdicts are wrong"
+        * (not (Path(shlex.split(done.path("source"))[0]) / "index.json").is_file())
+    ],
     "cut": lambda done: [f"photovision cut {done.path('picture')} --point X,Y -o cut/" * (not done.path("output"))],
     "watch": lambda done: ["add -o seen.mp4 for a film with what was found" * (not done.path("output"))],
     "drift": lambda done: [

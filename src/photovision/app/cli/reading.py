@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -162,3 +163,15 @@ def _others(path: Path, dataset: Dataset) -> str:
     others = [name for name in FORMATS.names() if name not in ("folder", dataset.source)]
     found = [FORMAT_WORDS.get(name, name) for name in others if FORMATS.load(name).detects(path)]
     return f" ({' and '.join(found)} are there, too)" if found else ""
+
+
+def numbers(text: str, count: int, flag: str) -> list[float]:
+    """The x,y or x1,y1,x2,y2 in pixels of a flag; raises UsageError."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(map(math.isfinite, values)):
+        wanted = "x,y" if count == 2 else "x1,y1,x2,y2"
+        raise UsageError(f"{flag} should be {wanted} in pixels, such as 120,80{',200,160' * (count > 2)}, got '{text}'")
+    return values
