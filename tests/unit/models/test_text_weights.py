@@ -172,7 +172,8 @@ def test_zero_shot_names_pictures_without_having_seen_one(
     import photovision as pv
     from photovision.app.cli import run
     from photovision.models.load_network import trained_network
-    from photovision.tasks.classify.zero_shot import NOTHING, zero_shot
+    from photovision.tasks.classify.recognizer import NOTHING
+    from photovision.tasks.classify.zero_shot import zero_shot
 
     monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
     model = whole("clip")
@@ -256,7 +257,7 @@ def test_calibrate_fits_when_to_give_no_name_and_the_weights_keep_it(
     import photovision as pv
     from photovision.data.read import dataset_from_arrays
     from photovision.models.load_network import trained_network
-    from photovision.tasks.classify.none_of_these import NOTHING
+    from photovision.tasks.classify.recognizer import NOTHING
     from photovision.tasks.classify.zero_shot import zero_shot
 
     monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
@@ -276,6 +277,10 @@ def test_calibrate_fits_when_to_give_no_name_and_the_weights_keep_it(
     normal = torch.from_numpy(np.stack([made.preprocess.normalise(one) for one in pixels[:2]]))
     with torch.no_grad():
         assert np.allclose(trained_network(fitted.bundle)(normal).numpy(), after[:2], atol=1e-3)
+    unlike = next(one for one in pixels if fitted.predict(one).label == NOTHING)
+    assert (
+        "None of the names fits" in fitted.bundle.row.part("page")(fitted, fitted.predict(unlike), (32, 32))["words"][0]
+    )
     others = zero_shot(folder, ["dog", "tree"], prompts=prompts)
     assert others.info["zero_shot"]["margin"]["margin"] == margin
     assert any("fitted to 60 pictures of other names" in text for text in others.info["warnings"])

@@ -30,13 +30,11 @@ from photovision.data.dataset import Dataset
 from photovision.engine.calibrate import Calibration
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.adapt_bundle import shift_classes
-from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.classify.recognizer import NOTHING, Recognizer
 from photovision.tasks.classify.refit import align, set_temperature
 from photovision.trust.metrics.calibrate import fit_temperature
 from photovision.trust.metrics.statistics import proportion
 
-NOTHING = "nothing like this"
-"""The class of pictures that show none of the others."""
 NAMED_WRONGLY = 0.1
 """Share of pictures of something else that may get a name."""
 MIN_PICTURES = 50

@@ -13,7 +13,7 @@ from photovision.core.page_layers import as_url
 from photovision.core.preprocess import Preprocess
 from photovision.core.result import Size
 from photovision.core.types import Classes, Floats
-from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.classify.recognizer import NOTHING, Recognizer
 
 SHOWN, NAMED = 5, 6
 """Classes that are listed, and that a sentence names."""
@@ -44,6 +44,8 @@ def answer(model: Recognizer, found: Classes, size: Size) -> dict[str, Any]:
 def words(model: Recognizer, answer: Classes) -> list[str]:
     """What the answer means, in sentences."""
     doubt = model.doubt
+    if "zero_shot" in model.info:
+        return [_by_name(answer)]
     if doubt is None or answer.prediction_set is None:
         return ["This model was made without prediction sets, so it never says “unknown”."]
     if answer.known is False:
@@ -52,6 +54,14 @@ def words(model: Recognizer, answer: Classes) -> list[str]:
             f" {doubt.limit:.1f} counts as familiar. It is most like {answer.best}, but do not rely on that."
         ]
     return [*_meaning(doubt.coverage, answer, answer.prediction_set), *_elsewhere(answer)]
+
+
+def _by_name(answer: Classes) -> str:
+    """A sentence on a prediction of a classifier that was made of class names."""
+    if answer.label != NOTHING:
+        return "The name that it is most like; the model has seen no picture of it."
+    near = next((name for name, _ in answer.top(2) if name != NOTHING), "")
+    return f"None of the names fits.{f' The nearest is {near}, but do not rely on that.' if near else ''}"
 
 
 def _elsewhere(answer: Classes) -> list[str]:

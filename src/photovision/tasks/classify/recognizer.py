@@ -21,6 +21,9 @@ from photovision.runtime.similarity import ExpectedAccuracy, read_expected
 from photovision.runtime.stream import loader, stream
 from photovision.runtime.uncertainty import NoveltySession, read_doubt
 
+NOTHING = "nothing like this"
+"""The class of pictures that show none of the others, of a classifier that was made of class names."""
+
 
 @dataclass(eq=False)
 class ModelOutputs:

@@ -25,8 +25,8 @@ from photovision.models.weights_folder import WeightsFolder
 from photovision.runtime.bundle import read_bundle
 from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.tasks.classify.export_bundle import write_network
-from photovision.tasks.classify.none_of_these import NOTHING, read_margin
-from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.classify.none_of_these import read_margin
+from photovision.tasks.classify.recognizer import NOTHING, Recognizer
 
 PROMPTS = {
     "clip": ("a photo of a {}.", "a photo of the {}.", "a photo of {}.", "a close-up photo of a {}."),
