@@ -42,7 +42,7 @@ def renamed_fields(**new_of: str) -> Callable[[T], T]:
             make(self, *values, **fields)
 
         for old, new in new_of.items():
-            setattr(cls, old, property(functools.partial(_read, old, new)))
+            setattr(cls, old, property(functools.partial(_read, old, new), doc=""))
         cls.__init__ = init  # type: ignore[misc]
         return cls
 

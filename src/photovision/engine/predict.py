@@ -86,7 +86,7 @@ def predict(
     Args:
         model: an opened model of any task, its folder, or the name of a pretrained one.
         images: one picture, as `photovision.core.inputs.as_source` takes it; or several: a folder, a pattern such as
-            "in/*.jpg", a data set, or any iterable of pictures.
+            `in/*.jpg`, a data set, or any iterable of pictures.
         threshold, tile, overlap, top: as of `photovision predict`, for tasks that have them.
         batch_size: pictures a call of the network; None: the default of the task.
 

@@ -165,8 +165,16 @@ def write_graph(
         reason = str(error).strip().splitlines()[0][:200]
         raise ExportError(f"the network cannot be written as ONNX ({reason}); choose another backbone") from error
     assert program is not None
+    _forget_origin(program.model)
     with explained(path):
         program.save(path)
+
+
+def _forget_origin(model: Any) -> None:
+    """Leave out what the exporter remembers of the program it traced: stack traces with the paths of this machine."""
+    model.metadata_props.clear()
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def read_text_encoder(found: WeightsFolder) -> tuple[TextEncoder, float]:
     from safetensors.torch import load_file
 
     if found.text is None:
-        raise UsageError(f"{found.name} does not read text: choose a CLIP or SigLIP, see docs/weights.md")
+        raise UsageError(f"{found.name} does not read text: choose a CLIP or SigLIP, see docs/how-to/weights.md")
     with torch.device("meta"):
         encoder = TextEncoder(found.text)
     if sum(value.numel() for value in encoder.parameters()) > found.file.stat().st_size:

@@ -61,7 +61,9 @@ def zero_shot(
     source = choose(str(weights), "auto", None)
     found = source.folder
     if found is None or found.text is None:
-        raise UsageError(f"{weights} does not read text: choose weights of a CLIP or SigLIP, see docs/weights.md")
+        raise UsageError(
+            f"{weights} does not read text: choose weights of a CLIP or SigLIP, see docs/how-to/weights.md"
+        )
     sentences = tuple(prompts) or PROMPTS[found.text.family]
     if any(sentence.count("{}") != 1 for sentence in sentences):
         raise UsageError("a prompt should have {} once, where the name of the class goes: 'a photo of a {}.'")

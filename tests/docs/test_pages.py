@@ -1,0 +1,86 @@
+"""Every page of the documentation: its code blocks run, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from blocks import ROOT, Block, blocks, check, pages, run_block
+from world import build
+
+import photovision
+
+PAGES = pages()
+RUN = [page for page in PAGES if any(block.marker in ("", "slow") for block in blocks(page))]
+SLOW = [page for page in PAGES if any(block.marker == "slow" for block in blocks(page))]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("made") / "world")
+
+
+@pytest.fixture
+def world(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of one page: what it changes, no other page sees."""
+    tiny.register()
+    monkeypatch.setenv("PHOTOVISION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "world"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_what_it_claims(page: str) -> None:
+    for block in blocks(page):
+        check(block)
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_blocks_run(page: str, world: None, capsys: pytest.CaptureFixture[str]) -> None:
+    _run([block for block in blocks(page) if block.marker == ""], capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", SLOW)
+def test_slow_blocks_run(page: str, world: None, capsys: pytest.CaptureFixture[str]) -> None:
+    _run([block for block in blocks(page) if block.marker in ("", "slow")], capsys)
+
+
+def _run(runnable: list[Block], capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in runnable:
+        try:
+            run_block(block, names, lambda: capsys.readouterr().out)
+        except AssertionError:
+            raise
+        except Exception as error:
+            raise AssertionError(f"{block.where}: {type(error).__name__}: {error}") from error
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_every_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(ROOT / page)):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / name if name else ROOT / page
+        assert file.is_file(), f"{page}: {target}"
+        assert not anchor or anchor in _anchors(file), f"{page}: {target}"
+
+
+def _prose(file: Path) -> str:
+    return re.sub(r"^ *```(?!\{).*?^ *``` *$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(file: Path) -> set[str]:
+    """Of the headings, as GitHub and MyST make them."""
+    headings = re.findall(r"^#+ (.+)$", _prose(file), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_public_name_has_its_entry() -> None:
+    listed = set(re.findall(r"^\.\. auto\w+:: (\w+)$", (ROOT / "docs/reference/api.md").read_text(), re.MULTILINE))
+    assert listed == set(photovision.__all__) - {"__version__"}
