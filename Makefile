@@ -19,7 +19,7 @@ help:
 	@echo "make test-all  also the slow ones"
 	@echo "make check     style and types"
 	@echo "make bench     the quick figures of docs/benchmarks.md (DATA=folder MODEL=folder for more)"
-	@echo "make docs      write docs/cli.md from the commands"
+	@echo "make docs      the documentation as a site: build/site/index.html"
 	@echo "make clean     remove what was made here"
 
 $(READY): pyproject.toml constraints.txt
@@ -71,8 +71,14 @@ bench: $(READY)
 	@if [ -n "$(MODEL)" ]; then $(RUN) benchmarks/memory.py $(MODEL) --files 20000; fi
 	@if [ -n "$(DATA)" ] && [ -n "$(MODEL)" ]; then $(RUN) benchmarks/service.py $(MODEL) $(DATA) --rounds 3; fi
 
-docs: $(READY)
+docs: $(READY) build/docs-ready
 	$(RUN) -m photovision.app.reference docs/cli.md
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet docs build/site
+	@echo "build/site/index.html"
+
+build/docs-ready: $(READY)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@mkdir -p build && touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info

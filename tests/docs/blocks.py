@@ -7,8 +7,9 @@ Blocks of one page run in order, in one folder and one namespace:
     ```output     what the block above it prints; numbers may differ, a line `...` stands for any lines
     anything else is not run
 
-A comment directly above a block changes that: `<!-- not run: REASON -->`, or `<!-- slow -->` for what only the slow
-tests run. `<!-- page not run: REASON -->` in the first lines of a page holds for all of its blocks. A command that
+Comments directly above a block change that: `<!-- not run: REASON -->`, `<!-- not run (train, serve): REASON -->` for
+some verbs of it, `<!-- slow -->` for what only the slow tests run; `<!-- page not run: REASON -->` in the first lines
+of a page holds for all of its blocks. What is not run is still checked: names, commands and flags exist. A command that
 should end with another code than 0 has the comment `# exits with 1` at its end.
 """
 
@@ -19,7 +20,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from photovision.app.cli import run
 from photovision.app.cli.commands import app
 
 ROOT = Path(__file__).resolve().parents[2]
+Printed = Callable[[], tuple[str, str]]
 BY_SHELL = {"ls", "cat", "head", "mkdir", "cp", "rm", "mv", "echo"}
 FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^`\n]*)\n(?P<text>(?:.*\n)*?)(?P=indent)(?P=fence) *$", re.M
 )
-MARKER = re.compile(r"<!-- (page not run: .+?|not run: .+?|slow) -->\s*\Z")
+COMMENTS = re.compile(r"(?:<!-- [^<>]* -->\s*)+\Z")
+NOT_RUN = re.compile(r"not run(?: \((?P<verbs>[\w, -]+)\))?: .+")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Block:
         line: of its first line of text, from 1.
         language: what stands after the fence.
         text: without its indentation.
-        marker: "slow", "not run: REASON" or "".
+        slow: whether only the slow tests run it.
+        skipped: verbs of commands that are only checked; "all" for all of the block.
         printed: the text of an ```output block directly after it, or None.
     """
 
@@ -54,8 +58,14 @@ class Block:
     line: int
     language: str
     text: str
-    marker: str
+    slow: bool
+    skipped: frozenset[str]
     printed: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything of it is run."""
+        return "all" not in self.skipped
 
     @property
     def where(self) -> str:
@@ -80,7 +90,7 @@ def pages() -> list[str]:
 def blocks(page: str) -> list[Block]:
     """The Python and shell blocks of a page, in their order."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    general = re.search(r"<!-- page (not run: .+?) -->", "".join(text.splitlines(keepends=True)[:6]))
+    general = re.findall(r"<!-- page (not run: .+?) -->", "".join(text.splitlines(keepends=True)[:6]))
     found: list[Block] = []
     end = 0
     for match in FENCE.finditer(text):
@@ -88,13 +98,19 @@ def blocks(page: str) -> list[Block]:
         inner = re.sub(rf"^ {{0,{len(match['indent'])}}}", "", match["text"], flags=re.MULTILINE)
         between = text[end : match.start()]
         if language == "output" and found and found[-1].printed is None and not between.strip():
-            found[-1] = Block(**{**found[-1].__dict__, "printed": inner})
-        marker = MARKER.search(between)
-        own = marker[1] if marker else general[1] if general else ""
+            found[-1] = replace(found[-1], printed=inner)
         if language in ("python", "bash"):
-            found.append(Block(page, text[: match.start("text")].count("\n") + 1, language, inner, own))
+            above = COMMENTS.search(between)
+            notes = [*general, *re.findall(r"<!-- (.*?) -->", above[0] if above else "")]
+            line = text[: match.start("text")].count("\n") + 1
+            found.append(Block(page, line, language, inner, "slow" in notes, _skipped(notes)))
         end = match.end()
     return found
+
+
+def _skipped(notes: list[str]) -> frozenset[str]:
+    reasons = [reason for note in notes if (reason := NOT_RUN.fullmatch(note))]
+    return frozenset(verb.strip() for reason in reasons for verb in (reason["verbs"] or "all").split(","))
 
 
 def commands(block: Block) -> list[Command]:
@@ -135,32 +151,34 @@ def _check_flags(words: list[str], where: str) -> None:
     assert not hasattr(command, "commands") or flags, f"{where}: {line}: no such command"
 
 
-def run_block(block: Block, names: dict[str, Any], printed: Callable[[], str]) -> None:
+def run_block(block: Block, names: dict[str, Any], printed: Printed) -> None:
     """Run a block in the current folder.
 
     Args:
         block: with language "python" or "bash".
         names: the namespace of its page; changed.
-        printed: what was printed to standard output since the last call.
+        printed: what was printed to standard output and standard error since the last call.
     """
     printed()
     if block.language == "python":
         exec(compile("\n" * (block.line - 1) + block.text, block.page, "exec"), names)
-        got = printed()
+        got, _ = printed()
     else:
-        got = "".join(_run(command, block.where, printed) for command in commands(block))
+        got = "".join(
+            _run(one, block.where, printed) for one in commands(block) if not block.skipped & {*one.words[:2]}
+        )
     if block.printed is not None:
         assert _alike(got, block.printed), f"{block.where} prints\n{got}\ninstead of\n{block.printed}"
 
 
-def _run(command: Command, where: str, printed: Callable[[], str]) -> str:
+def _run(command: Command, where: str, printed: Printed) -> str:
     if command.words[0] in BY_SHELL:
         done = subprocess.run(shlex.join(command.words), shell=True, capture_output=True, text=True, check=False)
-        code, got = done.returncode, done.stdout
+        code, got, errors = done.returncode, done.stdout, done.stderr
     else:
         assert command.words[0] == "photovision", f"{where}: {command.words[0]} cannot be run here: mark the block"
-        code, got = run(command.words[1:]), printed()
-    assert code == command.code, f"{where}: {shlex.join(command.words)} ends with {code}"
+        code, (got, errors) = run(command.words[1:]), printed()
+    assert code == command.code, f"{where}: {shlex.join(command.words)} ends with {code}: {errors}"
     if command.into is not None:
         Path(command.into).write_text(got, encoding="utf-8")
         return ""

@@ -15,8 +15,8 @@ from world import build
 import photovision
 
 PAGES = pages()
-RUN = [page for page in PAGES if any(block.marker in ("", "slow") for block in blocks(page))]
-SLOW = [page for page in PAGES if any(block.marker == "slow" for block in blocks(page))]
+RUN = [page for page in PAGES if any(block.runs and not block.slow for block in blocks(page))]
+SLOW = [page for page in PAGES if any(block.runs and block.slow for block in blocks(page))]
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +40,20 @@ def test_every_block_is_what_it_claims(page: str) -> None:
 
 @pytest.mark.parametrize("page", RUN)
 def test_blocks_run(page: str, world: None, capsys: pytest.CaptureFixture[str]) -> None:
-    _run([block for block in blocks(page) if block.marker == ""], capsys)
+    _run([block for block in blocks(page) if block.runs and not block.slow], capsys)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", SLOW)
 def test_slow_blocks_run(page: str, world: None, capsys: pytest.CaptureFixture[str]) -> None:
-    _run([block for block in blocks(page) if block.marker in ("", "slow")], capsys)
+    _run([block for block in blocks(page) if block.runs], capsys)
 
 
 def _run(runnable: list[Block], capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in runnable:
         try:
-            run_block(block, names, lambda: capsys.readouterr().out)
+            run_block(block, names, capsys.readouterr)
         except AssertionError:
             raise
         except Exception as error:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import clips
+import numpy as np
 import tiny
 from pictures import make_folder, make_picture
-from PIL import Image
-from spotter import scene, spotter_bundle
+from PIL import Image, ImageDraw
+from spotter import COLOURS, scene, spotter_bundle
 
 HERE = Path(__file__).parent
 FLOWERS, LEAVES = ("daisy", "rose", "tulip"), ("blight", "healthy", "rust")
@@ -31,10 +32,12 @@ def build(folder: Path) -> Path:
     _classified(folder)
     _boxed(folder)
     _masks(folder)
-    tiny.TASKS["anomaly"].data(folder / "parts", 60, 0)
+    _anomalies(folder)
     _shop(folder)
     for model in (HERE / "models").iterdir():
         shutil.copytree(model, folder / model.name)
+    for name, model in (("old-model", "flowers-model"), ("cookies-model", "parts-model"), ("old-parts", "parts-model")):
+        shutil.copytree(folder / model, folder / name)
     return folder
 
 
@@ -43,13 +46,15 @@ def _classified(folder: Path) -> None:
         make_folder(folder / name, classes, 20, seed=1)
         make_folder(folder / f"other-{name}", classes, 10, seed=2)
         make_picture(1, seed=7).resize((320, 320)).save(folder / picture)
-    for name, seed in (("holiday", 3), ("new-leaves", 4), ("new", 5)):
-        (folder / name).mkdir()
-        for number in range(12):
+    days = (f"field-2024/2024-06-{day:02d}/A1" for day in (1, 8, 15))
+    for seed, name in enumerate(("holiday", "new-leaves", "new", *days), 3):
+        (folder / name).mkdir(parents=True)
+        for number in range(36):
             make_picture(number % 3, seed=seed * 1000 + number).save(folder / name / f"{number:03d}.jpg", quality=92)
     make_folder(folder / "street", ("street",), 12, seed=6)  # pictures of something else
     for file in sorted((folder / "street" / "street").iterdir()):
         make_picture(4, seed=int(file.stem)).save(folder / "street" / file.name)
+    shutil.copytree(folder / "street", folder / "street-pictures")
     shutil.rmtree(folder / "street" / "street")
     make_picture(0, seed=9).resize((480, 320)).save(folder / "photo.jpg")
     files = sorted(folder.glob("flowers/*/*.png")) + sorted(folder.glob("other-flowers/*/*.png"))
@@ -61,10 +66,19 @@ def _classified(folder: Path) -> None:
             rows.writerow((file.relative_to(folder).as_posix(), file.parent.name, *row))
 
 
+def _anomalies(folder: Path) -> None:
+    tiny.TASKS["anomaly"].data(folder / "parts", 60, 0)
+    shutil.copytree(folder / "parts", folder / "cookies")
+    for name, split in (("new-images", "train"), ("line-3", "test")):
+        shutil.copytree(folder / "parts" / split / "good", folder / name)
+    Image.fromarray(tiny.TASKS["anomaly"].picture(1)).save(folder / "cookie.jpg")
+
+
 def _boxed(folder: Path) -> None:
     data = tiny.TASKS["detect"].data(folder / "cells", 34, 1) / "annotations.json"
     data.write_text(_renamed(data.read_text(encoding="utf-8"), CELLS), encoding="utf-8")
     _old("detect", folder / "cells-model", CELLS)
+    shutil.copytree(folder / "cells", folder / "boxes")
     Image.fromarray(tiny.TASKS["detect"].picture(5)).save(folder / "smear.jpg")
     ways = [(0, lambda i: (10 + 3 * i, 40)), (1, lambda i: (110 - 2 * i, 60))]
     clips.write(folder / "street.mp4", clips.moving(ways, 30))
@@ -93,7 +107,7 @@ def _shop(folder: Path) -> None:
     size, red, green = (128, 128), ("red", (16, 16, 32, 32)), ("green", (64, 16, 80, 32))
     for name, things in (("full", [red, green]), ("yesterday", [red, green]), ("today", [red])):
         (folder / name).mkdir()
-        Image.fromarray(scene(size, things)).save(folder / name / "aisle-3.png")
+        Image.fromarray(_shelf(things)).save(folder / name / "aisle-3.png")
     (folder / "shop.mp4").mkdir()  # a folder of frames is a film, too
     for i, x in enumerate([16] * 30 + [16 * step for step in range(1, 7) for _ in range(6)] + [96] * 10):
         Image.fromarray(scene(size, [("red", (x, 48, x + 16, 64))], i)).save(folder / "shop.mp4" / f"{i:03d}.png")
@@ -103,15 +117,28 @@ def _shop(folder: Path) -> None:
     (folder / "slots.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+def _shelf(things: Sequence[tuple[str, tuple[int, int, int, int]]]) -> Any:
+    """A shelf of 512 pixels with corners enough to lay two pictures of it over each other."""
+    rng = np.random.default_rng(0)
+    picture = Image.new("RGB", (512, 512), (120, 120, 120))
+    draw = ImageDraw.Draw(picture)
+    for x, y, width, height, grey in rng.integers((0, 0, 8, 8, 60), (512, 512, 60, 60, 180), (150, 5)):
+        draw.rectangle((x, y, x + width, y + height), fill=(grey, grey, grey))
+    for name, (x1, y1, x2, y2) in things:
+        draw.rectangle((4 * x1, 4 * y1, 4 * x2 - 1, 4 * y2 - 1), fill=COLOURS[name])
+    return np.asarray(picture)
+
+
 def train_models(folder: Path) -> None:
-    """Train the models of tests/docs/models from the data sets of a world without them."""
+    """Train the models of tests/docs/models from pictures that are written into a folder."""
     import photovision as pv
 
     tiny.register()
     for name, classes in (("flowers-model", FLOWERS), ("leaf-model", LEAVES)):
-        data = make_folder(folder / "more" / name, classes, 60, seed=8)
+        data = make_folder(folder / name, classes, 150, seed=8)
         pv.train(data, HERE / "models" / name, listener=pv.silent, **TRAINING)
-    pv.train(folder / "parts", HERE / "models" / "parts-model", listener=pv.silent, **tiny.BANK)
+    parts = tiny.TASKS["anomaly"].data(folder / "parts", 60, 0)
+    pv.train(parts, HERE / "models" / "parts-model", listener=pv.silent, **tiny.BANK)
 
 
 if __name__ == "__main__":
@@ -120,4 +147,4 @@ if __name__ == "__main__":
     shutil.rmtree(HERE / "models", ignore_errors=True)
     (HERE / "models").mkdir()
     with tempfile.TemporaryDirectory() as scratch:
-        train_models(build(Path(scratch) / "world"))
+        train_models(Path(scratch))

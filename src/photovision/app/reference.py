@@ -17,6 +17,7 @@ def reference() -> str:
     from photovision.app.cli.commands import app
 
     lines = [
+        "<!-- page not run: its examples stand for any pictures and models; commands and flags are checked -->",
         "# The command line",
         "",
         "Written by `make docs` from the commands themselves. Results go to standard output, everything else to",
@@ -44,9 +45,13 @@ def _section(name: str, command: Any) -> list[str]:
     usage = " ".join([name, *(_shown(p) for p in arguments), *(["[OPTIONS]"] if options else [])])
     told = [(_shown(p), p.help) for p in arguments] + [(", ".join(_flags(p)), _told(p)) for p in options]
     entries = [f"- `{left}`: {right}" for left, right in told]
-    examples = [f"    photovision {line}" for line in (command.epilog or "").splitlines()]
-    shown = ["Example:" if len(examples) == 1 else "Examples:", "", *examples, ""] if examples else []
-    return [f"## {name}", "", inspect.cleandoc(command.help), "", f"    {usage}", "", *entries, "", *shown]
+    examples = [f"photovision {line}" for line in command.epilog.splitlines()]
+    shown = ["Example:" if len(examples) == 1 else "Examples:", "", *_block("bash", examples)]
+    return [f"## {name}", "", inspect.cleandoc(command.help), "", *_block("text", [usage]), *entries, "", *shown]
+
+
+def _block(language: str, lines: list[str]) -> list[str]:
+    return [f"```{language}", *lines, "```", ""]
 
 
 def _shown(argument: Any) -> str:

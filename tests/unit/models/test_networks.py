@@ -87,6 +87,10 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     return found
 
 
+def test_exported_graph_names_no_folder_of_the_machine(graphs: dict[bool, Path]) -> None:
+    assert str(Path(torch.__file__).parent).encode() not in graphs[False].read_bytes()
+
+
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_exported_graph_decides_like_the_network(graphs: dict[bool, Path], multilabel: bool) -> None:
     images = np.random.default_rng(0).integers(0, 256, (37, 24, 24, 3), dtype=np.uint8)
