@@ -53,7 +53,7 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
     from photovision.app.cli.commands import app
     from photovision.app.cli.mistakes import usage_message
     from photovision.app.cli.program import with_verbosity
-    from photovision.core.errors import MissingExtra, PhotovisionError
+    from photovision.core.errors import PhotovisionError
     from photovision.core.files import in_words
 
     usage_error: Any = typer.BadParameter.__base__  # typer exports no other name for it
@@ -70,10 +70,8 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
         return end.exit_code
     except PhotovisionError as error:
         return _mistake(str(error))
-    except ModuleNotFoundError as error:  # an installation for servers lacks what trainings need
-        if error.name is None or error.name.startswith("photovision"):
-            raise
-        return _mistake(str(MissingExtra(error.name, f"'photovision {arguments[0]}'")))
+    except ModuleNotFoundError as error:
+        return _lacking(error, arguments[0])
     except usage_error as error:
         return _mistake(usage_message(error))
     except (KeyboardInterrupt, Ended, typer.Abort):
@@ -88,6 +86,15 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
             raise
         return _mistake(in_words(error, None))
     return signals.code if signals.first not in (None, signal.SIGINT) else 0
+
+
+def _lacking(error: ModuleNotFoundError, command: str) -> int:
+    """Say what an installation for servers lacks, which trainings need; raises the error of a module of our own."""
+    from photovision.core.errors import MissingExtra
+
+    if error.name is None or error.name.startswith("photovision"):
+        raise error
+    return _mistake(str(MissingExtra(error.name, f"'photovision {command}'")))
 
 
 def _want_finite(command: Any) -> None:
