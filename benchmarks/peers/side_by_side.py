@@ -1,6 +1,6 @@
 """The same pictures and the same minutes: timm, fastai and Photovision, each in a process of its own, judged alike.
 
-    python benchmarks/peers/side_by_side.py DATA --minutes 2 --peer-python PYTHON --fastai-epochs 1
+    python benchmarks/peers/side_by_side.py DATA --minutes 2 --size 128 --peer-python PYTHON --fastai-epochs 1
 
 DATA has train/, val/ and test/ with a folder for each class, or Train/ and Valid/ as some sets are published: then
 Valid is the test part, and every fifth picture of Train the val part. PYTHON has timm and fastai (and see weights.py).
@@ -28,7 +28,7 @@ from photovision.engine.load import load
 from photovision.trust.metrics.scores import single_label
 
 HERE = Path(__file__).parent
-START, JUDGING = 8, 7
+START, JUDGING = 6, 9
 """Seconds that importing libraries and answering the test pictures take in timm_finetune.py, about."""
 
 
@@ -120,18 +120,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2)
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--fastai-epochs", type=int, default=1)
+    parser.add_argument("--size", type=int, default=224, help="Side of the peers' input, in pixels.")
     parser.add_argument("--only", nargs="+", choices=["timm", "fastai", "photovision"])
     asked = parser.parse_args()
     chosen = asked.only or ["timm", "fastai", "photovision"]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         data = parts(asked.data, place / "data")
-        python, seconds = asked.peer_python, f"{asked.minutes * 60 - START - JUDGING:g}"
+        python, size = asked.peer_python, ("--size", f"{asked.size}")
         if "timm" in chosen:
-            print(peer(python, "timm_finetune.py", data, place / "timm.csv", "--seconds", seconds), flush=True)
+            more = *size, "--seconds", f"{asked.minutes * 60 - START - JUDGING:g}"
+            print(peer(python, "timm_finetune.py", data, place / "timm.csv", *more), flush=True)
         if "fastai" in chosen:
-            epochs = f"{asked.fastai_epochs}"
-            print(peer(python, "fastai_finetune.py", data, place / "fastai.csv", "--epochs", epochs), flush=True)
+            more = *size, "--epochs", f"{asked.fastai_epochs}"
+            print(peer(python, "fastai_finetune.py", data, place / "fastai.csv", *more), flush=True)
         if "photovision" in chosen:
             print(ours(data, place / "model", asked.minutes), flush=True)
 

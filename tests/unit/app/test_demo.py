@@ -74,7 +74,7 @@ def test_the_tour_is_of_commands_that_exist_and_skips_what_is_not_here(
     stops = demo.tour(tmp_path, tmp_path / "demo")
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert {verb for stop in stops for verb, *_ in stop.commands} == {
-        "predict", "explain", "detect", "cut", "watch", "check", "train", "audit",
+        "predict", "explain", "detect", "cut", "watch", "check", "train", "audit", "search",
     }  # fmt: skip
     for stop in stops:
         for verb, *rest in stop.commands:
