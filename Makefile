@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(PROCESSES) --dist loadfile --n
 .PHONY: help demo test test-all check bench docs clean
 
 help:
-	@echo "make demo      a tour on real photographs: name, explain, find, cut out, watch, train, judge (about 3 minutes)"
+	@echo "make demo      a tour on real photographs: name, explain, find, cut out, watch, train, search, audit (about 3 minutes)"
 	@echo "make test      the default tests (minutes on two cores, no network, no accelerator)"
 	@echo "make test-all  also the slow ones"
 	@echo "make check     style and types"
