@@ -20,7 +20,6 @@ python_use_unqualified_type_names = True
 add_module_names = False
 maximum_signature_line_length = 88
 
-suppress_warnings = ["toc.empty_glob"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks are stored with their outputs; a slow test runs them again

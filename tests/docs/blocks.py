@@ -16,6 +16,7 @@ should end with another code than 0 has the comment `# exits with 1` at its end.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -106,6 +107,13 @@ def blocks(page: str) -> list[Block]:
             found.append(Block(page, line, language, inner, "slow" in notes, _skipped(notes)))
         end = match.end()
     return found
+
+
+def cells(notebook: str) -> list[Block]:
+    """The code cells of a notebook, in their order; `line` counts the cells."""
+    stored = json.loads((ROOT / notebook).read_text(encoding="utf-8"))["cells"]
+    code = [(number, "".join(cell["source"])) for number, cell in enumerate(stored, 1) if cell["cell_type"] == "code"]
+    return [Block(notebook, number, "python", text, True, frozenset()) for number, text in code]
 
 
 def _skipped(notes: list[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import pytest
 import tiny
-from blocks import ROOT, Block, blocks, check, pages, run_block
+from blocks import ROOT, Block, blocks, cells, check, pages, run_block
 from world import build
 
 import photovision
 
 PAGES = pages()
 RUN = [page for page in PAGES if any(block.runs and not block.slow for block in blocks(page))]
+NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "notebooks").glob("*.ipynb"))
 SLOW = [page for page in PAGES if any(block.runs and block.slow for block in blocks(page))]
 
 
@@ -47,6 +49,21 @@ def test_blocks_run(page: str, world: None, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("page", SLOW)
 def test_slow_blocks_run(page: str, world: None, capsys: pytest.CaptureFixture[str]) -> None:
     _run([block for block in blocks(page) if block.runs], capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_notebooks_run(notebook: str, world: None, capsys: pytest.CaptureFixture[str]) -> None:
+    _run(cells(notebook), capsys)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_notebooks_are_stored_with_their_outputs(notebook: str) -> None:
+    stored = [cell for cell in json.loads((ROOT / notebook).read_text())["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in stored)
+    assert sum(bool(cell["outputs"]) for cell in stored) >= 2
+    for block in cells(notebook):
+        check(block)
 
 
 def _run(runnable: list[Block], capsys: pytest.CaptureFixture[str]) -> None:
