@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from photovision.learn.tuning import Tuning as Tuning
     from photovision.learned_features.report import features as features
     from photovision.retrieval.build import index as index
+    from photovision.retrieval.duplicates import duplicates as duplicates
+    from photovision.retrieval.forget import forget as forget
     from photovision.retrieval.index import Index as Index
     from photovision.retrieval.search import search as search
     from photovision.service.drift import Span as Span
@@ -103,6 +105,8 @@ _HOME = {
     "watch": "video.watch_model",
     "index": "retrieval.build",
     "search": "retrieval.search",
+    "duplicates": "retrieval.duplicates",
+    "forget": "retrieval.forget",
     "evaluate": "engine.evaluate",
     "estimate": "engine.estimate",
     "compare": "engine.compare",

@@ -28,7 +28,7 @@ from photovision.retrieval.measure import CHECKED_PICTURES, measure
 from photovision.retrieval.spaces import FITTED_ON, Spaces, fit_spaces
 from photovision.retrieval.store import FileFacts, Store
 
-_LOCK = ".lock"
+LOCK = ".lock"
 _STAGE = "indexing"
 _ALIAS = "another name of the same file"
 
@@ -98,7 +98,7 @@ def index(
         raise DataError(f"the folder {folder} holds no pictures: check the path")
     with explained(place):
         place.mkdir(parents=True, exist_ok=True)
-        lock = Lock(place / _LOCK)
+        lock = Lock(place / LOCK)
         if not lock.take(wait=False):
             raise UsageError(f"another run (process {lock.holder()}) is writing {output}: wait for its end")
     try:
@@ -124,7 +124,7 @@ def _place(output: Path, folder: Path) -> Path:
         return place
     if not place.is_dir():
         raise UsageError(f"{output} exists and is not a folder: choose another name with --output")
-    others = sorted(set(os.listdir(place)) - {_LOCK})
+    others = sorted(set(os.listdir(place)) - {LOCK})
     if others:
         raise UsageError(f"{output} holds {others[0]} and is no index: choose another folder with --output")
     return place
@@ -179,7 +179,7 @@ def _update(opened: Index, listener: Listener) -> None:
     with store.transaction():
         known["gone"] = len(store.remove_files(found.gone))
         if store.array("mean") is None or len(store.embeddings()[0]):
-            _fit(store)
+            fit(store)
         store.set_fact("last", {**known, "seen": found.seen})
     if not len(store):
         reasons = [reason for _, _, reason in store.left_out().values()]
@@ -253,7 +253,7 @@ def _read_all(opened: Index, found: _Survey, listener: Listener, before: set[str
                 store.add(change.file, change.facts, facts, vector, embedding if spaces is None else embedding[:0])
                 known["changed" if change.file in before else "new"] += 1
             if spaces is None and len(store) >= FITTED_ON:
-                _fit(store)
+                fit(store)
                 spaces = _frozen(store)
         done += len(batch)
         listener(Progress(_STAGE, done, total))
@@ -267,11 +267,11 @@ def _stream(
         yield change, facts, embedding
 
 
-def _fit(store: Store) -> None:
+def fit(store: Store) -> None:
     """Fit the spaces to the embeddings that are kept, and make the vectors of their pictures; in a transaction."""
     ids, embeddings = store.embeddings()
     if not len(ids):
-        return
+        return  # they stay as they are, or there are none yet
     wide = np.asarray(embeddings, np.float32)
     spaces = fit_spaces(wide)
     for name, value in spaces.arrays().items():

@@ -69,6 +69,7 @@ def fit_spaces(embeddings: Floats) -> Spaces:
     mean = wide.mean(0)
     apart = wide - mean
     count = min(COMPONENTS, max(1, len(wide) - 1), wide.shape[1])
+    count -= count % 4 if count > 4 else 0  # what the cells of a large index need
     if len(wide) > wide.shape[1]:
         values, directions = np.linalg.eigh(apart.T @ apart / len(wide))
         values, basis = values[::-1][:count], directions.T[::-1][:count]

@@ -261,6 +261,10 @@ class Store:
         rows = ((packed(row), int(number)) for number, row in zip(ids, vectors, strict=True))
         self._db.executemany("UPDATE pictures SET vector = ? WHERE id = ?", rows)
 
+    def drop_arrays(self) -> None:
+        """Forget all arrays: there is no picture that they could be of."""
+        self._db.execute("DELETE FROM arrays")
+
     def drop_embeddings(self) -> None:
         """Forget embeddings: the spaces stay as they are from now on."""
         self._db.execute("DELETE FROM embeddings")
@@ -290,6 +294,8 @@ def packed(vector: Floats) -> bytes:
 
 def _columns(rows: Sequence[tuple[int, bytes]]) -> tuple[Ints, Floats]:
     """int64 (N,) ids, and float16 (N, K) their vectors."""
+    if len({len(vector) for _, vector in rows}) > 1:
+        raise ModelError("the vectors of the index are damaged: make it again in another folder")
     wide: Any = np.frombuffer(b"".join(vector for _, vector in rows), VECTOR)
     return np.array([number for number, _ in rows], np.int64), wide.reshape(len(rows), -1 if rows else 1)
 

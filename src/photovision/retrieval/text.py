@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from photovision.core.phrases import count
 from photovision.core.text import aligned
+from photovision.retrieval.duplicates import DuplicateGroup
 from photovision.retrieval.index import Index, SearchResult
 from photovision.retrieval.verdicts import COPIES, IN_WORDS, SAME_OBJECT
 from photovision.trust.metrics.statistics import proportion
@@ -111,3 +113,20 @@ def _short(file: str) -> str:
     """A path from the current folder, where it lies below."""
     here = Path.cwd()
     return os.path.relpath(file) if here in Path(file).parents else file
+
+
+def duplicate_lines(groups: Sequence[DuplicateGroup]) -> list[str]:
+    """Duplicates below the picture that is kept, and how many there are."""
+    lines = []
+    for group in groups:
+        lines.append(_short(group.kept))
+        lines += [
+            f"  {line}" for line in aligned([(IN_WORDS[one.verdict], _short(one.file)) for one in group.duplicates])
+        ]
+    found = Counter(one.verdict for group in groups for one in group.duplicates)
+    parts = ", ".join(f"{found[verdict]:,} {IN_WORDS[verdict]}" for verdict in COPIES if found[verdict])
+    total = sum(found.values())
+    return [
+        *lines,
+        f"{count(total, 'duplicate')} of {count(len(groups), 'picture')}: {parts}" if total else "no duplicates",
+    ]

@@ -18,11 +18,13 @@ from photovision.app.cli.convert import convert
 from photovision.app.cli.cut import cut
 from photovision.app.cli.detect import detect
 from photovision.app.cli.drift import drift
+from photovision.app.cli.duplicates import duplicates
 from photovision.app.cli.estimate import estimate
 from photovision.app.cli.evaluate import evaluate
 from photovision.app.cli.explain import explain
 from photovision.app.cli.export import export
 from photovision.app.cli.features import features
+from photovision.app.cli.forget import forget
 from photovision.app.cli.index import index
 from photovision.app.cli.info import info
 from photovision.app.cli.keys import app as keys
@@ -46,6 +48,7 @@ USE, SERVICE = "Use a model", "Run it as a service"
 app = Commands(completion=True)
 
 app.add(check, "check flowers/\ncheck flowers/ --labels -o check/", group=DATA)
+app.add(duplicates, "duplicates holiday/\nduplicates holiday/ --apply --to duplicates/", group=DATA)
 app.add(convert, "convert cells/ --to coco -o cells-coco/", group=DATA)
 
 app.add(train, "train flowers/ -o flowers-model --minutes 5", group=LEARN)
@@ -70,6 +73,7 @@ app.add(cut, "cut photo.jpg --point 430,200 -o cut/", group=USE)
 app.add(watch, "watch street.mp4 --line 0,0.5,1,0.5 -o seen.mp4", group=USE)
 app.add(search, "search holiday/ rose.jpg\nsearch holiday-index rose.jpg --top 100 --json", group=USE)
 app.add(index, "index holiday/ -o holiday-index", group=USE)
+app.add(forget, "forget holiday-index holiday/rose.jpg", group=USE)
 app.add(ui, "ui flowers/", group=USE)
 app.add(export, "export flowers-model --to openvino -o for-others/", group=USE)
 app.add_commands(recipe, "recipe", group=USE, text="Ready-made applications: shelves, baskets, roads, crops.")
@@ -77,9 +81,7 @@ app.add_commands(recipe, "recipe", group=USE, text="Ready-made applications: she
 app.add(serve, "serve flowers=flowers-model --record sqlite:///predictions.db", group=SERVICE)
 app.add(loadtest, "loadtest http://127.0.0.1:8000 holiday/ --concurrency 32", group=SERVICE)
 app.add(drift, "drift flowers-model sqlite:///predictions.db --last 1000 -o drift/", group=SERVICE)
-app.add_commands(
-    record, "record", group=SERVICE, text="Look at a service's record of predictions, and delete old ones."
-)
+app.add_commands(record, "record", group=SERVICE, text="Look at a service's predictions, and delete old ones.")
 app.add_commands(keys, "keys", group=SERVICE, text="Make, list and revoke API keys of a service.")
 
 

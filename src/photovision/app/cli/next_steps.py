@@ -198,7 +198,14 @@ STEPS: Mapping[str, Callable[[Finished], list[str]]] = {
     ],
     "convert": lambda done: [f"photovision check {done.path('output')}"],
     "export": lambda done: ["add --data PICTURES to compare the two on your own pictures" * (not done.path("data"))],
-    "index": lambda done: [f"photovision search {done.path('output')} PICTURE"],
+    "index": lambda done: [
+        f"photovision search {done.path('output')} PICTURE",
+        f"photovision duplicates {done.path('output')}",
+    ],
+    "duplicates": lambda done: [
+        f"photovision duplicates {done.path('source')} --apply --to TRASH moves them, and can be undone"
+        * (bool(done.path("source")) and not done.given.get("apply"))
+    ],
     "search": lambda done: [
         f"photovision index {done.path('source')} -o INDEX to measure how often verdicts are wrong"
         * (not (Path(shlex.split(done.path("source"))[0]) / "index.json").is_file())

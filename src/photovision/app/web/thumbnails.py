@@ -45,9 +45,7 @@ class Thumbnails:
             facts = path.stat()
         except OSError:
             return None
-        drawn = "" if regions is None else regions.digest().hex()
-        key = f"{path.absolute()}|{facts.st_mtime_ns}|{facts.st_size}|{side}{drawn}"
-        return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:40]
+        return _tag(path, facts.st_mtime_ns, facts.st_size, side, regions)
 
     def get(self, path: Path, side: int = SIDE, regions: Regions | None = None) -> bytes | None:
         """A JPEG of at most side x side pixels, with regions drawn over it; None where the file cannot be read."""
@@ -66,6 +64,17 @@ class Thumbnails:
         if made is not None and side <= SIDE:
             self._keep(kept, made)
         return made
+
+    def forget(self, path: Path, modified: int, size: int) -> None:
+        """Remove what is kept of a file, which need not exist any more; with regions drawn over it it is not found.
+
+        Args:
+            path: of the file.
+            modified: nanoseconds since 1970 when it was changed.
+            size: in bytes.
+        """
+        tag = _tag(path, modified, size, SIDE, None)
+        (self.folder / tag[:2] / f"{tag}.jpg").unlink(missing_ok=True)
 
     def _keep(self, path: Path, content: bytes) -> None:
         """Best effort: a full or read-only disk costs time only. It is not waited for until it is on the disk."""
@@ -91,6 +100,12 @@ class Thumbnails:
             total -= facts.st_size
             if total <= most // 2:
                 return
+
+
+def _tag(path: Path, modified: int, size: int, side: int, regions: Regions | None) -> str:
+    drawn = "" if regions is None else regions.digest().hex()
+    key = f"{path.absolute()}|{modified}|{size}|{side}{drawn}"
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
 def _drawn(path: Path, side: int, regions: Regions) -> bytes | None:
