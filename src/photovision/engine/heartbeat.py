@@ -72,7 +72,7 @@ def beating(listener: Listener, budget: float, started: float) -> Iterator[Heart
     def run() -> None:
         while not ended.wait(SILENCE / 4):
             # What a listener raises here, the next event of the work itself raises where it can be handled.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):
                 heart.beat()
 
     thread = threading.Thread(target=run, daemon=True, name="heartbeat")

@@ -154,7 +154,8 @@ def _fitting(wanted: Backbone, run: TrainingRun) -> Backbone:
 def _mirrored(run: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
     if run.config.flip != "auto":
         return run.config.flip == "on"
-    return bool(run.work.value("flip", lambda: mirror_keeps_class(run, handcrafted)))
+    # With a short budget nothing is measured that only adds variety to the views.
+    return bool(run.work.value("flip", lambda: not run.short and mirror_keeps_class(run, handcrafted)))
 
 
 def _affordable(features: Features, share: float) -> Dataset:

@@ -6,6 +6,7 @@ For searches over many trainings, which need predictions, and neither an exporte
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,11 +79,11 @@ def learn_unproved(dataset: Dataset, config: TrainConfig) -> UnprovedModel:
     Raises:
         DataError, UsageError, LicenceError: as for `photovision.train`.
     """
-    source = prepare(dataset, config)
+    started, source = time.monotonic(), prepare(dataset, config)
     with tempfile.TemporaryDirectory(prefix="photovision-") as folder:
         work = WorkDir(Path(folder) / "model", {}, Accelerator())
         splits = gather(dataset, seed=config.seed).without_test()
-        run = TrainingRun(config, splits, work, cache=_CACHE)
+        run = TrainingRun(config, splits, work, started=started, cache=_CACHE)
         try:
             chosen = best_of(list(ladder(run, source)))
         finally:
