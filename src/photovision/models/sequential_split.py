@@ -7,10 +7,14 @@ list of architectures is needed and a network of another shape (a transformer) i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+
+Steps = Callable[[nn.Module], list[tuple[str, nn.Module]]]
+Features = Callable[[nn.Module, torch.Tensor], torch.Tensor | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,6 @@ class Link:
     shape: tuple[int, ...]
 
 
-@torch.no_grad()
 def chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
     """The steps whose composition is the network, or None where it is no such chain.
 
@@ -36,16 +39,30 @@ def chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
         network: from `photovision.models.backbones.create`.
         size: (H, W) of its input.
     """
+    return proved_chain(network, size, steps, features_of)
+
+
+@torch.no_grad()
+def proved_chain(network: nn.Module, size: tuple[int, int], steps: Steps, features: Features) -> list[Link] | None:
+    """The steps, if on a picture of noise their composition gives what the network gives; else None.
+
+    Args:
+        network: the whole.
+        size: (H, W) of its input.
+        steps: names and modules that may be its steps, in their order.
+        features: what one of the steps has to give, since a head that was not trained yet may be all zeros, so that its
+            outputs prove nothing; None for a network that tells nothing before its outputs.
+    """
     training = network.training
     network.eval()
     try:
         device = next(network.parameters()).device
         noise = torch.rand(2, 3, *size, device=device, generator=torch.Generator(device).manual_seed(0))
-        expected, features, links, value = network(noise), features_of(network, noise), [], noise
-        found = features is None
+        expected, inner, links, value = network(noise), features(network, noise), [], noise
+        found = inner is None
         for name, module in steps(network):
-            value = module(value)
-            found = found or (features is not None and close(value, features))
+            value = module.eval()(value)
+            found = found or (inner is not None and close(value, inner))
             links.append(Link(name, module, tuple(value.shape[1:])))
         return links if found and close(value, expected) else None
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
@@ -55,10 +72,7 @@ def chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
 
 
 def features_of(network: nn.Module, pictures: torch.Tensor) -> torch.Tensor | None:
-    """What a network of timm knows before it pools; None for other networks.
-
-    A head that was not trained yet may be all zeros, so that its outputs prove nothing.
-    """
+    """What a network of timm knows before it pools; None for other networks."""
     own = getattr(network, "forward_features", None)
     found: torch.Tensor | None = None if own is None else own(pictures)
     return found

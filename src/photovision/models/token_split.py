@@ -13,7 +13,7 @@ from timm.layers import global_pool_nlc
 from torch import nn
 
 from photovision.models.export import embed
-from photovision.models.sequential_split import Link, close
+from photovision.models.sequential_split import Link, proved_chain
 
 FIRST, POOLED = "tokens", "pooled"
 """Names of the steps that are no modules of the network itself."""
@@ -117,7 +117,6 @@ def _places(network: Any) -> torch.Tensor | None:
     return places
 
 
-@torch.no_grad()
 def token_chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
     """The steps whose composition is the network, or None where it is no such transformer.
 
@@ -125,19 +124,4 @@ def token_chain(network: nn.Module, size: tuple[int, int]) -> list[Link] | None:
         network: from `photovision.models.backbones.create`.
         size: (H, W) of its input.
     """
-    training = network.training
-    network.eval()
-    try:
-        device = next(network.parameters()).device
-        noise = torch.rand(2, 3, *size, device=device, generator=torch.Generator(device).manual_seed(0))
-        expected, pooled, links, value = network(noise), embed(network, noise), [], noise
-        for name, step in token_steps(network):
-            value = step.eval()(value)
-            links.append(Link(name, step, tuple(value.shape[1:])))
-            if name == POOLED and not close(value, pooled):
-                return None
-        return links if close(value, expected) else None
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
-        return None
-    finally:
-        network.train(training)
+    return proved_chain(network, size, token_steps, embed)
