@@ -131,6 +131,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
 }
 """Metric name -> (heading, what it means in plain words)."""
 
+PAIRED = "picture by picture, on the same pictures"
 CHANGED = "after less before, on the same pictures"
 LEADING = (
     *("accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match", "balanced_accuracy", "ece"),
@@ -157,7 +158,8 @@ def heading(name: str, metric: Metric | None = None) -> tuple[str, str]:
     for suffix, addition in (("_a", ", A"), ("_b", ", B"), ("_difference", ", B minus A")):
         base = name.removesuffix(suffix)
         if base != name and (own or base in GLOSSARY):
-            return (own or GLOSSARY[base])[0] + addition, ""
+            title, meaning = own or GLOSSARY[base]
+            return title + addition, PAIRED if suffix == "_difference" else meaning
     if name.endswith("_change") and (own or name not in GLOSSARY):
         return f"{own[0] if own else heading(name.removesuffix('_change'))[0]}, change", CHANGED
     if own and name.endswith("_leak_free"):

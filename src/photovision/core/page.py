@@ -10,6 +10,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +117,14 @@ def _all_figures(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
 
 
 def _card(name: str, metric: Metric) -> dict[str, Any]:
-    text = _figure_text(metric)
-    if metric.unit == "share" and name.endswith("_difference"):
-        text["unit"] = "points"
+    difference = metric.unit == "share" and name.endswith("_difference")
+    text = _figure_text(replace(metric, unit="points") if difference else metric)
     return {"label": heading(name, metric)[0], **text}
 
 
 def _figure_text(metric: Metric) -> dict[str, str]:
     """A metric in the pieces that the page sets in different sizes: value, unit, interval, n."""
+    sign = "+" if metric.unit == "points" and metric.value else ""
     share = metric.unit in ("share", "points")
     scale, digits = 100 if share else 1, metric.digits
     spread = ""
@@ -131,7 +132,7 @@ def _figure_text(metric: Metric) -> dict[str, str]:
         spread = f"{metric.low * scale:,.{digits}f} to {metric.high * scale:,.{digits}f}"
     tiny = not share and 0 < abs(metric.value) < 0.0005
     return {
-        "value": f"{metric.value:.1e}" if tiny else f"{metric.value * scale:,.{digits}f}",
+        "value": f"{metric.value:.1e}" if tiny else f"{metric.value * scale:{sign},.{digits}f}",
         "unit": "%" if metric.unit == "share" else metric.unit,
         "spread": spread,
         "n": "" if metric.n is None else f"{metric.n:,}",

@@ -116,7 +116,7 @@ def comparison_report(models: tuple[Any, Any], evaluations: tuple[Evaluation, Ev
         kind="compare",
         title=compare_text.title(models[0].bundle.name, models[1].bundle.name, n),
         summary=(sentence,),
-        assessment=compare_text.assessment(better, sentence),
+        assessment=compare_text.assessment(better),
         metrics=metrics,
         tables=[compare_text.table(metrics)],
         figures=[compare_text.drawing(metrics)],

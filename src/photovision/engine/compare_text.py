@@ -22,11 +22,12 @@ def title(a: str, b: str, n: int) -> str:
     return f"{a} (A) or {b} (B), on {phrases.count(n, 'picture')}"
 
 
-def assessment(better: str, sentence: str) -> Assessment:
-    """Which model is better, with its evidence; `better` and `sentence` are of `verdict`."""
+def assessment(better: str) -> Assessment:
+    """Which model to take, beside the evidence in the sentence of `verdict`, whose `better` this is."""
     if better == "undecided":
-        return Assessment("care", "No difference shown", sentence)
-    return Assessment("good", f"{better.upper()} is better", sentence)
+        text = "Take the one that is smaller or faster, or compare them on more pictures."
+        return Assessment("care", "No difference shown", text)
+    return Assessment("good", f"{better.upper()} is better", "The difference is larger than chance explains.")
 
 
 def verdict(better: str, gain: Metric, n: int, detectable: float, lead: str) -> str:

@@ -130,7 +130,9 @@ def test_the_first_screen_holds_the_assessment_and_what_is_marked_for_it_and_the
 def test_figures_of_the_checks_have_plain_words() -> None:
     assert all(title and hint for title, hint in GLOSSARY.values())
     assert len({title for title, _ in GLOSSARY.values()}) >= len(GLOSSARY) - 1
-    assert heading("coverage_difference")[0] == "Coverage, B minus A"
+    assert heading("coverage_difference") == ("Coverage, B minus A", "picture by picture, on the same pictures")
+    assert heading("coverage_a") == ("Coverage, A", heading("coverage")[1])
+    assert heading("odd_score_change")[0] == "Odd score, change"
     assert heading("not_known_here") == ("Not known here", "")
 
 
