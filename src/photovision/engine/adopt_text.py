@@ -58,19 +58,19 @@ def unknowns(info: Mapping[str, Any]) -> list[str]:
     adoption = info.get("adoption")
     if not isinstance(adoption, Mapping):
         return []
-    told = [TRAINING_UNKNOWN]
+    lines = [TRAINING_UNKNOWN]
     if not adoption.get("pictures"):
-        told.append(
+        lines.append(
             "How it wants its pictures prepared was stated, not checked on labelled pictures: if it is wrong, every"
             " prediction suffers in silence."
         )
     if not adoption.get("calibrated"):
         lacks = "no prediction sets, no novelty detection" if named_task(info["task"]).min_classes > 1 else ""
         lacks = f": its confidence is as the network gives it; it has {lacks}" if lacks else ""
-        told.append(f"It was adopted without labelled pictures, so it is not calibrated{lacks}.")
+        lines.append(f"It was adopted without labelled pictures, so it is not calibrated{lacks}.")
     if any(one.get("licence") == "unknown" for one in info.get("licences") or ()):
-        told.append("Its licence is unknown: ask its makers before you use it for more than trying.")
-    return told
+        lines.append("Its licence is unknown: ask its makers before you use it for more than trying.")
+    return lines
 
 
 def title(info: Mapping[str, Any]) -> str:

@@ -37,12 +37,12 @@ def gaps(info: Mapping[str, Any], evidence: Evidence, statements: Mapping[str, s
     for topic, (words, command) in topics.items():
         if not evidence.has(topic):
             commands.setdefault(command, []).append(words)
-    told = [f"Not measured: {', '.join(words)}{_by(command)}." for command, words in commands.items()]
+    lines = [f"Not measured: {', '.join(words)}{_by(command)}." for command, words in commands.items()]
     unsaid = [name for name in STATEMENTS if not statements.get(name)]
     if unsaid:
         flags = " ".join(f"--{name} TEXT" for name in unsaid)
-        told.append(f"{NOT_RECORDED[:-1]}: {', '.join(unsaid)} (`photovision card MODEL {flags}`).")
-    return [*(f"- {sentence}" for sentence in told), ""] if told else []  # no word of it is a stranger's
+        lines.append(f"{NOT_RECORDED[:-1]}: {', '.join(unsaid)} (`photovision card MODEL {flags}`).")
+    return [*(f"- {sentence}" for sentence in lines), ""] if lines else []  # no word of it is a stranger's
 
 
 def _by(command: str) -> str:

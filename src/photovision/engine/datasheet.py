@@ -75,8 +75,8 @@ def told_of_classes(data: Mapping[str, Any], most: int = MAX_ROWS) -> list[str]:
     if few == many:
         return [f"Each of the {len(rows):,} classes has {many:,} training pictures.", ""]
     ratio = f", {many / few:,.1f} times as many" if few else ""
-    told = f"The rarest class has {few:,} training pictures, the most frequent {many:,}{ratio}."
-    return [told, "", *table(("class, the rarest first", "training pictures"), rows, most)]
+    text = f"The rarest class has {few:,} training pictures, the most frequent {many:,}{ratio}."
+    return [text, "", *table(("class, the rarest first", "training pictures"), rows, most)]
 
 
 def representation(info: Mapping[str, Any]) -> list[str]:

@@ -208,24 +208,24 @@ def _metrics(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     names = {name for source in evidence.sources for name in source.metrics}
     if not names:
         return [NOT, ""]
-    told = list(card_text_of(info).rules)
+    rules = list(card_text_of(info).rules)
     counts = list(((info.get("data") or {}).get("train_per_class") or {}).values())
     if "balanced_accuracy" in names and len(set(counts)) > 1:
-        told.append(
+        rules.append(
             f"Classes have between {min(counts):,} and {max(counts):,} training pictures; balanced accuracy and macro"
             " figures let each class count the same, whatever its size."
         )
     how = [words for which, words in card_text_of(info).intervals if names & set(which)]
-    told.append(
+    rules.append(
         f"Ranges in brackets are 95% intervals; n is how many pictures they rest on. Their kinds: {'; '.join(how)}."
     )
-    return bullets(told)
+    return bullets(rules)
 
 
 def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> list[str]:
     data = info.get("data") or {}
     counts = data.get("counts") or {}
-    told = [
+    lines = [
         f"Test: {counts['test']:,} pictures, used once, after all choices." if "test" in counts else "",
         f"Selection and calibration: {counts['val']:,} other pictures." if "val" in counts else "",
         LEARNED_VAL if info.get("learned_val") else "",
@@ -234,13 +234,13 @@ def _evaluation(info: Mapping[str, Any], audit: Mapping[str, Any] | None) -> lis
     if audit is not None and audit.get("kind") != "train":
         of = (audit.get("provenance") or {}).get("data") or {}
         name = "Audit" if audit.get("kind") != "optimize" else "Made smaller with"
-        told.append(
+        lines.append(
             f"{name}: {of['pictures']:,} pictures." if isinstance(of.get("pictures"), int) else f"{name}: see below."
         )
         if of.get("fingerprint"):
             own = of.get("drawn_from", of["fingerprint"]) == data.get("fingerprint")
-            told[-1] += f" Fingerprint {of['fingerprint']}: {'from the data of the training' if own else 'other data'}."
-    return bullets([sentence for sentence in told if sentence])
+            lines[-1] += f" Fingerprint {of['fingerprint']}: {'the data of the training' if own else 'other data'}."
+    return bullets([sentence for sentence in lines if sentence])
 
 
 def _training_data(info: Mapping[str, Any]) -> list[str]:
@@ -297,9 +297,9 @@ def _topic(evidence: Evidence, topic: str, command: str | None, what: str = "it"
 
 def _doubt(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     doubt = info.get("doubt") or {}
-    told = card_text_of(info).limits
+    limits = card_text_of(info).limits
     found = evidence.lines("doubt")
-    lines = [*bullets(told), *(found or [NOT, ""])]
+    lines = [*bullets(limits), *(found or [NOT, ""])]
     if found and not _tried_others(evidence):
         lines += [f"Pictures of something else: {NOT}", ""]
         lines += ["`photovision evaluate MODEL DATA --unknown OTHERS` measures it.", ""] if doubt else []
@@ -314,23 +314,23 @@ def _tried_others(evidence: Evidence) -> bool:
 def _ethics(info: Mapping[str, Any]) -> list[str]:
     parts = info.get("licences") or ()
     open_ = [part["name"] for part in parts if part.get("commercial") is not True]
-    told = [PERSONS]
+    lines = [PERSONS]
     if open_:
-        told.append(f"Not known to allow commercial use: {', '.join(open_)}.")
+        lines.append(f"Not known to allow commercial use: {', '.join(open_)}.")
     if info.get("doubt"):
-        told.append(
+        lines.append(
             "The bundle keeps embeddings, classes and file names of training pictures (references.safetensors): where"
             " names tell of persons, delete that file before the model is passed on."
         )
     if (info.get("data") or {}).get("recorded"):
-        told.append(
+        lines.append(
             "The bundle keeps digests and perceptual hashes of its training pictures (training_images.safetensors), by"
             " which whoever has a picture can find out whether it was among them: where that must not be, delete that"
             " file before the model is passed on; verbs then say that they cannot tell."
         )
     if (info.get("data") or {}).get("problems"):
-        told.append("bundle.json and the report name the files that were left out of the training.")
-    return bullets(told)
+        lines.append("bundle.json and the report name the files that were left out of the training.")
+    return bullets(lines)
 
 
 def _caveats(info: Mapping[str, Any], evidence: Evidence) -> list[str]:

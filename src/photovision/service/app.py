@@ -32,17 +32,17 @@ class _Described(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         fresh = self.openapi_schema is None
-        told = super().openapi()
+        document = super().openapi()
         if fresh and self.state.service.guard is not None:
-            told.setdefault("components", {})["securitySchemes"] = {
+            document.setdefault("components", {})["securitySchemes"] = {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             }
-            for path, operations in told["paths"].items():
+            for path, operations in document["paths"].items():
                 for operation in operations.values():
                     if path not in OPEN:
                         operation["security"] = [{"bearer": []}, {"header": []}]
-        return told
+        return document
 
 
 def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
@@ -107,5 +107,5 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-    return Response(json.dumps({"error": "; ".join(told)[:1000]}), 422, media_type="application/json")
+    messages = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    return Response(json.dumps({"error": "; ".join(messages)[:1000]}), 422, media_type="application/json")

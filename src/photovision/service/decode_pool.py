@@ -92,12 +92,12 @@ class Worker:
             "memory": asked.bytes + asked.bytes // 2,
             "seconds": asked.seconds,
         }
-        told = self._told(process, task, asked.seconds, given_up)
-        if "error" in told:
-            raise UnreadableImage(str(told["error"])[:500])
+        answer = self._told(process, task, asked.seconds, given_up)
+        if "error" in answer:
+            raise UnreadableImage(str(answer["error"])[:500])
         try:
-            image = self._image(told["shape"], asked)
-            height, width = (int(side) for side in told["size"])
+            image = self._image(answer["shape"], asked)
+            height, width = (int(side) for side in answer["size"])
         except (KeyError, TypeError, ValueError):  # a decoder that a picture took over may answer anything
             self.end()
             raise UnreadableImage("the picture: cannot be decoded (its decoder failed)") from None
@@ -152,11 +152,11 @@ class Worker:
             process.stdin.write(json.dumps(task).encode() + b"\n")
             process.stdin.flush()
             line = _line(process.stdout.fileno(), seconds + START_SECONDS, given_up)
-            told = json.loads(line) if line else None
+            answer = json.loads(line) if line else None
         except (OSError, ValueError):
-            told = None
-        if isinstance(told, dict):
-            return told
+            answer = None
+        if isinstance(answer, dict):
+            return answer
         ended = process.poll() if process.poll() is not None else _wait(process)
         self.end()
         if given_up():

@@ -39,13 +39,13 @@ def main() -> None:
         task = json.loads(line)
         _limit(task)
         try:
-            told = _answer(task, file)
+            answer = _answer(task, file)
         except UnreadableImage as error:
-            told = {"error": str(error)}
+            answer = {"error": str(error)}
         except Exception as error:  # hostile files make decoders raise anything
-            told = {"error": f"the picture: cannot be decoded ({type(error).__name__})"}
+            answer = {"error": f"the picture: cannot be decoded ({type(error).__name__})"}
         signal.setitimer(signal.ITIMER_REAL, 0)
-        print(json.dumps(told), file=answers, flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def _bind_to(parent: int) -> None:

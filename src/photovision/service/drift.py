@@ -187,8 +187,10 @@ def _served(path: Path, record: Record, span: Span) -> tuple[str, str, tuple[str
         held = ", ".join(f"'{name}' version {version} ({rows:,})" for (name, version), rows in fitting.items())
         raise UsageError(f"the record holds {held}: name one with --served-as NAME/VERSION")
     name, version = next(iter(fitting))
-    told = f"The record's version {version} is not this model's content ({content}): make sure that it is the same one."
-    return name, version, (told,)
+    warning = (
+        f"The record's version {version} is not this model's content ({content}): make sure that it is the same one."
+    )
+    return name, version, (warning,)
 
 
 def _drawn(record: Record, span: Span, name: str, version: str, seed: int) -> tuple[list[Row], int]:

@@ -149,13 +149,15 @@ def _summary(
 ) -> tuple[str, ...]:
     count = f"{len(window.answers):,} predictions from {_moment(window, 0)} to {_moment(window, -1)}"
     drawn = f", drawn at random from {window.total:,}," if window.total > len(window.answers) else ""
-    told = [
+    sentences = [
         f"{count}{drawn} were compared with {len(reference):,} pictures that the model did not learn from;"
         f" where nothing has changed, {percent(found.false_alarms)} of such reports say that something has."
     ]
     if not found.changed:
-        told.insert(0, "No change was found. A small one may have gone unseen: a longer window shows smaller changes.")
-        return tuple(told)
+        sentences.insert(
+            0, "No change was found. A small one may have gone unseen: a longer window shows smaller changes."
+        )
+        return tuple(sentences)
     words = {
         "embeddings": f"the pictures themselves, as the network sees them{_apart(metrics)}",
         "confidence": f"the model's confidence ({_signed(metrics['confidence_shift'])})",
@@ -163,16 +165,18 @@ def _summary(
         "unknown": f"the share called unknown{_expected(metrics, compared.false_alarms)}",
         "classes": f"the classes that it names ({_largest(window.classes, mix)})",
     }
-    told.insert(0, "The pictures in use have changed: " + "; ".join(words[one.name] for one in found.changed) + ".")
-    told.insert(1, _when(found, window))
+    sentences.insert(
+        0, "The pictures in use have changed: " + "; ".join(words[one.name] for one in found.changed) + "."
+    )
+    sentences.insert(1, _when(found, window))
     same = [_NAMES[one.name] for one in found.comparisons if not one.changed]
     if same:
-        told.append(f"No change was found in: {', '.join(same)}.")
-    told.append(
+        sentences.append(f"No change was found in: {', '.join(same)}.")
+    sentences.append(
         "What to do: look at the pictures, label a hundred of them and judge the model on these with 'photovision"
         " evaluate'; 'photovision calibrate' makes its confidence honest for them, training with them helps most."
     )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def _when(found: Drift, window: DriftWindow) -> str:

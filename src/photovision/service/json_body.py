@@ -90,7 +90,7 @@ def picture(value: Any, depth: int = 0) -> bytes | Address:
     raise Refusal(400, f"expected JSON such as {EXAMPLE}", "json")
 
 
-def pictures_and_fields(told: Any) -> tuple[list[bytes | Address], dict[str, str]]:
+def pictures_and_fields(document: Any) -> tuple[list[bytes | Address], dict[str, str]]:
     """The pictures of a JSON object, in order, and its other entries as text; raises Refusal (400).
 
     Example:
@@ -99,9 +99,9 @@ def pictures_and_fields(told: Any) -> tuple[list[bytes | Address], dict[str, str
     """
     found: list[bytes | Address] = []
     fields: dict[str, str] = {}
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         raise Refusal(400, f"expected JSON such as {EXAMPLE}", "json")
-    for name, value in told.items():
+    for name, value in document.items():
         if name in PICTURE_KEYS:
             found.extend(map(picture, value) if isinstance(value, list) else [picture(value)])
         elif name == "url":

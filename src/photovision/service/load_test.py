@@ -242,6 +242,6 @@ def _encoded(load: Load, parts: SplitResult, picture: bytes) -> bytes:
         head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n\r\n'
         body = head.encode() + picture + f"\r\n--{_BOUNDARY}--\r\n".encode()
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    told = {"Host": parts.netloc, "Content-Type": kind, "Content-Length": str(len(body)), **load.headers}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    heads = {"Host": parts.netloc, "Content-Type": kind, "Content-Length": str(len(body)), **load.headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in heads.items())
     return f"POST {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body

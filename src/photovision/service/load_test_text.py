@@ -23,8 +23,8 @@ QUANTILES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 def report(load: Load, found: Measured) -> Report:
     """The report of one load test; raises DataError where no request was answered."""
     if not len(found.seconds):
-        told = ", ".join(f"{status}: {count:,}" for status, count in found.statuses.items()) or "no request ended"
-        raise DataError(f"no request was answered with status 200 ({told}): check the address, the pictures, the key")
+        text = ", ".join(f"{status}: {count:,}" for status, count in found.statuses.items()) or "no request ended"
+        raise DataError(f"no request was answered with status 200 ({text}): check the address, the pictures, the key")
     metrics = {"answers_per_second": throughput(found)}
     metrics |= {f"answer_time_{name}": quantile(found.seconds, share) for share, name in QUANTILES}
     total = sum(found.statuses.values())

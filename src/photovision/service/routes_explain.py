@@ -75,9 +75,9 @@ def router(service: Service) -> APIRouter:
             found = await _queued(service, partial(_explained, version, source, outcome, why, service.limits))
             if form == "png":
                 return Response(await _queued(service, found.png), media_type="image/png")
-            told = await _queued(service, found.to_json)
+            text = await _queued(service, found.to_json)
         head = {"id": visit_of(request).id, "model": version.model, "version": version.name, "method": method}
-        return as_json(head | told)
+        return as_json(head | text)
 
     return routes
 

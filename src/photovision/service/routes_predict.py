@@ -94,12 +94,12 @@ def _asked(request: Request) -> tuple[str | None, Mapping[str, str]]:
     """The model's name and the options, read here since FastAPI takes longer for them than for all the rest."""
     if not request.scope["query_string"]:
         return None, NO_OPTIONS
-    told = request.query_params
-    unknown = [name for name in told if name not in OPTIONS and name != "model"]
+    text = request.query_params
+    unknown = [name for name in text if name not in OPTIONS and name != "model"]
     if unknown:
         known = ", ".join(("model", *OPTIONS))
         raise Refusal(422, f"{unknown[0][:64]!r} is no parameter of /predict: there are {known}", "parameter")
-    return _model(told.get("model")), {name: told[name] for name in OPTIONS if name in told}
+    return _model(text.get("model")), {name: text[name] for name in OPTIONS if name in text}
 
 
 def _model(name: str | None) -> str | None:

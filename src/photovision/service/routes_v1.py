@@ -64,10 +64,10 @@ async def _instances(body: Body, service: Service) -> list[bytes | Image]:
 
 
 def _parsed(body: Body, service: Service) -> list[bytes | Address | Image]:
-    told = parse_json(body.content, service.limits, body.hold)
-    if not isinstance(told, dict) or set(told) - {"signature_name"} != {"instances"}:
+    document = parse_json(body.content, service.limits, body.hold)
+    if not isinstance(document, dict) or set(document) - {"signature_name"} != {"instances"}:
         raise Refusal(400, f"expected JSON such as {EXAMPLE}", "protocol")
-    instances = told["instances"]
+    instances = document["instances"]
     if not isinstance(instances, list) or not instances:
         raise Refusal(400, f"'instances' should be a list of pictures: {EXAMPLE}", "protocol")
     if len(instances) > service.limits.files:

@@ -110,17 +110,17 @@ def _metadata(routes: APIRouter, service: Service) -> None:
 
 
 def _inference(routes: APIRouter, service: Service) -> None:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "response_model": InferAnswer,
         "responses": errors(400, 404, 408, 413, 422),
         "openapi_extra": {"requestBody": _infer_body(service)},
     }
 
-    @routes.post("/models/{model}/infer", summary="Answer tensors or files", **told)
+    @routes.post("/models/{model}/infer", summary="Answer tensors or files", **described)
     async def infer(request: Request, model: Name) -> Response:
         return await _inferred(service, request, model, None)
 
-    @routes.post("/models/{model}/versions/{version}/infer", summary="The same, by one version", **told)
+    @routes.post("/models/{model}/versions/{version}/infer", summary="The same, by one version", **described)
     async def version_infer(request: Request, model: Name, version: Number) -> Response:
         return await _inferred(service, request, model, version)
 

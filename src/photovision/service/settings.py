@@ -179,10 +179,10 @@ def read_settings(file: Path, settings: Settings) -> Settings:
         UsageError: the file cannot be read, or says something that no setting is.
     """
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"the settings {file} cannot be read ({error})") from None
-    return changed_settings(settings, told, str(file))
+    return changed_settings(settings, document, str(file))
 
 
 def changed_settings(settings: Settings, given: Mapping[str, Any], where: str) -> Settings:
@@ -197,13 +197,13 @@ def changed_settings(settings: Settings, given: Mapping[str, Any], where: str) -
     return changed
 
 
-def _changed(value: Any, told: Mapping[str, Any], file: str) -> Any:
+def _changed(value: Any, document: Mapping[str, Any], file: str) -> Any:
     known = {each.name for each in fields(value)}
-    unknown = sorted(set(told) - known)
+    unknown = sorted(set(document) - known)
     if unknown:
         raise UsageError(f"{file}: no setting is named {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     kinds = get_type_hints(type(value))
-    return replace(value, **{name: _checked(name, given, kinds[name], file) for name, given in told.items()})
+    return replace(value, **{name: _checked(name, given, kinds[name], file) for name, given in document.items()})
 
 
 def _checked(name: str, given: Any, kind: Any, file: str) -> Any:

@@ -56,11 +56,11 @@ def read_question(body: bytes, header_length: str | None, limits: Limits, hold: 
         Refusal: it is not such a request (400), or holds too much (413).
     """
     size = len(body) if header_length is None else _length(header_length, len(body))
-    told = parse_json(body[:size], limits, hold)
-    inputs = _list_of_objects(told, "inputs") if isinstance(told, dict) else None
+    document = parse_json(body[:size], limits, hold)
+    inputs = _list_of_objects(document, "inputs") if isinstance(document, dict) else None
     if inputs is None or len(inputs) != 1:
         raise _wrong("expected an object with one entry in 'inputs', named 'images' or 'pictures'")
-    identity, parameters = told.get("id"), told.get("parameters", {})
+    identity, parameters = document.get("id"), document.get("parameters", {})
     if not (identity is None or (isinstance(identity, str) and len(identity) <= 256)):
         raise _wrong("'id' should be a text of up to 256 characters")
     if not isinstance(parameters, dict):
@@ -68,7 +68,7 @@ def read_question(body: bytes, header_length: str | None, limits: Limits, hold: 
     pictures = _pictures(inputs[0], body[size:], limits)
     binary = parameters.get("binary_data_output", False) is True
     options = {name: str(parameters[name]) for name in OPTIONS if name in parameters}
-    return Question(identity, pictures, _wanted(told, binary), binary, options)
+    return Question(identity, pictures, _wanted(document, binary), binary, options)
 
 
 def _length(text: str, most: int) -> int:
@@ -77,8 +77,8 @@ def _length(text: str, most: int) -> int:
     return int(text)
 
 
-def _list_of_objects(told: Mapping[str, Any], name: str) -> list[dict[str, Any]] | None:
-    value = told.get(name)
+def _list_of_objects(document: Mapping[str, Any], name: str) -> list[dict[str, Any]] | None:
+    value = document.get(name)
     return value if isinstance(value, list) and all(isinstance(one, dict) for one in value) else None
 
 
@@ -163,10 +163,10 @@ def as_bytes(data: list[Any], shape: Sequence[int]) -> np.ndarray:
     raise _wrong(f"'data' should be {math.prod(shape):,} whole numbers 0 to 255, flat or nested as 'shape' says")
 
 
-def _wanted(told: Mapping[str, Any], binary: bool) -> dict[str, bool] | None:
-    if told.get("outputs") is None:
+def _wanted(document: Mapping[str, Any], binary: bool) -> dict[str, bool] | None:
+    if document.get("outputs") is None:
         return None
-    entries = _list_of_objects(told, "outputs")
+    entries = _list_of_objects(document, "outputs")
     if entries is None:
         raise _wrong("'outputs' should be a list of objects with a name")
     wanted = {}
@@ -193,7 +193,7 @@ def write_answer(question: Question, known: Mapping[str, Tensor], head: Mapping[
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise _wrong(f"the model has no such output; it has {', '.join(known)}")
-    told: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
     rest: list[bytes] = []
     for name, binary in wanted.items():
         kind, values = known[name]
@@ -204,8 +204,8 @@ def write_answer(question: Question, known: Mapping[str, Tensor], head: Mapping[
             rest.append(data)
         else:
             entry["data"] = _plain(kind, values)
-        told.append(entry)
-    text = json.dumps({**head, "outputs": told}).encode()
+        outputs.append(entry)
+    text = json.dumps({**head, "outputs": outputs}).encode()
     return (text + b"".join(rest), len(text)) if rest else (text, None)
 
 

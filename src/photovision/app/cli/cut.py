@@ -61,8 +61,8 @@ def cut(
     share = float(found.mask.mean())
     if as_json:
         size, score = list(found.mask.shape), round(found.score, 4)
-        told = {"file": str(picture), "size": size, "score": score, "area": round(share, 6), "xyxy": found.box}
-        print_json({**told, **files})
+        document = {"file": str(picture), "size": size, "score": score, "area": round(share, 6), "xyxy": found.box}
+        print_json({**document, **files})
         return
     print(f"{printable(str(picture))}  {100 * share:.1f}% of the picture, estimated overlap {found.score:.2f}")
     for file in files.values():

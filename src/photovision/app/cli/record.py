@@ -56,13 +56,13 @@ def export(
 
 def _told(row: Row) -> dict[str, Any]:
     """A row without its embedding; what only classifiers say is left out for other models."""
-    told: dict[str, Any] = {"id": row.id, "at": row.at.isoformat(), "model": row.model, "version": row.version}
+    fields: dict[str, Any] = {"id": row.id, "at": row.at.isoformat(), "model": row.model, "version": row.version}
     if row.found is not None:
-        told |= row.found
+        fields |= row.found
     else:
-        told |= {"label": row.label, "best": row.best, "prob": row.prob, "known": row.known, "novelty": row.novelty}
-        told["set"] = list(row.prediction_set)
-    return {**told, "seconds": row.seconds, "picture": row.kept}
+        fields |= {"label": row.label, "best": row.best, "prob": row.prob, "known": row.known, "novelty": row.novelty}
+        fields["set"] = list(row.prediction_set)
+    return {**fields, "seconds": row.seconds, "picture": row.kept}
 
 
 def prune(

@@ -67,18 +67,18 @@ def _title(name: str, images: Sequence[ExplainedClasses]) -> str:
 
 
 def _summary(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> tuple[str, ...]:
-    told = []
+    lines = []
     for row, method in enumerate(found.methods):
         tested = [trial for one in images if (trial := one.trials[row])]
         if tested:
             held = sum(trial.verdict == "holds" for trial in tested)
-            told.append(parts.passed(held, len(tested), method))
+            lines.append(parts.passed(held, len(tested), method))
     if found.reason:
-        told.append(found.reason)
+        lines.append(found.reason)
     sentences = [_sentence(one) for one in images] if len(images) <= _TOLD else []
     if len(images) > 1:
-        return (*told, *sentences)
-    return tuple(text for text in (_likes(images[0]), *sentences, *told) if text)
+        return (*lines, *sentences)
+    return tuple(text for text in (_likes(images[0]), *sentences, *lines) if text)
 
 
 def _sentence(one: ExplainedClasses) -> str:
@@ -109,27 +109,29 @@ def _metrics(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> dict[
 
 
 def _warnings(found: ClassExplainer, images: Sequence[ExplainedClasses], unreadable: Sequence[str]) -> list[str]:
-    told = []
+    lines = []
     for row, method in enumerate(found.methods):
         doubtful = [one.name for one in images if (trial := one.trials[row]) and trial.verdict != "holds"]
         if doubtful:
-            told.append(f"{count(len(doubtful), 'map')} by {method} should not be relied on: {listed(doubtful)}.")
+            lines.append(f"{count(len(doubtful), 'map')} by {method} should not be relied on: {listed(doubtful)}.")
         explainer = EXPLAINERS.load(method)
         if not explainer.of_class:
-            told.append(f"{method} shows what the network looks at, whichever class is asked for.")
+            lines.append(f"{method} shows what the network looks at, whichever class is asked for.")
     if not all(trial for one in images for trial in one.trials):
-        told.append(parts.NOT_TESTED)
+        lines.append(parts.NOT_TESTED)
     strange = [one.name for one in images if one.answer.known is False]
     if strange:
-        told.append(f"{count(len(strange), 'picture')} resemble nothing the model has learned from: {listed(strange)}.")
+        lines.append(
+            f"{count(len(strange), 'picture')} resemble nothing the model has learned from: {listed(strange)}."
+        )
     if learned := [one.name for one in images if one.neighbours and one.neighbours[0].similarity > _SAME]:
         are = "is a training picture, or a copy of one" if len(learned) == 1 else "are training pictures, or copies"
-        told.append(f"{count(len(learned), 'picture')} {are}: the model has seen it before.")
+        lines.append(f"{count(len(learned), 'picture')} {are}: the model has seen it before.")
     if unreadable:
-        told.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
+        lines.append(f"{count(len(unreadable), 'picture')} could not be read: {listed(unreadable)}.")
     if found.model.references is None:
-        told.append(f"The model remembers no training pictures, since {found.model.bundle.origin.no_pictures}.")
-    return told
+        lines.append(f"The model remembers no training pictures, since {found.model.bundle.origin.no_pictures}.")
+    return lines
 
 
 def _reading(found: ClassExplainer) -> Figure:

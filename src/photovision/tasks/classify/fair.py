@@ -44,8 +44,8 @@ def values_of(dataset: Dataset, attribute: str) -> tuple[str, ...]:
     found = {sample.groups.get(attribute, "") for sample in dataset.samples} - {""}
     if not found:
         known = sorted({name for sample in dataset.samples for name in sample.groups})
-        told = f"known are {', '.join(known)}" if known else "these pictures have none; give them as columns of a table"
-        raise DataError(f"no picture has the attribute '{attribute}' to be fair by: {told}")
+        text = f"known are {', '.join(known)}" if known else "these pictures have none; give them as columns of a table"
+        raise DataError(f"no picture has the attribute '{attribute}' to be fair by: {text}")
     if not 2 <= len(found) <= MOST_VALUES:
         number = "one value only" if len(found) == 1 else f"{len(found):,} different values"
         raise DataError(

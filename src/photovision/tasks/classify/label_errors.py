@@ -162,11 +162,11 @@ def audit_labels(
         cleaned = _cleaned(examined, choice)
     found = label_errors(choice.probs, examined.codes)
     left_out = sorted(set(whole.names) - set(examined.names))
-    told = story.LabelErrorText(dataset, examined.positions, examined.codes, examined.names, examined.side)
+    text = story.LabelErrorText(dataset, examined.positions, examined.codes, examined.names, examined.side)
     return story.joined(
-        story.labels(told, found, choice.kind, blind.backbone, choice.probs),
+        story.labels(text, found, choice.kind, blind.backbone, choice.probs),
         story.coverage(len(examined.codes), len(whole.codes), left_out, minutes, MIN_CLASS, FOLDS),
-        story.cleaning(told, found, cleaned),
+        story.cleaning(text, found, cleaned),
         _strays(dataset, described, blind),
     )
 
@@ -273,5 +273,5 @@ def _strays(dataset: Dataset, described: LabelledFeatures, blind: Blind) -> Find
     features = blind.features.get(NETWORK)
     if features is None or len(blind) < MIN_FOR_OUTLIERS:
         return story.no_strays(len(blind), MIN_FOR_OUTLIERS)
-    told = story.LabelErrorText(dataset, described.positions, described.codes, described.names, described.side)
-    return story.strays(told, outliers(features), blind.backbone)
+    text = story.LabelErrorText(dataset, described.positions, described.codes, described.names, described.side)
+    return story.strays(text, outliers(features), blind.backbone)

@@ -77,40 +77,42 @@ def too_little(pictures: int, least: int, least_class: int, kinds: int) -> Findi
     return Finding(summary=(sentence,), data={"label_errors": None})
 
 
-def labels(told: LabelErrorText, found: LabelErrors, kind: str, backbone: str, probs: np.ndarray) -> Finding:
+def labels(examined: LabelErrorText, found: LabelErrors, kind: str, backbone: str, probs: np.ndarray) -> Finding:
     """Which labels are probably wrong; `probs` float (N, C) are out of sample."""
-    agree = Metric(*proportion(int((probs.argmax(1) == told.codes).sum()), len(told.codes)), len(told.codes))
+    agree = Metric(
+        *proportion(int((probs.argmax(1) == examined.codes).sum()), len(examined.codes)), len(examined.codes)
+    )
     features = _KINDS[kind].format(network=backbone)
-    sentences = [_verdict(found, len(told.codes)), _method(features, agree)]
+    sentences = [_verdict(found, len(examined.codes)), _method(features, agree)]
     warnings = []
     if len(found.suspects):
-        first = listed([f"{told.sample(int(r)).id} ({told.label(int(r))})" for r in found.suspects])
+        first = listed([f"{examined.sample(int(r)).id} ({examined.label(int(r))})" for r in found.suspects])
         warnings.append(f"{count(len(found.suspects), 'label')} should be looked at before training: {first}.")
     if found.shown and found.power < LEAST_POWER:
         warnings.append(f"Many wrong labels stay hidden: of random ones only {percent(found.power)} would be named.")
-    suspects = [_suspect(told, found, int(row)) for row in found.suspects]
+    suspects = [_suspect(examined, found, int(row)) for row in found.suspects]
     return Finding(
         summary=tuple(sentences),
-        metrics={"wrong_labels": Metric(*found.share, len(told.codes)), "label_agreement": agree},
-        tables=_suspect_tables(told, found, suspects),
+        metrics={"wrong_labels": Metric(*found.share, len(examined.codes)), "label_agreement": agree},
+        tables=_suspect_tables(examined, found, suspects),
         figures=_grid(
             "Suspected labels",
-            told,
+            examined,
             found.suspects,
-            lambda row: f"label: {told.label(row)}\nrather: {_rather(told, found, row)}",
+            lambda row: f"label: {examined.label(row)}\nrather: {_rather(examined, found, row)}",
             f"The {min(SHOWN, len(suspects))} most suspect of {len(suspects):,}. The percentage is the confidence in"
             " the class suggested, for the eye to confirm.",
         ),
         warnings=warnings,
         data={
             "label_errors": {
-                "examined": len(told.codes),
-                "wrong": Metric(*found.share, len(told.codes)).to_json(),
+                "examined": len(examined.codes),
+                "wrong": Metric(*found.share, len(examined.codes)).to_json(),
                 "shown": found.shown,
                 "power": found.power,
                 "features": features,
                 "suspects": suspects,
-                "confident_joint": _joint(told, found),
+                "confident_joint": _joint(examined, found),
             }
         },
     )
@@ -144,22 +146,22 @@ def _method(features: str, agree: Metric) -> str:
     )
 
 
-def _suspect(told: LabelErrorText, found: LabelErrors, row: int) -> dict[str, Any]:
+def _suspect(examined: LabelErrorText, found: LabelErrors, row: int) -> dict[str, Any]:
     return {
-        "id": told.sample(row).id,
-        "label": told.label(row),
-        "suggested": told.names[int(found.suggested[row])],
+        "id": examined.sample(row).id,
+        "label": examined.label(row),
+        "suggested": examined.names[int(found.suggested[row])],
         "confidence": round(float(found.confidence[row]), 4),
         "chance_wrong": round(float(found.chance[row]), 4),
-        "split": SPLITS[int(told.side[row])],
+        "split": SPLITS[int(examined.side[row])],
     }
 
 
-def _rather(told: LabelErrorText, found: LabelErrors, row: int) -> str:
-    return f"{told.names[int(found.suggested[row])]} ({found.confidence[row] * 100:.0f}%)"
+def _rather(examined: LabelErrorText, found: LabelErrors, row: int) -> str:
+    return f"{examined.names[int(found.suggested[row])]} ({found.confidence[row] * 100:.0f}%)"
 
 
-def _suspect_tables(told: LabelErrorText, found: LabelErrors, suspects: Sequence[dict[str, Any]]) -> list[Table]:
+def _suspect_tables(examined: LabelErrorText, found: LabelErrors, suspects: Sequence[dict[str, Any]]) -> list[Table]:
     if not suspects:
         return []
     rows = tuple(
@@ -178,13 +180,17 @@ def _suspect_tables(told: LabelErrorText, found: LabelErrors, suspects: Sequence
     ]
 
 
-def _joint(told: LabelErrorText, found: LabelErrors) -> list[dict[str, Any]]:
+def _joint(examined: LabelErrorText, found: LabelErrors) -> list[dict[str, Any]]:
     """The confident joint off its diagonal, largest first."""
     away = found.joint - np.diag(np.diag(found.joint))
     rows, columns = np.nonzero(away)
     order = np.argsort(-away[rows, columns], kind="stable")
     return [
-        {"label": told.names[rows[i]], "looks_like": told.names[columns[i]], "n": int(away[rows[i], columns[i]])}
+        {
+            "label": examined.names[rows[i]],
+            "looks_like": examined.names[columns[i]],
+            "n": int(away[rows[i], columns[i]]),
+        }
         for i in order
     ]
 
@@ -193,22 +199,22 @@ def coverage(
     examined: int, all_pictures: int, left_out: Sequence[str], minutes: float, least: int, kinds: int
 ) -> Finding:
     """What was not examined, and why."""
-    told = []
+    lines = []
     if left_out:
-        told.append(
+        lines.append(
             f"The labels of {count(len(left_out), 'class', 'classes')} were not examined, for want of {least} pictures"
             f" of at least {kinds} kinds each: {listed(left_out)}."
         )
     if examined < all_pictures and not left_out:
-        told.append(
+        lines.append(
             f"{examined:,} of {all_pictures:,} pictures were examined, as many as fit into {minutes:g} minutes."
         )
     elif examined < all_pictures:
-        told.append(f"{examined:,} of {all_pictures:,} pictures were examined.")
-    return Finding(summary=tuple(told))
+        lines.append(f"{examined:,} of {all_pictures:,} pictures were examined.")
+    return Finding(summary=tuple(lines))
 
 
-def cleaning(told: LabelErrorText, found: LabelErrors, cleaned: Cleaned | None) -> Finding:
+def cleaning(examined: LabelErrorText, found: LabelErrors, cleaned: Cleaned | None) -> Finding:
     """What leaving the suspects out changes, on pictures that taught nothing."""
     if cleaned is None:
         return Finding(
@@ -268,11 +274,15 @@ def no_strays(pictures: int, least: int) -> Finding:
     return Finding(summary=(f"Outliers were not looked for: that needs {why}.",), data={"outliers": None})
 
 
-def strays(told: LabelErrorText, found: Outliers, backbone: str) -> Finding:
+def strays(examined: LabelErrorText, found: Outliers, backbone: str) -> Finding:
     """Pictures that resemble nothing else."""
     by = f"features of {backbone}"
     named = [
-        {"id": told.sample(int(row)).id, "label": told.label(int(row)), "score": round(float(found.score[row]), 2)}
+        {
+            "id": examined.sample(int(row)).id,
+            "label": examined.label(int(row)),
+            "score": round(float(found.score[row]), 2),
+        }
         for row in found.named
     ]
     warnings = []
@@ -286,9 +296,9 @@ def strays(told: LabelErrorText, found: Outliers, backbone: str) -> Finding:
         summary=(f"{sentence}.",),
         figures=_grid(
             "Outliers",
-            told,
+            examined,
             found.named,
-            lambda row: f"label: {told.label(row)}\n{found.score[row]:.1f} deviations away",
+            lambda row: f"label: {examined.label(row)}\n{found.score[row]:.1f} deviations away",
             f"The farthest {min(SHOWN, len(named))} of {len(named):,}, in robust standard deviations of the distance to"
             f" the tenth neighbour; named above {found.limit:.1f}.",
         ),
@@ -297,8 +307,8 @@ def strays(told: LabelErrorText, found: Outliers, backbone: str) -> Finding:
     )
 
 
-def _grid(title: str, told: LabelErrorText, rows: Ints, caption: Any, note: str) -> list[Figure]:
+def _grid(title: str, examined: LabelErrorText, rows: Ints, caption: Any, note: str) -> list[Figure]:
     chosen = [int(row) for row in rows[:SHOWN]]
-    samples = [told.sample(row) for row in chosen]
-    figure = picture_grid(title, samples, [f"{caption(row)}\n{told.sample(row).id}" for row in chosen], note)
+    samples = [examined.sample(row) for row in chosen]
+    figure = picture_grid(title, samples, [f"{caption(row)}\n{examined.sample(row).id}" for row in chosen], note)
     return [figure] if figure is not None else []

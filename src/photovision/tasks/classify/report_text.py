@@ -79,20 +79,20 @@ def _bought(rungs: Sequence[Mapping[str, Any]], chosen: Any) -> tuple[list[str],
     low, high = Metric.from_json(base[where]), Metric.from_json(best[where])
     split = {"test": "test", "val": "validation"}[where]
     gain = _gain(low, high)
-    told = f"{percent(high.value)} with deep learning ({best['name']}) against {percent(low.value)} with handcrafted"
-    told += f" features on {split} pictures: {_points(gain)}."
+    text = f"{percent(high.value)} with deep learning ({best['name']}) against {percent(low.value)} with handcrafted"
+    text += f" features on {split} pictures: {_points(gain)}."
     if gain.value <= 0:
-        return [told], [
+        return [text], [
             f"Deep learning bought nothing here: the handcrafted baseline reaches {percent(low.value)} on {split}"
             f" pictures, {best['name']} {percent(high.value)}. Prefer the baseline, or find out why: more time, other"
             " weights, or labels that do not follow from the pictures."
         ]
     if gain.low is not None and gain.low <= 0:
         return [
-            f"{told} That is no proof: with so few {split} pictures we cannot tell whether deep learning beats the"
+            f"{text} That is no proof: with so few {split} pictures we cannot tell whether deep learning beats the"
             " simple baseline."
         ], []
-    return [told], []
+    return [text], []
 
 
 def _gain(base: Metric, best: Metric) -> Metric:

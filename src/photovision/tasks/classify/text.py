@@ -77,13 +77,13 @@ def _use(info: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _rules(multilabel: bool, calibrated: bool) -> tuple[str, ...]:
-    told = "Probabilities are calibrated by a temperature that was learned on validation pictures."
+    text = "Probabilities are calibrated by a temperature that was learned on validation pictures."
     if not calibrated:
-        told = "Probabilities are as the adopted network gives them: they are not calibrated."
+        text = "Probabilities are as the adopted network gives them: they are not calibrated."
     if multilabel:
         chosen = "A class counts as true from its own threshold of probability on, chosen on validation pictures."
-        return chosen, told
-    return "The prediction is the class with the highest probability.", told
+        return chosen, text
+    return "The prediction is the class with the highest probability.", text
 
 
 def _limits(doubt: Mapping[str, Any]) -> tuple[str, ...]:

@@ -107,13 +107,13 @@ def _fair(found: Mapping[str, Any]) -> Finding:
         return Finding((f"{title}: {found['reason']}",), warnings=(f"{title}: not measured, for want of pictures.",))
     plain, kept = found["rungs"][0], _kept(found)
     worst, before, after = found["worst"], _metric(plain, "test", "worst_group"), _metric(kept, "test", "worst_group")
-    told = [f"{title}: {found['reason']}"]
+    lines = [f"{title}: {found['reason']}"]
     metrics, warnings = {"fair_worst_group": after}, []
     if kept is not plain:
         gain, cost = _metric(kept, "gain", "worst_group"), _metric(kept, "gain", "accuracy")
         metrics["fair_gain"] = gain
         shown = _above(gain)
-        told.append(
+        lines.append(
             f"On test pictures '{worst}', which validation had found to be served worst, is served"
             f" better by '{kept['name']}' than by '{plain['name']}': {_signed(gain)}; over all pictures accuracy"
             f" changes by {_signed(cost)}. The lowest accuracy of any group is {percent(after.value)}, before"
@@ -129,7 +129,7 @@ def _fair(found: Mapping[str, Any]) -> Finding:
             f"Fair training by {attribute} brought nothing that the validation pictures can show:"
             f" '{plain['name']}' is kept without change."
         )
-    return Finding(tuple(told), metrics, _fair_tables(found, title), _fair_figures(found, title), warnings)
+    return Finding(tuple(lines), metrics, _fair_tables(found, title), _fair_figures(found, title), warnings)
 
 
 def _fair_tables(found: Mapping[str, Any], title: str) -> list[Table]:
@@ -184,7 +184,7 @@ def _robust(found: Mapping[str, Any]) -> Finding:
     plain, kept = found["rungs"][0], _kept(found)
     named, severity = _some(found["corruptions"]), found["severity"]
     after, before = _metric(kept, "test", "corrupted"), _metric(plain, "test", "corrupted")
-    told = [
+    lines = [
         f"{title}: {found['reason']}",
         f"Test pictures after corruption ({named}; severity {severity}, one corruption each):"
         f" {percent(before.value)} right by '{plain['name']}', where the same pictures as they are give"
@@ -194,24 +194,24 @@ def _robust(found: Mapping[str, Any]) -> Finding:
     if kept is not plain:
         gain, cost = _metric(kept, "gain", "corrupted"), _metric(kept, "gain", "clean")
         metrics["robust_gain"] = gain
-        told[-1] += (
+        lines[-1] += (
             f" '{kept['name']}': {percent(after.value)}, {_signed(gain)}; on pictures as they are {_signed(cost)}."
         )
         if kept["gain"].get("recovered"):
-            told[-1] += f" Of what corruption costs it wins back {_spoken(_metric(kept, 'gain', 'recovered'))}."
+            lines[-1] += f" Of what corruption costs it wins back {_spoken(_metric(kept, 'gain', 'recovered'))}."
         if not _above(gain):
             warnings.append(
                 f"A gain by '{kept['name']}' on corrupted test pictures is not shown ({_signed(gain)}): it was seen on"
                 " validation pictures only."
             )
-        told.append(
+        lines.append(
             "It learned from the same kinds of corruption; what it gains on other kinds is not measured here."
             if found["seen"]
             else "It learned from none of these corruptions."
         )
     else:
         warnings.append(f"Robust training brought nothing worth its price: '{plain['name']}' is kept without change.")
-    return Finding(tuple(told), metrics, [_robust_table(found, title)], [_robust_figure(found, title)], warnings)
+    return Finding(tuple(lines), metrics, [_robust_table(found, title)], [_robust_figure(found, title)], warnings)
 
 
 def _robust_table(found: Mapping[str, Any], title: str) -> Table:

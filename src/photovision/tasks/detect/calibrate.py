@@ -147,17 +147,17 @@ def _report(
     rows = tuple((name, before[key], after[key]) for key, name in _NAMES.items() if key in after)
     note = f"After: cross-validation in {_FOLDS} parts. The model that was written has learned from all pictures."
     limits = tuple(zip(looked.classes, looked.thresholds.tolist(), learned.thresholds.tolist(), strict=True))
-    told = [
+    lines = [
         f"{_NAMES[key].capitalize()}: {percent(before[key].value)} before, {percent(after[key].value)} after."
         for key in ("d_ece", "f1")
         if key in after
     ]
     if learned.kept:
-        told.append("New thresholds would serve worse on pictures that they were not learned from: the old ones stay.")
+        lines.append("New thresholds would serve worse on pictures that they were not learned from: the old ones stay.")
     return Report(
         kind="calibrate",
         title=f"scores and thresholds fitted to {n:,} pictures",
-        summary=tuple(told),
+        summary=tuple(lines),
         metrics=after,
         tables=[
             Table("Before and after", ("figure", "before", "after"), rows, note),
