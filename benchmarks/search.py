@@ -34,8 +34,9 @@ from photovision.retrieval.features import decoded
 from photovision.retrieval.index import Index
 from photovision.trust.metrics.statistics import wilson
 
-JITTER = 0.35
+JITTER = 0.1
 """Length of the noise that is added to a vector of length 1."""
+NEIGHBOURS = 10
 QUERIES = 2000
 
 
@@ -121,13 +122,20 @@ def vectors(made: Index, count: int) -> None:
 
 
 def jittered(rows: Floats, count: int, seed: int) -> Floats:
-    """float32 (count, K) of norm 1: rows drawn at random, each moved a little."""
+    """float32 (count, K) of norm 1: each between a row and one of its neighbours, moved a little.
+
+    Rows that were merely moved would all be equally far from their copies: any ten of these were the nearest.
+    """
     rng = np.random.default_rng(seed)
+    near = np.argsort(-(rows @ rows.T), axis=1)[:, 1 : NEIGHBOURS + 1]
     found = np.empty((count, rows.shape[1]), np.float32)
     for start in range(0, count, 50_000):
-        drawn = np.asarray(rows[rng.integers(len(rows), size=min(50_000, count - start))], np.float32)
-        noise = rng.normal(size=drawn.shape).astype(np.float32)
-        drawn = drawn + JITTER * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+        one = rng.integers(len(rows), size=min(50_000, count - start))
+        other = near[one, rng.integers(near.shape[1], size=len(one))]
+        share = rng.random((len(one), 1), dtype=np.float32)
+        noise = rng.normal(size=(len(one), rows.shape[1])).astype(np.float32)
+        drawn = share * rows[one] + (1 - share) * rows[other]
+        drawn += JITTER * noise / np.linalg.norm(noise, axis=1, keepdims=True)
         found[start : start + len(drawn)] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     return found
 

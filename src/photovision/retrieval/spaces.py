@@ -68,8 +68,8 @@ def fit_spaces(embeddings: Floats) -> Spaces:
     wide = np.asarray(embeddings, np.float64)
     mean = wide.mean(0)
     apart = wide - mean
-    count = min(COMPONENTS, max(1, len(wide) - 1), wide.shape[1])
-    count -= count % 4 if count > 4 else 0  # what the cells of a large index need
+    width = wide.shape[1] - wide.shape[1] % 4  # the cells of a large index take vectors apart in fours
+    count = max(1, min(COMPONENTS, len(wide) - 1, width))
     if len(wide) > wide.shape[1]:
         values, directions = np.linalg.eigh(apart.T @ apart / len(wide))
         values, basis = values[::-1][:count], directions.T[::-1][:count]
