@@ -65,7 +65,7 @@ def fitness(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
 
 
 def _guessing(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
-    """Of a model that is no better than chance; None for others."""
+    """The assessment where a model is no better than chance; None for others."""
     for name, chance in row.chance.items():
         metric = metrics.get(f"{name}_leak_free", metrics.get(name))
         if metric is None or _least(metric) > chance or metric.value > chance + _FEW * (1 - chance):

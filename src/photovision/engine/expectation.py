@@ -60,7 +60,7 @@ class Expectation:
         similarity: float32 (N,), -1 to 1: how alike each is to the nearest training image.
         answers: the predictions.
         samples: the images; () where they are not known.
-        unknown: bool (N,), which are called unknown; of a model without novelty detection those that are less alike
+        unknown: bool (N,), which are called unknown; without novelty detection those that are less alike
             than any that were tested.
         gated: whether the model detects novelty.
     """
