@@ -242,7 +242,7 @@ TASKS = {
             lead="accuracy",
             value=lambda found, size: found.to_json(),
             obeys=frozenset({"coverage", "false_alarms", "top", "unknown", "robust", "fair_by"}),
-            refuses={"estimate": "Train it again", "adapt": "train or calibrate it again"},
+            refuses={"estimate": "train it again", "adapt": "train or calibrate it again"},
         ),
         Task(
             name="detect",

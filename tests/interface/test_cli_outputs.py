@@ -45,6 +45,7 @@ GIVEN = {
     "optimize": ["{model}", "{data}", "--int8"],
     "export": ["{model}", "--to", "onnx"],
     "convert": ["{data}", "--to", "coco"],
+    "index": ["{data}"],
     "loadtest": ["http://127.0.0.1:9"],
     "drift": ["{model}", "{data}"],
     "recipe shelf": ["{spotter}", "{picture}"],

@@ -21,7 +21,7 @@ import sys, time, types
 from concurrent.futures import ThreadPoolExecutor
 from photovision.app.cli import main
 
-def run(dataset, output, options, listener):
+def run(dataset, output, options, listener, **_):
     pool = ThreadPoolExecutor(2)
     queued = [pool.submit(time.sleep, 0.3) for _ in range(200)]  # as decoding ahead does
     try:

@@ -43,7 +43,7 @@ def test_train_shows_the_ladder_and_where_the_proof_is(
 def test_an_interrupted_training_says_how_to_go_on(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("photovision.engine.train.run", interrupt)

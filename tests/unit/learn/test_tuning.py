@@ -171,7 +171,7 @@ def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_read(tmp_
 
 def test_the_example_of_the_documentation_is_obeyed() -> None:
     text = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
-    code = text.split("import torch\n", 1)[1].split("pv.train(", 1)[0]
+    code = text.split("import torch\n", 1)[1].split("```", 1)[0]
     found: dict[str, Any] = {"pv": pv, "torch": torch}
     exec(compile(textwrap.dedent(code), "docs/reference/python.md", "exec"), found)
     tuning = found["tuning"]

@@ -191,7 +191,7 @@ def test_boxes_are_in_the_record_and_come_out_for_other_programs(
     assert run(["record", "export", url, "--served-as", "c"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert run(["drift", str(models["spots"]), url]) == 2
-    assert "keeps no answers for held-out pictures" in capsys.readouterr().err
+    assert "keeps no predictions for held-out pictures" in capsys.readouterr().err
 
 
 def test_a_record_that_cannot_be_opened_stops_the_start(bundle: Path) -> None:

@@ -155,7 +155,7 @@ def test_json_keeps_everything_and_old_bundles_have_none() -> None:
     assert np.allclose(again.resampled, expected.resampled, rtol=1e-4, atol=1e-6)
     assert why_missing(info) == ""
     assert read_expected({}) is None
-    assert "before accuracy by similarity" in why_missing({})
+    assert "older Photovision" in why_missing({})
     assert why_missing({NAME: {"version": 1, "missing": "Too few."}}) == "Too few."
     assert read_expected({NAME: {"version": 2, "n": 3}}) is None
 

@@ -15,6 +15,7 @@ from photovision.engine.load import load
 from photovision.engine.optimize.quantize import bf16, int8
 from photovision.engine.optimize.quantize_layers import layers, straighten
 from photovision.engine.optimize.step import OptimizeRun
+from photovision.runtime.bundle import read_bundle
 from photovision.runtime.session import Engine, open_session
 from photovision.tasks.classify.evaluation import evaluate
 from photovision.tasks.classify.refit import set_temperature
@@ -159,12 +160,28 @@ def test_a_temperature_is_set_in_older_graphs_too(tmp_path: Path) -> None:
     assert np.allclose(after["probs"], scaled / scaled.sum(1, keepdims=True), atol=1e-5)
 
 
-def test_a_graph_without_a_temperature_is_refused(tmp_path: Path) -> None:
-    bundle = convolution_bundle(tmp_path / "model")
+def _without_division(bundle: Path, softmax_of: str) -> None:
     graph = onnx.load(bundle / "model.onnx")
     place = next(i for i, node in enumerate(graph.graph.node) if node.name == "temper")
     del graph.graph.node[place]
-    graph.graph.node[place].input[0] = "logits"
+    graph.graph.node[place].input[0] = softmax_of
+    if softmax_of != "logits":
+        graph.graph.node.insert(place, onnx.helper.make_node("Identity", ["logits"], [softmax_of]))
     onnx.save(graph, bundle / "model.onnx")
+
+
+def test_a_graph_that_divides_by_nothing_gets_a_division(tmp_path: Path) -> None:
+    bundle = convolution_bundle(tmp_path / "model")
+    images = np.random.default_rng(0).integers(0, 256, (2, *read_bundle(bundle).preprocess.size, 3), np.uint8)
+    _without_division(bundle, "logits")
+    set_temperature(bundle / "model.onnx", 2.0)
+    found = open_session(bundle / "model.onnx").run(images)
+    scaled = np.exp(found["logits"] / 2)
+    assert np.allclose(found["probs"], scaled / scaled.sum(1, keepdims=True), atol=1e-5)
+
+
+def test_a_graph_without_a_place_for_a_temperature_is_refused(tmp_path: Path) -> None:
+    bundle = convolution_bundle(tmp_path / "model")
+    _without_division(bundle, "something_else")
     with pytest.raises(ModelError, match="no temperature"):
         set_temperature(bundle / "model.onnx", 2.0)

@@ -111,4 +111,4 @@ def test_other_bundles_and_missing_ones_are_refused(tmp_path: Path, monkeypatch:
 
 def test_load_opens_a_cutter_and_the_ready_one_has_its_name(tmp_path: Path) -> None:
     assert isinstance(load(clicker_bundle(tmp_path / "model")), Cutter)
-    assert f"mobilesam-{CUTTERS['mobilesam'].sha256[:8]}-{_MADE}" == READY
+    assert f"{CUTTERS['mobilesam'].sha256[:8]}-{_MADE}/mobilesam" == READY
