@@ -126,7 +126,9 @@ def _place(output: Path, folder: Path) -> Path:
         raise UsageError(f"{output} exists and is not a folder: choose another name with --output")
     others = sorted(set(os.listdir(place)) - {LOCK})
     if others:
-        raise UsageError(f"{output} holds {others[0]} and is no index of Photovision: choose another folder with --output")
+        raise UsageError(
+            f"{output} holds {others[0]} and is no index of Photovision: choose another folder with --output"
+        )
     return place
 
 
