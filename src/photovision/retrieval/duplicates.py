@@ -53,7 +53,7 @@ class DuplicateGroup(NamedTuple):
     """A picture, and those that are the same.
 
     Attributes:
-        kept: path of the largest, of equally large ones the one with most bytes, then with the shortest path.
+        kept: path of the largest, of equally large ones the one with most bytes, then of the oldest.
         duplicates: the others, each checked against it.
     """
 
@@ -144,7 +144,7 @@ def _groups(pictures: _ComparedPictures, near: dict[int, set[int]], listener: Li
 
 def _worth(file: IndexedFile) -> tuple[int, int, int, str]:
     """Pictures that are worth more come first."""
-    return -file.size[0] * file.size[1], -file.facts.bytes, len(file.file), file.file
+    return -file.size[0] * file.size[1], -file.facts.bytes, file.facts.modified, file.file
 
 
 def _candidates(opened: Index, pictures: _ComparedPictures) -> Iterator[tuple[int, int]]:

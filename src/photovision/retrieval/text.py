@@ -78,8 +78,11 @@ def verdict_rows(rates: Mapping[str, Any] | None, limits: Mapping[str, Any] | No
         if rates is None:
             break
         missed, wrong = rates["missed"].get(verdict), rates["wrong"][verdict]
-        parts = [f"missed {_rate(missed)}"] if missed and missed[1] else []
-        rows.append((IN_WORDS[verdict], ", ".join([*parts, f"wrong for {_rate(wrong)} pictures' neighbours"])))
+        if verdict == SAME_OBJECT and limits and limits["same_object"] is None:
+            rows.append((IN_WORDS[verdict], "never given: there are too few pictures to tell"))
+            continue
+        parts = [f"missed in {_rate(missed)} edits"] if missed and missed[1] else []
+        rows.append((IN_WORDS[verdict], ", ".join([*parts, f"wrong beside {_rate(wrong)} pictures"])))
     if limits and limits["n"]:
         promise = f"false alarms at most {limits['false_alarms']:.1%} (a quantile over {limits['n']:,} pictures)"
         rows.append(("nothing like it", promise))
