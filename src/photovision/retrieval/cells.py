@@ -7,7 +7,7 @@ from pathlib import Path
 
 from photovision.core.errors import ModelError
 from photovision.core.types import Floats
-from photovision.retrieval.engine import Layered, Nearest, approximate, exact, read_nearest, write_nearest
+from photovision.retrieval.engine import Layered, Nearest, approximate, exact, read_nearest, recall, write_nearest
 from photovision.retrieval.store import Store
 
 MAX_FRESH = 0.1
@@ -31,6 +31,8 @@ def in_cells(path: Path, store: Store, transform: Callable[[Floats], Floats]) ->
     ids, vectors = store.vectors()
     cells = approximate(ids, transform(vectors))
     write_nearest(cells, path)
+    with store.transaction():
+        store.set_fact("recall", {**(store.fact("recall") or {}), path.name: recall(cells, transform(vectors))})
     return Layered(cells, exact(ids[:0], vectors[:0]))
 
 

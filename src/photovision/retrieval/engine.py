@@ -29,6 +29,7 @@ _PER_CELL = 64  # vectors that a centroid is learned from
 _PROBED = 1 / 64  # share of the cells that are searched
 _REFINED = 8  # times as many as were asked for are compared in float16
 _PART = 100_000
+_TRIED = 200  # vectors by which recall is measured
 _SEED = 0
 
 
@@ -93,6 +94,25 @@ def approximate(ids: Ints, vectors: Floats) -> Nearest:
     return Nearest(ids, _tuned(index))
 
 
+def recall(nearest: Nearest, vectors: Floats, k: int = 10) -> float:
+    """Share of the k nearest of some of its own vectors, float (N, K), that a search finds, 0 to 1."""
+    rows = np.random.default_rng(_SEED).permutation(len(vectors))[:_TRIED]
+    queries = np.ascontiguousarray(vectors[rows], np.float32)
+    best = Nearest(nearest.ids[:0], None).search(queries, k)
+    for start in range(0, len(vectors), _PART):
+        part = exact(nearest.ids[start : start + _PART], vectors[start : start + _PART])
+        best = merged(best, part.search(queries, k), k)
+    _, found = nearest.search(queries, k)
+    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(best[1].tolist(), found.tolist(), strict=True)]))
+
+
+def merged(one: tuple[Floats, Ints], other: tuple[Floats, Ints], k: int) -> tuple[Floats, Ints]:
+    """The k best of two searches for the same queries: float32 (Q, k) scores, falling, and int64 (Q, k) ids."""
+    scores, ids = np.concatenate([one[0], other[0]], axis=1), np.concatenate([one[1], other[1]], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
+
+
 def write_nearest(nearest: Nearest, path: Path) -> None:
     """Write a large index, and its ids beside it, whole or not at all."""
     faiss = _faiss()
@@ -137,10 +157,7 @@ class Layered:
 
     def search(self, queries: Floats, k: int) -> tuple[Floats, Ints]:
         """See `Nearest.search`."""
-        found = [self.cells.search(queries, k), self.fresh.search(queries, k)]
-        scores, ids = (np.concatenate(both, axis=1) for both in zip(*found, strict=True))
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
+        return merged(self.cells.search(queries, k), self.fresh.search(queries, k), k)
 
 
 def _tuned(index: Any) -> Any:

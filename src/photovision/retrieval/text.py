@@ -11,6 +11,7 @@ from typing import Any
 from photovision.core.phrases import count
 from photovision.core.text import aligned
 from photovision.retrieval.duplicates import DuplicateGroup
+from photovision.retrieval.engine import EXACT
 from photovision.retrieval.index import Index, SearchResult
 from photovision.retrieval.verdicts import COPIES, IN_WORDS, SAME_OBJECT
 from photovision.trust.metrics.statistics import proportion
@@ -59,14 +60,15 @@ def left_out(opened: Index) -> list[str]:
 def info_rows(opened: Index, known: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What `photovision info INDEX` prints of `facts`."""
     model, left = known["model"], known["left_out"]
-    recall = known["recall"]
+    measured = (known["recall"] or {}).items()
+    recall = ", ".join(f"{value:.1%} ({space})" for space, value in measured) or "measured by the first search"
     return [
         ("pictures", f"{known['pictures']:,} of {known['folder']}"),
         ("left out", f"{len(left):,}"),
         *(("", f"{one['file']}: {one['reason']}") for one in left),
         ("features", f"{model['name']}, weights {model['weights'][:16]}, preprocessing {model['preprocess']['hash']}"),
         ("size", f"{known['bytes'] / 1e6:.1f} MB"),
-        ("search", "exact" if recall is None else f"approximate, recall@10 {recall:.1%} of an exact search"),
+        ("search", "exact" if known["pictures"] < EXACT else f"approximate, recall@10 of an exact search: {recall}"),
         *(verdict_rows(known["rates"], known["limits"]) or [("verdicts", NOT_MEASURED)]),
     ]
 
