@@ -37,13 +37,11 @@ def duplicates(
     from photovision.retrieval.search import open_index
     from photovision.retrieval.text import duplicate_lines
     from photovision.retrieval.trash import move_duplicates
-    from photovision.retrieval.trash import undo as move_back
 
     if undo is not None:
         if source is not None or apply or to is not None:
             raise UsageError("--undo takes the folder of moved files and nothing else")
-        back = [move._asdict() for move in move_back(undo)]
-        print_json({"moved_back": back}) if as_json else print(f"{len(back):,} moved back")
+        _undo(undo, as_json)
         return
     if source is None:
         raise UsageError("name an index or a folder of pictures, or --undo TRASH")
@@ -62,3 +60,15 @@ def duplicates(
             f"{len(moved):,} moved to {printable(str(to))}"
             + f"; back with: photovision duplicates --undo {to}" * bool(moved)
         )
+
+
+def _undo(trash: Path, as_json: bool) -> None:
+    """Move files back, and print how many."""
+    from photovision.app.cli.output import print_json
+    from photovision.retrieval.trash import undo
+
+    back = [move._asdict() for move in undo(trash)]
+    if as_json:
+        print_json({"moved_back": back})
+    else:
+        print(f"{len(back):,} moved back")
