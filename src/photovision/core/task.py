@@ -56,6 +56,7 @@ class Task:
         lead: leading metrics with their titles, best first; the first one measured opens reports and cards.
         fit: metric -> from which value a model is fit for use on its own, and with a person who checks; see
             `engine.assessment`.
+        advice: metric -> a sentence on what helps where it is too low, if not what helps everywhere.
         chance: metric -> the value that a model reaches that has learned nothing.
         fits: whether a `photovision.data.dataset.Dataset` teaches this task.
         options: verb -> the options that make sense for it; every other one is refused.
@@ -83,6 +84,7 @@ class Task:
     outputs: tuple[str, ...]
     lead: Mapping[str, str] = field(default_factory=dict)
     fit: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    advice: Mapping[str, str] = field(default_factory=dict)
     chance: Mapping[str, float] = field(default_factory=dict)
     fits: Callable[[Any], bool] = _no_data
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -60,7 +60,7 @@ def fitness(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
     )
     metric, fit, _ = measured[name]
     level = _level(*measured[name])
-    text = _text(level, heading(name, metric)[0], metric, fit, metrics)
+    text = _text(level, heading(name, metric)[0], metric, fit, metrics, row.advice.get(name))
     return with_concerns(Assessment(level, _LABELS[level], text), _calibration(metrics))
 
 
@@ -129,13 +129,17 @@ def _least(metric: Metric) -> float:
     return metric.value if metric.low is None else metric.low
 
 
-def _text(level: Level, name: str, metric: Metric, fit: float, metrics: Mapping[str, Metric]) -> str:
+def _text(
+    level: Level, name: str, metric: Metric, fit: float, metrics: Mapping[str, Metric], advice: str | None
+) -> str:
     on = f" on {count(metric.n, 'picture')}" if metric.n else ""
     measured = f"{name} is {percent(metric.value)}{on}"
     if level == "good":
         term = name if name[1:2].isupper() else name[0].lower() + name[1:]  # mAP and IoU stay
         least = f"{term} is at least {percent(_least(metric))} (95% confidence)"
         return f"On pictures like these, {least}{on and f', measured{on}'}."
+    if advice and metric.value < fit:
+        return f"{measured}. {advice}"
     if level == "bad":
         return f"{measured}. Look at the wrong pictures, then give it more of them, or more time."
     if metric.value >= fit:

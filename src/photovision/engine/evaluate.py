@@ -121,11 +121,13 @@ def evaluation_report(model: Any, evaluation: Evaluation, dataset: Dataset, leak
             "unreadable": [{"id": problem.id, "message": problem.message} for problem in evaluation.problems],
         },
     )
-    report = base.including(row.part("findings", "evaluate")(evaluation))
+    own: Finding = row.part("findings", "evaluate")(evaluation)
+    report = base.including(own)
     if row.has("examples"):
         report = replace(report, figures=[*report.figures, *row.part("examples")(model, evaluation)])
-    found, unknown = _assessed(row, report), unknowns(model.bundle.info)
-    return replace(report, assessment=found and with_concerns(found, unknown[:1]))
+    found = _assessed(row, report)
+    concerns = [*([own.assessment.text] if own.assessment else []), *unknowns(model.bundle.info)[:1]]
+    return replace(report, assessment=found and with_concerns(found, concerns))
 
 
 def _assessed(row: Task, report: Report) -> Assessment | None:

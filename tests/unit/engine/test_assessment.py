@@ -66,6 +66,18 @@ def test_every_task_that_is_evaluated_says_from_where_it_is_fit() -> None:
         assert all(0 < care < fit <= 1 for fit, care in row.fit.values()), name
 
 
+def test_an_anomaly_detector_is_judged_by_what_its_threshold_finds() -> None:
+    ranked = {"auroc": Metric(0.995, 0.954, 0.999, 54), "recall_at_1": Metric(0.925, 0.84, 1.0, 40)}
+    few = fitness(task("anomaly"), ranked | {"recall": Metric(0.175, 0.087, 0.319, 40, title="Recall")})
+    assert few is not None
+    assert few.level == "bad"
+    assert few.text.startswith("Recall is 17.5% on 40 pictures.")
+    assert "--false-alarms" in few.text
+    all_found = fitness(task("anomaly"), ranked | {"recall": Metric(1.0, 0.912, 1.0, 40)})
+    assert all_found is not None
+    assert all_found.level == "good"
+
+
 def test_nothing_is_said_of_what_was_not_measured() -> None:
     assert fitness(CLASSIFY, {"log_loss": Metric(0.3, unit="")}) is None
 

@@ -12,7 +12,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import UnreadableImage
 from photovision.core.image import open_sample, to_array
 from photovision.core.phrases import count, listed
-from photovision.core.report import RIGHT, WRONG, Figure, Finding, Table
+from photovision.core.report import RIGHT, WRONG, Assessment, Figure, Finding, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Floats, Image, Sample
 from photovision.tasks.anomaly.evaluation import AnomalyEvaluation
@@ -55,12 +55,13 @@ def findings(evaluation: AnomalyEvaluation) -> Finding:
     Returns:
         data["by_kind"]: the AUROC of every kind of defect; data["images"]: score, p-value and verdict of each image.
     """
-    kinds = evaluation.by_kind()
+    kinds, alarming = evaluation.by_kind(), _alarming(evaluation)
     return Finding(
         summary=_summary(evaluation),
         tables=_tables(evaluation),
         figures=[figure for figure in (_distribution(evaluation), _examples(evaluation)) if figure is not None],
         warnings=_warnings(evaluation),
+        assessment=Assessment("care", "More false alarms than promised", alarming) if alarming else None,
         data={
             "by_kind": {kind: metric.to_json() for kind, metric in kinds.items()},
             "images": [
@@ -109,15 +110,23 @@ def _was(n: int) -> str:
     return "was" if n == 1 else "were"
 
 
+def _alarming(evaluation: AnomalyEvaluation) -> str:
+    """That there are more false alarms than promised, beyond doubt; empty where there are not."""
+    alarms = evaluation.metrics().get("false_alarms")
+    if alarms is None or alarms.low is None or alarms.low <= evaluation.model.false_alarms:
+        return ""
+    promised = percent(evaluation.model.false_alarms)
+    return f"{percent(alarms.value)} of good images are called anomalous; {promised} was promised"
+
+
 def _warnings(evaluation: AnomalyEvaluation) -> list[str]:
-    alarms, bad = evaluation.metrics().get("false_alarms"), evaluation.bad
     found = []
-    if alarms is not None and alarms.low is not None and alarms.low > evaluation.model.false_alarms:
+    if _alarming(evaluation):
         found.append(
             "There are more false alarms than promised: these good images differ from those it learned from. Calibrate"
             " on new good images ('photovision calibrate'), or train again with some of them."
         )
-    if not bad.any():
+    if not evaluation.bad.any():
         found.append("There is no image with a defect, so how many defects are found is not known.")
     return found
 
