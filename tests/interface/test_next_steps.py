@@ -53,6 +53,26 @@ def test_boxes_can_be_drawn(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert why == "photovision explain spotter 'a b.png' -o why/"
 
 
+def test_a_mask_is_no_picture_to_try(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for number in range(3):
+        for folder, mode in (("masks", "L"), ("test/broken", "RGB"), ("train/good", "RGB")):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            name = f"{number}.png" if folder != "train/good" else f"good-{number}.png"
+            Image.new(mode, (16, 16), 0 if mode == "L" else (90, 120, number)).save(tmp_path / folder / name)
+    model = Path(__file__).parents[1] / "docs" / "models" / "parts-model"
+    first, _ = next_steps(["train"], {"output": model, "data": tmp_path})
+    assert first == f"photovision predict {model} {tmp_path / 'test/broken/0.png'}"
+
+
+def test_features_are_offered_only_to_models_that_have_them() -> None:
+    models = Path(__file__).parents[1] / "docs" / "models"
+    assert next_steps(["explain"], {"model": models / "parts-model", "output": Path("why")}) == []
+    (step,) = next_steps(["explain"], {"model": models / "leaf-model", "output": Path("why")})
+    assert step.startswith("photovision features")
+
+
 @pytest.mark.parametrize("flag", ["--json", "--quiet", "--csv"])
 def test_programs_are_left_alone(flag: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", "leaf-model", "leaves", flag]) == 0

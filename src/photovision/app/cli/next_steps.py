@@ -53,13 +53,15 @@ class Finished:
     def picture(self) -> str:
         """A picture of those that were given, for a command line; PICTURE where there is none."""
         from photovision.core.image_formats import SUFFIXES
-        from photovision.data.image_paths import walk
+        from photovision.data.formats.mask_files import without_masks
+        from photovision.data.formats.tree import files_of, list_files
 
         values = [*(self.given.get("files") or self.given.get("pictures") or ()), self.given.get("data") or ""]
         places = (Path(str(value)) for value in values if str(value) and not _is_model(shlex.quote(str(value))))
         place = next(places, Path("PICTURE"))
         if place.is_dir():
-            return shlex.quote(next(walk(place), "PICTURE"))
+            first = min(files_of(without_masks(list_files(place))[0].pictures), default="")
+            return shlex.quote(str(place / first)) if first else "PICTURE"
         return shlex.quote(str(place)) if place.suffix.lower() in SUFFIXES else "PICTURE"
 
     def row(self, model: str) -> Task:
@@ -186,7 +188,7 @@ STEPS: Mapping[str, Callable[[Finished], list[str]]] = {
     "weights get": _after_weights,
     "explain": lambda done: [
         PAGE * (not done.path("output")),
-        f"photovision features {done.path('model')} -o features/",
+        f"photovision features {done.path('model')} -o features/" * done.row(done.path("model")).has("features"),
     ],
     "features": lambda done: [
         PAGE * (not done.path("output")),
