@@ -12,7 +12,7 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
     "map_small": ("mAP, small objects", "below 32 x 32 pixels"),
     "map_medium": ("mAP, medium objects", "32 x 32 to 96 x 96 pixels"),
     "map_large": ("mAP, large objects", "above 96 x 96 pixels"),
-    "recall": ("Maximum recall", "share of the objects found by any of at most 100 boxes a picture and class"),
+    "recall": ("Average recall", "share of the objects found by at most 100 boxes a picture and class, mean over IoU"),
     "f1": ("F1", "precision and recall combined, at the thresholds of the model"),
     "count_error": ("Error of counts", "how far the number of objects is off, mean over pictures; lower is better"),
     "count_ratio": ("Boxes for one object", "over all pictures, at the thresholds; 1 is right"),
