@@ -13,7 +13,7 @@ TASK = Task(
     name="anomaly",
     text=TaskText("anomaly detector", "anomaly detectors", "whether an image departs from good ones, and where"),
     outputs=("score", "heatmap"),
-    lead={"auroc": "image AUROC", "false_alarms": "rate of false alarms", "recall": "recall"},
+    lead={"auroc": "image AUROC", "false_alarms": "rate of false alarms"},
     fit={"auroc": (0.95, 0.8), "recall": (0.85, 0.5)},
     advice={
         "recall": "At this threshold too few defects are found: allow more false alarms (--false-alarms), or train"
