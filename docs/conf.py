@@ -13,6 +13,7 @@ exclude_patterns = ["_build"]
 default_role = "code"  # docstrings mark code as Markdown does
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as written: a default without a literal makes a signature unreadable
 autodoc_default_options = {"members": True, "inherited-members": False, "undoc-members": False}
 napoleon_google_docstring, napoleon_numpy_docstring = True, False
 napoleon_use_rtype, napoleon_use_ivar = False, True
