@@ -1,4 +1,4 @@
-"""train: the whole way from images to a proved model, within a time budget, for every task."""
+"""train: the whole way from images to a tested model, within a time budget, for every task."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
     resume: bool = True,
     listener: Listener = visible,
 ) -> Any:
-    """Turn images into a proved model of the task that they teach: labels, boxes and masks each teach another.
+    """Turn images into a tested model of the task that they teach: labels, boxes and masks each teach another.
 
     What is learned is calibrated, exported, compared with its export, and evaluated once on images that took no part.
     A classifier climbs a ladder: handcrafted features first, so that the report can show what deep learning gains; then

@@ -1,4 +1,4 @@
-"""train: from pictures to a proved model."""
+"""train: from pictures to a tested model."""
 
 from __future__ import annotations
 
