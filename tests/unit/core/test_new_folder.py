@@ -150,9 +150,11 @@ def test_two_writers_and_two_readers(memory: Path, exchange: bool) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         readers = [pool.submit(read) for _ in range(2)]
-        for writer_ in [pool.submit(replace, 1000), pool.submit(replace, 2000)]:
-            writer_.result()
-        stop.set()
+        try:
+            for writer_ in [pool.submit(replace, 1000), pool.submit(replace, 2000)]:
+                writer_.result()
+        finally:
+            stop.set()  # else readers read for ever where a writer failed
         assert sum(reader.result() for reader in readers) > 20
     assert whole(path) in (1059, 2059)
     assert names(memory) == ["m"]
