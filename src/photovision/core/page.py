@@ -26,6 +26,8 @@ from photovision.core.seal import write_sealed
 
 MAX_LARGE = 3
 """Figures that are shown large; all stand in a table with what they mean."""
+MAX_BESIDE = 4
+"""Pictures that have room beside the headline; more of them get the whole width below it."""
 
 
 def to_html(report: Report) -> str:
@@ -79,9 +81,10 @@ def leading(metrics: Mapping[str, Metric]) -> list[str]:
 
 
 def _placed(figures: Sequence[Figure]) -> tuple[list[Figure], list[Figure], list[Figure]]:
-    """Figures beside the headline (the first chart, or pictures), in strips below it, and folded away."""
+    """Figures beside the headline (the first chart, or a few pictures), in strips below it, and folded away."""
     first = [figure for figure in figures if figure.first]
-    beside = [figure for figure in first if figure.svg][:1] or first[:1]
+    few = [figure for figure in first[:1] if len(figure.pictures) <= MAX_BESIDE]
+    beside = [figure for figure in first if figure.svg][:1] or few
     strips = [figure for figure in first if not figure.svg and figure not in beside]
     return beside, strips, [figure for figure in figures if figure not in beside and figure not in strips]
 

@@ -181,3 +181,11 @@ def test_a_metric_with_a_title_of_its_own_is_shown_by_it() -> None:
     assert heading("recall", Metric(0.5)) == heading("recall")
     assert heading("recall", Metric.from_json(own.to_json())) == heading("recall", own)
     assert "title" not in Metric(0.5).to_json()
+
+
+@pytest.mark.parametrize(("pictures", "beside"), [(2, True), (12, False)])
+def test_many_pictures_do_not_push_the_verdict_out_of_sight(pictures: int, beside: bool) -> None:
+    many = Figure("Lowest first", pictures=((picture(), "a leaf"),) * pictures, first=True)
+    text = to_html(Report("estimate", "Leaves", metrics={"accuracy": Metric(0.9, 0.8, 1.0, 20)}, figures=[many]))
+    assert ('class="beside"' in text) == beside
+    assert text.count("a leaf") >= pictures
