@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+
 from photovision.core.data_frame import rows_frame
-from photovision.core.inputs import Given, as_sources
+from photovision.core.inputs import Given, as_source, as_sources
 from photovision.core.notebook import grid, paragraph, text
 from photovision.core.pictured import Pictured
 from photovision.core.result import Result
@@ -27,10 +29,14 @@ class Results(Sequence[Result[Any]]):
     Args:
         model: that predicted.
         results: one for each picture.
+        pictures: as they were given, in the same order, so that a notebook shows those that are no files, too; None
+            where nobody holds them, as those of a generator.
     """
 
-    def __init__(self, model: Any, results: Sequence[Result[Any]]) -> None:
-        self.model, self._results = model, tuple(results)
+    def __init__(
+        self, model: Any, results: Sequence[Result[Any]], pictures: Sequence[Given] | np.ndarray | None = None
+    ) -> None:
+        self.model, self._results, self._pictures = model, tuple(results), pictures
 
     def __len__(self) -> int:
         return len(self._results)
@@ -40,8 +46,10 @@ class Results(Sequence[Result[Any]]):
     @overload
     def __getitem__(self, index: slice) -> Results: ...
     def __getitem__(self, index: int | slice) -> Result[Any] | Results:
-        found = self._results[index]
-        return Results(self.model, found) if isinstance(found, tuple) else found
+        if isinstance(index, slice):
+            pictures = None if self._pictures is None else self._pictures[index]
+            return Results(self.model, self._results[index], pictures)
+        return self._results[index]
 
     def to_json(self) -> list[dict[str, Any]]:
         """What `photovision predict --json` prints, a document for each picture."""
@@ -68,7 +76,8 @@ class Results(Sequence[Result[Any]]):
     def _repr_html_(self) -> str:
         """Pictures with their predictions in a grid, for notebooks."""
         more = paragraph(f"the first {SHOWN} of {len(self):,}") if len(self) > SHOWN else ""
-        return more + grid(_tile(result) for result in islice(self, SHOWN))
+        pictures: Iterable[Any] = repeat(None) if self._pictures is None else self._pictures
+        return more + grid(_tile(result, given) for result, given in islice(zip(self, pictures, strict=False), SHOWN))
 
 
 def predict(
@@ -107,7 +116,8 @@ def predict(
         images = find_pictures([str(images)])
     elif as_sources(images)[1]:
         return own.predict(images)
-    return Results(own, list(own.results(images, batch_size=batch_size)))
+    held = images if isinstance(images, list | tuple | np.ndarray) else None
+    return Results(own, list(own.results(images, batch_size=batch_size)), held)
 
 
 def detect(
@@ -135,13 +145,14 @@ def detect(
     return predict(own, images, threshold=threshold, tile=tile, overlap=overlap)
 
 
-def _tile(result: Result[Any]) -> tuple[str, str]:
+def _tile(result: Result[Any], given: Given | None) -> tuple[str, str]:
     """A picture with its prediction, and what stands below it."""
     name = text(Path(result.file).name) if result.file else ""
     if result.value is None:
         return "", f"{name} {text(result.error)}"
     label = getattr(result.value, "label", "")
     caption = f"<b>{text(label)}</b><br>{name}" if label else name
-    if not isinstance(result.value, Pictured) or result.file is None:
+    picture = result.file if result.file is not None else given
+    if not isinstance(result.value, Pictured) or picture is None:
         return "", caption
-    return result.value.with_picture(result.file).html_picture(TILE), caption
+    return result.value.with_picture(as_source(picture)).html_picture(TILE), caption

@@ -56,6 +56,7 @@ def test_several_pictures_have_results(place: Path, way: str) -> None:
     assert len(found) == 4
     assert [result.file for result in found] == [None if way == "arrays" else str(file) for file in files]
     assert isinstance(found[1:], pv.Results)
+    assert found[1:]._repr_html_().count("<img") == 3
     if way != "data set":
         assert {result.value.label for result in found} == {"green"}
 
