@@ -142,4 +142,7 @@ def _at(network: Backbone, size: Sequence[int]) -> Backbone:
 
 
 def _why(reason: str) -> str:
-    return f"The pictures were not compared with each other, since {reason}: val is drawn at random by classes."
+    return (
+        "Only near-duplicates were looked for; the pictures were not compared by what they show, since"
+        f" {reason}: val is drawn at random by classes."
+    )

@@ -77,6 +77,7 @@ def test_where_pictures_are_not_compared_the_split_is_as_before(
     for name in ("train", "val", "test"):
         assert getattr(splits.splits, name).tolist() == getattr(plain.splits, name).tolist()
     assert reason in splits.splits.notes[-1]
+    assert splits.splits.notes[-1].startswith("Only near-duplicates were looked for")
     assert np.isnan(splits.similarity).all()
     assert splits.component.tolist() == list(range(24))
 

@@ -67,27 +67,29 @@ def _title(name: str, images: Sequence[ExplainedClasses]) -> str:
 
 
 def _summary(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> tuple[str, ...]:
+    alone = images[0] if len(images) == 1 else None
     lines = []
     for row, method in enumerate(found.methods):
         tested = [trial for one in images if (trial := one.trials[row])]
-        if tested:
+        if tested and not (alone and len(found.methods) == 1):  # the assessment says what a single test found
             held = sum(trial.verdict == "holds" for trial in tested)
             lines.append(parts.passed(held, len(tested), method))
     if found.reason:
         lines.append(found.reason)
-    sentences = [_sentence(one) for one in images] if len(images) <= _TOLD else []
-    if len(images) > 1:
-        return (*lines, *sentences)
-    return tuple(text for text in (_likes(images[0]), *sentences, *lines) if text)
+    if alone:
+        return tuple(text for text in (_likes(alone), _answered(alone), *lines) if text)
+    return (*lines, *(_sentence(one) for one in images if len(images) <= _TOLD))
+
+
+def _answered(one: ExplainedClasses) -> str:
+    """What was answered for a picture, and which class its maps are for where that is another one."""
+    explained, said = one.maps[0].target, f"{one.name}: '{one.answer.label}' ({one.answer.prob:.0%})"
+    return f"{said}." if explained == one.answer.best else f"{said}, explained for '{explained}'."
 
 
 def _sentence(one: ExplainedClasses) -> str:
-    explained, said = one.maps[0].target, f"{one.name}: '{one.answer.label}' ({one.answer.prob:.0%})"
-    if explained != one.answer.best:
-        said += f", explained for '{explained}'"
-    tested = [trial for trial in one.trials if trial]
-    parts = [f"{said}.", *(f"{trial.sentence}" for trial in tested[:1]), _likes(one)]
-    return " ".join(part for part in parts if part)
+    tested = [trial.sentence for trial in one.trials if trial]
+    return " ".join(part for part in (_answered(one), *tested[:1], _likes(one)) if part)
 
 
 def _likes(one: ExplainedClasses) -> str:

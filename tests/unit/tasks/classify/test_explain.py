@@ -56,6 +56,16 @@ def test_the_report_tells_what_was_decided_by_and_whether_to_believe_it(model: R
     assert page.count("data:image/jpeg") == 4  # of each picture its pixels and its map
 
 
+def test_what_the_assessment_says_of_a_single_picture_is_not_said_again(model: Recognizer, picture: Path) -> None:
+    report = explain(model, [picture])
+    assert report.assessment
+    assert report.assessment.label == "The heatmap can be trusted"
+    told = " ".join([report.assessment.text, *report.summary])
+    assert told.lower().count("hiding or showing what it marks") == 1
+    assert told.count("training pictures most like it") <= 1
+    assert "red <spot>.png: 'red'" in told
+
+
 def test_maps_that_do_not_hold_are_named(model: Recognizer, picture: Path) -> None:
     report = explain(model, [picture], target="blue")
     assert report.metrics["maps_that_hold"].value == 0
