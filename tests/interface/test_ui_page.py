@@ -264,6 +264,7 @@ def test_names_of_strangers_are_text(visit: Visit, tmp_path: Path, chromium: obj
         answered(page, "<img src=x onerror=alert")
         assert page.locator(".said .kind").inner_text() == "<i>.png"
         assert page.get_by_label("Model").input_value() == "<b>model"
+        page.close()  # before its server, which it may be asking something
 
 
 def test_an_empty_folder_says_what_to_do(visit: Visit, tmp_path: Path, chromium: object) -> None:
@@ -277,3 +278,4 @@ def test_an_empty_folder_says_what_to_do(visit: Visit, tmp_path: Path, chromium:
         check_access(page)
         page.keyboard.press("c")
         page.get_by_text("There is no model here yet").wait_for()
+        page.close()  # before its server, which it may be asking something
