@@ -54,10 +54,10 @@ def adapt_pictures(
     model = request.model
     known = Estimator.of(model.bundle)
 
-    def expected(one: Any, said: HeldOut) -> Metric | None:
-        if known is None or said.embedding is None:
+    def expected(one: Any, answers: HeldOut) -> Metric | None:
+        if known is None or answers.embedding is None:
             return None
-        return expectation(known, one.bundle.row.part("drift")(one), said, seed=request.seed).metric
+        return expectation(known, one.bundle.row.part("drift")(one), answers, seed=request.seed).metric
 
     before = expected(model, answers)
 

@@ -83,8 +83,8 @@ def _summary(found: ClassExplainer, images: Sequence[ExplainedClasses]) -> tuple
 
 def _answered(one: ExplainedClasses) -> str:
     """What was answered for a picture, and which class its maps are for where that is another one."""
-    explained, said = one.maps[0].target, f"{one.name}: '{one.answer.label}' ({one.answer.prob:.0%})"
-    return f"{said}." if explained == one.answer.best else f"{said}, explained for '{explained}'."
+    explained, text = one.maps[0].target, f"{one.name}: '{one.answer.label}' ({one.answer.prob:.0%})"
+    return f"{text}." if explained == one.answer.best else f"{text}, explained for '{explained}'."
 
 
 def _sentence(one: ExplainedClasses) -> str:

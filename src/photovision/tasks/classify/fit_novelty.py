@@ -163,8 +163,8 @@ def _known(model: Recognizer, learned: Dataset, folder: Path, seed: int) -> _Kno
 
 def _unseen(model: Recognizer, test: Dataset, seed: int, calibrating: ModelOutputs) -> ModelOutputs:
     """Answers for test pictures: training stopped where validation pictures were answered best, which flatters them."""
-    said = _answered(model, test, seed)
-    return said if len(said.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
+    outputs = _answered(model, test, seed)
+    return outputs if len(outputs.probs) >= min(_ENOUGH, len(calibrating.probs)) else calibrating
 
 
 def _answered(model: Recognizer, test: Dataset, seed: int) -> ModelOutputs:
@@ -173,11 +173,11 @@ def _answered(model: Recognizer, test: Dataset, seed: int) -> ModelOutputs:
     return _readable(model.respond(test.subset(rows), embeddings=True))[1]
 
 
-def _answers(said: ModelOutputs, gate: NoveltyDetector | None, index: SimilarityIndex) -> HeldOut:
-    if gate is None or said.embeddings is None:
-        return HeldOut.of(said.probs, None, said.embeddings)
-    novelty = gate.novelty(said.embeddings, said.logits, index.of(said.embeddings))
-    return HeldOut.of(said.probs, novelty, said.embeddings)
+def _answers(outputs: ModelOutputs, gate: NoveltyDetector | None, index: SimilarityIndex) -> HeldOut:
+    if gate is None or outputs.embeddings is None:
+        return HeldOut.of(outputs.probs, None, outputs.embeddings)
+    novelty = gate.novelty(outputs.embeddings, outputs.logits, index.of(outputs.embeddings))
+    return HeldOut.of(outputs.probs, novelty, outputs.embeddings)
 
 
 def _readable(responses: ModelOutputs) -> tuple[np.ndarray, ModelOutputs]:
