@@ -139,6 +139,8 @@ def train_models(folder: Path) -> None:
         pv.train(data, HERE / "models" / name, listener=pv.silent, **TRAINING)
     parts = tiny.TASKS["anomaly"].data(folder / "parts", 60, 0)
     pv.train(parts, HERE / "models" / "parts-model", listener=pv.silent, **tiny.BANK)
+    for report in (HERE / "models").glob("*/report.html"):  # no page needs them; each repeats the style sheet
+        report.unlink()
 
 
 if __name__ == "__main__":
