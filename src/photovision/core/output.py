@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -59,12 +60,27 @@ def check_folder(path: str | Path, kind: Kind, inputs: Iterable[str | Path] = ()
     Raises:
         UsageError: one line on what is in the way.
     """
+    inputs = tuple(inputs)
     with explained(Path(path)):
         place = placed(path)
-        _check_place(path, place, inputs)
-        if os.path.lexists(place):
-            check_content(path, place, kind)
-    return place
+        while True:
+            looked_at = _identity(place)
+            try:
+                _check_place(path, place, inputs)
+                if os.path.lexists(place):
+                    check_content(path, place, kind)
+            except (UsageError, OSError):
+                if _identity(place) == looked_at:
+                    raise
+            else:
+                return place  # else another writer has replaced the folder while its files were read: look again
+
+
+def _identity(place: Path) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        found = os.lstat(place)
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _check_place(path: str | Path, place: Path, inputs: Iterable[str | Path]) -> None:

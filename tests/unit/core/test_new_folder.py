@@ -24,6 +24,7 @@ from photovision.core.errors import ModelError, UsageError
 from photovision.core.files import beside
 from photovision.core.folder import new_folder, recover, reserved
 from photovision.core.lock import Lock
+from photovision.core.output import check_folder
 from photovision.engine.load import load
 from tests import replacing
 from tests.replacing import at_call, whole, write
@@ -158,6 +159,26 @@ def test_two_writers_and_two_readers(memory: Path, exchange: bool) -> None:
         assert sum(reader.result() for reader in readers) > 20
     assert whole(path) in (1059, 2059)
     assert names(memory) == ["m"]
+
+
+def test_a_folder_that_another_writer_replaces_meanwhile_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, aside, listed, moments = tmp_path / "m", tmp_path / "aside", os.listdir, []
+    write(path, 1)
+
+    def moved_away(folder: Path) -> list[str]:
+        found = listed(folder)
+        if not moments:  # the older model leaves between two looks at its files, as between two moves
+            moments.append(path.rename(aside))
+        return found
+
+    monkeypatch.setattr(os, "listdir", moved_away)
+    assert check_folder(path, "model") == path
+    assert moments
+    (aside / "bundle.json").unlink()
+    with pytest.raises(UsageError, match="is not a model that Photovision wrote"):
+        check_folder(aside, "model")
 
 
 def test_a_file_put_in_at_the_last_moment_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
