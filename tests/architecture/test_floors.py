@@ -24,6 +24,7 @@ FLOORS = (
         "video",
         "learned_features",
         "retrieval",
+        "faces",
         "recipes",
     ),
     *("service", "app"),

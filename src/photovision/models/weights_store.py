@@ -18,7 +18,7 @@ from photovision.core.system import cache_folder
 from photovision.models.checkpoints import CHECKPOINTS
 from photovision.models.hub import REPO
 from photovision.models.text_folder import OPEN_CLIP, TOKENIZER
-from photovision.models.weights import CARRIERS, CLASSIFIERS, CUTTERS, DETECTORS
+from photovision.models.weights import CARRIERS, CLASSIFIERS, CUTTERS, DETECTORS, FACES
 from photovision.models.weights_folder import CONFIG, RECORD, WeightsFolder, read_weights_folder
 
 FILES = (CONFIG, OPEN_CLIP, "preprocessor_config.json", *TOKENIZER, "README.md")
@@ -137,7 +137,7 @@ def unknown(name: str) -> str:
     """The sentence for a name that nobody knows, with the nearest ones."""
     import timm
 
-    own = [*CARRIERS, *DETECTORS, *CUTTERS, *CLASSIFIERS, *CHECKPOINTS]
+    own = [*CARRIERS, *DETECTORS, *CUTTERS, *FACES, *CLASSIFIERS, *CHECKPOINTS]
     known = [*own, *(path.name.replace("--", "/") for path in kept()), *timm.list_models()]
     near = difflib.get_close_matches(name.lower(), known, 3, 0.6)
     stem, _, tag = name.partition(".")

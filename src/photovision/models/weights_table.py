@@ -14,7 +14,7 @@ from photovision.models.checkpoints import CHECKPOINTS, available
 from photovision.models.checkpoints import LICENCE as DETECTOR_LICENCE
 from photovision.models.hub_folder import bounded_json
 from photovision.models.licences import licence_note
-from photovision.models.weights import CARRIERS, CLASSIFIERS, CUTTERS, DETECTORS, locate
+from photovision.models.weights import CARRIERS, CLASSIFIERS, CUTTERS, DETECTORS, FACES, locate
 from photovision.models.weights_folder import RECORD
 from photovision.models.weights_store import kept, place_of
 
@@ -53,6 +53,8 @@ FACTS = {
     "mobilenet_v2": PublishedFacts(3.5, 0.3, 71.9, "top-1", "torchvision's table of weights"),
     "yolov4-tiny": PublishedFacts(6.1, 3.5, 40.2, "mAP50", "darknet's README"),
     "mobilesam": PublishedFacts(9.8, 27.0),
+    "yunet": PublishedFacts(0.1, 0.6),
+    "sface": PublishedFacts(9.5, 0.6),
     "dfine-n": _coco(3.8, 3.6, 42.8, _DFINE),
     "dfine-s": _coco(10.3, 13.7, 48.5, _DFINE),
     "dfine-m": _coco(19.6, 30.0, 52.3, _DFINE),
@@ -178,9 +180,10 @@ def rows() -> Iterator[WeightsRow]:
         **dict.fromkeys(CARRIERS, "classify"),
         **dict.fromkeys(DETECTORS, "detect"),
         **dict.fromkeys(CUTTERS, "cut"),
+        **dict.fromkeys(FACES, "faces"),
         **dict.fromkeys(CLASSIFIERS, "classify"),
     }
-    for name, carrier in {**CARRIERS, **CLASSIFIERS, **DETECTORS, **CUTTERS}.items():
+    for name, carrier in {**CARRIERS, **CLASSIFIERS, **DETECTORS, **CUTTERS, **FACES}.items():
         package = f"{carrier.origin}; the package {carrier.package} {carrier.version}"
         trains, facts = name in CARRIERS, FACTS[carrier.name]
         suits = "CPU, a few minutes" if trains else "ready to use"

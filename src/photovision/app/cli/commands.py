@@ -23,6 +23,7 @@ from photovision.app.cli.estimate import estimate
 from photovision.app.cli.evaluate import evaluate
 from photovision.app.cli.explain import explain
 from photovision.app.cli.export import export
+from photovision.app.cli.faces import app as faces
 from photovision.app.cli.features import features
 from photovision.app.cli.forget import forget
 from photovision.app.cli.index import index
@@ -74,6 +75,7 @@ app.add(watch, "watch street.mp4 --line 0,0.5,1,0.5 -o seen.mp4", group=USE)
 app.add(search, "search holiday/ rose.jpg\nsearch holiday-index rose.jpg --top 100 --json", group=USE)
 app.add(index, "index holiday/ -o holiday-index", group=USE)
 app.add(forget, "forget holiday-index holiday/rose.jpg", group=USE)
+app.add_commands(faces, "faces", group=USE, text="Recognise people who agreed to it, and cover all others.")
 app.add(ui, "ui flowers/", group=USE)
 app.add(export, "export flowers-model --to openvino -o for-others/", group=USE)
 app.add_commands(recipe, "recipe", group=USE, text="Ready-made applications: shelves, baskets, roads, crops.")

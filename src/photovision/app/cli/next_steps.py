@@ -164,11 +164,13 @@ def _after_change(done: Finished) -> list[str]:
 
 def _after_weights(done: Finished) -> list[str]:
     from photovision.models.checkpoints import is_checkpoint
-    from photovision.models.weights import CLASSIFIERS, CUTTERS, DETECTORS
+    from photovision.models.weights import CLASSIFIERS, CUTTERS, DETECTORS, FACES
 
     name = done.path("name")
     if name in CUTTERS:
         return ["photovision cut PICTURE"]
+    if name in FACES:
+        return ["photovision faces verify PICTURE PICTURE"]
     if name in DETECTORS or is_checkpoint(name):
         return [f"photovision detect {name} PICTURE"]
     return [f"photovision predict {name} PICTURE"] if name in CLASSIFIERS else []

@@ -57,8 +57,9 @@ def get_weights(
     and checked at every use. A detector becomes a model that 'photovision detect NAME' uses.
     """
     from photovision.models.checkpoints import is_checkpoint
+    from photovision.models.face_graphs import face_graph
     from photovision.models.pretrained import READY, ready
-    from photovision.models.weights import CARRIERS, get
+    from photovision.models.weights import CARRIERS, FACES, get
 
     if is_checkpoint(name):
         from photovision.models.import_checkpoint import keep
@@ -66,6 +67,10 @@ def get_weights(
         print(keep(name))
     elif name in CARRIERS:
         print(get(name))
+    elif name in FACES:
+        get(name)
+        for one in FACES:  # they come together
+            print(face_graph(one))
     elif name in READY:
         get(name)
         print(ready(name))  # made here, so that using it needs no torch
