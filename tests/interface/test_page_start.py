@@ -66,6 +66,8 @@ def test_one_key_leads_from_the_start_to_a_tried_picture(visit: Visit, address: 
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Put it to use").wait_for()
     assert page.title() == "Model · Photovision"
+    page.locator(".try .sample").nth(1).click()
+    page.locator(".rows [role=option]").nth(1).wait_for()
 
 
 def test_a_folder_is_added_and_can_be_trained_on(visit: Visit, address: str, folder: Path, tmp_path: Path) -> None:
@@ -75,6 +77,7 @@ def test_a_folder_is_added_and_can_be_trained_on(visit: Visit, address: str, fol
     card = page.locator(".card-row", has_text="flowers")
     card.get_by_text("6 pictures in 3 classes").wait_for()
     assert len(list((folder / "flowers").rglob("*.png"))) == 6
+    until(page, "document.activeElement.textContent === 'Train'")
     card.get_by_role("link", name="Train").click()
     until(page, "document.querySelector('.train select')?.value === 'flowers'")
 
@@ -86,6 +89,8 @@ def test_a_model_is_served_and_stopped(visit: Visit, address: str) -> None:
     page.get_by_role("button", name="Serve", exact=True).click()
     page.locator(".served", has_text="Answers at http://127.0.0.1:").wait_for(timeout=120_000)
     assert "curl -F file=@picture.jpg http://127.0.0.1:" in page.locator(".served code").inner_text()
+    page.get_by_role("button", name="Send a test picture").click()
+    page.locator(".asked pre", has_text="predictions").wait_for()
     check_access(page)
     page.get_by_role("button", name="Stop serving").click()
     page.get_by_role("button", name="Serve", exact=True).wait_for()

@@ -169,6 +169,7 @@ def test_nothing_is_served_before_somebody_says_so(client: TestClient) -> None:
     foreign = {"origin": "http://evil.example"}
     assert client.post("/api/serving/start", json={"model": "good"}, headers=foreign).status_code == 403
     assert client.post("/api/serving/stop").json()["state"] == "off"
+    assert "press Serve first" in client.post("/api/serving/ask", content=b"a picture").json()["error"]
 
 
 @pytest.mark.slow
@@ -187,6 +188,10 @@ def test_a_model_is_served_until_the_page_ends(client: TestClient, home: Path) -
     picture = next((home / "pictures" / "red").iterdir())
     asked = urllib.request.Request(f"{address}/predict", picture.read_bytes(), {"content-type": "image/png"})
     assert "red" in json.dumps(json.load(urllib.request.urlopen(asked, timeout=60)))
+    through = client.post("/api/serving/ask", content=picture.read_bytes()).json()
+    assert through["answer"]["predictions"][0]["label"] == "red"
+    assert through["milliseconds"] > 0
+    assert "error" in client.post("/api/serving/ask", content=b"not a picture").json()["answer"]
     again = client.post("/api/serving/start", json={"model": "muddled"})
     assert "good is served already" in again.json()["error"]
     taken = int(address.rsplit(":", 1)[1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Request
 from fastapi.responses import Response
 
 from photovision.app.web import predictions as shown
@@ -47,9 +47,9 @@ def routes(state: State) -> APIRouter:
     _reason(router, state)
 
     @router.get("/overview")
-    def overview() -> dict[str, Any]:
-        """What there is to work on; the first visit also starts to load the first model."""
-        state.warm()
+    def overview(afterwards: BackgroundTasks) -> dict[str, Any]:
+        """What there is to work on; once it is there, the first model is loaded."""
+        afterwards.add_task(state.warm)
         return seen(state)
 
     @router.post("/answer")

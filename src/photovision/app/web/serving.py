@@ -9,18 +9,23 @@ keys.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from photovision.app.web.recognise import Content
 from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
 from photovision.core.subprocesses import Lifeline, python_command
@@ -28,6 +33,9 @@ from photovision.core.subprocesses import Lifeline, python_command
 HOST, PORT = "127.0.0.1", 8000
 PATIENCE = 10.0
 """Seconds that a service may take to end by itself."""
+ANSWER_TIME = 60.0
+"""Seconds that an answer to a picture of the page may take."""
+_LONGEST = 1 << 20
 _READY = "answering at "  # what the command says once it answers
 
 
@@ -113,6 +121,32 @@ class LocalService:
         state = "starting" if address is None else "running"
         return {"state": state, "model": self._model, "address": address, "error": None}
 
+    def ask(self, picture: bytes) -> dict[str, Any]:
+        """What the service answers to a picture: its "answer" as it came, and how many "milliseconds" it took.
+
+        Raises:
+            UsageError: nothing is served, or it gives no answer.
+        """
+        address = self.status()["address"]
+        if address is None:
+            raise UsageError("no model answers: press Serve first")
+        kind = {"content-type": "application/octet-stream"}
+        began = time.perf_counter()
+        try:
+            with urllib.request.urlopen(
+                urllib.request.Request(f"{address}/predict", picture, kind), timeout=ANSWER_TIME
+            ) as response:
+                text = response.read(_LONGEST)
+        except urllib.error.HTTPError as refused:  # what the service says of the picture is its answer, too
+            text = refused.read(_LONGEST)
+        except OSError as error:
+            raise UsageError(f"the service gave no answer ({error}): stop it, and start it again") from None
+        milliseconds = 1000 * (time.perf_counter() - began)
+        try:
+            return {"answer": json.loads(text), "milliseconds": round(milliseconds, 1)}
+        except ValueError:
+            raise UsageError(f"the answer is longer than {_LONGEST >> 20} MB: ask the service itself") from None
+
     def _running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -144,5 +178,10 @@ def routes(state: State) -> APIRouter:
         """Stop serving."""
         service.stop()
         return service.status()
+
+    @router.post("/ask")
+    def ask(picture: Content) -> dict[str, Any]:
+        """Send a picture to what is served, as any other program would."""
+        return service.ask(picture)
 
     return router

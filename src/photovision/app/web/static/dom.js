@@ -27,6 +27,8 @@ export function fill(parent, ...children) {
   return parent;
 }
 
+export const GONE = "The program behind this page does not answer: was it stopped? Start 'photovision ui' again.";
+
 /**
  * Ask the server: api("/api/x", {query: {a: 1}, json: {...} | body: blob, method, signal}) -> parsed JSON.
  * Throws Error with the server's one-line reason.
@@ -45,7 +47,7 @@ export async function api(path, { query = {}, json, body, method, signal } = {})
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The program behind this page does not answer: was it stopped? Start 'photovision ui' again.");
+    throw new Error(GONE);
   }
   const told = await response.json().catch((error) => {
     if (error.name === "AbortError") throw error; // given up while the answer was coming: it must not pass for an empty one

@@ -3,39 +3,31 @@
 //
 // state.overview   {folder, models: [{name, task, ...}], data: [{name, task, annotation_type}], tasks: {name: {noun, script ...}}} as /api/recognise/overview gives it
 // state.model      name of the chosen model, kept between views; null where there is none
-// state.cutting    {file, name, url} of the picture that "Cut out" should open next, or null
+// state.handed     {file, name} of the picture that the next view should open, such as "Cut out", or null
 // state.params     URLSearchParams of the address, as in #/browse?data=flowers
 // state.keys       {key: [what it does, function]}: the view's own shortcuts, which go before the page's
 // state.reload()   asks for the overview again, after a training
 // state.go(view, params)   goes to another view
-import { api, attempt, el, fill, say } from "./dom.js";
+import { api, attempt, el, fill, GONE, say } from "./dom.js";
 import { loadKinds } from "./views/kinds.js";
-import { show as recognise } from "./views/recognise.js";
-import { show as live } from "./views/live.js";
-import { show as cutout } from "./views/cutout.js";
-import { show as browse } from "./views/browse.js";
-import { show as train } from "./views/train.js";
-import { show as model } from "./views/model.js";
-import { show as reports } from "./views/reports.js";
-import { show as start } from "./views/start.js";
-import { show as compare } from "./views/compare.js";
 
 const VIEWS = {
-  start: { title: "Start", key: "0", show: start, hidden: true },
-  model: { title: "Model", key: "i", show: model, hidden: true },
-  recognise: { title: "Recognise", key: "r", show: recognise },
-  live: { title: "Live", key: "l", show: live },
-  cutout: { title: "Cut out", key: "s", show: cutout },
-  browse: { title: "Browse", key: "b", show: browse },
-  train: { title: "Train", key: "t", show: train },
-  reports: { title: "Reports", key: "e", show: reports },
-  compare: { title: "Compare", key: "c", show: compare },
+  start: { title: "Start", key: "0", hidden: true },
+  model: { title: "Model", key: "i", hidden: true },
+  recognise: { title: "Recognise", key: "r" },
+  live: { title: "Live", key: "l" },
+  cutout: { title: "Cut out", key: "s" },
+  browse: { title: "Browse", key: "b" },
+  train: { title: "Train", key: "t" },
+  reports: { title: "Reports", key: "e" },
+  compare: { title: "Compare", key: "c" },
 };
+const PATIENCE = 400; // milliseconds after which it is said what is waited for
 const main = document.getElementById("main");
 const state = {
   overview: { folder: null, models: [], data: [], tasks: {} },
   model: null,
-  cutting: null,
+  handed: null,
   params: new URLSearchParams(),
   keys: {},
   async reload() {
@@ -58,10 +50,15 @@ let turn = 0;
 // The address that opened the page holds its secret, which the browser now keeps: it should not stand in the history.
 if (location.search) history.replaceState(null, "", location.pathname + location.hash);
 
-async function route() {
+/** [name of the view, query] of the address. */
+function asked() {
   const [name, query] = location.hash.replace(/^#\//, "").split("?");
+  return [VIEWS[name] ? name : "start", query];
+}
+
+async function route() {
+  const [view, query] = asked();
   if (location.hash === "#main") return; // the skip link
-  const view = VIEWS[name] ? name : "start";
   const mine = ++turn;
   await leave?.();
   if (mine !== turn) return;
@@ -77,9 +74,18 @@ async function route() {
   fill(main, root);
   scrollTo(0, 0);
   if (mine > 1) say(VIEWS[view].title);
-  const left = await attempt(() => VIEWS[view].show(root, state));
+  const left = await attempt(async () => (await load(view)).show(root, state));
   if (mine === turn) leave = left;
   else await left?.();
+}
+
+/** The module of a view, loaded when it is first shown */
+async function load(view) {
+  try {
+    return await import(`./views/${view}.js`);
+  } catch (error) {
+    throw error instanceof TypeError ? new Error(GONE) : error;
+  }
 }
 
 const pageKeys = {
@@ -140,5 +146,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", labelTheme);
 addEventListener("hashchange", route);
 labelTheme();
-await state.reload();
+const soon = setTimeout(() => fill(main, el("p", { class: "note" }, "Looking through the folder …")), PATIENCE);
+await Promise.all([state.reload(), load(asked()[0]).catch(() => null)]); // why it failed is said by `route`
+clearTimeout(soon);
 await route();

@@ -1,6 +1,7 @@
 // Adding pictures: a folder or an archive that a person chooses or drops becomes a new folder below that of the page.
 import { api, attempt, count, el, fill, say, toast } from "../dom.js";
 
+const AT_ONCE = 4; // files under way
 const PACKED = /\.(zip|tar|tar\.gz|tgz|tar\.bz2|tar\.xz)$/i;
 const WANTED = /\.(jpe?g|png|webp|gif|bmp|tiff?|ppm|pgm|avif|heic|jp2|dcm|csv|tsv|jsonl?|ndjson|parquet|xml|txt|ya?ml|md|zip|tar|t?gz|tgz|bz2|xz)$/i;
 
@@ -8,7 +9,7 @@ const WANTED = /\.(jpe?g|png|webp|gif|bmp|tiff?|ppm|pgm|avif|heic|jp2|dcm|csv|ts
 export function addPictures(state, done) {
   const folder = el("input", { type: "file", webkitdirectory: true, multiple: true, hidden: true, "aria-label": "Folder of pictures", onchange: () => take([...folder.files].map((file) => [file.webkitRelativePath || file.name, file])) });
   const archive = el("input", { type: "file", accept: ".zip,.tar,.tgz,.gz,.bz2,.xz", hidden: true, "aria-label": "Archive of pictures", onchange: () => take([...archive.files].map((file) => [file.name, file])) });
-  const words = el("p", {}, el("strong", {}, "Add pictures. "), el("span", { class: "note" }, "Drop a folder that holds one folder for each class, a folder with boxes or masks, or a zip file; or choose one. They stay on this computer."));
+  const words = el("p", {}, el("strong", {}, "Add pictures. "), el("span", { class: "note" }, `Drop a folder that holds one folder for each class, a folder with boxes or masks, or a zip file; or choose one. They are copied into ${state.overview.folder} and stay on this computer.`));
   const ends = el("div", { class: "drop-buttons" }, button("Choose a folder", () => folder.click()), button("Choose a zip file", () => archive.click()));
   const panel = el("section", { class: "adding", "aria-label": "Add pictures" }, words, ends, folder, archive);
   panel.addEventListener("dragover", (event) => (event.preventDefault(), panel.classList.add("over")));
@@ -29,20 +30,26 @@ export function addPictures(state, done) {
     const name = free(state, one ? first : PACKED.test(first) && tops.size === 1 ? first.replace(PACKED, "") : "pictures");
     const stop = new AbortController();
     const bar = el("progress", { max: String(wanted.length), value: "0", "aria-label": "Files added" });
-    const far = el("p", { class: "note number", role: "status" }, "");
+    const far = el("p", { class: "note number", role: "status" }, `Adding ${name}`);
     fill(panel, far, button("Cancel", () => stop.abort()), bar);
     const { number, part } = await api("/api/adding/begin", { json: { name } });
     try {
-      for (const [place, [path, file]] of wanted.entries()) {
-        far.textContent = `Adding ${name}: ${count(place)} of ${count(wanted.length, "file")}`;
-        bar.value = place;
-        await put(number, one ? path.split("/").slice(1).join("/") : path, file, part, stop.signal);
-      }
+      const waiting = wanted.values();
+      let ready = 0;
+      const work = async () => {
+        for (const [path, file] of waiting) {
+          await put(number, one ? path.split("/").slice(1).join("/") : path, file, part, stop.signal);
+          bar.value = ++ready;
+          far.textContent = `Adding ${name}: ${count(ready)} of ${count(wanted.length, "file")}`;
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, work)); // each takes the next file that waits
       const found = await api("/api/adding/finish", { method: "POST", query: { number } });
       if (found.data.length) say(`${found.folder} was added`);
       else toast(`${found.folder} was added, but no labels were found in it: put the pictures of each class into a folder of its own.`, null, 12);
       done(found);
     } catch (error) {
+      stop.abort();
       await api("/api/adding/drop", { method: "POST", query: { number } }).catch(() => {});
       fill(panel, words, ends, folder, archive);
       throw error;

@@ -92,10 +92,11 @@ class Browse {
   drawFrame() {
     const links = (this.state.overview.skipped ?? []).filter(({ kind }) => kind === "link");
     const choose = el("select", { "aria-label": "Data set", onchange: (event) => this.choose(event.target.value, links) }, this.names.map((one) => el("option", { value: one, selected: one === this.name }, one)), links.map(({ name }) => el("option", { value: name }, `${name} (a link)`)));
+    const train = el("a", { class: "button", href: `#/train?${new URLSearchParams({ data: this.name })}` }, "Train on these");
     const again = el("button", { type: "button", class: "quiet", onclick: () => this.reread() }, "Read again");
     fill(
       this.root,
-      el("div", { class: "head" }, el("h1", {}, "Browse"), this.names.length + links.length > 1 ? choose : el("p", { class: "lead" }, this.name), again),
+      el("div", { class: "head" }, el("h1", {}, "Browse"), this.names.length + links.length > 1 ? choose : el("p", { class: "lead" }, this.name), again, train),
       this.examined,
       this.sessions.element,
       el("div", { class: "sticky" }, this.kinds, this.filters, el("div", { class: "line" }, this.total, this.undoing), this.sessions.bar),

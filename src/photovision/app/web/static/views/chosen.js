@@ -65,7 +65,7 @@ export class Chosen {
 
 /** To the view that cuts objects out of a picture. */
 export function cutButton(item, state) {
-  return el("button", { type: "button", class: "quiet", onclick: () => ((state.cutting = item), state.go("cutout")), title: "Cut out an object (s)" }, "Cut out an object");
+  return el("button", { type: "button", class: "quiet", onclick: () => ((state.handed = item), state.go("cutout")), title: "Cut out an object (s)" }, "Cut out an object");
 }
 
 /** A table that scrolls, of which one row at a time can have the focus: heads are names, all but the first of numbers. */

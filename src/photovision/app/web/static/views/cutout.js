@@ -45,8 +45,8 @@ class CutOut {
       x: ["Start over", () => this.clear()],
     };
     this.listen();
-    const given = this.state.cutting;
-    this.state.cutting = null;
+    const given = this.state.handed;
+    this.state.handed = null;
     if (given) this.open(given.file, given.url);
     else if (kept.item) this.lay();
     else this.offerSamples();

@@ -27,10 +27,8 @@ const loaded = new Map();
 
 /** Load the scripts of all tasks of some models: overview as the server gives it. */
 export async function loadKinds({ models, tasks }) {
-  for (const name of new Set(models.map(({ task }) => task))) {
-    const script = tasks?.[name]?.script;
-    if (script && !loaded.has(name)) loaded.set(name, (await import(`../${script}`)).default);
-  }
+  const wanted = [...new Set(models.map(({ task }) => task))].filter((name) => tasks?.[name]?.script && !loaded.has(name));
+  await Promise.all(wanted.map(async (name) => loaded.set(name, (await import(`../${tasks[name].script}`)).default)));
 }
 
 export function kindOf(model) {

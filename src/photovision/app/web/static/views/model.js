@@ -1,7 +1,7 @@
 // One model: what is known of it, and all that can be done with it: try, evaluate, audit, explain, shrink, export, serve.
 import { api, attempt, count, el, fill, metric, say, toast } from "../dom.js";
 import { duration, follow, stageWords } from "./job.js";
-import { samplesOf, sampleStrip } from "./samples.js";
+import { fetchSample, samplesOf, sampleStrip } from "./samples.js";
 import { serving } from "./serving.js";
 
 const TARGETS = { onnx: "ONNX", openvino: "OpenVINO", torchscript: "TorchScript", "exported-program": "PyTorch export", timm: "timm" };
@@ -53,7 +53,11 @@ class Model {
   async offer() {
     const offered = await samplesOf(this.name);
     if (!offered.pictures.length) return;
-    const go = () => this.state.go("recognise", { model: this.name });
+    const go = (sample) => attempt(async () => {
+      const file = await fetchSample(offered, sample);
+      this.state.handed = { file, name: file.name };
+      this.state.go("recognise", { model: this.name });
+    });
     fill(this.tries, el("h2", {}, "Try it on one of these"), el("p", { class: "note" }, offered.note), el("div", { class: "try" }, sampleStrip(offered, 8, go)));
   }
 
@@ -140,12 +144,11 @@ class Model {
     const ends = [running && this.button("Cancel", () => attempt(() => api("/api/training/cancel", { method: "POST" })))];
     if (job.state === "done" && job.facts.report) ends.push(link(`#/reports?${new URLSearchParams({ name: job.facts.report })}`, "Read the report", "primary"));
     if (job.state === "done" && job.kind === "optimize") ends.push(link(`#/model?${new URLSearchParams({ model: job.facts.model })}`, `Open ${job.facts.model}`, "primary"));
-    if (job.state === "done" && job.kind === "export") parts.push(el("p", {}, "The files lie in ", el("code", {}, job.facts.folder), "."));
+    if (job.state === "done" && job.kind === "export") parts.push(el("p", {}, "The files lie in ", el("code", {}, `${this.state.overview.folder}/${job.facts.folder}`), "."));
     fill(this.far, parts, el("div", { class: "bar" }, ends));
     if (ended) {
       say(`${job.title}: ${job.state}`);
       this.state.reload();
-      if (job.state === "done" && job.facts.report) toast("The report is ready", { label: "Read it", action: () => this.state.go("reports", { name: job.facts.report }) });
     }
   }
 

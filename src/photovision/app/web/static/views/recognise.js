@@ -69,6 +69,9 @@ class View {
     offerNaming(this.naming, async (name) => (await this.state.reload(), this.state.go("recognise", { model: name })));
     const asked = this.state.params.get("model");
     this.choose(this.state.overview.models.some(({ name }) => name === asked) ? asked : this.state.model);
+    const given = this.state.handed;
+    this.state.handed = null;
+    if (given) this.add([given.file]);
   }
 
   /** The place where pictures come in; small once there are some. */
@@ -330,7 +333,7 @@ class View {
   }
 
   cut() {
-    this.state.cutting = kept.selected;
+    this.state.handed = kept.selected;
     this.state.go("cutout");
   }
 

@@ -29,7 +29,7 @@ class Start {
       !own.length && this.steps(data),
       own.length > 0 && section("Models", own.map((model) => this.model(model))),
       data.length > 0 && section("Pictures to learn from", data.map((one) => this.data(one))),
-      open && addPictures(this.state, () => this.again()),
+      open && addPictures(this.state, (found) => this.again().then(() => this.focus(found.data[0]))),
       ready.length > 0 && section("Ready to use", ready.map((model) => this.model(model))),
       skipped?.length > 0 && this.skipped(skipped),
       this.fetching,
@@ -52,6 +52,11 @@ class Start {
     if (!this.ended.signal.aborted) this.draw();
   }
 
+  /** What was added is what one goes on with. */
+  focus(name) {
+    [...this.root.querySelectorAll(".card-row")].find((row) => row.dataset.name === name)?.querySelector("a")?.focus();
+  }
+
   /** The way from a folder to a served model; the first step that is open is marked. */
   steps(data) {
     const all = [["Add pictures", "a folder for each class, or boxes or masks"], ["Train", "choose the minutes; the rest is found out"], ["Try it", "on pictures it has not seen, with its reasons"], ["Use it", "serve it, export it, hand on its report"]];
@@ -60,7 +65,7 @@ class Start {
   }
 
   model(model) {
-    const cover = el("span", { class: "cover" });
+    const cover = el("span", { class: "cover" }, model.ready && el("img", { class: "sign", src: "icon.svg", alt: "" }));
     this.coverOf(model, cover);
     const task = this.state.overview.tasks[model.task];
     const lead = model.figure && el("p", { class: "headline" }, el("strong", { class: "number" }, shown(model.figure)), ` ${model.lead}`);
@@ -87,7 +92,7 @@ class Start {
     const covers = el("span", { class: "covers" }), words = el("p", { class: "note" }, one.task ? `with ${HELD[one.annotation_type]}` : "no task learns from these");
     this.describe(one, covers, words);
     const query = new URLSearchParams({ data: one.name });
-    return el("li", { class: "sheet card-row" }, covers, el("div", { class: "card-words" }, el("h3", {}, one.name), words), el("div", { class: "card-ends" }, link(`#/train?${query}`, "Train", "primary"), link(`#/browse?${query}`, "Browse")));
+    return el("li", { class: "sheet card-row", dataset: { name: one.name } }, covers, el("div", { class: "card-words" }, el("h3", {}, one.name), words), el("div", { class: "card-ends" }, link(`#/train?${query}`, "Train", "primary"), link(`#/browse?${query}`, "Browse")));
   }
 
   async describe(one, covers, words) {
@@ -114,7 +119,8 @@ class Start {
 function summary(folder, own, data, ready) {
   if (!folder) return `This page was opened for ${count(own.length, "model")}, without a folder.`;
   if (!own.length && !data.length) return `${folder} holds neither a model nor pictures with labels yet.${ready.length ? " The ready models below can be tried at once." : ""}`;
-  return `${count(own.length, "model")} and ${count(data.length, "data set")} found in ${folder}.`;
+  const found = [own.length && count(own.length, "model"), data.length && count(data.length, "data set")].filter(Boolean);
+  return `${found.join(" and ")} found in ${folder}.`;
 }
 
 function section(title, rows) {

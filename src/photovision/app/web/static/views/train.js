@@ -128,18 +128,21 @@ class Train {
     this.rungs = job.rungs.length;
     if (ended) {
       say(`${job.title}: ${STATES[job.state]}`);
-      this.state.reload().then(() => this.data && this.dataChanged());
+      this.state.reload().then(() => (this.head(job), this.data && this.dataChanged()));
     }
   }
 
   head(job) {
     const seconds = (job.ended ?? job.now) - job.began;
     const time = job.ended || job.state === "running" ? `${duration(seconds)}${budget(job, seconds)}` : "";
-    fill(this.parts.head, el("h2", {}, `${job.title[0].toUpperCase()}${job.title.slice(1)}: ${STATES[job.state]}`), el("p", { class: "note number" }, time));
+    const made = job.kind === "train" && job.state === "done" && this.state.overview.models.find(({ name }) => name === job.facts.model);
+    const figure = made?.figure && el("p", { class: "result" }, `${made.lead[0].toUpperCase()}${made.lead.slice(1)} `, el("strong", { class: "number" }, metric(made.figure)), " on test pictures");
+    fill(this.parts.head, el("h2", {}, `${job.title[0].toUpperCase()}${job.title.slice(1)}: ${STATES[job.state]}`), el("p", { class: "note number" }, time), figure);
   }
 
   /** One bar for the time that was given, and in words what is being done. */
   far(job) {
+    this.parts.far.hidden = job.state !== "running";
     if (job.state !== "running") return fill(this.parts.far);
     const { words, share } = stageWords(job);
     const timed = job.kind === "train" && job.facts.minutes;
@@ -151,10 +154,11 @@ class Train {
     const told = new Set(job.rungs.map(({ name }) => name));
     const live = Object.entries(job.curves).filter(([name]) => !told.has(name) && job.state === "running");
     if (!job.rungs.length && !live.length) return fill(this.parts.ladder);
+    const title = job.state === "running" ? "Tried so far, on validation pictures" : "What was tried, on validation pictures";
     const best = Math.max(...job.rungs.map((rung) => rung.val.value));
     const rows = job.rungs.map((rung) => this.rung(rung, rung.val.value === best));
     const under = live.map(([name, { val }]) => el("div", { class: "rung live" }, el("strong", {}, name), bar(val.length ? { value: val.at(-1)[1], low: null, high: null } : null), el("span", { class: "number" }, val.length ? `${percent(val.at(-1)[1])} so far` : "learning …")));
-    return fill(this.parts.ladder, el("h3", {}, "Tried so far, on validation pictures"), rows, under);
+    return fill(this.parts.ladder, el("h3", {}, title), rows, under);
   }
 
   rung(rung, best) {
