@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from photovision.app.cli.faces_register import enroll, export, forget, identify, list_people, log, lookalikes
 from photovision.app.cli.options import Json
 from photovision.app.cli.program import Commands
 
@@ -42,4 +43,12 @@ def verify(
     note(found.threshold.text)
 
 
+_ENROLL = "faces enroll staff 'Ada King' ada-1.jpg ada-2.jpg --purpose 'door of the lab' --basis consent"
+app.add(enroll, f"{_ENROLL} --until 2027-12-31", name="enroll")
 app.add(verify, "faces verify passport.jpg camera.jpg\nfaces verify a.jpg b.jpg --fmr 1e-4 --json", name="verify")
+app.add(identify, "faces identify staff door.jpg\nfaces identify staff door.mp4 --json", name="identify")
+app.add(list_people, "faces list staff", name="list")
+app.add(export, "faces export staff 'Ada King'", name="export")
+app.add(forget, "faces forget staff 'Ada King'", name="forget")
+app.add(lookalikes, "faces lookalikes staff", name="lookalikes")
+app.add(log, "faces log staff", name="log")
