@@ -34,6 +34,7 @@ from photovision.app.cli.commands import app
 ROOT = Path(__file__).resolve().parents[2]
 Printed = Callable[[], tuple[str, str]]
 BY_SHELL = {"ls", "cat", "head", "mkdir", "cp", "rm", "mv", "echo"}
+PROGRAM = typer.main.get_command(app)
 FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^`\n]*)\n(?P<text>(?:.*\n)*?)(?P=indent)(?P=fence) *$", re.M
 )
@@ -149,7 +150,7 @@ def check(block: Block) -> None:
 
 
 def _check_flags(words: list[str], where: str) -> None:
-    line, command = shlex.join(words), typer.main.get_command(app)
+    line, command = shlex.join(words), PROGRAM
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, NoReturn
 
 from photovision.app.cli.signals import Ended, Signals, handled, leave
@@ -50,18 +51,14 @@ def _handled(arguments: Sequence[str]) -> AbstractContextManager[Signals]:
 def _run(arguments: Sequence[str], signals: Signals) -> int:
     import typer
 
-    from photovision.app.cli.commands import app
     from photovision.app.cli.mistakes import usage_message
-    from photovision.app.cli.program import with_verbosity
     from photovision.core.errors import PhotovisionError
     from photovision.core.files import in_words
 
     usage_error: Any = typer.BadParameter.__base__  # typer exports no other name for it
     _accept_odd_names()
     try:
-        program: Any = typer.main.get_command(app)
-        _want_finite(program)
-        with_verbosity(program)
+        program = _program()
         program._main_shell_completion({}, "photovision")  # a shell asks for completions by a variable
         with program.make_context("photovision", list(arguments)) as context:
             context.command.invoke(context)
@@ -86,6 +83,20 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
             raise
         return _mistake(in_words(error, None))
     return signals.code if signals.first not in (None, signal.SIGINT) else 0
+
+
+@cache
+def _program() -> Any:
+    """The table of commands as one that can be run; made once, for its hundreds of flags take time to make."""
+    import typer
+
+    from photovision.app.cli.commands import app
+    from photovision.app.cli.program import with_verbosity
+
+    program: Any = typer.main.get_command(app)
+    _want_finite(program)
+    with_verbosity(program)
+    return program
 
 
 def _lacking(error: ModuleNotFoundError, command: str) -> int:
