@@ -45,7 +45,17 @@ TRAINING = {
     "workdir",
     "learn",
 }
-TRAINING |= {"unproved", "handcrafted", "prune", "distill", "network", "learn_stored", "trained", "adapt_normalisation"}
+TRAINING |= {
+    "stages",
+    "unproved",
+    "handcrafted",
+    "prune",
+    "distill",
+    "network",
+    "learn_stored",
+    "trained",
+    "adapt_normalisation",
+}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -11,7 +11,7 @@ from tiny import TASKS, Task
 
 import photovision as pv
 
-CAN = ("classify", "detect", "segment")
+CAN = ("classify", "detect", "embed", "segment")
 
 
 @pytest.mark.slow

@@ -78,6 +78,9 @@ def test_http_answers_as_the_command_line_or_has_no_such_route(
         assert answer.code == 404
         assert answer.reason
         return
+    if verb in task.refuses:
+        assert refused_well(answer, task.refuses[verb]), answer
+        return
     assert answer.ok, answer.reason
     told = asked.asked_command(places[task.name], tmp_path / "out").value
     if verb == "predict":

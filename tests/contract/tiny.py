@@ -207,7 +207,7 @@ def arrays(found: Any) -> list[np.ndarray]:
     """The numbers of a prediction, whatever its kind."""
     values = [
         np.asarray(getattr(found, name))
-        for name in ("probs", "boxes", "scores", "labels", "heat", "score")
+        for name in ("probs", "boxes", "scores", "labels", "heat", "score", "vector")
         if hasattr(found, name)
     ]
     return [value for value in values if value.dtype.kind in "fiu"]
@@ -215,6 +215,7 @@ def arrays(found: Any) -> list[np.ndarray]:
 
 TINY = {"backbone": NETWORK, "weights": "none"}
 BANK = {**TINY, "size": 64}
+METRIC = {**TINY, "task": "embed", "size": 32, "epochs": 1}
 TASKS = {
     task.name: task
     for task in (
@@ -257,6 +258,25 @@ TASKS = {
             obeys=frozenset({"threshold", "tile", "boxes"}),
             command="detect",
             refuses={"estimate": "estimate", "adapt": "--labelled"},
+        ),
+        Task(
+            name="embed",
+            model=_trained("embed", 160, METRIC),
+            data=_classes,
+            learned=160,
+            new=50,
+            picture=_of_kind,
+            training=METRIC,
+            lead="recall_at_1",
+            value=lambda found, size: found.json_fields(size),
+            obeys=frozenset({"top"}),
+            refuses={
+                "estimate": "at least 30",
+                "explain": "embedding model",
+                "calibrate": "embedding model",
+                "optimize": "embedding model",
+                "adapt": "embedding model",
+            },
         ),
         Task(
             name="segment",

@@ -35,6 +35,7 @@ class Place:
             "PICTURE": [self.pictures[0]],
             "PICTURES": list(self.pictures),
             "OUT": [out],
+            "TASK": [self.task.name],
         }
         return [str(part) for word in line.split() for part in named.get(word, [word])]  # type: ignore[list-item]
 

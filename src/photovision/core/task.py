@@ -162,6 +162,7 @@ TASKS = Registry(
         "segment": "photovision.tasks.segment.task:TASK",
         "detect": "photovision.tasks.detect.task:TASK",
         "classify": "photovision.tasks.classify.task:TASK",
+        "embed": "photovision.tasks.embed.task:TASK",
         "cut": "photovision.tasks.cut.task:TASK",
     },
     "photovision.tasks",

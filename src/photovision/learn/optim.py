@@ -23,7 +23,7 @@ def build_optimiser(network: nn.Module, plan: Plan, tuning: Tuning | None = None
     Biases and normalisation parameters get no weight decay.
     """
     own = getattr(network, "steps", None)
-    steps = own() if own is not None else [list(child.named_parameters()) for child in _leaves(network)]
+    steps = own() if own is not None else [list(child.named_parameters()) for child in leaves(network)]
     steps = [[(n, p) for n, p in step if p.requires_grad] for step in steps]
     steps = [step for step in steps if step]
     late = {id(parameter) for parameter in pretrained(network)} if plan.head_first else set[int]()
@@ -51,7 +51,7 @@ def pretrained(network: nn.Module) -> list[nn.Parameter]:
     return [] if own is None else [parameter for parameter in own() if parameter.requires_grad]
 
 
-def _leaves(network: nn.Module) -> list[nn.Module]:
+def leaves(network: nn.Module) -> list[nn.Module]:
     """The network's children in order, stages opened, so that depth means the same for every architecture."""
     leaves: list[nn.Module] = []
     for child in network.children():

@@ -99,7 +99,7 @@ class FeatureModel:
         if found is None or found.ndim != 2:
             raise ModelError(
                 f"the model {self.name} gives no embedding, by which pictures are searched: choose a classifier,"
-                " detector or segmenter that 'photovision train' made, or leave --model out"
+                " detector, segmenter or embedding model that 'photovision train' made, or leave --model out"
             )
         return np.asarray(found, np.float32)
 

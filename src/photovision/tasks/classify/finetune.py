@@ -75,8 +75,8 @@ def learn_upper(
     network = copy.deepcopy(frozen.network)
     part = upper_of(network, cut, _DROPOUT)
     started = time.monotonic()
-    base = _tuned(run, len(train), Plan(1, lr=5e-4, head_lr=1e-3))
-    count = run.work.value("views", lambda: _views(features, len(train), per_view))
+    base = tuned(run, len(train), Plan(1, lr=5e-4, head_lr=1e-3))
+    count = run.work.value("views", lambda: stored_views(features, len(train), per_view))
     learned = _stored(features.views(train, augment, count, variant), train)
 
     def seen(dataset: Dataset, name: str) -> FeatureFeed:
@@ -127,7 +127,7 @@ def learn_whole(
     assert start.source is not None
     network, source, material = copy.deepcopy(start.network), start.source, run.splits
     started = time.monotonic()
-    base = _tuned(run, len(train), Plan(1, lr=3e-4, layer_decay=0.85, ema=0.998))
+    base = tuned(run, len(train), Plan(1, lr=3e-4, layer_decay=0.85, ema=0.998))
     shape = (3, *source.preprocess.size)
 
     def feed(dataset: Dataset, varied: Augment) -> PictureFeed:
@@ -235,7 +235,7 @@ def study_probs(run: TrainingRun, study: Study, feed: Feed) -> Floats:
     return objective_of(run).decode(outputs(study.part, feed, study.prepare, run.work.accelerator))
 
 
-def _views(features: Features, pictures: int, per_view: float) -> int:
+def stored_views(features: Features, pictures: int, per_view: float) -> int:
     """How many stored views a quarter of the time and half of the free disk allow; no more than there are epochs."""
     seconds = features.run.spendable
     free = shutil.disk_usage(features.run.work.folder).free
@@ -244,7 +244,7 @@ def _views(features: Features, pictures: int, per_view: float) -> int:
     return max(HEAD_VIEWS, min(_MOST_VIEWS, features.run.config.epochs or _MOST_VIEWS, affordable, storable))
 
 
-def _tuned(run: TrainingRun, pictures: int, plan: Plan) -> Plan:
+def tuned(run: TrainingRun, pictures: int, plan: Plan) -> Plan:
     """A plan for so many pictures, with what the user chose of it."""
     return run.config.tuning.applied(replace(plan, batch_size=_batch_size(pictures), seed=run.config.seed))
 

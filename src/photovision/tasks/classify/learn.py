@@ -93,7 +93,7 @@ def ladder(run: TrainingRun, wanted: Backbone) -> Iterator[TrainedStage]:
         return
     features = open_features(run, wanted)
     own = run.splits.small and len(run.splits.train) >= _ENOUGH_FOR_SCRATCH and run.config.weights == "auto"
-    train = _affordable(features, 0.15 if own else 0.3)
+    train = affordable(features, 0.15 if own else 0.3)
     if own:  # many small images: a network of their own size learns more from them than enlarged ones can teach
         if len(train) >= _ENOUGH_FOR_FROZEN:
             yield learn_frozen(features, train, augment)[0]
@@ -158,7 +158,7 @@ def _mirrored(run: TrainingRun, handcrafted: HandcraftedFeatures) -> bool:
     return bool(run.work.value("flip", lambda: not run.short and mirror_keeps_class(run, handcrafted)))
 
 
-def _affordable(features: Features, share: float) -> Dataset:
+def affordable(features: Features, share: float) -> Dataset:
     """The training images whose frozen features fit into a share of the time left; at least a few hundred of them."""
     run, train = features.run, features.run.splits.train
 

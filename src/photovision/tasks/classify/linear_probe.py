@@ -140,7 +140,7 @@ class Features:
         return load
 
     def views(
-        self, dataset: Dataset, augment: Augment, count: int, variant: Variant, name: str = "train"
+        self, dataset: Dataset, augment: Augment, count: int, variant: Variant = PLAIN, name: str = "train"
     ) -> list[tuple[Floats, np.ndarray]]:
         """`count` views of the pictures of a split: the first as prediction sees it, the others augmented.
 
@@ -187,7 +187,7 @@ def learn_frozen(
     head = _fit(run, views, train, val, variant)
     run.tell("linear head", 1, 1, f"val {head.score.value:.1%}")
     network = copy.deepcopy(features.network)
-    set_head(network, head)
+    set_head(network, head.weight, head.bias)
     source, params = features.source, count_parameters(network)
     note = f"{source.backbone} ({source.weights}) as it is, logistic regression of strength {head.strength:g} on top"
     note += f", features by {session.engine} in {session.precision}"
@@ -226,9 +226,9 @@ def _fit(run: TrainingRun, views: list[Floats], train: Dataset, val: Floats, var
     )
 
 
-def set_head(network: nn.Module, head: Head) -> None:
-    """Put a linear head into a network's last layer."""
+def set_head(network: nn.Module, weight: Floats, bias: Floats) -> None:
+    """Put a linear head, float32 (C, D) and (C,), into a network's last layer."""
     layer = classifier(network)
     with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(head.weight))
-        layer.bias.copy_(torch.from_numpy(head.bias))
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(bias))

@@ -120,7 +120,7 @@ def _parity(parity: Mapping[str, Any]) -> list[str]:
     if agreement is not None and agreement < 1:
         same = f"the same prediction as the trained network for {percent(agreement)} of {count(n, 'picture')}"
     if gap is not None:
-        same += f"; probabilities differ by at most {gap:.2g}"
+        same += f"; {parity.get('measured', 'probabilities')} differ by at most {gap:.2g}"
     if parity.get("tolerance") is not None:
         same += f" (tolerated: {parity['tolerance']:.2g})"
     return [f"The exported model gives {same}."]
