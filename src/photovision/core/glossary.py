@@ -134,10 +134,11 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
 PAIRED = "picture by picture, on the same pictures"
 CHANGED = "after less before, on the same pictures"
 LEADING = (
-    *("accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match", "balanced_accuracy", "ece"),
+    *("speedup", "graph_size", "accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match"),
+    *("balanced_accuracy", "ece"),
     *("map50", "recall_shown", "precision_shown", "count_error", "d_ece", "miou", "dice", "instance_f1"),
     *("corrupted_map50", "corrupted_dice", "worst_group_recall", "worst_group_dice"),
-    *("accuracy_change", "agreement", "speedup", "throughput", "latency_p50", "graph_size"),
+    *("accuracy_change", "agreement", "throughput", "latency_p50"),
     *("coverage", "false_alarms", "novelty_auroc", "worst_group_accuracy", "mean_corruption_error", "rater_accuracy"),
 )
 """Figures that are shown large before others, where a report has them."""

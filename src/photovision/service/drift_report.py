@@ -97,12 +97,12 @@ def _assessment(found: Drift) -> Assessment:
 
 
 def _metrics(answers: HeldOut, reference: HeldOut, found: Drift, limit: float | None) -> dict[str, Metric]:
-    metrics = {"drift_p": Metric(min(c.adjusted for c in found.comparisons), n=len(answers), unit="")}
+    unknown = _unknown(answers, limit)
+    metrics = {} if unknown is None else {"unknown_share": unknown}
+    metrics["confidence_shift"] = Metric(*_mean_difference(answers, reference), len(answers), "points")
     if found.separable is not None:
         metrics["embedding_auroc"] = Metric(*found.separable, len(answers) + len(reference))
-    metrics["confidence_shift"] = Metric(*_mean_difference(answers, reference), len(answers), "points")
-    unknown = _unknown(answers, limit)
-    return metrics if unknown is None else {**metrics, "unknown_share": unknown}
+    return {**metrics, "drift_p": Metric(min(c.adjusted for c in found.comparisons), n=len(answers), unit="")}
 
 
 def _origin(window: DriftWindow, reference: HeldOut) -> dict[str, object]:
@@ -338,7 +338,7 @@ def _mix_figure(classes: Sequence[str], mix: list[tuple[Estimate, Estimate, Esti
     groups = {classes[i]: [Bar(*mix[i][0]), Bar(*mix[i][1], series=1)] for i in order}
     top = max(max(bar.high or bar.value for bar in pair) for pair in groups.values())
     drawing = bars(groups, "Classes named", top=top, series=("in use", "held out"))
-    return Figure("Classes named", svg=drawing, note="Share of the pictures that the model names so.")
+    return Figure("Classes named", svg=drawing, note="Share of the pictures that the model names so.", first=True)
 
 
 def _distributions(window: HeldOut, reference: HeldOut, limit: float | None) -> list[Figure]:

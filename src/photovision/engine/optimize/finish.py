@@ -76,10 +76,9 @@ def _assessment(leads: Mapping[str, str], steps: Sequence[OptimizeStep], costs: 
     """Whether it was worth it: what was lost is within bounds, or nothing would have been written."""
     name, change = next(iter(gains(steps[0].evaluation, steps[-1].evaluation).items()))
     speed = costs.metrics["speedup"].value
-    text = (
-        f"{speed:.1f} times the speed of the original, for {100 * change.value + 0.0:+.1f} points of"
-        f" {leads.get(name, name)}; {100 * max_drop:g} may be lost."
-    )
+    points, lead = round(100 * change.value, 1), leads.get(name, name)
+    price = f"for {points:+.1f} points of {lead}" if points else f"with the same {lead}"
+    text = f"{speed:.1f} times the speed of the original, {price}; {100 * max_drop:g} points may be lost."
     if speed < 1:
         return Assessment("care", "Smaller, but not faster on this machine", text)
     return Assessment("good", "Faster, and as good within the bounds", text)
