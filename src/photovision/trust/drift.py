@@ -323,7 +323,7 @@ def _separable(kernel: Floats, n: int, seed: int) -> tuple[Estimate, Vector]:
         area, influence = auroc(scores[own], inside[own])
         areas.append(area)
         influences.append(influence / 2)
-    return from_influence(float(np.mean(areas)), np.concatenate(influences)), scores
+    return from_influence(float(np.mean(areas)), np.concatenate(influences), min(n, total - n)), scores
 
 
 def _unlike(kernel: Floats, n: int) -> Vector:

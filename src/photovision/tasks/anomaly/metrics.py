@@ -14,7 +14,7 @@ import numpy as np
 from photovision.core.errors import UsageError
 from photovision.core.report import Metric
 from photovision.core.types import Floats
-from photovision.trust.metrics.statistics import Vector, auroc, bootstrap, from_influence, proportion
+from photovision.trust.metrics.statistics import Vector, bootstrap, proportion, roc_area, wilson
 
 MAX_FALSE_POSITIVES = 0.3
 """Share of good pixels up to which AUPRO is integrated."""
@@ -37,9 +37,11 @@ def picture_metrics(scores: Vector, bad: np.ndarray, threshold: float | None = N
     if not bad.any() or bad.all():
         raise UsageError("AUROC needs at least one good and one bad picture: give both in the test part")
     good = scores[~bad]
-    metrics = {"auroc": Metric(*from_influence(*auroc(scores, bad)), len(scores))}
+    metrics = {"auroc": Metric(*roc_area(scores, bad), len(scores))}
     found = bootstrap(_recall_at_1, [scores, bad])
-    metrics["recall_at_1"] = Metric(*found, int(bad.sum()))
+    # Resampling does not know of the pictures that were not drawn where all or none are found.
+    low, high = wilson(found.value * bad.sum(), int(bad.sum()))
+    metrics["recall_at_1"] = Metric(found.value, min(low, found.low), max(high, found.high), int(bad.sum()))
     if threshold is not None:
         metrics["false_alarms"] = Metric(*proportion(int((good >= threshold).sum()), len(good)), len(good))
     return metrics

@@ -12,7 +12,7 @@ from photovision.core.report import Figure, Finding, Metric, Table
 from photovision.core.types import Floats, Ints
 from photovision.runtime.quantile_regression import quantile_slope
 from photovision.runtime.uncertainty import NoveltyDetector, energies
-from photovision.trust.metrics.statistics import auroc, from_influence, proportion
+from photovision.trust.metrics.statistics import proportion, roc_area
 
 MIN_PICTURES = 20
 """Validation pictures below which no gate is made."""
@@ -180,4 +180,4 @@ def _usual(values: Floats) -> tuple[float, float]:
 def _area(known: Floats, others: Floats) -> Metric:
     scores = np.concatenate([known, others])
     truth = np.arange(len(scores)) >= len(known)
-    return Metric(*from_influence(*auroc(scores, truth)), len(scores))
+    return Metric(*roc_area(scores, truth), len(scores))

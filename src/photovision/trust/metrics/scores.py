@@ -24,6 +24,7 @@ from photovision.trust.metrics.statistics import (
     from_influence,
     mean_of_proportions,
     proportion,
+    roc_area,
     wilson,
 )
 
@@ -140,7 +141,7 @@ def per_class(probs: Floats, truth: np.ndarray, classes: Sequence[str], threshol
         hit, there, named = (int(part.sum()) for part in (true[:, c] & predicted[:, c], true[:, c], predicted[:, c]))
         area = None
         if 0 < there < n:
-            area = _metric(from_influence(*auroc(probs[:, c], true[:, c])), n)
+            area = _metric(roc_area(probs[:, c], true[:, c]), n)
         f1 = _f1_metric(hit, there + named - hit)
         rows.append((classes[int(c)], there, _share(hit, there), _share(hit, named), f1, area))
     return Table("Class by class", ("class", "n", "recall", "precision", "F1", "AUROC"), tuple(rows))

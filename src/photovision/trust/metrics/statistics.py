@@ -6,7 +6,8 @@ Which interval serves which figure, and why not one bootstrap for all:
 - means of proportions (balanced accuracy): Wilson intervals combined by MOVER, for the same reason.
 - sums and their ratios (F1, log-loss, Brier, ECE): percentile bootstrap over pictures, all figures in one pass.
 - rank figures (AUROC, average precision): the infinitesimal jackknife, the bootstrap's limit, on the logit scale;
-  thousands of times cheaper than sorting every resample again.
+  thousands of times cheaper than sorting every resample again. Where all pictures are ranked right it says [1, 1], too:
+  then Wilson with as many pictures as there are of the rarer kind, for so many pairs of pictures are independent.
 """
 
 from __future__ import annotations
@@ -237,11 +238,29 @@ def average_precision(scores: np.ndarray, truth: np.ndarray) -> tuple[float, Vec
     return value, influence
 
 
-def from_influence(value: float, influence: np.ndarray) -> Estimate:
-    """A share with the interval that the influences give (infinitesimal jackknife; Efron 1982), on the logit scale."""
+def roc_area(scores: np.ndarray, truth: np.ndarray) -> Estimate:
+    """Area under the ROC curve with its interval; arguments as for `auroc`.
+
+    Example:
+        >>> area = roc_area(np.arange(22.0), np.arange(22) >= 11)
+        >>> area.value, round(area.low, 3), area.high
+        (1.0, 0.741, 1.0)
+    """
+    positive = int(truth.astype(bool).sum())
+    return from_influence(*auroc(scores, truth), min(positive, len(truth) - positive))
+
+
+def from_influence(value: float, influence: np.ndarray, rarer: int = 0) -> Estimate:
+    """A share with the interval that the influences give (infinitesimal jackknife; Efron 1982), on the logit scale.
+
+    Args:
+        value: the share.
+        influence: (N,), of every picture.
+        rarer: pictures of the rarer kind, which give the interval where no picture has an influence; 0 for none.
+    """
     error = float(np.sqrt((influence**2).sum()))
     if not 0 < value < 1 or error == 0:
-        return Estimate(value, value, value)
+        return Estimate(value, *(wilson(value * rarer, rarer) if rarer else (value, value)))
     logit, half = np.log(value / (1 - value)), Z * error / (value * (1 - value))
     low, high = 1 / (1 + np.exp(np.clip([half - logit, -half - logit], -700, 700)))
     return Estimate(value, float(low), float(high))

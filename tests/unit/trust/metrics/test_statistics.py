@@ -103,6 +103,18 @@ def test_rank_intervals_cover() -> None:
         assert 0.89 <= _coverage(hits) <= 0.995
 
 
+def test_an_area_of_few_perfectly_ranked_pictures_has_an_interval() -> None:
+    truth = np.arange(22) >= 11
+    assert s.roc_area(np.arange(22.0), truth) == s.Estimate(1.0, *s.wilson(11, 11))
+    assert s.roc_area(np.zeros(22), truth) == s.Estimate(0.5, *s.wilson(5.5, 11))
+    hits = []
+    for seed in range(200):  # ranked right nearly always: a bound of 1 would miss the truth in every other draw
+        rng = np.random.default_rng(seed)
+        area = s.roc_area(rng.normal(np.where(truth, 3.0, 0.0)), truth)
+        hits.append(area.low <= _AREA_OF_3 <= area.high)
+    assert _coverage(hits) >= 0.9
+
+
 def test_mean_of_proportions_covers_and_is_honest_when_all_is_right() -> None:
     rng = np.random.default_rng(6)
     p, n = np.array([0.95, 0.8, 0.6, 0.99]), np.array([12, 30, 20, 50])
@@ -125,6 +137,7 @@ def test_paired_proportions_cover_and_stay_open_without_flips() -> None:
 
 # b is right where hard + noise < 0.8 or, else, with chance 0.1: P = 0.8 + 0.2 * 0.1 up to the edges of the noise.
 _TRUE_GAIN = 0.02
+_AREA_OF_3 = 0.98305  # of two normal distributions that lie 3 standard deviations apart
 
 
 def test_paired_bootstrap_is_much_sharper_than_the_unpaired_difference() -> None:
