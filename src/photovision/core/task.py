@@ -56,6 +56,8 @@ class Task:
         lead: leading metrics with their titles, best first; the first one measured opens reports and cards.
         fit: metric -> from which value a model is fit for use on its own, and with a person who checks; see
             `engine.assessment`.
+        checked: metric -> the same metric where a person looks at what the model is unsure of: a model with whom
+            it is high is fit with care.
         advice: metric -> a sentence on what helps where it is too low, if not what helps everywhere.
         chance: metric -> the value that a model reaches that has learned nothing.
         fits: whether a `photovision.data.dataset.Dataset` teaches this task.
@@ -84,6 +86,7 @@ class Task:
     outputs: tuple[str, ...]
     lead: Mapping[str, str] = field(default_factory=dict)
     fit: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    checked: Mapping[str, str] = field(default_factory=dict)
     advice: Mapping[str, str] = field(default_factory=dict)
     chance: Mapping[str, float] = field(default_factory=dict)
     fits: Callable[[Any], bool] = _no_data

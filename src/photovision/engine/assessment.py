@@ -4,7 +4,8 @@ A row of the table of tasks says from which value of which metric a model is fit
 a person who checks (`Task.fit`). The rule is the same for all tasks and errs on the careful side:
 
 - fit: the lower bound of the 95% interval reaches the first value, for every metric that the row names;
-- fit with care: the second value is reached; a high figure on few pictures is such a case, too;
+- fit with care: the second value is reached; a high figure on few pictures is such a case, too; or the first one is
+  where a person looks at what the model is unsure of (`Task.checked`);
 - not fit: it is not;
 - no better than chance: the interval of a metric holds the value of a model that has learned nothing (`Task.chance`).
 
@@ -46,7 +47,7 @@ def fitness(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
         metrics: name -> metric; "NAME_leak_free" goes before "NAME".
     """
     measured = {
-        name: (metrics.get(f"{name}_leak_free", metrics[name]), *bounds)
+        name: (metrics.get(f"{name}_leak_free", metrics[name]), *bounds, metrics.get(row.checked.get(name, "")))
         for name, bounds in row.fit.items()
         if name in metrics
     }
@@ -58,9 +59,12 @@ def fitness(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
     name = max(
         measured, key=lambda one: (_ORDER.index(_level(*measured[one])), measured[one][1] - _least(measured[one][0]))
     )
-    metric, fit, _ = measured[name]
+    metric, fit, care, checked = measured[name]
     level = _level(*measured[name])
-    text = _text(level, heading(name, metric)[0], metric, fit, metrics, row.advice.get(name))
+    if level == "care" and checked is not None and metric.value < care:
+        text = _checked_text(row, name, metric, checked)
+    else:
+        text = _text(level, heading(name, metric)[0], metric, fit, metrics, row.advice.get(name))
     return with_concerns(Assessment(level, _LABELS[level], text), _calibration(metrics))
 
 
@@ -78,7 +82,7 @@ def _guessing(row: Task, metrics: Mapping[str, Metric]) -> Assessment | None:
     return None
 
 
-def expected_fitness(row: Task, score: str, metric: Metric, reliable: bool) -> Assessment:
+def expected_fitness(row: Task, score: str, metric: Metric, reliable: bool, tested: bool = True) -> Assessment:
     """What the score to expect of unlabelled images comes to, by the first bounds of the row.
 
     Args:
@@ -86,6 +90,7 @@ def expected_fitness(row: Task, score: str, metric: Metric, reliable: bool) -> A
         score: what the score is called.
         metric: to expect.
         reliable: whether the images are of a kind that the model knows.
+        tested: whether such estimates were tested on held-out images when the model was made.
     """
     label_some = "Label some of these pictures and use 'photovision evaluate' before you rely on it."
     if not reliable:
@@ -95,6 +100,8 @@ def expected_fitness(row: Task, score: str, metric: Metric, reliable: bool) -> A
     fit, care = next(iter(row.fit.values()), (0.9, 0.7))
     level = _level(metric, fit, care)
     text = f"Expected {score} {percent(metric.value)}, at least {percent(_least(metric))}, without labels."
+    if level == "good" and not tested:
+        level, text = "care", f"{text} Too few pictures were held out to test such estimates."
     more = "" if level == "good" else f" {label_some}"
     labels = {"good": "Likely fit for use here", "care": "Fit with care here", "bad": "Likely not fit here"}
     return Assessment(level, labels[level], text + more)
@@ -116,17 +123,22 @@ def concerns_of(findings: Sequence[Finding]) -> list[str]:
     return [*named, *(warning for one in findings if not one.assessment for warning in one.warnings[:1])]
 
 
-def _level(metric: Metric, fit: float, care: float) -> Level:
-    return "good" if _least(metric) >= fit else "care" if metric.value >= care else "bad"
-
-
-def _shortfall(metric: Metric, fit: float, care: float) -> tuple[int, float]:
-    """By which the weakest of several metrics is found."""
-    return _ORDER.index(_level(metric, fit, care)), fit - _least(metric)
+def _level(metric: Metric, fit: float, care: float, checked: Metric | None = None) -> Level:
+    if _least(metric) >= fit:
+        return "good"
+    return "care" if metric.value >= care or (checked is not None and checked.value >= fit) else "bad"
 
 
 def _least(metric: Metric) -> float:
     return metric.value if metric.low is None else metric.low
+
+
+def _checked_text(row: Task, name: str, metric: Metric, checked: Metric) -> str:
+    """Why a model that misses much by itself is fit with a person who looks at what it is unsure of."""
+    on = f" on {count(metric.n, 'picture')}" if metric.n else ""
+    shown = f"{heading(name, metric)[0]} is {percent(metric.value)}{on}, and {percent(checked.value)} with those that"
+    advice = row.advice.get(name, "")
+    return f"{shown} it is unsure of and a person checks. {advice}".rstrip()
 
 
 def _text(

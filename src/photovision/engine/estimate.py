@@ -153,7 +153,10 @@ def _report(
     base = Report(
         kind="estimate",
         title=estimate_text.title(names, len(found.samples)),
-        assessment=expected_fitness(model.bundle.row, known.expected.score, found.metric, found.reliable),
+        assessment=expected_fitness(
+            *(model.bundle.row, known.expected.score, found.metric, found.reliable),
+            tested=known.expected.reliability is not None,
+        ),
         warnings=estimate_text.warnings(known, found, left_out, given, names),
         provenance={
             "model": model_facts(model.bundle.info),

@@ -78,6 +78,17 @@ def test_an_anomaly_detector_is_judged_by_what_its_threshold_finds() -> None:
     assert all_found.level == "good"
 
 
+def test_what_a_detector_is_unsure_of_counts_as_found_by_the_person_who_checks() -> None:
+    alone = {"auroc": Metric(0.995, 0.954, 0.999, 54), "recall": Metric(0.175, 0.087, 0.319, 40, title="Recall")}
+    found = fitness(task("anomaly"), alone | {"recall_checked": Metric(1.0, 0.912, 1.0, 40)})
+    assert found is not None
+    assert found.level == "care"
+    assert found.text.startswith("Recall is 17.5% on 40 pictures, and 100.0% with those that it is unsure of")
+    missed = fitness(task("anomaly"), alone | {"recall_checked": Metric(0.4, 0.26, 0.55, 40)})
+    assert missed is not None
+    assert missed.level == "bad"
+
+
 def test_nothing_is_said_of_what_was_not_measured() -> None:
     assert fitness(CLASSIFY, {"log_loss": Metric(0.3, unit="")}) is None
 
@@ -101,3 +112,9 @@ def test_an_estimate_that_cannot_be_relied_on_is_no_fitness() -> None:
     unsure = expected_fitness(CLASSIFY, "accuracy", Metric(0.97, 0.95, 0.99, 80), reliable=False)
     assert (sure.level, unsure.level) == ("good", "bad")
     assert "photovision evaluate" in unsure.text
+
+
+def test_an_estimate_of_a_kind_that_was_never_tested_does_not_call_a_model_fit() -> None:
+    found = expected_fitness(CLASSIFY, "accuracy", Metric(0.97, 0.95, 0.99, 80), reliable=True, tested=False)
+    assert found.level == "care"
+    assert "Too few pictures were held out to test such estimates." in found.text

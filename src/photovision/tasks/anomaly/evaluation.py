@@ -35,8 +35,11 @@ _TITLES = {
     "recall_at_1": ("Recall at 1% false alarms", "share of images with a defect above 99% of the good ones"),
     "false_alarms": ("False alarms", "share of good images called anomalous at the promised threshold"),
     "recall": ("Recall", "share of images with a defect called anomalous at the promised threshold"),
+    "recall_checked": ("Recall with checks", "share of images with a defect called anomalous or unsure"),
+    "false_checks": ("Good images to check", "share of good images called anomalous or unsure"),
 }
 """Metric -> its heading, and what it means."""
+_MAX_CHECKS = 0.5  # of the good images: a detector that leaves more of them to people saves them little
 _SIDE = 256  # pixels of the longer side at which places are compared
 
 
@@ -83,14 +86,21 @@ class AnomalyEvaluation:
             metrics = {"auroc": found["auroc"], **self._places(), "recall_at_1": found["recall_at_1"]}
         else:
             metrics = {}
-        for name, of, hits in (("false_alarms", ~bad, self.alarms), ("recall", bad, self.alarms)):
+        checked = self.alarms | self.unsure
+        rates = [("false_alarms", ~bad, self.alarms), ("recall", bad, self.alarms)]
+        if self.unsure.any():
+            rates.append(("false_checks", ~bad, checked))
+        if self.unsure.any() and (checked & ~bad).sum() <= _MAX_CHECKS * (~bad).sum():
+            rates.append(("recall_checked", bad, checked))
+        for name, of, hits in rates:
             if of.any():
                 metrics[name] = Metric(*proportion(int((hits & of).sum()), int(of.sum())), int(of.sum()))
         return metrics
 
     def metrics(self) -> dict[str, Metric]:
         """See `Evaluation`: "auroc", "aupro" and "pixel_auroc" where there are masks, "recall_at_1" (at 1% false
-        alarms), "false_alarms" and "recall" at the promised threshold; without bad images the false alarms alone."""
+        alarms), "false_alarms" and "recall" at the promised threshold; without bad images the false alarms alone. Where images are
+        unsure, "false_checks" and "recall_checked" count these as well."""
         return {
             name: replace(metric, title=_TITLES[name][0], hint=_TITLES[name][1])
             for name, metric in self._metrics.items()

@@ -15,6 +15,7 @@ TASK = Task(
     outputs=("score", "heatmap"),
     lead={"auroc": "image AUROC", "false_alarms": "rate of false alarms"},
     fit={"auroc": (0.95, 0.8), "recall": (0.85, 0.5)},
+    checked={"recall": "recall_checked"},
     advice={
         "recall": "At this threshold too few defects are found: allow more false alarms (--false-alarms), or train"
         " on more good images."
