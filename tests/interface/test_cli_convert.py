@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from annotated import blob, coco, dataset, objects, picture
+from pictures import make_folder
 
 from photovision.app.cli import run
+from photovision.core.errors import UsageError
 from photovision.data.convert import convert
 from photovision.data.read import read_dataset
+from photovision.data.session_corrections import SessionCorrections
 
 FINE = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}
 
@@ -75,3 +78,14 @@ def test_check_tells_of_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert report["objects"] == 9
     assert report["faults"] == {"outside": 1}
     assert any("reach outside their picture" in warning for warning in report["warnings"])
+
+
+def test_capture_sessions_stated_by_hand_go_over_as_a_column_or_are_refused(tmp_path: Path) -> None:
+    source = make_folder(tmp_path / "shapes", per_class=2)
+    names = sorted(str(path.relative_to(source)) for path in source.rglob("*.png"))
+    SessionCorrections(source).record({names[0]: "shelf 3", names[1]: "shelf 3", names[2]: "none"})
+    convert(source, "table", tmp_path / "table")
+    found = [sample.groups.get("session") for sample in read_dataset(tmp_path / "table").samples]
+    assert sorted(filter(None, found)) == ["shelf 3", "shelf 3"]
+    with pytest.raises(UsageError, match="folder cannot hold 2 attributes of pictures"):
+        convert(source, "folder", tmp_path / "folder")

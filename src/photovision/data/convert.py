@@ -22,6 +22,7 @@ from photovision.core.types import Sample
 from photovision.data.dataset import Dataset
 from photovision.data.formats import FORMATS, Format
 from photovision.data.read import as_dataset
+from photovision.data.session_corrections import ALONE
 
 WORDS = {
     "boxes": "{n} objects with their boxes (only the classes of each picture are kept)",
@@ -33,7 +34,7 @@ WORDS = {
     "box sizes": "{n} boxes that differ from their outlines or masks (they become those of the outlines)",
     "crowds": "{n} marks of objects that are not judged (crowd, difficult)",
     "tracks": "{n} numbers of tracked objects",
-    "attributes": "{n} attributes of pictures, such as their group or video",
+    "attributes": "{n} attributes of pictures, such as their group, video or capture session",
     "splits": "the splits of {n} pictures",
     "segmentation": "{n} pictures with a class for every pixel (each class becomes one object; 255 goes)",
     "several": "the classes of {n} pictures that show several or none (these pictures cannot be placed)",
@@ -44,6 +45,8 @@ WORDS = {
 """What a data set may have beside one class a picture -> how its loss is reported."""
 
 
+SESSION = "session"
+"""The attribute that holds capture sessions stated by hand; `train --sessions-by session` obeys it."""
 NEAR = 0.05
 """Pixels by which a box may differ from that of its outline: so far programs round."""
 
@@ -82,7 +85,7 @@ def convert(data: Dataset | str | Path, target: str, path: str | Path, *, lossy:
     """
     form: Format = FORMATS.load(target)
     check_folder(Path(path), "data set")
-    dataset = as_dataset(data)
+    dataset = with_sessions(as_dataset(data))
     lost = missing(dataset, form)
     if lost and not lossy:
         raise UsageError(f"{target} cannot hold {'; '.join(lost)}: choose another format, or add --lossy")
@@ -93,6 +96,18 @@ def convert(data: Dataset | str | Path, target: str, path: str | Path, *, lossy:
     objects = sum(len(r) for s in kept.samples if isinstance(r := s.annotations, Detections))
     left_out = tuple(f"{problem.id}: {problem.message}" for problem in dataset.problems)
     return Converted(len(kept), objects if "boxes" in form.holds else 0, dataset.source, target, tuple(lost), left_out)
+
+
+def with_sessions(dataset: Dataset) -> Dataset:
+    """The data set with the capture sessions that people stated as the attribute "session", which tables can hold."""
+    if not dataset.sessions:
+        return dataset
+
+    def placed(sample: Sample) -> Sample:
+        session = dataset.sessions.get(sample.id, ALONE)
+        return sample if session == ALONE else replace(sample, groups={**sample.groups, SESSION: session})
+
+    return replace(dataset, samples=tuple(map(placed, dataset.samples)))
 
 
 def missing(dataset: Dataset, form: Format) -> list[str]:
