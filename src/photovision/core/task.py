@@ -45,6 +45,10 @@ def _no_data(dataset: Any) -> bool:
     return False
 
 
+def _no_suggestion(dataset: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Task:
     """One thing that can be learned from images.
@@ -61,6 +65,7 @@ class Task:
         advice: metric -> a sentence on what helps where it is too low, if not what helps everywhere.
         chance: metric -> the value that a model reaches that has learned nothing.
         fits: whether a `photovision.data.dataset.Dataset` teaches this task.
+        suggests: a sentence on how this task, too, could use a data set that teaches another one; "" for none.
         options: verb -> the options that make sense for it; every other one is refused.
         own: verb -> the options that only this task has.
         predict_options: those of `predict`, which requests and the model's `with_options` take, too.
@@ -90,6 +95,7 @@ class Task:
     advice: Mapping[str, str] = field(default_factory=dict)
     chance: Mapping[str, float] = field(default_factory=dict)
     fits: Callable[[Any], bool] = _no_data
+    suggests: Callable[[Any], str] = _no_suggestion
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
     own: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     predict_options: tuple[Option, ...] = ()

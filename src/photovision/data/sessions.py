@@ -69,14 +69,14 @@ def sessions_of(dataset: Dataset, scan: Scan, sessions_by: str | None = None) ->
     if sessions_by == NO_SESSIONS:
         return Sessions(none, "", none)
     if sessions_by is not None:
-        return _corrected(_by_column(dataset, sessions_by), f"the column '{sessions_by}'", dataset)
+        return _corrected(by_column(dataset, sessions_by), f"the column '{sessions_by}'", dataset)
     if any(sample.groups.get(GROUP) for sample in dataset.samples):
         return _corrected(none, "", dataset)
     return _corrected(_by_time(scan), "capture time and camera", dataset)
 
 
-def _by_column(dataset: Dataset, sessions_by: str) -> Ints:
-    """int64 (N,): equal for equal values; -1 where a picture has none."""
+def by_column(dataset: Dataset, sessions_by: str) -> Ints:
+    """int64 (N,): equal for equal values; -1 where a picture has none; raises UsageError where all have none."""
     numbers: dict[str, int] = {}
     values = [sample.groups.get(sessions_by, "") for sample in dataset.samples]
     if not any(values):

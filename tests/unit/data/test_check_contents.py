@@ -51,3 +51,10 @@ def test_groups_of_twins_are_counted_in_plain_words() -> None:
     assert duplicates_text([["a", "b"], ["c", "d"]], 2) == (
         "4 pictures in 2 groups are nearly identical (2 exact copies), such as a, b."
     )
+
+
+def test_a_class_of_good_pieces_hints_at_anomaly_detection(tmp_path: Path) -> None:
+    good = check(make_folder(tmp_path / "parts", ("good", "scratch"), per_class=4)).summary
+    assert any(line.startswith("If 'good' are good pieces") and "--task anomaly" in line for line in good)
+    other = check(make_folder(tmp_path / "shapes", per_class=4)).summary
+    assert not any("anomaly" in line for line in other)

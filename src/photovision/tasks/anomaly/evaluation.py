@@ -99,8 +99,8 @@ class AnomalyEvaluation:
 
     def metrics(self) -> dict[str, Metric]:
         """See `Evaluation`: "auroc", "aupro" and "pixel_auroc" where there are masks, "recall_at_1" (at 1% false
-        alarms), "false_alarms" and "recall" at the promised threshold; without bad images the false alarms alone. Where images are
-        unsure, "false_checks" and "recall_checked" count these as well."""
+        alarms), "false_alarms" and "recall" at the promised threshold; without bad images the false alarms alone.
+        Where images are unsure, "false_checks" and "recall_checked" count these as well."""
         return {
             name: replace(metric, title=_TITLES[name][0], hint=_TITLES[name][1])
             for name, metric in self._metrics.items()

@@ -19,7 +19,8 @@ from photovision.data.dataset import Dataset
 from photovision.data.formats.mvtec import good_class
 from photovision.data.near_duplicates import near_duplicates
 from photovision.data.read import read_dataset
-from photovision.data.sessions import GROUP
+from photovision.data.session_corrections import ALONE
+from photovision.data.sessions import GROUP, NO_SESSIONS, by_column
 from photovision.engine.learned import Info, Learned
 from photovision.engine.stage import StageResult
 from photovision.engine.train_config import TrainConfig
@@ -49,8 +50,10 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
     Raises:
         DataError: it is not known which images are good, or they are too few.
         UsageError: backbone and weights that do not fit together, or a rate of false alarms that is out of range or
-            that too few good images carry.
+            that too few good images carry; or no image has the column that names capture sessions.
     """
+    if config.sessions_by not in (None, NO_SESSIONS):
+        by_column(dataset, config.sessions_by)
     rows = np.setdiff1d(_good_rows(dataset, config), dataset.splits.get("test", ()))
     _check_promise(config, [dataset.samples[int(row)] for row in rows], None)
     return choose(config.backbone, config.weights, config.size, config.allow_download)
@@ -202,13 +205,24 @@ def _group_names(samples: list[Sample], attribute: object) -> list[str] | None:
 
 
 def _units(run: TrainingRun, rows: Ints, samples: list[Sample]) -> Ints:
-    """Equal numbers for images that stay on one side of a fold: of one group, or near-duplicates."""
+    """Equal numbers for images that stay on one side of a fold: of one capture session that people or a column name, of
+    one group, or near-duplicates.
+
+    Sessions by capture time do not count: good images are often taken in one go, and none would be left to judge by.
+    """
+    stated, column = run.splits.dataset.sessions, run.config.sessions_by
     record = run.splits.record
     alike = rows if record is None else near_duplicates(record.looks, rows)[rows]
     first: dict[str, int] = {}
-    named = [sample.groups.get(GROUP, "") for sample in samples]
+    named = ["" if column == NO_SESSIONS else _session(sample, stated, column) for sample in samples]
     units = [first.setdefault(name, int(unit)) if name else int(unit) for name, unit in zip(named, alike, strict=True)]
     return np.unique(np.array(units, np.int64), return_inverse=True)[1].astype(np.int64)
+
+
+def _session(sample: Sample, stated: Mapping[str, str], column: str | None) -> str:
+    """The capture session or group of an image; "" for none."""
+    session = stated.get(sample.id, sample.groups.get(column, "") if column else "")
+    return sample.groups.get(GROUP, "") if session in ("", ALONE) else f"session {session}"
 
 
 def _known_bad(config: TrainConfig, source: Backbone) -> Mapping[str, list[Image]]:

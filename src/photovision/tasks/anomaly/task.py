@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from photovision.core.option import Option, share
 from photovision.core.task import Task, TaskText
 
 _HOME = "photovision.tasks.anomaly"
+
+
+def _suggestion(dataset: Any) -> str:
+    from photovision.data.formats.mvtec import good_class
+
+    good = good_class(dataset.classes) if dataset.annotation_type == "labels" else None
+    if good is None:
+        return ""
+    return (
+        f"If '{good}' are good pieces and the other classes defects, '--task anomaly' is another way: it learns from"
+        " good images alone and also finds defects of new kinds."
+    )
+
 
 TASK = Task(
     name="anomaly",
@@ -22,8 +36,9 @@ TASK = Task(
     },
     chance={"auroc": 0.5},
     fits=lambda dataset: bool(dataset.annotation_type == "defects"),
+    suggests=_suggestion,
     options={
-        "train": frozenset({"backbone", "weights", "size"}),
+        "train": frozenset({"backbone", "weights", "size", "sessions_by"}),
         "load": frozenset({"false_alarms"}),
         "explain": frozenset({"method"}),
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from PIL import Image
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.task import task
+from photovision.core.types import Sample
 from photovision.engine.read import read_for
 from photovision.engine.splits import gather
 from photovision.engine.train_config import TrainConfig
-from photovision.tasks.anomaly.learn import prepare
+from photovision.tasks.anomaly.learn import _session, prepare
 from tests.unit.tasks.anomaly.surfaces import surface
 
 
@@ -83,3 +85,17 @@ def test_a_flat_folder_is_read_as_good_images(tmp_path: Path) -> None:
     assert {sample.target for sample in dataset.samples} == {("good",)}
     assert dataset.annotation_type == "defects"
     assert np.asarray(dataset.labels).tolist() == [0] * 9
+
+
+def test_stated_sessions_keep_images_together_and_groups_stand_in_for_them() -> None:
+    image = Sample("a.png", Path("a.png"), groups={"visit": "3", "group": "part 7"})
+    assert _session(image, {}, None) == "part 7"
+    assert _session(image, {}, "visit") == "session 3"
+    assert _session(image, {"a.png": "shelf"}, "visit") == "session shelf"
+    assert _session(image, {"a.png": "none"}, "visit") == "part 7"
+
+
+def test_a_column_of_sessions_that_nobody_has_is_refused(tmp_path: Path) -> None:
+    config = replace(_config(), sessions_by="visit")
+    with pytest.raises(UsageError, match="'visit' that capture sessions are to be found by"):
+        prepare(read_for(_write(tmp_path / "data", 12), "anomaly"), config)
