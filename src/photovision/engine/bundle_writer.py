@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from photovision.core.folder import new_folder
+from photovision.core.output import placed
 from photovision.core.page import write_report
 from photovision.core.report import Report
 from photovision.core.seal import edited, write_sealed
@@ -46,12 +47,14 @@ class BundleDraft:
 
     Attributes:
         folder: where its files are written.
+        name: what the finished bundle is called, for its card.
         info: what its bundle.json will hold.
         report: its proof, which is written beside it and which the card tells of; None leaves the one that is there.
         texts: whether a card and a data sheet are written.
     """
 
     folder: Path
+    name: str = ""
     info: dict[str, Any] = field(default_factory=dict)
     report: Report | None = None
     texts: bool = True
@@ -72,7 +75,7 @@ class BundleDraft:
         if not self.texts:
             return
         proof = report_of(self.folder) if self.report is None else self.report.to_json()
-        card = model_card(self.info, proof, statements(self.folder))
+        card = model_card(self.info, proof, statements(self.folder), self.name)
         for name, text in (("README.md", card), ("DATASHEET.md", datasheet(self.info))):
             if not ((self.folder / name).is_file() and edited(self.folder / name)):
                 write_sealed(self.folder / name, text)
@@ -91,7 +94,7 @@ def new_bundle(output: str | Path, sources: tuple[Path, ...] = ()) -> Iterator[B
         ModelError: what was written is no bundle.
     """
     with new_folder(Path(output), "model", sources) as folder:
-        draft = BundleDraft(folder)
+        draft = BundleDraft(folder, placed(Path(output)).name)
         yield draft
         draft.close()
         read_bundle(folder)

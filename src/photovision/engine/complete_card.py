@@ -99,5 +99,5 @@ def write_card(bundle: Bundle, proof: Mapping[str, Any] | None = None) -> bool:
         return False
     if proof is None:
         proof = report_of(bundle.path)
-    write_sealed(card, model_card(bundle.info, proof, statements(bundle.path)))
+    write_sealed(card, model_card(bundle.info, proof, statements(bundle.path), bundle.path.resolve().name))
     return True

@@ -41,7 +41,10 @@ _WEAKEST = 10  # rows of tables of classes
 
 
 def model_card(
-    info: Mapping[str, Any], audit: Mapping[str, Any] | None = None, statements: Mapping[str, str] = NOTHING
+    info: Mapping[str, Any],
+    audit: Mapping[str, Any] | None = None,
+    statements: Mapping[str, str] = NOTHING,
+    name: str = "",
 ) -> str:
     """Markdown with the Hugging Face Hub's YAML header.
 
@@ -50,6 +53,7 @@ def model_card(
         audit: `Report.to_json()` of an audit, or of the training's own report; its figures and tables are sorted by
             `evidence.TOPICS`.
         statements: what the owner says, see `engine.complete_card`.
+        name: of the model, which heads the card; "" for none.
 
     Every number in the text comes from the first two. Names are escaped, and tables that name single pictures are
     left out: file names can tell of persons, and a card is published.
@@ -76,7 +80,7 @@ def model_card(
         "Use": _use(info),
         "Not measured, not recorded": gaps(info, evidence, statements),
     }
-    lines = [*header(info), *_opening(info, evidence)]
+    lines = [*header(info), *_opening(info, evidence, name)]
     for title, body in sections.items():
         if title in _ALWAYS or body:
             lines += [f"## {title}", "", *(body or [NOT_RECORDED, ""])]
@@ -86,7 +90,7 @@ def model_card(
     )
 
 
-def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
+def _opening(info: Mapping[str, Any], evidence: Evidence, name: str) -> list[str]:
     metrics, words, row = evidence.sources[0].metrics, card_text_of(info), row_of(info)
     leads = {} if row is None else row.lead
     lead = next(((title, metrics[name]) for name, title in leads.items() if name in metrics), None)
@@ -105,7 +109,7 @@ def _opening(info: Mapping[str, Any], evidence: Evidence) -> list[str]:
     absent = [topics[topic] for topic in topics if not evidence.has(topic)]
     absent += [] if _tried_others(evidence) else ["pictures of something else"]
     return [
-        f"# {_a(words.noun)} made with Photovision",
+        f"# {f'{harmless(name)}: {words.noun}, ' if name else words.noun.capitalize() + ' '}made with Photovision",
         "",
         f"{words.does} {how_good}".strip(),
         *(line for unknown in unknowns(info) for line in ("", unknown)),
@@ -394,7 +398,3 @@ def _use(info: Mapping[str, Any]) -> list[str]:
     for program, (language, code) in other_programs(info).items():
         lines += [f"### {program}", "", f"```{language}", *code.splitlines(), "```", ""]
     return lines
-
-
-def _a(noun: str) -> str:
-    return f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}"

@@ -49,6 +49,10 @@ def test_every_section_is_there_and_none_is_empty(name: str) -> None:
     assert not [title for title, text in found.items() if re.search(r"\bNone\b|\bnan\b|\[\]|\{\}", text)]
 
 
+def test_the_name_of_the_model_heads_its_card() -> None:
+    assert "\n# leaves: classifier, made with Photovision\n" in model_card(minimal(), name="leaves")
+
+
 @every_card
 def test_the_hub_can_read_the_header(name: str) -> None:
     card = model_card(*CARDS[name])

@@ -86,7 +86,7 @@ def test_the_whole_way_to_a_detector(tmp_path: Path) -> None:
     assert read_held_out(output) is not None
     assert (output / "report.html").is_file()
     card = (output / "README.md").read_text()
-    assert "# A detector made with Photovision" in card
+    assert f"# {output.name}: detector, made with Photovision" in card
     assert "### By class" in card
     assert "to train and judge a detector of" in (output / "DATASHEET.md").read_text()
 
