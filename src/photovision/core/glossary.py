@@ -131,6 +131,9 @@ GLOSSARY: Mapping[str, tuple[str, str]] = {
 }
 """Metric name -> (heading, what it means in plain words)."""
 
+TERMS = frozenset({"aurc", "brier", "auroc", "macro_auroc", "ece", "d_ece", "log_loss", "map", "map50", "aupro"})
+"""Figures whose headings are terms of the field: what they mean is printed below them, too."""
+
 PAIRED = "picture by picture, on the same pictures"
 CHANGED = "after less before, on the same pictures"
 LEADING = (

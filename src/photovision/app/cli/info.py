@@ -12,7 +12,7 @@ def info(model: Model, as_json: Json = False) -> None:
 
     Of an index of pictures: what it holds, and how often its verdicts are wrong.
     """
-    from photovision.app.cli.output import metric_rows, print_json, print_rows
+    from photovision.app.cli.output import metric_rows, print_json, print_legend, print_rows
     from photovision.core.report import Metric
     from photovision.engine.load import bundle_of
     from photovision.retrieval.index import is_index
@@ -30,6 +30,7 @@ def info(model: Model, as_json: Json = False) -> None:
     counts = data.get("counts") or {}
     names = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
     params = backbone.get("params")
+    metrics = {name: Metric.from_json(metric) for name, metric in (facts.get("metrics") or {}).items()}
     rows = [
         ("classes", f"{len(classes)} ({names})"),
         ("predicts", row.text.predicts),
@@ -41,11 +42,12 @@ def info(model: Model, as_json: Json = False) -> None:
         ("input", " x ".join(map(str, bundle.preprocess.size)) + " pixels"),
         ("pictures", ", ".join(f"{count:,} {name}" for name, count in counts.items())),
         ("data", data.get("fingerprint") or data.get("source")),
-        *metric_rows({name: Metric.from_json(metric) for name, metric in (facts.get("metrics") or {}).items()}),
+        *metric_rows(metrics),
         ("these figures", holding(facts)),
         *((f"licence, {entry['part']}", f"{entry['name']}: {entry['licence']}") for entry in facts["licences"]),
     ]
     print_rows([(name, str(value)) for name, value in rows if value])
+    print_legend(metrics)
 
 
 def _index(path: Path, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photovision.app.verbosity import Verbosity, verbosity
-from photovision.core.glossary import heading
+from photovision.core.glossary import TERMS, heading
 from photovision.core.report import Metric, Report, cell_text
 from photovision.core.text import aligned, printable
 
@@ -68,6 +68,7 @@ def print_report(report: Report, folder: Path | None, as_json: bool) -> None:
     if report.metrics:
         print()
         print_rows(metric_rows(report.metrics))
+        print_legend(report.metrics)
     if folder is not None:
         print(f"\nReport: {folder / 'report.html'}")
 
@@ -75,6 +76,14 @@ def print_report(report: Report, folder: Path | None, as_json: bool) -> None:
 def metric_rows(metrics: Mapping[str, Metric]) -> list[tuple[str, str]]:
     """Figures under the headings that reports give them; programs read their names, with --json."""
     return [(heading(name, metric)[0], str(metric)) for name, metric in metrics.items()]
+
+
+def print_legend(metrics: Mapping[str, Metric]) -> None:
+    """What the terms among some figures mean, a line each."""
+    for name in metrics:
+        title, meaning = heading(name, metrics[name])
+        if name in TERMS and meaning:
+            print(printable(f"  {title}: {meaning}."))
 
 
 def print_story(summary: Sequence[str], warnings: Sequence[str]) -> None:
