@@ -50,7 +50,7 @@ def test_json_is_one_line_a_picture(model: Path, pictures: Path, capsys: pytest.
 
 def test_people_read_counts(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["detect", str(model), str(pictures / "0.png"), str(pictures / "1.png")]) == 0
-    assert capsys.readouterr().out == f"{pictures}/0.png  2 red, 1 green\n{pictures}/1.png  nothing\n"
+    assert capsys.readouterr().out == f"{pictures}/0.png  2 red, 1 green\n{pictures}/1.png  no objects\n"
 
 
 def test_csv_has_a_line_a_box(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:

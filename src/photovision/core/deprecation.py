@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T", bound=type)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def warn_renamed(old: str, new: str) -> None:
@@ -45,6 +47,33 @@ def renamed_fields(**new_of: str) -> Callable[[T], T]:
             setattr(cls, old, property(functools.partial(_read, old, new), doc=""))
         cls.__init__ = init  # type: ignore[misc]
         return cls
+
+    return decorate
+
+
+def renamed_arguments(**new_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Function decorator: old names of keyword arguments keep working.
+
+    Args:
+        new_of: old name -> name of the argument today.
+
+    Example:
+        >>> @renamed_arguments(colour="hue")
+        ... def paint(hue: str) -> str:
+        ...     return hue
+        >>> paint("red")
+        'red'
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*values: P.args, **named: P.kwargs) -> R:
+            for old in named.keys() & new_of.keys():
+                warn_renamed(old, new_of[old])
+                named[new_of[old]] = named.pop(old)
+            return function(*values, **named)
+
+        return call
 
     return decorate
 

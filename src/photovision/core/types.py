@@ -83,7 +83,7 @@ class Classes(Pictured):
         multilabel: whether several classes may be true at once.
         thresholds: float32 (C,), the least probability at which a class counts as true; multi-label only.
         file: where the picture came from, if it came from a file.
-        known: whether the picture resembles the training data; None where no novelty gate exists.
+        known: whether the picture resembles the training data; None without novelty detection.
         novelty: how unlike the training data it is; the usual picture has about 0, one in twenty more than about 1.
         prediction_set: classes that the truth is among with the coverage asked for, most probable first, every class
             that is named among them; None where the model was made without.
@@ -97,8 +97,8 @@ class Classes(Pictured):
     Example:
         >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog")).label
         'dog'
-        >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog"), known=False).label
-        'unknown'
+        >>> Classes(np.float32([0.1, 0.9]), ("cat", "dog"), known=False)
+        Classes('unknown', probs {'dog': 0.900, 'cat': 0.100})
     """
 
     probs: Floats
@@ -117,6 +117,13 @@ class Classes(Pictured):
     def __post_init__(self) -> None:
         if self.probs.shape != (len(self.classes),):
             raise UsageError(f"probs should have shape ({len(self.classes)},), got {self.probs.shape}")
+
+    def __repr__(self) -> str:
+        """What it comes to, in a line, however many classes there are."""
+        top = ", ".join(f"{name!r}: {prob:.3f}" for name, prob in self.top(3))
+        more = f", and {len(self.classes) - 3:,} more" if len(self.classes) > 3 else ""
+        labels = self.labels if self.multilabel else self.label
+        return f"Classes({labels!r}, probs {{{top}{more}}})"
 
     @property
     def label(self) -> str:

@@ -134,7 +134,8 @@ def make_splits(
             f"{len(leaked):,} of the {len(judged):,} test pictures have a near-duplicate or their group in train or"
             " val; scores are stated with and without them."
         )
-    notes += _remarks(dataset, truth, units, usable, train)
+    apart = sum(len(np.unique(units[part])) for part in (train, held, judged)) > len(np.unique(units[usable]))
+    notes += _remarks(dataset, truth, units, usable, train, apart)
     splits = Splits(train, held, judged, leaked, published, tuple(notes))
     return splits if likeness is None else _known(splits, likeness)
 
@@ -312,7 +313,8 @@ def _is_kind(values: Sequence[str]) -> bool:
     return bool(named) and max(named.values()) > len(values) / KIND
 
 
-def _remarks(dataset: Dataset, truth: csr_array, units: Ints, usable: Ints, train: Ints) -> list[str]:
+def _remarks(dataset: Dataset, truth: csr_array, units: Ints, usable: Ints, train: Ints, apart: bool) -> list[str]:
+    """What is odd about the data; `apart` is whether published splits part pictures that belong together."""
     remarks = []
     counts = _counts(truth, usable)
     alone = [name for name, count in zip(dataset.classes, counts, strict=True) if count == 1]
@@ -326,9 +328,9 @@ def _remarks(dataset: Dataset, truth: csr_array, units: Ints, usable: Ints, trai
     if (sizes > 1).any():
         kept, many = int(sizes[sizes > 1].sum()), int((sizes > 1).sum())
         groups = "" if many == 1 else f", in {many:,} groups"
+        side = "wherever the published splits leave it open" if apart else "of the split"
         remarks.append(
-            f"{kept:,} pictures look almost the same or share a group{groups}. They were kept on the same side of the"
-            " split."
+            f"{kept:,} pictures look almost the same or share a group{groups}. They were kept on the same side {side}."
         )
     return remarks
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from photovision.core.deprecation import renamed_arguments
 from photovision.core.errors import ExportError, UsageError
 from photovision.core.folder import new_folder
 from photovision.core.output import check_folder
@@ -47,14 +48,15 @@ class Exported:
     measured: str = "probability"
 
 
+@renamed_arguments(target="to")
 def export(
-    model: Any, target: str, output: str | Path, images: Image | None = None, *, compress: bool | None = None
+    model: Any, to: str, output: str | Path, images: Image | None = None, *, compress: bool | None = None
 ) -> Exported:
     """Write a model for another program, and refuse it where it disagrees with the model.
 
     Args:
         model: what to export, or its folder.
-        target: a name of TARGETS.
+        to: what it is for, a name of TARGETS.
         output: folder to write; one that is there is replaced, whole.
         images: uint8 (N, H, W, 3), images as the network sees them, to compare on; None compares on generated ones.
         compress: whether OpenVINO's weights are kept in 16 bits; None keeps them so. Other targets refuse it.
@@ -64,11 +66,11 @@ def export(
         ModelError: the model lacks what the target needs, such as its weights for torch.
         UsageError: no such target, one that cannot be compressed, or `output` is the model's own folder.
     """
-    write, folder = TARGETS.load(target), Path(output)
+    write, folder = TARGETS.load(to), Path(output)
     own = opened(model, "export", "parity")
     own.bundle.expect_files("exported")
-    if compress is not None and target != "openvino":
-        raise UsageError(f"compress is for 'openvino': leave it out for '{target}'")
+    if compress is not None and to != "openvino":
+        raise UsageError(f"compress is for 'openvino': leave it out for '{to}'")
     own.bundle.row.check_options("export", {"compress": compress})
     half = compress is not False and "compress" in own.bundle.row.accepted("export")
     check_folder(folder, "export", [own.bundle.path])
@@ -78,13 +80,11 @@ def export(
         got = batched(write(own, work, half), shown)
         found: GraphParity = own.bundle.row.part("parity")(own, expected, got, real=images is not None)
         if not found.enough:
-            raise ExportError(_refusal(found, target, len(shown)))
+            raise ExportError(_refusal(found, to, len(shown)))
         if not (work / "README.md").is_file():
-            write_sealed(work / "README.md", readme(own, target))
+            write_sealed(work / "README.md", readme(own, to))
         files = {str(f.relative_to(work)): f.stat().st_size for f in sorted(work.rglob("*")) if f.is_file()}
-    return Exported(
-        target, len(shown), images is None, found.agreement, found.difference, files, found.of, found.measured
-    )
+    return Exported(to, len(shown), images is None, found.agreement, found.difference, files, found.of, found.measured)
 
 
 def _refusal(found: GraphParity, target: str, n: int) -> str:

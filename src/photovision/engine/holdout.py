@@ -16,6 +16,7 @@ import numpy as np
 from photovision.core.errors import DataError, UsageError
 from photovision.core.phrases import count
 from photovision.core.progress import ProgressCallback
+from photovision.core.task import either
 from photovision.core.types import Ints
 from photovision.data.dataset import SPLITS, Dataset
 from photovision.data.near_duplicates import resembling
@@ -185,8 +186,12 @@ def _chosen(dataset: Dataset, roles: np.ndarray | None, split: str | None, step:
     if chosen == "all":
         return np.arange(len(dataset)), "Evaluated on all pictures of the data."
     if chosen not in dataset.splits:
-        known = f"only {', '.join(dataset.splits)}" if dataset.splits else "for it has none"
-        raise DataError(f"the data has no split '{chosen}', {known}")
+        if not dataset.splits:
+            raise DataError(
+                f"the data has no published splits, so there is no '{chosen}': leave the split out to evaluate on all"
+                " pictures that the model did not learn from"
+            )
+        raise DataError(f"the data has no split '{chosen}': choose {either(list(dataset.splits))}, or leave it out")
     return np.array(dataset.splits[chosen], np.int64), f"Evaluated on the published {chosen} split."
 
 

@@ -27,7 +27,7 @@ class HeldOut:
     Attributes:
         best: int64 (N,), the most probable class.
         prob: float32 (N,), its probability.
-        novelty: float32 (N,), how unlike the training pictures each is; None for a model without a gate.
+        novelty: float32 (N,), how unlike the training pictures each is; None for a model without novelty detection.
         embedding: float32 (N, D), to float16's precision; None where embeddings were not kept.
         positions: int64 (N,), where the pictures stand in the data set that was predicted, without those that could
             not be read; None for predictions that were kept, which name no pictures.

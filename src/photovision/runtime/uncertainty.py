@@ -1,4 +1,4 @@
-"""Doubt: when a model does not know. Prediction sets with a stated coverage, and a gate for pictures of something else.
+"""Uncertainty: when a model does not know. Prediction sets with a stated coverage, and novelty detection.
 
 Both are learned after training (`photovision.trust.metrics.conformal`, `photovision.trust.metrics.novelty`), lie in
 the bundle, and run here on what the graph gives, without torch.
@@ -283,8 +283,8 @@ def read_doubt(bundle: Bundle, coverage: float | None = None, false_alarms: floa
         if coverage is not None or false_alarms is not None:
             name = "coverage" if coverage is not None else "false_alarms"
             raise UsageError(
-                f"'{name}' (--{name.replace('_', '-')}) needs prediction sets and a gate, and {bundle.path} was made"
-                f" without them: leave it out, or {bundle.origin.remedy}"
+                f"'{name}' (--{name.replace('_', '-')}) needs prediction sets and novelty detection, and {bundle.path}"
+                f" was made without them: leave it out, or {bundle.origin.remedy}"
             )
         return None
     try:

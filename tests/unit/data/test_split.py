@@ -208,6 +208,9 @@ def test_leaks_of_a_published_test_are_listed_not_removed() -> None:
     assert splits.test.tolist() == list(range(80, 100))
     assert splits.leaked.tolist() == [95, 99]
     assert any(note.startswith("2 of the 20 test pictures") for note in splits.notes)
+    assert any(note.endswith("on the same side wherever the published splits leave it open.") for note in splits.notes)
+    drawn = make_splits(replace(data, splits={}), known_scan(looks))
+    assert any(note.endswith("They were kept on the same side of the split.") for note in drawn.notes)
 
 
 def test_a_carved_val_has_no_copies_in_train_and_a_limit() -> None:

@@ -104,6 +104,11 @@ def test_its_own_data_are_judged_on_the_test_pictures_of_the_training(trained: T
     assert "Evaluated on the test pictures of the model's own training." in report.summary[-1]
 
 
+def test_a_split_that_data_lack_is_refused_with_what_to_do(trained: Trained) -> None:
+    with pytest.raises(DataError, match="no published splits, so there is no 'test': leave the split out"):
+        pv.evaluate(trained.model, renamed(trained.data), split="test")
+
+
 def test_other_names_and_another_order_hide_nothing(trained: Trained) -> None:
     """Also beside pictures that are new."""
     more = trained.kind.data(20, N)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ from photovision.core.progress import silent
 from photovision.core.types import Classes, Floats
 from photovision.data.dataset import Dataset
 from photovision.data.read import dataset_from_arrays
+from photovision.engine.train_config import TrainConfig
 from photovision.runtime.bundle import read_bundle, unpacked
 from photovision.tasks.classify.recognizer import Recognizer
 
@@ -71,6 +73,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Pictures, y: Sequence[Any] | np.ndarray) -> PhotoClassifier:  # noqa: N803 - scikit-learn's name
         """Train on pictures X with labels y of any sortable kind; raises as `photovision.train` does."""
+        started = time.monotonic()  # libraries that are loaded take their part of the time
         pictures = list(as_sources(X, stacks=True)[0])
         classes, codes = np.unique(np.asarray(y), return_inverse=True)
         names = [str(label).strip() for label in classes]
@@ -79,32 +82,23 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"y should hold one label for each of the {len(pictures):,} pictures, different ones as text, too"
             )
         dataset = dataset_from_arrays(pictures, codes, names)
-        self.model_ = self._learned(dataset) if self.proof else self._unproved(dataset)
+        self.model_ = self._learned(dataset, started) if self.proof else self._unproved(dataset, started)
         self.classes_ = classes
         return self
 
-    def _unproved(self, dataset: Dataset) -> UnprovedModel:
-        from photovision.engine.train_config import TrainConfig
+    def _unproved(self, dataset: Dataset, started: float) -> UnprovedModel:
         from photovision.tasks.classify.unproved import learn_unproved
 
-        return learn_unproved(
-            dataset, TrainConfig(self.minutes, self.backbone, self.weights, self.size, seed=self.seed)
-        )
+        return learn_unproved(dataset, self._config(), started)
 
-    def _learned(self, dataset: Dataset) -> Recognizer:
-        from photovision.engine.train import train
+    def _config(self) -> TrainConfig:
+        return TrainConfig(self.minutes, self.backbone, self.weights, self.size, seed=self.seed)
+
+    def _learned(self, dataset: Dataset, started: float) -> Recognizer:
+        from photovision.engine.train import run
 
         with tempfile.TemporaryDirectory(prefix="photovision-") as folder:
-            train(
-                dataset,
-                Path(folder) / "model",
-                minutes=self.minutes,
-                backbone=self.backbone,
-                weights=self.weights,
-                size=self.size,
-                seed=self.seed,
-                listener=silent,
-            )
+            run(dataset, Path(folder) / "model", self._config(), silent, started=started)
             return Recognizer(unpacked(read_bundle(Path(folder) / "model").files()))
 
     def predict_proba(self, X: Pictures) -> Floats:  # noqa: N803

@@ -6,7 +6,6 @@ For searches over many trainings, which need predictions, and neither an exporte
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,17 +68,18 @@ class UnprovedModel:
         return self.preprocess.load(picture)
 
 
-def learn_unproved(dataset: Dataset, config: TrainConfig) -> UnprovedModel:
+def learn_unproved(dataset: Dataset, config: TrainConfig, started: float) -> UnprovedModel:
     """Learn to classify without a test, a comparison of pictures, an export and a bundle.
 
     Args:
         dataset: single-label pictures; 15% of them select.
         config: what was asked for.
+        started: `time.monotonic()` from which the budget counts.
 
     Raises:
         DataError, UsageError, LicenceError: as for `photovision.train`.
     """
-    started, source = time.monotonic(), prepare(dataset, config)
+    source = prepare(dataset, config)
     with tempfile.TemporaryDirectory(prefix="photovision-") as folder:
         work = WorkDir(Path(folder) / "model", {}, Accelerator())
         splits = gather(dataset, seed=config.seed).without_test()

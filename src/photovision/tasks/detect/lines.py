@@ -22,7 +22,7 @@ class BoxLines:
     def text(self, file: str, value: Detections) -> str:
         """One line; `file` is printable."""
         counts = Counter(value.names).most_common()
-        found = ", ".join(f"{count:,} {printable(name)}" for name, count in counts) or "nothing"
+        found = ", ".join(f"{count:,} {printable(name)}" for name, count in counts) or "no objects"
         return f"{file}  {found}"
 
     def rows(self, value: Detections, size: Size) -> list[list[Any]]:

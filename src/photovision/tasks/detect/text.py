@@ -7,7 +7,7 @@ from typing import Any
 
 from photovision.engine.card_text import CardText
 
-_BEYOND = "It shows nothing for other objects, unless they look like one of these; it has no gate for such pictures."
+_BEYOND = "It shows nothing for other objects, unless they look like one of these; it does not detect novelty."
 _INTERVALS = (
     (("map", "map50", "map75"), "average precision: bootstrap over pictures, moved back by its bias"),
     (("f1", "recall_shown", "precision_shown", "count_error"), "F1, recall, precision, counts: bootstrap"),

@@ -140,7 +140,18 @@ def learn_stored(run: TrainingRun, lesson: SegmentTraining) -> TrainedSegmenter 
         run, closing=min(closing_seconds(run.splits, lesson.classes, exported, each), _MOST_CLOSING * run.budget)
     )
     room = run.work.value("views", lambda: store.room(each))
+    _name_left_out(run, settled, room[0], each)
     return _learn(replace(store, run=run), room, settled["precision"])
+
+
+def _name_left_out(run: TrainingRun, settled: dict[str, Any], pictures: int, each: float) -> None:
+    """Name what the time was too short for: the finest input, or some of the pictures."""
+    finest, count = settled.get("finest"), len(run.splits.train)
+    if finest is not None:
+        run.leave_out(f"an input of {finest[1]} x {finest[0]} pixels", settled["minutes"])
+    if pictures < count:
+        minutes = run.minutes_for(each * count / _VIEWS_TIME)
+        run.leave_out(f"{count - pictures:,} of the {count:,} training pictures", minutes)
 
 
 def _settled(run: TrainingRun, lesson: SegmentTraining, network: SegmenterNetwork) -> dict[str, Any] | None:
@@ -155,8 +166,12 @@ def _settled(run: TrainingRun, lesson: SegmentTraining, network: SegmenterNetwor
         times = {kind: step_seconds(lesson.task, found.part(True), batch, kind) for kind in PRECISIONS}
     precision = min(times, key=lambda kind: times[kind])
     if not asked:
-        epochs = run.spendable / (times[precision] * max(1, len(samples) / _TIMED))
-        size = fitted_size(samples, max(size[0] * size[1] * min(1.0, epochs / _EPOCHS), _MIN_PIXELS))
+        epoch = times[precision] * max(1, len(samples) / _TIMED)
+        share = min(1.0, run.spendable / epoch / _EPOCHS)
+        smaller = fitted_size(samples, max(size[0] * size[1] * share, _MIN_PIXELS))
+        if smaller != size:
+            minutes = run.minutes_for(_EPOCHS * epoch)
+            return {"size": list(smaller), "precision": precision, "finest": list(size), "minutes": minutes}
     return {"size": list(size), "precision": precision}
 
 
