@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -44,7 +45,7 @@ class FaceEntry:
     by: str
     templates: Floats
 
-    @property
+    @cached_property
     def template(self) -> Floats:
         """What others are compared with: the mean of the templates, of unit norm."""
         return unit(self.templates.mean(0))

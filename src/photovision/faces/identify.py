@@ -15,6 +15,7 @@ from photovision.faces.quality import COMPARISON
 from photovision.faces.recognise import FaceEmbedding
 from photovision.faces.register import FaceStore
 from photovision.faces.thresholds import FaceThreshold, per_comparison
+from photovision.models.face_graphs import DIMENSIONS
 from photovision.video.tracker import assign
 
 DEFAULT_FPIR = 0.01
@@ -72,7 +73,9 @@ class Gallery:
         rate = per_comparison(DEFAULT_FPIR if fpir is None else fpir, count) if fmr is None else fmr
         self.threshold: FaceThreshold = store.threshold(rate)
         self.fpir = 1 - (1 - rate) ** count
-        self._templates = np.stack([entry.template for entry in self.people]) if count else np.zeros((0, 0))
+        self._templates = (
+            np.stack([entry.template for entry in self.people]) if count else np.zeros((0, DIMENSIONS), np.float32)
+        )
 
     def names(self, faces: Sequence[FaceEmbedding]) -> list[IdentifiedFace]:
         """Who the faces of one picture are, in their order; nobody is found twice."""
@@ -91,7 +94,7 @@ class Gallery:
         """Verdict, number of the person and score of each face of one picture, (N, 128); each person at most once."""
         if not self.people:
             return [(UNKNOWN, None, None)] * len(vectors)
-        scores = np.asarray(vectors @ self._templates.T, np.float64)
+        scores = self.scores(vectors)
         found: list[tuple[str, int | None, float | None]] = [
             (UNKNOWN, None, float(best)) for best in scores.max(axis=1)
         ]
@@ -99,6 +102,10 @@ class Gallery:
             score = float(scores[row, column])
             found[row] = self.threshold.verdict(score), int(column), score
         return found
+
+    def scores(self, vectors: Floats) -> np.ndarray:
+        """float64 (N, P), the cosine of every face, (N, 128), with every person."""
+        return np.asarray(vectors @ self._templates.T, np.float64)
 
     def facts(self) -> dict[str, Any]:
         """Threshold, rates and origin, JSON-ready."""

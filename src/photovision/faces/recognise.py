@@ -58,12 +58,16 @@ class FaceRecogniser:
         if not faces:
             return []
         shown = np.stack([aligned(image, face.points) for face in faces])
-        vectors = unit(self._session.run(shown)[EMBEDDING])
+        vectors = self.vectors(shown)
         size = (image.shape[0], image.shape[1])
         return [
             FaceEmbedding(face, quality_of(face, one, size), vector)
             for face, one, vector in zip(faces, shown, vectors, strict=True)
         ]
+
+    def vectors(self, shown: Image) -> Floats:
+        """float32 (N, 128), of unit norm, for aligned faces uint8 (N, 112, 112, 3)."""
+        return unit(self._session.run(shown)[EMBEDDING])
 
 
 def identity() -> dict[str, str]:

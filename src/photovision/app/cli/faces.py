@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from photovision.app.cli.faces_register import enroll, export, forget, identify, list_people, log, lookalikes
+from photovision.app.cli.faces_register import Key, enroll, export, forget, identify, list_people, log, lookalikes
 from photovision.app.cli.options import Json
 from photovision.app.cli.program import Commands
 
@@ -43,10 +44,56 @@ def verify(
     note(found.threshold.text)
 
 
+def blur(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture, a folder of pictures, or a video.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .jpg, .png, .mp4; or a folder.")],
+    spared: Annotated[
+        list[str] | None,
+        typer.Option("--except", metavar="NAME", help="Somebody enrolled who stays visible. May be repeated."),
+    ] = None,
+    store: Annotated[Path | None, typer.Option(metavar="STORE", help="Of the people that --except names.")] = None,
+    how: Annotated[str, typer.Option(metavar="solid|pixels", help="In black, or in five squares.")] = "solid",
+    key: Key = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for each file.")] = False,
+) -> None:
+    """Cover every face in pictures and videos, so that nobody is recognised and nothing can be undone.
+
+    Metadata and sound are not taken over. A face that is not found stays visible: look through what matters.
+    """
+    import json
+    from contextlib import nullcontext
+
+    from photovision.app.cli.output import alert
+    from photovision.app.progress import counted, shown
+    from photovision.core.errors import UnreadableImage, UsageError
+    from photovision.core.phrases import count
+    from photovision.core.text import printable
+    from photovision.faces.blur import blur as cover
+    from photovision.faces.register import FaceStore
+
+    if store is None and (spared or key):
+        raise UsageError("--except and --key are about a store: name it with --store")
+    failed = False
+    with FaceStore(store, key=key) if store else nullcontext() as opened, shown() as listener:
+        progress = counted(listener, "covering faces")
+        for one in cover(source, output, store=opened, spared=spared or (), how=how, progress=progress):
+            if isinstance(one, UnreadableImage):
+                alert(str(one))
+                failed = True
+            elif as_json:
+                print(json.dumps(one.to_json()), flush=True)
+            else:
+                rest = f", {', '.join(one.spared)} not" if one.spared else ""
+                print(printable(f"{one.output}  {count(one.faces, 'face')} covered{rest}"), flush=True)
+    if failed:
+        raise typer.Exit(2)
+
+
 _ENROLL = "faces enroll staff 'Ada King' ada-1.jpg ada-2.jpg --purpose 'door of the lab' --basis consent"
 app.add(enroll, f"{_ENROLL} --until 2027-12-31", name="enroll")
 app.add(verify, "faces verify passport.jpg camera.jpg\nfaces verify a.jpg b.jpg --fmr 1e-4 --json", name="verify")
 app.add(identify, "faces identify staff door.jpg\nfaces identify staff door.mp4 --json", name="identify")
+app.add(blur, "faces blur street.jpg -o street-covered.jpg\nfaces blur party.mp4 -o covered.mp4", name="blur")
 app.add(list_people, "faces list staff", name="list")
 app.add(export, "faces export staff 'Ada King'", name="export")
 app.add(forget, "faces forget staff 'Ada King'", name="forget")

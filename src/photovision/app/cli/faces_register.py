@@ -64,7 +64,7 @@ def enroll(
 
 def identify(
     store: StorePath,
-    source: Annotated[str, typer.Argument(metavar="PICTURE|VIDEO", help="A picture or a video.")],
+    source: Annotated[str, typer.Argument(metavar="PICTURE|VIDEO", help="Or a camera (0) or an address.")],
     fmr: Fmr = None,
     fpir: Annotated[
         float | None,
@@ -78,25 +78,35 @@ def identify(
     Two faces never get one name. A photograph of a person is not distinguished from the person.
     """
     from photovision.app.cli.output import note
+    from photovision.app.progress import counted, shown
     from photovision.core.text import printable
-    from photovision.faces.identify import identify as find
+    from photovision.faces.blur import is_picture
+    from photovision.faces.identify import identify as in_picture
+    from photovision.faces.identify_video import identify_video
     from photovision.faces.register import FaceStore
 
     with FaceStore(store, key=key) as opened:
-        found = find(opened, source, fmr=fmr, fpir=fpir)
-    lines = found.lines()
+        if Path(source).is_file() and is_picture(Path(source)):
+            facts, lines = (found := in_picture(opened, source, fmr=fmr, fpir=fpir)).facts, found.lines()
+        else:
+            with shown() as listener:
+                progress = counted(listener, "following faces")
+                video = identify_video(opened, source, fmr=fmr, fpir=fpir, progress=progress)
+            facts, lines = video.facts, video.lines()
     for line in lines:
         print(json.dumps(line) if as_json else printable(_face_line(line)), flush=True)
     if not lines:
         note(f"{source} has no face")
     note(
-        f"same from {found.facts['threshold']:.3f}: a stranger gets one of {found.facts['enrolled']} names with a"
-        f" probability of {100 * found.facts['fpir']:.2g}%"
+        f"same from {facts['threshold']:.3f}: a stranger gets one of {facts['enrolled']} names with a probability of"
+        f" {100 * facts['fpir']:.2g}%"
     )
 
 
 def _face_line(line: dict[str, Any]) -> str:
     box = ",".join(f"{side:.0f}" for side in line["xyxy"])
+    if "track" in line:
+        box = f"{line['from']:.1f} to {line['to']:.1f} s"
     who = line["name"] or (f"perhaps {line['candidate']}" if line["candidate"] else "unknown")
     score = "" if line["score"] is None else f"  {line['score']:.3f}"
     return f"{line['file']}  {box}  {who}{score}" + "".join(f"  ({why})" for why in line["reasons"])
