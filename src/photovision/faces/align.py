@@ -48,7 +48,7 @@ def similarity(points: Floats) -> tuple[complex, complex]:
 
     Example:
         >>> a, b = similarity(np.float32(2 * TEMPLATE + 10))
-        >>> round(a.real, 4), round(a.imag, 4), round(b.real, 3)
+        >>> round(a.real, 4), round(abs(a.imag), 4), round(b.real, 3)
         (0.5, 0.0, -5.0)
     """
     z, w = (each[:, 0] + 1j * each[:, 1] for each in (np.asarray(points, np.float64), TEMPLATE))
