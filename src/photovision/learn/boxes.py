@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +38,13 @@ class BoxFeed:
         preprocess: what the network expects.
         view: what is varied.
         workers: threads.
-        lower: the frozen part, with the output "maps"; None gives pictures.
+        lower: the frozen part, whose outputs are learned from; None gives pictures.
 
     Attributes:
         views: how many views of every picture there are, each in an epoch of its own, before they come again; 0: new
             ones in every epoch.
+        plain: whether the first of them shows pictures as they are: where few steps are learned, what is varied of
+            them costs more than it teaches.
         targets: float32 (N, M, 5), class and box of every object in pixels of the input, as they are without variation;
             rows of NOTHING fill up.
     """
@@ -59,7 +61,7 @@ class BoxFeed:
     ) -> None:
         self.samples, self.preprocess, self.view = samples, preprocess, view
         self.workers, self.lower = workers, lower
-        self.views = 0
+        self.views, self.plain = 0, False
         self._kept: dict[tuple[int, int, int], np.ndarray] = {}
         self._busy = threading.Lock()
         self.sizes = sizes_of(samples)
@@ -71,7 +73,8 @@ class BoxFeed:
         self.targets = self._filled(rows)
 
     def take(self, positions: np.ndarray, epoch: int, seed: int) -> torch.Tensor:
-        """uint8 pictures (N, H, W, 3), or maps float32 (N, C, h, w) of the lower part."""
+        """uint8 pictures (N, H, W, 3), or of the lower part its maps float32 (N, C, h, w); of several maps float32
+        (N, K), all their numbers, one map after the other."""
         if self.lower is None:
             return torch.from_numpy(self._images(positions, self._view(epoch), seed))
         # A session answers one call at a time; batches are made ahead in another thread.
@@ -83,7 +86,8 @@ class BoxFeed:
         return views * len(self.samples) * math.prod(shape) * _KEPT.itemsize <= _MOST_KEPT
 
     def _view(self, epoch: int) -> int:
-        return epoch % self.views if self.views and epoch >= 0 else epoch
+        view = epoch % self.views if self.views and epoch >= 0 else epoch
+        return view - 1 if self.plain and epoch >= 0 else view
 
     def _images(self, positions: np.ndarray, view: int, seed: int) -> Image:
         def image(position: int) -> Image:
@@ -101,7 +105,7 @@ class BoxFeed:
         if new:
             images = self._images(np.array([position for *_, position in new]), view, seed)
             # Rounded also where they are not kept, so that a run that is resumed learns from the same numbers.
-            found = dict(zip(new, self.lower.run(images)["maps"].astype(_KEPT), strict=True))
+            found = dict(zip(new, _joined(self.lower.run(images)).astype(_KEPT), strict=True))
             if (self.views or view < 0) and self.fits(max(1, self.views), found[new[0]].shape):
                 self._kept |= {name: value.copy() for name, value in found.items()}
         rows = [found[name] if name in found else self._kept[name] for name in names]
@@ -109,12 +113,13 @@ class BoxFeed:
 
     def truth(self, positions: np.ndarray, epoch: int, seed: int) -> Floats:
         """float32 (N, M, 5), as `targets`, of the views that `take` gives."""
-        if epoch < 0:
+        view = self._view(epoch)
+        if view < 0:
             return np.asarray(self.targets[positions], dtype=np.float32)
         rows = []
         for position in map(int, positions):
             # What is shown is drawn first of all, so the pixels are not needed here.
-            shown, _ = self._pieces(position, self._view(epoch), seed)
+            shown, _ = self._pieces(position, view, seed)
             rows.append(truth([(piece, self._rows(piece)) for piece in shown]))
         return self._filled(rows)
 
@@ -141,6 +146,12 @@ class BoxFeed:
         for target, row in zip(filled, rows, strict=True):
             target[: len(row)] = row
         return filled
+
+
+def _joined(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The only map as it is, of several maps all their numbers, (N, K)."""
+    maps = list(outputs.values())
+    return maps[0] if len(maps) == 1 else np.concatenate([one.reshape(len(one), -1) for one in maps], axis=1)
 
 
 def found_in(sample: Sample) -> Detections:

@@ -9,7 +9,7 @@ further output is needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -117,17 +117,50 @@ class Upper(nn.Module):
 
     def read(self, finest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What `forward` gives, and the coarsest map of the backbone pooled over its places, float (N, D)."""
-        maps = [finest]
+        return _read(self, self.maps(finest))
+
+    def maps(self, finest: torch.Tensor) -> list[torch.Tensor]:
+        """The backbone's maps at 1/8, 1/16 and 1/32, from the first of them."""
+        found = [finest]
         for stage in self.stages:
-            maps.append(stage(maps[-1]))
-        logits, sides = self.head(self.pyramid(maps))
-        middles = self.places[:, :2]
-        boxes = torch.cat([middles - sides[..., :2], middles + sides[..., 2:]], dim=2)
-        found, pooled = torch.cat([boxes, logits], dim=2), maps[-1].mean((2, 3))
-        if self.training:
-            return found, pooled
-        best = logits.amax(2).topk(min(MAX_BOXES, logits.shape[1]), dim=1).indices
-        return found.gather(1, best[:, :, None].expand(-1, -1, found.shape[2])), pooled
+            found.append(stage(found[-1]))
+        return found
+
+
+class OnMaps(nn.Module):
+    """What follows the backbone, sharing its modules with the upper part: learned where the backbone stays as it is.
+
+    Args:
+        upper: the part that it belongs to.
+        shapes: (C, h, w) of the backbone's maps.
+    """
+
+    places: torch.Tensor
+
+    def __init__(self, upper: Upper, shapes: Sequence[tuple[int, ...]]) -> None:
+        super().__init__()
+        self.pyramid, self.head, self.shapes = upper.pyramid, upper.head, tuple(shapes)
+        self.register_buffer("places", upper.places, persistent=False)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """As of `Upper`, from rows float (N, K): the numbers of all maps, one after the other."""
+        parts = torch.split(rows, [math.prod(shape) for shape in self.shapes], dim=1)
+        return _read(self, [part.reshape(-1, *shape) for part, shape in zip(parts, self.shapes, strict=True)])[0]
+
+    def read(self, *maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As of `Upper`, from the maps."""
+        return _read(self, list(maps))
+
+
+def _read(part: Upper | OnMaps, maps: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    logits, sides = part.head(part.pyramid(maps))
+    middles = part.places[:, :2]
+    boxes = torch.cat([middles - sides[..., :2], middles + sides[..., 2:]], dim=2)
+    found, pooled = torch.cat([boxes, logits], dim=2), maps[-1].mean((2, 3))
+    if part.training:
+        return found, pooled
+    best = logits.amax(2).topk(min(MAX_BOXES, logits.shape[1]), dim=1).indices
+    return found.gather(1, best[:, :, None].expand(-1, -1, found.shape[2])), pooled
 
 
 class DetectorNetwork(nn.Module):
@@ -160,7 +193,7 @@ class DetectorNetwork(nn.Module):
         channels = tuple(links[cut - 1].shape[0] for cut in cuts[1:])
         self.lower = parts[0]
         self.upper = Upper(nn.ModuleList(parts[1:]), channels, size, classes)
-        self.shape = (channels[0], size[0] // STRIDES[0], size[1] // STRIDES[0])
+        self.shapes = tuple((count, size[0] // s, size[1] // s) for count, s in zip(channels, STRIDES, strict=True))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """See `Upper`."""
@@ -176,6 +209,8 @@ class DetectorNetwork(nn.Module):
 class Lower(nn.Module):
     """uint8 (N, H, W, 3) -> the map float32 (N, K, H / 8, W / 8) that a detector's upper part learns from."""
 
+    outputs = ("maps",)
+
     def __init__(self, network: DetectorNetwork, preprocess: Preprocess) -> None:
         super().__init__()
         self.normalise, self.lower = Normalise(preprocess), network.lower
@@ -183,6 +218,20 @@ class Lower(nn.Module):
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
         """Run the lower part."""
         return (self.lower(self.normalise(images)),)
+
+
+class Frozen(nn.Module):
+    """uint8 (N, H, W, 3) -> the maps float32 (N, C, h, w) of the whole backbone, the finest first."""
+
+    outputs = tuple(f"maps_{stride}" for stride in STRIDES)
+
+    def __init__(self, network: DetectorNetwork, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.normalise, self.network = Normalise(preprocess), network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Run the backbone."""
+        return tuple(self.network.upper.maps(self.network.lower(self.normalise(images))))
 
 
 class BoxDecider(nn.Module):
@@ -210,9 +259,33 @@ class BoxDecider(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Decide on a batch uint8 (N, H, W, 3)."""
-        found, pooled = self.network.read(self.normalise(images))  # type: ignore[operator]
-        scores = (found[..., 4:] * self.slope + self.shift).sigmoid()
-        return found[..., :4], scores, functional.normalize(pooled, dim=1)
+        return _decided(self, *self.network.read(self.normalise(images)))  # type: ignore[operator]
+
+
+class BoxDeciderOnMaps(nn.Module):
+    """A `BoxDecider` without its backbone: the same outputs from the maps that `Frozen` gives."""
+
+    slope: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, decider: BoxDecider, part: OnMaps) -> None:
+        super().__init__()
+        self.part = part
+        self.register_buffer("slope", decider.slope, persistent=False)
+        self.register_buffer("shift", decider.shift, persistent=False)
+
+    def forward(
+        self, maps_8: torch.Tensor, maps_16: torch.Tensor, maps_32: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Decide on the maps of a batch."""
+        return _decided(self, *self.part.read(maps_8, maps_16, maps_32))
+
+
+def _decided(
+    decider: BoxDecider | BoxDeciderOnMaps, found: torch.Tensor, pooled: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    scores = (found[..., 4:] * decider.slope + decider.shift).sigmoid()
+    return found[..., :4], scores, functional.normalize(pooled, dim=1)
 
 
 def places_of(size: tuple[int, int]) -> torch.Tensor:

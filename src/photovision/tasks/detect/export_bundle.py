@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
 
 from photovision.core.files import explained
@@ -23,8 +24,9 @@ from photovision.learn.loop import FitResult
 from photovision.learn.plan import Plan
 from photovision.models.backbones import Backbone, count_macs, count_parameters
 from photovision.models.box_parity import check_boxes
-from photovision.models.detector import BoxDecider, DetectorNetwork
-from photovision.models.export import export_graph
+from photovision.models.detector import BoxDecider, BoxDeciderOnMaps, DetectorNetwork, Frozen, OnMaps
+from photovision.models.export import export_graph, write_graph
+from photovision.models.joined_graph import join_graphs
 from photovision.models.query_detector import QueryDetector
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.detect.detector import Detector
@@ -33,7 +35,7 @@ from photovision.trust.metrics.box_confidence import calibrated, fit_logistic
 from photovision.trust.metrics.detection import best_thresholds, scores
 
 NAME = "detector"
-_PARITY_PICTURES = 32
+_PARITY_PICTURES, _FEW_PARITY_PICTURES = 32, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ class TrainedDetector:
         predicted: float32 (N, K, 4 + C), boxes and scores of the validation images.
         truth: float32 (N, M, 5), theirs.
         plan, done: how it was learned.
+        graph: of its backbone, where that stayed as it is.
     """
 
     network: DetectorNetwork | QueryDetector
@@ -56,6 +59,7 @@ class TrainedDetector:
     truth: np.ndarray
     plan: Plan
     done: FitResult
+    graph: Path | None = None
 
 
 def learned_from(run: TrainingRun, trained: TrainedDetector) -> Learned:
@@ -69,7 +73,7 @@ def learned_from(run: TrainingRun, trained: TrainedDetector) -> Learned:
     def export(folder: Path) -> dict[str, Any]:
         decider = BoxDecider(network, source.preprocess, slope, shift)
         _save(network, source, folder)
-        export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
+        _export(decider, trained, folder)
         ranked = isinstance(network, QueryDetector)
         return check_boxes(decider, folder / "model.onnx", _pictures(run, source), ranked=ranked).to_json()
 
@@ -96,6 +100,20 @@ def learned_from(run: TrainingRun, trained: TrainedDetector) -> Learned:
     )
 
 
+def _export(decider: BoxDecider, trained: TrainedDetector, folder: Path) -> None:
+    """The whole as one graph; where the backbone stayed as it is, its graph is there, and only what follows is new."""
+    target, network = folder / "model.onnx", trained.network
+    if trained.graph is None:
+        export_graph(decider, trained.source.preprocess.size, decider.outputs, target)
+        return
+    assert isinstance(network, DetectorNetwork)
+    after = BoxDeciderOnMaps(decider, OnMaps(network.upper, network.shapes))
+    maps = {name: torch.zeros(2, *shape) for name, shape in zip(Frozen.outputs, network.shapes, strict=True)}
+    upper = trained.graph.with_name("upper.onnx")
+    write_graph(after, maps, dict.fromkeys(maps, ("batch",)), decider.outputs, upper)
+    join_graphs(trained.graph, upper, target)
+
+
 def _save(network: DetectorNetwork | QueryDetector, source: Backbone, folder: Path) -> None:
     """The weights; of a network that transformers built also its description, so that training can start from there."""
     with explained(folder):
@@ -111,6 +129,8 @@ def _result(run: TrainingRun, trained: TrainedDetector, val: Metric) -> StageRes
     params, epochs = count_parameters(network), int(done.curve[-1]["epoch"])
     whole = "" if done.stopped == "done" else f" of {trained.plan.epochs} ({done.stopped})"
     note = f"{epochs}{whole} epochs on {len(run.splits.train):,} pictures, augmented differently in every epoch"
+    if trained.graph is not None:
+        note = f"{epochs}{whole} epochs on a frozen backbone's maps of {len(run.splits.train):,} pictures"
     curve, plan = tuple(done.curve), trained.plan.to_json()
     seconds = time.monotonic() - run.started
     return StageResult(NAME, val, seconds, 4 * params / 1e6, None, count_macs(network, size), params, note, curve, plan)
@@ -132,5 +152,7 @@ def _report(info: Mapping[str, Any], proof: Report) -> Report:
 def _pictures(run: TrainingRun, source: Backbone) -> np.ndarray:
     """Evenly spread validation images as the network sees them: uint8 (N, H, W, 3)."""
     val = run.splits.val
-    positions = np.linspace(0, len(val) - 1, min(_PARITY_PICTURES, len(val))).astype(int)
+    positions = np.linspace(
+        0, len(val) - 1, min(_FEW_PARITY_PICTURES if run.short else _PARITY_PICTURES, len(val))
+    ).astype(int)
     return np.stack([load_pixels(val.samples[i], source.preprocess) for i in positions])

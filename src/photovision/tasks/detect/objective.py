@@ -85,9 +85,9 @@ class DetectObjective:
         return scores(self.matches(predicted, truth), n_boot=0)[0]["map"]
 
     def matches(self, predicted: Floats, truth: np.ndarray, names: tuple[str, ...] = ()) -> Matches:
-        """The boxes found, suppressed and compared with the truth."""
+        """The boxes found, suppressed and compared with the truth, objects of all sizes together."""
         pairs = [Pair(_true(t, self.classes), self.standing(p)) for p, t in zip(predicted, truth, strict=True)]
-        return match(pairs, names or tuple(map(str, range(self.classes))))
+        return match(pairs, names or tuple(map(str, range(self.classes))), ("all",))
 
     def standing(self, predicted: Floats, least: float = LEAST) -> Detections:
         """The boxes of one picture, float32 (K, 4 + C), that reach the score `least` and that no other suppresses."""

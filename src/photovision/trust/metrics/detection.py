@@ -87,7 +87,7 @@ class Matches:
     Attributes:
         classes: C names.
         pictures: N.
-        by: for each of SIZES, C `Matched`.
+        by: for each range of sizes that was asked for, C `Matched`.
     """
 
     classes: tuple[str, ...]
@@ -100,12 +100,13 @@ class Matches:
         return np.array([one.objects.sum() for one in self.by["all"]], dtype=np.int64)
 
 
-def match(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matches:
+def match(pairs: Sequence[Pair], classes: tuple[str, ...], sizes: Sequence[str] = SIZES) -> Matches:
     """Decide which box belongs to which object, class by class, by pycocotools.
 
     Args:
         pairs: N pictures; `truth.crowd` objects, and what is on them, are left out.
         classes: C names.
+        sizes: some of SIZES, "all" among them; each takes as long as "all".
 
     Raises:
         DataError: there is no picture, or no object.
@@ -125,13 +126,14 @@ def match(pairs: Sequence[Pair], classes: tuple[str, ...]) -> Matches:
             "bbox",
         )
         judge.params.iouThrs, judge.params.maxDets = IOUS, [MAX_BOXES]
-        judge.params.areaRng, judge.params.areaRngLbl = [list(area) for area in _AREAS], list(SIZES)
+        areas = dict(zip(SIZES, _AREAS, strict=True))
+        judge.params.areaRng, judge.params.areaRngLbl = [list(areas[size]) for size in sizes], list(sizes)
         judge.evaluate()
     n = len(pairs)
     cells = [judge.evalImgs[start : start + n] for start in range(0, len(judge.evalImgs), n)]
     by = {
-        size: tuple(_gathered(cells[label * len(SIZES) + place], n) for label in range(len(classes)))
-        for place, size in enumerate(SIZES)
+        size: tuple(_gathered(cells[label * len(sizes) + place], n) for label in range(len(classes)))
+        for place, size in enumerate(sizes)
     }
     return Matches(classes, n, by)
 
@@ -148,7 +150,7 @@ def scores(matches: Matches, *, n_boot: int = N_BOOT, seed: int = 0) -> tuple[di
     whole = np.stack([one.precisions(weights) for one in matches.by["all"]])  # (C, 1 + B, 10)
     found = {"map": whole.mean(2), "map50": whole[:, :, 0], "map75": whole[:, :, 5]}
     for size in SIZES[1:]:
-        if any(one.objects.any() for one in matches.by[size]):
+        if size in matches.by and any(one.objects.any() for one in matches.by[size]):
             found[f"map_{size}"] = np.stack([one.precisions(weights) for one in matches.by[size]]).mean(2)
     metrics = {name: _metric(_mean(values), matches.pictures) for name, values in found.items()}
     recalls = [one.recall for one in matches.by["all"] if one.objects.any()]

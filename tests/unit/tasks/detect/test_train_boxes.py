@@ -10,6 +10,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from boxed import CLASSES, boxed_samples, boxed_set
+from safetensors.torch import load_file, save_file
 
 from photovision.core.errors import DataError, UsageError
 from photovision.core.preprocess import Preprocess
@@ -21,7 +22,7 @@ from photovision.engine.train_config import TrainConfig
 from photovision.learn.boxes import BoxFeed
 from photovision.learn.loop import FitResult, RunContext, fit
 from photovision.learn.plan import Plan
-from photovision.models.backbones import Backbone
+from photovision.models.backbones import Backbone, create
 from photovision.models.detector import DetectorNetwork
 from photovision.models.export import Normalise
 from photovision.runtime.held_out import read_held_out
@@ -104,3 +105,35 @@ def test_the_input_has_the_pictures_proportions_and_room_for_small_objects() -> 
     data = boxed_set(6, 1, 1)
     assert input_size(data, 128) == [96, 128]
     assert input_size(data, None) == [96, 128]  # not larger than the pictures
+
+
+def test_in_a_short_training_the_backbone_stays_as_it_is(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    start = create(Backbone("test_resnet", "none", PREPROCESS), 2)
+    save_file(start.state_dict(), tmp_path / "start.safetensors")
+    options = TrainConfig(minutes=0.1, backbone="test_resnet", weights=str(tmp_path / "start.safetensors"), size=64)
+    made = run(boxed_set(16, 6, 6), tmp_path / "model", options)
+    assert "frozen backbone" in made.info["rungs"][0]["note"]
+    assert [one["stage"] for one in made.info["training"]["not_tried"]] == [
+        "learning the backbone's upper stages, on larger inputs"
+    ]
+    learned_network = load_file(tmp_path / "model" / "model.safetensors")
+    started = DetectorNetwork(Backbone("test_resnet", options.weights, PREPROCESS), 1).state_dict()
+    frozen = [name for name in started if name.startswith(("lower.", "upper.stages."))]
+    assert frozen
+    assert all(torch.equal(learned_network[name], started[name]) for name in frozen)
+    # The graph, put together of two, decides like the network whose weights lie beside it.
+    assert made.info["parity"]["max_abs_prob_difference"] < 1e-3
+    assert {"boxes", "scores", "embedding"} == set(made.session.run(np.zeros((1, 64, 64, 3), np.uint8)))
+
+
+def test_the_first_of_the_views_that_come_again_shows_pictures_as_they_are() -> None:
+    feed = BoxFeed(boxed_samples(4), PREPROCESS, BoxAugmenter(Augment(scale=0.5), mosaic=0.5), 2)
+    feed.views, feed.plain = 2, True
+    rows = np.arange(4)
+    still, varied = feed.take(rows, 0, 0), feed.take(rows, 1, 0)
+    assert torch.equal(still, feed.take(rows, -1, 0))
+    assert not torch.equal(still, varied)
+    assert torch.equal(still, feed.take(rows, 2, 0))
+    assert np.array_equal(feed.truth(rows, 0, 0), feed.targets[rows])
+    assert feed.truth(rows, 1, 0).tolist() != feed.truth(rows, 0, 0).tolist()
