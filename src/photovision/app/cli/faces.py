@@ -7,8 +7,18 @@ from typing import Annotated
 
 import typer
 
-from photovision.app.cli.faces_register import Key, enroll, export, forget, identify, list_people, log, lookalikes
-from photovision.app.cli.options import Json
+from photovision.app.cli.faces_register import (
+    Key,
+    StorePath,
+    enroll,
+    export,
+    forget,
+    identify,
+    list_people,
+    log,
+    lookalikes,
+)
+from photovision.app.cli.options import Json, ReportFolder
 from photovision.app.cli.program import Commands
 
 app = Commands()
@@ -89,10 +99,42 @@ def blur(
         raise typer.Exit(2)
 
 
+def evaluate(
+    store: StorePath,
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="PAIRS|FOLDER", help="A folder per person; a table: file_name, person; a, b, same."),
+    ],
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN,...", help="Columns of the table whose groups are compared.")
+    ] = None,
+    fmr: Fmr = None,
+    output: ReportFolder = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Measure false matches and non-matches on people whom you know, over all and by groups of your own table.
+
+    Groups with too few pairs are called unknown. Nothing about people is guessed from their pictures.
+    """
+    from photovision.app.cli.output import print_report
+    from photovision.app.progress import counted, shown
+    from photovision.faces.evaluate import evaluate as measure
+    from photovision.faces.register import FaceStore
+    from photovision.faces.thresholds import DEFAULT_FMR
+
+    columns = [name.strip() for name in (by or "").split(",") if name.strip()]
+    rate = DEFAULT_FMR if fmr is None else fmr
+    with FaceStore(store, key=key) as opened, shown() as listener:
+        report = measure(opened, source, by=columns, fmr=rate, progress=counted(listener, "reading faces"))
+    print_report(report, output, as_json)
+
+
 _ENROLL = "faces enroll staff 'Ada King' ada-1.jpg ada-2.jpg --purpose 'door of the lab' --basis consent"
 app.add(enroll, f"{_ENROLL} --until 2027-12-31", name="enroll")
 app.add(verify, "faces verify passport.jpg camera.jpg\nfaces verify a.jpg b.jpg --fmr 1e-4 --json", name="verify")
 app.add(identify, "faces identify staff door.jpg\nfaces identify staff door.mp4 --json", name="identify")
+app.add(evaluate, "faces evaluate staff people/\nfaces evaluate staff people.csv --by age -o report/", name="evaluate")
 app.add(blur, "faces blur street.jpg -o street-covered.jpg\nfaces blur party.mp4 -o covered.mp4", name="blur")
 app.add(list_people, "faces list staff", name="list")
 app.add(export, "faces export staff 'Ada King'", name="export")
