@@ -83,7 +83,7 @@ EXPECTED: Mapping[str, tuple[str, ...]] = {
     "grey": ("same_picture",),
     "mirrored": ("turned",),
     "quarter turn": ("turned",),
-    "tilted by 15 degrees": ("same_object",),
+    "tilted by 15 degrees": ("turned",),
     "crop of 80%": ("crop",),
     "crop of 50%": ("crop",),
     "crop of 25%": ("crop",),

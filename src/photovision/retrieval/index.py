@@ -30,7 +30,16 @@ from photovision.retrieval.engine import EXACT, NOTHING, Searchable, exact
 from photovision.retrieval.features import FeatureModel, content_of, decoded
 from photovision.retrieval.spaces import Spaces
 from photovision.retrieval.store import IndexedFile, Store
-from photovision.retrieval.verdicts import ALIKE, SAME_FILE, SAME_OBJECT, SAME_PICTURE, VERDICTS, Query, check_pair
+from photovision.retrieval.verdicts import (
+    ALIKE,
+    SAME_FILE,
+    SAME_OBJECT,
+    SAME_PICTURE,
+    VERDICTS,
+    Query,
+    check_pair,
+    check_tilt,
+)
 
 INDEX_FILE, GRAPH_FILE, STORE_FILE = "index.json", "model.onnx", "pictures.sqlite"
 FORMAT, VERSION = "photovision-index", 1
@@ -38,6 +47,8 @@ SPACES = ("likeness", "copies")
 PRECISIONS = (None, "f32", "bf16")
 CHECKED = 24
 """Pictures that are compared with a query pixel by pixel."""
+TILTED = 2
+"""Pictures that are compared with a query at other angles, where it is no copy of any as it is."""
 MISSES = 3
 """Pictures in a row that are no copies, after which no more are looked for where one was found."""
 _LARGEST_JSON = 1 << 20
@@ -232,19 +243,27 @@ class Index:
     ) -> Iterator[tuple[int, str]]:
         """Ids and verdicts of those that are copies, pixel by pixel."""
         files, misses, hits = self.store.pictures(list(copies)), 0, len(known)
-        for number in [one for one in copies if one in files and one not in known][:CHECKED]:
+        order = [one for one in copies if one in files and one not in known][:CHECKED]
+        for number in order:
             verdict = self._verdict(query, files[number], copies[number][1])
             hits, misses = hits + (verdict is not None), 0 if verdict else misses + 1
             if verdict is not None:
                 yield number, verdict
             if hits and misses >= MISSES:
                 return
+        for number in order[:TILTED] if not hits else ():
+            verdict = self._verdict(query, files[number], None)
+            if verdict is not None:
+                yield number, verdict
 
-    def _verdict(self, query: Query, file: IndexedFile, turns: int) -> str | None:
+    def _verdict(self, query: Query, file: IndexedFile, turns: int | None) -> str | None:
+        """What a picture is of the query after quarter turns; None for turns: after a tilt."""
         try:
             other = decoded(self.folder / file.file, self.model.preprocess)
         except UnreadableImage:  # it is not there any more
             return None
+        if turns is None:
+            return check_tilt(query, other, file.taken)
         return check_pair(query, other, turns, file.taken).verdict
 
     @cached_property

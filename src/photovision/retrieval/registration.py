@@ -24,16 +24,21 @@ LONGEST, COARSE, CHECKED = 384, 64, 128
 """Pixels of the longer side: of what is kept, of the first search; of the square that is compared."""
 PROMISING = 0.6
 """Correlation of the coarse detail from which on a place is looked at closely."""
-_LEAST = 20  # pixels of the longer side of a template: a crop of a tenth of the picture
-_STEP = 1.06
+_SIZES = tuple(COARSE / 1.06**step for step in range(20))
+# Pixels of the longer side of templates, down to 20: a crop of a tenth of the picture.
 _LEVELS = ((128, tuple(np.linspace(0.94, 1.06, 9)), 5), (256, tuple(np.linspace(0.9875, 1.0125, 5)), 4))
 # Pixels of the longer side, how the scale is varied, and how many pixels around the place are searched.
 _BLOCK = 16
 _FLAT = 2.0  # grey levels of fine detail: a block with less says nothing
 _FEW = 6  # blocks that must have detail
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
+_TILTS = (*range(-18, 0, 3), *range(3, 19, 3))  # degrees that are tried first, then finer steps around the best
+_FINER = ((-1.5, -0.75, 0.75, 1.5), (-0.375, 0.375))
+_UPRIGHT = 0.65  # of the sides of a tilted picture: the part that is inside it at every angle, and so comparable
+_STRAIGHTENED = slice(6, 14)  # sizes of that part: whoever straightens a picture cuts off its corners, too
 
 Window = tuple[float, float, float, float]
+Template = tuple[tuple[int, int], npt.NDArray[np.complex64]]
 
 
 class Placement(NamedTuple):
@@ -81,16 +86,23 @@ class RegisteredPicture:
         return _blocks(_squared(self.grey, _WHOLE), self.lost(_WHOLE))
 
     @cached_property
-    def templates(self) -> list[tuple[tuple[int, int], npt.NDArray[np.complex64]]]:
-        """(H, W) and the spectrum of this picture at every scale, without mean and of norm 1."""
-        found, longest = [], float(COARSE)
-        while longest >= _LEAST:
-            small = _detail(self.resized(round(longest)))
-            small = small - small.mean()
-            small /= max(float(np.linalg.norm(small)), 1e-6)
-            found.append((small.shape, np.conj(fft.rfft2(small, (COARSE, COARSE)))))
-            longest /= _STEP
-        return found
+    def templates(self) -> list[Template]:
+        """This picture at every scale."""
+        return [self.template(longest) for longest in _SIZES]
+
+    def template(self, longest: float) -> Template:
+        """(H, W) and the spectrum of a version of that longer side, without mean and of norm 1."""
+        small = _detail(self.resized(round(longest)))
+        small = small - small.mean()
+        small /= max(float(np.linalg.norm(small)), 1e-6)
+        return (small.shape[0], small.shape[1]), np.conj(fft.rfft2(small, (COARSE, COARSE)))
+
+    def upright(self, degrees: float) -> RegisteredPicture:
+        """Its inner part after it was turned against the clock."""
+        width, height = round(_UPRIGHT * self.grey.width), round(_UPRIGHT * self.grey.height)
+        left, top = (self.grey.width - width) // 2, (self.grey.height - height) // 2
+        turned = self.grey.rotate(degrees, Pillow.Resampling.BICUBIC)
+        return RegisteredPicture(turned.crop((left, top, left + width, top + height)))
 
     def lost(self, window: Window) -> float:
         """How many pixels of the compared square one pixel of a window makes up, 1 or more."""
@@ -115,19 +127,33 @@ def whole_agreement(one: RegisteredPicture, other: RegisteredPicture) -> Placeme
 
 def find(query: RegisteredPicture, other: RegisteredPicture) -> Placement:
     """Where the query lies in another picture, whole or as a crop of at least a tenth of it."""
-    score, window = _coarsely(query, other)
+    score, window = _coarsely(query.templates, other)
     if score < PROMISING:
         return NOWHERE
     return _compared(query, other, _refined(query, other, window))
 
 
-def _coarsely(query: RegisteredPicture, other: RegisteredPicture) -> tuple[float, Window]:
+def find_tilted(query: RegisteredPicture, other: RegisteredPicture) -> Placement:
+    """Where the inner part of the query lies in another picture, after the query was turned by up to 20 degrees."""
+    sizes = _SIZES[_STRAIGHTENED]
+    parts = ((tilt, query.upright(tilt)) for tilt in _TILTS)
+    score, tilt = max((_coarsely([part.template(size) for size in sizes], other)[0], tilt) for tilt, part in parts)
+    if score < PROMISING:
+        return NOWHERE
+    angle, best = float(tilt), find(query.upright(tilt), other)
+    for steps in _FINER:
+        found = [(find(query.upright(angle + step), other), angle + step) for step in steps]
+        best, angle = max([(best, angle), *found], key=lambda one: one[0].agreement)
+    return best
+
+
+def _coarsely(templates: list[Template], other: RegisteredPicture) -> tuple[float, Window]:
     """The best correlation over scales and places, and where it is."""
     base = other.coarse
     spectrum = fft.rfft2(base, (COARSE, COARSE))
     sums, squares = _integral(base), _integral(base**2)
     best, window = -1.0, _WHOLE
-    for (height, width), template in query.templates:
+    for (height, width), template in templates:
         rows, columns = base.shape[0] - height + 1, base.shape[1] - width + 1
         if rows < 1 or columns < 1:
             continue

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image as Pillow
 
 from photovision.core.types import Floats
-from photovision.retrieval.registration import NOWHERE, Placement, RegisteredPicture, find, whole_agreement
+from photovision.retrieval.registration import NOWHERE, Placement, RegisteredPicture, find, find_tilted, whole_agreement
 
 SAME_FILE, SAME_PICTURE, CROP, TURNED = "same_file", "same_picture", "crop", "turned"
 SAME_OBJECT, ALIKE = "same_object", "alike"
@@ -20,7 +20,7 @@ COPIES = (SAME_FILE, SAME_PICTURE, TURNED, CROP)
 IN_WORDS = {
     SAME_FILE: "same file",
     SAME_PICTURE: "same picture, saved again",
-    TURNED: "mirrored or turned",
+    TURNED: "mirrored, turned or tilted",
     CROP: "a crop, or cropped from it",
     SAME_OBJECT: "same object",
     ALIKE: "alike",
@@ -113,6 +113,14 @@ def check_pair(query: Query, other: Pillow.Image, turns: int, taken: str | None 
         if placement.agreement >= AGREEMENT:
             return CheckedPair(CROP, placement)
     return NO_COPY
+
+
+def check_tilt(query: Query, other: Pillow.Image, taken: str | None = None) -> str | None:
+    """TURNED where a picture is a copy of the query but for a tilt; arguments as of `check_pair`."""
+    if query.taken and taken and query.taken != taken:
+        return None
+    placement = find_tilted(query.turned(Orientation()), RegisteredPicture.of(other))
+    return TURNED if placement.agreement >= AGREEMENT else None
 
 
 def _nested(query: Query, base: RegisteredPicture, turns: int) -> Iterator[tuple[RegisteredPicture, RegisteredPicture]]:

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from photovision.retrieval.edits import EDITS
-from photovision.retrieval.registration import RegisteredPicture, find, whole_agreement
+from photovision.retrieval.registration import RegisteredPicture, find, find_tilted, whole_agreement
 from photovision.retrieval.verdicts import AGREEMENT
 
 
@@ -42,6 +42,18 @@ def test_a_crop_is_found_where_it_was_cut(name: str, share: str) -> None:
     assert found.agreement >= AGREEMENT
     left, top, right, bottom = found.window
     assert (right - left) * (bottom - top) == pytest.approx(float(share[:-1]) / 100, rel=0.05)
+
+
+def test_a_tilted_picture_is_found_whether_its_corners_were_cut_off_or_not() -> None:
+    picture = photograph("astronaut")
+    base, width, height = RegisteredPicture.of(picture), picture.width, picture.height
+    inner = (width // 10, height // 10, width - width // 10, height - height // 10)
+    tilted = picture.rotate(-15, Image.Resampling.BICUBIC)
+    straightened = picture.rotate(6, Image.Resampling.BICUBIC).crop(inner)
+    for query in (tilted, straightened):
+        assert find_tilted(RegisteredPicture.of(query), base).agreement >= AGREEMENT
+    for other in (photograph("coffee"), burst(picture, 0.015)):
+        assert find_tilted(RegisteredPicture.of(other), base).agreement < AGREEMENT
 
 
 def test_frames_of_a_burst_and_other_pictures_do_not_agree() -> None:

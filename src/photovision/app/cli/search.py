@@ -32,7 +32,7 @@ def search(
 ) -> None:
     """Find pictures that show the same, or something like it.
 
-    Verdicts: same file, same picture, mirrored or turned, a crop, same object, alike; or nothing like it.
+    Verdicts: same file, same picture, mirrored, turned or tilted, a crop, same object, alike; or nothing like it.
     """
     import json
     import sys

@@ -8,6 +8,7 @@ from typing import Any
 from photovision.core.drawing import Bar, bars, learning_curve, percent
 from photovision.core.phrases import count
 from photovision.core.report import Figure, Metric, Report, Table
+from photovision.core.task import task
 from photovision.engine.card_text import LEARNED_VAL
 from photovision.trust.metrics.statistics import Estimate, difference
 
@@ -135,7 +136,8 @@ def _ladder(rungs: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> list
         heading = rung["name"] + (" (chosen)" if rung["name"] == info.get("chosen") else "")
         groups[heading] = [Bar(m.value, m.low, m.high, series) for series, m in found]
     series = ("validation", "test") if any(rung.get("test") for rung in rungs) else ("validation",)
-    what = "Mean average precision" if info.get("multilabel") else "Accuracy"
+    lead = next(iter(task(str(info.get("task", "classify"))).lead.values()))
+    what = "Mean average precision" if info.get("multilabel") else f"{lead[0].upper()}{lead[1:]}"
     note = (
         f"{what} of each stage, from simple features to the whole network, with 95% intervals. Validation pictures"
         " chose the stage, so their figures flatter it; test pictures were used once."

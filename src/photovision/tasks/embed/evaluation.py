@@ -30,7 +30,7 @@ _TITLES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Gallery:
+class SearchedImages:
     """The images that are searched.
 
     Attributes:
@@ -70,7 +70,7 @@ class RetrievalEvaluation:
     problems: tuple[Problem, ...]
     labels: tuple[str, ...]
     vectors: Floats
-    gallery: Gallery
+    gallery: SearchedImages
     ranking: Ranking
 
     @property
@@ -184,12 +184,12 @@ def _label(sample: Sample) -> str:
 
 def _gallery(
     model: EmbeddingModel, samples: tuple[Sample, ...], labels: tuple[str, ...], vectors: Floats
-) -> tuple[Gallery, Floats]:
+) -> tuple[SearchedImages, Floats]:
     """What is searched, and its embeddings."""
     known = model.references
     if known is not None and known.ids and set(labels) <= set(known.labels):
-        return Gallery(known.ids, known.labels), known.embeddings.astype(np.float32)
-    return Gallery(tuple(sample.id for sample in samples), labels, samples), vectors
+        return SearchedImages(known.ids, known.labels), known.embeddings.astype(np.float32)
+    return SearchedImages(tuple(sample.id for sample in samples), labels, samples), vectors
 
 
 def _with_something_to_find(found: RetrievalEvaluation) -> RetrievalEvaluation:
