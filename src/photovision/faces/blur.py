@@ -25,7 +25,7 @@ from photovision.core.types import Image
 from photovision.data.image_paths import find_pictures
 from photovision.faces.cover import How, checked_how, covered
 from photovision.faces.detect import MAYBE, FaceDetector
-from photovision.faces.identify import Gallery
+from photovision.faces.identify import FaceGallery
 from photovision.faces.identify_video import named_tracks
 from photovision.faces.register import FaceStore
 from photovision.faces.tracks import FaceFollower, cover_plan
@@ -78,7 +78,7 @@ class FaceBlurrer:
         faces = self.detector.find(image, least=MAYBE, tiles=True)
         names: list[str | None] = [None] * len(faces)
         if self.store is not None and faces:
-            gallery = Gallery(self.store)
+            gallery = FaceGallery(self.store)
             found = gallery.names(self.store.recogniser.embedded(image, faces))
             names = [one.name if one.name in self.spared else None for one in found]
             self.store.note("blur", faces=len(faces), found=gallery.subjects(found))
@@ -109,7 +109,7 @@ class FaceBlurrer:
         """Numbers of the tracks of people who stay as they are, and their names."""
         if self.store is None:
             return [], []
-        people = named_tracks(follower, Gallery(self.store), self.store)
+        people = named_tracks(follower, FaceGallery(self.store), self.store)
         known = [one for one in people if one.name in self.spared]
         pseudonyms = [self.store.entry(one.name).pseudonym for one in known if one.name]
         self.store.note("blur", faces=len(follower.tracks), found=[{"subject": one} for one in pseudonyms])

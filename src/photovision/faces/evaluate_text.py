@@ -37,8 +37,11 @@ def face_report(found: FaceEvaluation, source: str) -> Report:
             found.fnmr, title="False non-matches", hint="share of pairs of one person below the threshold (FNMR)"
         ), **metrics}  # fmt: skip
     if found.fmr is not None:
-        hint = "of pairs of different people, as many reach the threshold (FMR)"
-        metrics = {"false_matches": replace(_thousands(found.fmr), title="False matches", hint=hint), **metrics}
+        hint = "pairs of different people at or above the threshold (FMR)"
+        metrics = {
+            "false_matches": replace(_thousands(found.fmr), title="False matches per 1,000 pairs", hint=hint),
+            **metrics,
+        }
     return Report(
         "evaluate",
         f"Faces of {source}",
@@ -128,7 +131,15 @@ def _groups(groups: Sequence[FaceGroup]) -> Table:
         )
         for group in groups
     )
-    columns = ("group", "people", "pictures", "faces not found", "false matches", "false non-matches", "verdict")
+    columns = (
+        "group",
+        "people",
+        "pictures",
+        "faces not found",
+        "false matches per 1,000",
+        "false non-matches",
+        "verdict",
+    )
     note = "Pairs within each group, at the one threshold. Groups are those of your own table."
     return Table("By group", columns, rows, note)
 
@@ -167,9 +178,7 @@ def _scores(found: FaceEvaluation) -> Figure | None:
 
 def _group_bars(found: FaceEvaluation) -> Figure | None:
     groups = {
-        f"{group.column}: {group.name} ({group.units:,} pairs of people)": [
-            Bar(group.fmr.value, group.fmr.low, group.fmr.high)
-        ]
+        f"{group.name} ({count(group.units, 'pair')} of people)": [Bar(group.fmr.value, group.fmr.low, group.fmr.high)]
         for group in found.groups
         if group.fmr is not None
     }
@@ -185,7 +194,7 @@ def _group_bars(found: FaceEvaluation) -> Figure | None:
 def _thousands(rate: Metric) -> Metric:
     """A rate that may be far below a percent, per 1,000 pairs."""
     value, low, high = (1000 * (part or 0.0) for part in (rate.value, rate.low, rate.high))
-    return Metric(value, low, high, rate.n, "per 1,000 pairs")
+    return Metric(value, low, high, rate.n, "")
 
 
 def _percent(metric: Metric) -> str:

@@ -49,7 +49,7 @@ class IdentifiedFace(NamedTuple):
         return {"verdict": self.verdict, "name": self.name, "candidate": self.candidate, "score": score, **shown}
 
 
-class Gallery:
+class FaceGallery:
     """The people who are looked for, as they are enrolled at the moment.
 
     Args:
@@ -152,7 +152,7 @@ def identify(
         UnreadableImage: it cannot be decoded.
         UsageError: a rate is out of bounds, or both are given.
     """
-    gallery = Gallery(store, fmr=fmr, fpir=fpir)
+    gallery = FaceGallery(store, fmr=fmr, fpir=fpir)
     file = file or (str(picture) if isinstance(picture, str | Path) else "")
     faces = store.recogniser.faces(as_pixels(picture))
     found = gallery.names(faces)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from photovision.core.progress import ProgressCallback
-from photovision.faces.identify import UNKNOWN, Gallery
+from photovision.faces.identify import UNKNOWN, FaceGallery
 from photovision.faces.register import FaceStore
 from photovision.faces.tracks import FaceFollower, FaceTrack
 from photovision.video.reader import open_video
@@ -70,7 +70,7 @@ def identify_video(
         DataError: it is no video.
         UsageError: a rate is out of bounds, or both are given.
     """
-    gallery = Gallery(store, fmr=fmr, fpir=fpir)
+    gallery = FaceGallery(store, fmr=fmr, fpir=fpir)
     follower = FaceFollower(store.recogniser.detector)
     with open_video(source) as video:
         try:
@@ -89,7 +89,7 @@ def identify_video(
     return VideoIdentification(name, tuple(found), follower.frames, facts)
 
 
-def named_tracks(follower: FaceFollower, gallery: Gallery, store: FaceStore) -> list[TrackedPerson]:
+def named_tracks(follower: FaceFollower, gallery: FaceGallery, store: FaceStore) -> list[TrackedPerson]:
     """Who the followed faces are, in their order; two that are seen at one time never get one name."""
     tracks = [track for track in follower.tracks.values() if track.shots]
     if not tracks:
