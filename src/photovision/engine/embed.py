@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,12 +130,17 @@ def open_trunk(
         network: pretrained, and not changed before.
         preprocess: how pictures are shown to it.
         cut: where its feature maps are taken, see `photovision.models.frozen_features.export_trunk`.
-        outputs: names of those that are wanted; None for all.
+        outputs: names of those that are wanted; None for the features, and the maps at the cut where there is one.
     """
+    usual = ("features",) if cut is None else ("features", "maps")
+    return open_session(trunk_graph(work, network, preprocess, cut), outputs=outputs or usual)
+
+
+def trunk_graph(work: WorkDir, network: nn.Module, preprocess: Preprocess, cut: SplitPoint | None) -> Path:
+    """The file of the graph that `open_trunk` opens; arguments as there."""
     height, width = preprocess.size
     name = f"trunk-{height}x{width}{'' if cut is None else '-' + cut.lower[-1]}.onnx"
-    path = work.file(name, lambda target: export_trunk(network, preprocess, cut, target))
-    return open_session(path, outputs=outputs)
+    return work.file(name, lambda target: export_trunk(network, preprocess, cut, target))
 
 
 def _at(network: Backbone, size: Sequence[int]) -> Backbone:

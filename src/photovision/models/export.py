@@ -76,12 +76,33 @@ class Decider(nn.Module):
         """Decide on a batch."""
         raw = self.network.forward_features(self.normalise(images))  # type: ignore[operator]
         features = self.network.forward_head(raw, pre_logits=True)  # type: ignore[operator]
-        logits = classifier(self.network)(features)
-        scaled = logits / self.temperature
-        probs = scaled.sigmoid() if self.multilabel else scaled.softmax(dim=1)
-        answer = probs, logits, nn.functional.normalize(features, dim=1)
+        answer = _answer(classifier(self.network), features, self.temperature, self.multilabel)
         maps = feature_maps(self.network, raw)
         return answer if maps is None else (*answer, maps)
+
+
+class DeciderOnFeatures(nn.Module):
+    """What a `Decider` adds to a frozen network: its outputs from pooled features (N, D) and the last feature map."""
+
+    temperature: torch.Tensor
+
+    def __init__(self, decider: Decider) -> None:
+        super().__init__()
+        self.layer, self.multilabel = classifier(decider.network), decider.multilabel
+        self.register_buffer("temperature", decider.temperature, persistent=False)
+
+    def forward(self, features: torch.Tensor, last_maps: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Decide on a batch."""
+        return *_answer(self.layer, features, self.temperature, self.multilabel), last_maps.clone()
+
+
+def _answer(
+    layer: nn.Linear, features: torch.Tensor, temperature: torch.Tensor, multilabel: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    logits: torch.Tensor = layer(features)
+    scaled = logits / temperature
+    probs = scaled.sigmoid() if multilabel else scaled.softmax(dim=1)
+    return probs, logits, nn.functional.normalize(features, dim=1)
 
 
 def feature_maps(network: nn.Module, features: torch.Tensor) -> torch.Tensor | None:

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from photovision.core.preprocess import Preprocess
-from photovision.models.export import Normalise, embed, export_graph
+from photovision.models.export import Normalise, embed, export_graph, feature_maps
 from photovision.models.sequential_split import chain
 from photovision.models.token_split import AsTokens, as_map, token_chain, token_steps
 
+OUTPUTS = ("features", "maps", "last_maps")
+"""Of the graph of a frozen part, as far as it has them."""
 _FINEST = 16
 _TRAINED_BLOCKS = 4  # the upper fourth of a transformer's blocks knows objects
 
@@ -109,7 +111,7 @@ class _TrunkGraph(nn.Module):
 
 
 class _FeatureGraph(_TrunkGraph):
-    """Both the feature map at the cut and the pooled features at the end."""
+    """Pooled features at the end, the feature map at the cut, and the last one, where a step gives it."""
 
     def __init__(self, network: nn.Module, preprocess: Preprocess, cut: SplitPoint) -> None:
         super().__init__(network, preprocess, cut)
@@ -117,20 +119,49 @@ class _FeatureGraph(_TrunkGraph):
         steps = _steps_of(network, cut)
         self.rest = nn.ModuleList([steps[name] for name in cut.upper[:-1]])
         self.pools, self.tokens = not isinstance(steps[cut.upper[-1]], nn.Linear), cut.tokens
+        self.last = False if cut.tokens else self._gives_last_maps(preprocess.size)
+        self.outputs = OUTPUTS if self.last else OUTPUTS[:2]
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    @torch.no_grad()
+    def _gives_last_maps(self, size: tuple[int, int]) -> bool:
+        self.eval()
+        images = torch.arange(2 * size[0] * size[1] * 3).reshape(2, *size, 3).to(torch.uint8)  # of many values
+        expected = feature_maps(self.network, self.network.forward_features(self.normalise(images)))  # type: ignore[operator]
+        found = self._through(images)[2]
+        return expected is not None and expected.shape == found.shape and torch.allclose(expected, found, atol=1e-4)
+
+    def _through(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         (maps,) = super().forward(images)
-        features = maps
+        features = last = maps
         for step in self.rest:
             features = step(features)
+            last = features if features.ndim == 4 else last
         if self.pools and features.ndim == 4:
             features = self.network.forward_head(features, pre_logits=True)  # type: ignore[operator]
-        return features, as_map(maps) if self.tokens else maps
+        return features, as_map(maps) if self.tokens else maps, last
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """As many outputs as it has names for."""
+        return self._through(images)[: len(self.outputs)]
 
 
 def export_trunk(network: nn.Module, preprocess: Preprocess, cut: SplitPoint | None, path: Path) -> None:
-    """Write the graph that gives `features` float32 (N, D) and, where there is a cut, `maps` float32 (N, C, H, W)."""
+    """Write the graph that gives `features` float32 (N, D); where there is a cut, `maps` float32 (N, C, H, W) there,
+    too; and, where a step of the network gives it, `last_maps`, its last feature map."""
     if cut is None:
         export_graph(_TrunkGraph(network, preprocess, None), preprocess.size, ("features",), path)
     else:
-        export_graph(_FeatureGraph(network, preprocess, cut), preprocess.size, ("features", "maps"), path)
+        graph = _FeatureGraph(network, preprocess, cut)
+        export_graph(graph, preprocess.size, graph.outputs, path)
+
+
+def frozen_shapes(graph: Path) -> dict[str, tuple[int, ...]] | None:
+    """Shapes of one row of the outputs "features" and "last_maps" of `export_trunk`; None where it has no such maps."""
+    import onnx
+
+    found = {
+        value.name: tuple(side.dim_value for side in value.type.tensor_type.shape.dim[1:])
+        for value in onnx.load(graph).graph.output
+        if value.name in ("features", "last_maps")
+    }
+    return found if len(found) == 2 else None

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from photovision.core.files import explained
 
-_MARK = "upper/"
+_MARK = "lower/"
 
 
 def join_graphs(lower: Path, upper: Path, target: Path) -> None:
-    """Write one graph that runs `lower` and then `upper`.
+    """Write one graph that runs `lower` and then `upper`; constants of the upper one keep their names.
 
     Args:
         lower: an ONNX file of `models.export.write_graph`.
@@ -23,20 +23,25 @@ def join_graphs(lower: Path, upper: Path, target: Path) -> None:
     import onnx
 
     whole, rest = onnx.load(lower), onnx.load(upper).graph
+    joints = {value.name for value in rest.input}
     given = {value.name for value in whole.graph.output}
-    wanted = {value.name for value in rest.input}
-    assert wanted <= given, f"inputs {sorted(wanted)} of the upper graph, outputs {sorted(given)} of the lower one"
-    public = wanted | {value.name for value in rest.output} | {""}  # "" is an input that was left out
-    for constant in rest.initializer:
-        constant.name = _MARK + constant.name
-    for node in rest.node:
+    assert joints <= given, f"inputs {sorted(joints)} of the upper graph, outputs {sorted(given)} of the lower one"
+    taken = {name for node in rest.node for name in (*node.input, *node.output)} - joints - {""}  # "": left out
+    taken |= {constant.name for constant in rest.initializer}
+    for constant in whole.graph.initializer:
+        constant.name = _apart(constant.name, taken)
+    for node in whole.graph.node:
         node.name = _MARK + node.name
-        node.input[:] = [name if name in public else _MARK + name for name in node.input]
-        node.output[:] = [name if name in public else _MARK + name for name in node.output]
+        node.input[:] = [_apart(name, taken) for name in node.input]
+        node.output[:] = [_apart(name, taken) for name in node.output]
     whole.graph.node.extend(rest.node)
     whole.graph.initializer.extend(rest.initializer)
-    del whole.graph.output[:]
+    del whole.graph.output[:], whole.graph.value_info[:]
     whole.graph.output.extend(rest.output)
     with explained(target):
         onnx.checker.check_model(whole)
         onnx.save(whole, target)
+
+
+def _apart(name: str, taken: set[str]) -> str:
+    return _MARK + name if name in taken else name

@@ -48,7 +48,7 @@ def test_a_folder_gives_its_network_its_features_and_its_upper_part(tmp_path: Pa
     graph = _FeatureGraph(network, source.preprocess, cut).eval()
     pixels = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
     with torch.no_grad():
-        features, maps = graph(pixels)
+        features, maps, *_ = graph(pixels)
         assert tuple(maps.shape[1:]) == cut.shape
         assert torch.allclose(features, embed(network, graph.normalise(pixels)), atol=1e-5)
         upper, whole = upper_of(network, cut, 0.2).eval()(maps), network(graph.normalise(pixels))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import timm
+import torch
 from safetensors.torch import save_file
 from torch import nn
 
@@ -21,7 +22,9 @@ from photovision.engine.learned import Learned
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone
-from photovision.models.export import Decider, check_parity, export_graph
+from photovision.models.export import Decider, DeciderOnFeatures, check_parity, export_graph, write_graph
+from photovision.models.frozen_features import frozen_shapes
+from photovision.models.joined_graph import join_graphs
 from photovision.runtime.bundle import Bundle
 from photovision.tasks.classify.fit_novelty import fit_limits
 from photovision.tasks.classify.objective import objective_of
@@ -36,7 +39,8 @@ from photovision.trust.metrics.scores import choose_thresholds
 
 PARITY_PICTURES = 128
 """Pictures on which the exported graph is compared with the network."""
-_FEW_PARITY_PICTURES = 12
+FEW_PARITY_PICTURES = 12
+"""The same in short trainings, and where the time that was kept has been used up."""
 
 
 def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -> Learned:
@@ -57,9 +61,9 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
     def export(folder: Path) -> dict[str, Any]:
         decider = Decider(network, source.preprocess, facts["temperature"], facts["multilabel"])
         write_network(network, source, splits.dataset.classes, folder)
-        export_graph(decider, source.preprocess.size, decider.outputs, folder / "model.onnx")
+        _export(decider, chosen, folder)
         # Torch predicts slowly: where the time that was kept has been used up, a few pictures have to be enough.
-        most = PARITY_PICTURES if run.left > run.closing / 2 and not run.short else _FEW_PARITY_PICTURES
+        most = PARITY_PICTURES if run.left > run.closing / 2 and not run.short else FEW_PARITY_PICTURES
         return check_parity(decider, folder / "model.onnx", parity_pictures(splits.val, source, most)).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
@@ -75,6 +79,19 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
 
     names = splits.dataset.classes, source.preprocess, source.describe(), source.ledger()
     return Learned(*names, results, chosen.result.name, export, facts, complete, _report)
+
+
+def _export(decider: Decider, chosen: TrainedStage, folder: Path) -> None:
+    """The whole as one graph; of a frozen network that is there already, with the last layer behind it."""
+    target, frozen = folder / "model.onnx", None if chosen.graph is None else frozen_shapes(chosen.graph)
+    assert chosen.source is not None
+    if chosen.graph is None or frozen is None:
+        export_graph(decider, chosen.source.preprocess.size, decider.outputs, target)
+        return
+    inputs = {name: torch.zeros(2, *shape) for name, shape in frozen.items()}
+    upper = chosen.graph.with_name("upper.onnx")
+    write_graph(DeciderOnFeatures(decider), inputs, dict.fromkeys(inputs, ("batch",)), decider.outputs, upper)
+    join_graphs(chosen.graph, upper, target)
 
 
 def _facts(run: TrainingRun, chosen: TrainedStage, varied: Varied) -> dict[str, Any]:

@@ -84,9 +84,8 @@ def learn_final(chosen: TrainedStage) -> TrainedStage:
     note = f"{chosen.result.note}; then {int(done.curve[-1]['epoch'])} epochs with the {val} of val as well"
     seconds = chosen.result.seconds + time.monotonic() - started
     run.tell(FINAL, 1, 1, f"learned from all {learned:,} pictures of train and val")
-    return replace(
-        chosen, result=replace(chosen.result, note=note, seconds=seconds), network=network, before=chosen.network
-    )
+    result = replace(chosen.result, note=note, seconds=seconds)
+    return replace(chosen, result=result, network=network, before=chosen.network, graph=None)
 
 
 def _epochs(run: TrainingRun, chosen: TrainedStage) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from photovision.engine.train_config import TrainConfig
 from photovision.engine.training_run import TrainingRun
 from photovision.models.backbones import Backbone, choose
 from photovision.runtime.neighbours import MAX_IMAGES
-from photovision.tasks.classify.export_bundle import PARITY_PICTURES, learned_from
+from photovision.tasks.classify.export_bundle import FEW_PARITY_PICTURES, PARITY_PICTURES, learned_from
 from photovision.tasks.classify.fair import fairness_of, values_of
 from photovision.tasks.classify.final import SHARE, learn_final, may_learn_val
 from photovision.tasks.classify.finetune import FINAL, learn_upper, learn_whole
@@ -122,12 +122,12 @@ def _closing(run: TrainingRun, per_image: float) -> TrainingRun:
         per_image: seconds in which the lower part of the network predicts an image.
     """
     splits = run.splits
-    asked = min(len(run.remembered), MAX_IMAGES) + len(splits.val) + 3 * len(splits.test)
+    asked = min(len(run.remembered), MAX_IMAGES) + len(splits.val) + 2 * len(splits.test)
     graphs, exported = 1, float(run.work.decisions.get("exported", _EXPORT))
     if FINAL in run.ahead:  # two networks are written and predict
         asked += min(len(splits.train), MAX_IMAGES) + 2 * len(splits.val)
         graphs = 2
-    compared = _IN_TORCH * min(PARITY_PICTURES, len(splits.val))
+    compared = _IN_TORCH * min(FEW_PARITY_PICTURES if run.short else PARITY_PICTURES, len(splits.val))
     needed = closing_seconds(graphs * exported, per_image * (asked + compared))
     return replace(run, closing=min(_MOST_CLOSING * run.budget, needed))
 

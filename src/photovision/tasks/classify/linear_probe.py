@@ -17,7 +17,7 @@ from photovision.core.files import explained, put, sync
 from photovision.core.types import Floats, Image, Sample
 from photovision.data.augment.image import Augment, load_pixels, open_picture
 from photovision.data.dataset import Dataset
-from photovision.engine.embed import open_trunk
+from photovision.engine.embed import open_trunk, trunk_graph
 from photovision.engine.feature_cache import digest_of
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
@@ -66,6 +66,13 @@ class Features:
             return open_trunk(self.run.work, self.network, self.source.preprocess, self.cut)
 
         return opened() if self.run.cache is None else self.run.cache.session(self._key, opened)
+
+    @property
+    def graph(self) -> Path | None:
+        """Of the frozen part; None where there is no cut, or where other trainings have it."""
+        if self.run.cache is not None or self.cut is None:
+            return None
+        return trunk_graph(self.run.work, self.network, self.source.preprocess, self.cut)
 
     @property
     def _key(self) -> tuple[object, ...]:
@@ -202,7 +209,7 @@ def learn_frozen(
     def again(change: Variant) -> TrainedStage:
         return learn_frozen(features, train, augment, change)[0]
 
-    return TrainedStage(rung, head(val), answer, network, source, again), per_view
+    return TrainedStage(rung, head(val), answer, network, source, again, graph=features.graph), per_view
 
 
 def _fit(run: TrainingRun, views: list[Floats], train: Dataset, val: Floats, variant: Variant) -> Head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photovision.core.types import Floats
@@ -47,6 +48,7 @@ class TrainedStage:
         again: learns the same from the same start with one change; None for handcrafted features.
         more: how it can go on to learn from val as well; None where it cannot.
         before: the network as it was before it learned from val as well; None where it did not.
+        graph: of its frozen part, where nothing but the last layer was learned.
     """
 
     result: StageResult
@@ -57,3 +59,4 @@ class TrainedStage:
     again: Callable[[Variant], TrainedStage | None] | None = None
     more: Continuation | None = None
     before: nn.Module | None = None
+    graph: Path | None = None

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from accelerate import Accelerator
@@ -124,6 +125,8 @@ def test_in_a_short_training_the_backbone_stays_as_it_is(tmp_path: Path) -> None
     assert all(torch.equal(learned_network[name], started[name]) for name in frozen)
     # The graph, put together of two, decides like the network whose weights lie beside it.
     assert made.info["parity"]["max_abs_prob_difference"] < 1e-3
+    constants = {constant.name for constant in onnx.load(tmp_path / "model" / "model.onnx").graph.initializer}
+    assert {"slope", "shift"} <= constants  # by which `calibrate` finds them
     assert {"boxes", "scores", "embedding"} == set(made.session.run(np.zeros((1, 64, 64, 3), np.uint8)))
 
 
