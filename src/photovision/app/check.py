@@ -12,6 +12,7 @@ from photovision.core.report import Finding, Report
 from photovision.core.task import tasks
 from photovision.core.text import cells
 from photovision.data.check import boxes as boxes_doctor
+from photovision.data.check import contents
 from photovision.data.check import images as doctor
 from photovision.data.check import sessions as session_check
 from photovision.data.dataset import Dataset
@@ -67,7 +68,11 @@ def check(
     ids = [sample.id for sample in dataset.samples]
     drawn = make_splits(dataset, found, seed=seed, sessions_by=NO_SESSIONS)
     report = report.including(session_check.examine(sessions_of(dataset, found, sessions_by), drawn, ids))
-    report = report.including(Finding(tuple(filter(None, (row.suggests(dataset) for row in tasks())))))
+    report = report.including(
+        Finding(
+            tuple(filter(None, (row.suggests(dataset) for row in tasks()))), figures=contents.figures(dataset, found)
+        )
+    )
     if dataset.annotation_type in ("boxes", "masks"):
         report = report.including(boxes_doctor.examine(dataset, found, splits))
     if not labels:

@@ -139,7 +139,7 @@ CHANGED = "after less before, on the same pictures"
 LEADING = (
     *("speedup", "graph_size", "accuracy", "accuracy_leak_free", "map", "map_leak_free", "exact_match"),
     *("balanced_accuracy", "ece"),
-    *("map50", "recall_shown", "precision_shown", "count_error", "d_ece", "miou", "dice", "instance_f1"),
+    *("map50", "recall_shown", "precision_shown", "miou", "dice", "instance_f1", "count_error", "d_ece"),
     *("corrupted_map50", "corrupted_dice", "worst_group_recall", "worst_group_dice"),
     *("accuracy_change", "agreement", "throughput", "latency_p50"),
     *("coverage", "false_alarms", "novelty_auroc", "worst_group_accuracy", "mean_corruption_error", "rater_accuracy"),

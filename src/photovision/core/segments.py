@@ -129,7 +129,7 @@ def _numbered(labels: np.ndarray, numbers: np.ndarray) -> dict[int, int]:
 
 def _legend(entries: list[Entry], side: int, title: str) -> Image:
     """A strip with the title and a swatch a class, in as many rows as it takes."""
-    size = max(11, side // 36)
+    size = max(11, side // 24)
     letters = ImageFont.load_default(size)
     row, gap = round(1.7 * size), round(0.6 * size)
     places: list[tuple[int, int, str, tuple[Colour, ...] | None]] = []

@@ -89,10 +89,12 @@ def test_class_names_that_differ_by_case_only(tmp_path: Path) -> None:
 
 def test_the_page_shows_what_is_drawn(tmp_path: Path) -> None:
     report = planted(tmp_path, objects([(50, 4, 70, 30)], [1]))
-    shown = [figure for figure in report.figures if figure.title == "What is drawn on the pictures"]
-    assert 2 <= len(shown) <= 8
-    assert shown[0].note.startswith("part7.png")  # what is wrong comes first
-    assert "reach outside" in shown[0].note
+    (shown,) = [figure for figure in report.figures if figure.title == "What is drawn on the pictures"]
+    assert shown.first
+    assert 2 <= len(shown.pictures) <= 8
+    caption = shown.pictures[0][1]  # what is wrong comes first
+    assert caption.endswith("part7.png")
+    assert "reach outside" in caption
     assert "What is drawn on the pictures" in to_html(report)
 
 

@@ -58,3 +58,11 @@ def test_a_class_of_good_pieces_hints_at_anomaly_detection(tmp_path: Path) -> No
     assert any(line.startswith("If 'good' are good pieces") and "--task anomaly" in line for line in good)
     other = check(make_folder(tmp_path / "shapes", per_class=4)).summary
     assert not any("anomaly" in line for line in other)
+
+
+def test_the_first_screen_shows_the_classes_and_pictures_of_each(tmp_path: Path) -> None:
+    first = [
+        figure for figure in check(make_folder(tmp_path, ("circle", "square", "cross"), 4)).figures if figure.first
+    ]
+    assert [figure.title for figure in first] == ["Pictures of each class", "Some of the pictures"]
+    assert [caption for _, caption in first[1].pictures] == ["circle", "cross", "square"] * 2 + ["circle", "cross"]

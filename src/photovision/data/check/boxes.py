@@ -14,7 +14,7 @@ from photovision.core.image import open_sample, to_array
 from photovision.core.overlap import overlap
 from photovision.core.phrases import count
 from photovision.core.regions import Bools, Detections, Regions
-from photovision.core.report import Figure, Finding, Table
+from photovision.core.report import WRONG, Figure, Finding, Table
 from photovision.core.thumbnail import jpeg
 from photovision.core.types import Floats, Image, Ints, Sample
 from photovision.data.check.contents import classes_text, sides_text
@@ -259,17 +259,17 @@ def _figures(dataset: Dataset, scan: Scan, faults: Sequence[Fault]) -> list[Figu
     faulty = list(dict.fromkeys(fault.picture for fault in faults))[: SHOWN // 2]
     some = np.flatnonzero(scan.readable & _drawn(dataset))
     spread = some[np.linspace(0, len(some) - 1, min(SHOWN, len(some))).astype(int)].tolist() if len(some) else []
-    figures = []
+    pictures = []
     for position in list(dict.fromkeys([*faulty, *spread]))[:SHOWN]:
         sample = dataset.samples[position]
         image = _picture(sample)
         if image is not None:
-            pictures = ((jpeg(image), f"{sample.id} with what is drawn on it"),)
             wrong = "; ".join(dict.fromkeys(FAULTS[fault.kind] for fault in faults if fault.picture == position))
-            lines = (sample.id, _caption(sample), f"objects that {wrong}" if wrong else "")
-            note = "\n".join(line for line in lines if line)
-            figures.append(Figure("What is drawn on the pictures", pictures=pictures, note=note, lead=True))
-    return figures
+            lines = (_caption(sample), f"{WRONG}objects that {wrong}" if wrong else "", sample.id)
+            pictures.append((jpeg(image), "\n".join(line for line in lines if line)))
+    note = "Pictures with faults come first." if faulty else ""
+    title = "What is drawn on the pictures"
+    return [Figure(title, pictures=tuple(pictures), note=note, wide=True, first=True)] if pictures else []
 
 
 def _drawn(dataset: Dataset) -> Bools:

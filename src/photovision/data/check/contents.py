@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from photovision.core.drawing import Bar, bars
 from photovision.core.phrases import count
+from photovision.core.report import Figure
+from photovision.core.thumbnail import picture_grid
+from photovision.core.types import Sample
+from photovision.data.dataset import Dataset
 from photovision.data.scan import Scan
 
 NAMED_CLASSES = 12
 """Classes that are named with their counts; of more the largest and the smallest are."""
+CHARTED = 12
+"""Classes whose sizes are drawn; of more the largest and the smallest are."""
+LOOKED_AT = 8
+"""Pictures that are shown of a data set."""
 EVEN = 1.2
 """How many times the smallest class the largest may be for classes that are called even."""
+
+
+def figures(dataset: Dataset, scan: Scan) -> list[Figure]:
+    """What a data set looks like at first sight: how large its classes are, and pictures of each in turn."""
+    sizes = Counter(name for sample in dataset.samples for name in sample.target or ())
+    if not sizes:
+        return []
+    ranked, drawn = sizes.most_common(), ""
+    if len(ranked) > CHARTED:
+        half = CHARTED // 2
+        ranked, drawn = [*ranked[:half], *ranked[-half:]], f"; the {half} largest and the {half} smallest"
+    groups = {name: [Bar(number)] for name, number in ranked}
+    chart = bars(groups, "Pictures of each class", top=ranked[0][1], form="{:,.0f}".format)
+    found = [
+        Figure(
+            "Pictures of each class",
+            chart,
+            note=f"How many show each of {count(len(sizes), 'class', 'classes')}{drawn}.",
+            first=True,
+        )
+    ]
+    if dataset.annotation_type in ("boxes", "masks"):  # those are shown with what is drawn on them
+        return found
+    chosen = _in_turn(dataset, scan)
+    captions = [", ".join(sample.target or ()) for sample in chosen]
+    grid = picture_grid("Some of the pictures", chosen, captions, "One of each class in turn.")
+    return found if grid is None else [*found, replace(grid, first=True)]
+
+
+def _in_turn(dataset: Dataset, scan: Scan) -> list[Sample]:
+    """A picture of each class, then a second one of each, as many as are shown."""
+    of: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row in np.flatnonzero(scan.readable).tolist():
+        if target := dataset.samples[row].target:
+            of[target].append(row)
+    spread = [[rows[at * len(rows) // LOOKED_AT] for at in range(LOOKED_AT)] for rows in of.values()]
+    turns = dict.fromkeys(row for turn in zip(*spread, strict=True) for row in turn)
+    return [dataset.samples[row] for row in list(turns)[:LOOKED_AT]]
 
 
 def classes_text(sizes: Mapping[str, int], noun: str = "picture") -> str:

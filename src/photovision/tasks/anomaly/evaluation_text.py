@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -164,8 +165,9 @@ def _distribution(evaluation: AnomalyEvaluation) -> Figure:
         if of.any()
     }
     threshold = evaluation.model.promised().threshold
+    curves["threshold"] = CurveLine([threshold, threshold], [0.0, 1.0], dashed=True)
     title = "Images above a score"
-    note = f"Images with a score of {threshold:.2f} or more are called anomalous."
+    note = f"Images with a score of {threshold:.2f} or more, right of the dashed line, are called anomalous."
     return Figure(
         title, svg=lines(curves, title, "score", "share above it", x_form="{:.1f}".format), note=note, first=True
     )
@@ -176,21 +178,28 @@ def _examples(evaluation: AnomalyEvaluation) -> Figure | None:
     pictures = []
     agreement = evaluation.score()
     order = np.argsort(agreement, kind="stable").tolist()
-    wrong = [row for row in order if agreement[row] < 1]
-    right = sorted((row for row in order if agreement[row] >= 1), key=lambda row: not evaluation.bad[row])
+    wrong = sorted((row for row in order if agreement[row] < 1), key=lambda row: bool(evaluation.unsure[row]))
+    right = _alternating([row for row in order if agreement[row] >= 1], evaluation.bad)
     kept = right[: max(SHOWN // 3, SHOWN - len(wrong))]
     for row in [*wrong[: SHOWN - len(kept)], *kept]:
         shown = heat_over(evaluation.samples[row], evaluation.heatmaps[row])
         if shown is None:
             continue
         verdict = "anomalous" if evaluation.alarms[row] else "unsure" if evaluation.unsure[row] else "good"
-        mark = RIGHT if agreement[row] >= 1 else WRONG
+        mark = RIGHT if agreement[row] >= 1 else "" if evaluation.unsure[row] else WRONG
         caption = f"{mark}{verdict} (p = {evaluation.p_values[row]:.3f})\ntrue: {evaluation.kinds[row]}"
         pictures.append((jpeg(shown), f"{caption}\n{evaluation.samples[row].id}"))
     if not pictures:
         return None
     title = "Wrong and right" if wrong and kept else "Right" if kept else "Wrong"
     return Figure(title, pictures=tuple(pictures), note="Red is hotter than good images.", first=True)
+
+
+def _alternating(rows: Sequence[int], bad: np.ndarray) -> list[int]:
+    """An image with a defect, a good one, and so on, as long as there are both."""
+    of = {kind: [row for row in rows if bad[row] == kind] for kind in (True, False)}
+    turns = zip_longest(of[True], of[False])
+    return [row for turn in turns for row in turn if row is not None]
 
 
 def heat_over(sample: Sample, heat: Floats) -> Image | None:
