@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from workspace import make_workspace
 
-from photovision.app.web.comparing import ComparisonJob, Stopped
+from photovision.app.web.background import BackgroundJob, Stopped
 from photovision.app.web.server import create_app
 from photovision.app.web.workspace import State
 
@@ -76,7 +76,7 @@ def test_old_comparisons_are_forgotten(client: TestClient) -> None:
 
 
 def test_a_comparison_that_is_called_off_ends() -> None:
-    job = ComparisonJob()
+    job = BackgroundJob()
     listen = job.progress("model A answers")
     listen(1, 2)
     assert (job.what, job.done, job.total) == ("model A answers", 1, 2)

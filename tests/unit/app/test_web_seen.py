@@ -174,7 +174,8 @@ def test_faulty_boxes_are_marked_and_come_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("sure", "doubtful"), ("paint", "paint too")])
 def test_detectors_and_segmenters_are_compared_on_data(tmp_path: Path, first: str, second: str) -> None:
-    from photovision.app.web.comparing import ComparisonJob, compared
+    from photovision.app.web.background import BackgroundJob
+    from photovision.app.web.comparing import compared
 
     spotter_bundle(tmp_path / "sure")
     spotter_bundle(tmp_path / "doubtful", thresholds=[0.9999, 0.9999])
@@ -184,7 +185,7 @@ def test_detectors_and_segmenters_are_compared_on_data(tmp_path: Path, first: st
         data = spotted(tmp_path)
     else:
         data = painted(tmp_path / "painted")
-    job = ComparisonJob()
+    job = BackgroundJob()
     told = compared(job, tmp_path / first, tmp_path / second, data)
     assert (told["rows"], told["pictures"]) == ([], 4)
     assert told["tables"]
@@ -193,11 +194,12 @@ def test_detectors_and_segmenters_are_compared_on_data(tmp_path: Path, first: st
 
 
 def test_models_of_different_kinds_are_not_compared(tmp_path: Path) -> None:
-    from photovision.app.web.comparing import ComparisonJob, compared
+    from photovision.app.web.background import BackgroundJob
+    from photovision.app.web.comparing import compared
     from photovision.core.errors import PhotovisionError
 
     with pytest.raises(PhotovisionError):
-        compared(ComparisonJob(), spotter_bundle(tmp_path / "a"), painter_bundle(tmp_path / "b"), tmp_path)
+        compared(BackgroundJob(), spotter_bundle(tmp_path / "a"), painter_bundle(tmp_path / "b"), tmp_path)
 
 
 def spotted(folder: Path) -> Path:

@@ -249,6 +249,10 @@ class Catalogues:
                 self._known[name] = read_catalogue(name, source)
             return self._known[name]
 
+    def forget(self) -> None:
+        """Read every data set again when it is next asked for."""
+        self._known.clear()
+
 
 def read_catalogue(
     name: str, source: Path, examined: Callable[[Dataset, Path], CheckResults] = read_examined

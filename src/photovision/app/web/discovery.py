@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEEPEST, MOST_FOLDERS = 4, 2000
 """How far below the folder models and data sets are looked for, and in how many folders at most."""
+MOVED = "undo.json"
+"""In a folder of moved duplicates, which holds pictures and is no data set."""
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _MOST_SKIPPED = 50
 
@@ -123,8 +125,9 @@ def holds_pictures(place: Path) -> bool:
 
 
 def folders_in(place: Path) -> list[Path]:
-    """The folders in a folder, sorted, without links and hidden ones."""
-    return sorted(entry for entry in entries_of(place) if entry.is_dir() and not entry.is_symlink())
+    """The folders in a folder, sorted, without links, hidden ones and those of moved duplicates."""
+    found = (entry for entry in entries_of(place) if entry.is_dir() and not entry.is_symlink())
+    return sorted(entry for entry in found if not (entry / MOVED).is_file())
 
 
 def entries_of(place: Path) -> Iterator[Path]:

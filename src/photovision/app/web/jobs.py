@@ -37,7 +37,7 @@ _SHOWN = 40  # lines of a command without events
 _ENDINGS = {0: "done", 130: "stopped"}
 _CANCELLED = "cancelled"  # a file by which another page says so to the one that started the command
 _PLAIN = "weights"  # the one command without JSON
-_WITH_EVENTS = ("train", "check", "estimate")
+_WITH_EVENTS = ("train", "check", "estimate", "index")
 """Commands that write events; the others are followed by what they say on standard error."""
 _SETTLING = 0.5  # seconds after which the page that started a command has noted how it ended
 

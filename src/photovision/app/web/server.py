@@ -37,6 +37,8 @@ ROUTERS = (
     "comparing",
     "browse",
     "sessions",
+    "searching",
+    "duplicating",
     "training",
     "acting",
     "serving",

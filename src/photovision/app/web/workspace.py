@@ -229,6 +229,11 @@ class State:
             raise UsageError("the page was opened without a folder: start it with 'photovision ui FOLDER'")
         return within(self.folder, relative)
 
+    def covers(self, path: Path) -> bool:
+        """Whether a path lies in the folder of the page, or behind a link that a person followed."""
+        tops = [*([] if self.folder is None else [self.folder]), *self._followed.values()]
+        return any(path.resolve().is_relative_to(top.resolve()) for top in tops)
+
     def _lock(self, name: str) -> threading.RLock:
         with self._guard:
             return self._locks.setdefault(name, threading.RLock())

@@ -18,6 +18,7 @@ const VIEWS = {
   live: { title: "Live", key: "l" },
   cutout: { title: "Cut out", key: "s" },
   browse: { title: "Browse", key: "b" },
+  search: { title: "Search", key: "q" },
   train: { title: "Train", key: "t" },
   reports: { title: "Reports", key: "e" },
   compare: { title: "Compare", key: "c" },

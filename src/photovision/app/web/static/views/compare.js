@@ -2,6 +2,7 @@
 import { api, attempt, count, el, fill, metric, percent, say } from "../dom.js";
 import { kindOf, overlay } from "./kinds.js";
 import { Boxes, Layer, makeStage } from "./overlay.js";
+import { fileAt, similarButton } from "./similar.js";
 
 const DROPPED = "";
 const PAGE = 60;
@@ -257,7 +258,7 @@ class View {
 
   drawCards() {
     const rows = kept.result.rows.map((row, number) => ({ ...row, number })).filter((row) => kept.only === "all" || row.right === kept.only);
-    fill(this.cards, rows.slice(0, this.shown).map(card));
+    fill(this.cards, rows.slice(0, this.shown).map((row) => card(row, this.state)));
     this.more.hidden = rows.length <= this.shown;
   }
 
@@ -273,7 +274,7 @@ class View {
   }
 }
 
-function card(row) {
+function card(row, state) {
   const source = row.url ?? `/api/compare/picture?${new URLSearchParams({ number: kept.job, row: row.number })}`;
   const said = (name) => {
     const { label, prob, known } = row[name];
@@ -285,7 +286,7 @@ function card(row) {
     "li",
     { tabindex: "0", class: "card", title: row.id },
     el("img", { src: source, alt: row.id, loading: "lazy", onload: (event) => event.target.classList.toggle("pixels", event.target.naturalWidth < 120) }),
-    el("div", { class: "card-words" }, row.truth !== null && el("p", { class: "truth" }, el("span", { class: "note" }, "truth "), row.truth), said("a"), said("b")),
+    el("div", { class: "card-words" }, row.truth !== null && el("p", { class: "truth" }, el("span", { class: "note" }, "truth "), row.truth), said("a"), said("b"), similarButton(state, () => fileAt(source, row.id))),
   );
 }
 

@@ -5,6 +5,7 @@ import { openCamera } from "./camera.js";
 import { kindOf } from "./kinds.js";
 import { save } from "./overlay.js";
 import { fetchSample, samplesOf, sampleStrip } from "./samples.js";
+import { similarButton } from "./similar.js";
 import { offerNaming } from "./naming.js";
 import { offerReady } from "./weights.js";
 
@@ -88,11 +89,12 @@ class View {
     this.photograph = () => this.openCamera();
     this.cameraPlace = el("div", { class: "camera-place" });
     this.another = el("button", { type: "button", class: "button another", hidden: true, title: "Try a picture of its data" }, "A test picture");
+    this.similar = similarButton(this.state, () => kept.selected.file, "button");
     this.drop = el(
       "section",
       { class: "drop", "aria-label": "Bring in pictures" },
       el("p", { class: "drop-words" }, el("strong", {}, "Drop pictures here"), el("span", { class: "note" }, "or paste them. They stay on this computer.")),
-      el("div", { class: "drop-buttons" }, button("Choose pictures", "o", this.pick, true), button("A folder", "f", () => folder.click()), button("Camera", "k", this.photograph), this.another),
+      el("div", { class: "drop-buttons" }, button("Choose pictures", "o", this.pick, true), button("A folder", "f", () => folder.click()), button("Camera", "k", this.photograph), this.another, this.similar),
       files,
       folder,
     );
@@ -311,6 +313,7 @@ class View {
   select(item, moved = true) {
     for (const [one, row] of this.rows) row.setAttribute("aria-selected", String(one === item));
     kept.selected = item ?? null;
+    this.similar.hidden = !item;
     const row = item && this.rows.get(item);
     if (row?.isConnected) this.list.setAttribute("aria-activedescendant", row.id);
     else this.list.removeAttribute("aria-activedescendant");

@@ -1,5 +1,6 @@
 // Pictures of the folder to try a model with: the server offers them, best those that the model has not learned from.
 import { api, el } from "../dom.js";
+import { fileAt } from "./similar.js";
 
 /** What is offered for a model: {data, version, pictures: [{i, name, label}], note}; without pictures where there are none. */
 export async function samplesOf(model) {
@@ -13,9 +14,7 @@ export function thumbnailOf(data, i, version) {
 
 /** A sample as a file, as if it had been dropped; `truth` is its label in the data. */
 export async function fetchSample(offered, { i, name, label }) {
-  const response = await fetch(`/api/start/picture?${new URLSearchParams({ data: offered.data, i })}`);
-  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? "The picture is gone: reload the page.");
-  const file = new File([await response.blob()], name.split("/").at(-1));
+  const file = await fileAt(`/api/start/picture?${new URLSearchParams({ data: offered.data, i })}`, name);
   return Object.assign(file, { truth: label.join(", ") });
 }
 

@@ -3,6 +3,8 @@ import { api, count, el, fill } from "../dom.js";
 import { labelOf } from "./deciding.js";
 import { kindOf, overlay } from "./kinds.js";
 import { Boxes, Layer, swatch } from "./overlay.js";
+import { fetchSample } from "./samples.js";
+import { similarButton } from "./similar.js";
 
 const UNITS = ["B", "kB", "MB", "GB"];
 
@@ -166,6 +168,7 @@ export class Viewer {
       changed && el("p", { class: "note" }, `The data say ${was}; decided ${new Date(row.decision.time).toLocaleString("en")}.`),
       row.decision?.decision === "right" && el("p", { class: "note good" }, "Looked at: the label is right."),
       el("p", { class: "note name" }, row.name),
+      similarButton(this.state, () => fetchSample({ data: this.data }, row), "button"),
       this.colours && this.counted(row),
       known && this.found(known),
       known && el("dl", { class: "plain" }, this.lines(known).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
