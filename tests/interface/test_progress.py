@@ -126,6 +126,15 @@ def test_a_silent_step_gives_a_sign_of_life_every_three_seconds(tmp_path: Path) 
     assert story.stages["loading the libraries"]["time"] == 0, "the page knows since when nothing else happened"
 
 
+def test_without_a_budget_a_sign_of_life_states_no_time() -> None:
+    now, log = 0.0, io.StringIO()
+    heart = Heartbeat(Lines(log, clock=lambda: now), budget=None, started=0.0, clock=lambda: now)
+    heart(Progress("explaining", 2, 8))
+    now = 11.0
+    heart.beat()
+    assert log.getvalue().splitlines() == ["explaining  2/8", "explaining  still at work"]
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 def test_a_terminal_gets_one_bar_for_the_time_and_a_line_for_what_came_of_a_stage() -> None:
     code = (

@@ -21,11 +21,12 @@ SILENCE = 2.0
 class Heartbeat:
     """A listener that hands events on with the time; safe to be called by several threads.
 
-    Every event gets the facts "seconds" (passed) and "budget" (seconds asked for), a repeated one "waiting", too.
+    Every event gets the facts "seconds" (passed) and "budget" (seconds asked for), where there is a budget; a repeated
+    one "waiting", too.
 
     Args:
         listener: who is informed.
-        budget: seconds for everything.
+        budget: seconds for everything; None where no time was asked for.
         started: `clock()` of the beginning.
         clock: seconds from a fixed moment.
 
@@ -38,9 +39,15 @@ class Heartbeat:
     """
 
     def __init__(
-        self, listener: Listener, budget: float, started: float, clock: Callable[[], float] = time.monotonic
+        self,
+        listener: Listener,
+        budget: float | None,
+        started: float,
+        clock: Callable[[], float] = time.monotonic,
+        silence: float = SILENCE,
     ) -> None:
         self._listener, self._budget, self._started, self._clock = listener, budget, started, clock
+        self._silence = silence
         self._lock = threading.Lock()
         self._last: Progress | None = None
         self._sent = started
@@ -53,24 +60,28 @@ class Heartbeat:
     def beat(self) -> None:
         """Repeat the last event, if nothing was heard for a while."""
         with self._lock:
-            if self._last is None or self._clock() - self._sent < SILENCE:
+            if self._last is None or self._clock() - self._sent < self._silence:
                 return
             one = self._last
             self._send(Progress(one.stage, one.done, one.total, one.line, {"waiting": True}))
 
     def _send(self, progress: Progress) -> None:
         self._sent = self._clock()
-        facts = {**progress.facts, "seconds": round(self._sent - self._started, 1), "budget": self._budget}
-        self._listener(replace(progress, facts=facts))
+        if self._budget is not None:
+            facts = {"seconds": round(self._sent - self._started, 1), "budget": self._budget}
+            progress = replace(progress, facts={**progress.facts, **facts})
+        self._listener(progress)
 
 
 @contextlib.contextmanager
-def beating(listener: Listener, budget: float, started: float) -> Iterator[Heartbeat]:
+def beating(
+    listener: Listener, budget: float | None = None, started: float = 0.0, silence: float = SILENCE
+) -> Iterator[Heartbeat]:
     """A heartbeat for the time of a piece of work; see `Heartbeat`."""
-    heart, ended = Heartbeat(listener, budget, started), threading.Event()
+    heart, ended = Heartbeat(listener, budget, started, silence=silence), threading.Event()
 
     def run() -> None:
-        while not ended.wait(SILENCE / 4):
+        while not ended.wait(SILENCE / 8):
             # What a listener raises here, the next event of the work itself raises where it can be handled.
             with contextlib.suppress(BaseException):
                 heart.beat()

@@ -14,6 +14,7 @@ from photovision.core.notebook import Html, display, in_notebook, table
 from photovision.core.progress import Listener, Progress, silent, visible
 from photovision.core.report import cell_text
 from photovision.core.text import aligned, printable, unguarded
+from photovision.engine.heartbeat import beating
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,6 +22,7 @@ EVERY = 5.0
 """Seconds between two lines of a log."""
 WAITING = 10.0
 """Seconds between two lines of a log while nothing else happens."""
+_SILENCE = 2.7  # seconds; a verb with a budget has a heartbeat of its own, which is a little quicker
 
 
 def narrated(verb: Callable[P, R]) -> Callable[P, R]:
@@ -64,8 +66,15 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 def shown(stream: TextIO | None = None) -> Iterator[Listener]:
     """A listener that shows progress on `stream` (standard error if None), bars on a terminal, else lines.
 
-    Without a stream it shows bars in a notebook, and nothing in other processes than the first.
+    Without a stream it shows bars in a notebook, and nothing in other processes than the first. What takes long shows
+    that the work goes on.
     """
+    with _to_people(stream) as people, beating(people, silence=_SILENCE) as alive:
+        yield alive
+
+
+@contextmanager
+def _to_people(stream: TextIO | None) -> Iterator[Listener]:
     if stream is None and os.environ.get("RANK", "0") != "0":
         yield silent
     elif stream is None and in_notebook():
@@ -114,7 +123,7 @@ class Lines:
     def _line(self, progress: Progress, seconds: float) -> str:
         parts = [progress.stage, f"{progress.done:,}/{progress.total:,}"]
         if "waiting" in progress.facts:
-            parts.append("still at work")
+            parts[1:] = ["still at work"]
         elif 0 < progress.done < progress.total and seconds > 1:
             left = seconds / progress.done * (progress.total - progress.done)
             parts.append(f"{duration(left)} left")

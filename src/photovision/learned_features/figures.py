@@ -79,6 +79,7 @@ class Plate:
         pictures: uint8 (U, h, w, 3), made to excite them.
         reached: float32 (U,), the peaks of these pictures.
         steps: of the optimisation.
+        cut: whether there was no time for all of them.
     """
 
     number: int
@@ -91,6 +92,7 @@ class Plate:
     pictures: Image
     reached: Floats
     steps: int
+    cut: bool = False
 
     def times(self, row: int) -> float:
         """How far the made picture raises a unit above its rest, in multiples of what the strongest picture does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ def features(
     pictures: int = 400,
     stages: Sequence[int] | None = None,
     seed: int = 0,
+    minutes: float = 3.0,
     progress: ProgressCallback | None = None,
 ) -> Report:
     """An atlas of what a model has learned: of every stage of its network some units, and what excites them most.
@@ -69,7 +71,9 @@ def features(
         units: how many of each stage, and how many classes.
         pictures: how many to show to it at most, evenly over the classes.
         stages: their numbers, from 1 for the first layer; all if None.
-        seed: of the choice of pictures and of every optimisation; the same seed gives the same atlas.
+        seed: of the choice of pictures and of every optimisation; the same seed gives the same atlas, as long as the
+            time suffices.
+        minutes: wall time for everything; where it is short, pictures are optimised in fewer steps.
         progress: called with (steps done, steps to do).
 
     Returns:
@@ -86,6 +90,9 @@ def features(
     """
     if units < 1 or pictures < MIN_PICTURES:
         raise UsageError(f"an atlas needs at least 1 unit and {MIN_PICTURES} pictures, got {units} and {pictures}")
+    if not minutes > 0:
+        raise UsageError(f"minutes should be above 0, got {minutes:g}")
+    deadline = time.monotonic() + 60 * minutes
     opened(model, "features")
     network, preprocess = trained_network(model.bundle), model.preprocess
     every = find_stages(network, preprocess.size)
@@ -101,11 +108,21 @@ def features(
             seen = show_noise(network, watched, model, seed, count.up)
         else:
             seen = show_pictures(network, watched, drawn, data.classes, model, count.up)
-        work = _Work(network, model, seen, units, seed, count)
-        plates = [work.plate(plan) for plan in plans]
+        work = _Work(network, model, seen, units, seed, count, deadline)
+        plates = [work.plate(plan, len(plans) - number + 1) for number, plan in enumerate(plans)]
         figures = [*work.opening(plates), *work.stage_figures(plates)]
         answers, closing = work.classes(last)
     return _report(model, plates, seen, [*figures, *closing], answers, seed)
+
+
+def _short(plates: Sequence[Plate]) -> list[str]:
+    cut = [str(plate.number) for plate in plates if plate.cut]
+    if not cut:
+        return []
+    return [
+        f"The time was too short for all steps of stage {', '.join(cut)}: the made pictures there are coarser than they"
+        " could be; more --minutes show more."
+    ]
 
 
 class _Count:
@@ -114,8 +131,10 @@ class _Count:
     def __init__(self, progress: ProgressCallback | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
 
-    def up(self) -> None:
-        self.done += 1
+    def up(self, to: int | None = None) -> None:
+        if to == self.done:  # all steps were made
+            return
+        self.done = self.done + 1 if to is None else to
         if self.progress is not None:
             self.progress(self.done, self.total)
 
@@ -166,9 +185,12 @@ class _Work:
     units: int
     seed: int
     count: _Count
+    deadline: float
 
-    def plate(self, plan: _Plan) -> Plate:
-        """Choose the units of a stage and make pictures that excite them."""
+    def plate(self, plan: _Plan, parts: int) -> Plate:
+        """Choose the units of a stage and make pictures that excite them, in one of so many parts of the time left."""
+        began, seconds = time.monotonic(), max(self.deadline - time.monotonic(), 1e-3) / parts
+        done = self.count.done
         found, seen = self.seen.responses[plan.stage.name], self.seen
         activity = Activity.of(found.peaks, found.means)
         scores, _ = telling(activity, seen.membership if seen.samples else None)
@@ -185,8 +207,12 @@ class _Work:
                 seed=self.seed,
                 grey=seen.grey,
                 tick=self.count.up,
+                seconds=seconds,
             )
-        return Plate(plan.number, plan.of, plan.stage, plan.field, activity, units, scores[units], *made, plan.steps)
+            self.count.up(done + plan.steps)
+        cut = bool(units) and time.monotonic() - began >= seconds
+        facts = plan.number, plan.of, plan.stage, plan.field, activity, units, scores[units]
+        return Plate(*facts, *made, plan.steps, cut)
 
     def opening(self, plates: Sequence[Plate]) -> list[Figure]:
         """The picture with the surest right answer on its way through the network."""
@@ -231,7 +257,9 @@ class _Work:
             seed=self.seed,
             grey=seen.grey,
             tick=self.count.up,
+            seconds=max(self.deadline - time.monotonic(), 1e-3),
         )
+        self.count.up(self.count.total)
         probs = probabilities(model, logits)
         sure = {model.classes[c]: float(probs[row, c]) for row, c in enumerate(chosen)}
         return sure, legends.class_figures(chosen, made, probs, predicted, seen, model.preprocess, model.classes)
@@ -350,6 +378,7 @@ def _warnings(plates: Sequence[Plate], seen: UnitStatistics) -> list[str]:
             f"The made pictures of {count(len(short), 'unit')} excite them less than half as far as the strongest"
             f" real picture does, so there the patches say more: {listed(short)}."
         )
+    found += _short(plates)
     if seen.unreadable:
         found.append(f"{count(len(seen.unreadable), 'picture')} could not be read: {listed(list(seen.unreadable))}.")
     return found

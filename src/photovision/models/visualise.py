@@ -8,6 +8,8 @@ before every step, so that only what survives that is kept.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +51,7 @@ def visualise_units(
     seed: int = 0,
     grey: bool = False,
     tick: Callable[[], None] | None = None,
+    seconds: float = math.inf,
 ) -> tuple[Image, Floats]:
     """Pictures that excite units of a stage all over, one a unit.
 
@@ -63,6 +66,7 @@ def visualise_units(
         seed: of the first picture and of all shifts, turns and scales; the same seed gives the same pictures.
         grey: whether the pictures are to be without colour.
         tick: called after every step.
+        seconds: after which no step is begun; at least one is made.
 
     Returns:
         uint8 RGB (K, h, w, 3), and the peak that each of them reaches in its unit's map, float32 (K,).
@@ -77,7 +81,7 @@ def visualise_units(
         return response_maps(network, stage, batch)[index]
 
     with _still(network):
-        ascent = _Ascent(preprocess, size, steps, seed, grey, tick)
+        ascent = _Ascent(preprocess, size, steps, seed, grey, tick, seconds)
         pictures = ascent.run(lambda batch: _everywhere(maps(batch)), len(units))
         if small:
             border = side // 8
@@ -96,6 +100,7 @@ def visualise_classes(
     seed: int = 0,
     grey: bool = False,
     tick: Callable[[], None] | None = None,
+    seconds: float = math.inf,
 ) -> tuple[Image, Floats]:
     """Pictures that raise the logits of K classes, one a class; arguments as in `visualise_units`.
 
@@ -104,7 +109,7 @@ def visualise_classes(
     """
     index = torch.arange(len(classes)), torch.as_tensor(list(classes))
     with _still(network):
-        ascent = _Ascent(preprocess, preprocess.size, steps, seed, grey, tick)
+        ascent = _Ascent(preprocess, preprocess.size, steps, seed, grey, tick, seconds)
         pictures = ascent.run(lambda batch: network(batch)[index], len(classes))
         with torch.no_grad():
             logits = network(Normalise(preprocess)(torch.from_numpy(pictures)))
@@ -160,21 +165,25 @@ class _Ascent:
     seed: int
     grey: bool
     tick: Callable[[], None] | None
+    seconds: float
 
     def run(self, score: Score, count: int) -> Image:
         """Raise the scores of `count` pictures together; uint8 (N, H, W, 3)."""
         generator = torch.Generator().manual_seed(self.seed)
         waves = _waves(count, self.size, 0.01, generator).requires_grad_(True)
         optimiser = torch.optim.Adam([waves], lr=_RATE)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / self.steps)
         mean, std = (torch.tensor(v)[:, None, None] for v in (self.preprocess.mean, self.preprocess.std))
-        for _ in range(self.steps):
+        began, passed = time.monotonic(), 0.0
+        for step in range(self.steps):
+            passed = max(step / self.steps, (time.monotonic() - began) / self.seconds)
+            if step and passed >= 1:
+                break
+            optimiser.param_groups[0]["lr"] = _RATE * max(1 - passed, 0.0)
             shown = _jittered(_painted(waves, self.size, self.grey), generator)
             loss = -score((shown - mean) / std).sum()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            schedule.step()
             if self.tick is not None:
                 self.tick()
         with torch.no_grad():

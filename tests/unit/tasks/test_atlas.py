@@ -222,3 +222,15 @@ def test_pretrained_units_are_raised_beyond_every_real_picture(shared_data: Path
     textures, things = told.data["stages"]
     assert textures["receptive_field"]["reach"] == 67
     assert all(one["made_picture"] > 1 for one in (*textures["units"], *things["units"]))
+
+
+@pytest.mark.usefixtures("quick")
+def test_where_the_time_is_short_pictures_are_made_in_fewer_steps_and_that_is_said(model: Recognizer) -> None:
+    steps: list[tuple[int, int]] = []
+    short = features(model, None, units=1, stages=[1], minutes=1e-6, progress=lambda *step: steps.append(step))
+    assert any("too short for all steps of stage 1" in warning for warning in short.warnings)
+    assert steps[-1][0] <= steps[-1][1]
+    enough = features(model, None, units=1, stages=[1], minutes=10)
+    assert not any("too short" in warning for warning in enough.warnings)
+    with pytest.raises(UsageError, match="minutes should be above 0"):
+        features(model, None, minutes=0)

@@ -31,6 +31,7 @@ def features(
     units: Annotated[int, typer.Option(min=1, max=64, help="Units to show of each stage, and classes.")] = 6,
     pictures: Annotated[int, typer.Option(min=20, help="Pictures to show to the network at most.")] = 400,
     stages: Annotated[str, typer.Option(help="all, or numbers from 1 for the first layer, such as 1,3.")] = "all",
+    minutes: Annotated[float, typer.Option(help="Time for everything; more time makes clearer pictures.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of pictures and of the optimisation.")] = 0,
     reading: ReadOptions = DEFAULTS,
     as_json: Json = False,
@@ -57,6 +58,7 @@ def features(
             pictures=pictures,
             stages=numbers,
             seed=seed,
+            minutes=minutes,
             progress=counted(listener, "looking inside"),
         )
     print_report(report, output, as_json)

@@ -27,7 +27,7 @@ from photovision.tasks.classify.final import SHARE, learn_final, may_learn_val
 from photovision.tasks.classify.finetune import FINAL, learn_upper, learn_whole
 from photovision.tasks.classify.handcrafted import HandcraftedFeatures, learn_handcrafted, mirror_keeps_class
 from photovision.tasks.classify.input_size import fitting_features
-from photovision.tasks.classify.linear_probe import HEAD_VIEWS, Features, learn_frozen, open_features
+from photovision.tasks.classify.linear_probe import Features, head_views, learn_frozen, open_features
 from photovision.tasks.classify.scratch import learn_scratch
 from photovision.tasks.classify.select_variant import learn_variants, planned
 from photovision.tasks.classify.trained_stage import TrainedStage
@@ -171,8 +171,10 @@ def affordable(features: Features, share: float) -> Dataset:
     per_image = (time.monotonic() - started) / len(probe)
 
     def count() -> int:
+        if run.spendable <= 0:  # all the time that is left is needed for what follows
+            return 0
         held_out = len(run.splits.val) + len(run.splits.test)
-        return int((share * run.left / per_image - held_out) / HEAD_VIEWS)
+        return int((share * run.left / per_image - held_out) / head_views(run))
 
     most = max(300 if run.short else 500, run.work.value("affordable", count))
     if most >= len(train):

@@ -161,6 +161,11 @@ class Features:
         return 2 * pictures * int(np.prod(self.cut.shape)) if self.cut else 0
 
 
+def head_views(run: TrainingRun) -> int:
+    """Views of a training picture that the linear head learns from: one where another picture teaches more."""
+    return 1 if run.short else HEAD_VIEWS
+
+
 def open_features(run: TrainingRun, source: Backbone) -> Features:
     """Build the pretrained network and find where to cut it."""
     network = create(source, len(run.splits.dataset.classes))
@@ -184,11 +189,11 @@ def learn_frozen(
     run, material = features.run, features.run.splits
     session = features.open()  # its export is paid once and is no part of a view's time
     started = time.monotonic()
-    count = 2 * HEAD_VIEWS if variant.disturbed else HEAD_VIEWS  # half of the disturbed views are left as they are
+    count = head_views(run) * (2 if variant.disturbed else 1)  # half of the disturbed views are left as they are
     features.views(train, augment, 1, variant)  # it may be there already
     first = time.monotonic()
     views = [view for view, _ in features.views(train, augment, count, variant)]
-    per_view = (time.monotonic() - first) / (count - 1)
+    per_view = (time.monotonic() - first) / (count - 1) if count > 1 else first - started
     val = features.compute(material.val, "val", None, 0)[0]
     run.tell("linear head", 0, 1)
     head = _fit(run, views, train, val, variant)

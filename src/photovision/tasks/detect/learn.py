@@ -51,7 +51,7 @@ _VIEWS = 4, 16  # as few where a machine is quicker than it seemed; more are as 
 _EXPORT = 7.0  # seconds in which a graph is written and opened, before it has been measured
 _GRAPHS = 1.6  # times as long as that of the lower stages takes that of the whole network, with its comparison
 _GRAPH_ABOVE = 0.6  # the same of what follows a backbone that stayed as it is
-_MOST_CLOSING = 0.6  # share of the budget
+_MOST_CLOSING = 0.4  # share of the budget
 _ENOUGH_STEPS = 300
 _LATE = 1.1  # how much longer steps take than those measured
 _FEW_STEPS = 1000  # up to which steps of few pictures teach more than fewer steps of many
@@ -262,7 +262,7 @@ def _prediction(lesson: DetectTraining, pace: Pace) -> float:
 def _answered(run: TrainingRun) -> int:
     """How many pictures the exported graph answers before the bundle is there: remembered, calibrated, evaluated."""
     splits = run.splits
-    return min(len(run.remembered), MAX_IMAGES) + 3 * len(splits.val) + 2 * len(splits.test)
+    return min(len(run.remembered), MAX_IMAGES) + len(splits.val) + len(splits.test)
 
 
 def _recipe(source: Backbone, batch_size: int, stored: bool = False) -> Plan:
