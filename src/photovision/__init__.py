@@ -66,6 +66,9 @@ if TYPE_CHECKING:
     from photovision.engine.predict import predict as predict
     from photovision.engine.train import train as train
     from photovision.engine.train_config import TrainConfig as TrainConfig
+    from photovision.faces.blur import blur as blur
+    from photovision.faces.register import FaceStore as FaceStore
+    from photovision.faces.verify import verify as verify
     from photovision.learn.tuning import TrainingCallback as TrainingCallback
     from photovision.learn.tuning import TrainingEvent as TrainingEvent
     from photovision.learn.tuning import Tuning as Tuning
@@ -107,6 +110,8 @@ _HOME = {
     "search": "retrieval.search",
     "duplicates": "retrieval.duplicates",
     "forget": "retrieval.forget",
+    "verify": "faces.verify",
+    "blur": "faces.blur",
     "evaluate": "engine.evaluate",
     "estimate": "engine.estimate",
     "compare": "engine.compare",
@@ -140,6 +145,7 @@ _HOME = {
     "Result": "core.result",
     "Results": "engine.predict",
     "Index": "retrieval.index",
+    "FaceStore": "faces.register",
     "Recognizer": "tasks.classify.recognizer",
     "Detector": "tasks.detect.detector",
     "Segmenter": "tasks.segment.segmenter",

@@ -124,8 +124,8 @@ def blur(
     spared: Sequence[str] = (),
     how: str = "solid",
     progress: ProgressCallback | None = None,
-) -> Iterator[Blurred | UnreadableImage]:
-    """Cover every face of a picture, of the pictures of a folder, or of a video, as the results are asked for.
+) -> list[Blurred | UnreadableImage]:
+    """Cover every face of a picture, of the pictures of a folder, or of a video.
 
     No metadata is taken over, and no sound. A face that no detector finds stays visible: look through what matters.
 
@@ -138,13 +138,20 @@ def blur(
         progress: called with the steps done, and in all.
 
     Returns:
-        what was written, one by one; in place of a picture of a folder that cannot be decoded, its error.
+        what was written; in place of a picture of a folder that cannot be decoded, its error.
 
     Raises:
         UsageError: the output has another ending, or something else is in the way.
         UnreadableImage, DataError: the picture, or the video, cannot be decoded.
     """
-    blurrer, given, target = FaceBlurrer(store=store, spared=spared, how=how), Path(source), Path(output)
+    return list(blurred(FaceBlurrer(store=store, spared=spared, how=how), source, output, progress))
+
+
+def blurred(
+    blurrer: FaceBlurrer, source: str | Path, output: str | Path, progress: ProgressCallback | None = None
+) -> Iterator[Blurred | UnreadableImage]:
+    """What `blur` does, file by file as the results are asked for."""
+    given, target = Path(source), Path(output)
     if given.is_dir():
         yield from _folder(blurrer, given, target, progress)
     elif is_picture(given):

@@ -81,6 +81,13 @@ def _warnings(found: FaceEvaluation) -> list[str]:
                 f"{group.column}: {group.name}: the false-match rate is {_percent(group.fmr)}, more than 3 times the"
                 f" {_percent(found.fmr)} of all"
             )
+    for group in found.groups:
+        if group.verdict == "too few" and group.fmr and found.fmr and group.fmr.value > 3 * found.fmr.value:
+            pairs, people = count(group.fmr.n or 0, "pair"), count(group.people, "person", "people")
+            warnings.append(
+                f"{group.column}: {group.name}: {_percent(group.fmr)} of {pairs} are confused, more than 3 times the"
+                f" {_percent(found.fmr)} of all; {people} are too few to be sure"
+            )
     few = [f"{group.column}: {group.name}" for group in found.groups if group.verdict == "too few"]
     if few:
         named = ", ".join(few[:_MOST_NAMED]) + (f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else "")

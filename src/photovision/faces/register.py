@@ -12,11 +12,11 @@ import getpass
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -32,6 +32,12 @@ from photovision.faces.store import FaceDatabase, LogRow
 from photovision.faces.thresholds import DEFAULT_FMR, FaceThreshold, threshold_for
 from photovision.faces.vault import Vault, key_file, make_key, read_key
 from photovision.trust.metrics.verification import FacePairs, all_pairs
+
+if TYPE_CHECKING:
+    from photovision.core.report import Report
+    from photovision.faces.forget import ForgetProof
+    from photovision.faces.identify import Identification
+    from photovision.faces.identify_video import VideoIdentification
 
 STORE_FILE, DATABASE_FILE = "faces.json", "faces.sqlite"
 FORMAT, VERSION = "photovision-faces", 1
@@ -256,6 +262,32 @@ class FaceStore:
         rows, columns = np.nonzero(scores >= threshold)
         found = [(people[a].name, people[b].name, float(scores[a, b])) for a, b in zip(rows, columns, strict=True)]
         return sorted(found, key=lambda pair: -pair[2])
+
+    def identify(self, picture: Given, *, fmr: float | None = None, fpir: float | None = None) -> Identification:
+        """Which of the enrolled people are in a picture; see `photovision.faces.identify.identify`."""
+        from photovision.faces.identify import identify
+
+        return identify(self, picture, fmr=fmr, fpir=fpir)
+
+    def identify_video(
+        self, source: str | Path | int, *, fmr: float | None = None, fpir: float | None = None
+    ) -> VideoIdentification:
+        """Which of them are in a video; see `photovision.faces.identify_video.identify_video`."""
+        from photovision.faces.identify_video import identify_video
+
+        return identify_video(self, source, fmr=fmr, fpir=fpir)
+
+    def evaluate(self, source: str | Path, *, by: Sequence[str] = (), fmr: float = DEFAULT_FMR) -> Report:
+        """How often the threshold is wrong about people the user knows; see `photovision.faces.evaluate.evaluate`."""
+        from photovision.faces.evaluate import evaluate
+
+        return evaluate(self, source, by=by, fmr=fmr)
+
+    def forget(self, name: str) -> ForgetProof:
+        """Remove a person, and prove it by a search of all bytes; see `photovision.faces.forget.forget`."""
+        from photovision.faces.forget import forget
+
+        return forget(self, name)
 
     def remove(self, entry: FaceEntry) -> bytes:
         """Take an entry out, and rewrite the database; returns its sealed bytes. See `forget.forget`."""

@@ -137,7 +137,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message):
             FaceBlurrer(**options)
     with pytest.raises(UsageError, match=r"\.jpg or \.png"):
-        next(blur(tmp_path / "in.png", tmp_path / "out.gif"))
+        blur(tmp_path / "in.png", tmp_path / "out.gif")
 
 
 @needs_weights

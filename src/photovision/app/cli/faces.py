@@ -78,7 +78,7 @@ def blur(
     from photovision.core.errors import UnreadableImage, UsageError
     from photovision.core.phrases import count
     from photovision.core.text import printable
-    from photovision.faces.blur import blur as cover
+    from photovision.faces.blur import FaceBlurrer, blurred
     from photovision.faces.register import FaceStore
 
     if store is None and (spared or key):
@@ -86,7 +86,8 @@ def blur(
     failed = False
     with FaceStore(store, key=key) if store else nullcontext() as opened, shown() as listener:
         progress = counted(listener, "covering faces")
-        for one in cover(source, output, store=opened, spared=spared or (), how=how, progress=progress):
+        blurrer = FaceBlurrer(store=opened, spared=spared or (), how=how)
+        for one in blurred(blurrer, source, output, progress):
             if isinstance(one, UnreadableImage):
                 alert(str(one))
                 failed = True

