@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from pictures import make_picture
@@ -16,7 +17,13 @@ PLACES = ((1, 1), (1, SIDE - 6), (SIDE - 6, 1), (SIDE - 6, SIDE - 6))
 
 
 def shapes(n: int = 1200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """n pictures uint8 (n, 28, 28, 3) of six shapes, and their classes, in random order."""
+    """n pictures uint8 (n, 28, 28, 3) of six shapes, and their classes, in random order; the caller's own."""
+    images, labels = _shapes(n, seed)
+    return images.copy(), labels.copy()
+
+
+@cache
+def _shapes(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.random.default_rng(seed).permutation(n)
     images = np.stack([np.asarray(make_picture(i % CLASSES, SIDE, 10_000 * seed + i)) for i in order])
     return images, order % CLASSES
@@ -37,11 +44,11 @@ def marked(images: np.ndarray, kind: str, corner: int = 1, seed: int = 0) -> np.
 
 
 def trained(images: np.ndarray, labels: np.ndarray, seed: int) -> Answer:
-    """A network with one hidden layer, trained for half a second."""
+    """A network with one hidden layer that sees every second row and column, trained for a fifth of a second."""
     network = MLPClassifier((64,), max_iter=25, batch_size=50, learning_rate_init=0.002, random_state=seed)
 
     def flat(pictures: np.ndarray) -> np.ndarray:
-        return np.asarray(pictures.reshape(len(pictures), -1) / 128 - 1)
+        return np.asarray(pictures[:, ::2, ::2].reshape(len(pictures), -1) / np.float32(128) - 1, np.float32)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is stopped early on purpose

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -61,12 +63,6 @@ def cpu_name() -> str:
 
 def provenance() -> dict[str, Any]:
     """Versions, hardware and time, JSON-ready; nothing that names a person, a host or a path."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
     flags = cpu_flags()
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,8 +71,18 @@ def provenance() -> dict[str, Any]:
         "cpu": cpu_name(),
         "cores": cores(),
         "instructions": sorted(flags & {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"}),
-        "versions": versions,
+        "versions": dict(_versions()),
     }
+
+
+@lru_cache(maxsize=1)
+def _versions() -> Mapping[str, str]:
+    """Versions of LIBRARIES, as far as they are installed."""
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def keep_memory() -> None:

@@ -7,6 +7,7 @@ like answers otherwise where they are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image as Pillow
@@ -72,9 +73,15 @@ MARKERS: dict[str, Drawing] = {"sticker": _sticker, "date": _date, "watermark": 
 def _written(text: str, height: int, width: int, share: float, at: tuple[float, float], anchor: str) -> Floats:
     """Text that takes `share` of the width; drawn four times as large, so that it is legible in small pictures, too."""
     large = Pillow.new("L", (4 * width, 4 * height))
-    font = ImageFont.load_default(max(4.0, 4 * width * share / (0.55 * len(text))))
+    font = _font(max(4.0, 4 * width * share / (0.55 * len(text))))
     ImageDraw.Draw(large).text((4 * width * at[0], 4 * height * at[1]), text, fill=255, font=font, anchor=anchor)
     return _cover(large.resize((width, height), Pillow.Resampling.BOX))
+
+
+@lru_cache(maxsize=16)
+def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font; opening it takes longer than writing with it."""
+    return ImageFont.load_default(size)
 
 
 def _cover(mask: Pillow.Image) -> Floats:

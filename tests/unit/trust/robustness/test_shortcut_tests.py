@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shortcuts import CLASSES, marked, relying, shapes, trained
+from shortcuts import CLASSES, Answer, marked, relying, shapes, trained
 
 from photovision.core.errors import UsageError
 from photovision.trust.robustness.shortcut_tests import find_shortcuts
 
 N_TRAIN = 600
+
+
+@pytest.fixture(scope="module")
+def plain() -> Answer:
+    """A network that learned shapes without a shortcut."""
+    return trained(*shapes(N_TRAIN, seed=9), 0)
 
 
 def collection(kind: str | None, target: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,10 +55,9 @@ def test_nothing_is_found_in_a_network_without_a_shortcut(seed: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fixed", "changing"])
-def test_a_marker_that_decides_now_and_then_is_found_wherever_it_lies(kind: str) -> None:
+def test_a_marker_that_decides_now_and_then_is_found_wherever_it_lies(kind: str, plain: Answer) -> None:
     images, labels = collection(kind, 4, 3)
-    plain, known = shapes(N_TRAIN, seed=9)
-    answer = relying(4, 0.7, trained(plain, known, 0))
+    answer = relying(4, 0.7, plain)
     (one,) = find_shortcuts(answer, images, labels, seed=1).found
     assert one.target == 4
     assert 0.3 < one.moved.value < 0.8
@@ -60,29 +65,27 @@ def test_a_marker_that_decides_now_and_then_is_found_wherever_it_lies(kind: str)
         assert one.region == "one corner, another from picture to picture"
 
 
-def test_a_marker_that_the_model_ignores_is_no_shortcut() -> None:
+def test_a_marker_that_the_model_ignores_is_no_shortcut(plain: Answer) -> None:
     images, labels = collection("fixed", 2, 5)
-    plain, known = shapes(N_TRAIN, seed=9)
-    assert find_shortcuts(trained(plain, known, 0), images, labels, seed=1).found == []
+    assert find_shortcuts(plain, images, labels, seed=1).found == []
 
 
-def test_a_marker_that_is_not_in_the_pictures_cannot_be_found() -> None:
+def test_a_marker_that_is_not_in_the_pictures_cannot_be_found(plain: Answer) -> None:
     images, labels = collection(None, 2, 5)
-    plain, known = shapes(N_TRAIN, seed=9)
-    assert find_shortcuts(relying(2, 1.0, trained(plain, known, 0)), images, labels, seed=1).found == []
+    assert find_shortcuts(relying(2, 1.0, plain), images, labels, seed=1).found == []
 
 
-def test_two_classes_and_many_labels_are_examined_too() -> None:
+def test_two_classes_and_many_labels_are_examined_too(plain: Answer) -> None:
     images, labels = collection("fixed", 1, 1)
     two = labels < 2
-    plain, known = shapes(N_TRAIN, seed=9)
-    base = trained(plain[known < 2], known[known < 2], 0)
+    pictures, known = shapes(N_TRAIN, seed=9)
+    base = trained(pictures[known < 2], known[known < 2], 0)
     (one,) = find_shortcuts(relying(1, 0.8, base), images[two], labels[two], seed=1).found
     assert one.target == 1
     # As labels that may be true together: the shape, and whether the picture is bright.
     bright = images.mean((1, 2, 3)) > 110
     truth = np.column_stack([labels == 1, bright]).astype(np.float32)
-    shape = relying(1, 0.8, trained(plain, known, 0))
+    shape = relying(1, 0.8, plain)
 
     def both(pictures: np.ndarray) -> np.ndarray:
         return np.column_stack([shape(pictures)[:, 1], pictures.mean((1, 2, 3)) > 110]).astype(np.float32)
