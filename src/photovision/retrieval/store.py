@@ -125,6 +125,11 @@ class Store:
                     raise UsageError(f"the index {self.path.parent} cannot be written ({error})") from None
                 raise
 
+    @property
+    def version(self) -> int:
+        """A number that changes when another process, or another opened store, has written."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def fact(self, name: str, otherwise: Any = None) -> Any:
         """A value that `set_fact` kept."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()

@@ -16,6 +16,7 @@ from photographs import NAMES, photograph, write_photographs
 from PIL import Image
 
 import photovision as pv
+from photovision.app.web.indexes import Indexes
 from photovision.app.web.jobs import Job, Jobs
 from photovision.app.web.server import create_app
 from photovision.app.web.workspace import State
@@ -197,3 +198,17 @@ def test_other_sites_may_neither_search_nor_move(client: TestClient) -> None:
     foreign = {"origin": "http://evil.example"}
     for path in ("search/find?source=photographs", "search/index", "duplicates/start", "duplicates/move"):
         assert client.post(f"/api/{path}", content=b"{}", headers=foreign).status_code == 403
+
+
+def test_an_index_stays_open_until_it_is_written(home: Path) -> None:
+    state = State(home)
+    indexes = Indexes(state)
+    with indexes.using("photographs") as first:
+        list(first.store.files())
+    with indexes.using("photographs") as second:
+        assert second is first
+    photograph("retina").rotate(20).save(home / "photographs" / "people" / "new.png")
+    pv.index(home / "photographs", index_of_folder(home / "photographs"), check=0).close()
+    with indexes.using("photographs") as third:
+        assert len(third) == len(NAMES) + 2
+    state.end()

@@ -41,8 +41,29 @@ class IndexPlace(NamedTuple):
     pictures: Path | None
 
 
+class _OpenIndex(NamedTuple):
+    """An index that stays open, and what tells whether it was written since."""
+
+    opened: Index
+    made: int | None
+    version: int
+
+    def is_current(self, place: Path) -> bool:
+        return (_made(place), self.opened.store.version) == (self.made, self.version)
+
+
+def _made(place: Path) -> int | None:
+    """When an index was made, as its file says; None where it is gone."""
+    from photovision.retrieval.index import INDEX_FILE
+
+    try:
+        return (place / INDEX_FILE).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 class Indexes:
-    """The indexes of a page; safe to use from several threads, of which one at a time uses an index.
+    """The indexes of a page; safe to use from several threads, of which one at a time searches.
 
     Args:
         state: the page.
@@ -51,7 +72,7 @@ class Indexes:
     def __init__(self, state: State) -> None:
         self._state = state
         self._guard = threading.Lock()
-        self._open: dict[str, tuple[object, Index, threading.Lock]] = {}
+        self._open: dict[str, _OpenIndex] = {}
         state.leaving.append(self.close)
 
     def places(self) -> dict[str, IndexPlace]:
@@ -75,38 +96,39 @@ class Indexes:
 
     @contextmanager
     def using(self, name: str) -> Iterator[Index]:
-        """An index for one thread at a time, opened at first use and when it was changed.
+        """An index for one thread at a time, which stays open until it was written or others are used.
 
         Raises:
             UsageError: there is none yet, or its pictures lie outside the folder of the page.
             ModelError: it is damaged.
         """
-        place = self.place_of(name).place
+        place = self.place_of(name)
         with self._guard:
             known = self._open.pop(name, None)
-            stamp = _stamp(place)
-            if known is not None and known[0] != stamp:
-                with known[2]:
-                    known[1].close()
+            if known is not None and not known.is_current(place.place):
+                known.opened.close()
                 known = None
             if known is None:
-                known = stamp, self.opened(name), threading.Lock()
+                opened = self._opened(place)
+                known = _OpenIndex(opened, _made(place.place), opened.store.version)
             self._open[name] = known
-            self._close_oldest()
-        with known[2]:
-            yield known[1]
+            while len(self._open) > MOST_OPEN:
+                self._open.pop(next(iter(self._open))).opened.close()
+            yield known.opened
 
     def opened(self, name: str) -> Index:
         """An index of one's own, to be closed; raises as `using` does."""
+        return self._opened(self.place_of(name))
+
+    def _opened(self, place: IndexPlace) -> Index:
         from photovision.retrieval.index import Index, is_index
 
-        place = self.place_of(name).place
-        if not is_index(place):
-            raise UsageError(f"{name} is not indexed yet: index it first")
-        opened = Index(place)
+        if not is_index(place.place):
+            raise UsageError(f"{place.name} is not indexed yet: index it first")
+        opened = Index(place.place)
         if not self._state.covers(opened.folder):
             opened.close()
-            raise UsageError(f"{name} is an index of {opened.folder}, outside the folder of this page")
+            raise UsageError(f"{place.name} is an index of {opened.folder}, outside the folder of this page")
         return opened
 
     def describe(self, place: IndexPlace) -> dict[str, Any]:
@@ -117,7 +139,7 @@ class Indexes:
         if not is_index(place.place):
             return known
         try:
-            with self.opened(place.name) as opened:
+            with self._opened(place) as opened:
                 if opened.store.array("mean") is not None:  # else it was interrupted before it could be searched
                     known["pictures"] = len(opened)
                 known["left_out"] = len(opened.store.left_out())
@@ -129,16 +151,9 @@ class Indexes:
     def close(self) -> None:
         """The page ends."""
         with self._guard:
-            for _, opened, lock in self._open.values():
-                with lock:
-                    opened.close()
+            for known in self._open.values():
+                known.opened.close()
             self._open.clear()
-
-    def _close_oldest(self) -> None:
-        while len(self._open) > MOST_OPEN:
-            _, opened, lock = self._open.pop(next(iter(self._open)))
-            with lock:
-                opened.close()
 
     def _below(self) -> Iterator[Path]:
         from photovision.retrieval.index import is_index
@@ -156,17 +171,3 @@ class Indexes:
 def indexes_of(state: State) -> Indexes:
     """Those of a page, for `State.shared`."""
     return Indexes(state)
-
-
-def _stamp(place: Path) -> tuple[object, ...]:
-    """What changes when an index is written."""
-    from photovision.retrieval.index import INDEX_FILE, STORE_FILE
-
-    found = []
-    for name in (INDEX_FILE, STORE_FILE, f"{STORE_FILE}-wal"):
-        try:
-            facts = (place / name).stat()
-            found.append((facts.st_mtime_ns, facts.st_size))
-        except OSError:
-            found.append((0, 0))
-    return tuple(found)
