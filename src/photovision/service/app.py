@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -82,11 +83,21 @@ def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
     app.state.service = service
     for routes in (plain, explain, protocol, protocol_v1):
         app.include_router(routes.router(service))
+    if settings.faces is not None:
+        _faces(app, service, settings.faces)
     _pages(app, service)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(Middleware, service=service)
     return app
+
+
+def _faces(app: FastAPI, service: Service, store: Path) -> None:
+    from photovision.service.faces import ServedFaces
+    from photovision.service.routes_faces import router
+
+    service.faces = ServedFaces(store, service.limits.queue)
+    app.include_router(router(service, service.faces))
 
 
 def _pages(app: FastAPI, service: Service) -> None:

@@ -104,6 +104,7 @@ class Settings:
         drain: seconds after SIGTERM in which it says "not ready" and still answers.
         guard_metrics: whether /metrics, and the models' names in /v2/health/ready, need a key, too.
         trusted_proxies: addresses or networks of proxies; only their `X-Forwarded-For` says who a caller is.
+        faces: folder of a store of faces, which /faces asks; None for none.
         log_clients: whether the access log holds addresses and names of keys.
     """
 
@@ -126,6 +127,7 @@ class Settings:
     drain: float = 2.0
     guard_metrics: bool = False
     trusted_proxies: tuple[str, ...] = ()
+    faces: Path | None = None
     log_clients: bool = False
 
     def __post_init__(self) -> None:

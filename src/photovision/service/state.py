@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from photovision.core.errors import PhotovisionError
 from photovision.service.callers import Callers
@@ -17,6 +17,9 @@ from photovision.service.metrics import Metrics
 from photovision.service.models import Models
 from photovision.service.recorder import Recorder, open_recorder
 from photovision.service.settings import Settings
+
+if TYPE_CHECKING:
+    from photovision.service.faces import ServedFaces
 
 WRONG_KEYS = 32
 """Requests without a valid key that an address may send at once; one more each second."""
@@ -35,6 +38,7 @@ class Service:
 
     Attributes:
         draining: whether it is about to end and should get no new requests.
+        faces: the store of people, where one is served.
         explaining: explanations that wait or are under way.
         failure: why it could not start, or None.
     """
@@ -54,6 +58,7 @@ class Service:
         self.explainers: ThreadPoolExecutor | None = None
         self.fetchers: ThreadPoolExecutor | None = None
         self.parsers: ThreadPoolExecutor | None = None
+        self.faces: ServedFaces | None = None
         self.explaining = 0
         self.draining = False
         self.failure: PhotovisionError | None = None
@@ -87,6 +92,8 @@ class Service:
                 pool.shutdown(wait=False, cancel_futures=True)
         if self.recorder is not None:
             self.recorder.close()
+        if self.faces is not None:
+            self.faces.close()
         self.journal.close()
 
     def rate_for(self, own: float | None) -> Rates | None:

@@ -33,12 +33,15 @@ Record = Annotated[
 ]
 RecordPictures = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the pictures, too, in this folder.")]
 RecordRequired = Annotated[bool, typer.Option("--record-required", help="Refuse answers that cannot be recorded.")]
+Faces = Annotated[
+    Path | None, typer.Option(metavar="STORE", help="Answer /faces/verify, identify and blur with this store, too.")
+]
 Config = Annotated[
     Path | None, typer.Option(help="TOML file with more settings: limits, watching, draining. Flags come first.")
 ]
 
 
-def serve(
+def serve(  # noqa: PLR0913 - one parameter a flag
     models: Models,
     host: Host = None,
     port: Port = None,
@@ -50,6 +53,7 @@ def serve(
     record: Record = None,
     record_pictures: RecordPictures = None,
     record_required: RecordRequired = False,
+    faces: Faces = None,
     config: Config = None,
 ) -> None:
     """Answer pictures over HTTP.
@@ -77,10 +81,10 @@ def serve(
         "record": record,
         "record_pictures": record_pictures,
         "record_required": record_required or None,
+        "faces": faces,
         "limits": replace(settings.limits, **_said(limits)),
     }
-    settings = replace(settings, **_said(given))
-    _run(settings)
+    _run(replace(settings, **_said(given)))
 
 
 def _run(settings: Settings) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from photovision.core.errors import UsageError
 from photovision.core.types import Floats, Ints
@@ -78,6 +77,8 @@ def clopper_pearson(k: int, n: int, level: float = _LEVEL) -> tuple[float, float
     """
     if not 0 <= k <= n:
         raise UsageError(f"a share needs 0 <= k <= n, got k = {k} and n = {n}")
+    from scipy.stats import beta  # takes half a second to load
+
     tail = (1 - level) / 2
     low = float(beta.ppf(tail, k, n - k + 1)) if k else 0.0
     high = float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
