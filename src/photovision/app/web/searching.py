@@ -99,7 +99,7 @@ def routes(state: State) -> APIRouter:
     """Addresses of this view."""
     router = APIRouter(prefix="/api/search")
     indexes = state.shared(indexes_of)
-    searches, thumbnails = Searches(indexes), Thumbnails()
+    searches = Searches(indexes)
 
     @router.get("/sources")
     def sources() -> dict[str, Any]:
@@ -127,6 +127,14 @@ def routes(state: State) -> APIRouter:
         """Search."""
         return searches.find(source, picture, part)
 
+    _serve_found(router, searches)
+    return router
+
+
+def _serve_found(router: APIRouter, searches: Searches) -> None:
+    """Addresses of the pictures that were found."""
+    thumbnails = Thumbnails()
+
     @router.get("/thumbnail")
     def small(number: int, row: int, seen: Seen = None) -> Response:
         """A picture that was found, small."""
@@ -141,8 +149,6 @@ def routes(state: State) -> APIRouter:
     def whole(number: int, row: int) -> FileResponse:
         """The same as its file is."""
         return FileResponse(searches.file(number, row), media_type="application/octet-stream")
-
-    return router
 
 
 def start(state: State, indexes: Indexes, wish: IndexRequest) -> Job:
