@@ -32,7 +32,7 @@ from photovision.core.types import Image
 OUT = Path(__file__).parent / "images"
 FREE = Path(skimage.__file__).parent / "data"
 PAPER, INK, SOFT, GOOD, BAD = (255, 255, 255), (21, 27, 38), (86, 96, 112), (29, 107, 69), (163, 42, 34)
-SIDE, GAP, LINE = 220, 14, 19
+SIDE, GAP, LETTERS, LINE = 220, 14, 20, 26
 CHART = "<style>svg{color:#151b26;font-family:system-ui,sans-serif}</style>"
 LIMIT = 150_000
 Cell = tuple[Image, Sequence[tuple[str, tuple[int, int, int]]]]
@@ -93,7 +93,7 @@ def anomalies(model: pv.AnomalyDetector, wall: Path) -> None:
         colour = GOOD if found.verdict == "good" else BAD
         cells.append((image, ((found.verdict, colour), (f"p = {found.p:.3f}", SOFT))))
         if found.verdict != "good":
-            cells.append((found.drawn(image, SIDE), (("where", INK), ("hot: unlike the good ones", SOFT))))
+            cells.append((found.drawn(image, SIDE), (("where", INK), ("hot: unlike good ones", SOFT))))
     save(sheet(cells, 5), "anomaly")
 
 
@@ -277,7 +277,7 @@ def first(folder: Path, number: int) -> Path:
 
 def sheet(cells: Sequence[Cell], across: int, side: int = SIDE) -> Pillow.Image:
     """Pictures in rows, `across` in each, with their lines below them."""
-    font, page = ImageFont.load_default(15), Pillow.new("RGB", (across * (side + GAP) + GAP, 8000), PAPER)
+    font, page = ImageFont.load_default(LETTERS), Pillow.new("RGB", (across * (side + GAP) + GAP, 8000), PAPER)
     pen, y = ImageDraw.Draw(page), GAP
     for start in range(0, len(cells), across):
         row = [(Pillow.fromarray(np.ascontiguousarray(image)), notes) for image, notes in cells[start : start + across]]

@@ -14,16 +14,24 @@ from blocks import ROOT, Block, blocks, cells, check, pages, run_block
 from world import build
 
 import photovision
+from photovision.core.system import cache_folder
 
 PAGES = pages()
 RUN = [page for page in PAGES if any(block.runs and not block.slow for block in blocks(page))]
 NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "notebooks").glob("*.ipynb"))
+WEIGHTS = "photovision weights get yolov4-tiny"
 SLOW = [page for page in PAGES if any(block.runs and block.slow for block in blocks(page))]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("made") / "world")
+
+
+@pytest.fixture
+def fetched() -> Path:
+    """Where weights lie that this machine has; asked before a page gets a cache of its own."""
+    return cache_folder() / "weights"
 
 
 @pytest.fixture
@@ -53,7 +61,13 @@ def test_slow_blocks_run(page: str, world: None, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_notebooks_run(notebook: str, world: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notebooks_run(
+    notebook: str, fetched: Path, world: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if WEIGHTS in (ROOT / notebook).read_text(encoding="utf-8"):
+        if not fetched.is_dir():
+            pytest.skip(f"needs weights on this machine: {WEIGHTS}")
+        shutil.copytree(fetched, tmp_path / "cache" / fetched.name)
     _run(cells(notebook), capsys)
 
 
