@@ -56,7 +56,8 @@ def assessment(trials: Sequence[FaithfulnessTest | None]) -> Assessment:
         return Assessment("good", "The heatmap can be trusted" if one else "The heatmaps can be trusted", text)
     bad = _reason(tested[0]) if len(tested) == 1 else f"{held:,} of {len(tested):,} passed their tests."
     level: Level = "care" if held else "bad"
-    return Assessment(level, "Some heatmaps cannot be trusted" if held else "Do not trust this heatmap", bad)
+    none = "Do not trust this heatmap" if len(tested) == 1 else "Do not trust these heatmaps"
+    return Assessment(level, "Some heatmaps cannot be trusted" if held else none, bad)
 
 
 def _reason(trial: FaithfulnessTest) -> str:
