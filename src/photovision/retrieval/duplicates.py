@@ -1,7 +1,7 @@
 """Duplicates: groups of pictures of which one would do; every pair was checked, no chain makes a group.
 
-Candidates are files and pixels that are equal, near-duplicates by perceptual hash, and neighbours in the space of
-copies; each is compared pixel by pixel with the one that is kept. Frames of a burst and other pictures that are merely
+Candidates are files and pixels that are equal, near-duplicates by perceptual hash, and neighbours in either space;
+each is compared pixel by pixel with the one that is kept. Frames of a burst and other pictures that are merely
 alike are no duplicates.
 """
 
@@ -29,9 +29,11 @@ from photovision.retrieval.verdicts import SAME_FILE, SAME_PICTURE, Query, check
 
 MOVABLE = (SAME_FILE, SAME_PICTURE)
 """Verdicts of pictures that another one can stand in for; a crop and a turned picture may be wanted beside it."""
-NEAR = 0.6
-"""Cosine in the space of copies from which on neighbours are compared pixel by pixel."""
-_NEIGHBOURS = 5
+NEAR = {"copies": (0.3, 0.6), "likeness": (0.45, 0.75)}
+"""Space -> cosines from which on neighbours are compared pixel by pixel, as whole pictures and as crops, too.
+
+In a folder of few pictures, or of many copies of each, whitening leaves little of what copies have in common."""
+_NEIGHBOURS = 10
 _PART = 1024
 _OPEN = 64  # decoded pictures that are kept for the next pair
 _STAGE = "comparing"
@@ -86,8 +88,8 @@ class _ComparedPictures:
             return None
         return Query(picture, np.zeros((4, 1), np.float32), taken=self.files[number].taken)
 
-    def verdict(self, kept: int, other: int) -> str | None:
-        """What a picture is of another one."""
+    def verdict(self, kept: int, other: int, crops: bool) -> str | None:
+        """What a picture is of another one; whether it is a crop is looked at where that is asked for."""
         one, two = self.files[kept], self.files[other]
         if one.content == two.content:
             return SAME_FILE
@@ -96,7 +98,7 @@ class _ComparedPictures:
         query, picture = self.query(other), self.query(kept)
         if query is None or picture is None:
             return None
-        return check_pair(query, picture.picture, 0, one.taken).verdict
+        return check_pair(query, picture.picture, 0, one.taken, crops=crops).verdict
 
 
 @narrated
@@ -117,27 +119,36 @@ def duplicates(source: str | Path, *, listener: Listener = visible) -> list[Dupl
 def duplicates_in(opened: Index, listener: Listener) -> list[DuplicateGroup]:
     """`duplicates` of an opened index."""
     pictures = _ComparedPictures(opened)
-    near: dict[int, set[int]] = defaultdict(set)
-    for one, other in _candidates(opened, pictures):
-        near[one].add(other)
-        near[other].add(one)
+    near: dict[int, dict[int, bool]] = defaultdict(dict)
+    for one, other, crops in _candidates(opened, pictures):
+        near[one][other] = near[other][one] = crops or near[one].get(other, False)
     return list(_groups(pictures, near, listener))
 
 
-def _groups(pictures: _ComparedPictures, near: dict[int, set[int]], listener: Listener) -> Iterator[DuplicateGroup]:
+def _groups(
+    pictures: _ComparedPictures, near: dict[int, dict[int, bool]], listener: Listener
+) -> Iterator[DuplicateGroup]:
     """Those kept come first, and take what was checked against themselves only."""
-    files, taken = pictures.files, set[int]()
-    order = sorted(near, key=lambda number: _worth(files[number]))
+    taken = set[int]()
+    order = sorted(near, key=lambda number: _worth(pictures.files[number]))
     rank = {number: place for place, number in enumerate(order)}
     for done, kept in enumerate(order, 1):
         listener(Progress(_STAGE, done, len(order)))
         if kept in taken:
             continue
-        found = []
-        for other in sorted(near[kept] - taken, key=lambda number: rank[number]):
-            if rank[other] > rank[kept] and (verdict := pictures.verdict(kept, other)) is not None:
+        found, waiting = [], dict(near[kept])
+        seen = {kept, *taken}
+        while waiting:
+            other = min(waiting, key=lambda number: rank[number])
+            crops = waiting.pop(other)
+            if other in seen or rank[other] < rank[kept]:
+                continue
+            seen.add(other)
+            verdict = pictures.verdict(kept, other, crops)
+            if verdict is not None:
                 found.append(Duplicate(str(pictures.path(other)), verdict))
                 taken.add(other)
+                waiting.update(near[other])  # what is near a copy is perhaps another one: it is checked, too
         if found:
             yield DuplicateGroup(str(pictures.path(kept)), tuple(found))
 
@@ -147,8 +158,8 @@ def _worth(file: IndexedFile) -> tuple[int, int, int, str]:
     return -file.size[0] * file.size[1], -file.facts.bytes, file.facts.modified, file.file
 
 
-def _candidates(opened: Index, pictures: _ComparedPictures) -> Iterator[tuple[int, int]]:
-    """Pairs of ids that may be one picture."""
+def _candidates(opened: Index, pictures: _ComparedPictures) -> Iterator[tuple[int, int, bool]]:
+    """Pairs of ids that may be one picture, and whether one may be a crop of the other."""
     for key in ("content", "pixels"):
         equal: dict[bytes, list[int]] = defaultdict(list)
         for number, file in pictures.files.items():
@@ -158,22 +169,23 @@ def _candidates(opened: Index, pictures: _ComparedPictures) -> Iterator[tuple[in
     ids, looks = opened.store.looks()
     leaders = near_duplicates(looks, np.arange(len(ids)))
     for row in np.flatnonzero(leaders != np.arange(len(ids))).tolist():
-        yield int(ids[leaders[row]]), int(ids[row])
+        yield int(ids[leaders[row]]), int(ids[row]), False
     yield from _neighbours(opened)
 
 
-def _pairs(members: list[int]) -> Iterable[tuple[int, int]]:
+def _pairs(members: list[int]) -> Iterable[tuple[int, int, bool]]:
     """Equal ones, each with the first."""
-    return ((members[0], other) for other in members[1:])
+    return ((members[0], other, False) for other in members[1:])
 
 
-def _neighbours(opened: Index) -> Iterator[tuple[int, int]]:
-    """Pairs that are near in the space of copies."""
+def _neighbours(opened: Index) -> Iterator[tuple[int, int, bool]]:
+    """Pairs that are near in the space of copies or of likeness."""
     ids, vectors = opened.store.vectors()
-    searched, spaces = opened.nearest("copies"), opened.spaces
-    for start in range(0, len(ids), _PART):
-        rows = slice(start, start + _PART)
-        scores, found = searched.search(spaces.copies(vectors[rows]), _NEIGHBOURS)
-        for own, values, others in zip(ids[rows].tolist(), scores, found.tolist(), strict=True):
-            near = (other for value, other in zip(values, others, strict=True) if value >= NEAR)
-            yield from ((own, other) for other in near if other not in (own, -1))
+    for space, (least, crops) in NEAR.items():
+        searched, transform = opened.nearest(space), opened.transform(space)
+        for start in range(0, len(ids), _PART):
+            rows = slice(start, start + _PART)
+            scores, found = searched.search(np.asarray(transform(vectors[rows]), np.float32), _NEIGHBOURS)
+            for own, values, others in zip(ids[rows].tolist(), scores, found.tolist(), strict=True):
+                near = (pair for pair in zip(values.tolist(), others, strict=True) if pair[0] >= least)
+                yield from ((own, other, value >= crops) for value, other in near if other not in (own, -1))

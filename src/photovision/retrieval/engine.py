@@ -1,8 +1,8 @@
 """Engine: nearest vectors by cosine, exact for a small index, fast and nearly exact for a large one (faiss).
 
 Below 50,000 vectors all are compared. Above, vectors lie in cells around centroids, and only the nearest cells are
-searched, by product quantisation with fast scans (Jégou et al. 2011; André et al. 2017); the best are compared in
-float16.
+searched, with 8 bits a number (an inverted file, Jégou et al. 2011). Product quantisation with fast scans takes less
+memory, and found three quarters of the neighbours among a million dense vectors where this finds nine tenths.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ EXACT = 50_000
 NOTHING = -1
 """In place of an id where there are fewer vectors than were asked for."""
 _PER_CELL = 64  # vectors that a centroid is learned from
-_PROBED = 1 / 64  # share of the cells that are searched
-_REFINED = 8  # times as many as were asked for are compared in float16
+_PROBED = 1 / 512  # share of the cells that are searched
 _PART = 100_000
 _TRIED = 200  # vectors by which recall is measured
 _SEED = 0
@@ -85,7 +84,7 @@ def approximate(ids: Ints, vectors: Floats) -> Nearest:
     faiss = _faiss()
     count, width = vectors.shape
     cells = 2 ** max(4, round(math.log2(4 * math.sqrt(count))))
-    index = faiss.index_factory(width, f"IVF{cells},PQ{width // 4}x4fs,Refine(SQfp16)", faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(width, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
     chosen = np.random.default_rng(_SEED).permutation(count)[: _PER_CELL * cells]
     chosen.sort()
     index.train(np.ascontiguousarray(vectors[chosen], np.float32))
@@ -164,7 +163,6 @@ def _tuned(index: Any) -> Any:
     faiss = _faiss()
     inner = faiss.extract_index_ivf(index)
     inner.nprobe = max(8, round(inner.nlist * _PROBED))
-    index.k_factor = _REFINED
     return index
 
 

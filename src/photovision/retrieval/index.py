@@ -11,7 +11,7 @@ It holds no pictures. Everything read from it is checked before use.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +23,12 @@ from PIL import Image as Pillow
 from photovision.core.errors import DataError, ModelError, UnreadableImage, UsageError
 from photovision.core.files import open_regular
 from photovision.core.inputs import Given, as_source, name_of
+from photovision.core.parallel import batched
 from photovision.core.preprocess import Preprocess
 from photovision.core.types import Floats
 from photovision.retrieval.cells import in_cells
 from photovision.retrieval.engine import EXACT, NOTHING, Searchable, exact
-from photovision.retrieval.features import FeatureModel, content_of, decoded
+from photovision.retrieval.features import BATCH, FeatureModel, content_of, decoded
 from photovision.retrieval.spaces import Spaces
 from photovision.retrieval.store import IndexedFile, Store
 from photovision.retrieval.verdicts import (
@@ -203,7 +204,6 @@ class Index:
         for same in self.store.equal(query.content, query.pixels) if query.content else ():
             verdicts[same.id] = SAME_FILE if same.content == query.content else SAME_PICTURE
         limits = self.store.fact("limits") or {}
-        same_object = limits.get("same_object")
         copies = self._copies(query, max(CHECKED, len(verdicts)))
         verdicts.update(self._checked(query, copies, verdicts))
         similar, ids = self.nearest("likeness").search(query.vectors[:1], top + len(verdicts) + 1)
@@ -211,8 +211,25 @@ class Index:
             if number in verdicts or number == NOTHING or score < limits.get("alike", -1.0):
                 continue
             scores[number] = score
-            verdicts[number] = SAME_OBJECT if same_object is not None and score >= same_object else ALIKE
+            verdicts[number] = _likeness(score, limits)
         return self._listed(query, verdicts, scores, top)
+
+    def similar(self, pictures: Sequence[Pillow.Image], top: int) -> list[tuple[FoundPicture, ...]]:
+        """What is like each of many RGB pictures, by their features alone; copies are not looked for."""
+        limits, found = self.store.fact("limits") or {}, []
+        for batch in batched(pictures, BATCH):
+            shown = np.stack([self.model.shown(picture) for picture in batch])
+            scores, ids = self.nearest("likeness").search(self._spaces.vectors(self.model.embed(shown)), top)
+            files = self.store.pictures([number for number in np.unique(ids).tolist() if number != NOTHING])
+            found += [
+                tuple(
+                    FoundPicture(str(self.folder / files[number].file), min(1.0, score), _likeness(score, limits))
+                    for score, number in zip(row.tolist(), numbers.tolist(), strict=True)
+                    if number in files and score >= limits.get("alike", -1.0)
+                )
+                for row, numbers in zip(scores, ids, strict=True)
+            ]
+        return found
 
     def _listed(
         self, query: Query, verdicts: dict[int, str], scores: dict[int, float], top: int
@@ -270,11 +287,15 @@ class Index:
     def _spaces(self) -> Spaces:
         return self.spaces
 
+    def transform(self, space: str) -> Callable[[Floats], Floats]:
+        """From vectors of its database to those of the space "likeness" or "copies"."""
+        return self._spaces.copies if space == "copies" else _unchanged
+
     def nearest(self, space: str) -> Searchable:
         """Its vectors in the space "likeness" or "copies"."""
         known: dict[str, Searchable] = self.__dict__.setdefault("_opened", {})
         if space not in known:
-            transform = self._spaces.copies if space == "copies" else _unchanged
+            transform = self.transform(space)
             if len(self) >= EXACT:
                 known[space] = in_cells(self.path / space, self.store, transform)
             else:
@@ -323,6 +344,12 @@ def _cut(picture: Pillow.Image, size: Sequence[int], crop: Sequence[float] | Non
     across, down = picture.width / width, picture.height / height
     left, top = int(crop[0] * across), int(crop[1] * down)
     return picture.crop((left, top, max(left + 1, round(crop[2] * across)), max(top + 1, round(crop[3] * down))))
+
+
+def _likeness(score: float, limits: Mapping[str, Any]) -> str:
+    """The verdict on a picture that is no copy, by its similarity and `SimilarityLimits`."""
+    same_object = limits.get("same_object")
+    return SAME_OBJECT if same_object is not None and score >= same_object else ALIKE
 
 
 def _unchanged(vectors: Floats) -> Floats:

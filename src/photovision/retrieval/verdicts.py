@@ -89,7 +89,9 @@ def turned(picture: Pillow.Image, orientation: Orientation) -> Pillow.Image:
     return out.transpose(_MIRROR) if orientation.mirrored else out
 
 
-def check_pair(query: Query, other: Pillow.Image, turns: int, taken: str | None = None) -> CheckedPair:
+def check_pair(
+    query: Query, other: Pillow.Image, turns: int, taken: str | None = None, *, crops: bool = True
+) -> CheckedPair:
     """Whether a picture is a copy of the query, saved again, turned or cropped.
 
     Args:
@@ -97,6 +99,7 @@ def check_pair(query: Query, other: Pillow.Image, turns: int, taken: str | None 
         other: RGB, of a size that suffices.
         turns: quarter turns after which the query is most like it.
         taken: when the camera took it. Copies keep the time or lose it; two times are two pictures.
+        crops: whether one may be a part of the other, which takes ten times as long to find out.
     """
     if query.taken and taken and query.taken != taken:
         return NO_COPY
@@ -108,7 +111,7 @@ def check_pair(query: Query, other: Pillow.Image, turns: int, taken: str | None 
         placement = whole_agreement(one, base)
         if placement.agreement >= AGREEMENT:
             return CheckedPair(SAME_PICTURE if orientation == Orientation() else TURNED, placement)
-    for inner, outer in _nested(query, base, turns):
+    for inner, outer in _nested(query, base, turns) if crops else ():
         placement = find(inner, outer)
         if placement.agreement >= AGREEMENT:
             return CheckedPair(CROP, placement)

@@ -46,6 +46,20 @@ def test_copies_are_grouped_each_with_its_verdict(folder: Path) -> None:
     assert [(Path(one.file).name, one.verdict) for one in found["coffee.png"]] == [("coffee-again.png", "same_file")]
 
 
+def test_copies_of_every_kind_are_found_among_few_pictures(tmp_path: Path) -> None:
+    pictures = write_photographs(tmp_path / "pictures")
+    edits = ("saved again (JPEG 20)", "quarter size", "1.5 times as bright", "grey")
+    for number, name in enumerate(edits):
+        for of in ("astronaut", "coffee"):
+            EDITS[name](photograph(of), np.random.default_rng(0)).save(pictures / f"{of}-{number}.png")
+    with pv.index(pictures, tmp_path / "index", model=MODEL, check=0):
+        pass
+    groups = pv.duplicates(tmp_path / "index", listener=pv.silent)
+    found = {Path(one.file).name.split("-")[0].split(".")[0] for group in groups for one in group.duplicates}
+    assert found == {"astronaut", "coffee"}
+    assert sum(len(group.duplicates) for group in groups) >= 2 * len(edits) - 1
+
+
 def test_duplicates_are_moved_only_when_asked_for_and_moved_back(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
