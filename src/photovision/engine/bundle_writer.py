@@ -20,6 +20,7 @@ from photovision.engine.card_metrics import report_of
 from photovision.engine.card_text import row_of
 from photovision.engine.complete_card import FILE, statements
 from photovision.engine.datasheet import datasheet
+from photovision.engine.elsewhere import SECONDS
 from photovision.engine.evaluate import evaluation_report
 from photovision.engine.evaluate_text import training_title
 from photovision.engine.learned import Learned
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Keep = Literal["all", "weights", "record"]
 _RECORD = ("DATASHEET.md", FILE, TRAINING_IMAGES_FILE)
 _WEIGHTS = ("model.safetensors", "config.json")
+_ELSEWHERE_TIME = 0.05  # share of the budget, at most, for held-out images as they might look elsewhere
 
 
 @dataclass(eq=False)
@@ -167,7 +169,8 @@ def _with_similarity(run: TrainingRun, draft: BundleDraft, model: Any) -> HeldOu
     if NAME in draft.info:
         return None
     component = run.splits.component[run.splits.splits.val]
-    draft.info[NAME], answers = held_out_similarity(model, run.splits.val, component, run.config.seed)
+    seconds = 0.0 if run.short else min(SECONDS, _ELSEWHERE_TIME * run.budget)
+    draft.info[NAME], answers = held_out_similarity(model, run.splits.val, component, run.config.seed, seconds)
     return answers
 
 

@@ -93,7 +93,8 @@ def _metrics(known: Estimator, found: Expectation, names: Names) -> dict[str, Me
     if found.gated:
         metrics["unknown_share"] = Metric(found.unknown_share, n=n)
     if (reliability := known.expected.reliability) is not None:
-        error = "Error of such estimates", "on average, for ranges of similarity left out in turn"
+        ranges = "ways of changing pictures" if known.expected.changed else "ranges of similarity"
+        error = "Error of such estimates", f"on average, for {ranges} left out in turn"
         metrics["estimate_error"] = Metric(reliability.error, unit="points", title=error[0], hint=error[1])
     return metrics
 
@@ -111,9 +112,10 @@ def _summary(known: Estimator, found: Expectation, left_out: LeftOut, names: Nam
     yield f"The similarity to the nearest training picture is {median:.2f} (median){tested}."
     if expected.reliability is not None:
         error = f"{expected.reliability.error * 100:.1f} points"
+        left_out_then = "way in which pictures were changed" if expected.changed else "range of similarity"
         yield (
-            f"When the model was made, such estimates were off by {error} on average: every range of similarity was"
-            " left out in turn, and estimated from the others."
+            f"When the model was made, such estimates were off by {error} on average: every {left_out_then} was left"
+            " out in turn, and estimated from the others."
         )
     yield "A change that shows neither in similarity nor in confidence, such as labels of another meaning, is not seen."
     yield _advice(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from photovision.core.report import Report
 from photovision.core.task import Task
 from photovision.core.types import Ints
 from photovision.data.dataset import Dataset
+from photovision.engine.elsewhere import SECONDS, evaluated_elsewhere
 from photovision.engine.evaluation import Evaluation
 from photovision.runtime.bundle import Bundle
 from photovision.runtime.held_out import HeldOut, read_held_out
@@ -30,6 +31,7 @@ from photovision.trust.similarity_text import finding, headline
 
 MAX_IMAGES = 2000
 """Held-out images that it is fitted to at most, so that it costs no more than a pass over a few of them."""
+_LOW = 0.25  # of held-out images are less alike than where changed ones tell more
 
 
 def accuracy_by_similarity(
@@ -54,23 +56,30 @@ def accuracy_by_similarity(
 
 
 def held_out_similarity(
-    model: Any, held_out: Dataset, component: Ints | None = None, seed: int = 0
+    model: Any, held_out: Dataset, component: Ints | None = None, seed: int = 0, seconds: float = SECONDS
 ) -> tuple[dict[str, Any], HeldOut | None]:
     """`accuracy_by_similarity` without the usual similarity, and the answers for the images that it was fitted to.
 
     Args:
         model: an opened model that remembers training images.
         held_out, component, seed: as there.
+        seconds: that may be spent on the same images as they might look elsewhere.
     """
+    row: Task = model.bundle.row
     if similarity_index(model.bundle) is None:
-        return no_embeddings(model.bundle.row), None
+        return no_embeddings(row), None
     rows = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:MAX_IMAGES])
     try:
-        evaluation: Evaluation = model.bundle.row.part("evaluate")(model, held_out.subset(rows), embeddings=True)
+        evaluation: Evaluation = row.part("evaluate")(model, held_out.subset(rows), embeddings=True)
     except DataError as error:
         return _missing(f"Accuracy by similarity could not be measured: {error}."), None
-    together = None if component is None else component[rows[evaluation.positions]]
-    return fitted(model.bundle, evaluation, together), evaluation.answers
+    together = np.arange(len(held_out)) if component is None else component
+    parts = [(evaluation, together[rows[evaluation.positions]], np.zeros(len(evaluation.positions), np.int64))]
+    # A detector or segmenter is as sure of what it still finds elsewhere, and knows nothing of what it misses.
+    if row.part("drift")(model).has_found and len(rows) >= MIN_PICTURES // 3:
+        changed = evaluated_elsewhere(model, held_out, seed, seconds)
+        parts += [(part.evaluation, together[part.positions], 1 + part.change) for part in changed]
+    return _fitted(model.bundle, parts), evaluation.answers
 
 
 def fitted(bundle: Bundle, evaluation: Evaluation, component: Ints | None = None, seed: int = 0) -> dict[str, Any]:
@@ -82,13 +91,37 @@ def fitted(bundle: Bundle, evaluation: Evaluation, component: Ints | None = None
         component: int (N,), as there.
         seed: which images are taken where there are very many.
     """
-    index, answers = similarity_index(bundle), evaluation.answers
-    if index is None or answers.embedding is None:
+    together = np.arange(len(evaluation.answers)) if component is None else component
+    rows = np.sort(np.random.default_rng(seed).permutation(len(together))[:MAX_IMAGES])
+    return _fitted(bundle, [(evaluation.at(rows), together[rows], np.zeros(len(rows), np.int64))])
+
+
+def _fitted(bundle: Bundle, parts: Sequence[tuple[Evaluation, Ints, Ints]]) -> dict[str, Any]:
+    """Fitted to the evaluation of held-out images, and to those of changed ones that are less alike than most of them.
+
+    Changed images tell of a similarity that held-out ones do not have; where these tell themselves, they are believed.
+
+    Args:
+        bundle: complete but for this.
+        parts: evaluations, with the components of their images and what changed these, 0 for nothing.
+    """
+    index = similarity_index(bundle)
+    answers = [evaluation.answers for evaluation, _, _ in parts]
+    embeddings = [one.embedding for one in answers if one.embedding is not None]
+    if index is None or len(embeddings) < len(parts):
         return no_embeddings(bundle.row)
-    rows = np.sort(np.random.default_rng(seed).permutation(len(answers))[:MAX_IMAGES])
-    similarity, score = index.of(answers.embedding[rows]), evaluation.score()[rows]
-    together = None if component is None else component[rows]
-    found = fit_expected_accuracy(answers.prob[rows], similarity, score, together, name=evaluation.score_name)
+    first, own = parts[0][0], len(answers[0])
+    similarity = index.of(np.concatenate(embeddings))
+    edge = np.quantile(similarity[:own], _LOW) if own else 0.0
+    rows = np.flatnonzero((np.arange(len(similarity)) < own) | (similarity < edge))
+    found = fit_expected_accuracy(
+        np.concatenate([one.prob for one in answers])[rows],
+        similarity[rows],
+        np.concatenate([evaluation.score() for evaluation, _, _ in parts])[rows],
+        np.concatenate([together for _, together, _ in parts])[rows],
+        name=first.score_name,
+        change=np.concatenate([change for _, _, change in parts])[rows],
+    )
     if found is None:
         n = len(rows)
         return _missing(f"Accuracy by similarity needs at least {MIN_PICTURES} held-out pictures, and there are {n}.")

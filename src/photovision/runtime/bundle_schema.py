@@ -97,6 +97,7 @@ SIMILARITY = {
     "missing?": TEXT,
     "score?": TEXT,
     "n?": WHOLE,
+    "changed?": WHOLE,
     "usual?": NUMBER,
     "coefficients?": [NUMBER],
     "resampled?": [[NUMBER]],

@@ -123,6 +123,7 @@ class ExpectedAccuracy:
         score: what the score of a picture is called, such as "accuracy".
         reliability: of such estimates; None where there were too few pictures to tell.
         usual: median similarity of test pictures, on which the figures of the bundle were measured; None if unknown.
+        changed: how many of the n are others of them, made darker, blurred or noisy, to see less similar ones.
     """
 
     coefficients: Floats
@@ -132,6 +133,7 @@ class ExpectedAccuracy:
     score: str = "accuracy"
     reliability: EstimateReliability | None = None
     usual: float | None = None
+    changed: int = 0
 
     def of(self, confidence: Floats, similarity: Floats) -> Floats:
         """float32 (N,), 0 to 1: the score to expect of pictures with a confidence and a similarity, (N,) each."""
@@ -152,6 +154,7 @@ class ExpectedAccuracy:
             "version": VERSION,
             "score": self.score,
             "n": self.n,
+            "changed": self.changed,
             "usual": self.usual,
             "coefficients": _short(self.coefficients),
             "resampled": [_short(row) for row in self.resampled],
@@ -180,7 +183,8 @@ class ExpectedAccuracy:
                 raise ValueError("the spread of estimates is below 0")
             if not str(value["score"]).isprintable():
                 raise ValueError("the name of the score has characters that cannot be printed")
-            return cls(coefficients, resampled, curve, int(value["n"]), str(value["score"]), reliability, usual)
+            n, changed = int(value["n"]), int(value.get("changed", 0))
+            return cls(coefficients, resampled, curve, n, str(value["score"]), reliability, usual, changed)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelError(
                 f"'{NAME}' in bundle.json is damaged ({error}): copy the model again or train it again"

@@ -26,6 +26,7 @@ GATE_FILE = "doubt.safetensors"
 COVERAGE, FALSE_ALARMS = 0.95, 0.02
 _PARTS = ("means", "axes", "weights")
 _LEAST_PROB = 1e-7
+_CERTAINTY = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +147,14 @@ class NoveltyDetector:
         return np.asarray((self.rest * plain + inner).min(1), dtype=np.float32)
 
     def limit(self, false_alarms: float) -> float:
-        """The novelty above which a picture is unknown, so that of pictures like the validation ones this share is."""
+        """The novelty above which a picture is unknown, so that of pictures like the validation ones this share is.
+
+        At most this share, with 90% certainty: which of few validation pictures is the least familiar is chance, and
+        with a share that holds on average every other model would call more unknown than was asked (a tolerance
+        limit: Wilks 1941; Vovk 2012). With too few pictures for that, it is the highest novelty among them.
+        """
         _check("false_alarms", false_alarms)
-        rank = math.ceil((len(self.scores) + 1) * (1 - false_alarms))
-        return float(self.scores[min(rank, len(self.scores)) - 1])
+        return float(self.scores[len(self.scores) - 1 - _above(len(self.scores), false_alarms)])
 
     @cached_property
     def _lengths(self) -> Floats:
@@ -373,6 +378,14 @@ def _standard(values: Floats, known: tuple[float, float]) -> Floats:
 
 def _short(value: float) -> float:
     return float(f"{float(value):.6g}")
+
+
+def _above(n: int, share: float) -> int:
+    """How many of n pictures may lie above a limit, so that with enough certainty at most this share of all do."""
+    rows = np.arange(n)
+    steps = np.log(n - rows) - np.log(rows + 1) + math.log(share / (1 - share))  # from one probability to the next
+    below = np.cumsum(np.exp(n * math.log1p(-share) + np.concatenate([[0.0], np.cumsum(steps)])))  # binomial
+    return max(0, int((below <= 1 - _CERTAINTY).sum()) - 1)
 
 
 def _check(name: str, share: float) -> None:

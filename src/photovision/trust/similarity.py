@@ -18,6 +18,8 @@ from photovision.trust.metrics.statistics import Vector, wilson
 
 MIN_PICTURES = 30
 """Held-out pictures below which nothing is fitted."""
+MOST_ERROR = 0.1
+"""Mean error for changes that were left out in turn, above which changed pictures tell nothing of other places."""
 STEP = 0.1
 """Width of the steps of the curve."""
 _RESAMPLES = 200
@@ -30,7 +32,13 @@ _LARGEST = 2000  # pictures that an interval is computed from
 
 
 def fit_expected_accuracy(
-    confidence: Floats, similarity: Floats, score: Vector, component: Ints | None = None, *, name: str = "accuracy"
+    confidence: Floats,
+    similarity: Floats,
+    score: Vector,
+    component: Ints | None = None,
+    *,
+    name: str = "accuracy",
+    change: Ints | None = None,
 ) -> ExpectedAccuracy | None:
     """Fit accuracy as a function of confidence and similarity.
 
@@ -40,6 +48,8 @@ def fit_expected_accuracy(
         score: float (N,), 0 to 1: how good each prediction is.
         component: int (N,): pictures of one number belong together and are resampled together; None: each alone.
         name: what the score is called.
+        change: int (N,), 0 for pictures as they are, and a number for each way in which others of them were changed.
+            These count only where each change left out is foretold by the others.
 
     Returns:
         None for fewer than 30 pictures.
@@ -55,6 +65,7 @@ def fit_expected_accuracy(
     n = len(score)
     if n < MIN_PICTURES:
         return None
+    change = np.zeros(n, np.int64) if change is None else change
     alone = np.arange(n) if component is None else np.unique(component, return_inverse=True)[1]
     inputs, truth = terms(confidence, similarity), np.asarray(score, np.float64)
     rng = np.random.default_rng(0)
@@ -69,9 +80,16 @@ def fit_expected_accuracy(
         _curve(similarity, truth, alike),
         n,
         name,
-        usual=float(np.median(similarity)),
+        usual=float(np.median(similarity[change == 0])),
+        changed=int((change > 0).sum()),
     )
-    return replace(found, reliability=reliability(inputs, truth, alone))
+    if not found.changed:
+        return replace(found, reliability=reliability(inputs, truth, alone, _degrees(inputs[:, 2], alone)))
+    told = reliability(inputs, truth, alone, change)
+    if told is not None and told.error <= MOST_ERROR:
+        return replace(found, reliability=told)
+    own = change == 0
+    return fit_expected_accuracy(confidence[own], similarity[own], score[own], alone[own], name=name)
 
 
 def estimate(expected: ExpectedAccuracy, confidence: Floats, similarity: Floats, *, seed: int = 0) -> Metric:
@@ -101,18 +119,18 @@ def estimate(expected: ExpectedAccuracy, confidence: Floats, similarity: Floats,
     return Metric(value, min(low, value), max(high, value), n)
 
 
-def reliability(inputs: np.ndarray, truth: Vector, component: Ints) -> EstimateReliability | None:
-    """How far estimates lie from the truth for a degree of similarity that was left out, components kept whole.
+def reliability(inputs: np.ndarray, truth: Vector, component: Ints, degree: Ints) -> EstimateReliability | None:
+    """How far estimates lie from the truth for pictures of one degree of similarity, or one change, that was left out.
 
     Args:
         inputs: float64 (N, 3), see `runtime.similarity.terms`.
         truth: float64 (N,), scores.
         component: int (N,), from 0 on.
+        degree: int (N,), equal for those that are left out together.
 
     Returns:
         None where there are too few pictures to leave some out.
     """
-    degree = _degrees(inputs[:, 2], component)
     errors, variances, noise = [], [], []
     for left in np.unique(degree):
         out = degree == left

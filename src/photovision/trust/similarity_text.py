@@ -115,6 +115,9 @@ def finding(
         "Pictures that were held out of the training together with those most like them. Similarity is 1 for the same"
         " picture as one of the training and about 0 for one that has nothing in common with them."
     )
+    if expected.changed:
+        of = f"{expected.changed:,} of the {expected.n:,}"
+        note += f" {of} are others of them, made darker, blurred or noisy, to see less similar ones."
     if measured is not None:
         columns += ["these pictures", "measured", "expected"]
         note += " Expected: from similarity and confidence, without labels."

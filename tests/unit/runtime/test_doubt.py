@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,15 @@ def test_the_gate_is_as_often_wrong_as_asked_on_its_own_kind() -> None:
     novelty = one.novelty(fresh, sure(rng, labels))
     for asked in (0.02, 0.1):
         assert (novelty > one.limit(asked)).mean() == pytest.approx(asked, abs=0.025)
+
+
+@pytest.mark.parametrize(("count", "asked"), [(200, 0.05), (413, 0.02), (2000, 0.02)])
+def test_nine_of_ten_models_call_no_more_unknown_than_asked(count: int, asked: float) -> None:
+    # Of a uniform novelty, what is missing from the limit to 1 is the rate.
+    draws = np.sort(np.random.default_rng(3).random((400, count)), axis=1)
+    rates = np.array([1 - replace(gate(), scores=scores.astype(np.float32)).limit(asked) for scores in draws])
+    assert 0.86 <= (rates <= asked).mean() <= 0.98
+    assert rates.mean() > 0.4 * asked
 
 
 def test_the_gate_sees_a_direction_that_no_class_has_however_sure_the_network_is() -> None:

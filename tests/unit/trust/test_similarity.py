@@ -200,3 +200,32 @@ def test_similarity_is_the_cosine_without_what_all_pictures_share() -> None:
     assert strange < 0.5
     with pytest.raises(ModelError, match="numbers"):
         index.of(np.zeros((1, 3), np.float32))
+
+
+def _changed(sudden: bool) -> ExpectedAccuracy:
+    """Fitted to 80 pictures, and to as many after four changes, of which the last may ruin what it makes less alike."""
+    rng = np.random.default_rng(5)
+    change = np.repeat(np.arange(5), [80, 20, 20, 20, 20])
+    similarity = np.where(change == 0, rng.uniform(0.6, 0.9, 160), rng.uniform(0.2, 0.6, 160))
+    score = np.clip(similarity + rng.normal(0, 0.05, 160), 0, 1)
+    score[change == 4] *= 0.0 if sudden else 1.0
+    found = fit_expected_accuracy(np.full(160, 0.7), similarity, score, np.arange(160) % 80, name="F1", change=change)
+    assert found is not None
+    return found
+
+
+def test_changed_pictures_tell_what_less_similar_ones_score() -> None:
+    found = _changed(sudden=False)
+    assert (found.changed, found.n) == (80, 160)
+    assert found.usual == pytest.approx(0.75, abs=0.05)  # of those as they are
+    assert found.reliability is not None
+    assert found.reliability.error < 0.05
+    assert estimate(found, np.full(50, 0.7), np.full(50, 0.3)).value == pytest.approx(0.3, abs=0.08)
+    assert "80 of the 160 are others of them, made darker" in finding(found).tables[0].note
+    assert read_expected({NAME: found.to_json()}).changed == 80  # type: ignore[union-attr]
+
+
+def test_changes_that_others_do_not_foretell_are_not_learned_from() -> None:
+    found = _changed(sudden=True)
+    assert (found.changed, found.n) == (0, 80)
+    assert "darker" not in finding(found).tables[0].note
