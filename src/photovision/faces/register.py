@@ -206,13 +206,14 @@ class FaceStore:
         pseudonym, now = secrets.token_hex(8), datetime.now(UTC).isoformat(timespec="seconds")
         vectors = np.stack(list(taken.values()))
         entry = FaceEntry(pseudonym, name, purpose, ground, ends, now, _account(), vectors)
-        threshold = self.threshold(DEFAULT_FMR).score
+        threshold = threshold_for(DEFAULT_FMR).score  # that of the store takes all pairs
         alike = tuple(o.name for o in self.active() if float(o.template @ entry.template) >= threshold)
         with self._db.transaction():
             self._db.add(pseudonym, self.vault.seal(entry.packed(), pseudonym))
             details = {"subject": pseudonym, "pictures": len(taken), "refused": len(refused), "basis": ground}
             self._db.log(self.vault, "enroll", self.vault.pseudonym(f"operator {_account()}"), details)
-        self._read = None
+        self.entries()[name] = entry
+        self._thresholds = {}
         return Enrolled(entry, refused, alike)
 
     def _templates(self, pictures: Iterable[Given]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -104,9 +104,9 @@ def threshold_for(fmr: float = DEFAULT_FMR, gallery: FacePairs | None = None) ->
         enough = gallery.units * fmr >= _ENOUGH
         origin["gallery"] = {"people": people, "pairs": len(gallery), "enough": enough}
         if enough:
-            own = threshold_at(gallery, fmr)
-            origin["gallery"] |= {"score": round(own.value, 4), "low": round(own.low, 4), "high": round(own.high, 4)}
-            score = max(score, own.value)
+            own = threshold_at(gallery, fmr, interval=False).value
+            origin["gallery"]["score"] = round(own, 4)
+            score = max(score, own)
     unsure = min(score, _shipped(min(MOST_FMR, _UNSURE * fmr))[0])
     return FaceThreshold(round(score, 4), round(unsure, 4), fmr, origin)
 

@@ -97,10 +97,8 @@ def identify(
         print(json.dumps(line) if as_json else printable(_face_line(line)), flush=True)
     if not lines:
         note(f"{source} has no face")
-    note(
-        f"same from {facts['threshold']:.3f}: a stranger gets one of {facts['enrolled']} names with a probability of"
-        f" {100 * facts['fpir']:.2g}%"
-    )
+    chance = f"with a probability of {100 * facts['fpir']:.2g}%"
+    note(f"same from {facts['threshold']:.3f}: a stranger gets a name of the {facts['enrolled']:,} enrolled {chance}")
 
 
 def _face_line(line: dict[str, Any]) -> str:
