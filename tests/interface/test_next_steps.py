@@ -73,6 +73,12 @@ def test_features_are_offered_only_to_models_that_have_them() -> None:
     assert step.startswith("photovision features")
 
 
+def test_a_number_of_pictures_names_none(tmp_path: Path) -> None:
+    model = Path(__file__).parents[1] / "docs" / "models" / "leaf-model"
+    given = {"model": model, "pictures": 400, "data": tmp_path, "output": Path("inside")}
+    assert all("400" not in step for step in next_steps(["features"], given))
+
+
 @pytest.mark.parametrize("flag", ["--json", "--quiet", "--csv"])
 def test_programs_are_left_alone(flag: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", "leaf-model", "leaves", flag]) == 0

@@ -56,7 +56,9 @@ class Finished:
         from photovision.data.formats.mask_files import without_masks
         from photovision.data.formats.tree import files_of, list_files
 
-        values = [*(self.given.get("files") or self.given.get("pictures") or ()), self.given.get("data") or ""]
+        named = [self.given.get(name) for name in ("files", "pictures")]  # "pictures" may be a number of them
+        files = next((one for one in named if isinstance(one, list | tuple) and one), ())
+        values = [*files, self.given.get("data") or ""]
         places = (Path(str(value)) for value in values if str(value) and not _is_model(shlex.quote(str(value))))
         place = next(places, Path("PICTURE"))
         if place.is_dir():
