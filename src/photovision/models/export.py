@@ -11,7 +11,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,7 @@ def write_graph(
     shapes = {name: dict(enumerate(lengths[length] for length in free.get(name, ()))) for name in inputs}
     noise = io.StringIO()
     try:
-        with torch.no_grad(), _quiet(), contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
+        with _clips_by_name(module), torch.no_grad(), _quiet(), _unheard(noise):
             program = torch.onnx.export(
                 module.cpu(),
                 tuple(inputs.values()),
@@ -189,6 +189,49 @@ def write_graph(
     _forget_origin(program.model)
     with explained(path):
         program.save(path)
+
+
+class _Clip(nn.Module):
+    """ONNX's Clip by its name, for a graph that is being written; it computes nothing."""
+
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.tensor(float(low)), persistent=False)
+        self.register_buffer("high", torch.tensor(float(high)), persistent=False)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """A Clip node."""
+        given = values, self.low, self.high
+        return torch.onnx.ops.symbolic("Clip", given, dtype=values.dtype, shape=values.shape, version=13)
+
+
+@contextlib.contextmanager
+def _clips_by_name(module: nn.Module) -> Iterator[None]:
+    """Let every ReLU6 of a module be a Clip meanwhile: with a free batch size the exporter takes apart what a ReLU6
+    does three times, which is two fifths of its time for an EfficientNet-Lite.
+    """
+    clipped = [
+        (parent, name, child)
+        for parent in module.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.Hardtanh) and hasattr(torch.onnx, "ops")  # torch 2.8
+    ]
+    try:
+        for parent, name, child in clipped:
+            setattr(parent, name, _Clip(child.min_val, child.max_val))
+        yield
+    finally:
+        for parent, name, child in clipped:
+            setattr(parent, name, child)
+
+
+@contextlib.contextmanager
+def _unheard(noise: io.StringIO) -> Iterator[None]:
+    with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
+        yield
 
 
 def _forget_origin(model: Any) -> None:

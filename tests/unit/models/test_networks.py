@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import timm
 import torch
@@ -207,3 +208,16 @@ def test_licences_for_commercial_use() -> None:
 def test_mistaken_choices_say_what_to_do(backbone: str | None, chosen: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         choose(backbone, chosen, None)
+
+
+def test_relu6_is_written_as_a_clip_and_the_network_keeps_its_own(tmp_path: Path) -> None:
+    preprocess = Preprocess((32, 32))
+    network = create(Backbone("mobilenetv2_100", "none", preprocess), 3)
+    decider = export.Decider(network, preprocess, 1.0, False)
+    before = [layer for layer in network.modules() if isinstance(layer, nn.ReLU6)]
+    export.export_graph(decider, preprocess.size, decider.outputs, tmp_path / "model.onnx")
+    assert [layer for layer in network.modules() if isinstance(layer, nn.ReLU6)] == before
+    nodes = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert nodes.count("Clip") == len(before) + 1  # one keeps the norm of the embedding from being 0
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    assert export.check_parity(decider, tmp_path / "model.onnx", pictures).max_abs_prob_difference < 1e-3
