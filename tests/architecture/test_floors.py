@@ -198,6 +198,7 @@ MAY_DECODE = {
     "recipes/shelf/visits.py": "is given them",
     "recipes/weather.py": "makes pictures to learn from; there is no model yet",
     "recipes/road/evaluation.py": "asks only whether a file can be read",
+    "recipes/products/page.py": "shows pictures with what was found; there is no model at hand",
     "service/drift_pictures.py": "shows what a record kept; there is no model at hand",
     "app/web/cutting.py": "cuts out of any picture; that model learned from 8 bits",
     "app/cli/cut.py": "cuts out of any picture; that model learned from 8 bits",
