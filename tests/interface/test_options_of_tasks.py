@@ -104,6 +104,7 @@ VERBS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--units", bad=("0", "-1", "x")),
             Option("--pictures", bad=("0", "19")),
             Option("--stages", bad=("zzz", "-1")),
+            Option("--minutes", bad=("0", "-1", "nan", "x")),
             Option("--seed", bad=SEEDS),
         ),
     ),

@@ -215,7 +215,7 @@ def test_mistakes_are_one_line(tmp_path: Path, model: object) -> None:
         crop(model, leaves({"A": (1,)}), CropField(healthy=("red", "green", "blue")))
     with pytest.raises(UsageError, match="centimetres"):
         CropField(pixel=float("nan"))
-    with pytest.raises(ModelError, match="is a detector, not a segmenter or a classifier"):
+    with pytest.raises(ModelError, match="is a detector, not a segmenter, a classifier or an embedding model"):
         crop(load(spotter_bundle(tmp_path / "spotter")), leaves({"A": (1,)}))
     (tmp_path / "junk.jpg").write_bytes(b"junk")
     with pytest.raises(DataError, match="none of 1 picture can be read"):

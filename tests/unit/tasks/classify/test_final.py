@@ -43,7 +43,7 @@ from photovision.tasks.classify.select_variant import Varied
 from photovision.tasks.classify.trained_stage import TrainedStage
 
 PLANS = {"plan-fine-tuned": {"epochs": 12, "precision": "f32"}, "plan-final": {"epochs": 30}}
-SIDE, KINDS, EACH = 32, 24, 24
+SIDE, KINDS, EACH = 32, 24, 14
 
 
 def kinds(seed: int = 0) -> Dataset:
@@ -191,6 +191,7 @@ def ending(error: BaseException) -> Listener:
     return listen
 
 
+@pytest.mark.slow  # the same of a whole training: tests/behaviour/test_training.py
 def test_killed_and_started_again_it_ends_the_same(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,7 @@ from photovision.tasks.detect.objective import DetectObjective
 
 PREPROCESS = Preprocess((64, 96))
 STILL = BoxAugmenter(Augment(scale=1, ratio=1, flip=False, jitter=0))
-PLAN = Plan(60, 8, lr=4e-3, weight_decay=0.0, train_norm=True, clip=5.0, validate_every=60)
+PLAN = Plan(40, 8, lr=4e-3, weight_decay=0.0, train_norm=True, clip=5.0, validate_every=40)
 
 
 def learned(plan: Plan, setting: RunContext, view: BoxAugmenter = STILL) -> FitResult:
