@@ -31,7 +31,7 @@ _ASKED = (
     ("coverage", "Target coverage of its prediction sets: they hold the true class for {share} of the pictures."),
     (
         "false_alarms",
-        "Target of its gate: at most {share} of pictures like those of the training are called 'unknown'.",
+        "Target of novelty detection: at most {share} of pictures like those of the training are called 'unknown'.",
     ),
 )
 
@@ -88,7 +88,7 @@ def _rules(multilabel: bool, calibrated: bool) -> tuple[str, ...]:
 
 def _limits(doubt: Mapping[str, Any]) -> tuple[str, ...]:
     if not doubt:
-        return ("It was made without prediction sets and without a gate for pictures of something else.",)
+        return ("It was made without prediction sets and without novelty detection.",)
     return tuple(
         sentence.format(share=percent(doubt[name]))
         for name, sentence in _ASKED

@@ -42,7 +42,7 @@ def card_text(info: Mapping[str, Any]) -> CardText:
             "answer.labels  # the class of every pixel, (H, W)",
         ),
         ("The prediction at a pixel is the class with the highest probability.",),
-        ("It was made without a gate for pictures of something else.",),
+        ("It was made without novelty detection: a picture of something else is answered, too.",),
         _INTERVALS,
         ("groups", "conditions"),
         "image-segmentation",

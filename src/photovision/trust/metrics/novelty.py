@@ -130,7 +130,7 @@ def novelty_finding(
     warnings = []
     if alarms.low is not None and alarms.low > asked:
         warnings.append(
-            f"The gate calls {percent(alarms.value)} of these pictures unknown, not {percent(asked)}: they differ from"
+            f"Novelty detection calls {percent(alarms.value)} of these pictures unknown, not {percent(asked)}: they differ from"
             " the pictures that it learned from. Train with pictures of this kind, or learn what is usual here with"
             " 'photovision calibrate'."
         )
