@@ -50,11 +50,11 @@ class Remembering(FaceRecogniser):
         super().__init__()
         self._known: dict[bytes, list[FaceEmbedding]] = {}
 
-    def faces(self, image: Image, *, least: float = SURE) -> list[FaceEmbedding]:
+    def faces(self, image: Image, *, least: float = SURE, upright: bool = False) -> list[FaceEmbedding]:
         """See `FaceRecogniser.faces`."""
         key = hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()
         if key not in self._known:
-            self._known[key] = super().faces(image, least=least)
+            self._known[key] = super().faces(image, least=least, upright=upright)
         return self._known[key]
 
 
@@ -65,7 +65,7 @@ class Drawn(FaceRecogniser):
         super().__init__()
         self._seen, self._vectors = seen, iter(vectors)
 
-    def faces(self, image: Image, *, least: float = SURE) -> list[FaceEmbedding]:
+    def faces(self, image: Image, *, least: float = SURE, upright: bool = False) -> list[FaceEmbedding]:
         """See `FaceRecogniser.faces`."""
         return [FaceEmbedding(self._seen.face, self._seen.quality, next(self._vectors))]
 

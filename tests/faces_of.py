@@ -58,7 +58,7 @@ def planted(*people: int, blurred: bool = False, noise: int = 0) -> np.ndarray:
 class PlantedFaces(FaceRecogniser):
     """Recognises squares of `planted` in milliseconds: a person has a direction, a picture little noise around it."""
 
-    def faces(self, image: np.ndarray, *, least: float = 0.7) -> list[FaceEmbedding]:
+    def faces(self, image: np.ndarray, *, least: float = 0.7, upright: bool = False) -> list[FaceEmbedding]:
         """The squares as faces, from left to right."""
         found = []
         for left in range(0, image.shape[1], SIDE):

@@ -91,6 +91,19 @@ class FaceDetector:
                 found += [_moved(face, left, top) for face in part]
         return sorted(distinct(found), key=lambda face: -face.area)
 
+    def lies(self, image: Image, face: Face) -> bool:
+        """Whether a face stands on its side or its head: turned by quarters, it is found with a higher score.
+
+        Such a face is found, but its points are not where they seem, so it resembles nobody.
+        """
+        across, down = face.box[2] - face.box[0], face.box[3] - face.box[1]
+        x1, y1, x2, y2 = face.inside(image.shape)
+        left, top = max(0, int(x1 - across)), max(0, int(y1 - down))
+        part = image[top : int(y2 + down) + 1, left : int(x2 + across) + 1]
+        views = (view_of(np.ascontiguousarray(np.rot90(part, quarters))) for quarters in range(4))
+        scores = [max((one.score for one in self._faces([view], MAYBE)), default=0.0) for view in views]
+        return max(scores[1:]) > scores[0]
+
     def _faces(self, views: Sequence[View], least: float) -> list[Face]:
         outputs = self._session.run(np.stack([view.pixels for view in views]))
         found: list[Face] = []

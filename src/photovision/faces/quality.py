@@ -27,6 +27,7 @@ class FaceQuality:
         raised: where the tip of the nose lies between the eyes (0) and the mouth (1).
         light: mean grey value, 0 to 255; contrast: its standard deviation.
         inside: share of the face's box within the picture.
+        lies: whether it stands on its side or its head; looked for where one face is compared (`FaceDetector.lies`).
     """
 
     height: float
@@ -36,6 +37,7 @@ class FaceQuality:
     light: float
     contrast: float
     inside: float
+    lies: bool = False
 
     def to_json(self) -> dict[str, float]:
         """JSON-ready."""
@@ -66,6 +68,7 @@ class QualityFloor:
         checks = (
             (quality.height < self.height,
              f"the face is too small: {quality.height:.0f} pixels from eyes to mouth, at least {self.height:g} needed"),
+            (quality.lies, "the face stands on its side or its head: turn the picture upright"),
             (quality.inside < self.inside, "the border of the picture cuts the face"),
             (quality.sharpness < self.sharpness,
              f"the face is blurred: sharpness {quality.sharpness:.0f}, at least {self.sharpness:g} needed"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -49,9 +49,13 @@ class FaceRecogniser:
         side = SIZES["sface"]
         return open_session(face_graph("sface"), allowed="f32", size=(side, side))
 
-    def faces(self, image: Image, *, least: float = SURE) -> list[FaceEmbedding]:
-        """The faces of an upright picture uint8 RGB (H, W, 3), the largest first."""
-        return self.embedded(image, self.detector.find(image, least=least))
+    def faces(self, image: Image, *, least: float = SURE, upright: bool = False) -> list[FaceEmbedding]:
+        """The faces of a picture uint8 RGB (H, W, 3), the largest first; `upright` asks whether that one is."""
+        found = self.embedded(image, self.detector.find(image, least=least))
+        if found and upright:
+            lies = self.detector.lies(image, found[0].face)
+            found[0] = replace(found[0], quality=replace(found[0].quality, lies=lies))
+        return found
 
     def embedded(self, image: Image, faces: Sequence[Face]) -> list[FaceEmbedding]:
         """Faces of a picture with their embeddings, in their order."""

@@ -93,7 +93,7 @@ class FaceStore:
             self._begin()
         self.description = read_store(self.path)
         self.key_file = key_file(self.path, self.description["id"], key)
-        self.vault = Vault((make_key if fresh else read_key)(self.key_file))
+        self.vault = Vault((make_key if fresh else read_key)(self.key_file), self.description["id"])
         self.recogniser = recogniser or FaceRecogniser()
         self._db = FaceDatabase(self.path / DATABASE_FILE, create=fresh)
         if fresh:
@@ -223,7 +223,7 @@ class FaceStore:
         for number, picture in enumerate(pictures, 1):
             called = name_of(picture) or f"picture {number}"
             try:
-                faces = self.recogniser.faces(as_pixels(picture, called))
+                faces = self.recogniser.faces(as_pixels(picture, called), upright=True)
             except UnreadableImage as error:
                 refused[called] = str(error).removeprefix(f"{called}: ")
                 continue

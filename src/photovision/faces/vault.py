@@ -28,18 +28,19 @@ class Vault:
 
     Args:
         key: 32 bytes.
+        store: identifier of the store: what is sealed in one is of no use in another one, also where they share a key.
 
     Raises:
         MissingExtra: the library cryptography is not installed.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, store: str) -> None:
         try:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         except ImportError:
             raise MissingExtra("cryptography", "sealing templates of faces") from None
-        self._cipher: Any = AESGCM(_derived(key, b"seal"))
-        self._signing = _derived(key, b"sign")
+        self._cipher: Any = AESGCM(_derived(key, f"seal {store}".encode()))
+        self._signing = _derived(key, f"sign {store}".encode())
 
     def seal(self, content: bytes, about: str) -> bytes:
         """Content that only `unseal` reads, and only as being `about` the same."""

@@ -62,7 +62,8 @@ def verify(
     """
     threshold = threshold_for(fmr)
     seen = recogniser or FaceRecogniser()
-    found = [seen.faces(as_pixels(picture, name)) for picture, name in ((first, "picture 1"), (second, "picture 2"))]
+    given = ((first, "picture 1"), (second, "picture 2"))
+    found = [seen.faces(as_pixels(picture, name), upright=True) for picture, name in given]
     return compared(found[0], found[1], threshold)
 
 

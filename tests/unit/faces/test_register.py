@@ -178,6 +178,29 @@ def test_without_its_key_a_store_is_closed(store: FaceStore, top: Path) -> None:
         FaceStore(store.path, key=store.path / "key")
 
 
+def test_another_store_of_the_same_key_is_of_no_use_in_this_one(store: FaceStore, top: Path) -> None:
+    with FaceStore(top / "other", key=store.key_file, create=True, recogniser=PlantedFaces()) as other:
+        other.enroll("Eve", [planted(7)], **GROUND)
+    with sqlite3.connect(store.path / "faces.sqlite") as database:
+        database.execute("ATTACH ? AS other", (str(top / "other" / "faces.sqlite"),))
+        database.execute("INSERT INTO people SELECT * FROM other.people")
+    database.close()
+    with pytest.raises(ModelError, match="or was changed"):
+        store.entries()
+    shutil.copy(top / "other" / "faces.sqlite", store.path)
+    with pytest.raises(ModelError, match="is not the key of"):
+        FaceStore(store.path)
+
+
+@needs_weights
+def test_a_picture_that_lies_on_its_side_is_not_enrolled(top: Path) -> None:
+    with (
+        FaceStore(top / "store", create=True) as store,
+        pytest.raises(UsageError, match="no picture is good enough: picture 1: the face stands on its side"),
+    ):
+        store.enroll("Eileen", [np.rot90(astronaut()[:260, 100:360])], **GROUND)
+
+
 def test_templates_of_other_networks_are_refused_with_both_hashes(store: FaceStore) -> None:
     description = json.loads((store.path / "faces.json").read_text())
     description["recogniser"]["weights"] = "0" * 64

@@ -43,6 +43,15 @@ def test_a_face_that_is_shown_too_poorly_is_unsure_and_says_why(recogniser: Face
 
 
 @needs_weights
+def test_a_face_on_its_side_or_head_is_unsure_and_not_another_person(recogniser: FaceRecogniser) -> None:
+    for quarters in (1, 2, 3):
+        found = verify(np.rot90(astronaut()[:260, 100:360], quarters), astronaut(), recogniser=recogniser)
+        assert found.verdict == "unsure"
+        assert found.reasons == ("picture 1: the face stands on its side or its head: turn the picture upright",)
+    assert not verify(astronaut(), astronaut(), recogniser=recogniser).reasons
+
+
+@needs_weights
 def test_the_command_prints_what_the_issue_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Pillow.fromarray(astronaut()).save(tmp_path / "a.png")
     both = np.concatenate([astronaut(), enlarged(astronaut(), 1.0)], axis=1)

@@ -126,7 +126,7 @@ def test_what_is_forgotten_leaves_no_byte(
     assert run(["forget", str(place), str(file)]) == 0
     told = capsys.readouterr()
     assert told.out == "1 picture forgotten\n"
-    assert "takes them up again" in told.err
+    assert "takes it up again" in told.err
     assert file.is_file()
     copy = folder / "pictures" / "coffee-again.png"
     assert pv.forget(place, [copy])[0].content == known.content

@@ -34,4 +34,5 @@ def forget(
     print(f"{count(len(gone), 'picture')} forgotten")
     left = sum((folder / one.file).exists() for one in gone)
     if left:
-        note(f"{count(left, 'file')} still in {folder}: the next 'photovision index' takes them up again")
+        them = "it" if left == 1 else "them"
+        note(f"{count(left, 'file')} still in {folder}: the next 'photovision index' takes {them} up again")
