@@ -266,6 +266,7 @@ def journey(pixels: Image, answer: str, plates: Sequence[Plate], stacks: Sequenc
         note="Each tile is the answer of one unit at every place of the picture: bright where it is excited. On the way"
         " places become fewer and units more: where things are is given up for what they are. In the end the model"
         f" answers {answer}.",
+        first=True,
     )
 
 

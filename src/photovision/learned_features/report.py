@@ -116,11 +116,11 @@ def features(
 
 
 def _short(plates: Sequence[Plate]) -> list[str]:
-    cut = [str(plate.number) for plate in plates if plate.cut]
+    cut = [f"stage {plate.number}" for plate in plates if plate.cut]
     if not cut:
         return []
     return [
-        f"The time was too short for all steps of stage {', '.join(cut)}: the made pictures there are coarser than they"
+        f"The time was too short for all steps of {', '.join(cut)}: the made pictures there are coarser than they"
         " could be; more --minutes show more."
     ]
 
@@ -375,8 +375,8 @@ def _warnings(plates: Sequence[Plate], seen: UnitStatistics) -> list[str]:
     ]
     if short:
         found.append(
-            f"The made pictures of {count(len(short), 'unit')} excite them less than half as far as the strongest"
-            f" real picture does, so there the patches say more: {listed(short)}."
+            f"{count(len(short), 'unit')}: the made picture excites less than half as far as the strongest real"
+            f" picture does, so there the patches say more: {listed(short)}."
         )
     found += _short(plates)
     if seen.unreadable:

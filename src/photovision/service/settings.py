@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -172,6 +173,19 @@ def named_models(arguments: Sequence[str]) -> dict[str, Path]:
 def path_safe(name: str) -> bool:
     """Whether a name can stand in an address as it is."""
     return name.isascii() and len(name) <= 64 and all(c.isalnum() or c in "._-" for c in name) and name.strip(".") != ""
+
+
+def path_safe_name(name: str) -> str:
+    """The nearest name that can stand in an address; the name itself where it can.
+
+    Example:
+        >>> path_safe_name("flowers-v2"), path_safe_name("Blüten 'alt'"), path_safe_name("写真")
+        ('flowers-v2', 'Bluten-alt', 'model')
+    """
+    if path_safe(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._]+", "-", plain)[:64].strip("-.") or "model"
 
 
 def read_settings(file: Path, settings: Settings) -> Settings:

@@ -183,7 +183,9 @@ def test_a_model_is_served_until_the_page_ends(client: TestClient, home: Path) -
         found: dict[str, Any] = told
         return found
 
-    assert client.post("/api/serving/start", json={"model": "good", "port": 0}).json()["state"] == "starting"
+    (home / "good").rename(home / "Güte 'A'")  # a name that the page takes, and an address does not
+    client.get("/api/recognise/overview")
+    assert client.post("/api/serving/start", json={"model": "Güte 'A'", "port": 0}).json()["state"] == "starting"
     address = until("running")["address"]
     picture = next((home / "pictures" / "red").iterdir())
     asked = urllib.request.Request(f"{address}/predict", picture.read_bytes(), {"content-type": "image/png"})
@@ -193,7 +195,7 @@ def test_a_model_is_served_until_the_page_ends(client: TestClient, home: Path) -
     assert through["milliseconds"] > 0
     assert "error" in client.post("/api/serving/ask", content=b"not a picture").json()["answer"]
     again = client.post("/api/serving/start", json={"model": "muddled"})
-    assert "good is served already" in again.json()["error"]
+    assert "Güte 'A' is served already" in again.json()["error"]
     taken = int(address.rsplit(":", 1)[1])
     client.app.state.page.end()  # type: ignore[attr-defined]
     with pytest.raises(urllib.error.URLError):

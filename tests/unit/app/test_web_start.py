@@ -51,6 +51,18 @@ def test_models_beside_the_data_are_found_and_said_to_lie_there(home: Path, monk
     assert neighbours_of(home) == []
 
 
+def test_a_page_that_is_loaded_again_shows_what_came_and_went(home: Path) -> None:
+    client = client_of(State(home))
+
+    def names() -> list[str]:
+        return [one["name"] for one in client.get("/api/recognise/overview").json()["data"]]
+
+    assert names() == ["colours"]
+    colour_folder(home / "more")
+    (home / "colours").rename(home.parent / "away")
+    assert names() == ["more"]
+
+
 def test_a_data_set_is_described_by_its_counts_and_pictures(home: Path) -> None:
     told = client_of(State(home)).get("/api/start/data", params={"name": "colours"}).json()
     assert (told["pictures"], told["classes"], len(told["covers"])) == (12, 3, 4)

@@ -48,7 +48,8 @@ def routes(state: State) -> APIRouter:
 
     @router.get("/overview")
     def overview(afterwards: BackgroundTasks) -> dict[str, Any]:
-        """What there is to work on; once it is there, the first model is loaded."""
+        """What there is to work on, looked for again; once it is there, the first model is loaded."""
+        state.refresh()  # whoever loads the page anew may have copied pictures in, or moved them away
         afterwards.add_task(state.warm)
         return seen(state)
 

@@ -29,6 +29,7 @@ from photovision.app.web.recognise import Content
 from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
 from photovision.core.subprocesses import Lifeline, python_command
+from photovision.service.settings import path_safe_name
 
 HOST, PORT = "127.0.0.1", 8000
 PATIENCE = 10.0
@@ -75,7 +76,15 @@ class LocalService:
             self._lifeline = self._lifeline or Lifeline()
             with self._messages.open("wb") as messages:
                 self._process = subprocess.Popen(
-                    python_command("photovision", "serve", f"{path.name}={path}", "--host", HOST, "--port", str(port)),
+                    python_command(
+                        "photovision",
+                        "serve",
+                        f"{path_safe_name(path.name)}={path}",
+                        "--host",
+                        HOST,
+                        "--port",
+                        str(port),
+                    ),
                     stdin=self._lifeline.stdin,
                     stdout=subprocess.DEVNULL,
                     stderr=messages,

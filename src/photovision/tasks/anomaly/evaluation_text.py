@@ -79,11 +79,19 @@ def _summary(evaluation: AnomalyEvaluation) -> tuple[str, ...]:
     metrics, bad = evaluation.metrics(), evaluation.bad
     good_n, bad_n = int((~bad).sum()), int(bad.sum())
     sentences = []
+    if bad_n:  # what happens in use comes before what another threshold could do
+        found_n = int((evaluation.alarms & bad).sum())
+        unsure = int((evaluation.unsure & bad).sum())
+        doubt = f", and {unsure:,} more {'is' if unsure == 1 else 'are'} called unsure" if unsure else ""
+        sentences.append(
+            f"At its threshold {found_n:,} of {count(bad_n, 'image')} with defects {_was(found_n)} found{doubt}."
+        )
     if "auroc" in metrics:
         found = metrics["recall_at_1"]
         sentences.append(
             f"Image AUROC is {metrics['auroc'].value:.3f} on {count(good_n, 'good image')} and"
-            f" {count(bad_n, 'image')} with defects; at 1% false alarms {percent(found.value)} of these are found."
+            f" {count(bad_n, 'image')} with defects; a threshold with 1% false alarms among these would"
+            f" find {percent(found.value)}."
         )
     if "aupro" in metrics:
         sentences.append(
@@ -96,13 +104,6 @@ def _summary(evaluation: AnomalyEvaluation) -> tuple[str, ...]:
             f"{count(round(alarms.value * good_n), 'good image')} of {good_n:,} {_was(round(alarms.value * good_n))}"
             f" called anomalous ({percent(alarms.value)}, 95% interval {100 * (alarms.low or 0):.1f} to"
             f" {100 * (alarms.high or 0):.1f}%); at most {percent(evaluation.model.false_alarms)} was promised."
-        )
-    if bad_n:
-        found_n = int((evaluation.alarms & bad).sum())
-        unsure = int((evaluation.unsure & bad).sum())
-        doubt = f", and {unsure:,} more {'is' if unsure == 1 else 'are'} called unsure" if unsure else ""
-        sentences.append(
-            f"At this threshold {found_n:,} of {count(bad_n, 'image')} with defects {_was(found_n)} found{doubt}."
         )
     return tuple(sentences)
 

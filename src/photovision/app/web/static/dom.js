@@ -96,13 +96,25 @@ export function count(number, noun = null, plural = `${noun}s`) {
 
 /** A metric {value, low, high, n, unit} as people read it: "91.7% (90.4 to 92.8, n = 2,000)". */
 export function metric({ value, low, high, n, unit }) {
-  const scale = unit === "share" || unit === "points" ? 100 : 1;
-  const digits = scale === 100 ? 1 : 3;
-  const minus = (text) => text.replaceAll("-", "\u2212");
+  const { scale, digits } = scaleOf(unit);
   const name = unit === "share" ? "%" : unit ? `\u00a0${unit}` : "";
-  const spread = low === null || high === null ? [] : [minus(`${(low * scale).toFixed(digits)} to ${(high * scale).toFixed(digits)}`)];
-  if (n !== null) spread.push(`n = ${count(n)}`);
-  return `${minus((value * scale).toFixed(digits))}${name}${spread.length ? ` (${spread.join(", ")})` : ""}`;
+  return `${minus((value * scale).toFixed(digits))}${name}${spread({ low, high, n, unit })}`;
+}
+
+/** What a metric rests on: " (90.4 to 92.8, n = 2,000)", or nothing where that is not known. */
+export function spread({ low = null, high = null, n = null, unit }) {
+  const { scale, digits } = scaleOf(unit);
+  const parts = low === null || high === null ? [] : [minus(`${(low * scale).toFixed(digits)} to ${(high * scale).toFixed(digits)}`)];
+  if (n !== null) parts.push(`n = ${count(n)}`);
+  return parts.length ? ` (${parts.join(", ")})` : "";
+}
+
+function scaleOf(unit) {
+  return unit === "share" || unit === "points" ? { scale: 100, digits: 1 } : { scale: 1, digits: 3 };
+}
+
+function minus(text) {
+  return text.replaceAll("-", "\u2212");
 }
 
 /** A name that may break after an underscore, and not in the middle of a word: "Early_blight". */

@@ -1,6 +1,7 @@
 // The start: what the folder holds, each model and data set with a picture and what can be done with it.
-import { api, attempt, count, el, fill, percent, say } from "../dom.js";
+import { api, attempt, count, el, fill, percent, say, spread } from "../dom.js";
 import { addPictures } from "./adding.js";
+import { follow } from "./job.js";
 import { samplesOf, thumbnailOf } from "./samples.js";
 import { fetchPanel, weights } from "./weights.js";
 
@@ -8,14 +9,32 @@ const HELD = { labels: "a class for each picture", boxes: "boxes", masks: "masks
 
 export async function show(root, state) {
   const view = new Start(root, state);
-  view.draw();
-  return () => view.ended.abort();
+  const jobs = await view.watch();
+  return () => (jobs(), view.ended.abort());
 }
 
 class Start {
   constructor(root, state) {
     Object.assign(this, { root, state, ended: new AbortController() });
     this.fetching = el("section", { class: "fetching" });
+    this.job = null;
+  }
+
+  /** Draws once it is known whether a job runs, so that nothing moves; what a job made is shown when it ends. */
+  async watch() {
+    this.job = await api("/api/training/job").catch(() => ({ state: null }));
+    this.draw();
+    if (this.job.state !== "running") return () => {};
+    return follow((job) => {
+      this.job = job;
+      if (job.state !== "running") this.again();
+    });
+  }
+
+  running() {
+    const { kind, title } = this.job;
+    const words = `${title[0].toUpperCase()}${title.slice(1)} is under way.`;
+    return el("p", { class: "under-way" }, words, kind === "train" && [" ", el("a", { href: "#/train" }, "Look at it")]);
   }
 
   draw() {
@@ -26,6 +45,7 @@ class Start {
       this.root,
       el("h1", {}, empty ? "From pictures to a recogniser you can trust" : "What would you like to do?"),
       el("p", { class: "lead" }, summary(folder, own, data, ready)),
+      this.job.state === "running" && this.running(),
       !own.length && this.steps(data),
       own.length > 0 && section("Models", own.map((model) => this.model(model))),
       data.length > 0 && section("Pictures to learn from", data.map((one) => this.data(one))),
@@ -68,7 +88,7 @@ class Start {
     const cover = el("span", { class: "cover" }, model.ready && el("img", { class: "sign", src: "icon.svg", alt: "" }));
     this.coverOf(model, cover);
     const task = this.state.overview.tasks[model.task];
-    const lead = model.figure && el("p", { class: "headline" }, el("strong", { class: "number" }, shown(model.figure)), ` ${model.lead}`);
+    const lead = model.figure && el("p", { class: "headline" }, el("strong", { class: "number" }, shown(model.figure)), ` ${model.lead}`, el("span", { class: "rests-on" }, spread(model.figure)));
     const noun = task ? `${task.noun[0].toUpperCase()}${task.noun.slice(1)}` : "Model";
     const known = model.ready ? `everyday things, ${count(model.class_count, "class", "classes")}` : model.classes && classNames(model.classes);
     const words = [noun, known && `of ${known}`].filter(Boolean).join(" ");
