@@ -130,9 +130,9 @@ def novelty_finding(
     warnings = []
     if alarms.low is not None and alarms.low > asked:
         warnings.append(
-            f"Novelty detection calls {percent(alarms.value)} of these pictures unknown, not {percent(asked)}: they differ from"
-            " the pictures that it learned from. Train with pictures of this kind, or learn what is usual here with"
-            " 'photovision calibrate'."
+            f"Novelty detection calls {percent(alarms.value)} of these pictures unknown, not {percent(asked)}: they"
+            " differ from the pictures that it learned from. Train with pictures of this kind, or learn what is usual"
+            " here with 'photovision calibrate'."
         )
     others = {name: scores for name, scores in (others or {}).items() if len(scores)}
     if not others:
