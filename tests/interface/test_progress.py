@@ -61,6 +61,14 @@ def test_without_a_terminal_lines_are_written(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "judging  3/3\n"
 
 
+def test_steps_without_a_known_end_are_counted_and_not_each_printed() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, clock=lambda: 0.0)
+    for frame in range(1, 50):
+        lines(Progress("following faces", frame, 0))
+    assert stream.getvalue() == "following faces  1\n"
+
+
 def test_programs_read_events(tmp_path: Path) -> None:
     lines = io.StringIO()
     with with_events(Lines(lines), tmp_path / "new" / "events.jsonl") as listener:

@@ -115,13 +115,13 @@ class Lines:
         fresh = progress.stage != self._stage
         if fresh:
             self._stage, self._began = progress.stage, now
-        ended = progress.done >= progress.total and not waiting
+        ended = 0 < progress.total <= progress.done and not waiting  # 0: how many there are is unknown
         if fresh or ended or now - self._told >= (WAITING if waiting else EVERY):
             self._told = now
             print(self._line(progress, now - self._began), file=self._stream, flush=True)
 
     def _line(self, progress: Progress, seconds: float) -> str:
-        parts = [progress.stage, f"{progress.done:,}/{progress.total:,}"]
+        parts = [progress.stage, f"{progress.done:,}" + (f"/{progress.total:,}" if progress.total else "")]
         if "waiting" in progress.facts:
             parts[1:] = ["still at work"]
         elif 0 < progress.done < progress.total and seconds > 1:
