@@ -240,6 +240,15 @@ def test_everybody_can_browse_and_train(visit: Visit, address: str, width: int, 
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_person_chooses_what_is_learned_from_pictures_with_classes(visit: Visit, address: str) -> None:
+    page = visit(f"{address}/#/train?data=shapes", width=390)
+    page.get_by_text("This becomes a classifier").wait_for()
+    page.get_by_label("What it becomes").select_option("an anomaly detector")
+    page.get_by_text("This becomes an anomaly detector: it predicts whether an image departs from good ones").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    check_access(page)
+
+
 @pytest.mark.slow
 def test_a_training_climbs_live_and_is_found_again(visit: Visit, address: str, folder: Path) -> None:
     page = visit(f"{address}/#/train?data=shapes")

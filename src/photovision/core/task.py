@@ -74,6 +74,7 @@ class Task:
         min_classes: fewest classes of a model, and of the data that it learns from.
         min_images: fewest labelled images on which a change of a model can be measured.
         annotation_type: what its predictions are, as `Dataset.annotation_type` names it: "labels", "boxes" ...
+        learns_from: other annotation types that it learns from where a person asks for it.
         compares: whether a training compares its images, to hold out those that are alike together.
         pyramid: whether its network needs maps of several resolutions, which plain transformers lack.
         page: the script of the local page that draws its predictions, below app/web/static. The part "page" gives what
@@ -103,6 +104,7 @@ class Task:
     needs: tuple[str, ...] = ()
     min_classes: int = 2
     annotation_type: str = ""
+    learns_from: frozenset[str] = frozenset()
     compares: bool = True
     pyramid: bool = False
     min_images: int = 20

@@ -18,6 +18,7 @@ import photovision
 from photovision.app.web.events import Story
 from photovision.app.web.jobs import Jobs
 from photovision.app.web.server import create_app
+from photovision.app.web.training import Training, command, task_of
 from photovision.app.web.workspace import State
 from photovision.core.errors import UsageError
 from photovision.core.subprocesses import python_command, python_environment
@@ -191,6 +192,22 @@ def test_a_model_is_replaced_only_if_that_was_said(home: Path) -> None:
     assert found.status_code == 400
     assert "there is a model model already" in found.json()["error"]
     assert client.get("/api/training/options").json()["robust"][-1] == "augmix"
+
+
+def test_a_person_chooses_what_pictures_with_classes_become(home: Path) -> None:
+    state = State(home)
+    client = TestClient(create_app(state), base_url=HOME)
+    (data,) = client.get("/api/recognise/overview").json()["data"]
+    assert data["tasks"] == ["classify", "anomaly", "embed"]
+    wish = Training(data="shapes", name="m", task="anomaly")
+    row = task_of(state, wish)
+    assert row is not None
+    assert row.name == "anomaly"
+    assert command(wish, home, home / "m")[4:6] == ["--minutes", "5.0"]
+    assert command(wish, home, home / "m")[6:8] == ["--task", "anomaly"]
+    found = client.post("/api/training/start", json={"data": "shapes", "name": "m", "task": "detect"})
+    assert found.status_code == 400
+    assert found.json()["error"] == "shapes teaches classify, anomaly, embed, not 'detect'"
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def test_nothing_is_claimed_where_nothing_was_measured() -> None:
         assert words in missing
     assert "Why it decides" not in found
     assert "Not recorded: owner, purpose, contact (`photovision card MODEL" in missing
-    assert "without prediction sets and without a gate" in found["When it does not know"]
+    assert "without prediction sets and without novelty detection" in found["When it does not know"]
     assert "also for one that shows none of them" in found["Intended use"]
     assert "**Energy:** Not measured." in found["How it was made"]
     assert "%" not in "".join(found.values())

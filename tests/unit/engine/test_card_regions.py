@@ -93,7 +93,7 @@ def test_a_detector_tells_its_thresholds_and_how_true_its_scores_are() -> None:
 def test_a_segmenter_is_used_as_one() -> None:
     found = sections(model_card(bundle("segment")))
     assert "answer.labels  # the class of every pixel" in found["Use"]
-    assert "without a gate" in found["When it does not know"]
+    assert "without novelty detection" in found["When it does not know"]
     missing = found["Not measured, not recorded"].splitlines()
     assert any("shortcuts" in line and "photovision" not in line for line in missing)  # no audit of segmenters does
 

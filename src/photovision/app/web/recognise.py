@@ -108,7 +108,8 @@ def seen(state: State) -> dict[str, Any]:
 
 def _data(state: State, name: str) -> dict[str, Any]:
     row = state.task_of(name)
-    return {"name": name, "task": row and row.name, "annotation_type": state.annotation_type(name)}
+    learnt = [one.name for one in state.tasks_of(name)]
+    return {"name": name, "task": row and row.name, "tasks": learnt, "annotation_type": state.annotation_type(name)}
 
 
 def _of_task(row: Task) -> dict[str, Any]:

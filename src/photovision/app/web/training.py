@@ -46,11 +46,13 @@ class Training(BaseModel):
     """What should be trained: the options of `photovision train` that the page offers.
 
     `name` is the folder of the model, below the folder of the page; `replace` allows that a model is there already.
+    `task` is one of those that can learn from the data; None takes the one that they teach.
     `backbone` is the name of weights that are here, see `photovision.app.web.fetching.offered`.
     """
 
     data: str
     name: str = Field(min_length=1, max_length=_NAME)
+    task: str | None = None
     minutes: float = Field(5.0, gt=0, le=60 * 24)
     commercial: bool = False
     robust: list[str] = []
@@ -113,7 +115,7 @@ def routes(state: State) -> APIRouter:
 
 def train(state: State, jobs: Jobs, wish: Training) -> Job:
     """Start a training; raises UsageError where a job runs, or the name cannot be used."""
-    row = state.task_of(wish.data)
+    row = task_of(state, wish)
     if row is not None:
         given = {"robust": tuple(wish.robust), "fair_by": wish.fair_by, "backbone": wish.backbone}
         row.check_options("train", given)
@@ -123,6 +125,18 @@ def train(state: State, jobs: Jobs, wish: Training) -> Job:
     name = output.relative_to(state.inside("")).as_posix()
     facts = {"data": wish.data, "model": name, "minutes": wish.minutes, "task": row and row.name}
     return jobs.start("train", f"the training of {name}", arguments, facts)
+
+
+def task_of(state: State, wish: Training) -> Task | None:
+    """The task that is to be learned; raises UsageError for one that cannot learn from these data."""
+    if wish.task is None:
+        return state.task_of(wish.data)
+    rows = state.tasks_of(wish.data)
+    found = next((row for row in rows if row.name == wish.task), None)
+    if found is None:
+        names = ", ".join(row.name for row in rows) or "no task"
+        raise UsageError(f"{wish.data} teaches {names}, not {wish.task!r}")
+    return found
 
 
 def check_backbone(name: str | None, row: Task) -> None:
@@ -169,6 +183,7 @@ def command(wish: Training, source: Path, output: Path) -> list[str]:
         ['train', 'a', '--output', 'm', '--minutes', '5.0', '--commercial']
     """
     arguments = ["train", str(source), "--output", str(output), "--minutes", str(wish.minutes)]
+    arguments += ["--task", wish.task] if wish.task else []
     arguments += ["--commercial"] if wish.commercial else []
     arguments += ["--robust", ",".join(wish.robust)] if wish.robust else []
     arguments += wish.reading.flags()

@@ -130,6 +130,13 @@ class State:
         known = self.annotation_type(name)
         return next((row for row in tasks() if row.annotation_type == known and row.has("page")), None)
 
+    def tasks_of(self, name: str) -> list[Task]:
+        """All tasks that can learn from a data set, the one that it teaches first."""
+        first, known = self.task_of(name), self.annotation_type(name)
+        rows = [row for row in tasks() if row.has("page") and row.has("learn") and row != first]
+        others = [row for row in rows if row.annotation_type == known or known in row.learns_from]
+        return others if first is None else [first, *others]
+
     def shared(self, make: Callable[[State], T]) -> T:
         """What several views work with, such as the catalogues of the data sets: make(state), made once."""
         with self._guard:

@@ -74,6 +74,7 @@ TASK = Task(
     },
     needs=("anomaly",),
     annotation_type="defects",
+    learns_from=frozenset({"labels"}),
     min_classes=1,
     compares=False,  # its images are of one kind, and its validation is made of them
     page="tasks/anomaly.js",

@@ -52,12 +52,14 @@ class Train {
     this.replace = el("input", { type: "checkbox" });
     this.replacing = el("label", { class: "tick", hidden: true }, this.replace, " Replace the model of that name");
     this.learned = el("p", { class: "note" });
+    this.task = el("select", { onchange: () => this.taskChanged() });
+    this.tasks = el("div", { hidden: true }, field("What it becomes", this.task));
     this.more = el("details", {});
     this.go = el("button", { class: "button primary", type: "submit" }, "Start");
     const tick = (box, text) => el("label", { class: "tick" }, box, ` ${text}`);
     fill(
       this.form,
-      el("div", { class: "bar" }, field("Pictures", this.data), field("Name of the model", this.name), field("Minutes", this.minutes), this.go),
+      el("div", { class: "bar" }, field("Pictures", this.data), field("Name of the model", this.name), this.tasks, field("Minutes", this.minutes), this.go),
       this.learned,
       this.replacing,
       this.more,
@@ -82,20 +84,28 @@ class Train {
     this.name.value = name;
     this.replacing.hidden = true;
     this.name.oninput = () => (this.replacing.hidden = !taken.has(this.name.value));
-    const asked = this.data.value;
-    const task = this.state.overview.tasks[this.state.overview.data.find(({ name }) => name === asked)?.task];
+    const { tasks = [] } = this.state.overview.data.find(({ name }) => name === this.data.value) ?? {};
+    fill(this.task, tasks.map((name) => el("option", { value: name }, this.state.overview.tasks[name].noun)));
+    this.tasks.hidden = tasks.length < 2;
+    await this.taskChanged();
+  }
+
+  async taskChanged() {
+    const asked = this.data.value, chosen = this.task.value;
+    const task = this.state.overview.tasks[chosen];
     this.learned.textContent = task ? `This becomes ${task.noun}: it predicts ${task.predicts}.` : "";
     for (const part of this.more.querySelectorAll("[data-option]")) part.hidden = !task?.options.includes(part.dataset.option);
-    if (task?.options.includes("backbone")) this.networks.show(this.state.overview.data.find(({ name }) => name === asked).task);
+    if (task?.options.includes("backbone")) this.networks.show(chosen);
     if (!task?.options.includes("fair_by")) return;
     const summary = await attempt(() => api("/api/browse/summary", { query: { data: asked } }));
-    if (!summary || asked !== this.data.value) return;
+    if (!summary || asked !== this.data.value || chosen !== this.task.value) return;
     fill(this.fair, el("option", { value: "" }, "(none)"), Object.keys(summary.groups).map((one) => el("option", { value: one }, one)));
   }
 
   async begin() {
     const wish = {
       data: this.data.value,
+      task: this.task.selectedIndex > 0 ? this.task.value : null, // the first one is what the data teach
       name: this.name.value.trim(),
       minutes: Number(this.minutes.value),
       commercial: this.commercial.checked,
