@@ -18,7 +18,6 @@ import numpy as np
 
 from photovision.core.errors import ModelError
 from photovision.core.files import explained, put
-from photovision.core.system import cores
 from photovision.core.types import Floats, Ints
 
 EXACT = 50_000
@@ -172,8 +171,10 @@ def _save_ids(name: str, ids: Ints) -> None:
 
 
 def _faiss() -> Any:
-    """The library, at its first use: it takes a tenth of a second to load."""
+    """The library, at its first use: it takes a tenth of a second to load.
+
+    How many threads it takes is left as it is: it shares the setting with torch, whose sums depend on it.
+    """
     import faiss
 
-    faiss.omp_set_num_threads(cores())
     return faiss

@@ -41,7 +41,9 @@ def test_the_overview_tells_what_there_is(client: TestClient) -> None:
     found = client.get("/api/recognise/overview").json()
     assert found["folder"] == "work"
     assert [model["name"] for model in found["models"]] == ["good", "muddled"]
-    assert found["data"] == [{"name": "pictures", "task": "classify", "annotation_type": "labels"}]
+    (data,) = found["data"]
+    assert (data["name"], data["task"], data["annotation_type"]) == ("pictures", "classify", "labels")
+    assert data["tasks"][0] == "classify"
     assert found["tasks"]["classify"]["script"] == "tasks/classify.js"
     good = found["models"][0]
     assert (good["lead"], good["figure"]["n"], good["classes"]) == ("accuracy", 200, ["red", "green", "blue"])

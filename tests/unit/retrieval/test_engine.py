@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from photovision.core.errors import ModelError
 from photovision.retrieval.engine import NOTHING, Layered, approximate, exact, read_nearest, recall, write_nearest
@@ -40,3 +41,13 @@ def test_few_vectors_give_few_results() -> None:
     assert few.search(rows(1, 1), 10)[1].shape == (1, 2)
     none = exact(np.empty(0, np.int64), rows(0, 1))
     assert none.search(rows(1, 1), 10)[1].tolist() == [[NOTHING]]
+
+
+def test_a_search_leaves_the_threads_of_others_as_they_were() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert exact(np.arange(50), rows(50, 1)).search(rows(50, 1)[:3], 1)[1][:, 0].tolist() == [0, 1, 2]
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
