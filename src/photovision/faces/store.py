@@ -6,15 +6,16 @@ a row that was changed, removed or moved is noticed. Rows hold no picture and no
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photovision.core.errors import ModelError, UsageError
+from photovision.core.database import connected, transaction
+from photovision.core.errors import ModelError
 from photovision.core.files import explained
 from photovision.faces.vault import Vault
 
@@ -27,7 +28,6 @@ CREATE TABLE IF NOT EXISTS log (
 CREATE TRIGGER IF NOT EXISTS log_stays BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log is only added to'); END;
 CREATE TRIGGER IF NOT EXISTS log_is BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is only added to'); END;
 """
-_PATIENCE = 30  # seconds that a process waits for another one's transaction
 _HEAD = "head of the log"
 
 
@@ -60,9 +60,7 @@ class FaceDatabase:
         if not create and not path.is_file():
             raise ModelError(f"{path} is missing: the store is incomplete, copy it again")
         try:
-            self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA secure_delete = ON")
-            self._db.execute("PRAGMA trusted_schema = OFF")
+            self._db = connected(path)
             if create:
                 self._db.executescript(_TABLES)
             self._db.execute("SELECT count(*) FROM people, facts, log").fetchone()
@@ -74,20 +72,9 @@ class FaceDatabase:
         """Close it; a further use is an error."""
         self._db.close()
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All that is written inside comes true together, or not at all; raises UsageError where that fails."""
-        with explained(self.path):
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise UsageError(f"the store {self.path.parent} cannot be written ({error})") from None
-                raise
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `photovision.core.database.transaction`."""
+        return transaction(self._db, self.path, "the store")
 
     def state(self) -> int:
         """Another number after another process changed the database."""

@@ -6,17 +6,18 @@ that no byte of it stays.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from photovision.core.errors import ModelError, UsageError
+from photovision.core.database import connected, transaction
+from photovision.core.errors import ModelError
 from photovision.core.files import explained
 from photovision.core.types import Floats, Ints
 from photovision.data.near_duplicates import Looks
@@ -36,7 +37,6 @@ CREATE TABLE IF NOT EXISTS embeddings (id INTEGER PRIMARY KEY, value BLOB NOT NU
 CREATE TABLE IF NOT EXISTS left_out (
   file BLOB PRIMARY KEY, bytes INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
 """
-_PATIENCE = 30  # seconds that a process waits for another one's transaction
 _AT_ONCE = 500  # parameters of one statement
 VECTOR = np.dtype("<f2")
 
@@ -95,9 +95,7 @@ class Store:
         if not create and not path.is_file():
             raise ModelError(f"{path} is missing: make the index again with 'photovision index'")
         try:
-            self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA secure_delete = ON")
-            self._db.execute("PRAGMA trusted_schema = OFF")
+            self._db = connected(path)
             if create:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.executescript(_TABLES)
@@ -110,20 +108,9 @@ class Store:
         """Close it; a further use is an error."""
         self._db.close()
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All that is written inside comes true together, or not at all; raises UsageError where the disk is full."""
-        with explained(self.path):
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise UsageError(f"the index {self.path.parent} cannot be written ({error})") from None
-                raise
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `photovision.core.database.transaction`."""
+        return transaction(self._db, self.path, "the index")
 
     @property
     def version(self) -> int:

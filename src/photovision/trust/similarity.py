@@ -85,9 +85,9 @@ def fit_expected_accuracy(
     )
     if not found.changed:
         return replace(found, reliability=reliability(inputs, truth, alone, _degrees(inputs[:, 2], alone)))
-    told = reliability(inputs, truth, alone, change)
-    if told is not None and told.error <= MOST_ERROR:
-        return replace(found, reliability=told)
+    left_out = reliability(inputs, truth, alone, change)
+    if left_out is not None and left_out.error <= MOST_ERROR:
+        return replace(found, reliability=left_out)
     own = change == 0
     return fit_expected_accuracy(confidence[own], similarity[own], score[own], alone[own], name=name)
 

@@ -21,6 +21,7 @@ from photovision.data.near_duplicates import near_duplicates
 from photovision.data.read import read_dataset
 from photovision.data.session_corrections import ALONE
 from photovision.data.sessions import GROUP, NO_SESSIONS, by_column
+from photovision.engine.latency import milliseconds
 from photovision.engine.learned import Info, Learned
 from photovision.engine.stage import StageResult
 from photovision.engine.train_config import TrainConfig
@@ -241,13 +242,7 @@ def _known_bad(config: TrainConfig, source: Backbone) -> Mapping[str, list[Image
 def _completed(bundle: Bundle) -> dict[str, Any]:
     """The median time of a prediction in the entry of its stage, and held-out scores to compare images in use with."""
     model = bundle.row.part("model")(bundle)
-    image = np.zeros((1, *model.preprocess.size, 3), np.uint8)
-    times = []
-    for _ in range(12):
-        started = time.perf_counter()
-        model.session.run(image)
-        times.append(1000 * (time.perf_counter() - started))
-    bundle.info["rungs"][0]["ms_per_picture"] = round(float(np.median(times[2:])), 3)
+    bundle.info["rungs"][0]["ms_per_picture"] = milliseconds(model)
     scores = np.concatenate(list(model.good.groups.values()))
     write_held_out(held_out(model, scores.tolist()), bundle.path)
     return {}

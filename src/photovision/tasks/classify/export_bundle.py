@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from photovision.core.files import explained, write_json
 from photovision.core.report import Report
 from photovision.data.augment.image import load_pixels
 from photovision.data.dataset import Dataset
+from photovision.engine.latency import milliseconds
 from photovision.engine.learned import Learned
 from photovision.engine.stage import StageResult
 from photovision.engine.training_run import TrainingRun
@@ -67,10 +67,10 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
         return check_parity(decider, folder / "model.onnx", parity_pictures(splits.val, source, most)).to_json()
 
     def complete(bundle: Bundle) -> dict[str, Any]:
-        rungs, milliseconds = [result.to_json() for result in results], _milliseconds(Recognizer(bundle))
+        rungs, taken = [result.to_json() for result in results], milliseconds(Recognizer(bundle))
         for rung, stage in zip(rungs, stages, strict=True):
             if stage.source is source:  # the same graph with other weights takes the same time
-                rung["ms_per_picture"] = milliseconds
+                rung["ms_per_picture"] = taken
         if chosen.before is not None:
             return {"rungs": rungs, **complete_out_of_fold(run, bundle, chosen.before, source)}
         model, component = Recognizer(bundle), splits.component[splits.splits.val]
@@ -159,14 +159,3 @@ def parity_pictures(dataset: Dataset, source: Backbone, most: int = PARITY_PICTU
     count = min(most, len(dataset))
     positions = np.linspace(0, len(dataset) - 1, count).astype(int)
     return np.stack([load_pixels(dataset.samples[i], source.preprocess) for i in positions])
-
-
-def _milliseconds(model: Recognizer) -> float:
-    """Median time of one answer for one decoded picture."""
-    picture = np.zeros((1, *model.preprocess.size, 3), np.uint8)
-    times = []
-    for _ in range(12):
-        started = time.perf_counter()
-        model.session.run(picture)
-        times.append(1000 * (time.perf_counter() - started))
-    return round(float(np.median(times[2:])), 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from photovision.core.drawing import percent
 from photovision.core.errors import ExportError
 from photovision.core.report import Metric, Report
 from photovision.core.types import Floats, Image
+from photovision.engine.latency import milliseconds
 from photovision.engine.learned import Learned
 from photovision.engine.remember import remember_references
 from photovision.engine.stage import StageResult
@@ -54,8 +54,8 @@ def learned_from(lesson: MetricRun, stages: Sequence[EmbeddingStage]) -> Learned
     def complete(bundle: Bundle) -> dict[str, Any]:
         model = EmbeddingModel(bundle)
         remember_references(model, lesson.train, bundle.path, run.config.seed)
-        milliseconds = _milliseconds(model)  # all stages have the same graph, with other weights
-        return {"rungs": [{**result.to_json(), "ms_per_picture": milliseconds} for result in results]}
+        taken = milliseconds(model)  # all stages have the same graph, with other weights
+        return {"rungs": [{**result.to_json(), "ms_per_picture": taken} for result in results]}
 
     backbone, ledger = source.describe(), source.ledger()
     return Learned(
@@ -108,17 +108,6 @@ def _embedded(path: Path, precision: Precision, images: Image) -> Floats:
 
 def _parts(images: Image) -> list[Image]:
     return [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-
-
-def _milliseconds(model: EmbeddingModel) -> float:
-    """Median time of one prediction for one decoded picture."""
-    picture = np.zeros((1, *model.preprocess.size, 3), np.uint8)
-    times = []
-    for _ in range(12):
-        started = time.perf_counter()
-        model.session.run(picture)
-        times.append(1000 * (time.perf_counter() - started))
-    return round(float(np.median(times[2:])), 3)
 
 
 def _report(info: Mapping[str, Any], proof: Report) -> Report:

@@ -17,7 +17,7 @@ class Train {
   constructor(root, state) {
     Object.assign(this, { root, state });
     this.form = el("form", { class: "sheet", onsubmit: (event) => (event.preventDefault(), this.begin()) });
-    this.intro = el("p", { class: "lead" }, "Choose pictures and how long it may take. What they hold decides what the model becomes.");
+    this.intro = el("p", { class: "lead" }, "Choose pictures and how long it may take. What they hold decides what the model can become.");
     this.parts = Object.fromEntries(["head", "far", "ends", "curves", "ladder", "log"].map((name) => [name, el("div", { class: name })]));
     const { head, far, ends, curves, ladder, log } = this.parts;
     const shown = el("div", { class: "job-grid" }, curves, el("div", {}, ladder, log));
