@@ -119,9 +119,9 @@ def test_hundred_thousand_hashes_in_seconds_with_a_crowd_among_them() -> None:
     looks = random_looks(rng, 100_000)
     looks.hash[:5_000] = looks.hash[0]  # a crowd that shares every band, as frames of a still scene do
     looks.hash[50_000] = looks.hash[60_000] ^ np.uint64(0b1011)
-    start = time.perf_counter()
+    start = time.process_time()  # all pairs would take hours; a busy machine takes none of it
     groups = near_duplicates(looks, np.arange(100_000))
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
     assert (groups[:5_000] == 0).all()
     assert groups[60_000] == 50_000
     assert len(np.unique(groups)) == 100_000 - 5_000
