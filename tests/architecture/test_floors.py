@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "photovision"
@@ -58,8 +58,6 @@ TRAINING |= {
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-
 
 def floor(module: str) -> int | None:
     """The floor of a dotted module, or None for other packages and for the package itself, which belongs to all."""
@@ -100,6 +98,7 @@ def definitions(tree: ast.AST) -> Iterator[tuple[str, Function | ast.ClassDef]]:
             yield from ((prefix + name, node) for name, node in definitions(child))
 
 
+@cache
 def read(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -109,57 +108,62 @@ def test_the_floors_are_the_folders() -> None:
     assert folders == set(FLOORS)
 
 
-@every_module
-def test_a_module_imports_its_own_floor_and_those_below(path: Path) -> None:
-    own = floor(".".join(("photovision", *path.relative_to(SOURCE).with_suffix("").parts)))
-    if own is None:
-        return
-    above = {name for name in imports(read(path)) if (floor(name) or 0) > own}
-    assert not above
+def offenders(rule: Callable[[Path], Iterable[object]], paths: Iterable[Path] = MODULES) -> dict[str, list[object]]:
+    """What breaks a rule, by module. One test looks at all modules: a test for each would cost more than the look."""
+    found = {path.relative_to(SOURCE).as_posix(): list(rule(path)) for path in paths}
+    return {module: broken for module, broken in found.items() if broken}
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "core").rglob("*.py")), ids=lambda path: path.stem)
-def test_core_needs_numpy_and_pillow_only(path: Path) -> None:
-    import sys
+def test_a_module_imports_its_own_floor_and_those_below() -> None:
+    def above(path: Path) -> Iterable[str]:
+        own = floor(".".join(("photovision", *path.relative_to(SOURCE).with_suffix("").parts)))
+        return () if own is None else {name for name in imports(read(path)) if (floor(name) or 0) > own}
 
-    tree = read(path)
+    assert not offenders(above)
+
+
+def test_core_needs_numpy_and_pillow_only() -> None:
     allowed = CORE_MAY | sys.stdlib_module_names
-    assert set(at_import_time(tree)) <= allowed
-    assert {name.split(".")[0] for name in imports(tree)} <= allowed | CORE_MAY_INSIDE
+
+    def others(path: Path) -> Iterable[str]:
+        inside = {name.split(".")[0] for name in imports(read(path))}
+        return set(at_import_time(read(path))) - allowed | inside - allowed - CORE_MAY_INSIDE
+
+    assert not offenders(others, (SOURCE / "core").rglob("*.py"))
 
 
-@every_module
-def test_torch_is_loaded_by_training_only(path: Path) -> None:
-    place = path.relative_to(SOURCE).parts
-    if place[0] in ("models", "learn") or (place[0] in ("engine", "tasks") and path.stem in TRAINING):
-        return
-    assert TORCH.isdisjoint(at_import_time(read(path)))
+def test_torch_is_loaded_by_training_only() -> None:
+    def loaded(path: Path) -> Iterable[str]:
+        place = path.relative_to(SOURCE).parts
+        if place[0] in ("models", "learn") or (place[0] in ("engine", "tasks") and path.stem in TRAINING):
+            return ()
+        return TORCH.intersection(at_import_time(read(path)))
+
+    assert not offenders(loaded)
 
 
-@every_module
-def test_modules_and_functions_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
-    long = {}
-    for node in ast.walk(read(path)):
-        if isinstance(node, Function):
-            lines = _lines(node)
-            if lines > 40:
-                long[node.name] = lines
-    assert not long
+def test_modules_and_functions_are_short() -> None:
+    def long(path: Path) -> Iterator[tuple[str, int]]:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > 400:
+            yield "the module", lines
+        functions = [node for node in ast.walk(read(path)) if isinstance(node, Function)]
+        yield from ((node.name, _lines(node)) for node in functions if _lines(node) > 40)
+
+    assert not offenders(long)
 
 
-@every_module
-def test_public_things_say_what_they_are(path: Path) -> None:
-    tree = read(path)
-    assert ast.get_docstring(tree)
-    silent = [
-        name
-        for name, node in definitions(tree)
-        if not any(part.startswith("_") for part in name.split("."))
-        and not ast.get_docstring(node)
-        and not any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
-    ]
-    assert not silent
+def test_public_things_say_what_they_are() -> None:
+    def silent(path: Path) -> Iterator[str]:
+        if not ast.get_docstring(read(path)):
+            yield "the module"
+        for name, node in definitions(read(path)):
+            public = not any(part.startswith("_") for part in name.split("."))
+            overload = any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
+            if public and not overload and not ast.get_docstring(node):
+                yield name
+
+    assert not offenders(silent)
 
 
 def test_no_file_is_a_drawer_for_everything() -> None:
