@@ -8,6 +8,7 @@ It holds no pictures, and names and templates only sealed; the key lies outside.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -70,7 +71,8 @@ class FaceStore:
     Args:
         path: its folder.
         key: the file of its key; None takes $PHOTOVISION_FACES_KEY, else one in the user's settings.
-        create: whether the store, and its key, are made where they are missing.
+        create: whether the store, and its key, are made where they are missing. Where nobody is enrolled until it is
+            closed, both are removed again.
         recogniser: made already; None makes one when it is needed.
 
     Raises:
@@ -89,32 +91,40 @@ class FaceStore:
     ) -> None:
         self.path = Path(path)
         fresh = create and not (self.path / STORE_FILE).exists()
+        self._made: list[Path] = []
         if fresh:
             self._begin()
         self.description = read_store(self.path)
         self.key_file = key_file(self.path, self.description["id"], key)
+        if fresh and not self.key_file.exists():
+            self._made.append(self.key_file)
         self.vault = Vault((make_key if fresh else read_key)(self.key_file), self.description["id"])
         self.recogniser = recogniser or FaceRecogniser()
-        self._db = FaceDatabase(self.path / DATABASE_FILE, create=fresh)
-        if fresh:
-            self._db.set_fact("key", self.vault.sign("key"))
-        elif self._db.fact("key") != self.vault.sign("key"):
+        self._db = FaceDatabase(self.path / DATABASE_FILE, self.vault, create=fresh)
+        if not self._db.of_vault():
+            self._db.close()
             raise ModelError(f"{self.key_file} is not the key of {self.path}: name its own with --key")
         self._read: tuple[int, dict[str, FaceEntry]] | None = None
         self._thresholds: dict[float, FaceThreshold] = {}
 
     def _begin(self) -> None:
         with explained(self.path):
+            known = self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             if any(self.path.iterdir()):
                 raise UsageError(f"{self.path} is no store of faces and not empty: name a new folder")
             os.chmod(self.path, 0o700)
         marks = {"format": FORMAT, "version": VERSION, "id": secrets.token_hex(8)}
         write_json(self.path / STORE_FILE, {**marks, "recogniser": identity()}, 0o600)
+        self._made = [self.path / DATABASE_FILE, self.path / STORE_FILE, *([] if known else [self.path])]
 
     def close(self) -> None:
-        """Close its database."""
+        """Close its database; a store that was made and never used leaves nothing behind."""
+        unused = self._made and not self._db.used()
         self._db.close()
+        for path in self._made if unused else ():
+            with contextlib.suppress(OSError):  # a file of the user's lies there by now
+                path.rmdir() if path == self.path else path.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -155,12 +165,18 @@ class FaceStore:
 
     def note(self, event: str, **details: Any) -> None:
         """Log a use; details hold no names."""
-        with self._db.transaction():
-            self._db.log(self.vault, event, self.vault.pseudonym(f"operator {_account()}"), details)
+        self._db.log(event, self._operator(), details)
+
+    def _operator(self) -> str:
+        return self.vault.pseudonym(f"operator {_account()}")
 
     def log(self) -> list[LogRow]:
         """The log of every use; raises ModelError where it was tampered with."""
-        return self._db.rows(self.vault)
+        return self._db.rows()
+
+    def own_words(self) -> str:
+        """Everything that its two files say by themselves, whoever is enrolled."""
+        return f"{self._db.words()} {json.dumps(self.description)}"
 
     def people(self) -> list[FaceEntry]:
         """Everybody who is enrolled; that it was asked for is logged."""
@@ -208,10 +224,8 @@ class FaceStore:
         entry = FaceEntry(pseudonym, name, purpose, ground, ends, now, _account(), vectors)
         threshold = threshold_for(DEFAULT_FMR).score  # that of the store takes all pairs
         alike = tuple(o.name for o in self.active() if float(o.template @ entry.template) >= threshold)
-        with self._db.transaction():
-            self._db.add(pseudonym, self.vault.seal(entry.packed(), pseudonym))
-            details = {"subject": pseudonym, "pictures": len(taken), "refused": len(refused), "basis": ground}
-            self._db.log(self.vault, "enroll", self.vault.pseudonym(f"operator {_account()}"), details)
+        details = {"subject": pseudonym, "pictures": len(taken), "refused": len(refused), "basis": ground}
+        self._db.add(pseudonym, self.vault.seal(entry.packed(), pseudonym), self._operator(), details)
         self.entries()[name] = entry
         self._thresholds = {}
         return Enrolled(entry, refused, alike)
@@ -292,12 +306,7 @@ class FaceStore:
 
     def remove(self, entry: FaceEntry) -> bytes:
         """Take an entry out, and rewrite the database; returns its sealed bytes. See `forget.forget`."""
-        sealed = self._db.entries()[entry.pseudonym]
-        with self._db.transaction():
-            self._db.remove(entry.pseudonym)
-            operator = self.vault.pseudonym(f"operator {_account()}")
-            self._db.log(self.vault, "forget", operator, {"subject": entry.pseudonym})
-        self._db.scrub()
+        sealed = self._db.remove(entry.pseudonym, self._operator())
         self._read = None
         return sealed
 

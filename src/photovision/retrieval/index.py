@@ -43,7 +43,7 @@ from photovision.retrieval.verdicts import (
 )
 
 INDEX_FILE, GRAPH_FILE, STORE_FILE = "index.json", "model.onnx", "pictures.sqlite"
-FORMAT, VERSION = "photovision-index", 1
+FORMAT, VERSION = "photovision-index", 2
 SPACES = ("likeness", "copies")
 PRECISIONS = (None, "f32", "bf16")
 CHECKED = 24
@@ -317,7 +317,10 @@ def read_description(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ModelError(f"{file} does not describe an index of pictures: name a folder that 'photovision index' made")
     if found.get("version") != VERSION:
-        raise ModelError(f"{file} is of version {found.get('version')!r}, this Photovision reads {VERSION}: upgrade it")
+        raise ModelError(
+            f"{file} is of version {found.get('version')!r}, this Photovision reads {VERSION}: make the index again in"
+            " another folder"
+        )
     model = found["model"] if isinstance(found.get("model"), dict) else {}
     texts = (found.get("folder"), model.get("name"), model.get("weights"))
     known = isinstance(model.get("preprocess"), dict) and all(isinstance(text, str) for text in texts)

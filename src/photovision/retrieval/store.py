@@ -1,5 +1,7 @@
 """The store of an index: files, facts and vectors in one SQLite database, which is whole after every crash.
 
+Every vector carries a checksum (CRC-32), since one that a disk damaged would only be found less well.
+
 What is deleted is overwritten (`secure_delete`), and `forget` empties the write-ahead log and rewrites the file, so
 that no byte of it stays.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -39,6 +42,8 @@ CREATE TABLE IF NOT EXISTS left_out (
 """
 _AT_ONCE = 500  # parameters of one statement
 VECTOR = np.dtype("<f2")
+_SUM = 4  # bytes of a checksum
+_DAMAGED = "vectors of the index are damaged: make it again in another folder"
 
 
 class FileFacts(NamedTuple):
@@ -129,11 +134,11 @@ class Store:
     def array(self, name: str) -> Floats | None:
         """A float32 array that `set_array` kept; None where there is none."""
         row = self._db.execute("SELECT shape, value FROM arrays WHERE name = ?", (name,)).fetchone()
-        return None if row is None else np.frombuffer(row[1], "<f4").reshape(json.loads(row[0])).astype(np.float32)
+        return None if row is None else np.frombuffer(_checked(row[1]), "<f4").reshape(json.loads(row[0])).copy()
 
     def set_array(self, name: str, value: Floats) -> None:
         """Keep a float32 array."""
-        row = (name, json.dumps(value.shape), np.ascontiguousarray(value, "<f4").tobytes())
+        row = (name, json.dumps(value.shape), _with_sum(np.ascontiguousarray(value, "<f4").tobytes()))
         self._db.execute("INSERT OR REPLACE INTO arrays VALUES (?, ?, ?)", row)
 
     def __len__(self) -> int:
@@ -280,16 +285,28 @@ class Store:
 
 
 def packed(vector: Floats) -> bytes:
-    """A vector as float16, little-endian."""
-    return np.ascontiguousarray(vector, VECTOR).tobytes()
+    """A vector as float16, little-endian, with its checksum."""
+    return _with_sum(np.ascontiguousarray(vector, VECTOR).tobytes())
 
 
 def _columns(rows: Sequence[tuple[int, bytes]]) -> tuple[Ints, Floats]:
     """int64 (N,) ids, and float16 (N, K) their vectors."""
     if len({len(vector) for _, vector in rows}) > 1:
-        raise ModelError("the vectors of the index are damaged: make it again in another folder")
-    wide: Any = np.frombuffer(b"".join(vector for _, vector in rows), VECTOR)
+        raise ModelError(_DAMAGED)
+    wide: Any = np.frombuffer(b"".join([_checked(vector) for _, vector in rows]), VECTOR)
     return np.array([number for number, _ in rows], np.int64), wide.reshape(len(rows), -1 if rows else 1)
+
+
+def _with_sum(content: bytes) -> bytes:
+    return content + zlib.crc32(content).to_bytes(_SUM, "little")
+
+
+def _checked(value: bytes) -> bytes:
+    """What `_with_sum` was given; raises ModelError where it was damaged since."""
+    content = value[:-_SUM]
+    if zlib.crc32(content) != int.from_bytes(value[-_SUM:], "little"):
+        raise ModelError(_DAMAGED)
+    return content
 
 
 def _indexed(row: Sequence[Any]) -> IndexedFile:

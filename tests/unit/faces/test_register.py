@@ -132,6 +132,51 @@ def test_the_proof_finds_what_is_left(store: FaceStore) -> None:
         forget(store, "Ada King")
 
 
+@pytest.mark.parametrize("name", ["people", "same", "SQLite", "photovision-faces", "subject", "log", "enroll"])
+def test_a_person_is_forgotten_whatever_they_are_called(store: FaceStore, name: str) -> None:
+    store.enroll(name, [planted(3)], **GROUND)
+    identify(store, planted(3))
+    assert forget(store, name).files == 2
+    (store.path / "notes.txt").write_text(f"'{name}' likes tea, \"{name}\" was here")
+    store.enroll(name, [planted(3)], **GROUND)
+    with pytest.raises(ModelError, match=rf"the name of {name} is still in .*notes\.txt"):
+        forget(store, name)
+
+
+def test_who_was_forgotten_cannot_be_put_back_without_the_key(store: FaceStore, top: Path) -> None:
+    shutil.copy(store.path / "faces.sqlite", top / "older.sqlite")
+    store.enroll("Alan", [planted(3)], **GROUND)
+    forget(store, "Ada King")
+    back = "INSERT OR IGNORE INTO people SELECT * FROM older.people"
+    for change in (back, "DELETE FROM people", f"{back}; INSERT OR REPLACE INTO facts SELECT * FROM older.facts"):
+        shutil.copytree(store.path, top / "tried", dirs_exist_ok=True)
+        with sqlite3.connect(top / "tried" / "faces.sqlite") as database:
+            database.execute("ATTACH ? AS older", (str(top / "older.sqlite"),))
+            database.executescript(change)
+        database.close()
+        with FaceStore(top / "tried", recogniser=PlantedFaces()) as tried:
+            for use in (lambda opened: identify(opened, planted(1)), FaceStore.people, FaceStore.active):
+                with pytest.raises(ModelError, match="by somebody"):
+                    use(tried)
+    assert [entry.name for entry in store.people()] == ["Alan", "Grace Hopper"]
+
+
+def test_a_store_in_which_nobody_was_enrolled_leaves_nothing(top: Path) -> None:
+    top.joinpath("mine").mkdir()
+    for place, left in (("store", False), ("mine", True)):
+        with (
+            pytest.raises(UsageError, match="no picture is good enough"),
+            FaceStore(top / place, create=True, recogniser=PlantedFaces()) as opened,
+        ):
+            opened.enroll("Ada King", [planted()], **GROUND)
+        assert (top / place).exists() == left
+    assert not any(path.is_file() for path in top.rglob("*"))
+
+
+def test_only_the_owner_reads_a_store(store: FaceStore) -> None:
+    assert {path.stat().st_mode & 0o777 for path in store.path.iterdir()} == {0o600}
+
+
 def test_every_use_is_logged_without_names(store: FaceStore) -> None:
     identify(store, planted(1, 7))
     store.people()
@@ -185,7 +230,7 @@ def test_another_store_of_the_same_key_is_of_no_use_in_this_one(store: FaceStore
         database.execute("ATTACH ? AS other", (str(top / "other" / "faces.sqlite"),))
         database.execute("INSERT INTO people SELECT * FROM other.people")
     database.close()
-    with pytest.raises(ModelError, match="or was changed"):
+    with pytest.raises(ModelError, match="put back by somebody"):
         store.entries()
     shutil.copy(top / "other" / "faces.sqlite", store.path)
     with pytest.raises(ModelError, match="is not the key of"):

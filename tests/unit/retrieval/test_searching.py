@@ -205,3 +205,16 @@ def test_a_tiny_folder_can_be_searched(tmp_path: Path) -> None:
     photograph("page").save(tmp_path / "one" / "page.png")
     with pv.index(tmp_path / "one", tmp_path / "index", model=MODEL, check=0) as index:
         assert [one.verdict for one in index.search(photograph("page")).results] == ["same_picture"]
+
+
+@pytest.mark.parametrize(("table", "column"), [("pictures", "vector"), ("embeddings", "value"), ("arrays", "value")])
+def test_a_damaged_vector_is_noticed(own: Path, table: str, column: str) -> None:
+    with pv.Index(own / "index") as index:
+        (value,) = index.store._db.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()
+        damaged = bytes([*value[:9], value[9] ^ 16, *value[10:]])
+        with index.store.transaction():
+            index.store._db.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (damaged, value))
+    with pv.Index(own / "index") as index:
+        read = index.store.embeddings if table == "embeddings" else lambda: index.search(photograph("coffee"))
+        with pytest.raises(ModelError, match="make it again"):
+            read()
