@@ -63,8 +63,8 @@ def to_html(report: Report) -> str:
 def leading(metrics: Mapping[str, Metric]) -> list[str]:
     """Names of the figures that are shown large, the headline first; what one picture shows is no figure.
 
-    The headline is the first metric: without images that leaked where there were such, and the difference where two
-    models are compared.
+    The headline is the first metric, and the difference where two models are compared; each is shown without images
+    that leaked where there were such.
 
     Example:
         >>> leading({"accuracy_a": Metric(0.8), "accuracy_b": Metric(0.9), "accuracy_difference": Metric(0.1)})
@@ -73,11 +73,10 @@ def leading(metrics: Mapping[str, Metric]) -> list[str]:
     names = [name for name, metric in metrics.items() if metric.n != 1]
     if not names:
         return []
-    difference, leak_free = f"{names[0].removesuffix('_a')}_difference", f"{names[0]}_leak_free"
-    if leak_free in names:
-        names[0] = leak_free
+    difference = f"{names[0].removesuffix('_a')}_difference"
     order = [*(name for name in (difference,) if name in names), names[0], *(n for n in LEADING if n in names), *names]
-    return list(dict.fromkeys(order))[:MAX_LARGE]
+    without_leaks = [f"{name}_leak_free" if f"{name}_leak_free" in names else name for name in order]
+    return list(dict.fromkeys(without_leaks))[:MAX_LARGE]
 
 
 def _placed(figures: Sequence[Figure]) -> tuple[list[Figure], list[Figure], list[Figure]]:

@@ -92,12 +92,11 @@ def model_card(
 
 def _opening(info: Mapping[str, Any], evidence: Evidence, name: str) -> list[str]:
     metrics, words, row = evidence.sources[0].metrics, card_text_of(info), row_of(info)
-    leads = {} if row is None else row.lead
-    lead = next(((title, metrics[name]) for name, title in leads.items() if name in metrics), None)
-    how_good = ""
-    if lead is not None:
-        title = lead[0][:1].upper() + lead[0][1:]
-        how_good = f"{title} on pictures that took no part in learning or selection: {lead[1]}."
+    lead = None if row is None else row.leading(metrics)
+    title = "" if row is None or lead is None else row.lead[lead][:1].upper() + row.lead[lead][1:]
+    how_good = f"{title} on pictures that took no part in learning or selection: {metrics[lead]}." if lead else ""
+    for other in () if row is None else [name for name in row.fit if name in metrics and name != lead]:
+        how_good += f" {heading(other, metrics[other])[0]}: {metrics[other]}."
     topics = {
         "groups": "groups of people or pictures",
         "conditions": "bad conditions",
@@ -106,7 +105,7 @@ def _opening(info: Mapping[str, Any], evidence: Evidence, name: str) -> list[str
         "people": "people who label the same pictures",
         "labels": "labels",
     }
-    absent = [topics[topic] for topic in topics if not evidence.has(topic)]
+    absent = [named for topic, named in topics.items() if not evidence.has(topic)]
     absent += [] if _tried_others(evidence) else ["pictures of something else"]
     return [
         f"# {f'{harmless(name)}: {words.noun}, ' if name else words.noun.capitalize() + ' '}made with Photovision",

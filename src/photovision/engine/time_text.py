@@ -36,12 +36,12 @@ def time_told(training: Mapping[str, Any]) -> list[str]:
     Example:
         >>> left_out = [{"stage": "fine-tuned", "minutes": 6}]
         >>> time_told({"minutes": 2, "seconds": 110, "not_tried": left_out, "others": 0.1})
-        ['Not tried for lack of time: fine-tuned (--minutes 6 would do).']
+        ['Not tried for lack of time: fine-tuned (6 min would do).']
         >>> time_told({"minutes": 2, "seconds": 300, "others": 1.4})[0][:60]
         'It took 5 min of 2 min asked: the machine was busy, other pr'
     """
     found = []
-    named = [f"{one['stage']} (--minutes {one['minutes']:g} would do)" for one in training.get("not_tried") or ()]
+    named = [f"{one['stage']} ({one['minutes']:g} min would do)" for one in training.get("not_tried") or ()]
     if named:
         found.append(f"Not tried for lack of time: {', '.join(named)}.")
     asked, took, others = 60 * training["minutes"], training["seconds"], training.get("others") or 0.0

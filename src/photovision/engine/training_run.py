@@ -94,7 +94,7 @@ class TrainingRun:
     def leave_out(self, stage: str, minutes: float) -> None:
         """Name what there is no time for, and the minutes with which there would be."""
         self.not_tried[stage] = minutes
-        self.tell(stage, 1, 1, f"not tried for lack of time; --minutes {minutes:g} would do")
+        self.tell(stage, 1, 1, f"not tried for lack of time; {minutes:g} min would do")
 
     def tell(self, stage: str, done: int, total: int, line: str = "") -> None:
         """Report where the training stands, from the main process."""

@@ -54,7 +54,7 @@ def test_the_list_has_the_leading_figure_and_the_model(tmp_path: Path, monkeypat
     write_report(Report("audit", "Another", ("So.",)), tmp_path / "home" / "audit")
     client = TestClient(create_app(State(tmp_path / "home")), base_url=HOME)
     found = {one["name"]: one for one in client.get("/api/reports/list").json()["reports"]}
-    assert found["flowers"]["figure"] == {"name": "accuracy", "value": 0.9, "unit": "share"}
+    assert found["flowers"]["figure"] == {"name": "accuracy", "value": 0.9, "unit": "share", "n": 9}
     assert (found["flowers"]["of"], found["audit"]["of"], found["audit"]["figure"]) == ("flowers", None, None)
 
 

@@ -20,7 +20,7 @@ def test_what_took_longer_is_explained_by_the_other_programs_only_where_there_we
 
 def test_what_was_not_tried_is_named_with_minutes_that_would_do() -> None:
     training = {"minutes": 1, "seconds": 60, "not_tried": [{"stage": "whole network", "minutes": 12.0}]}
-    assert time_told(training) == ["Not tried for lack of time: whole network (--minutes 12 would do)."]
+    assert time_told(training) == ["Not tried for lack of time: whole network (12 min would do)."]
     assert time_told({"minutes": 1, "seconds": 60}) == [], "models of before know nothing of it"
 
 

@@ -127,7 +127,10 @@ def _figure(stored: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     metric = metrics[lead]
     sound = isinstance(metric, dict) and isinstance(metric.get("value"), int | float)
-    return {"name": row.lead[lead], "value": metric["value"], "unit": str(metric.get("unit", ""))} if sound else None
+    if not sound:
+        return None
+    n = metric["n"] if isinstance(metric.get("n"), int) else None
+    return {"name": row.lead[lead], "value": metric["value"], "unit": str(metric.get("unit", "")), "n": n}
 
 
 def _verdict(given: object) -> dict[str, str] | None:

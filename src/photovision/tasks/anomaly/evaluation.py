@@ -81,26 +81,27 @@ class AnomalyEvaluation:
     @cached_property
     def _metrics(self) -> dict[str, Metric]:
         bad = self.bad
-        if bad.any() and not bad.all():
-            found = picture_metrics(self.scores, bad)
-            metrics = {"auroc": found["auroc"], **self._places(), "recall_at_1": found["recall_at_1"]}
-        else:
-            metrics = {}
         checked = self.alarms | self.unsure
-        rates = [("false_alarms", ~bad, self.alarms), ("recall", bad, self.alarms)]
+        rates = [("recall", bad, self.alarms), ("false_alarms", ~bad, self.alarms)]
         if self.unsure.any():
             rates.append(("false_checks", ~bad, checked))
         if self.unsure.any() and (checked & ~bad).sum() <= _MAX_CHECKS * (~bad).sum():
             rates.append(("recall_checked", bad, checked))
-        for name, of, hits in rates:
-            if of.any():
-                metrics[name] = Metric(*proportion(int((hits & of).sum()), int(of.sum())), int(of.sum()))
-        return metrics
+        metrics = {
+            name: Metric(*proportion(int((hits & of).sum()), int(of.sum())), int(of.sum()))
+            for name, of, hits in rates
+            if of.any()
+        }
+        if not bad.any() or bad.all():
+            return metrics
+        found = picture_metrics(self.scores, bad)
+        return {**metrics, "auroc": found["auroc"], **self._places(), "recall_at_1": found["recall_at_1"]}
 
     def metrics(self) -> dict[str, Metric]:
-        """See `Evaluation`: "auroc", "aupro" and "pixel_auroc" where there are masks, "recall_at_1" (at 1% false
-        alarms), "false_alarms" and "recall" at the promised threshold; without bad images the false alarms alone.
-        Where images are unsure, "false_checks" and "recall_checked" count these as well."""
+        """See `Evaluation`: "recall" and "false_alarms" at the promised threshold, which is what happens in use, then
+        what any threshold could do: "auroc", "aupro" and "pixel_auroc" where there are masks, "recall_at_1" (at 1%
+        false alarms). Without bad images the false alarms alone. Where images are unsure, "false_checks" and
+        "recall_checked" count these as well."""
         return {
             name: replace(metric, title=_TITLES[name][0], hint=_TITLES[name][1])
             for name, metric in self._metrics.items()

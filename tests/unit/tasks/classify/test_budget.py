@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_named_with_minutes_in_which_it_is_tried(
     run, one = training(splits, tmp_path / "short", 1, 20, heard), study(splits)
     assert budgeted(run, one, Plan(1, batch_size=4), LIMITS) is None
     minutes = run.not_tried["whole network"]
-    assert heard[-1].line == f"not tried for lack of time; --minutes {minutes:g} would do"
+    assert heard[-1].line == f"not tried for lack of time; {minutes:g} min would do"
     longer = training(splits, tmp_path / "longer", minutes, 20, [])
     assert budgeted(longer, one, Plan(1, batch_size=4), LIMITS) is not None
 

@@ -46,7 +46,7 @@ async function showCover(cover, find) {
 
 function item(one) {
   const words = el("div", { class: "report-words" }, el("a", { href: address(one.name) }, one.title), el("p", { class: "note" }, `${KINDS[one.kind] ?? one.kind} · ${when(one.when)}${one.warnings ? ` · ${count(one.warnings, "warning")}` : ""}${one.of || one.data ? "" : ` · ${one.shown}`}`), one.verdict ? el("p", { class: `verdict-chip ${one.verdict.level}` }, one.verdict.label) : one.first && el("p", { class: "first" }, one.first));
-  const figure = one.figure && el("p", { class: "key-figure" }, el("strong", { class: "number" }, one.figure.unit === "share" ? percent(one.figure.value) : one.figure.value.toFixed(2)), el("span", { class: "note" }, one.figure.name));
+  const figure = one.figure && el("p", { class: "key-figure" }, el("strong", { class: "number" }, one.figure.unit === "share" ? percent(one.figure.value) : one.figure.value.toFixed(2)), el("span", { class: "note" }, one.figure.name, one.figure.n !== null && `, n = ${one.figure.n.toLocaleString("en")}`));
   return el("li", {}, words, figure);
 }
 
