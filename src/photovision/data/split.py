@@ -143,12 +143,13 @@ def make_splits(
 def _known(splits: Splits, likeness: Likeness) -> Splits:
     """Splits with how alike their pictures are, and notes on it."""
     similarity = likeness.similarity(np.concatenate([splits.val, splits.test]), splits.train)
-    notes = [likeness.note] if likeness.note else []
+    first, *others = splits.notes  # how they were split; what follows are caveats
     if similarity is not None and len(splits.val) + len(splits.test):
         parts = (("val", splits.val), ("test", splits.test))
-        means = [f"{float(similarity[part].mean()):.2f} alike for {name}" for name, part in parts if len(part)]
-        notes.append(f"The nearest training picture is on average {' and '.join(means)}.")
-    return replace(splits, notes=(*splits.notes, *notes), similarity=similarity, component=likeness.component)
+        means = [f"{float(similarity[part].mean()):.2f} for {name}" for name, part in parts if len(part)]
+        first += f" The similarity to the nearest training picture is on average {' and '.join(means)}."
+    notes = (first, *others, *([likeness.note] if likeness.note else []))
+    return replace(splits, notes=notes, similarity=similarity, component=likeness.component)
 
 
 @dataclass(frozen=True, eq=False)
