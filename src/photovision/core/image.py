@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +20,12 @@ from PIL import Image as Pillow
 from photovision.core import iso_boxes
 from photovision.core.budget import MemoryBudget
 from photovision.core.colour import to_srgb
+from photovision.core.dicom import dicom_capture
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_cost import DecodeCost, cost_of
-from photovision.core.image_formats import FORMATS, SUFFIXES, format_of, opened
+from photovision.core.image_formats import DICOM, FORMATS, SUFFIXES, format_of, opened
 from photovision.core.orientation import SIDEWAYS, TAG, orientation_of, upright
+from photovision.core.quiet import quiet
 from photovision.core.system import cores
 from photovision.core.types import Image, Sample
 from photovision.core.value_range import ValueRanges, Values
@@ -86,7 +86,7 @@ def read_header(content: bytes) -> Header:
             orientation, (height, width), mode = wide.orientation, wide.size, wide.mode
             kind, upright_already = name, False
         else:
-            with _quiet, Pillow.open(stream, formats=(name,)) as picture:
+            with quiet, Pillow.open(stream, formats=(name,)) as picture:
                 orientation = orientation_of(picture, stream)
                 (width, height), mode, kind = picture.size, picture.mode, str(picture.format)
                 # Of a TIFF Pillow gives the size upright already, where its own tag says so.
@@ -132,7 +132,7 @@ def decode(
     try:  # not _named: this runs for every picture, small ones too
         with opened(source) as stream:
             cost = _affordable(cost or cost_of(stream), max_pixels)
-            with _memory.taken(cost.bytes_for(least)) if cost.bytes > _SMALL else _NOTHING, _quiet:
+            with _memory.taken(cost.bytes_for(least)) if cost.bytes > _SMALL else _NOTHING, quiet:
                 if (wide := open_wide(stream, cost.format)) is not None:
                     picture = upright(wide.picture(ranges), wide.orientation)
                     return _finished(picture, wide.profile, least, wide.notes)
@@ -156,7 +156,7 @@ def measure(source: str | Path | bytes) -> Values | None:
     """The smallest and the largest value of a picture of more than 8 bits; None for others. Raises UnreadableImage."""
     with _named(source), opened(source) as stream:
         cost = _affordable(cost_of(stream), MAX_PIXELS)
-        with _memory.taken(cost.bytes), _quiet:
+        with _memory.taken(cost.bytes), quiet:
             wide = open_wide(stream, cost.format)
             return wide.measured() if wide is not None and wide.deep else None
 
@@ -176,7 +176,7 @@ def decode_values(source: Path, colours: bool = False) -> npt.NDArray[np.int32]:
         cost = _affordable(cost_of(stream), MAX_PIXELS)
         if cost.format not in ("PNG", "TIFF", "BMP", "GIF"):
             raise UnreadableImage(f"a mask should be a PNG, TIFF, BMP or GIF file, this one is {cost.format}")
-        with _memory.taken(cost.bytes), _quiet, Pillow.open(stream, formats=(cost.format,)) as picture:
+        with _memory.taken(cost.bytes), quiet, Pillow.open(stream, formats=(cost.format,)) as picture:
             if picture.mode in ("RGB", "RGBA") or (colours and picture.mode == "P"):
                 return _packed(np.asarray(picture.convert("RGBA")))
             if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N"):
@@ -213,7 +213,9 @@ def captured(source: Path | bytes) -> Capture:
     try:
         with opened(source) as stream:
             name = format_of(stream)
-            with _quiet, Pillow.open(stream, formats=(name,)) as picture:
+            if name == DICOM:
+                return Capture(*dicom_capture(stream))
+            with quiet, Pillow.open(stream, formats=(name,)) as picture:
                 # Asking a PNG without EXIF would decode it whole.
                 if picture.format != "TIFF" and "exif" not in picture.info:
                     return Capture()
@@ -234,7 +236,7 @@ def from_pillow(picture: Pillow.Image, name: str = "the picture") -> Image | byt
     if picture.width * picture.height > MAX_PIXELS:
         raise UnreadableImage(f"{name}: has more pixels than the limit of {MAX_PIXELS:,}")
     try:
-        with _quiet:
+        with quiet:
             own = picture.copy()  # it is the caller's; a TIFF is turned by being read
             turned = own if picture.format == "TIFF" else upright(own, orientation_of(picture, io.BytesIO()))
             if picture.mode in WIDE_MODES:
@@ -251,36 +253,6 @@ def from_pillow(picture: Pillow.Image, name: str = "the picture") -> Image | byt
 def to_array(picture: Pillow.Image) -> Image:
     """The picture as uint8 RGB (H, W, 3)."""
     return np.asarray(picture, dtype=np.uint8)
-
-
-class _Quietness:
-    """No warnings about damaged EXIF or TIFF tags: what counts is whether the pixels decode.
-
-    It counts the threads that want quiet, since Python's warning filters belong to all threads together. A class, since
-    every picture passes here, and a generator costs a microsecond more.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.threads = 0
-        self.filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.threads == 0:
-                self.filters = warnings.catch_warnings()
-                self.filters.__enter__()
-                warnings.simplefilter("ignore")
-            self.threads += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.threads -= 1
-            if self.threads == 0:
-                self.filters.__exit__(None, None, None)
-
-
-_quiet = _Quietness()
 
 
 @contextlib.contextmanager

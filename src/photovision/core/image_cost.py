@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from photovision.core.dicom import dicom_cost
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.image_formats import HEIF, format_of, opened
+from photovision.core.image_formats import DICOM, HEIF, format_of, opened
 from photovision.core.iso_boxes import codestream, largest_extent
 from photovision.core.png import chunks, too_many
 from photovision.core.pnm import pnm_header
@@ -325,4 +326,5 @@ _ESTIMATES: dict[str, Callable[[BinaryIO], Estimate]] = {
     "JPEG2000": _jpeg2000,
     "AVIF": _av1_or_hevc,
     HEIF: _av1_or_hevc,
+    DICOM: dicom_cost,
 }

@@ -41,17 +41,19 @@ _DECODERS = (
     AvifImagePlugin.AvifImageFile,
     Jpeg2KImagePlugin.Jpeg2KImageFile,
 )
-HEIF = "HEIF"
-FORMATS = (*(decoder.format for decoder in _DECODERS), HEIF)
+HEIF, DICOM = "HEIF", "DICOM"
+FORMATS = (*(decoder.format for decoder in _DECODERS), HEIF, DICOM)
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
         *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".jp2", ".j2k", ".jpx", ".jpf", ".heic", ".heif", ".hif"),
+        *(".dcm", ".dicom", ".ima"),
     )
 )
 BEGINNING = 512
 """Bytes from which a format is recognised."""
 _BEGINNINGS = (
+    (rb".{128}DICM", "DICOM"),  # first, for its preamble may be the header of a TIFF
     (rb"\xff\xd8\xff", "JPEG"),
     (rb"\x89PNG\r\n\x1a\n", "PNG"),
     (rb"RIFF.{4}WEBP", "WEBP"),
@@ -62,9 +64,11 @@ _BEGINNINGS = (
     (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "JPEG2000"),
     (rb".{4}ftypavi[fs]|.{4}ftyp(?:mif1|miaf|msf1).{4,48}avi[fs]", "AVIF"),
     (rb".{4}ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1|miaf)", HEIF),
+    # Without a preamble, but with a meta header; with neither, in any byte order and with or without types.
+    (rb"\x02\0[\0\x02\x03\x10]\0(?:UL|OB|UI)|\x08\0[\x05\x08\x16\x18]\0(?:CS|UI|[\x01-\x80]\0\0\0)", DICOM),
+    (rb"\0\x08\0[\x05\x08\x16\x18](?:CS|UI)", DICOM),
 )
 _OTHERS = (
-    (rb".{128}DICM", "a DICOM file", "export its frames as 16-bit PNG or TIFF"),
     (rb"\x93NUMPY", "a NumPy array", "save it as PNG or TIFF, or give arrays in Python"),
     (rb"II[*]\0.{4}CR\x02|.{4}ftypcrx |IIU\0|II(?:RO|RS)|MMOR|FUJIFILMCCD-RAW|\0MRM|FOVb", "a camera's raw file", ""),
     (rb"8BPS", "a Photoshop file", ""),

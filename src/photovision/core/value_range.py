@@ -25,8 +25,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["unsigned", "signed", "float"]
-KINDS: tuple[Kind, ...] = ("unsigned", "signed", "float")
+Kind = Literal["unsigned", "signed", "float", "window"]
+KINDS: tuple[Kind, ...] = ("unsigned", "signed", "float", "window")
 BITS = (8, 10, 12, 14, 16)
 _BAND = 1 << 20
 _SAMPLES = 1 << 18
@@ -38,7 +38,7 @@ class ValueRange:
     """The value that is shown as black, and the one that is shown as white, of pictures with one kind of number.
 
     Attributes:
-        kind: "unsigned", "signed" or "float".
+        kind: "unsigned", "signed" or "float"; "window" of values in Hounsfield units, see `core.windows`.
         low, high: finite, low below high.
     """
 
@@ -55,7 +55,7 @@ class ValueRange:
 
 
 ValueRanges = tuple[ValueRange, ...]
-"""At most one of each kind."""
+"""At most one of each kind of number; several windows are channels of one picture."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from photovision.core import png, tiff
+from photovision.core.dicom import DicomPicture, open_dicom
 from photovision.core.errors import UnreadableImage
 from photovision.core.orientation import orientation_of
 from photovision.core.pnm import pnm_blocks, pnm_header
@@ -111,7 +112,7 @@ class Wide:
         return gauge.values()
 
 
-def open_wide(stream: BinaryIO, name: str) -> Wide | None:
+def open_wide(stream: BinaryIO, name: str) -> Wide | DicomPicture | None:
     """Open a picture of a format if it is wide; None where Pillow's own modes of 8 bits hold all of it.
 
     The stream is at its start afterwards. Raises UnreadableImage, and what parsers raise.
@@ -244,9 +245,10 @@ def _jpeg2000(stream: BinaryIO) -> Wide | None:
     return _by_pillow(stream, "JPEG2000")
 
 
-_OPENERS: dict[str, Callable[[BinaryIO], Wide | None]] = {
+_OPENERS: dict[str, Callable[[BinaryIO], Wide | DicomPicture | None]] = {
     "PNG": _png,
     "TIFF": _tiff,
     "PPM": _pnm,
     "JPEG2000": _jpeg2000,
+    "DICOM": open_dicom,
 }

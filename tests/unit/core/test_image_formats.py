@@ -106,7 +106,7 @@ def array() -> bytes:
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        (b"\0" * 128 + b"DICM" + b"\2\0\0\0UL", "a DICOM file"),
+        (b"\0" * 128 + b"DICM" + b"\2\0\0\0UL", "its DICOM header is damaged"),
         (array(), "a NumPy array"),
         (b"8BPS\0\1" + b"\0" * 20, "a Photoshop file"),
         (b"%PDF-1.7\n", "a PDF document"),
