@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from photovision.core.files import write_text
@@ -20,6 +21,7 @@ from photovision.data.read import read_dataset
 from photovision.data.scan import scan
 from photovision.data.sessions import NO_SESSIONS, sessions_of
 from photovision.data.split import make_splits
+from photovision.engine.trivial import trivial_before_training
 
 SUSPECTS = "suspects.csv"
 
@@ -73,15 +75,15 @@ def check(
             tuple(filter(None, (row.suggests(dataset) for row in tasks()))), figures=contents.figures(dataset, found)
         )
     )
+    if dataset.annotation_type == "labels":
+        report = report.including(trivial_before_training(dataset, splits, seed=seed))
     if dataset.annotation_type in ("boxes", "masks"):
         report = report.including(boxes_doctor.examine(dataset, found, splits))
-    if not labels:
-        return report
-    from photovision.tasks.classify.label_errors import audit_labels  # it may load torch
+    if labels:
+        from photovision.tasks.classify.label_errors import audit_labels  # it may load torch
 
-    return report.including(
-        audit_labels(dataset, found, splits, minutes=minutes, seed=seed, progress=describing),
-    )
+        report = report.including(audit_labels(dataset, found, splits, minutes=minutes, seed=seed, progress=describing))
+    return replace(report, assessment=doctor.assessed(report.warnings))
 
 
 def write_suspects(report: Report, folder: Path) -> bool:

@@ -49,6 +49,7 @@ class Splits:
         similarity: float32 (N,), how alike each picture of val and test is to the nearest of train (cosine of centred
             features, -1 to 1), NaN for others; None where the pictures were not compared.
         component: int64 (N,), equal for pictures that are alike, of which val holds whole components; None likewise.
+        units: int64 (N,), equal for pictures that stay together: of one group, or near-duplicates; None where unknown.
     """
 
     train: Ints
@@ -59,6 +60,7 @@ class Splits:
     notes: tuple[str, ...] = ()
     similarity: Floats | None = None
     component: Ints | None = None
+    units: Ints | None = None
 
     def __post_init__(self) -> None:
         together = np.concatenate([self.train, self.val, self.test])
@@ -136,7 +138,7 @@ def make_splits(
         )
     apart = sum(len(np.unique(units[part])) for part in (train, held, judged)) > len(np.unique(units[usable]))
     notes += _remarks(dataset, truth, units, usable, train, apart)
-    splits = Splits(train, held, judged, leaked, published, tuple(notes))
+    splits = Splits(train, held, judged, leaked, published, tuple(notes), units=units)
     return splits if likeness is None else _known(splits, likeness)
 
 

@@ -28,6 +28,7 @@ from photovision.engine.model_card import model_card
 from photovision.engine.remember import remember_usual
 from photovision.engine.similarity import headed, held_out_similarity, with_usual
 from photovision.engine.time_text import time_told
+from photovision.engine.trivial import with_trivial
 from photovision.runtime.bundle import Bundle, read_bundle
 from photovision.runtime.bundle_info import describe_model, write_info
 from photovision.runtime.held_out import HeldOut
@@ -159,7 +160,9 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         for stage in draft.info["rungs"]:
             if stage["name"] == learned.chosen:
                 stage["test"] = next(draft.info["metrics"][name] for name in row.lead if name in proof.metrics)
-        draft.report = headed(row, draft.info, _reported(output, learned, draft.info, proof))
+        report = headed(row, draft.info, _reported(output, learned, draft.info, proof))
+        seed, short = run.config.seed, run.short
+        draft.report = with_trivial(report, row, evaluation, run.splits, seed=seed, short=short)
         draft.info |= {"energy": run.meter.read().to_json(), "warnings": list(draft.report.warnings)}
     run.tell("export", 3, 3)
 

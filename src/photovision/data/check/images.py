@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,7 +33,6 @@ BLANK_CONTRAST = 2.0
 LONG = 3.0
 HARMLESS = ("not used", "masks")
 """Kinds of notes that are no reason to worry."""
-TELLTALE = 0.2
 _THUMB = 160
 
 
@@ -67,7 +66,7 @@ class _View:
 
 
 def check(dataset: Dataset, scan: Scan, splits: Splits) -> Report:
-    """Examine a dataset: counts, sizes, broken and duplicate files, leaks, conflicting labels, skew and giveaways.
+    """Examine a dataset: counts, sizes, broken and duplicate files, leaks, conflicting labels and skew.
 
     Nothing is decoded but the few pictures that are shown. Warnings are what should be looked at before training; a
     sound dataset has none.
@@ -92,12 +91,12 @@ def check(dataset: Dataset, scan: Scan, splits: Splits) -> Report:
     """
     view = _view(dataset, scan, splits)
     findings = _Findings()
-    for examine in (_counts, _broken, _notes, _corrections, _duplicates, _class_names, _sizes, _kinds, _giveaways):
+    for examine in (_counts, _broken, _notes, _corrections, _duplicates, _class_names, _sizes, _kinds):
         examine(view, findings)
     return Report(
         kind="check",
         title=f"{count(len(dataset), 'picture')}, checked before training",
-        assessment=_assessment(findings),
+        assessment=assessed(findings.warnings),
         summary=tuple(findings.summary),
         tables=findings.tables,
         figures=findings.figures,
@@ -107,11 +106,12 @@ def check(dataset: Dataset, scan: Scan, splits: Splits) -> Report:
     )
 
 
-def _assessment(found: _Findings) -> Assessment:
-    if not found.warnings:
+def assessed(warnings: Sequence[str]) -> Assessment:
+    """What the warnings of a check come to."""
+    if not warnings:
         return Assessment("good", "Ready to train", "Nothing was found that should be looked at first.")
-    n = len(found.warnings)
-    return Assessment("care", f"{count(n, 'thing')} to look at before training", f"First: {found.warnings[0]}")
+    n = len(warnings)
+    return Assessment("care", f"{count(n, 'thing')} to look at before training", f"First: {warnings[0]}")
 
 
 def _view(dataset: Dataset, scan: Scan, splits: Splits) -> _View:
@@ -351,33 +351,6 @@ def _kinds(view: _View, found: _Findings) -> None:
         found.summary.append(
             f"{rotated:,} {are} turned upright by the orientation in EXIF or XMP; other programs may not do that."
         )
-
-
-def _giveaways(view: _View, found: _Findings) -> None:
-    """Facts about the files that tell the class without a look at the pixels (Lapuschkin et al., Nature Comm. 2019)."""
-    scan = view.scan
-    good = scan.readable & (view.codes >= 0)
-    codes = view.codes[good]
-    if len(codes) < 50 or view.dataset.multilabel:
-        return
-    base = Counter(codes.tolist()).most_common(1)[0][1] / len(codes)
-    sizes = scan.height[good].astype(np.int64) << 32 | scan.width[good]
-    for facts, what in ((scan.kind[good].astype(np.int64), "format"), (sizes, "size in pixels")):
-        known = _guessed(facts, codes)
-        if known - base > TELLTALE:
-            found.warnings.append(
-                f"The {what} of a file alone tells the class of {known:.0%} of the pictures (guessing: {base:.0%}):"
-                " a model may learn that instead of what is shown."
-            )
-
-
-def _guessed(facts: Ints, codes: Ints) -> float:
-    """Share of pictures whose class is guessed right from a fact that at least 5 of them have in common."""
-    pairs, amounts = np.unique(np.stack([facts, codes]), axis=1, return_counts=True)
-    best: Counter[int] = Counter()
-    for fact, amount in zip(pairs[0].tolist(), amounts.tolist(), strict=True):
-        best[fact] = max(best[fact], amount)
-    return sum(amount for amount in best.values() if amount >= 5) / len(codes)
 
 
 def _so_many(names: Iterable[str], one: str, many: str, count: int | None = None) -> str:

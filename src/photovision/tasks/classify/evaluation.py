@@ -21,7 +21,7 @@ from photovision.runtime.uncertainty import Uncertainty
 from photovision.tasks.classify.recognizer import ModelOutputs
 from photovision.trust.metrics.paired_tests import Gains
 from photovision.trust.metrics.rates import Rate
-from photovision.trust.metrics.scores import multi_label, single_label
+from photovision.trust.metrics.scores import class_areas, multi_label, single_label
 from photovision.trust.metrics.statistics import (
     Estimate,
     Vector,
@@ -30,6 +30,7 @@ from photovision.trust.metrics.statistics import (
     paired_bootstrap,
     paired_proportions,
 )
+from photovision.trust.robustness.trivial_predictors import MACRO
 
 _LEAST_PROB = float(np.finfo(np.float32).eps)
 
@@ -215,6 +216,13 @@ def evaluate(
     evaluation = evaluation_of(model, part, found)
     strangers = {} if unknown is None else _novelty_by_class(model, unknown)
     return replace(evaluation, positions=labelled[evaluation.positions], strangers=strangers)
+
+
+def areas(evaluation: ClassifyEvaluation) -> dict[str, Metric]:
+    """Area under the ROC curve of each class, and the mean of all, of which trivial predictors are set beside."""
+    found = class_areas(evaluation.probs, evaluation.truth, evaluation.classes)
+    mean = evaluation.metrics().get("macro_auroc" if evaluation.multilabel else "auroc")
+    return {} if mean is None else {MACRO: mean, **found}
 
 
 def evaluation_of(model: Predictor, dataset: Dataset, found: ModelOutputs) -> ClassifyEvaluation:

@@ -35,6 +35,7 @@ TASK = Task(
         "why": "photovision.tasks.classify.page:reasons",
         "model": "photovision.tasks.classify.recognizer:Recognizer",
         "evaluate": "photovision.tasks.classify.evaluation:evaluate",
+        "areas": "photovision.tasks.classify.evaluation:areas",
         "findings": "photovision.tasks.classify.evaluation_text:findings",
         "examples": "photovision.tasks.classify.examples:examples",
         "compare": "photovision.tasks.classify.comparison:compare",
