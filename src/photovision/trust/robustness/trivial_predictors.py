@@ -18,9 +18,9 @@ from photovision.trust.metrics.statistics import Estimate, auroc, from_influence
 
 FOLDS = 5
 MIN_PICTURES = 60
-"""Pictures below which nothing is said."""
+"""Pictures below which nothing is fitted."""
 MIN_UNITS = 10
-"""Units with and without a class below which nothing is said of it."""
+"""Units with and without a class below which it is left out."""
 MACRO = "all classes"
 _TREES, _LEAF = 40, 4
 

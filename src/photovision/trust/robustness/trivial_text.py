@@ -1,4 +1,4 @@
-"""Trivial predictors beside a model, in words: where one predicts the class as well, the model may rest on a shortcut."""
+"""Trivial predictors beside a model, in words; where one is as good, the model may rest on a shortcut."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def before_training(predictors: Sequence[TrivialPredictor]) -> Finding:
         predictors: what was fitted.
 
     Returns:
-        a warning for each kind of facts outside the picture that predicts the class; a sentence on the best one inside it.
+        a warning for each kind of facts outside the picture that predicts the class; a sentence on the best inside it.
     """
     best_of = {one.name: name for one in predictors if (name := _best_predicted(one)) is not None}
     found = [(one, best_of[one.name]) for one in predictors if one.name in best_of and one.name in OUTSIDE]
