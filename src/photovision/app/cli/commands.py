@@ -30,6 +30,7 @@ from photovision.app.cli.index import index
 from photovision.app.cli.info import info
 from photovision.app.cli.keys import app as keys
 from photovision.app.cli.loadtest import loadtest
+from photovision.app.cli.mcp import mcp
 from photovision.app.cli.optimize import optimize
 from photovision.app.cli.predict import predict
 from photovision.app.cli.program import Commands
@@ -81,6 +82,7 @@ app.add(export, "export flowers-model --to openvino -o for-others/", group=USE)
 app.add_commands(recipe, "recipe", group=USE, text="Ready-made applications: shelves, baskets, roads, crops.")
 
 app.add(serve, "serve flowers=flowers-model --record sqlite:///predictions.db", group=SERVICE)
+app.add(mcp, "mcp flowers-model --root holiday/", group=SERVICE)
 app.add(loadtest, "loadtest http://127.0.0.1:8000 holiday/ --concurrency 32", group=SERVICE)
 app.add(drift, "drift flowers-model sqlite:///predictions.db --last 1000 -o drift/", group=SERVICE)
 app.add_commands(record, "record", group=SERVICE, text="Look at a service's predictions, and delete old ones.")
