@@ -105,6 +105,16 @@ class DicomPicture:
         gauge.add(values.astype(self._numbers))
         return gauge.values()
 
+    def values(self) -> npt.NDArray[np.float64]:
+        """Its values in their unit, (H, W); pixels of padding have the lowest of the others. Raises UnreadableImage."""
+        if not self.grey:
+            raise UnreadableImage(f"is a picture in colour ({self.photometric}), which has no values in a unit")
+        pixels = self.stored()
+        values, padding = self.rescaled(pixels), self._padding(pixels)
+        if padding.any() and not padding.all():
+            values[padding] = values[~padding].min()
+        return values
+
     def rescaled(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Stored values in their unit, such as Hounsfield units (PS3.3, C.11.1)."""
         tables = self.header.get("ModalityLUTSequence")
