@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -75,6 +76,15 @@ def fastest_precision() -> Precision:
     return "bf16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "f32"
 
 
+def has_cuda() -> bool:
+    """Whether ONNX Runtime can drive a GPU here: a driver is installed, and its CUDA provider (onnxruntime-gpu) is."""
+    if shutil.which("nvidia-smi") is None:  # comes with every driver; looked for first, since the import takes time
+        return False
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def open_session(
     graph: Path,
     *,
@@ -89,7 +99,7 @@ def open_session(
 
     Args:
         graph: path of the .onnx file.
-        engine: "auto" takes OpenVINO where it is installed.
+        engine: "auto" takes ONNX Runtime where it drives a GPU, else OpenVINO where it is installed.
         precision: what was asked for; None takes what is allowed.
         allowed: what the graph's parity check allows; None takes `fastest_precision()`, and f32 in ONNX Runtime, which
             has no other.
@@ -106,7 +116,7 @@ def open_session(
     if engine not in ("auto", "openvino", "onnxruntime"):
         raise UsageError(f"engine should be auto, openvino or onnxruntime, got '{engine}'")
     if engine == "auto":
-        engine = "openvino" if find_spec("openvino") else "onnxruntime"
+        engine = "openvino" if find_spec("openvino") and not has_cuda() else "onnxruntime"
     if precision not in (None, "f32", "bf16"):
         raise UsageError(f"precision should be f32 or bf16, got '{precision}'")
     if engine == "onnxruntime" and precision == "bf16":

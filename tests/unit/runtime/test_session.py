@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from scipy.special import softmax
@@ -86,3 +87,15 @@ def test_no_usage_data_is_sent(tmp_path: Path, library: str) -> None:
     script = f"import sys; {lines[library]}; {told}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_driver_without_a_runtime_for_it_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = tmp_path / ("nvidia-smi.exe" if sys.platform == "win32" else "nvidia-smi")
+    driver.write_text("")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    graph = small_graph(tmp_path / "model.onnx")
+    provided = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    assert open_session(graph).engine == ("onnxruntime" if provided else "openvino")
+    driver.unlink()
+    assert open_session(graph).engine == "openvino"
