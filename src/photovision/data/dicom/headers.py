@@ -50,7 +50,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ScanFacts:
     """What the header of one file states; "" where it states nothing.
 
     Attributes:
@@ -103,7 +103,7 @@ def is_dicom(path: str | Path) -> bool:
         return False
 
 
-def read_facts(path: str | Path) -> Facts:
+def read_facts(path: str | Path) -> ScanFacts:
     """What the header of a DICOM file states; raises UnreadableImage with the file's name."""
     try:
         with open_regular(path) as file:
@@ -117,14 +117,14 @@ def read_facts(path: str | Path) -> Facts:
         raise UnreadableImage(f"{path}: cannot be decoded ({reason})") from None
 
 
-def facts_of(header: Any) -> Facts:
+def facts_of(header: Any) -> ScanFacts:
     """What a header that was read states; raises what pydicom does for damaged values."""
     pixels = header.get("Rows") is not None and header.get("Columns") is not None
     frames = frames_of(header) if pixels else 0
     first = of_frame(header, 0) if frames > 1 or "PerFrameFunctionalGroupsSequence" in header else header
     spacing = _pair(first.get("PixelSpacing") or first.get("ImagerPixelSpacing"))
     kinds = [str(kind).upper() for kind in _listed(header.get("ImageType"))]
-    return Facts(
+    return ScanFacts(
         patient=pseudonym(_text(header, "IssuerOfPatientID"), _text(header, "PatientID")),
         study=_text(header, "StudyInstanceUID"),
         series=_text(header, "SeriesInstanceUID"),

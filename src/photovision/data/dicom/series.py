@@ -20,7 +20,7 @@ from photovision.core.errors import UnreadableImage
 from photovision.core.files import open_regular
 from photovision.core.quiet import quiet
 from photovision.data.dataset import Problem
-from photovision.data.dicom.headers import Facts, Place, place_of, read_facts
+from photovision.data.dicom.headers import Place, ScanFacts, place_of, read_facts
 
 _SAME = 1e-3
 """mm; slices nearer than this are at the same place."""
@@ -28,7 +28,7 @@ _EVEN, _EVEN_MM = 0.02, 0.02
 """Share of the distance, and mm, by which distances between slices may differ."""
 
 
-class Slice(NamedTuple):
+class ScanSlice(NamedTuple):
     """One slice: its file, its frame in it (from 0), and where it lies."""
 
     path: Path
@@ -47,8 +47,8 @@ class Series:
         step: (3,) as a tuple, from a slice to the next in mm; along the normal where there is only one.
     """
 
-    facts: Facts
-    slices: tuple[Slice, ...]
+    facts: ScanFacts
+    slices: tuple[ScanSlice, ...]
     step: tuple[float, float, float]
 
     @property
@@ -76,7 +76,7 @@ def group_series(paths: Iterable[str | Path]) -> Grouped:
     Args:
         paths: DICOM files, of any number of series, in any order.
     """
-    stacks: dict[tuple[object, ...], list[tuple[Facts, Slice]]] = {}
+    stacks: dict[tuple[object, ...], list[tuple[ScanFacts, ScanSlice]]] = {}
     problems: list[Problem] = []
     for path in map(Path, paths):
         try:
@@ -101,27 +101,27 @@ def group_series(paths: Iterable[str | Path]) -> Grouped:
     return Grouped(tuple(series), tuple(problems))
 
 
-def _slices(path: Path, facts: Facts) -> list[Slice]:
+def _slices(path: Path, facts: ScanFacts) -> list[ScanSlice]:
     """The slices of a file, as far as it says where they lie."""
     if facts.place is not None:
-        return [Slice(path, 0, facts.place, facts.number)]
+        return [ScanSlice(path, 0, facts.place, facts.number)]
     if facts.frames < 2:
         return []
     with open_regular(path) as file, quiet:
         header, _ = read_header(file)
         places = [place_of(of_frame(header, frame)) for frame in range(facts.frames)]
-    return [Slice(path, frame, place, frame) for frame, place in enumerate(places) if place is not None]
+    return [ScanSlice(path, frame, place, frame) for frame, place in enumerate(places) if place is not None]
 
 
-def _key(facts: Facts, place: Place) -> tuple[object, ...]:
+def _key(facts: ScanFacts, place: Place) -> tuple[object, ...]:
     """What slices of one volume have in common."""
     turned = np.round(np.concatenate([place.across, place.down]), 2) + 0.0
     return facts.patient, facts.study, facts.series, facts.size, tuple(turned), tuple(np.round(place.spacing, 3))
 
 
-def _mixed(stacks: dict[tuple[object, ...], list[tuple[Facts, Slice]]]) -> list[Problem]:
-    """What is said of series whose slices have several orientations, spacings or sizes: all but the largest part."""
-    parts: dict[object, list[list[tuple[Facts, Slice]]]] = {}
+def _mixed(stacks: dict[tuple[object, ...], list[tuple[ScanFacts, ScanSlice]]]) -> list[Problem]:
+    """Problems of series whose slices have several orientations, spacings or sizes: all but the largest part."""
+    parts: dict[object, list[list[tuple[ScanFacts, ScanSlice]]]] = {}
     for key, stack in stacks.items():
         parts.setdefault(key[:3], []).append(stack)
     found = []
@@ -134,10 +134,12 @@ def _mixed(stacks: dict[tuple[object, ...], list[tuple[Facts, Slice]]]) -> list[
     return found
 
 
-def _single(stack: Sequence[tuple[Facts, Slice]], problems: list[Problem]) -> list[list[tuple[Facts, Slice]]]:
+def _single(
+    stack: Sequence[tuple[ScanFacts, ScanSlice]], problems: list[Problem]
+) -> list[list[tuple[ScanFacts, ScanSlice]]]:
     """A stack taken apart where slices lie at the same place: whole repetitions each by itself, others left out."""
     ordered = sorted(stack, key=lambda one: (round(one[1].place.along / _SAME), one[1].number, str(one[1].path)))
-    places: list[list[tuple[Facts, Slice]]] = []
+    places: list[list[tuple[ScanFacts, ScanSlice]]] = []
     for one in ordered:
         if places and abs(one[1].place.along - places[-1][0][1].place.along) < 2 * _SAME:
             places[-1].append(one)
@@ -153,9 +155,9 @@ def _single(stack: Sequence[tuple[Facts, Slice]], problems: list[Problem]) -> li
     return [[place[0] for place in places]]
 
 
-def _even(stack: Sequence[tuple[Facts, Slice]], problems: list[Problem]) -> list[Series]:
+def _even(stack: Sequence[tuple[ScanFacts, ScanSlice]], problems: list[Problem]) -> list[Series]:
     """A stack taken apart where the distance between its slices changes."""
-    runs: list[list[tuple[Facts, Slice]]] = [[stack[0]]]
+    runs: list[list[tuple[ScanFacts, ScanSlice]]] = [[stack[0]]]
     step: np.ndarray | None = None
     for before, after in pairwise(stack):
         here = after[1].place.position - before[1].place.position
@@ -177,7 +179,7 @@ def _even(stack: Sequence[tuple[Facts, Slice]], problems: list[Problem]) -> list
     return [_series(run) for run in runs]
 
 
-def _series(run: Sequence[tuple[Facts, Slice]]) -> Series:
+def _series(run: Sequence[tuple[ScanFacts, ScanSlice]]) -> Series:
     slices = tuple(one for _, one in run)
     if len(slices) > 1:
         step = (slices[-1].place.position - slices[0].place.position) / (len(slices) - 1)

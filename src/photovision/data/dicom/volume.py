@@ -24,7 +24,7 @@ from photovision.core.quiet import quiet
 from photovision.core.types import Floats
 from photovision.data.dataset import Problem
 from photovision.data.dicom.headers import is_dicom
-from photovision.data.dicom.series import Series, Slice, group_series
+from photovision.data.dicom.series import ScanSlice, Series, group_series
 
 MAX_VOXELS = 1 << 29
 """Voxels of a volume: 2 GB as float32."""
@@ -139,7 +139,7 @@ def read_series(series: Series) -> Volume:
     return Volume(values, affine, series.facts.series, series)
 
 
-def _values(one: Slice) -> npt.NDArray[np.float64]:
+def _values(one: ScanSlice) -> npt.NDArray[np.float64]:
     """The values of a slice in their unit; pixels of padding have the lowest of the others."""
     try:
         with open_regular(one.path) as file, quiet:
