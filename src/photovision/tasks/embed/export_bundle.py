@@ -33,14 +33,14 @@ _BATCH = 32
 
 
 def learned_from(lesson: MetricRun, stages: Sequence[EmbeddingStage]) -> Learned:
-    """The stage with the best recall@1 on val, the later one of equal ones, with what the others find on test.
+    """The stage with the best recall@1 on val, the earlier one of equal ones, with what the others find on test.
 
     Args:
         lesson: the pictures.
         stages: all that were learned.
     """
     run, splits = lesson.run, lesson.run.splits
-    chosen = max(enumerate(stages), key=lambda one: (one[1].result.val.value, one[0]))[1]
+    chosen = max(stages, key=lambda stage: stage.result.val.value)
     results = [stage.result if stage is chosen else _on_test(lesson, stage) for stage in stages]
     source, names = chosen.source, splits.dataset.classes
 

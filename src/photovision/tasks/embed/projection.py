@@ -6,14 +6,17 @@ pictures of one class differ (WCCN, Hatch et al. 2006; the first half of linear 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from photovision.core.types import Floats, Ints
 
-SHRINKAGES = (0.03, 0.1, 0.3)
+SHRINKAGES = (0.03, 0.1, 0.3, 0.6, 0.8, 0.9, 0.95)
 """Shares of a round spread in the spread within classes, of which validation chooses."""
+LEAST_SPREAD = 0.5
+"""What of their `spread` training pictures keep, at least, in a projection that has not learned them by heart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,24 +51,53 @@ def principal_axes(features: Floats, width: int) -> Projection:
     return _on_axes(features, np.eye(features.shape[1]), width)
 
 
-def whitened_axes(features: Floats, labels: Ints, width: int, shrinkage: float) -> Projection:
-    """The same after within-class whitening.
+def whitened_axes(features: Floats, labels: Ints, width: int, shrinkages: Sequence[float]) -> Iterator[Projection]:
+    """The same after within-class whitening, for each of some shrinkages.
 
     Args:
         features: float32 (N, D).
         labels: int64 (N,), their classes.
         width: K.
-        shrinkage: see `SHRINKAGES`; more suits fewer pictures.
+        shrinkages: see `SHRINKAGES`; more suits fewer pictures.
     """
     _, rows, counts = np.unique(labels, return_inverse=True, return_counts=True)
     means = np.zeros((len(counts), features.shape[1]))
     np.add.at(means, rows, features)
     means /= counts[:, None]
     inner = features - means[rows]
-    spread = inner.T @ inner / len(features)
-    round_spread = np.trace(spread) / len(spread) * np.eye(len(spread))
-    values, axes = np.linalg.eigh((1 - shrinkage) * spread + shrinkage * round_spread)
-    return _on_axes(features, axes / np.sqrt(np.maximum(values, 1e-12)), width)
+    values, axes = np.linalg.eigh(inner.T @ inner / len(features))
+    for shrinkage in shrinkages:
+        mixed = (1 - shrinkage) * values + shrinkage * values.mean()
+        yield _on_axes(features, axes / np.sqrt(np.maximum(mixed, 1e-12)), width)
+
+
+def spread(known: Floats, labels: Ints, seen: Floats, classes: Ints) -> float:
+    """How far training pictures of a class are from each other, where new ones are 1 away from them.
+
+    Whitening learns what pictures of a class differ in. Where these are fewer than the features have dimensions, it
+    can make all differences between training pictures vanish, and none between new ones.
+
+    Args:
+        known: float32 (N, K) of unit norm, training pictures; labels: int64 (N,), their classes.
+        seen: float32 (M, K), pictures that were not learned from; classes: int64 (M,).
+
+    Returns:
+        the ratio of the mean cosine distances within classes; 1 where no class has two of them and one of these.
+
+    Example:
+        >>> known, seen = np.float32([[1, 0], [1, 0]]), np.float32([[0, 1]])
+        >>> spread(known, np.array([0, 0]), seen, np.array([0]))
+        0.0
+    """
+    inside, across = [], []
+    for number in np.intersect1d(labels, classes):
+        own, new = known[labels == number], seen[classes == number]
+        if len(own) > 1:
+            inside.append(1 - (own @ own.T)[~np.eye(len(own), dtype=bool)])
+            across.append(1 - (new @ own.T).ravel())
+    if not inside:
+        return 1.0
+    return float(np.concatenate(inside).mean() / max(float(np.concatenate(across).mean()), 1e-9))
 
 
 def _on_axes(features: Floats, change: np.ndarray, width: int) -> Projection:

@@ -32,6 +32,7 @@ from photovision.tasks.embed.evaluation import RetrievalEvaluation, evaluate
 from photovision.tasks.embed.export_bundle import learned_from
 from photovision.tasks.embed.learn import prepare
 from photovision.tasks.embed.model import EmbeddingModel
+from photovision.tasks.embed.projection import LEAST_SPREAD, SHRINKAGES, spread, whitened_axes
 from photovision.tasks.embed.retrieval import rank
 from photovision.tasks.embed.stages import EmbeddingStage, MetricRun, fine_tuned, frozen, projected
 
@@ -87,6 +88,22 @@ def test_a_learned_projection_finds_what_the_features_alone_do_not(trained: Trai
     assert all(rung["test"]["n"] for rung in rungs)
     chosen = next(rung for rung in rungs if rung["name"] == trained.model.info["chosen"])
     assert chosen["val"]["value"] == max(rung["val"]["value"] for rung in rungs)
+
+
+@pytest.mark.parametrize("each", [3, 10, 40])
+def test_a_projection_does_not_learn_few_pictures_by_heart(each: int) -> None:
+    rng, width = np.random.default_rng(0), 120
+    centres, stretched = rng.normal(size=(4, width)), np.linspace(0.3, 3, width)
+
+    def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.repeat(np.arange(4), count)
+        return np.float32(centres[labels] + stretched * rng.normal(size=(len(labels), width))), labels
+
+    known, new = drawn(each), drawn(50)
+    shares = [spread(axes(known[0]), known[1], axes(new[0]), new[1]) for axes in whitened_axes(*known, 16, SHRINKAGES)]
+    assert np.diff(shares).min() > -0.05
+    assert shares[-1] >= LEAST_SPREAD
+    assert (shares[0] < LEAST_SPREAD) == (each < 40)
 
 
 def test_the_graph_gives_the_vectors_of_the_chosen_stage(trained: Trained) -> None:
