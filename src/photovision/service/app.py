@@ -93,11 +93,12 @@ def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
 
 
 def _faces(app: FastAPI, service: Service, store: Path) -> None:
+    from photovision.service import routes_faces, routes_register
     from photovision.service.faces import ServedFaces
-    from photovision.service.routes_faces import router
 
     service.faces = ServedFaces(store, service.limits.queue)
-    app.include_router(router(service, service.faces))
+    for routes in (routes_faces, routes_register):
+        app.include_router(routes.router(service, service.faces))
 
 
 def _pages(app: FastAPI, service: Service) -> None:

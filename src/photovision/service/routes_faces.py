@@ -40,7 +40,7 @@ def router(service: Service, served: ServedFaces) -> APIRouter:
     @routes.post("/verify", summary="Do two pictures show one person?", responses=answers, openapi_extra=many)
     async def compare(request: Request, fmr: Fmr = None) -> Response:
         """same, different, unsure or no face, with score, threshold and where that comes from."""
-        first, second = await _pictures(request, service, 2)
+        first, second = await read_faces(request, service, 2)
         rate = DEFAULT_FMR if fmr is None else fmr
 
         def work(store: FaceStore) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def router(service: Service, served: ServedFaces) -> APIRouter:
     @routes.post("/identify", summary="Which enrolled people are in a picture?", responses=answers, openapi_extra=one)
     async def find(request: Request, fmr: Fmr = None, fpir: Fpir = None) -> Response:
         """The faces, each as somebody enrolled, unsure or unknown; the store logs the use by pseudonyms."""
-        (picture,) = await _pictures(request, service, 1)
+        (picture,) = await read_faces(request, service, 1)
         found = await served.run(lambda store: identify(store, picture, fmr=fmr, fpir=fpir))
         faces = [face.to_json() for face in found.faces]
         return as_json({"id": visit_of(request).id, "faces": faces, **found.facts})
@@ -61,18 +61,18 @@ def router(service: Service, served: ServedFaces) -> APIRouter:
     @routes.post("/blur", summary="A picture with every face covered", responses=png, openapi_extra=one)
     async def cover(request: Request) -> Response:
         """A PNG file without metadata; a face that is not found stays visible."""
-        (picture,) = await _pictures(request, service, 1)
+        (picture,) = await read_faces(request, service, 1)
         return Response(await served.run(lambda store: _covered(store, picture)), media_type="image/png")
 
     return routes
 
 
-async def _pictures(request: Request, service: Service, count: int) -> list[Source]:
-    """The pictures of a request, decoded already where that is costly; raises Refusal."""
+async def read_faces(request: Request, service: Service, count: int | None = None) -> list[Source]:
+    """The pictures of a request, decoded already where that is costly; raises Refusal where they are not `count`."""
     version = check_room(service, None)
     async with read_body(request, service.limits, service.budget) as body:
         form = await read_pictures(request, body, service)
-        if len(form.pictures) != count:
+        if count is not None and len(form.pictures) != count:
             raise Refusal(400, f"expected {count} pictures, got {len(form.pictures)}", "files")
         if form.fields:
             raise Refusal(400, f"give {next(iter(form.fields))[:64]!r} in the address, as ?name=value", "form")

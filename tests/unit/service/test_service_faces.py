@@ -15,6 +15,7 @@ from served import file_of, served
 from photovision.core.errors import ModelError
 from photovision.faces.register import FaceStore
 from photovision.service.app import create_app
+from photovision.service.keys import new_key, write_keys
 from photovision.service.settings import Settings
 
 MODEL = Path(__file__).parents[2] / "contract" / "bundles_0_1" / "classify" / "model"
@@ -50,6 +51,38 @@ def test_faces_are_compared_identified_and_covered(tmp_path: Path, monkeypatch: 
         assert [row.event for row in store.log()] == ["enroll", "identify", "blur", "identify"]
     with Pillow.open(io.BytesIO(hidden.content)) as picture:
         assert not picture.info
+
+
+@needs_weights
+def test_the_register_is_for_administrators_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cryptography", reason="needs the library cryptography")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    face = {"file": ("a.jpg", file_of(Pillow.fromarray(astronaut())))}
+    until = (date.today() + timedelta(days=9)).isoformat()
+    with FaceStore(tmp_path / "store", create=True) as store:
+        store.enroll("Eileen", [astronaut()], purpose="the door", basis="consent", until=until)
+    (owner, one), (guest, other) = new_key("anna", admin=True), new_key("otto")
+    write_keys(tmp_path / "keys.json", {one.id: one, other.id: other})
+    calls = [("POST", "/faces/enroll"), ("POST", "/faces/forget"), ("GET", "/faces/export")]
+    calls = [*((way, f"{path}?name=Eileen") for way, path in calls), ("GET", "/faces/people"), ("GET", "/faces/log")]
+    with served(Settings({"model": MODEL}, faces=tmp_path / "store")) as client:
+        assert [client.request(*call).status_code for call in calls] == [403] * 5
+    with served(Settings({"model": MODEL}, faces=tmp_path / "store", keys=tmp_path / "keys.json")) as client:
+        assert [client.request(*call).status_code for call in calls] == [401] * 5
+        client.headers["authorization"] = f"Bearer {guest}"
+        assert [client.request(*call).status_code for call in calls] == [403] * 5
+        client.headers["authorization"] = f"Bearer {owner}"
+        ground = {"name": "Collins", "purpose": "the lab", "basis": "consent", "until": until}
+        refused = client.post("/faces/enroll", params={**ground, "basis": "curiosity"}, files=face)
+        assert (refused.status_code, "legal basis" in refused.json()["error"]) == (409, True)
+        found = client.post("/faces/enroll", params=ground, files=face).json()
+        assert (found["name"], found["pictures"], found["lookalikes"]) == ("Collins", 1, ["Eileen"])
+        assert [entry["name"] for entry in client.get("/faces/people").json()["people"]] == ["Collins", "Eileen"]
+        assert len(client.get("/faces/export", params={"name": "Collins"}).json()["templates"]) == 1
+        assert client.post("/faces/forget", params={"name": "Eileen"}).json()["found"] == 0
+        assert client.get("/faces/people").json()["people"][0]["name"] == "Collins"
+        events = [row["event"] for row in client.get("/faces/log").json()["rows"]]
+        assert events == ["enroll", "enroll", "list", "export", "forget", "list"]
 
 
 def test_without_a_store_there_are_no_faces(tmp_path: Path) -> None:
