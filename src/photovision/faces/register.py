@@ -180,7 +180,7 @@ class FaceStore:
 
     def people(self) -> list[FaceEntry]:
         """Everybody who is enrolled; that it was asked for is logged."""
-        found = list(self.entries().values())
+        found = sorted(self.entries().values(), key=lambda entry: entry.name)
         self.note("list", people=len(found))
         return found
 

@@ -40,9 +40,14 @@ def router(service: Service, served: ServedFaces) -> APIRouter:
             )
 
     routes = APIRouter(prefix="/faces", tags=["faces"], dependencies=[Depends(owner)])
+    _changes(routes, service, served)
+    _answers(routes, served)
+    return routes
+
+
+def _changes(routes: APIRouter, service: Service, served: ServedFaces) -> None:
     body = {"requestBody": picture_body(service, many=True)}
     taken: dict[int | str, dict[str, Any]] = errors(400, 403, 408, 409, 413, 415, 422)
-    asked: dict[int | str, dict[str, Any]] = errors(403, 409, 422)
 
     @routes.post("/enroll", summary="Enrol a person who agreed", responses=taken, openapi_extra=body)
     async def enroll(
@@ -56,11 +61,15 @@ def router(service: Service, served: ServedFaces) -> APIRouter:
 
         return as_json({"id": visit_of(request).id, **await served.run(work)})
 
-    @routes.post("/forget", summary="Remove a person, and prove it", responses=asked)
+    @routes.post("/forget", summary="Remove a person, and prove it", responses=errors(403, 409, 422))
     async def forget(request: Request, name: PersonName) -> Response:
         """What was searched for in which bytes of the store."""
         proof = await served.run(lambda store: store.forget(name))
         return as_json({"id": visit_of(request).id, **proof.to_json()})
+
+
+def _answers(routes: APIRouter, served: ServedFaces) -> None:
+    asked: dict[int | str, dict[str, Any]] = errors(403, 409, 422)
 
     @routes.get("/people", summary="Who is enrolled", responses=asked)
     async def people(request: Request) -> Response:
@@ -78,5 +87,3 @@ def router(service: Service, served: ServedFaces) -> APIRouter:
         """Its rows, after checking that nobody changed them; people are named by pseudonyms."""
         rows = await served.run(lambda store: [row.to_json() for row in store.log()])
         return as_json({"id": visit_of(request).id, "rows": rows})
-
-    return routes
