@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from photovision.engine.predict import Results as Results
     from photovision.engine.predict import detect as detect
     from photovision.engine.predict import predict as predict
+    from photovision.engine.refer import refer as refer
     from photovision.engine.train import train as train
     from photovision.engine.train_config import TrainConfig as TrainConfig
     from photovision.faces.blur import blur as blur
@@ -114,6 +115,7 @@ _HOME = {
     "blur": "faces.blur",
     "evaluate": "engine.evaluate",
     "estimate": "engine.estimate",
+    "refer": "engine.refer",
     "compare": "engine.compare",
     "check": "app.check",
     "audit": "engine.audit",

@@ -36,6 +36,7 @@ GIVEN = {
     "check": ["{data}"],
     "compare": ["{model}", "{model}", "{data}"],
     "audit": ["{model}", "{data}"],
+    "refer": ["{model}", "{data}", "--positive", "red"],
     "explain": ["{model}", "{picture}"],
     "features": ["{model}", "{data}"],
     "calibrate": ["{model}", "{data}"],

@@ -15,7 +15,7 @@ NAMES = {
     "Result", "Results", "Mask", "Anomaly", "Detector", "Segmenter", "AnomalyDetector", "Cutter", "Progress", "silent",
     "evaluate", "compare", "check", "read_dataset", "dataset_from_arrays", "Dataset", "Sample",
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
-    "audit", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
+    "audit", "refer", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
     "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt", "index", "Index", "search",
     "duplicates", "forget", "verify", "blur", "FaceStore",
     "RecordError", "explain_boxes", "card", "info", "loadtest", "ui",

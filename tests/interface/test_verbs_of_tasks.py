@@ -35,6 +35,7 @@ VERBS = {
     "compare": "compare MODEL MODEL DATA",
     "compare-other": "compare MODEL OTHER DATA",
     "audit": "audit MODEL DATA --minutes 0.02",
+    "refer": "refer MODEL DATA --positive red",
     "explain": "explain MODEL PICTURE --no-tests --boxes 1",
     "explain-torch": "explain MODEL PICTURE --no-tests --method hirescam",
     "features": "features MODEL",

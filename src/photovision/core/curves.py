@@ -49,6 +49,7 @@ def lines(
     y_form: Callable[[float], str] = percent,
     y_range: tuple[float, float] | None = (0.0, 1.0),
     x_range: tuple[float, float] | None = None,
+    marks: Sequence[CurvePoint] = (),
 ) -> str:
     """Lines over one axis, a legend above them.
 
@@ -58,6 +59,7 @@ def lines(
         x_form, y_form: how a value is written at an axis.
         y_range: values at the bottom and at the top; None takes those that occur.
         x_range: likewise of the horizontal axis.
+        marks: points that are drawn over the lines, with their names.
 
     Example:
         >>> lines({"a": CurveLine([0, 1], [0.5, 0.7])}, "A curve", "share", "accuracy").startswith("<svg")
@@ -73,6 +75,8 @@ def lines(
     parts = [legend, *frame.axes(x_name, y_name, x_form, y_form)]
     for number, (name, line) in enumerate(series.items()):
         parts += _drawn(frame, line, COLOURS[number % len(COLOURS)], number >= len(COLOURS) or line.dashed, name)
+    for mark in marks:
+        parts += _marked(frame, mark, x_name, y_name, x_form, y_form)
     return svg.document(WIDTH, frame.floor + 42, title, parts)
 
 
@@ -99,19 +103,29 @@ def points(
     x_form = x_form or form
     parts = frame.axes(x_name, y_name, x_form, form)
     for p in found:
-        colour = COLOURS[p.series % len(COLOURS)]
-        x, y = frame.x(p.x), frame.y(p.y)
-        if p.x_low is not None and p.x_high is not None:
-            parts.append(svg.line(frame.x(p.x_low), y, frame.x(p.x_high), y, colour))
-        if p.y_low is not None and p.y_high is not None:
-            parts.append(svg.line(x, frame.y(p.y_low), x, frame.y(p.y_high), colour))
-        tip = svg.title_of(f"{p.name}: {x_name} {x_form(p.x)}, {y_name} {form(p.y)}")
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" style="fill:{colour}">{tip}</circle>')
-        left = x > (_LEFT + _RIGHT) / 2
-        parts.append(
-            svg.text(x - 8 if left else x + 8, y - 7, svg.short(p.name, 28), anchor="end" if left else "start")
-        )
+        parts += _marked(frame, p, x_name, y_name, x_form, form)
     return svg.document(WIDTH, frame.floor + 42, title, parts)
+
+
+def _marked(
+    frame: _Frame,
+    p: CurvePoint,
+    x_name: str,
+    y_name: str,
+    x_form: Callable[[float], str],
+    y_form: Callable[[float], str],
+) -> list[str]:
+    """A point with its whiskers and its name."""
+    colour, parts = COLOURS[p.series % len(COLOURS)], []
+    x, y = frame.x(p.x), frame.y(p.y)
+    if p.x_low is not None and p.x_high is not None:
+        parts.append(svg.line(frame.x(p.x_low), y, frame.x(p.x_high), y, colour))
+    if p.y_low is not None and p.y_high is not None:
+        parts.append(svg.line(x, frame.y(p.y_low), x, frame.y(p.y_high), colour))
+    tip = svg.title_of(f"{p.name}: {x_name} {x_form(p.x)}, {y_name} {y_form(p.y)}")
+    parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" style="fill:{colour}">{tip}</circle>')
+    left = x > (_LEFT + _RIGHT) / 2
+    return [*parts, svg.text(x - 8 if left else x + 8, y - 7, svg.short(p.name, 28), anchor="end" if left else "start")]
 
 
 class _Frame:

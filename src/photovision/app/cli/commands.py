@@ -36,6 +36,7 @@ from photovision.app.cli.predict import predict
 from photovision.app.cli.program import Commands
 from photovision.app.cli.recipe import app as recipe
 from photovision.app.cli.record import app as record
+from photovision.app.cli.refer import refer
 from photovision.app.cli.search import search
 from photovision.app.cli.serve import serve
 from photovision.app.cli.train import train
@@ -67,6 +68,7 @@ app.add(explain, "explain flowers-model rose.jpg --data flowers/ -o why/", group
 app.add(audit, "audit flowers-model table.csv --by camera,season -o audit/", group=QUESTION)
 app.add(compare, "compare old-model flowers-model other-flowers/", group=QUESTION)
 app.add(estimate, "estimate flowers-model holiday/", group=QUESTION)
+app.add(refer, "refer flowers-model other-flowers/ --costs costs.csv -o referrals/", group=QUESTION)
 app.add(features, "features flowers-model flowers/ -o features/", group=QUESTION)
 
 app.add(predict, "predict imagenet photo.jpg\npredict flowers-model rose.jpg holiday/ --csv", group=USE)

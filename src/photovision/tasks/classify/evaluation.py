@@ -205,7 +205,7 @@ def evaluate(
             f"{model.bundle.path} was made without novelty detection, so there is nothing to evaluate with pictures of"
             f" something else ('unknown'): leave them out, or {model.bundle.origin.remedy}"
         )
-    _check_classes(model, dataset)
+    check_classes(model, dataset)
     labelled = np.array([i for i, s in enumerate(dataset.samples) if s.target is not None], dtype=np.int64)
     if not len(labelled):
         raise DataError(
@@ -253,7 +253,8 @@ def check_comparable(a: Predictor, b: Predictor) -> None:
         raise DataError("one of the models gives one class a picture, the other any number: they cannot be compared")
 
 
-def _check_classes(model: Predictor, dataset: Dataset) -> None:
+def check_classes(model: Predictor, dataset: Dataset) -> None:
+    """Raise DataError where a data set has a class that the model does not know, or more classes an image than it."""
     known = model.classes
     unknown = sorted({name for sample in dataset.samples for name in sample.target or ()} - set(known))
     if unknown:

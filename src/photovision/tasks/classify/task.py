@@ -44,6 +44,7 @@ TASK = Task(
         "checks": "photovision.tasks.classify.checks:CHECKS",
         "explain": "photovision.tasks.classify.explain:ClassExplainer",
         "features": "photovision.learned_features.report:features",
+        "refer": "photovision.tasks.classify.refer:refer",
         "calibrate": "photovision.tasks.classify.calibrate:calibrate",
         "adapt": "photovision.tasks.classify.adapt:adapt",
         "adopt": "photovision.tasks.classify.layout:layouts",

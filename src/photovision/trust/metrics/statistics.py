@@ -169,7 +169,7 @@ def bootstrap_sums(
     done = 0
     while done < n_boot:
         size = min(n_boot - done, max(1, _CHUNK // n))
-        sums = np.ascontiguousarray((transposed @ _counts(rng, size, n).T).T)
+        sums = np.ascontiguousarray((transposed @ resampled_counts(rng, size, n).T).T)
         for name, function in finish.items():
             found[name].append(function(sums))
         done += size
@@ -312,7 +312,7 @@ def detectable_difference(flips: Flips, n: int) -> float:
     return float(min(1.0, (Z + _POWER_80) * np.sqrt(rate / n)))
 
 
-def _counts(rng: np.random.Generator, size: int, n: int) -> Vector:
+def resampled_counts(rng: np.random.Generator, size: int, n: int) -> Vector:
     """How often each of n pictures is drawn in each of `size` resamples: float64 (size, n)."""
     drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
     return np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)

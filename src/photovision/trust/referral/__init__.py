@@ -1,0 +1,1 @@
+"""Referral: from probabilities to what should be done, by cost or by sensitivity, beside readers."""
