@@ -14,8 +14,9 @@ from typing import BinaryIO, NamedTuple
 
 from photovision.core.dicom import dicom_cost
 from photovision.core.errors import DataError, UnreadableImage
-from photovision.core.image_formats import DICOM, HEIF, format_of, opened
+from photovision.core.image_formats import DICOM, HEIF, NIFTI, format_of, opened
 from photovision.core.iso_boxes import codestream, largest_extent
+from photovision.core.nifti import nifti_cost
 from photovision.core.png import chunks, too_many
 from photovision.core.pnm import pnm_header
 from photovision.core.tiff import Tags, layout
@@ -327,4 +328,5 @@ _ESTIMATES: dict[str, Callable[[BinaryIO], Estimate]] = {
     "AVIF": _av1_or_hevc,
     HEIF: _av1_or_hevc,
     DICOM: dicom_cost,
+    NIFTI: nifti_cost,
 }

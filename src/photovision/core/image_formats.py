@@ -26,6 +26,7 @@ from PIL import Image as Pillow
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import open_regular
 from photovision.core.installing import pip_install
+from photovision.core.nifti import begins_as_nifti
 
 # A file reaches the one decoder that its first bytes name, so never one that runs other programs (EPS starts
 # Ghostscript). They are imported here, because Pillow would else import all of its 40 at the first picture. The JPEG
@@ -41,15 +42,17 @@ _DECODERS = (
     AvifImagePlugin.AvifImageFile,
     Jpeg2KImagePlugin.Jpeg2KImageFile,
 )
-HEIF, DICOM = "HEIF", "DICOM"
-FORMATS = (*(decoder.format for decoder in _DECODERS), HEIF, DICOM)
+HEIF, DICOM, NIFTI = "HEIF", "DICOM", "NIfTI"
+FORMATS = (*(decoder.format for decoder in _DECODERS), HEIF, DICOM, NIFTI)
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
         *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".jp2", ".j2k", ".jpx", ".jpf", ".heic", ".heif", ".hif"),
-        *(".dcm", ".dicom", ".ima"),
+        *(".dcm", ".dicom", ".ima", ".nii"),
     )
 )
+INDEX = "DICOMDIR"
+"""The name of a file that lists DICOM files, and is none of them."""
 BEGINNING = 512
 """Bytes from which a format is recognised."""
 _BEGINNINGS = (
@@ -78,7 +81,7 @@ _OTHERS = (
     (rb"\x76\x2f\x31\x01|#\?RADIANCE|#\?RGBE", "a high dynamic range picture", "save it as TIFF"),
     (rb"\0\0[\x01\x02]\0[^\0]", "an icon", ""),
     (rb"DDS |\xabKTX|icns|gimp xcf|SIMPLE  =", "a picture of a format that is not read", ""),
-    (rb"\x89HDF|.{344}n[i+]1\0|CDF[\x01\x02]", "a file of scientific data", "export its planes as PNG or TIFF"),
+    (rb"\x89HDF|.{344}ni1\0|CDF[\x01\x02]", "a file of scientific data", "export its planes as PNG or TIFF"),
     (rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf|BZh|\xfd7zXZ|.{257}ustar", "an archive", "unpack it"),
     (
         rb".{4}(?:ftyp|moov|mdat|wide)|RIFF.{4}AVI |\x1aE\xdf\xa3|OggS",
@@ -101,7 +104,8 @@ def sniff(beginning: bytes) -> str | None:
         >>> sniff(b"GIF89a"), sniff(b"%PDF-1.7")
         ('GIF', None)
     """
-    return next((name for pattern, name in _COMPILED if pattern.match(beginning)), None)
+    found = next((name for pattern, name in _COMPILED if pattern.match(beginning)), None)
+    return NIFTI if found is None and begins_as_nifti(beginning) else found
 
 
 def foreign(beginning: bytes) -> str:
@@ -136,8 +140,10 @@ def is_picture(path: str | Path) -> bool:
     never waits for a pipe.
     """
     suffix = os.path.splitext(path)[1].lower()
-    if suffix in SUFFIXES:
+    if suffix in SUFFIXES or os.fspath(path).lower().endswith(".nii.gz"):
         return True
+    if os.path.basename(path) == INDEX:
+        return False
     if suffix and not suffix[1:].isdigit():
         return False
     try:

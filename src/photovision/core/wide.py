@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from photovision.core import png, tiff
 from photovision.core.dicom import DicomPicture, open_dicom
 from photovision.core.errors import UnreadableImage
+from photovision.core.nifti import NiftiPicture, open_nifti
 from photovision.core.orientation import orientation_of
 from photovision.core.pnm import pnm_blocks, pnm_header
 from photovision.core.value_range import (
@@ -112,7 +113,11 @@ class Wide:
         return gauge.values()
 
 
-def open_wide(stream: BinaryIO, name: str) -> Wide | DicomPicture | None:
+WideImage = Wide | DicomPicture | NiftiPicture
+"""What `open_wide` opens: all have a size, a mode, notes, a profile and an orientation, are measured and decoded."""
+
+
+def open_wide(stream: BinaryIO, name: str) -> WideImage | None:
     """Open a picture of a format if it is wide; None where Pillow's own modes of 8 bits hold all of it.
 
     The stream is at its start afterwards. Raises UnreadableImage, and what parsers raise.
@@ -245,10 +250,11 @@ def _jpeg2000(stream: BinaryIO) -> Wide | None:
     return _by_pillow(stream, "JPEG2000")
 
 
-_OPENERS: dict[str, Callable[[BinaryIO], Wide | DicomPicture | None]] = {
+_OPENERS: dict[str, Callable[[BinaryIO], WideImage | None]] = {
     "PNG": _png,
     "TIFF": _tiff,
     "PPM": _pnm,
     "JPEG2000": _jpeg2000,
     "DICOM": open_dicom,
+    "NIfTI": open_nifti,
 }

@@ -112,6 +112,21 @@ class FileSamples(Sequence[Sample]):
         if any(len(column) != len(files) for column in columns):
             raise DataError(f"{len(files)} files need as many targets and values of every attribute")
 
+    @property
+    def files(self) -> Sequence[str]:
+        """The files, relative to their folder."""
+        return self._files
+
+    @property
+    def attributes(self) -> Mapping[str, Sequence[str]]:
+        """Attribute name -> the value of every file, "" where there is none."""
+        return self._attributes
+
+    def with_attribute(self, name: str, values: Sequence[str]) -> FileSamples:
+        """The same files with one attribute more."""
+        columns = {**self._attributes, name: values}
+        return FileSamples(self._root, self._files, self._targets, columns, self._annotations)
+
     def __len__(self) -> int:
         return len(self._files)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage, UsageError
+from photovision.core.image_formats import INDEX
 from photovision.core.inputs import Given, Source, as_pixels, as_sources
 from photovision.core.suggest import did_you_mean, paths_beside
 from photovision.core.types import Image, Sample
@@ -17,6 +18,7 @@ from photovision.data.archive_members import is_archive
 from photovision.data.archives import left_out, unpacked
 from photovision.data.corrections import Corrections, corrected
 from photovision.data.dataset import Dataset, Problem
+from photovision.data.dicom.attributes import with_scans
 from photovision.data.formats import FORMATS, Format, clean, ordered
 from photovision.data.formats.doubts import DATA
 from photovision.data.formats.folder import unused
@@ -80,19 +82,26 @@ def read_dataset(
         label_from=label_from,
         unlabelled=unlabelled,
     )
-    path = Path(source)
-    if not path.exists():
-        meant = did_you_mean(str(source), paths_beside(path))
-        raise DataError(f"{path} does not exist: check the path of the data{meant}")
+    path = _existing(source)
     packed = not path.is_dir() and is_archive(path)
     dataset = _read(unpacked(path) if packed else path, options)
     if packed and (others := left_out(unpacked(path))):
         lines = (Problem(first, "left out of the archive", f"{n:,} {kind}") for kind, (n, first) in others.items())
         dataset = replace(dataset, problems=(*dataset.problems, *lines))
+    dataset = with_scans(dataset)
     if not corrections:
         return dataset
     root = root_of(path)
     return replace(corrected(dataset, Corrections(root)), sessions=SessionCorrections(root).latest())
+
+
+def _existing(source: str | Path) -> Path:
+    """The path of data that are there; of a DICOMDIR the folder that it lists."""
+    path = Path(source)
+    if not path.exists():
+        meant = did_you_mean(str(source), paths_beside(path))
+        raise DataError(f"{path} does not exist: check the path of the data{meant}")
+    return path.parent if path.name == INDEX and path.is_file() else path
 
 
 def _read(path: Path, options: ReadOptions) -> Dataset:

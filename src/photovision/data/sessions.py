@@ -20,6 +20,8 @@ from photovision.data.session_corrections import ALONE
 
 GROUP = "group"
 """The attribute whose equal values stay together."""
+PATIENT = "patient"
+"""The attribute that names patients, who stay together, too."""
 BREAK = 30 * 60
 """Seconds without a picture that end a session."""
 NO_SESSIONS = "none"
@@ -70,7 +72,7 @@ def sessions_of(dataset: Dataset, scan: Scan, sessions_by: str | None = None) ->
         return Sessions(none, "", none)
     if sessions_by is not None:
         return _corrected(by_column(dataset, sessions_by), f"the column '{sessions_by}'", dataset)
-    if any(sample.groups.get(GROUP) for sample in dataset.samples):
+    if any(sample.groups.get(GROUP) or sample.groups.get(PATIENT) for sample in dataset.samples):
         return _corrected(none, "", dataset)
     return _corrected(_by_time(scan), "capture time and camera", dataset)
 

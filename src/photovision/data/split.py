@@ -22,12 +22,14 @@ from photovision.data.components import AnyFloats, joined
 from photovision.data.dataset import Dataset
 from photovision.data.deal import Deal, draws_of
 from photovision.data.likeness import Likeness
+from photovision.data.patients import kept_apart, patients_of, spoilt
 from photovision.data.scan import Scan
-from photovision.data.sessions import GROUP, sessions_of
+from photovision.data.sessions import GROUP, PATIENT, sessions_of
 
 MAX_VAL = 5000
 """A validation split that is carved out by us needs no more pictures than this to choose well."""
-VIDEO, SCENE = KEPT = ("video", "scene")
+VIDEO, SCENE = "video", "scene"
+KEPT = (VIDEO, SCENE, PATIENT)
 """Attributes that keep pictures together as "group" does."""
 KIND = 5
 """A scene that holds more than the 5th part of the pictures is a kind of place, not one."""
@@ -93,8 +95,8 @@ def make_splits(
         scan: what `scan(dataset)` found.
         seed: another seed draws another split.
         val, test: shares of the pictures, 0 or more and together below 1.
-        group_by: attribute whose equal values must stay together, such as "patient"; "group", with which "video" and
-            "scene" count, too, may be absent.
+        group_by: attribute whose equal values must stay together, such as "lot"; "group", with which "video" and
+            "scene" count, too, may be absent. Patients stay together in any case.
         min_classes: classes that have to be there; 1 for a task that learns from a single one.
         features: float (N, D) that say how alike the pictures are. With them, val is held out of train in whole
             components of similar pictures; a published val is kept, and joined by such components where its pictures
@@ -127,8 +129,8 @@ def make_splits(
         dataset, truth, usable, units, draws, features=features, sessions=sessions, share=val / (1 - test)
     )
     dealer = _Dealer(Deal(truth, units, draws), likeness)
-    parts, notes, published = _published(dataset, usable, dealer, val, test)
-    train, held, judged = (np.sort(part) for part in parts)
+    patients = patients_of(dataset)
+    (train, held, judged), notes, published = _by_patient(dataset, usable, dealer, val, test, patients)
     seen = np.unique(units[np.concatenate([train, held])])
     leaked = judged[np.isin(units[judged], seen)]
     if len(leaked):
@@ -139,7 +141,9 @@ def make_splits(
     apart = sum(len(np.unique(units[part])) for part in (train, held, judged)) > len(np.unique(units[usable]))
     notes += _remarks(dataset, truth, units, usable, train, apart)
     splits = Splits(train, held, judged, leaked, published, tuple(notes), units=units)
-    return splits if likeness is None else _known(splits, likeness)
+    if likeness is None:
+        return replace(splits, component=units) if (patients >= 0).any() else splits
+    return _known(splits, likeness)
 
 
 def _known(splits: Splits, likeness: Likeness) -> Splits:
@@ -152,6 +156,19 @@ def _known(splits: Splits, likeness: Likeness) -> Splits:
         first += f" The similarity to the nearest training picture is on average {' and '.join(means)}."
     notes = (first, *others, *([likeness.note] if likeness.note else []))
     return replace(splits, notes=notes, similarity=similarity, component=likeness.component)
+
+
+def _by_patient(
+    dataset: Dataset, usable: Ints, dealer: _Dealer, val: float, test: float, patients: Ints
+) -> tuple[tuple[Ints, Ints, Ints], list[str], bool]:
+    """The sides with no patient on two of them, notes, and whether the test split was published."""
+    known = {name: usable[np.isin(usable, positions)] for name, positions in dataset.splits.items()}
+    redrawn = spoilt(patients, known)
+    parts, notes, published = _published(replace(dataset, splits={}) if redrawn else dataset, usable, dealer, val, test)
+    if redrawn:
+        notes.append("The published split parts the pictures of most patients, so it is drawn again by patient.")
+    sides = kept_apart(dataset, patients, *(np.sort(part) for part in parts))
+    return (sides.train, sides.val, sides.test), [*notes, *sides.notes], published
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,10 +289,10 @@ def units_of(dataset: Dataset, scan: Scan, usable: Ints, group_by: str | None = 
         int64 (N,): equal numbers stay together.
     """
     links: list[tuple[Ints, Ints]] = [(np.arange(len(dataset)), scan.duplicates)]
-    columns = [GROUP, *KEPT] if group_by == GROUP else [name for name in (group_by,) if name is not None]
+    columns = [GROUP, *KEPT] if group_by == GROUP else [] if group_by is None else [group_by, PATIENT]
     for name in columns:
         values = [dataset.samples[int(position)].groups.get(name, "") for position in usable]
-        if name not in (GROUP, *KEPT) and not any(values):
+        if name == group_by != GROUP and not any(values):
             known = sorted({name for position in usable for name in dataset.samples[int(position)].groups})
             raise UsageError(f"no picture has the attribute '{name}' to group by; known: {', '.join(known) or 'none'}")
         if name == SCENE and _is_kind(values):

@@ -19,6 +19,7 @@ from photovision.core.types import Sample
 from photovision.data.archive_members import is_archive
 from photovision.data.archives import unpacked
 from photovision.data.dataset import Dataset, FileSamples
+from photovision.data.dicom.attributes import with_scans
 from photovision.data.formats import FORMATS
 from photovision.data.formats.tree import list_files
 from photovision.data.read import Pictures, read_dataset
@@ -86,7 +87,7 @@ def _at(path: Path, reading: ReadOptions) -> Unlabelled:
     if not files:
         raise DataError(f"the folder {path} holds no images ({', '.join(sorted(SUFFIXES))}): check the path")
     samples = FileSamples(place, files, [None] * len(files), _folders(files))
-    return Unlabelled(Dataset(samples, (), problems=listing.left_out(), source="folder"), 0)
+    return Unlabelled(with_scans(Dataset(samples, (), problems=listing.left_out(), source="folder")), 0)
 
 
 def _given(images: Pictures) -> Dataset:

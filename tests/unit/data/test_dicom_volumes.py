@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from photovision.core import nifti
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.data.dicom import volume as volumes
 from photovision.data.dicom.headers import age_band, pseudonym, read_facts
@@ -83,13 +84,13 @@ def test_a_letter_lies_where_simpleitk_and_nifti_have_it(
         }
         assert points == letter
 
-    nifti = tmp_path / "letter.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(ours.values.transpose(2, 1, 0), ours.nifti_affine()), nifti)
-    again = read_nifti(nifti)
+    file = tmp_path / "letter.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(ours.values.transpose(2, 1, 0), ours.nifti_affine()), file)
+    again = read_nifti(file)
     assert world(again.values, again.affine) == letter
     flipped = ours.nifti_affine() @ np.array([[1, 0, 0, 0], [0, -1, 0, 8], [0, 0, 1, 0], [0, 0, 0, 1.0]])
-    nibabel.save(nibabel.Nifti1Image(ours.values.transpose(2, 1, 0)[:, ::-1], flipped), nifti)
-    turned_over = read_nifti(nifti)
+    nibabel.save(nibabel.Nifti1Image(ours.values.transpose(2, 1, 0)[:, ::-1], flipped), file)
+    turned_over = read_nifti(file)
     assert world(turned_over.values, turned_over.affine) == letter
     assert np.array_equal(turned_over.canonical().values, ours.canonical().values)
 
@@ -201,6 +202,7 @@ def test_bad_volumes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         read_nifti(path)
     nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.eye(4)), path)
     monkeypatch.setattr(volumes, "MAX_VOXELS", 50)
+    monkeypatch.setattr(nifti, "MAX_VOXELS", 50)
     with pytest.raises(UnreadableImage, match="3 x 4 x 5 voxels, more than the limit of 50"):
         read_nifti(path)
     write(tmp_path / "series")

@@ -55,6 +55,7 @@ class ScanFacts:
 
     Attributes:
         patient: a pseudonym of issuer and PatientID, the same everywhere; the number itself is kept nowhere.
+        numbered: the same of PatientID alone, as tables without an issuer name patients.
         study, series, instance: UIDs.
         modality: such as "CT".
         hospital, device, sex, age: as groups: InstitutionName; manufacturer and model; F, M or O; a band of years.
@@ -67,6 +68,7 @@ class ScanFacts:
     """
 
     patient: str
+    numbered: str
     study: str
     series: str
     instance: str
@@ -126,6 +128,7 @@ def facts_of(header: Any) -> ScanFacts:
     kinds = [str(kind).upper() for kind in _listed(header.get("ImageType"))]
     return ScanFacts(
         patient=pseudonym(_text(header, "IssuerOfPatientID"), _text(header, "PatientID")),
+        numbered=pseudonym("", _text(header, "PatientID")),
         study=_text(header, "StudyInstanceUID"),
         series=_text(header, "SeriesInstanceUID"),
         instance=_text(header, "SOPInstanceUID"),

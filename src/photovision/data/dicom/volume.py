@@ -6,28 +6,24 @@ head, in mm, as DICOM and SimpleITK have them (NIfTI's own point to the right an
 
 from __future__ import annotations
 
-import gzip
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from photovision.core.dicom import DicomPicture
 from photovision.core.dicom_file import extent, read_header, with_pixels
-from photovision.core.errors import DataError, MissingExtra, UnreadableImage
+from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import open_regular
+from photovision.core.nifti import MAX_VOXELS, nifti_image
 from photovision.core.quiet import quiet
 from photovision.core.types import Floats
 from photovision.data.dataset import Problem
 from photovision.data.dicom.headers import is_dicom
 from photovision.data.dicom.series import ScanSlice, Series, group_series
 
-MAX_VOXELS = 1 << 29
-"""Voxels of a volume: 2 GB as float32."""
 NIFTI = (".nii", ".nii.gz")
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -95,7 +91,7 @@ def is_nifti(path: str | Path) -> bool:
 def read_volumes(source: str | Path | Sequence[str | Path]) -> tuple[tuple[Volume, ...], tuple[Problem, ...]]:
     """All volumes of a folder, of files or of one file, read one after the other, and what was left out.
 
-    Raises DataError where there is none, and MissingExtra.
+    Raises DataError where there is none.
     """
     given = [source] if isinstance(source, str | Path) else list(source)
     files = [file for one in map(Path, given) for file in ([one] if one.is_file() else sorted(one.rglob("*")))]
@@ -146,39 +142,28 @@ def _values(one: ScanSlice) -> npt.NDArray[np.float64]:
             header, stream = read_header(file)
             picture = DicomPicture(with_pixels(header, stream, one.frame), extent(header))
             return picture.values()
-    except DataError as error:
-        raise UnreadableImage(f"{one.path}: {str(error).removeprefix(f'{one.path}: ')}") from None
-    except Exception as error:  # damaged files make pydicom raise anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise UnreadableImage(f"{one.path}: cannot be decoded ({reason})") from None
+    except Exception as error:
+        raise _named(error, one.path) from None
+
+
+def _named(error: Exception, path: Path) -> UnreadableImage:
+    """Whatever a damaged file makes a library raise, as one line that begins with the file's name."""
+    if isinstance(error, DataError):
+        return UnreadableImage(f"{path}: {str(error).removeprefix(f'{path}: ')}")
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return UnreadableImage(f"{path}: cannot be decoded ({reason})")
 
 
 def read_nifti(path: str | Path) -> Volume:
-    """The volume of a NIfTI file; raises UnreadableImage with its name, and MissingExtra."""
+    """The volume of a NIfTI file; raises UnreadableImage with its name."""
     path = Path(path)
     try:
-        nibabel: Any = importlib.import_module("nibabel")
-    except ImportError:
-        raise MissingExtra("nibabel", f"{path}: a NIfTI file") from None
-    try:
-        with open_regular(path), quiet:
-            image = nibabel.load(path)
-            shape = tuple(side for number, side in enumerate(image.shape) if number < 3 or side > 1)
-            if len(shape) != 3 or image.get_data_dtype().kind not in "iuf":
-                raise UnreadableImage(
-                    f"has the shape {image.shape} of {image.get_data_dtype()}: a volume of three dimensions is expected"
-                )
-            if np.prod(shape, dtype=np.float64) > MAX_VOXELS:
-                raise UnreadableImage(
-                    f"has {' x '.join(map(str, shape))} voxels, more than the limit of {MAX_VOXELS:,}"
-                )
-            values = np.asarray(image.dataobj, np.float32).reshape(shape)
+        with open_regular(path) as file, quiet:
+            image = nifti_image(file)
+            values = np.asarray(image.dataobj, np.float32).reshape(image.shape[:3])
             affine = (_FLIP @ np.asarray(image.affine, np.float64))[:, [2, 1, 0, 3]]
-    except DataError as error:
-        raise UnreadableImage(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
-    except (OSError, EOFError, ValueError, gzip.BadGzipFile, nibabel.filebasedimages.ImageFileError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise UnreadableImage(f"{path}: cannot be decoded ({reason})") from None
+    except Exception as error:
+        raise _named(error, path) from None
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise UnreadableImage(f"{path}: does not say where its voxels lie")
     return Volume(np.ascontiguousarray(values.transpose(2, 1, 0)), affine, path.name)

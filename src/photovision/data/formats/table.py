@@ -29,6 +29,7 @@ from photovision.data.formats.folder import save_picture
 from photovision.data.formats.locate import SEARCHED, ImageLocator, Located, is_picture_name, shown
 from photovision.data.formats.parquet import missing_shards, picture_column, shards_in, unpack
 from photovision.data.formats.rows import NAMED_SUFFIXES, SUFFIXES, Row, columns_of, read_rows, text_of, write_lines
+from photovision.data.formats.scan_table import by_scan
 from photovision.data.formats.split_names import split_named
 from photovision.data.formats.table_columns import FILE_NAMES, Columns, choose, split_of, squeezed
 from photovision.data.formats.table_labels import Target, Unusable, flag
@@ -98,6 +99,9 @@ class _Line:
 
 def _lines(table: Path, locator: ImageLocator, split: str | None, notes: list[str]) -> list[_Line]:
     rows, below = read_rows(table), _below(locator.root, table)
+    if (widened := by_scan(rows, locator.root)) is not None:
+        notes.append(widened.note)
+        return [_Line(row, "", split, f"{table}, picture {number}") for number, row in enumerate(widened.rows, 1)]
     columns = columns_of(rows)
     known = any(squeezed(name) in FILE_NAMES for name in columns)
     likely = [name for name in columns if is_picture_name(name) or not known]
