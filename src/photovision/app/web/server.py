@@ -39,6 +39,7 @@ ROUTERS = (
     "sessions",
     "searching",
     "duplicating",
+    "faces",
     "training",
     "acting",
     "serving",

@@ -19,6 +19,7 @@ const VIEWS = {
   cutout: { title: "Cut out", key: "s" },
   browse: { title: "Browse", key: "b" },
   search: { title: "Search", key: "q" },
+  faces: { title: "Faces", key: "f" },
   train: { title: "Train", key: "t" },
   reports: { title: "Reports", key: "e" },
   compare: { title: "Compare", key: "c" },

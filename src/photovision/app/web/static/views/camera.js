@@ -1,16 +1,18 @@
 // The camera, opened by a click only: a live answer below the picture, and a button that keeps a picture.
-import { api, el, fill } from "../dom.js";
-import { kindOf, overlay } from "./kinds.js";
+import { el, fill } from "../dom.js";
 import { Boxes, Layer } from "./overlay.js";
 
 const PAUSE = 300; // milliseconds between two live answers
 
-/** model() gives the chosen one, keep(file) takes a picture, closed() is told of the end. */
-export async function openCamera(place, kept, model, keep, closed) {
+/**
+ * answer(blob, {live, boxes, layer, signal}) shows what is said of a frame, keep(file) takes a picture, closed() is told of
+ * the end; facing is "environment" or "user", where a device has two cameras.
+ */
+export async function openCamera(place, { answer, keep, closed, facing = "environment" }) {
   if (!navigator.mediaDevices?.getUserMedia) throw new Error("This browser gives pages no camera here: open the page at 127.0.0.1.");
   let stream;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } }, audio: false });
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: facing, width: { ideal: 1280 } }, audio: false });
   } catch (error) {
     throw new Error(error.name === "NotAllowedError" ? "The camera was not allowed: allow it beside the page's address." : "No camera was found.");
   }
@@ -42,21 +44,16 @@ export async function openCamera(place, kept, model, keep, closed) {
   const end = el("button", { type: "button", class: "button", onclick: close }, "Close the camera");
   fill(place, el("section", { class: "camera sheet", "aria-label": "Camera" }, screen, el("div", { class: "camera-side" }, live, el("div", { class: "bar" }, shutter, end))));
   shutter.focus();
-  watch({ video, frame, live, boxes, layer, kept, model }, ended.signal);
+  watch({ video, frame, live, boxes, layer, answer }, ended.signal);
   return { close };
 }
 
-async function watch({ video, frame, live, boxes, layer, kept, model }, signal) {
+async function watch({ video, frame, live, boxes, layer, answer }, signal) {
   while (!signal.aborted) {
     await new Promise((done) => setTimeout(done, PAUSE));
     if (signal.aborted || !video.videoWidth || document.hidden) continue;
     try {
-      const chosen = model();
-      const answer = await api("/api/recognise/answer", { query: { model: chosen.name }, body: await frame(), signal });
-      if (chosen !== model()) continue;
-      if (answer.error) throw new Error(answer.error);
-      fill(live, kindOf(chosen).brief(answer, kept, chosen).flatMap((part) => (part ? [part, " "] : [])));
-      await overlay(boxes, layer, answer, kept, chosen);
+      await answer(await frame(), { live, boxes, layer, signal });
     } catch (error) {
       if (error.name !== "AbortError") live.textContent = error.message;
     }

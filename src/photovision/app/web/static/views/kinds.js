@@ -8,6 +8,8 @@
 // words           nodes for a picture of a data set: (answer, model)
 // layers          what is drawn over a picture, {boxes, mask, hidden}: (answer, kept, model); absent where nothing is
 // large           the chosen picture: (kept, state, changed) -> {element, show(item), toggle(), leave()}
+import { api, fill } from "../dom.js";
+
 export const BROKEN = { broken: "Unreadable" };
 
 const plain = {
@@ -42,4 +44,14 @@ export async function overlay(boxes, layer, answer, kept, model) {
   layer.element.hidden = !drawn.mask;
   if (drawn.mask) await layer.show(drawn.mask, model.colours, drawn.hidden ?? []);
   return Boolean(drawn.boxes || drawn.mask);
+}
+
+/** Show what a model says of a frame of the camera, see camera.js; model() gives the chosen one. */
+export async function answerFrame(model, kept, frame, { live, boxes, layer, signal }) {
+  const chosen = model();
+  const answer = await api("/api/recognise/answer", { query: { model: chosen.name }, body: frame, signal });
+  if (chosen !== model()) return;
+  if (answer.error) throw new Error(answer.error);
+  fill(live, kindOf(chosen).brief(answer, kept, chosen).flatMap((part) => (part ? [part, " "] : [])));
+  await overlay(boxes, layer, answer, kept, chosen);
 }

@@ -2,7 +2,7 @@
 import { api, attempt, count, el, fill, metric, say } from "../dom.js";
 import { dropped } from "./adding.js";
 import { openCamera } from "./camera.js";
-import { kindOf } from "./kinds.js";
+import { answerFrame, kindOf } from "./kinds.js";
 import { save } from "./overlay.js";
 import { fetchSample, samplesOf, sampleStrip } from "./samples.js";
 import { similarButton } from "./similar.js";
@@ -342,7 +342,7 @@ class View {
 
   async openCamera() {
     this.camera?.close();
-    this.camera = await attempt(() => openCamera(this.cameraPlace, kept, () => this.chosen, (file) => this.add([file]), () => this.refresh()));
+    this.camera = await attempt(() => openCamera(this.cameraPlace, { answer: (frame, shown) => answerFrame(() => this.chosen, kept, frame, shown), keep: (file) => this.add([file]), closed: () => this.refresh() }));
     if (this.ended.signal.aborted) this.camera?.close();
     else this.refresh();
   }
