@@ -16,6 +16,7 @@ from photovision.engine.calibrate import calibrate
 from photovision.engine.load import load
 from photovision.engine.train import train
 from photovision.tasks.classify.recognizer import Recognizer
+from photovision.trust.metrics.calibrate import fit_class_shift
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +43,14 @@ def test_limits_hold_again_where_the_pictures_differ(model: Recognizer, tmp_path
     assert sum(answer.known is False for answer in again.predict(fresh)) < 0.1 * len(fresh)  # type: ignore[union-attr]
 
 
-def test_only_the_temperature_changes_in_the_graph(model: Recognizer, tmp_path: Path) -> None:
-    calibrate(model, elsewhere(), tmp_path / "here")
+def test_only_temperature_and_class_shift_change_in_the_graph(model: Recognizer, tmp_path: Path) -> None:
+    report = calibrate(model, elsewhere(), tmp_path / "here")
     exact, again = (load(path, precision="f32") for path in (model.bundle.path, tmp_path / "here"))
     images = np.stack([sample.image for sample in elsewhere(20).samples])
     first, second = exact.session.run(images), again.session.run(images)
-    assert np.allclose(first["logits"], second["logits"], atol=1e-5)
-    scaled = first["logits"] / again.info["temperature"]
+    moved = first["logits"] + np.float32(report.data["class_shift"])
+    assert np.allclose(moved, second["logits"], atol=1e-4)
+    scaled = moved / again.info["temperature"]
     expected = np.exp(scaled) / np.exp(scaled).sum(1, keepdims=True)
     assert np.allclose(second["probs"], expected, atol=1e-4)
     assert again.info["temperature"] != exact.info["temperature"]
@@ -58,6 +60,24 @@ def test_its_own_kind_of_pictures_changes_little(model: Recognizer, tmp_path: Pa
     same = read_dataset(make_folder(tmp_path / "same", per_class=60, size=32, seed=9))
     report = calibrate(model, same, tmp_path / "here")
     assert abs(report.metrics["coverage"].value - report.data["before"]["coverage"]["value"]) < 0.1
+
+
+def test_another_mix_of_classes_is_corrected_and_the_same_one_left_alone() -> None:
+    rng = np.random.default_rng(0)
+
+    def place(share: float, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Logits that are calibrated where half of the pictures are positive."""
+        truth = (rng.random(n) < share).astype(np.int64)
+        score = rng.normal(2 * truth - 1, 1, n) * 2
+        return np.stack([np.zeros(n), score], axis=1).astype(np.float32), truth
+
+    logits, truth = place(0.12, 200)
+    shift = fit_class_shift(logits, truth)
+    assert -2.6 < shift[1] - shift[0] < -1.4  # the log of .12 / .88 is -2.0
+    new, there = place(0.12, 4000)
+    stated = 1 / (1 + np.exp(-(new[:, 1] + shift[1] - shift[0])))
+    assert abs(stated.sum() / there.sum() - 1) < 0.15
+    assert sum(fit_class_shift(*place(0.5, 200)).any() for _ in range(20)) <= 2
 
 
 def test_its_own_training_pictures_teach_it_nothing(model: Recognizer, tmp_path: Path) -> None:

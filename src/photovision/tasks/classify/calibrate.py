@@ -6,6 +6,7 @@ pictures of another clinic, shop or camera are enough to learn it for these; the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,16 +23,18 @@ from photovision.core.types import Floats
 from photovision.data.dataset import Dataset
 from photovision.engine.calibrate import Calibration
 from photovision.engine.graph_constants import set_constants
+from photovision.runtime.bundle import Bundle
 from photovision.runtime.held_out import HeldOut, write_held_out
 from photovision.runtime.uncertainty import ConformalSets, NoveltyDetector, Uncertainty, write_doubt
 from photovision.runtime.validation import ValidationOutputs, write_validation
+from photovision.tasks.classify.adapt_bundle import shift_classes
 from photovision.tasks.classify.none_of_these import calibrate_names
 from photovision.tasks.classify.recognizer import ModelOutputs, Recognizer
 from photovision.tasks.classify.refit import align
-from photovision.trust.metrics.calibrate import confidences, ece, fit_temperature
+from photovision.trust.metrics.calibrate import confidences, ece, fit_class_shift, fit_temperature
 from photovision.trust.metrics.conformal import fit_sets
 from photovision.trust.metrics.novelty import refit_gate
-from photovision.trust.metrics.statistics import bootstrap, proportion
+from photovision.trust.metrics.statistics import Vector, bootstrap, proportion
 
 MIN_PICTURES = 50
 """Labelled pictures below which nothing can be calibrated and verified."""
@@ -67,7 +70,7 @@ def calibrate(
     learned = _learn(case, model.doubt, np.arange(len(case.truth)))
     report = _report(case, model.doubt, learned, seed)
     fitted = "Confidence, prediction sets and novelty detection"
-    return Calibration(report, len(case.truth), partial(_change, learned, case), fitted)
+    return Calibration(report, len(case.truth), partial(_change, learned, case, model.info), fitted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +87,10 @@ class _Case:
     def alike_of(self, rows: np.ndarray) -> Floats | None:
         return None if self.alike is None else self.alike[rows]
 
+    def moved(self, shift: Vector) -> _Case:
+        """The same with a number added to the logits of each class."""
+        return replace(self, said=replace(self.said, logits=(self.said.logits + shift).astype(np.float32)))
+
     def probs(self, temperature: float, rows: np.ndarray) -> Floats:
         scaled = self.said.logits[rows].astype(np.float64) / temperature
         if self.multilabel:
@@ -94,6 +101,7 @@ class _Case:
 
 @dataclass(frozen=True, eq=False)
 class _Learned:
+    shift: Vector
     temperature: float
     sets: ConformalSets
     gate: NoveltyDetector
@@ -115,11 +123,15 @@ def _ask(model: Recognizer, dataset: Dataset, progress: ProgressCallback | None)
 
 
 def _learn(case: _Case, doubt: Uncertainty, rows: np.ndarray) -> _Learned:
+    shift = np.zeros(case.said.logits.shape[1])
+    if not case.multilabel:
+        shift = fit_class_shift(case.said.logits[rows], case.truth[rows])
+    case = case.moved(shift)
     temperature = fit_temperature(case.said.logits[rows], case.truth[rows], multilabel=case.multilabel)
     sets = fit_sets(case.probs(temperature, rows), case.truth[rows], case.alike_of(rows))
     assert sets is not None  # there are enough pictures
     gate = refit_gate(doubt.gate, doubt.gate.distances(case.unit[rows]), case.said.logits[rows], case.alike_of(rows))
-    return _Learned(temperature, sets, gate)
+    return _Learned(shift, temperature, sets, gate)
 
 
 def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Report:
@@ -130,9 +142,9 @@ def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Re
     for number in range(_FOLDS):
         rest, own = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         part = _learn(case, doubt, rest)
-        probs[own] = case.probs(part.temperature, own)
-        limited = replace(doubt, sets=part.sets, gate=part.gate)
-        alarm[own] = part.gate.novelty(case.unit[own], case.said.logits[own], case.alike_of(own)) > limited.limit
+        moved, limited = case.moved(part.shift), replace(doubt, sets=part.sets, gate=part.gate)
+        probs[own] = moved.probs(part.temperature, own)
+        alarm[own] = part.gate.novelty(case.unit[own], moved.said.logits[own], case.alike_of(own)) > limited.limit
         within[own] = _within(case, limited, probs[own], own, alarm[own])
     alarms = case.said.novelty > doubt.limit
     before = _figures(case, case.said.probs, _within(case, doubt, case.said.probs, np.arange(n), alarms), alarms)
@@ -146,6 +158,7 @@ def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Re
         title=f"confidence fitted to {n:,} pictures",
         summary=(
             "Calibration error: {} before, {} after.".format(*shown["ece"]),
+            *(_SHIFTED if learned.shift.any() else ()),
             "Sets that hold the truth: {} before, {} after".format(*shown["coverage"])
             + f" (asked: {percent(doubt.coverage)}).",
             "Called unknown: {} before, {} after".format(*shown["false_alarms"])
@@ -157,10 +170,12 @@ def _report(case: _Case, doubt: Uncertainty, learned: _Learned, seed: int) -> Re
         data={
             "before": {name: metric.to_json() for name, metric in before.items()},
             "temperature": learned.temperature,
+            "class_shift": learned.shift.tolist(),
         },
     )
 
 
+_SHIFTED = ("The classes come in other shares here than in the training: the probabilities are corrected for that.",)
 _NAMES = {"ece": "calibration error", "coverage": "coverage", "set_size": "classes in a set", "false_alarms": "unknown"}
 
 
@@ -189,9 +204,12 @@ def _true(case: _Case) -> np.ndarray:
     return np.asarray(np.arange(case.said.probs.shape[1]) == case.truth[:, None])
 
 
-def _change(learned: _Learned, case: _Case, folder: Path) -> dict[str, Any]:
+def _change(learned: _Learned, case: _Case, info: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if not set_constants(folder / "model.onnx", {"temperature": np.array(learned.temperature)}):
         raise ModelError("the graph of this model has no temperature to set: train it again to be able to recalibrate")
+    if learned.shift.any():
+        shift_classes(Bundle(folder, dict(info)), learned.shift)
+        case = case.moved(learned.shift)
     doubt = write_doubt(learned.sets, learned.gate, folder)
     probs = case.probs(learned.temperature, np.arange(len(case.truth)))
     novelty = learned.gate.novelty(case.unit, case.said.logits, case.alike)
