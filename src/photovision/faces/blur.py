@@ -44,6 +44,7 @@ class Blurred(NamedTuple):
         faces: how many were covered; in a video, how many were followed.
         spared: names of people who were left as they are.
         frames: of a video; 1 of a picture.
+        warnings: what should be known of a video, such as that it is cut off.
     """
 
     file: str
@@ -51,10 +52,11 @@ class Blurred(NamedTuple):
     faces: int
     spared: tuple[str, ...]
     frames: int
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What `photovision faces blur --json` prints, a line a file."""
-        return {**self._asdict(), "spared": list(self.spared)}
+        return {**self._asdict(), "spared": list(self.spared), "warnings": list(self.warnings)}
 
 
 class FaceBlurrer:
@@ -103,7 +105,8 @@ class FaceBlurrer:
                 if progress is not None:
                     progress(follower.frames + frame.index + 1, 2 * follower.frames)
         hidden = len(follower.tracks) - len(spared)
-        return Blurred(str(source), str(output), hidden, tuple(sorted(set(names))), film.frames)
+        seen = tuple(sorted(set(names)))
+        return Blurred(str(source), str(output), hidden, seen, film.frames, tuple(video.warnings))
 
     def _spared_tracks(self, follower: FaceFollower) -> tuple[list[int], list[str]]:
         """Numbers of the tracks of people who stay as they are, and their names."""

@@ -37,12 +37,13 @@ class TrackedPerson(NamedTuple):
 
 
 class VideoIdentification(NamedTuple):
-    """Who is in a video: a person for each face that was followed, and the threshold with its origin."""
+    """Who is in a video: a person for each face that was followed, the threshold with its origin, and warnings."""
 
     file: str
     people: tuple[TrackedPerson, ...]
     frames: int
     facts: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[dict[str, Any]]:
         """One JSON-ready object a face that was followed."""
@@ -86,7 +87,7 @@ def identify_video(
     facts = gallery.facts()
     logged = [{"subject": person.pseudonym} for person in gallery.people if person.name in {one.name for one in found}]
     store.note("identify", faces=len(found), found=logged, threshold=facts["threshold"], fmr=facts["fmr"])
-    return VideoIdentification(name, tuple(found), follower.frames, facts)
+    return VideoIdentification(name, tuple(found), follower.frames, facts, tuple(video.warnings))
 
 
 def named_tracks(follower: FaceFollower, gallery: FaceGallery, store: FaceStore) -> list[TrackedPerson]:

@@ -162,6 +162,22 @@ def test_a_video_is_covered_but_for_who_is_named(tmp_path: Path, monkeypatch: py
 
 
 @needs_weights
+def test_a_video_that_is_cut_off_is_covered_and_called_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, cut = write(tmp_path / "whole.mp4", moving(12)), tmp_path / "cut.mp4"
+    with av.open(str(whole)) as read, av.open(str(cut), "w", options={"movflags": "faststart"}) as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                written.mux(packet)
+    cut.write_bytes(cut.read_bytes()[: -cut.stat().st_size // 3])
+    assert run(["faces", "blur", str(cut), "-o", str(tmp_path / "out.mp4")]) == 0
+    assert "of 12 frames: it is damaged or cut off" in capsys.readouterr().err
+    (done,) = blur(whole, tmp_path / "covered.mp4")
+    assert done.warnings == ()
+
+
+@needs_weights
 @pytest.mark.slow
 def test_every_face_of_the_london_set_is_covered(shared_data: Path, tmp_path: Path, detector: FaceDetector) -> None:
     blurrer = FaceBlurrer()

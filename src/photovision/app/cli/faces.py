@@ -96,6 +96,8 @@ def blur(
             else:
                 rest = f", {', '.join(one.spared)} not" if one.spared else ""
                 print(printable(f"{one.output}  {count(one.faces, 'face')} covered{rest}"), flush=True)
+            for warning in () if isinstance(one, UnreadableImage) else one.warnings:
+                alert(warning)
     if failed:
         raise typer.Exit(2)
 

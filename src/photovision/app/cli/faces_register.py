@@ -77,7 +77,7 @@ def identify(
 
     Two faces never get one name. A photograph of a person is not distinguished from the person.
     """
-    from photovision.app.cli.output import note
+    from photovision.app.cli.output import alert, note
     from photovision.app.progress import counted, shown
     from photovision.core.text import printable
     from photovision.faces.blur import is_picture
@@ -93,6 +93,8 @@ def identify(
                 progress = counted(listener, "following faces")
                 video = identify_video(opened, source, fmr=fmr, fpir=fpir, progress=progress)
             facts, lines = video.facts, video.lines()
+            for warning in video.warnings:
+                alert(warning)
     for line in lines:
         print(json.dumps(line) if as_json else printable(_face_line(line)), flush=True)
     if not lines:
