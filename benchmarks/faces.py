@@ -128,8 +128,8 @@ def open_set(data: FaceData, seen: Remembering, top: Path) -> None:
             "fnir": np.quantile(missed / known, [0.05, 0.95]),
             "fpir": np.quantile(named / strangers, [0.05, 0.95]),
         }
-        show(enrolled=size, draws=DRAWS, searches=int(known.sum()), strangers=int(strangers.sum()), wrong=int(wrong.sum()),
-             fnir=missed.sum() / known.sum(), fpir=named.sum() / strangers.sum(),
+        searches = {"searches": int(known.sum()), "strangers": int(strangers.sum()), "wrong": int(wrong.sum())}
+        show(enrolled=size, draws=DRAWS, **searches, fnir=missed.sum() / known.sum(), fpir=named.sum() / strangers.sum(),
              draws_within={name: bounds.round(4).tolist() for name, bounds in spread.items()})  # fmt: skip
 
 
