@@ -129,8 +129,9 @@ def open_set(data: FaceData, seen: Remembering, top: Path) -> None:
             "fpir": np.quantile(named / strangers, [0.05, 0.95]),
         }
         searches = {"searches": int(known.sum()), "strangers": int(strangers.sum()), "wrong": int(wrong.sum())}
-        show(enrolled=size, draws=DRAWS, **searches, fnir=missed.sum() / known.sum(), fpir=named.sum() / strangers.sum(),
-             draws_within={name: bounds.round(4).tolist() for name, bounds in spread.items()})  # fmt: skip
+        rates = {"fnir": missed.sum() / known.sum(), "fpir": named.sum() / strangers.sum()}
+        within = {name: bounds.round(4).tolist() for name, bounds in spread.items()}
+        show(enrolled=size, draws=DRAWS, **searches, **rates, draws_within=within)
 
 
 def draw(pictures: dict[str, list[Path]], seed: int, size: int, seen: Remembering, place: Path) -> list[int]:
