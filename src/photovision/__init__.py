@@ -67,6 +67,9 @@ if TYPE_CHECKING:
     from photovision.engine.refer import refer as refer
     from photovision.engine.train import train as train
     from photovision.engine.train_config import TrainConfig as TrainConfig
+    from photovision.engine.update.update import rollback as rollback
+    from photovision.engine.update.update import update as update
+    from photovision.engine.update.update import versions as versions
     from photovision.faces.blur import blur as blur
     from photovision.faces.register import FaceStore as FaceStore
     from photovision.faces.verify import verify as verify
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
     from photovision.tasks.cut.prompted_segmenter import Cutter as Cutter
     from photovision.tasks.detect.detector import Detector as Detector
     from photovision.tasks.segment.segmenter import Segmenter as Segmenter
+    from photovision.trust.promotion import PromotionLimits as PromotionLimits
     from photovision.video.watch_model import watch as watch
 
 _HOME = {
@@ -127,6 +131,9 @@ _HOME = {
     "adapt": "engine.adapt",
     "adopt": "engine.adopt",
     "optimize": "engine.optimize.optimize",
+    "update": "engine.update.update",
+    "rollback": "engine.update.update",
+    "versions": "engine.update.update",
     "export": "engine.export",
     "convert": "data.convert",
     "serve": "service.serve",
@@ -153,6 +160,7 @@ _HOME = {
     "Segmenter": "tasks.segment.segmenter",
     "AnomalyDetector": "tasks.anomaly.detector",
     "Cutter": "tasks.cut.prompted_segmenter",
+    "PromotionLimits": "trust.promotion",
     "PhotoClassifier": "tasks.classify.estimator",
     "zero_shot": "tasks.classify.zero_shot",
     "Preprocess": "core.preprocess",

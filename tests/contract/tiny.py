@@ -230,7 +230,12 @@ TASKS = {
             lead="auroc",
             value=lambda found, size: found.json_fields(size),
             obeys=frozenset({"false_alarms"}),
-            refuses={"optimize": "anomaly detector", "estimate": "evaluate", "adapt": "classifier"},
+            refuses={
+                "optimize": "anomaly detector",
+                "estimate": "evaluate",
+                "adapt": "classifier",
+                "update": "classifier",
+            },
         ),
         Task(
             name="classify",
@@ -257,7 +262,7 @@ TASKS = {
             value=lambda found, size: {"size": list(size), "boxes": found.to_json()},
             obeys=frozenset({"threshold", "tile", "boxes"}),
             command="detect",
-            refuses={"estimate": "estimate", "adapt": "--labelled"},
+            refuses={"estimate": "estimate", "adapt": "--labelled", "update": "classifier"},
         ),
         Task(
             name="embed",
@@ -276,6 +281,7 @@ TASKS = {
                 "calibrate": "embedding model",
                 "optimize": "embedding model",
                 "adapt": "embedding model",
+                "update": "embedding model",
             },
         ),
         Task(
@@ -289,7 +295,7 @@ TASKS = {
             lead="miou",
             value=_areas,
             obeys=frozenset({"masks", "tile", "boxes"}),
-            refuses={"calibrate": "segmenter", "estimate": "estimate", "adapt": "at least 30"},
+            refuses={"calibrate": "segmenter", "estimate": "estimate", "adapt": "at least 30", "update": "classifier"},
         ),
     )
 }

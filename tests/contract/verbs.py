@@ -113,6 +113,11 @@ VERBS: Mapping[str, Verb] = {
         writes=True,
         timed=True,
     ),
+    "update": Verb(
+        "update MODEL NEW --golden DATA -o OUT --json",
+        lambda at, out: pv.update(at.model, at.new, output=out, golden=at.data),
+        writes=True,
+    ),
     "export": Verb(
         "export MODEL --to onnx -o OUT --json", lambda at, out: vars(pv.export(at.model, "onnx", out)), writes=True
     ),

@@ -49,6 +49,8 @@ from photovision.runtime.session import Engine, Precision, Session, open_session
 
 T = TypeVar("T")
 VERSION = 1
+CURRENT = "current"
+"""In a folder of versions: the link to the bundle in use."""
 _LARGEST_JSON = 64 * 2**20
 _ALWAYS = ("task", "classes", "preprocess", "training", "licences")
 
@@ -123,7 +125,9 @@ class Bundle:
     @property
     def name(self) -> str:
         """What its owner calls it: the name of its folder."""
-        return "the model" if self.temporary else self.path.resolve().name
+        place = self.path.resolve()
+        above = place.parent.parent  # of a folder of versions, whose versions are named by their content
+        return "the model" if self.temporary else above.name if (above / CURRENT).is_symlink() else place.name
 
     @property
     def task(self) -> str:
@@ -200,14 +204,14 @@ class Bundle:
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Open a bundle.
+    """Open a bundle; of a folder of versions the one in use, which stays the same one when another takes its place.
 
     Raises:
         ModelError: the folder is missing, not a bundle, damaged, or from a newer version of Photovision.
     """
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise ModelError(f"a model is a folder that 'photovision train' wrote, got {type(path).__name__} {path!r:.60}")
-    folder = Path(path)
+    folder = in_use(Path(path))
     file = folder / "bundle.json"
     if not folder.is_dir():
         recover(folder)
@@ -229,6 +233,15 @@ def read_bundle(path: str | Path) -> Bundle:
     _check(info, folder)
     bundle = Bundle(folder, info, stamp=stamp)
     return bundle.still(bundle)
+
+
+def in_use(folder: Path) -> Path:
+    """The folder of the bundle in use, of a folder of versions or of the link in it; any other folder as it is."""
+    link = folder if folder.name == CURRENT else folder / CURRENT
+    if not link.is_symlink() or (os.path.lexists(folder / "bundle.json") and link != folder):
+        return folder
+    place = link.resolve()
+    return place if place.parent.parent == link.parent.resolve() else folder
 
 
 def _stamp(folder: Path) -> tuple[int, int, int] | None:

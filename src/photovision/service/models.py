@@ -18,7 +18,7 @@ from typing import Any
 from photovision.core.errors import MissingExtra, ModelError, PhotovisionError
 from photovision.engine.load import load
 from photovision.engine.wire import Wire
-from photovision.runtime.bundle import read_bundle
+from photovision.runtime.bundle import in_use, read_bundle
 from photovision.runtime.neighbours import REFERENCES_FILE
 from photovision.runtime.session import Engine
 from photovision.runtime.uncertainty import GATE_FILE
@@ -274,15 +274,15 @@ def content_name(folder: Path) -> str:
 def _files(folder: Path) -> list[Path]:
     bundle = read_bundle(folder)
     graph = bundle.graph
-    beside = (graph.with_suffix(".bin"), folder / GATE_FILE, folder / REFERENCES_FILE)
-    return [folder / "bundle.json", graph, *(file for file in beside if file.is_file())]
+    beside = (graph.with_suffix(".bin"), bundle.path / GATE_FILE, bundle.path / REFERENCES_FILE)
+    return [bundle.path / "bundle.json", graph, *(file for file in beside if file.is_file())]
 
 
 def _signature(folder: Path) -> Signature:
     """What the files look like from outside; empty where they are not there, as while a folder is replaced."""
     found = []
     try:
-        for file in sorted(folder.iterdir()):
+        for file in sorted(in_use(folder).iterdir()):
             if file.suffix in (".json", ".onnx", ".xml", ".bin", ".safetensors"):
                 facts = file.stat()
                 found.append((file.name, facts.st_size, facts.st_mtime_ns, facts.st_ino))

@@ -41,6 +41,7 @@ from photovision.app.cli.search import search
 from photovision.app.cli.serve import serve
 from photovision.app.cli.train import train
 from photovision.app.cli.ui import ui
+from photovision.app.cli.update import rollback, update, versions
 from photovision.app.cli.watch import watch
 from photovision.app.cli.weights import app as weights
 
@@ -59,6 +60,11 @@ app.add(calibrate, "calibrate flowers-model our-own-flowers/ -o our-model", grou
 app.add(adapt, "adapt flowers-model holiday/ -o holiday-model", group=LEARN)
 app.add(adopt, "adopt theirs.onnx --classes names.txt --data flowers/ -o their-model", group=LEARN)
 app.add(optimize, "optimize flowers-model flowers/ -o small-model --int8 --max-drop 0.5", group=LEARN)
+app.add(
+    update, "update flowers-model new/ --golden flowers/ -o flowers-versions\nupdate flowers-versions new/", group=LEARN
+)
+app.add(rollback, "rollback flowers-versions", group=LEARN)
+app.add(versions, "versions flowers-versions", group=LEARN)
 app.add_commands(weights, "weights", group=LEARN, text="List, fetch and import pretrained weights.")
 
 app.add(info, "info flowers-model", group=QUESTION)

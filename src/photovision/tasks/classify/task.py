@@ -31,6 +31,8 @@ TASK = Task(
         "card": "photovision.tasks.classify.text:card_text",
         "wire": "photovision.tasks.classify.wire:ClassWire",
         "drift": "photovision.tasks.classify.drift:ClassDrift",
+        "golden": "photovision.tasks.classify.update:freeze_golden",
+        "update": "photovision.tasks.classify.update:ClassGrowth",
         "page": "photovision.tasks.classify.page:answer",
         "why": "photovision.tasks.classify.page:reasons",
         "model": "photovision.tasks.classify.recognizer:Recognizer",
