@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from photovision.core.dicom_file import NATIVE, extent, frames_of, library, read_header, syntax_of, with_pixels
 from photovision.core.errors import UnreadableImage
-from photovision.core.value_range import Gauge, ValueRange, ValueRanges, Values, kind_of
+from photovision.core.value_range import Gauge, ValueRange, ValueRanges, Values, kind_of, windows_in
 from photovision.core.windows import Grey, by_range, by_window, looked_up, to_grey
 
 Way = Callable[[npt.NDArray[Any]], Grey]
@@ -80,7 +80,7 @@ class DicomPicture:
 
     def picture(self, ranges: ValueRanges) -> Pillow.Image:
         """Decode to 8 bits, "L" or "RGB"; raises UnreadableImage."""
-        named = [one for one in ranges if one.kind == "window"]
+        named = windows_in(ranges)
         if not self.grey:
             if named:
                 raise UnreadableImage("is a picture in colour, which a window in Hounsfield units does not show")

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.installing import pip_install
-from photovision.core.value_range import Gauge, ValueRanges, Values, by_type, kind_of
+from photovision.core.value_range import Gauge, ValueRanges, Values, by_type, kind_of, windows_in
 from photovision.core.windows import by_range, to_grey
 
 MAX_VOXELS = 1 << 29
@@ -64,7 +64,7 @@ class NiftiPicture:
     def picture(self, ranges: ValueRanges) -> Pillow.Image:
         """Decode to 8 bits: "L", or "RGB" for three windows."""
         kind = kind_of(self.values.dtype)
-        chosen = [one for one in ranges if one.kind == "window"] or [one for one in ranges if one.kind == kind][:1]
+        chosen = windows_in(ranges) or [one for one in ranges if one.kind == kind][:1]
         ways = [partial(by_range, shown=one) for one in chosen or [by_type(self.values.dtype)]]
         shown = to_grey(self.values, ways, inverted=False)
         return Pillow.fromarray(shown[..., 0] if len(ways) == 1 else np.ascontiguousarray(shown))

@@ -16,7 +16,7 @@ from photovision.core.errors import UsageError
 from photovision.core.option import Option
 from photovision.core.registry import Registry
 
-NETWORK_OPTIONS = frozenset({"backbone", "weights", "size", "epochs", "flip", "sessions_by", "tuning"})
+NETWORK_OPTIONS = frozenset({"backbone", "weights", "size", "epochs", "flip", "sessions_by", "tuning", "window"})
 """Options of "train" that make sense for every task whose network is trained by gradients."""
 
 

@@ -58,6 +58,11 @@ ValueRanges = tuple[ValueRange, ...]
 """At most one of each kind of number; several windows are channels of one picture."""
 
 
+def windows_in(ranges: ValueRanges) -> ValueRanges:
+    """The windows among some ranges."""
+    return tuple(one for one in ranges if one.kind == "window")
+
+
 @dataclass(frozen=True)
 class Values:
     """What one picture's values are: their kind, and the lowest and highest that count (see `choose`)."""

@@ -23,10 +23,11 @@ from PIL import Image as Pillow
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.files import open_regular
 from photovision.core.image import captured, decode, measure, open_sample, read_header
+from photovision.core.image_formats import DICOM, NIFTI
 from photovision.core.parallel import batched, in_order
 from photovision.core.progress import ProgressCallback
 from photovision.core.types import Ints, Sample
-from photovision.core.value_range import KINDS, ValueRanges, Values, choose
+from photovision.core.value_range import KINDS, ValueRanges, Values, choose, windows_in
 from photovision.data.dataset import Dataset, Problem
 from photovision.data.near_duplicates import Looks, Signature, Words, near_duplicates, signature
 
@@ -231,9 +232,10 @@ def _facts(sample: Sample) -> _Facts | UnreadableImage:
         content = _content(sample.image)
         header = read_header(content)
         facts = header.size, header.rotated, len(content), (header.format, header.mode), _digest(content)
-        if header.wide and (values := measure(content)) is not None:
+        windowed = windows_in(sample.ranges) and header.format in (DICOM, NIFTI)
+        if header.wide and not windowed and (values := measure(content)) is not None:
             return _Facts(*facts, None, values, (), *_capture(content))
-        picture = decode(content, least=_ENOUGH)
+        picture = decode(content, least=_ENOUGH, ranges=sample.ranges)
         return _Facts(*facts, signature(picture), None, picture.info["notes"], *_capture(content))
     except UnreadableImage as error:
         return UnreadableImage(str(error).removeprefix("the picture: "))

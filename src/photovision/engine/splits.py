@@ -16,7 +16,7 @@ from photovision.core.phrases import count
 from photovision.core.preprocess import Preprocess
 from photovision.core.progress import ProgressCallback
 from photovision.core.types import Floats, Ints
-from photovision.core.value_range import ValueRanges
+from photovision.core.value_range import ValueRanges, windows_in
 from photovision.data.components import AnyFloats
 from photovision.data.corrections import LABEL, NAME
 from photovision.data.dataset import Dataset, Problem
@@ -182,7 +182,8 @@ def gather(
     usable = usable_positions(dataset, found)
     features, why = None, ""
     if embed is not None and len(usable):
-        features, why = embed(dataset.shown_by(found.value_ranges()), usable, int(np.median(sides[usable])))
+        shown = dataset.shown_by((*windows_in(dataset.samples[0].ranges), *found.value_ranges()))
+        features, why = embed(shown, usable, int(np.median(sides[usable])))
     splits = make_splits(dataset, found, seed=seed, min_classes=min_classes, features=features, sessions_by=sessions_by)
     if why:
         splits = replace(splits, notes=(*splits.notes, why))
@@ -195,5 +196,6 @@ def gather(
             f" to learn from and to test on ({short[0]} would have {len(getattr(splits, short[0]))}{broken}): add some,"
             f" to at least {ENOUGH} of each class"
         )
-    ranges = found.value_ranges(splits.train)
+    windows = windows_in(dataset.samples[0].ranges)
+    ranges = (*windows, *found.value_ranges(splits.train))
     return TrainingSplits(dataset.shown_by(ranges), splits, problems, sides, TrainingImages.of(found, splits), ranges)

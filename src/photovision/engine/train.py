@@ -53,6 +53,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
     fair_by: str | None = None,
     robust: tuple[str, ...] = (),
     sessions_by: str | None = None,
+    window: str | None = None,
     commercial: bool = False,
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -82,6 +83,8 @@ def train(  # noqa: PLR0913 - one parameter a choice
             them, and kept so where it is more robust at no more than a point of accuracy.
         sessions_by: an attribute whose equal values are one capture session, of which validation holds whole ones;
             None goes by capture times, "none" looks for none.
+        window: how CT in DICOM and NIfTI is shown: "lung", "bone", "brain", "soft tissue", "ct" (lung, soft tissue and
+            bone as three channels) or centre/width such as "40/400" in Hounsfield units; None as the files say.
         commercial: refuse parts whose licence forbids commercial use.
         task: name of the task to learn, such as "detect"; None takes the one that the data teach.
         options: those that only this task has, by their names.
@@ -101,7 +104,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
     """
     started = time.monotonic()
     config = TrainConfig(minutes, backbone, weights, size, epochs, seed=seed, commercial=commercial)
-    config = replace(config, fair_by=fair_by, robust=tuple(robust), sessions_by=sessions_by, task=task)
+    config = replace(config, fair_by=fair_by, robust=tuple(robust), sessions_by=sessions_by, window=window, task=task)
     config = replace(config, own=dict(options or {}), tuning=tuning, resume=resume)
     dataset = data if isinstance(data, Dataset) else read_for(data, task)
     with listening(listener) as events, beating(events, 60 * minutes, started) as alive:
@@ -133,6 +136,7 @@ def run(
     first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
     check_trackers(config.track)
     with reserved(output, "model", config.files(), alone=first):
+        dataset = config.windowed(dataset)
         row = task_of(dataset) if config.task is None else named_task(config.task)
         learn, prepare, meter = row.part("learn", "train"), row.part("prepare", "train"), Meter()
         row.check_options("train", config.given())

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from photovision.core.errors import UsageError
+from photovision.core.windows import named_window
 from photovision.data.corruptions import names
 from photovision.data.corruptions.augmix import AUGMIX
+from photovision.data.dataset import Dataset
 from photovision.learn.tuning import UNTUNED, Tuning
 
-_CHOICES = ("backbone", "weights", "size", "epochs", "flip", "fair_by", "robust", "sessions_by", "tuning")
+_CHOICES = ("backbone", "weights", "size", "epochs", "flip", "fair_by", "robust", "sessions_by", "window", "tuning")
 """Fields that do not make sense for every task."""
 
 
@@ -36,6 +38,7 @@ class TrainConfig:
         robust: corruptions, families of them, and "augmix", that the model should be robust to.
         sessions_by: an attribute whose equal values are one capture session, "none" for no sessions, or None for those
             that capture times tell; validation holds whole ones.
+        window: how CT is shown, see `core.windows.named_window`; None as the files say.
         task: name of the task to learn, or None for the one that the data teach.
         own: options that only this task has, by their names.
         tuning: an expert's choices for the training loop.
@@ -56,6 +59,7 @@ class TrainConfig:
     fair_by: str | None = None
     robust: tuple[str, ...] = ()
     sessions_by: str | None = None
+    window: str | None = None
     task: str | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
     tuning: Tuning = UNTUNED
@@ -72,7 +76,13 @@ class TrainConfig:
             raise UsageError(f"flip should be auto, on or off, got '{self.flip}'")
         if self.fair_by is not None and (self.tuning.loss or self.tuning.sampler):
             raise UsageError("fair_by brings its own loss and sampler: leave these out of tuning")
+        if self.window is not None:
+            named_window(self.window)
         names([name for name in self.robust if name != AUGMIX])  # unknown ones are refused before anything is read
+
+    def windowed(self, dataset: Dataset) -> Dataset:
+        """The data set shown through the window, so that scans which it does not fit are found before the training."""
+        return dataset if self.window is None else dataset.shown_by(named_window(self.window))
 
     def given(self) -> dict[str, Any]:
         """The choices that only some tasks have, where the user made them: what `Task.check_options` judges."""

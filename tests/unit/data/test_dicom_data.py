@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from photovision.core.errors import UsageError
 from photovision.core.image import decode, to_array
 from photovision.core.preprocess import Preprocess
 from photovision.core.windows import named_window
@@ -16,6 +17,8 @@ from photovision.data.read import read_dataset
 from photovision.data.scan import scan
 from photovision.data.split import make_splits
 from photovision.data.unlabelled import read_unlabelled
+from photovision.engine.splits import gather
+from photovision.engine.train_config import TrainConfig
 from tests.dicoms import ROOT, saved
 from tests.pictures import make_picture
 
@@ -223,3 +226,19 @@ def test_a_column_of_patients_goes_before_names(tmp_path: Path) -> None:
 def test_the_patients_on_two_sides_of_real_chest_x_rays_are_named() -> None:
     data = read_dataset(CHEST)
     assert all(len(on) == 1 for on in sides(data).values())
+
+
+def test_a_window_shows_training_and_prediction_alike_and_names_what_it_does_not_fit(tmp_path: Path) -> None:
+    clinic(tmp_path)
+    saved(tmp_path / "well" / "mr.dcm", picture(), bits=12, Modality="MR", PatientID="99")
+    data = TrainConfig(window="lung").windowed(read_dataset(tmp_path))
+    splits = gather(data, seed=0)
+    assert [problem.id for problem in splits.problems] == ["well/mr.dcm"]
+    assert "Hounsfield" in splits.problems[0].message
+    assert splits.ranges == named_window("lung")
+    preprocess = splits.shown(Preprocess((16, 16)))
+    sample = splits.train.samples[0]
+    assert isinstance(sample.image, Path)
+    assert np.array_equal(to_array(preprocess.open(sample)), preprocess.load(sample.image.read_bytes()))
+    with pytest.raises(UsageError, match="a window should be lung"):
+        TrainConfig(window="heart")

@@ -45,6 +45,14 @@ Data = Annotated[
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A folder that 'photovision train' wrote, or the name of a ready model.")
 ]
+ScanWindow = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How CT is shown: lung, bone, brain, soft-tissue, ct (three windows as colours), or centre/width such as"
+        " 40/400; default: as the files say.",
+    ),
+]
 SessionsBy = Annotated[
     str | None,
     typer.Option(

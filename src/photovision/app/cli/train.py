@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from photovision.app.cli.options import Data, Events, Json, SessionsBy, output_option
+from photovision.app.cli.options import Data, Events, Json, ScanWindow, SessionsBy, output_option
 from photovision.app.cli.own_options import has_own_options
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.core.task import tasks
@@ -80,6 +80,7 @@ def train(  # noqa: PLR0913 - one parameter a flag
     fair_by: FairBy = None,
     robust: Robust = None,
     sessions_by: SessionsBy = None,
+    window: ScanWindow = None,
     commercial: Annotated[bool, typer.Option("--commercial", help="Refuse parts with an unsafe licence.")] = False,
     allow_download: Annotated[bool, typer.Option("--allow-download", help="Fetch weights that are not here.")] = False,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard or mlflow; may be given twice.")] = None,
@@ -105,10 +106,9 @@ def train(  # noqa: PLR0913 - one parameter a flag
         check_folder(output, "model", [replay])
         options = TrainConfig.replaying(read_bundle(replay).info)
     else:
-        asked, tracked = _names(robust), tuple(track or ())
-        options = TrainConfig(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download, tracked)
-        options = dataclasses.replace(options, fair_by=fair_by, robust=asked, task=task, own=own)
-        options = dataclasses.replace(options, sessions_by=sessions_by)
+        options = TrainConfig(minutes, backbone, weights, size, epochs, flip, seed, commercial, allow_download)
+        options = dataclasses.replace(options, track=tuple(track or ()), fair_by=fair_by, robust=_names(robust))
+        options = dataclasses.replace(options, sessions_by=sessions_by, window=window, task=task, own=own)
     _run(dataset, output, options, events, as_json, started)
 
 
@@ -127,7 +127,7 @@ def _run(
     from photovision.data.scan_ahead import scanning
     from photovision.engine.heartbeat import beating
 
-    first = first_process()
+    first, dataset = first_process(), options.windowed(dataset)
     if first:
         classes = count(len(dataset.classes), "class", "classes")
         note(f"{count(len(dataset), 'picture')} of {classes}, {options.minutes:g} min")

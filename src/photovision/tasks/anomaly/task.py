@@ -38,7 +38,7 @@ TASK = Task(
     fits=lambda dataset: bool(dataset.annotation_type == "defects"),
     suggests=_suggestion,
     options={
-        "train": frozenset({"backbone", "weights", "size", "sessions_by"}),
+        "train": frozenset({"backbone", "weights", "size", "sessions_by", "window"}),
         "load": frozenset({"false_alarms"}),
         "explain": frozenset({"method"}),
     },
