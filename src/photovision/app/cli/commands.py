@@ -39,6 +39,7 @@ from photovision.app.cli.record import app as record
 from photovision.app.cli.refer import refer
 from photovision.app.cli.search import search
 from photovision.app.cli.serve import serve
+from photovision.app.cli.shards import shards
 from photovision.app.cli.train import train
 from photovision.app.cli.ui import ui
 from photovision.app.cli.update import rollback, update, versions
@@ -54,6 +55,7 @@ app = Commands(completion=True)
 app.add(check, "check flowers/\ncheck flowers/ --labels -o check/", group=DATA)
 app.add(duplicates, "duplicates holiday/\nduplicates holiday/ --apply --to duplicates/", group=DATA)
 app.add(convert, "convert cells/ --to coco -o cells-coco/", group=DATA)
+app.add(shards, "shards flowers/ -o flowers-shards/\nshards flowers/ -o flowers-shards/ --size 256", group=DATA)
 
 app.add(train, "train flowers/ -o flowers-model --minutes 5", group=LEARN)
 app.add(calibrate, "calibrate flowers-model our-own-flowers/ -o our-model", group=LEARN)
