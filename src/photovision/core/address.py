@@ -1,9 +1,8 @@
 """Pictures that are no files of their own: members of tar shards, and what lies at addresses such as s3://bucket/1.jpg.
 
 Both are paths, so that they go wherever files go. A member of a tar lies below it, in a folder that is called by its
-place: "shard.tar/1536+8123/cat.jpg" are the 8,123 bytes of it from 1,536 on. An address is an `Address`; only code that
-a user gave an address to makes one, so no table or name from a stranger leads to the network.
-"""
+place: "shard.tar/1536+8123/cat.jpg" are the 8,123 bytes of it from 1,536 on. An address is a `RemotePath`; only code
+that a user gave an address to makes one, so no table or name from a stranger leads to the network.
 
 from __future__ import annotations
 
@@ -33,11 +32,11 @@ _PAUSE = 0.1
 _LIBRARIES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
-class Address(_Base):
+class RemotePath(_Base):
     """The address of a picture or shard, as a path: "s3:/bucket/1.jpg" stands for s3://bucket/1.jpg.
 
     Example:
-        >>> (Address("s3://bucket/shards") / "0.tar").uri
+        >>> (RemotePath("s3://bucket/shards") / "0.tar").uri
         's3://bucket/shards/0.tar'
     """
 
@@ -47,7 +46,7 @@ class Address(_Base):
         return _ADDRESS.sub(r"\1://", str(self))
 
 
-class Member(NamedTuple):
+class ByteRange(NamedTuple):
     """Where the bytes of a member lie: `length` bytes of `shard` from `offset` on."""
 
     shard: Path
@@ -65,16 +64,16 @@ def member_path(shard: Path, offset: int, length: int, name: str) -> Path:
     return shard / f"{offset}+{length}" / name.rpartition("/")[2]
 
 
-def member_at(path: str | Path) -> Member | None:
+def member_at(path: str | Path) -> ByteRange | None:
     """The member that a path stands for; None for other paths."""
     found = _MEMBER.match(os.fspath(path))
     if found is None:
         return None
-    kind = Address if isinstance(path, Address) else Path
-    return Member(kind(found[1]), int(found[2]), int(found[3]))
+    kind = RemotePath if isinstance(path, RemotePath) else Path
+    return ByteRange(kind(found[1]), int(found[2]), int(found[3]))
 
 
-def filesystem(address: Address) -> tuple[Any, str]:
+def filesystem(address: RemotePath) -> tuple[Any, str]:
     """The fsspec file system of an address, and the name there; raises MissingExtra and DataError."""
     try:
         import fsspec
@@ -89,7 +88,7 @@ def filesystem(address: Address) -> tuple[Any, str]:
         raise DataError(f"{address.uri} cannot be opened ({_line(error)}): check the address") from None
 
 
-def read_address(address: Address) -> bytes:
+def read_address(address: RemotePath) -> bytes:
     """The bytes at an address, or of a member of a shard there. Tried again where a server fails or stops early.
 
     Raises:
@@ -98,11 +97,11 @@ def read_address(address: Address) -> bytes:
     member = member_at(address)
     if member is None:
         return read_range(address, 0, None)
-    assert isinstance(member.shard, Address)
+    assert isinstance(member.shard, RemotePath)
     return read_range(member.shard, member.offset, member.offset + member.length)
 
 
-def read_range(address: Address, start: int, stop: int | None) -> bytes:
+def read_range(address: RemotePath, start: int, stop: int | None) -> bytes:
     """Bytes `start` to `stop` at an address, tried again like `read_address`; fewer than asked for are an error."""
     if stop is not None and stop - start > MAX_MEMBER:
         raise DataError(f"{address.uri}: {stop - start:,} bytes are more than the limit of {MAX_MEMBER:,}")
@@ -120,18 +119,18 @@ def read_range(address: Address, start: int, stop: int | None) -> bytes:
     return _tried(read, address)
 
 
-def size_at(address: Address) -> int:
+def size_at(address: RemotePath) -> int:
     """Bytes of what lies at an address."""
     files, name = filesystem(address)
     return _tried(lambda: int(files.size(name) or 0), address)
 
 
-def stream_of(address: Address) -> io.BytesIO:
+def stream_of(address: RemotePath) -> io.BytesIO:
     """The bytes at an address as a stream."""
     return io.BytesIO(read_address(address))
 
 
-def _tried(work: Callable[[], T], address: Address) -> T:
+def _tried(work: Callable[[], T], address: RemotePath) -> T:
     for attempt in range(1, TRIES + 1):
         try:
             return work()

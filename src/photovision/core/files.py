@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from photovision.core.address import Address, member_at, read_address, size_at
+from photovision.core.address import RemotePath, member_at, read_address, size_at
 from photovision.core.errors import DataError, PhotovisionError, UsageError
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -43,7 +43,7 @@ def open_regular(path: str | Path) -> BinaryIO:
         Traceback (most recent call last):
         photovision.core.errors.DataError: ...: is a folder, not a regular file
     """
-    if isinstance(path, Address):
+    if isinstance(path, RemotePath):
         return io.BytesIO(read_address(path))
     try:
         mode = os.stat(path).st_mode
@@ -84,7 +84,7 @@ def version_of(path: Path) -> tuple[str, int, int]:
     Raises OSError where it is not there. What lies at an address has no time.
     """
     member = member_at(path)
-    if isinstance(path, Address):
+    if isinstance(path, RemotePath):
         return path.uri, size_at(path) if member is None else member.length, 0
     try:
         facts = os.stat(path)

@@ -116,7 +116,7 @@ class ShardSamples(ColumnSamples):
 
     Args:
         path: the index.
-        root: where the shards lie, a folder or an `Address`.
+        root: where the shards lie, a folder or a `RemotePath`.
 
     Raises:
         DataError: it is none, or damaged.

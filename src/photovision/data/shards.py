@@ -39,7 +39,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Written:
+class ShardsWritten:
     """What was written: shards, pictures and their bytes, and the files that were left out, with the reason."""
 
     shards: int
@@ -55,7 +55,7 @@ class _Content(NamedTuple):
 
 def write_shards(
     dataset: Dataset, path: Path, *, size: int = SIZE, group: str = "", progress: ProgressCallback | None = None
-) -> Written:
+) -> ShardsWritten:
     """Write a data set as tar shards with their index, all of it or nothing.
 
     Args:
@@ -89,7 +89,7 @@ class _Shards:
         self.left_out: list[tuple[str, str]] = []
         self.bytes = 0
 
-    def write(self, progress: ProgressCallback | None) -> Written:
+    def write(self, progress: ProgressCallback | None) -> ShardsWritten:
         facts, done = self.index.facts, 0
         facts.classes, facts.multilabel = list(self.dataset.classes), self.dataset.multilabel
         for split, positions in _by_split(self.dataset):
@@ -103,7 +103,7 @@ class _Shards:
             raise DataError("no picture could be read, so there is nothing to write: run photovision check on the data")
         facts.targets = [list(target) for target in self.codes]
         facts.problems = [(id, "left out", why) for id, why in self.left_out[:1000]]
-        return Written(len(facts.shards), self.index.count, self.bytes, tuple(self.left_out))
+        return ShardsWritten(len(facts.shards), self.index.count, self.bytes, tuple(self.left_out))
 
     def _write_split(
         self,

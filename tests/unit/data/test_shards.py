@@ -19,7 +19,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image as Pillow
 
-from photovision.core.address import Address, is_address, member_at
+from photovision.core.address import RemotePath, is_address, member_at
 from photovision.core.errors import DataError, UsageError
 from photovision.core.files import open_regular, read_file
 from photovision.core.image import decode
@@ -264,7 +264,7 @@ def test_a_store_with_faults_gives_all_that_it_may_and_names_the_rest(
     assert found.readable.tolist() == [True] * 6 + [False] * 2
     assert all("may not be read" in problem.message for problem in found.problems)
     first = data.samples[0]
-    assert isinstance(first.image, Address)
+    assert isinstance(first.image, RemotePath)
     assert read_file(first.image) == (folder / first.id).read_bytes()
 
 

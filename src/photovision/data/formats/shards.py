@@ -20,7 +20,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from photovision.core.address import Address
+from photovision.core.address import RemotePath
 from photovision.core.errors import DataError, UsageError
 from photovision.core.files import open_regular, put, read_file
 from photovision.core.image_formats import SUFFIXES
@@ -38,7 +38,7 @@ _LOOKED_AT = 60
 _NUMBER = re.compile(r"[-_.]?\d+$")
 
 
-class Entry(NamedTuple):
+class ShardEntry(NamedTuple):
     """One picture of a shard: its place there, its name, and its class where a file beside it tells one."""
 
     offset: int
@@ -78,7 +78,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
 
 def read_at(address: str) -> Dataset:
     """The shards at an address, whose index is fetched and kept; raises DataError where none lies there."""
-    root = Address(address)
+    root = RemotePath(address)
     content = read_file(root / INDEX)
     known = cache_folder() / "indexes" / f"{hashlib.sha256(content).hexdigest()[:16]}.arrow"
     known.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def _is_shard(path: Path) -> bool:
         return False
 
 
-def entries_of(shard: Path) -> Iterator[Entry]:
+def entries_of(shard: Path) -> Iterator[ShardEntry]:
     """The pictures of a shard, in order; nothing but heads and texts is read.
 
     Raises DataError for what is no whole tar file, or compressed.
@@ -145,7 +145,7 @@ def _key(name: str) -> str:
     return folder + slash + file.partition(".")[0]
 
 
-def _entries(file: BinaryIO, members: list[tarfile.TarInfo]) -> Iterator[Entry]:
+def _entries(file: BinaryIO, members: list[tarfile.TarInfo]) -> Iterator[ShardEntry]:
     """The pictures of one key; the class is that of all of them."""
     suffixes = {Path(member.name).suffix.lower(): member for member in members}
     place, target, id, group = file.tell(), None, "", ""
@@ -160,7 +160,7 @@ def _entries(file: BinaryIO, members: list[tarfile.TarInfo]) -> Iterator[Entry]:
     file.seek(place)
     for member in members:
         if Path(member.name).suffix.lower() in SUFFIXES:
-            yield Entry(member.offset_data, member.size, id or member.name, target, group)
+            yield ShardEntry(member.offset_data, member.size, id or member.name, target, group)
 
 
 def _facts(text: str) -> tuple[list[str] | None, str, str]:
