@@ -3,6 +3,7 @@
 Both are paths, so that they go wherever files go. A member of a tar lies below it, in a folder that is called by its
 place: "shard.tar/1536+8123/cat.jpg" are the 8,123 bytes of it from 1,536 on. An address is a `RemotePath`; only code
 that a user gave an address to makes one, so no table or name from a stranger leads to the network.
+"""
 
 from __future__ import annotations
 
