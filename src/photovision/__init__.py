@@ -81,10 +81,7 @@ if TYPE_CHECKING:
     from photovision.retrieval.duplicates import duplicates as duplicates
     from photovision.retrieval.forget import forget as forget
     from photovision.retrieval.index import Index as Index
-    from photovision.retrieval.piles import group as group
-    from photovision.retrieval.piles import label_piles as label_piles
     from photovision.retrieval.search import search as search
-    from photovision.retrieval.suggest import suggest as suggest
     from photovision.service.drift import Span as Span
     from photovision.service.drift import drift as drift
     from photovision.service.serve import serve as serve
@@ -96,6 +93,10 @@ if TYPE_CHECKING:
     from photovision.tasks.cut.cut import cut as cut
     from photovision.tasks.cut.prompted_segmenter import Cutter as Cutter
     from photovision.tasks.detect.detector import Detector as Detector
+    from photovision.tasks.generate.generator import Generator as Generator
+    from photovision.tasks.generate.make import interpolate as interpolate
+    from photovision.tasks.generate.make import invert as invert
+    from photovision.tasks.generate.make import sample as sample
     from photovision.tasks.segment.segmenter import Segmenter as Segmenter
     from photovision.trust.promotion import PromotionLimits as PromotionLimits
     from photovision.video.watch_model import watch as watch
@@ -114,13 +115,14 @@ _HOME = {
     "detect": "engine.predict",
     "cut": "tasks.cut.cut",
     "watch": "video.watch_model",
+    "sample": "tasks.generate.make",
+    "invert": "tasks.generate.make",
+    "interpolate": "tasks.generate.make",
+    "Generator": "tasks.generate.generator",
     "index": "retrieval.build",
     "search": "retrieval.search",
     "duplicates": "retrieval.duplicates",
     "forget": "retrieval.forget",
-    "group": "retrieval.piles",
-    "label_piles": "retrieval.piles",
-    "suggest": "retrieval.suggest",
     "verify": "faces.verify",
     "blur": "faces.blur",
     "evaluate": "engine.evaluate",

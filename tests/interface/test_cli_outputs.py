@@ -15,6 +15,7 @@ from clips import write
 from colours import colour_bundle, colour_folder, colour_picture
 from painter import painter_bundle
 from PIL import Image
+from sampler import sampler_bundle
 from spotter import scene, spotter_bundle
 
 from photovision.app.cli import run
@@ -58,6 +59,9 @@ GIVEN = {
     "faces blur": ["{picture}"],
     "faces evaluate": ["{store}", "{data}"],
     "weights import": ["{model}"],
+    "sample": ["{generator}", "-n", "2", "--steps", "2"],
+    "interpolate": ["{generator}", "{picture}", "{picture}", "-n", "2", "--steps", "2"],
+    "invert": ["{generator}", "{picture}", "--steps", "2"],
 }
 
 
@@ -86,6 +90,7 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "model": str(colour_bundle(top / "model")),
         "painter": str(painter_bundle(top / "painter", instances=True)),
         "spotter": str(spotter_bundle(top / "spotter")),
+        "generator": str(sampler_bundle(top / "generator")),
         "data": str(top / "data"),
         "picture": str(top / "pictures" / "a.png"),
         "clip": str(write(top / "clip.mp4", [scene((64, 64), [], seed=i) for i in range(4)])),

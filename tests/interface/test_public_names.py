@@ -17,7 +17,8 @@ NAMES = {
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
     "audit", "refer", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
     "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt", "index", "Index", "search",
-    "duplicates", "forget", "group", "label_piles", "suggest", "verify", "blur", "FaceStore",
+    "duplicates", "forget", "verify", "blur", "FaceStore",
+    "sample", "invert", "interpolate", "Generator",
     "RecordError", "explain_boxes", "card", "info", "loadtest", "ui",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip

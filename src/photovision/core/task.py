@@ -175,6 +175,7 @@ TASKS = Registry(
         "classify": "photovision.tasks.classify.task:TASK",
         "embed": "photovision.tasks.embed.task:TASK",
         "cut": "photovision.tasks.cut.task:TASK",
+        "generate": "photovision.tasks.generate.task:TASK",
     },
     "photovision.tasks",
 )

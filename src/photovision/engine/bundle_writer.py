@@ -23,6 +23,7 @@ from photovision.engine.datasheet import datasheet
 from photovision.engine.elsewhere import SECONDS
 from photovision.engine.evaluate import evaluation_report
 from photovision.engine.evaluate_text import training_title
+from photovision.engine.evaluation import Evaluation
 from photovision.engine.learned import Learned
 from photovision.engine.model_card import model_card
 from photovision.engine.remember import remember_usual
@@ -149,22 +150,33 @@ def write_learned(run: TrainingRun, row: Task, learned: Learned, output: Path) -
         run.tell("export", 1, 3, "completing it")
         draft.info |= learned.complete(draft.bundle)
         model = row.part("model")(draft.bundle)
-        val = _with_similarity(run, draft, model)
-        run.tell("export", 2, 3, "evaluating on test")
-        evaluation, leaked = row.part("evaluate")(model, run.splits.test, embeddings=True), run.splits.leaked
-        remember_usual(evaluation.answers, leaked, val, len(run.splits.val), draft.folder, run.config.seed)
-        draft.info[NAME] = with_usual(draft.info[NAME], draft.bundle)
-        proof = evaluation_report(model, evaluation, run.splits.test, leaked.tolist())
+        evaluation = None if learned.prove else _evaluated(run, row, draft, model)
+        if evaluation is None:
+            assert learned.prove is not None
+            proof = learned.prove(model)
+        else:
+            proof = evaluation_report(model, evaluation, run.splits.test, run.splits.leaked.tolist())
         draft.info["training"] |= _spent(run)
         draft.info["metrics"] = {name: metric.to_json() for name, metric in proof.metrics.items()}
         for stage in draft.info["rungs"]:
             if stage["name"] == learned.chosen:
                 stage["test"] = next(draft.info["metrics"][name] for name in row.lead if name in proof.metrics)
-        report = headed(row, draft.info, _reported(output, learned, draft.info, proof))
-        seed, short = run.config.seed, run.short
-        draft.report = with_trivial(report, row, evaluation, run.splits, seed=seed, short=short)
+        draft.report = _reported(output, learned, draft.info, proof)
+        if evaluation is not None:
+            report, seed, short = headed(row, draft.info, draft.report), run.config.seed, run.short
+            draft.report = with_trivial(report, row, evaluation, run.splits, seed=seed, short=short)
         draft.info |= {"energy": run.meter.read().to_json(), "warnings": list(draft.report.warnings)}
     run.tell("export", 3, 3)
+
+
+def _evaluated(run: TrainingRun, row: Task, draft: BundleDraft, model: Any) -> Evaluation:
+    """The evaluation on test, once; what the model keeps of held-out images is written."""
+    val, seed = _with_similarity(run, draft, model), run.config.seed
+    run.tell("export", 2, 3, "evaluating on test")
+    evaluation: Evaluation = row.part("evaluate")(model, run.splits.test, embeddings=True)
+    remember_usual(evaluation.answers, run.splits.leaked, val, len(run.splits.val), draft.folder, seed)
+    draft.info[NAME] = with_usual(draft.info[NAME], draft.bundle)
+    return evaluation
 
 
 def _with_similarity(run: TrainingRun, draft: BundleDraft, model: Any) -> HeldOut | None:

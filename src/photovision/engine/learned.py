@@ -46,6 +46,7 @@ class Learned:
             the bundle's folder; returns more facts, among them "accuracy_by_similarity" where it is fitted to other
             predictions than those of the exported graph. Changes to the entries of info["rungs"] stay.
         report: of the training, from the contents of bundle.json and the evaluation on test.
+        prove: the report of a training whose model does not predict, and so cannot be evaluated: from the opened model.
     """
 
     classes: Sequence[str]
@@ -58,3 +59,4 @@ class Learned:
     facts: Mapping[str, Any] = field(default_factory=dict)
     complete: Callable[[Bundle], Mapping[str, Any]] = nothing_more
     report: Callable[[Info, Report], Report] = as_evaluated
+    prove: Callable[[Any], Report] | None = None

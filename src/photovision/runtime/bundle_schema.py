@@ -154,6 +154,7 @@ BUNDLE: Mapping[str, Schema] = {
     "optimized?": {"methods?": [TEXT], "stages?": [{"name": TEXT}]},
     "variants?": {"*": OBJECT},
     "class_mix?": [SHARE],
+    "generation?": {"guidance": NUMBER, "width": WHOLE, "features": TEXT},
     "adoption?": {
         "name": TEXT,
         "layout": TEXT,

@@ -26,9 +26,9 @@ from photovision.app.cli.export import export
 from photovision.app.cli.faces import app as faces
 from photovision.app.cli.features import features
 from photovision.app.cli.forget import forget
-from photovision.app.cli.group import group
 from photovision.app.cli.index import index
 from photovision.app.cli.info import info
+from photovision.app.cli.interpolate import interpolate, invert
 from photovision.app.cli.keys import app as keys
 from photovision.app.cli.loadtest import loadtest
 from photovision.app.cli.mcp import mcp
@@ -38,10 +38,9 @@ from photovision.app.cli.program import Commands
 from photovision.app.cli.recipe import app as recipe
 from photovision.app.cli.record import app as record
 from photovision.app.cli.refer import refer
+from photovision.app.cli.sample import sample
 from photovision.app.cli.search import search
 from photovision.app.cli.serve import serve
-from photovision.app.cli.shards import shards
-from photovision.app.cli.suggest import suggest
 from photovision.app.cli.train import train
 from photovision.app.cli.ui import ui
 from photovision.app.cli.update import rollback, update, versions
@@ -56,10 +55,7 @@ app = Commands(completion=True)
 
 app.add(check, "check flowers/\ncheck flowers/ --labels -o check/", group=DATA)
 app.add(duplicates, "duplicates holiday/\nduplicates holiday/ --apply --to duplicates/", group=DATA)
-app.add(group, "group holiday/ -o piles/\ngroup --confirm piles/", group=DATA)
-app.add(suggest, "suggest holiday/ --labelled labels.csv --next 50 -o next/", group=DATA)
 app.add(convert, "convert cells/ --to coco -o cells-coco/", group=DATA)
-app.add(shards, "shards flowers/ -o flowers-shards/\nshards flowers/ -o flowers-shards/ --size 256", group=DATA)
 
 app.add(train, "train flowers/ -o flowers-model --minutes 5", group=LEARN)
 app.add(calibrate, "calibrate flowers-model our-own-flowers/ -o our-model", group=LEARN)
@@ -91,6 +87,9 @@ app.add(search, "search holiday/ rose.jpg\nsearch holiday-index rose.jpg --top 1
 app.add(index, "index holiday/ -o holiday-index", group=USE)
 app.add(forget, "forget holiday-index holiday/rose.jpg", group=USE)
 app.add_commands(faces, "faces", group=USE, text="Recognise people who agreed to it, and cover all others.")
+app.add(sample, "sample garden-generator -o made/\nsample garden-generator -n 16 --class rose -o roses/", group=USE)
+app.add(interpolate, "interpolate garden-generator rose.jpg tulip.jpg -o between/", group=USE)
+app.add(invert, "invert garden-generator rose.jpg -o again/", group=USE)
 app.add(ui, "ui flowers/", group=USE)
 app.add(export, "export flowers-model --to openvino -o for-others/", group=USE)
 app.add_commands(recipe, "recipe", group=USE, text="Ready-made applications: shelves, baskets, roads, crops.")

@@ -125,7 +125,12 @@ def _after_check(done: Finished) -> list[str]:
 
 def _after_train(done: Finished) -> list[str]:
     model = done.path("output")
-    return [f"{done.row(model).text.command} {model} {done.picture}", f"photovision ui {done.path('data')}"]
+    return [_use(done.row(model), model, done.picture), f"photovision ui {done.path('data')}"]
+
+
+def _use(row: Task, model: str, picture: str) -> str:
+    """How a model is used: on a picture, or to make some."""
+    return f"{row.text.command} {model} {'-o made/' if row.has('sample') else picture}"
 
 
 def _after_prediction(done: Finished) -> list[str]:
@@ -199,7 +204,7 @@ STEPS: Mapping[str, Callable[[Finished], list[str]]] = {
         f"photovision explain {done.path('model')} {done.picture} -o why/",
     ],
     "info": lambda done: [
-        f"{done.row(done.path('model')).text.command} {done.path('model')} PICTURE",
+        _use(done.row(done.path("model")), done.path("model"), "PICTURE"),
         "photovision ui",
     ],
     "convert": lambda done: [f"photovision check {done.path('output')}"],
@@ -216,6 +221,7 @@ STEPS: Mapping[str, Callable[[Finished], list[str]]] = {
         f"photovision index {done.path('source')} -o INDEX to measure how often verdicts are wrong"
         * (not (Path(shlex.split(done.path("source"))[0]) / "index.json").is_file())
     ],
+    "sample": lambda done: [f"photovision invert {done.path('generator')} PICTURE -o again/"],
     "cut": lambda done: [f"photovision cut {done.path('picture')} --point X,Y -o cut/" * (not done.path("output"))],
     "watch": lambda done: ["add -o seen.mp4 for a film with what was found" * (not done.path("output"))],
     "drift": lambda done: [

@@ -1,0 +1,1 @@
+"""Generation: new images from what was learned of a folder, by rectified flow."""
