@@ -15,6 +15,12 @@ STATEMENTS: Mapping[str, str] = {
     "contact": "where questions and complaints go",
 }
 """What only the owner of a model can say: name -> what it says."""
+CLINICAL: Mapping[str, str] = {
+    "population": "the patients that it is meant for, and where they come from",
+    "device": "the apparatus whose pictures it is meant for",
+    "prevalence": "how many of the patients have what it looks for",
+}
+"""What the owner of a model for clinical studies says besides."""
 
 
 def gaps(info: Mapping[str, Any], evidence: Evidence, statements: Mapping[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.files import open_regular, write_json
 from photovision.core.seal import edited, write_sealed
 from photovision.core.text import printable
-from photovision.engine.card_gaps import STATEMENTS
+from photovision.engine.card_gaps import CLINICAL, STATEMENTS
 from photovision.engine.card_metrics import report_of
 from photovision.engine.load import bundle_of
 from photovision.engine.model_card import model_card
@@ -32,6 +32,9 @@ def card(
     owner: str | None = None,
     purpose: str | None = None,
     contact: str | None = None,
+    population: str | None = None,
+    device: str | None = None,
+    prevalence: str | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, str]:
     """Record in a model's card what only its owner can say; without such texts, what is recorded.
@@ -39,6 +42,7 @@ def card(
     Args:
         model: an opened model, its folder, or the name of a ready one.
         owner, purpose, contact: texts of at most 2,000 characters; "" removes one, None leaves it.
+        population, device, prevalence: likewise, of a model for clinical studies, whose card gets a section for it.
         say: called where the card, README.md, was edited by hand and stays as it is.
 
     Returns:
@@ -49,23 +53,25 @@ def card(
         UsageError: a text that is too long, or the folder cannot be written.
     """
     bundle = bundle_of(model, "card")
-    recorded = owner is purpose is contact is None or complete_card(
-        bundle, owner=owner, purpose=purpose, contact=contact
-    )
+    given = {"owner": owner, "purpose": purpose, "contact": contact}
+    given |= {"population": population, "device": device, "prevalence": prevalence}
+    asked = all(text is None for text in given.values())
+    recorded = asked or complete_card(bundle, given)
     if not recorded:
         say(f"the card {bundle.path / 'README.md'} was edited by hand and stays as it is; {FILE} beside it is new")
     return statements(bundle.path)
 
 
-def complete_card(
-    bundle: Bundle, *, owner: str | None = None, purpose: str | None = None, contact: str | None = None
-) -> bool:
+def complete_card(bundle: Bundle, given: Mapping[str, str | None]) -> bool:
     """Record texts of a model's owner, and write its card again; as `card`.
+
+    Args:
+        bundle: of the model.
+        given: name of a statement -> text; None leaves what is recorded.
 
     Returns:
         Whether the card was written; one that was edited by hand stays as it is.
     """
-    given = {"owner": owner, "purpose": purpose, "contact": contact}
     texts = {name: printable(" ".join(text.split())) for name, text in given.items() if text is not None}
     for name, text in texts.items():
         if len(text) > MAX_LENGTH:
@@ -84,7 +90,7 @@ def statements(folder: Path) -> dict[str, str]:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {name: found[name][:MAX_LENGTH] for name in STATEMENTS if isinstance(found.get(name), str)}
+    return {name: found[name][:MAX_LENGTH] for name in (*STATEMENTS, *CLINICAL) if isinstance(found.get(name), str)}
 
 
 def write_card(bundle: Bundle, proof: Mapping[str, Any] | None = None) -> bool:

@@ -18,6 +18,7 @@ from photovision.core.markdown import bullets, facts, harmless, table
 from photovision.core.report import Metric, Table
 from photovision.data.corruptions import CORRUPTIONS
 from photovision.engine.adopt_text import unknowns
+from photovision.engine.card_clinical import clinical
 from photovision.engine.card_gaps import NOT_RECORDED, gaps
 from photovision.engine.card_metrics import Evidence, figures
 from photovision.engine.card_text import LEARNED_VAL, card_text_of, row_of
@@ -62,6 +63,7 @@ def model_card(
     sections = {
         "Model details": _details(info, statements),
         "Intended use": _intended(info, evidence, statements),
+        "In clinical studies": clinical(info, evidence, statements),
         "Factors": _factors(info, evidence),
         "Metrics": _metrics(info, evidence),
         "Evaluation data": _evaluation(info, audit),
@@ -85,9 +87,8 @@ def model_card(
         if title in _ALWAYS or body:
             lines += [f"## {title}", "", *(body or [NOT_RECORDED, ""])]
     source = "Model Cards for Model Reporting (Mitchell et al. 2019)"
-    return "\n".join(
-        [*lines, f"The sections are those of {source}; Photovision filled them from what it measured.", ""]
-    )
+    lines.append(f"The sections are those of {source}; Photovision filled them from what it measured.")
+    return "\n".join([*lines, ""])
 
 
 def _opening(info: Mapping[str, Any], evidence: Evidence, name: str) -> list[str]:

@@ -35,6 +35,39 @@ def test_what_the_owner_says_is_in_the_card_and_decides_about_no_answer(model: P
     assert "Not recorded: owner (`photovision card MODEL --owner TEXT`)" in (model / "README.md").read_text()
 
 
+def test_a_card_for_clinical_studies_says_what_the_model_is_not(model: Path) -> None:
+    card(model, owner="Acme")
+    plain = (model / "README.md").read_text()
+    assert "medical device" not in plain
+    assert "population" not in plain
+    found = card(model, population="adults of a city hospital <b>", prevalence="2% of them", device="")
+    assert found["population"] == "adults of a city hospital <b>"
+    text = (model / "README.md").read_text()
+    section = text[text.index("## In clinical studies") : text.index("## Factors")]
+    assert "not a medical device and not for diagnosis" in section
+    assert "**Population:** adults of a city hospital &lt;b&gt;" in section
+    assert "**Device:** Not recorded." in section
+    assert "| Base rate for which it is meant | 2% of them |" in section
+    assert "| External test | Not recorded. |" in section
+    assert "<b>" not in text
+    card(model, population="", prevalence="")
+    assert (model / "README.md").read_text() == plain
+
+
+def test_a_model_that_learned_from_a_hospital_has_the_section_unasked(model: Path) -> None:
+    info = json.loads((model / "bundle.json").read_text())
+    info["data"] = {
+        **(info.get("data") or {}),
+        "groups": {"hospital": {"A": 700}},
+        "counts": {"train": 700, "test": 90},
+    }
+    (model / "bundle.json").write_text(json.dumps(info))
+    card(model, owner="Acme")
+    text = (model / "README.md").read_text()
+    assert "not a medical device" in text
+    assert "train 700, test 90" in text
+
+
 def test_a_card_that_was_edited_by_hand_stays(model: Path) -> None:
     card(model, owner="Acme")
     file = model / "README.md"

@@ -77,7 +77,8 @@ def routes(state: State) -> APIRouter:
         bundle = read_bundle(state.path_of(entries.model))
         if entries.model in state.ready:
             raise UsageError(f"{entries.model} is not yours to complete: its card names who made it")
-        written = complete_card(bundle, owner=entries.owner, purpose=entries.purpose, contact=entries.contact)
+        given = {"owner": entries.owner, "purpose": entries.purpose, "contact": entries.contact}
+        written = complete_card(bundle, given)
         return {"written": written, "card": statements(bundle.path)}
 
     return router
