@@ -17,8 +17,8 @@ from photovision.core.energy import Meter
 from photovision.core.folder import reserved
 from photovision.core.output import placed
 from photovision.core.progress import Listener, counted, silent, visible
+from photovision.core.task import Task, task_of
 from photovision.core.task import task as named_task
-from photovision.core.task import task_of
 from photovision.data.dataset import Dataset
 from photovision.data.scan_ahead import Scanned
 from photovision.data.sessions import NO_SESSIONS
@@ -109,7 +109,7 @@ def train(  # noqa: PLR0913 - one parameter a choice
     dataset = data if isinstance(data, Dataset) else read_for(data, task)
     with listening(listener) as events, beating(events, 60 * minutes, started) as alive:
         model = run(dataset, Path(output), config, alive, started=started)
-    if listener is visible:
+    if listener is visible and model.info["rungs"]:
         show_table(STAGE_COLUMNS, stage_rows(model.info))
         for sentence in time_told(model.info["training"]) if os.environ.get("RANK", "0") == "0" else ():
             print(sentence, file=sys.stderr)
@@ -139,7 +139,8 @@ def run(
         dataset = config.windowed(dataset)
         row = task_of(dataset) if config.task is None else named_task(config.task)
         learn, prepare, meter = row.part("learn", "train"), row.part("prepare", "train"), Meter()
-        row.check_options("train", config.given())
+        if _trained_alone(row, dataset, output, config, listener):
+            return load(output)
         source = prepare(dataset, config)
         if config.commercial:
             require_commercial(source.ledger())
@@ -163,6 +164,15 @@ def run(
                 write_learned(training, row, learned, output)
         work.close()
         return load(output)
+
+
+def _trained_alone(row: Task, dataset: Dataset, output: Path, config: TrainConfig, listener: Listener) -> bool:
+    """Check the options; where one of the task's own is called like a part of it, train in that part's way instead."""
+    row.check_options("train", config.given())
+    part = next((name for name in config.own if row.has(name)), None)
+    if part is not None:
+        row.part(part, "train")(dataset, output, config, listener)
+    return part is not None
 
 
 def _work(dataset: Dataset, output: Path, config: TrainConfig) -> WorkDir:

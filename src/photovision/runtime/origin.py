@@ -50,7 +50,13 @@ _ZERO_SHOT = ModelOrigin(
     _TRAIN,
     _TRAIN,
 )
-_BY_CHOICE = {"adopted": _ADOPTED, "ready": _READY, "zero-shot": _ZERO_SHOT}
+_PRIVATE = ModelOrigin(
+    "it was trained privately, and keeps nothing of its training pictures",
+    "copy the model again or train it again",
+    "calibrate it on other pictures ('photovision calibrate'), or train one without --private",
+    "train one without --private",
+)
+_BY_CHOICE = {"private": _PRIVATE, "adopted": _ADOPTED, "ready": _READY, "zero-shot": _ZERO_SHOT}
 
 
 def origin_of(info: Mapping[str, Any]) -> ModelOrigin:

@@ -155,6 +155,7 @@ def _print(model: Any, output: Path, as_json: bool) -> None:
         return
     if report.get("assessment"):
         print(printable("{label}. {text}".format(**report["assessment"])))
-    print_rows([STAGE_COLUMNS, *stage_rows(model.info)])
+    if rows := stage_rows(model.info):
+        print_rows([STAGE_COLUMNS, *rows])
     print_story(report["summary"], report["warnings"])
     print(f"\nModel:  {output}\nReport: {output / 'report.html'}")

@@ -61,7 +61,7 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
     def export(folder: Path) -> dict[str, Any]:
         decider = Decider(network, source.preprocess, facts["temperature"], facts["multilabel"])
         write_network(network, source, splits.dataset.classes, folder)
-        _export(decider, chosen, folder)
+        write_decider(decider, source, chosen.graph, folder / "model.onnx")
         # Torch predicts slowly: where the time that was kept has been used up, a few pictures have to be enough.
         most = PARITY_PICTURES if run.left > run.closing / 2 and not run.short else FEW_PARITY_PICTURES
         return check_parity(decider, folder / "model.onnx", parity_pictures(splits.val, source, most)).to_json()
@@ -81,17 +81,16 @@ def learned_from(run: TrainingRun, stages: list[TrainedStage], varied: Varied) -
     return Learned(*names, results, chosen.result.name, export, facts, complete, _report)
 
 
-def _export(decider: Decider, chosen: TrainedStage, folder: Path) -> None:
-    """The whole as one graph; of a frozen network that is there already, with the last layer behind it."""
-    target, frozen = folder / "model.onnx", None if chosen.graph is None else frozen_shapes(chosen.graph)
-    assert chosen.source is not None
-    if chosen.graph is None or frozen is None:
-        export_graph(decider, chosen.source.preprocess.size, decider.outputs, target)
+def write_decider(decider: Decider, source: Backbone, graph: Path | None, target: Path) -> None:
+    """The whole as one graph; where the graph of its frozen part is there already, with the last layer behind it."""
+    frozen = None if graph is None else frozen_shapes(graph)
+    if graph is None or frozen is None:
+        export_graph(decider, source.preprocess.size, decider.outputs, target)
         return
     inputs = {name: torch.zeros(2, *shape) for name, shape in frozen.items()}
-    upper = chosen.graph.with_name("upper.onnx")
+    upper = graph.with_name("upper.onnx")
     write_graph(DeciderOnFeatures(decider), inputs, dict.fromkeys(inputs, ("batch",)), decider.outputs, upper)
-    join_graphs(chosen.graph, upper, target)
+    join_graphs(graph, upper, target)
 
 
 def _facts(run: TrainingRun, chosen: TrainedStage, varied: Varied) -> dict[str, Any]:

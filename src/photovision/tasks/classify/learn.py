@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from photovision.core.errors import DataError
+from photovision.core.errors import DataError, UsageError
 from photovision.data.augment.image import Augment
 from photovision.data.dataset import Dataset
 from photovision.engine.closing import closing_seconds
@@ -49,6 +49,8 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
         DataError: images without a label, or an attribute that makes no groups.
         UsageError: backbone and weights do not fit together, or nothing is installed.
     """
+    if alone := [name for name in ("delta", "per") if name in config.own]:
+        raise UsageError(f"--{alone[0]} is of a private training: give --private EPSILON, too")
     if any(sample.target is None for sample in dataset.samples):
         raise DataError("training needs a label for every picture; some have none: complete the table or the folders")
     if config.fair_by is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from photovision.core.option import whole_number
+from photovision.core.option import Option, whole_number
 from photovision.core.task import NETWORK_OPTIONS, Task, TaskText
 
 TASK = Task(
@@ -22,11 +22,19 @@ TASK = Task(
         "export": frozenset({"compress"}),
         "train": NETWORK_OPTIONS | {"fair_by", "robust", "loss", "sampler", "label_smoothing", "mixup", "cutmix"},
     },
+    own={
+        "train": (
+            Option("private", "Learn with differential privacy, at this epsilon (8: usual, 1: strong).", float),
+            Option("delta", "Of differential privacy; default: 1e-05, or a tenth of 1 over the pictures.", float),
+            Option("per", "A column whose values are people: protects all pictures of each, not single pictures."),
+        )
+    },
     predict_options=(whole_number("top", "Classes to list, most probable first.", 1, 1000, 5),),
     parts={
         "lines": "photovision.tasks.classify.lines:ClassLines",
         "prepare": "photovision.tasks.classify.learn:prepare",
         "learn": "photovision.tasks.classify.learn:learn",
+        "private": "photovision.tasks.classify.private:learn_private",
         "info": "photovision.tasks.classify.text:info_lines",
         "card": "photovision.tasks.classify.text:card_text",
         "wire": "photovision.tasks.classify.wire:ClassWire",

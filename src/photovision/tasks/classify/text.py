@@ -7,6 +7,7 @@ from typing import Any
 
 from photovision.core.drawing import percent
 from photovision.engine.card_text import CardText
+from photovision.tasks.classify.private_text import guarantee
 from photovision.tasks.classify.variants import finding
 
 _INTERVALS = (
@@ -55,8 +56,8 @@ def card_text(info: Mapping[str, Any]) -> CardText:
         if info.get("doubt")
         else "It names one of its classes for every picture, also for one that shows none of them.",
         _use(info),
-        _rules(multilabel, calibrated=(info.get("adoption") or {}).get("calibrated", True)),
-        _limits(info.get("doubt") or {}),
+        _rules(multilabel, calibrated=(info.get("adoption") or {}).get("calibrated", True), private="private" in info),
+        (*([guarantee(info["private"])] if "private" in info else []), *_limits(info.get("doubt") or {})),
         _INTERVALS,
         ("groups", "conditions", "explanations", "shortcuts", "people", "labels"),
         "image-classification",
@@ -76,10 +77,14 @@ def _use(info: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _rules(multilabel: bool, calibrated: bool) -> tuple[str, ...]:
+def _rules(multilabel: bool, calibrated: bool, private: bool) -> tuple[str, ...]:
     text = "Probabilities are calibrated by a temperature that was learned on validation pictures."
     if not calibrated:
         text = "Probabilities are as the adopted network gives them: they are not calibrated."
+    if private:
+        text = (
+            "Probabilities are not calibrated: that would have cost privacy. 'photovision calibrate' does it on others."
+        )
     if multilabel:
         chosen = "A class counts as true from its own threshold of probability on, chosen on validation pictures."
         return chosen, text
