@@ -81,7 +81,10 @@ if TYPE_CHECKING:
     from photovision.retrieval.duplicates import duplicates as duplicates
     from photovision.retrieval.forget import forget as forget
     from photovision.retrieval.index import Index as Index
+    from photovision.retrieval.piles import group as group
+    from photovision.retrieval.piles import label_piles as label_piles
     from photovision.retrieval.search import search as search
+    from photovision.retrieval.suggest import suggest as suggest
     from photovision.service.drift import Span as Span
     from photovision.service.drift import drift as drift
     from photovision.service.serve import serve as serve
@@ -123,6 +126,9 @@ _HOME = {
     "search": "retrieval.search",
     "duplicates": "retrieval.duplicates",
     "forget": "retrieval.forget",
+    "group": "retrieval.piles",
+    "label_piles": "retrieval.piles",
+    "suggest": "retrieval.suggest",
     "verify": "faces.verify",
     "blur": "faces.blur",
     "evaluate": "engine.evaluate",

@@ -30,7 +30,7 @@ FLOORS = (
     *("service", "app"),
 )
 CORE_MAY = {"numpy", "PIL", "photovision", "__future__"}
-CORE_MAY_INSIDE = {"jinja2", "markupsafe", "pandas"}
+CORE_MAY_INSIDE = {"jinja2", "markupsafe", "pandas", "fsspec"}
 TORCH = {"torch", "torchvision", "timm", "accelerate"}
 TRAINING = {
     "embed",

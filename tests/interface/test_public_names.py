@@ -17,8 +17,12 @@ NAMES = {
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
     "audit", "refer", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
     "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt", "index", "Index", "search",
+<<<<<<< HEAD
+    "duplicates", "forget", "group", "label_piles", "suggest", "verify", "blur", "FaceStore",
+=======
     "duplicates", "forget", "verify", "blur", "FaceStore",
     "sample", "invert", "interpolate", "Generator",
+>>>>>>> 79d5cae8 (wip3)
     "RecordError", "explain_boxes", "card", "info", "loadtest", "ui",
     "DataError", "UnreadableImage", "ModelError", "ExportError", "LicenceError", "MissingExtra", "__version__",
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from photovision.core.address import RemotePath, member_at, read_address, size_at
 from photovision.core.errors import DataError, PhotovisionError, UsageError
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -31,8 +33,9 @@ _OTHERS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK
 def open_regular(path: str | Path) -> BinaryIO:
     """Open a file of the user's for reading in binary; nothing else is ever opened or waited for.
 
-    Links are followed. Raises DataError for a pipe, socket, device or folder, which could block for ever or act when
-    opened; OSError where the system refuses, as `open` does.
+    Links are followed. Members of tar shards and what lies at an address (see `core.address`) are read whole. Raises
+    DataError for a pipe, socket, device or folder, which could block for ever or act when opened, and for an address
+    that cannot be read; OSError where the system refuses, as `open` does.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as top:
@@ -40,7 +43,13 @@ def open_regular(path: str | Path) -> BinaryIO:
         Traceback (most recent call last):
         photovision.core.errors.DataError: ...: is a folder, not a regular file
     """
-    _check_regular(path, os.stat(path).st_mode)  # some devices act when they are opened
+    if isinstance(path, RemotePath):
+        return io.BytesIO(read_address(path))
+    try:
+        mode = os.stat(path).st_mode
+    except NotADirectoryError:
+        return _open_member(path)
+    _check_regular(path, mode)  # some devices act when they are opened
     handle = os.open(path, _OPEN)
     try:
         _check_regular(path, os.fstat(handle).st_mode)  # it may have been exchanged meanwhile
@@ -48,6 +57,42 @@ def open_regular(path: str | Path) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
+
+
+def _open_member(path: str | Path) -> BinaryIO:
+    """A member of a tar shard; raises NotADirectoryError for the path of none."""
+    member = member_at(path)
+    if member is None:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path))
+    with open_regular(member.shard) as shard:
+        size = os.fstat(shard.fileno()).st_size
+        if member.offset + member.length > size:
+            raise DataError(f"{path}: lies beyond the end of the shard, which has {size:,} bytes: copy the shard again")
+        shard.seek(member.offset)
+        return io.BytesIO(shard.read(member.length))
+
+
+def read_file(path: str | Path) -> bytes:
+    """All bytes of what `open_regular` opens; raises what it raises."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def version_of(path: Path) -> tuple[str, int, int]:
+    """What changes when a file does: its whole path, its size in bytes and its time in ns, those of a member's shard.
+
+    Raises OSError where it is not there. What lies at an address has no time.
+    """
+    member = member_at(path)
+    if isinstance(path, RemotePath):
+        return path.uri, size_at(path) if member is None else member.length, 0
+    try:
+        facts = os.stat(path)
+    except NotADirectoryError:
+        if member is None:
+            raise
+        return os.path.abspath(path), member.length, os.stat(member.shard).st_mtime_ns
+    return os.path.realpath(path), facts.st_size, facts.st_mtime_ns
 
 
 def _check_regular(path: str | Path, mode: int) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from PIL import Image as Pillow
 
+from photovision.core.address import RemotePath
 from photovision.core.errors import UnreadableImage, UsageError
 from photovision.core.image import decode, from_pillow, to_array
 from photovision.core.types import Image, Sample
@@ -96,7 +97,7 @@ def as_source(image: Given, name: str = "the picture") -> Source:
     if isinstance(image, np.ndarray):
         return as_rgb(image, name) if image.dtype.kind not in "OU" or image.ndim else as_source(image.item(), name)
     if isinstance(image, os.PathLike):
-        return Path(_path(os.fsdecode(image), name))
+        return image if isinstance(image, RemotePath) else Path(_path(os.fsdecode(image), name))
     if isinstance(image, memoryview) and image.ndim > 1:
         return as_rgb(np.asarray(image), name)
     if isinstance(image, bytearray | memoryview):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from photovision.core.errors import UsageError
+from photovision.core.files import read_file
 from photovision.core.output import check_folder
 from photovision.core.regions import IGNORE, Detections, Regions, Segmentation
 from photovision.core.shapes import Polygons, Rle, Shape
@@ -227,7 +228,7 @@ def _size(sample: Sample) -> tuple[int, int]:
 
     if isinstance(sample.image, np.ndarray):
         return sample.image.shape[0], sample.image.shape[1]
-    return read_header(sample.image.read_bytes()).size
+    return read_header(read_file(sample.image)).size
 
 
 def as_objects(segmentation: Segmentation) -> Detections:

@@ -13,6 +13,7 @@ from warnings import warn
 import numpy as np
 
 from photovision.core.errors import DataError
+from photovision.core.files import version_of
 from photovision.core.notebook import Html
 from photovision.core.regions import Regions
 from photovision.core.types import Floats, Ints, Sample
@@ -33,6 +34,7 @@ ANNOTATION_TYPES: dict[AnnotationType, str] = {
 _OLD = dict(zip(("classify", "detect", "segment"), ANNOTATION_TYPES, strict=False))
 """Old spelling of a type of annotations -> its name."""
 FORMAT_WORDS = {
+    "shards": "tar shards",
     "table": "a table",
     "coco": "COCO",
     "cvat": "CVAT",
@@ -145,6 +147,36 @@ class FileSamples(Sequence[Sample]):
         return Sample(name, self._root / file, self._targets[index], groups, annotations)
 
 
+class ColumnSamples(Sequence[Sample]):
+    """Samples that are columns of a table on the disk: none is an object before it is asked for.
+
+    Attributes:
+        targets: the K different targets that occur.
+    """
+
+    targets: tuple[tuple[str, ...], ...]
+
+    def codes(self) -> Ints:
+        """int64 (N,): which of `targets` every sample has; -1 where the truth is unknown."""
+        raise NotImplementedError
+
+    def at(self, positions: Ints) -> ColumnSamples:
+        """The samples at these positions, int64 (M,), in that order."""
+        raise NotImplementedError
+
+    def digest(self) -> bytes:
+        """What changes when any of the samples does."""
+        raise NotImplementedError
+
+
+def _targets(samples: Sequence[Sample]) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    """The targets that occur, each beside the id of a sample."""
+    if isinstance(samples, ColumnSamples):
+        yield from (("of the table", target) for target in samples.targets)
+    else:
+        yield from ((sample.id, sample.target) for sample in samples)
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Pictures with their truths.
@@ -171,7 +203,7 @@ class Dataset:
 
     samples: Sequence[Sample]
     classes: tuple[str, ...]
-    splits: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    splits: Mapping[str, Sequence[int]] = field(default_factory=dict)
     multilabel: bool = False
     problems: tuple[Problem, ...] = ()
     source: str = "memory"
@@ -187,14 +219,15 @@ class Dataset:
         if self.annotation_type not in ANNOTATION_TYPES:
             types = ", ".join(ANNOTATION_TYPES)
             raise DataError(f"annotation_type should be one of {types}, got '{self.annotation_type}'")
-        for sample in self.samples:
-            for name in sample.target or ():
+        for id, target in _targets(self.samples):
+            for name in target or ():
                 if name not in known:
-                    raise DataError(f"sample '{sample.id}' has the label '{name}', which is not among the classes")
+                    raise DataError(f"sample '{id}' has the label '{name}', which is not among the classes")
         for name, positions in self.splits.items():
             if name not in SPLITS:
                 raise DataError(f"a split should be called train, val or test, got '{name}'")
-            if positions and not 0 <= min(positions) <= max(positions) < len(self.samples):
+            ends = (positions[0], positions[-1]) if isinstance(positions, range) and positions else positions
+            if ends and not 0 <= min(ends) <= max(ends) < len(self.samples):
                 raise DataError(f"split '{name}' names positions outside the {len(self.samples)} samples")
 
     def __len__(self) -> int:
@@ -249,6 +282,12 @@ class Dataset:
     def labels(self) -> Ints:
         """int64 (N,): the class index of every sample; raises UsageError for multi-label or unlabelled samples."""
         index = {name: i for i, name in enumerate(self.classes)}
+        if isinstance(self.samples, ColumnSamples):
+            codes = self.samples.codes()
+            if codes.min(initial=0) < 0:
+                self.samples[int(np.argmin(codes))].label  # noqa: B018 - raises, and names the first without a label
+            numbers = [index[target[0]] if len(target) == 1 else -1 for target in self.samples.targets]
+            return np.array(numbers, dtype=np.int64)[codes]
         return np.array([index[sample.label] for sample in self.samples], dtype=np.int64)
 
     @cached_property
@@ -269,8 +308,11 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits that change when a picture's name, size, label, box, mask or split changes."""
-        split_of = {position: name for name, positions in self.splits.items() for position in positions}
         digest = hashlib.sha256(repr((self.classes, self.multilabel)).encode())
+        if isinstance(self.samples, ColumnSamples):
+            digest.update(repr(sorted(self.splits.items())).encode() + self.samples.digest())
+            return digest.hexdigest()[:16]
+        split_of = {position: name for name, positions in self.splits.items() for position in positions}
         for position, sample in enumerate(self.samples):
             image = sample.image
             content = image.tobytes() if isinstance(image, np.ndarray) else str(_size_of(image)).encode()
@@ -282,6 +324,8 @@ class Dataset:
 
     def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:
         """The samples at these positions, in that order, without splits."""
+        if isinstance(self.samples, ColumnSamples):
+            return replace(self, samples=self.samples.at(np.asarray(positions, np.int64)), splits={})
         return replace(self, samples=tuple(self.samples[int(i)] for i in positions), splits={})
 
     def shown_by(self, ranges: ValueRanges) -> Dataset:
@@ -332,6 +376,6 @@ class _Shown(Sequence[Sample]):
 
 def _size_of(path: Path) -> int:
     try:
-        return path.stat().st_size
-    except OSError:
+        return version_of(path)[1]
+    except (OSError, DataError):
         return -1

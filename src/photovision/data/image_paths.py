@@ -37,6 +37,8 @@ def find_pictures(sources: Iterable[str], lines: Iterable[str] = ()) -> Iterator
     for source in sources:
         if source == "-":
             yield from (name for name in (line.rstrip("\r\n") for line in lines) if name)
+        elif (shards := _shards_at(source)) is not None:
+            yield from (str(sample.image) for sample in shards.samples)
         elif os.path.isdir(source):
             yield from _some(walk(source), f"the folder {source} holds no pictures ({_endings()})")
         elif is_pattern(source):
@@ -44,6 +46,17 @@ def find_pictures(sources: Iterable[str], lines: Iterable[str] = ()) -> Iterator
             yield from _some(iter(found), f"no picture fits the pattern {source}")
         else:
             yield source
+
+
+def _shards_at(source: str) -> Dataset | None:
+    """The pictures of tar shards, a folder of them or one; None for anything else."""
+    if not (source.endswith(".tar") or os.path.isdir(source)):
+        return None
+    from photovision.data.formats import FORMATS  # here, because single files start faster without them
+
+    shards = FORMATS.load("shards")
+    dataset: Dataset | None = shards.read(Path(source)) if shards.detects(Path(source)) else None
+    return dataset
 
 
 def is_pattern(source: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from photovision.core.address import is_address
 from photovision.core.errors import DataError, UnreadableImage, UsageError
 from photovision.core.image_formats import INDEX
 from photovision.core.inputs import Given, Source, as_pixels, as_sources
@@ -47,7 +48,8 @@ def read_dataset(
     """Read the names and labels of pictures, as people corrected them; no picture is opened.
 
     Args:
-        source: a folder, a zip or tar archive of one, or the path of a table or of a file of annotations.
+        source: a folder, a zip or tar archive of one, tar shards (also at an address such as s3://bucket/shards), or
+            the path of a table or of a file of annotations.
         format: name of a format, one of `FORMATS.names()`; found out if None.
         multilabel: whether a picture may have several labels; found out if None.
         label_column: the table's column to take labels from; `label` or one of its other names if None.
@@ -82,8 +84,10 @@ def read_dataset(
         label_from=label_from,
         unlabelled=unlabelled,
     )
+    if is_address(source):
+        return _read_at(str(source), options)
     path = _existing(source)
-    packed = not path.is_dir() and is_archive(path)
+    packed = is_packed(path, options.format)
     dataset = _read(unpacked(path) if packed else path, options)
     if packed and (others := left_out(unpacked(path))):
         lines = (Problem(first, "left out of the archive", f"{n:,} {kind}") for kind, (n, first) in others.items())
@@ -104,6 +108,23 @@ def _existing(source: str | Path) -> Path:
     return path.parent if path.name == INDEX and path.is_file() else path
 
 
+def is_packed(path: Path, format: str | None = None) -> bool:
+    """Whether a path is an archive that is unpacked to be read; tar shards are read as they are. Raises DataError."""
+    if path.is_dir() or not is_archive(path):
+        return False
+    return not (format in (None, "shards") and (format is not None or FORMATS.load("shards").detects(path)))
+
+
+def _read_at(address: str, options: ReadOptions) -> Dataset:
+    """The shards at an address."""
+    if options.format not in (None, "shards"):
+        raise UsageError(f"only tar shards are read at an address, not the format '{options.format}': leave it out")
+    _refuse_others("shards", FORMATS.load("shards"), options)
+    from photovision.data.formats.shards import read_at
+
+    return read_at(address)
+
+
 def _read(path: Path, options: ReadOptions) -> Dataset:
     for name in FORMATS.names() if options.format is None else (options.format,):
         known: Format = FORMATS.load(name)
@@ -121,7 +142,7 @@ def unnamed(path: Path, dataset: Dataset) -> list[Problem]:
 
     A folder per class has counted its own. Tables and annotations themselves are not among them.
     """
-    if not path.is_dir() or dataset.source == "folder":
+    if not path.is_dir() or dataset.source in ("folder", "shards"):
         return []
     listing = list_files(path)
     notes = unused(replace(listing, others=_without(listing.others, DATA)))

@@ -256,11 +256,12 @@ def _content(path: Path) -> bytes:
     """The bytes of a file; raises UnreadableImage for what is not a file of sensible size."""
     try:
         with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
+            size = file.seek(0, os.SEEK_END)
             if size > MAX_BYTES:
                 raise UnreadableImage(f"has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
             if size == 0:
                 raise UnreadableImage("is empty (0 bytes)")
+            file.seek(0)
             return file.read()
     except OSError as error:
         raise UnreadableImage(f"cannot be opened ({error.strerror})") from None

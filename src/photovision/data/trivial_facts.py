@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image as Pillow
 
-from photovision.core.errors import UnreadableImage
+from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.files import read_file
 from photovision.core.image import captured, open_sample, read_header
 from photovision.core.parallel import in_order
 from photovision.core.types import Floats, Ints, Sample
@@ -97,9 +98,11 @@ def _header(sample: Sample) -> _Header:
     if isinstance(sample.image, np.ndarray):
         return _Header(sample.image.shape[:2], devices)
     try:
-        content = sample.image.read_bytes()
+        content = read_file(sample.image)
     except OSError as error:
         raise UnreadableImage(f"cannot be opened ({error.strerror})") from None
+    except DataError as error:
+        raise UnreadableImage(str(error)) from None
     header = read_header(content)
     return _Header(header.size, (header.format, header.mode, captured(content).camera, *devices))
 

@@ -11,19 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_formats import SUFFIXES, is_picture
 from photovision.core.inputs import as_pixels, as_sources
 from photovision.core.suggest import did_you_mean, paths_beside
 from photovision.core.types import Sample
-from photovision.data.archive_members import is_archive
 from photovision.data.archives import unpacked
-from photovision.data.dataset import Dataset, FileSamples
+from photovision.data.dataset import ColumnSamples, Dataset, FileSamples
 from photovision.data.dicom.attributes import with_scans
 from photovision.data.formats import FORMATS
 from photovision.data.formats.tree import list_files
-from photovision.data.read import Pictures, read_dataset
+from photovision.data.read import Pictures, is_packed, read_dataset
 from photovision.data.read_options import DEFAULTS, ReadOptions
+from photovision.data.shard_index import ChosenSamples
 
 FOLDER = "folder"
 """The attribute that names the folder of an image."""
@@ -73,7 +75,7 @@ def read_unlabelled(source: Dataset | str | Path | Pictures, reading: ReadOption
 
 def _at(path: Path, reading: ReadOptions) -> Unlabelled:
     """What lies at a path that is no image."""
-    place = unpacked(path) if path.is_file() and is_archive(path) else path
+    place = unpacked(path) if is_packed(path, reading.format) else path
     known = (name for name in FORMATS.names() if FORMATS.load(name).detects(place))
     name = reading.format or next(known, "folder")
     if name != "folder":
@@ -115,6 +117,10 @@ def _folders(files: Iterable[str]) -> dict[str, list[str]]:
 
 def _bare(dataset: Dataset) -> Unlabelled:
     """A data set without its labels and splits."""
+    if isinstance(dataset.samples, ColumnSamples):
+        labelled = int(np.count_nonzero(dataset.samples.codes() >= 0))
+        bare = ChosenSamples(dataset.samples, np.arange(len(dataset)), labelled=False)
+        return Unlabelled(Dataset(bare, (), problems=dataset.problems, source=dataset.source), labelled)
     had = [bool(sample.target) or sample.annotations is not None for sample in dataset.samples]
     samples = tuple(replace(sample, target=None, annotations=None) for sample in dataset.samples)
     problems = tuple(problem for problem in dataset.problems if problem.kind != "unlabelled")

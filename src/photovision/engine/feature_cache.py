@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from photovision.core.files import version_of
 from photovision.core.types import Sample
 
 Outputs = dict[str, np.ndarray]
@@ -61,8 +62,7 @@ def digest_of(sample: Sample) -> int:
     if isinstance(sample.image, np.ndarray):
         content = np.ascontiguousarray(sample.image).tobytes() + repr(sample.image.shape).encode()
     else:
-        facts = sample.image.stat()
-        content = repr((str(sample.image.resolve()), facts.st_size, facts.st_mtime_ns)).encode()
+        content = repr(version_of(sample.image)).encode()
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from photovision.core.files import read_file
 from photovision.core.image import read_header
 from photovision.core.parallel import in_order
 from photovision.core.preprocess import Preprocess
@@ -164,7 +165,7 @@ def found_in(sample: Sample) -> Detections:
 def sizes_of(samples: Sequence[Sample]) -> list[tuple[int, int]]:
     """(H, W) of every picture, upright, from the heads of their files."""
     return [
-        read_header(sample.image.read_bytes()).size
+        read_header(read_file(sample.image)).size
         if isinstance(sample.image, Path)
         else (sample.image.shape[0], sample.image.shape[1])
         for sample in samples

@@ -18,6 +18,7 @@ import photovision
 from photovision.core.errors import PhotovisionError
 from photovision.service import routes_explain as explain
 from photovision.service import routes_predict as plain
+from photovision.service import routes_updates as updates
 from photovision.service import routes_v1 as protocol_v1
 from photovision.service import routes_v2 as protocol
 from photovision.service.logs import Journal
@@ -81,7 +82,7 @@ def create_app(settings: Settings, journal: Journal | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
-    for routes in (plain, explain, protocol, protocol_v1):
+    for routes in (plain, explain, protocol, updates, protocol_v1):
         app.include_router(routes.router(service))
     if settings.faces is not None:
         _faces(app, service, settings.faces)

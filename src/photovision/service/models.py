@@ -120,6 +120,10 @@ class Models:
         """The name of the version that answers."""
         return self.get(model).name
 
+    def place(self, model: str) -> Path:
+        """The folder that a model is served from; raises Refusal (404)."""
+        return self._shelf(model).path
+
     async def start(self) -> None:
         """Load every model; raises ModelError for one that cannot be."""
         limits, count = self._settings.limits, processors()

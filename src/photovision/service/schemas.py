@@ -122,6 +122,14 @@ class ModelReady(Told):
     ready: bool
 
 
+class Updates(Told):
+    """The versions of a model, and what became of its updates, the oldest first."""
+
+    name: str
+    current: str
+    events: list[dict[str, Any]]
+
+
 class OutputTensor(Told):
     """An output; its data is absent where it follows the JSON in binary form."""
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from served import served
 
 import photovision as pv
 from photovision.app.cli import run
 from photovision.engine.update.ledger import Ledger
+from photovision.service.settings import Settings
 
 OLD = Path(__file__).parents[2] / "contract" / "bundles_0_1" / "classify" / "model"
 GROUND = {"disc": (225, 130, 60), "square": (60, 130, 225)}
@@ -154,6 +156,26 @@ def test_the_command_ends_with_1_where_nothing_is_promoted_and_that_is_asked_for
     assert json.loads(capsys.readouterr().out)["current"] == found["version"]
     assert run(["rollback", str(top / "versions")]) == 0
     assert "Version in use" in capsys.readouterr().out
+
+
+def test_a_service_follows_the_version_in_use_and_shows_what_became_of_updates(top: Path) -> None:
+    folder = top / "versions"
+
+    def loaded() -> list[str]:
+        return list(client.get("/v2/models/m").json()["versions"])
+
+    with served(Settings({"m": folder, "plain": OLD}, watch=0.05)) as client:
+        before = loaded()
+        found = client.get("/v2/models/m/updates").json()
+        assert found["current"] == pv.versions(folder)["current"]
+        assert [one["event"] for one in found["events"]] == ["created", "promoted"]
+        assert client.get("/v2/models/plain/updates").status_code == 404
+        pv.rollback(folder)
+        until = time.monotonic() + 10
+        while loaded() == before and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(loaded()) == 2
+        assert client.get("/v2/models/m/updates").json()["events"][-1]["event"] == "rolled back"
 
 
 def test_what_is_missing_is_named_in_one_line(top: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from photovision.app.cli.export import export
 from photovision.app.cli.faces import app as faces
 from photovision.app.cli.features import features
 from photovision.app.cli.forget import forget
+from photovision.app.cli.group import group
 from photovision.app.cli.index import index
 from photovision.app.cli.info import info
 from photovision.app.cli.interpolate import interpolate, invert
@@ -41,6 +42,8 @@ from photovision.app.cli.refer import refer
 from photovision.app.cli.sample import sample
 from photovision.app.cli.search import search
 from photovision.app.cli.serve import serve
+from photovision.app.cli.shards import shards
+from photovision.app.cli.suggest import suggest
 from photovision.app.cli.train import train
 from photovision.app.cli.ui import ui
 from photovision.app.cli.update import rollback, update, versions
@@ -55,7 +58,10 @@ app = Commands(completion=True)
 
 app.add(check, "check flowers/\ncheck flowers/ --labels -o check/", group=DATA)
 app.add(duplicates, "duplicates holiday/\nduplicates holiday/ --apply --to duplicates/", group=DATA)
+app.add(group, "group holiday/ -o piles/\ngroup --confirm piles/", group=DATA)
+app.add(suggest, "suggest holiday/ --labelled labels.csv --next 50 -o next/", group=DATA)
 app.add(convert, "convert cells/ --to coco -o cells-coco/", group=DATA)
+app.add(shards, "shards flowers/ -o flowers-shards/\nshards flowers/ -o flowers-shards/ --size 256", group=DATA)
 
 app.add(train, "train flowers/ -o flowers-model --minutes 5", group=LEARN)
 app.add(calibrate, "calibrate flowers-model our-own-flowers/ -o our-model", group=LEARN)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as Pillow
 
+from photovision.core.files import read_file
 from photovision.core.image import read_header
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import Detections
@@ -115,5 +116,5 @@ def open_whole(sample: Sample, preprocess: Preprocess) -> tuple[Pillow.Image, tu
     """A sample's upright picture, with enough pixels for windows of it, and the (H, W) of the whole."""
     if isinstance(sample.image, np.ndarray):
         return Pillow.fromarray(sample.image), (sample.image.shape[0], sample.image.shape[1])
-    size = read_header(sample.image.read_bytes()).size
+    size = read_header(read_file(sample.image)).size
     return preprocess.open(sample, (2 * preprocess.size[0], 2 * preprocess.size[1])), size

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as Pillow
 
+from photovision.core.files import read_file
 from photovision.core.image import read_header
 from photovision.core.preprocess import Preprocess
 from photovision.core.regions import IGNORE, Detections, Segmentation
@@ -197,4 +198,4 @@ def _size(sample: Sample, regions: Detections) -> tuple[int, int]:
             return shape.size[0], shape.size[1]
     if isinstance(sample.image, np.ndarray):
         return sample.image.shape[0], sample.image.shape[1]
-    return read_header(sample.image.read_bytes()).size
+    return read_header(read_file(sample.image)).size

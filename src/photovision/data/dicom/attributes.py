@@ -18,7 +18,7 @@ import numpy as np
 from photovision.core.errors import MissingExtra, UnreadableImage
 from photovision.core.image_formats import SUFFIXES
 from photovision.core.types import Sample
-from photovision.data.dataset import Dataset, FileSamples, Problem
+from photovision.data.dataset import ColumnSamples, Dataset, FileSamples, Problem
 from photovision.data.dicom.frames import unpacked_frames, unpacked_slices
 from photovision.data.dicom.headers import ScanFacts, is_dicom, read_facts
 from photovision.data.dicom.volume import is_nifti
@@ -40,8 +40,10 @@ def with_scans(dataset: Dataset) -> Dataset:
     """The data set with what headers and names state: patients, groups, and a picture for each frame and slice.
 
     Attributes that the data give themselves are kept. Scouts become problems; a file that cannot be read stays, for
-    the check to name it.
+    the check to name it. Columns stay as they are: what is known was written with them.
     """
+    if isinstance(dataset.samples, ColumnSamples):
+        return dataset
     return _with_names(_with_headers(_with_column(dataset)))
 
 

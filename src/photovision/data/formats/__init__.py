@@ -62,6 +62,7 @@ class Format:
 FORMATS = Registry(
     "dataset format",
     {
+        "shards": "photovision.data.formats.shards:FORMAT",
         "table": "photovision.data.formats.table:FORMAT",
         "coco": "photovision.data.formats.coco:FORMAT",
         "cvat": "photovision.data.formats.cvat:FORMAT",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from photovision.core.errors import DataError, UnreadableImage
+from photovision.core.files import read_file
 from photovision.core.image import open_sample, read_header
 from photovision.core.regions import Detections, Segmentation
 from photovision.core.types import Sample
@@ -91,7 +92,7 @@ def _size(sample: Sample) -> Size:
     if isinstance(sample.image, np.ndarray):
         return sample.image.shape[0], sample.image.shape[1]
     try:
-        return read_header(sample.image.read_bytes()).size
+        return read_header(read_file(sample.image)).size
     except (OSError, UnreadableImage):
         try:
             picture = open_sample(sample)
