@@ -144,8 +144,7 @@ def run(
         source = prepare(dataset, config)
         if config.commercial:
             require_commercial(source.ledger())
-        work = _work(dataset, output, config)
-        work.announce(listener)
+        work = _work(dataset, output, config, listener)
         compared = counted(listener, "comparing pictures")
         embed = Embedder(source, work, 60 * config.minutes, compared) if row.compares else None
         splits = gather(
@@ -175,10 +174,13 @@ def _trained_alone(row: Task, dataset: Dataset, output: Path, config: TrainConfi
     return part is not None
 
 
-def _work(dataset: Dataset, output: Path, config: TrainConfig) -> WorkDir:
+def _work(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener) -> WorkDir:
+    """The folder of unfinished work; people hear whether it is resumed."""
     arguments = {**config.to_json(), "data": dataset.fingerprint}
     arguments |= {"sessions": dict(dataset.sessions)} if dataset.sessions else {}
-    return WorkDir(output, arguments, Accelerator(), dict(config.decisions), resume=config.resume)
+    work = WorkDir(output, arguments, Accelerator(), dict(config.decisions), resume=config.resume)
+    work.announce(listener)
+    return work
 
 
 def _learned(learn: Callable[[TrainingRun, Any], Learned], training: TrainingRun, source: Any) -> Learned:

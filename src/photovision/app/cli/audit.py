@@ -50,7 +50,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Find the groups and conditions that a model fails on, and why.
+    """Find groups and conditions that a model fails on, and why.
 
     The task of the model decides which checks there are, such as groups, slices, conditions, shortcuts and labels.
     """

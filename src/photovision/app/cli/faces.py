@@ -85,18 +85,16 @@ def blur(
         raise UsageError("--except and --key are about a store: name it with --store")
     failed = False
     with FaceStore(store, key=key) if store else nullcontext() as opened, shown() as listener:
-        progress = counted(listener, "covering faces")
         blurrer = FaceBlurrer(store=opened, spared=spared or (), how=how)
-        for one in blurred(blurrer, source, output, progress):
+        for one in blurred(blurrer, source, output, counted(listener, "covering faces")):
             if isinstance(one, UnreadableImage):
                 alert(str(one))
                 failed = True
-            elif as_json:
-                print(json.dumps(one.to_json()), flush=True)
-            else:
-                rest = f", {', '.join(one.spared)} not" if one.spared else ""
-                print(printable(f"{one.output}  {count(one.faces, 'face')} covered{rest}"), flush=True)
-            for warning in () if isinstance(one, UnreadableImage) else one.warnings:
+                continue
+            line = f"{one.output}  {count(one.faces, 'face')} covered"
+            line += f", {', '.join(one.spared)} not" if one.spared else ""
+            print(json.dumps(one.to_json()) if as_json else printable(line), flush=True)
+            for warning in one.warnings:
                 alert(warning)
     if failed:
         raise typer.Exit(2)

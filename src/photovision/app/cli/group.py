@@ -32,7 +32,7 @@ def group(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Sort unlabelled pictures into piles of pictures that are alike.
+    """Sort unlabelled pictures into piles that are alike.
 
     -o writes a contact sheet and piles.csv. Fill in a name for each pile there, then --confirm makes labels.csv, from
     which 'photovision train labels.csv --root FOLDER' learns. Pictures between two piles are left out.

@@ -23,7 +23,7 @@ def interpolate(
     steps: Steps = 50,
     as_json: Json = False,
 ) -> None:
-    """Go from one picture to another in equal steps, as a generator sees them."""
+    """Go from one picture to another through a generator."""
     from photovision.app.cli.output import print_json
     from photovision.tasks.generate.files import write_images
 
@@ -43,7 +43,7 @@ def invert(
     steps: Steps = 50,
     as_json: Json = False,
 ) -> None:
-    """Find the noise that a picture is made of, and make the picture again.
+    """Find the noise of a picture, and make it again.
 
     How far the second picture is from the first tells what the generator does not know.
     """

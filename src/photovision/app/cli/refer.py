@@ -52,7 +52,7 @@ def refer(  # noqa: PLR0913 - one parameter a flag
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the intervals.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Decide what should be done with each case, and measure the decisions.
+    """Decide what should be done with each case, and measure it.
 
     By a table of costs the referral of the least expected cost is taken; with --positive a case is referred from a
     probability on that is chosen on validation pictures. Columns rater_1, rater_2 ... hold what readers decided.

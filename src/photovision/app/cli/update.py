@@ -54,9 +54,9 @@ def update(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Let a model learn from new labelled images, and keep the old version unless the new one is better.
+    """Let a model learn from new labelled images, if they help.
 
-    Labels are examined before anything is learned. The next version is promoted only if a one-sided paired test shows a
+    The old version stays unless the new one is better. Labels are examined before anything is learned. The next version is promoted only if a one-sided paired test shows a
     gain and neither the golden set nor a class, a group or calibration loses too much. Running it again with the
     same images changes nothing.
     """

@@ -180,7 +180,7 @@ def new_versions(output: str | Path, model: Bundle) -> Iterator[Path]:
     place = placed(output)
     with explained(place):
         if os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
-            raise UsageError(f"{output} exists and is not empty: choose another folder with --output")
+            raise UsageError(f"{output} is not empty and is never replaced: choose another folder with --output")
         made = not place.exists()
         for name in ("versions", "states", _GOLDEN):
             (place / name).mkdir(parents=True, exist_ok=True)
