@@ -133,9 +133,8 @@ def run(
         scanned: the scan of the data set, where one is under way already.
     """
     started = time.monotonic() if started is None else started
-    first = os.environ.get("RANK", "0") == "0"  # of several processes, the one that writes
     check_trackers(config.track)
-    with reserved(output, "model", config.files(), alone=first):
+    with reserved(output, "model", config.files(), alone=os.environ.get("RANK", "0") == "0"):  # one process writes
         dataset = config.windowed(dataset)
         row = task_of(dataset) if config.task is None else named_task(config.task)
         learn, prepare, meter = row.part("learn", "train"), row.part("prepare", "train"), Meter()

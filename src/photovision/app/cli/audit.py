@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,11 @@ from photovision.app.cli.options import Coverage, Data, FalseAlarms, Json, Model
 from photovision.app.cli.reading import read_data, reads_data
 from photovision.core.errors import UsageError
 from photovision.data.read_options import DEFAULTS, ReadOptions
+
+if TYPE_CHECKING:
+    from photovision.core.report import Report
+    from photovision.data.dataset import Dataset
+    from photovision.engine.audit_context import AuditRequest
 
 By = Annotated[
     str | None, typer.Option(help="Attributes to compare groups by, such as sex,age; default: all with few values.")
@@ -31,6 +37,9 @@ Attributes = Annotated[
 ]
 
 
+Privacy = Annotated[bool, typer.Option("--privacy", help="Attack it instead: which pictures did it learn from?")]
+
+
 @reads_data
 def audit(  # noqa: PLR0913 - one parameter a flag
     model: Model,
@@ -42,6 +51,7 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     only: Annotated[str | None, typer.Option(help="Checks to run, such as groups,shortcuts; default: all.")] = None,
     unknown: Unknown = None,
     conditions: Conditions = None,
+    privacy: Privacy = False,
     card: Annotated[bool, typer.Option("--card", help="Write what was found into the model's card.")] = False,
     split: Split = None,
     coverage: Coverage = None,
@@ -55,25 +65,61 @@ def audit(  # noqa: PLR0913 - one parameter a flag
     The task of the model decides which checks there are, such as groups, slices, conditions, shortcuts and labels.
     """
     from photovision.app.cli.output import note, print_report
-    from photovision.app.progress import shown
-    from photovision.data.image_paths import strangers
-    from photovision.engine.audit import audit, checks_of, rewrite_card
+    from photovision.engine.audit import checks_of, rewrite_card
     from photovision.engine.audit_context import AuditRequest
     from photovision.engine.load import load
 
+    if privacy:
+        _refuse_beside_privacy({"by": by, "attributes": attributes, "only": only, "unknown": unknown, "card": card})
+        _refuse_beside_privacy(
+            {"conditions": conditions, "split": split, "coverage": coverage, "false-alarms": false_alarms}
+        )
+        print_report(_privacy(model, data, reading, seed), output, as_json)
+        return
     groups, checks, places = _names("--by", by), _names("--only", only), _names("--conditions", conditions)
     request = AuditRequest(groups, checks, minutes, seed, places)
     own = load(model, coverage=coverage, false_alarms=false_alarms)
     checks_of(own, request)  # a mistaken name is reported before the data is read
-    others = None if unknown is None else strangers(unknown)
-    dataset = read_data(data, reading, own.bundle.task)
-    with shown() as listener:
-        report = audit(
-            own, dataset, **vars(request), split=split, attributes=attributes, unknown=others, listener=listener
-        )
+    report = _checked(own, read_data(data, reading, own.bundle.task), request, split, attributes, unknown)
     print_report(report, output, as_json)
     if card:
         note(f"the card {own.bundle.path / 'README.md'} {_CHANGED if rewrite_card(own, report) else _KEPT}")
+
+
+def _checked(
+    own: Any,
+    dataset: Dataset,
+    request: AuditRequest,
+    split: str | None,
+    attributes: Path | None,
+    unknown: Path | None,
+) -> Report:
+    from photovision.app.progress import shown
+    from photovision.data.image_paths import strangers
+    from photovision.engine.audit import audit
+
+    others = None if unknown is None else strangers(unknown)
+    more: dict[str, Any] = {"split": split, "attributes": attributes, "unknown": others}
+    with shown() as listener:
+        return audit(own, dataset, **vars(request), **more, listener=listener)
+
+
+def _refuse_beside_privacy(given: Mapping[str, object]) -> None:
+    """Raise UsageError for options of the other checks."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"--{name} does not go with --privacy: attacks are made on all pictures; leave it out")
+
+
+def _privacy(model: Path, data: Path, reading: ReadOptions, seed: int) -> Report:
+    from photovision.app.progress import shown
+    from photovision.engine.load import load
+    from photovision.engine.privacy import audit_privacy
+
+    own = load(model)
+    own.bundle.row.part("privacy_audit", "audit --privacy")
+    with shown() as listener:
+        return audit_privacy(own, read_data(data, reading, own.bundle.task), seed=seed, listener=listener)
 
 
 def _names(flag: str, text: str | None) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ TASK = Task(
         "differing": "photovision.tasks.classify.comparison:differing",
         "checks": "photovision.tasks.classify.checks:CHECKS",
         "explain": "photovision.tasks.classify.explain:ClassExplainer",
+        "privacy_audit": "photovision.tasks.classify.privacy_audit:audit_privacy",
         "features": "photovision.learned_features.report:features",
         "refer": "photovision.tasks.classify.refer:refer",
         "calibrate": "photovision.tasks.classify.calibrate:calibrate",

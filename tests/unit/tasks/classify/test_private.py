@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,17 @@ def test_the_bundle_works_everywhere(model: pv.Recognizer, data: Path, tmp_path:
     assert report.metrics["accuracy"].value > 0.8
     with pytest.raises(pv.PhotovisionError, match="trained privately"):
         pv.estimate(model, data, listener=pv.silent)
+
+
+def test_attacks_find_no_more_than_epsilon_allows(
+    model: pv.Recognizer, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", str(model.bundle.path), str(data / "people.csv"), "--privacy", "--json", "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 0.3 < found["metrics"]["membership_auroc"]["value"] < 0.75
+    assert not found["warnings"]
+    assert found["canaries"]["at_least"] < 20
+    assert any("promised 20" in sentence for sentence in found["summary"])
 
 
 def test_nobodys_pictures_move_another_from_train_to_test(data: Path) -> None:

@@ -1,0 +1,1 @@
+"""Attacks on what a model learned from: memberships of pictures, and canaries."""
