@@ -36,7 +36,7 @@ def study(kind: str, seed: int) -> tuple[bool, bool]:
 
     def found(sensitivity: float) -> np.ndarray:
         seen = np.sqrt(0.5) * hard + np.sqrt(0.5) * rng.normal(size=CASES)
-        return (seen < norm.ppf(sensitivity)).astype(np.float64)
+        return np.asarray(seen < norm.ppf(sensitivity), np.float64)
 
     people, looked = np.stack([found(one) for one in known]), np.ones((READERS, CASES), bool)
     difference = reader_difference(found(MODEL), people, looked, np.arange(CASES), n_boot=400, seed=seed)

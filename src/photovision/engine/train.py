@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from photovision.core.energy import Meter
 from photovision.core.folder import reserved
 from photovision.core.output import placed
-from photovision.core.progress import Listener, counted, silent, visible
+from photovision.core.progress import Listener, Progress, counted, silent, visible
 from photovision.core.task import Task, task_of
 from photovision.core.task import task as named_task
 from photovision.data.dataset import Dataset
@@ -143,6 +143,8 @@ def run(
         source = prepare(dataset, config)
         if config.commercial:
             require_commercial(source.ledger())
+        if row.has("consent") and (remark := row.part("consent")(dataset, config.own, config.seed)):
+            listener(Progress("people", 1, 1, remark))
         work = _work(dataset, output, config, listener)
         compared = counted(listener, "comparing pictures")
         embed = Embedder(source, work, 60 * config.minutes, compared) if row.compares else None

@@ -56,9 +56,9 @@ def update(
 ) -> None:
     """Let a model learn from new labelled images, if they help.
 
-    The old version stays unless the new one is better. Labels are examined before anything is learned. The next version is promoted only if a one-sided paired test shows a
-    gain and neither the golden set nor a class, a group or calibration loses too much. Running it again with the
-    same images changes nothing.
+    The old version stays unless the new one is better. Labels are examined before anything is learned. The next version
+    is promoted only if a one-sided paired test shows a gain and neither the golden set nor a class, a group or
+    calibration loses too much. Running it again with the same images changes nothing.
     """
     from photovision.app.cli.output import print_report
     from photovision.app.progress import shown

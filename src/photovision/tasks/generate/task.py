@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from photovision.core.option import Option
 from photovision.core.task import Task, TaskText
 
 _HOME = "photovision.tasks.generate"
@@ -12,7 +15,13 @@ TASK = Task(
     outputs=("velocity",),
     lead={"precision": "precision of samples"},
     options={"train": frozenset({"backbone", "weights", "size", "epochs", "flip", "tuning"})},
+    own={
+        "train": (
+            Option("register", "A store of faces ('photovision faces enroll') of the people in the pictures.", Path),
+        )
+    },
     parts={
+        "consent": "photovision.faces.consent:people_agreed",
         "prepare": f"{_HOME}.learn:prepare",
         "learn": f"{_HOME}.learn:learn",
         "card": f"{_HOME}.text:card_text",
