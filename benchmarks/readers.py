@@ -25,8 +25,9 @@ def sensitivities(kind: str, rng: np.random.Generator) -> np.ndarray:
     if kind == "equal":
         return np.full(READERS, MEAN)
     if kind == "fixed":
-        return np.linspace(MEAN - 0.1, MEAN + 0.1, READERS)
-    return np.clip(rng.normal(MEAN, SPREAD, READERS), 0.02, 0.98)
+        return np.asarray(np.linspace(MEAN - 0.1, MEAN + 0.1, READERS))
+    drawn: np.ndarray = np.clip(rng.normal(MEAN, SPREAD, READERS), 0.02, 0.98)
+    return drawn
 
 
 def study(kind: str, seed: int) -> tuple[bool, bool]:

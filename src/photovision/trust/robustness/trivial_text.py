@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from photovision.core.drawing import percent
 from photovision.core.report import Assessment, Finding, Metric, Table
-from photovision.data.trivial_facts import BRIGHTNESS, CORNERS, OUTSIDE
+from photovision.data.trivial_facts import BRIGHTNESS, CORNERS, OUTSIDE, THUMBNAIL
 from photovision.trust.robustness.trivial_predictors import MACRO, TrivialPredictor
 
 _SKILL = 0.75
 """Part of the model's skill (how far its area lies above chance) that a predictor must have to be named."""
+_MOST = 0.9
+"""Part of the model's skill from which facts that hold nothing of what is shown are named, whatever the intervals say:
+a model that rests on them and on what is shown is better than they are."""
 _TELLTALE = 0.7
 """Area from which, beyond doubt, facts that lie outside the picture are named where there is no model yet."""
 _TITLE = "Trivial predictors"
@@ -24,7 +27,8 @@ def beside_model(predictors: Sequence[TrivialPredictor], areas: Mapping[str, Met
     """Trivial predictors beside a model.
 
     A predictor is named where its area lies within the interval of the model's or above it, is above chance beyond
-    doubt, and has three quarters of the model's skill.
+    doubt, and has three quarters of the model's skill; or nine tenths of it, but for thumbnails, which show what the
+    picture shows.
 
     Args:
         predictors: what was fitted.
@@ -78,14 +82,15 @@ def before_training(predictors: Sequence[TrivialPredictor]) -> Finding:
 
 def _named(one: TrivialPredictor, areas: Mapping[str, Metric]) -> list[str]:
     """All classes together where that holds, else the single classes of which it holds."""
-    alike = [name for name, area in one.areas.items() if name in areas and _as_good(area, areas[name])]
+    alike = [name for name, area in one.areas.items() if name in areas and _as_good(one.name, area, areas[name])]
     return [MACRO] if MACRO in alike else alike
 
 
-def _as_good(area: Metric, model: Metric) -> bool:
+def _as_good(facts: str, area: Metric, model: Metric) -> bool:
     assert area.low is not None
-    least = model.value if model.low is None else model.low
-    return area.value >= least and area.low > 0.5 and area.value - 0.5 >= _SKILL * (model.value - 0.5)
+    least, skill, own = model.value if model.low is None else model.low, area.value - 0.5, model.value - 0.5
+    near = area.value >= least and skill >= _SKILL * own
+    return area.low > 0.5 and (near or (facts != THUMBNAIL and skill >= _MOST * own))
 
 
 def _best_predicted(one: TrivialPredictor) -> str | None:

@@ -145,14 +145,25 @@ def test_several_labels_of_which_some_are_unknown() -> None:
         (Metric(0.62, 0.50, 0.74), Metric(0.66, 0.55, 0.77), False),  # no better than chance
         (Metric(0.65, 0.60, 0.70), Metric(0.80, 0.50, 0.95), False),  # within a wide interval, but with little skill
         (Metric(0.75, 0.72, 0.78), Metric(0.65, 0.57, 0.73), True),  # better than the model
+        (Metric(0.97, 0.95, 0.98), Metric(1.0, 0.99, 1.0), True),  # nearly all that the model knows
     ],
 )
 def test_when_a_trivial_predictor_is_named(area: Metric, model: Metric, named: bool) -> None:
-    one = TrivialPredictor(THUMBNAIL, {MACRO: area, "circle": area})
+    one = TrivialPredictor(SIZE, {MACRO: area, "circle": area})
     found = beside_model([one], {MACRO: model, "circle": model})
     assert (found.assessment is not None) == named
     assert [line.split(":")[0] for line in found.summary] == ["A shortcut is possible"] * named
     assert TrivialPredictor.from_json(one.to_json()).areas == one.areas
+
+
+def test_a_thumbnail_that_is_clearly_worse_is_the_picture_made_small() -> None:
+    area, model = Metric(0.97, 0.95, 0.98), Metric(1.0, 0.99, 1.0)
+    found = {
+        name: beside_model([TrivialPredictor(name, {MACRO: area, "circle": area})], {MACRO: model}).assessment
+        for name in (CORNERS, THUMBNAIL)
+    }
+    assert found[CORNERS] is not None
+    assert found[THUMBNAIL] is None
 
 
 @pytest.mark.parametrize("giveaway", [HEADER, SIZE])
