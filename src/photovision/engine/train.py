@@ -141,10 +141,8 @@ def run(
         if _trained_alone(row, dataset, output, config, listener):
             return load(output)
         source = prepare(dataset, config)
-        if config.commercial:
-            require_commercial(source.ledger())
-        if row.has("consent") and (remark := row.part("consent")(dataset, config.own, config.seed)):
-            listener(Progress("people", 1, 1, remark))
+        require_commercial(source.ledger() if config.commercial else ())
+        _ask_consent(row, dataset, config, listener)
         work = _work(dataset, output, config, listener)
         compared = counted(listener, "comparing pictures")
         embed = Embedder(source, work, 60 * config.minutes, compared) if row.compares else None
@@ -173,6 +171,12 @@ def _trained_alone(row: Task, dataset: Dataset, output: Path, config: TrainConfi
     if part is not None:
         row.part(part, "train")(dataset, output, config, listener)
     return part is not None
+
+
+def _ask_consent(row: Task, dataset: Dataset, config: TrainConfig, listener: Listener) -> None:
+    """Refuse pictures of people whom nobody asked, where the task could show them again."""
+    if row.has("consent") and (remark := row.part("consent")(dataset, config.own, config.seed)):
+        listener(Progress("people", 1, 1, remark))
 
 
 def _work(dataset: Dataset, output: Path, config: TrainConfig, listener: Listener) -> WorkDir:
