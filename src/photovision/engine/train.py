@@ -141,7 +141,7 @@ def run(
         if _trained_alone(row, dataset, output, config, listener):
             return load(output)
         source = prepare(dataset, config)
-        require_commercial(source.ledger() if config.commercial else ())
+        require_commercial(source.ledger() if config.commercial else [])
         _ask_consent(row, dataset, config, listener)
         work = _work(dataset, output, config, listener)
         compared = counted(listener, "comparing pictures")
