@@ -29,7 +29,8 @@ _LEAST = 50
 _STRENGTHS = 0.1, 10.0, 1000.0
 _NOTE = (
     "A head is attacked by 24 others that learned from random halves of the same pictures. Where the network itself was"
-    " trained on them, too, it may give away more than its head: the rates are lower bounds."
+    " trained on them, too, it may give away more than its head: the rates are lower bounds. Other pictures of another kind"
+    " than those learned from raise the rates."
 )
 
 
@@ -118,9 +119,7 @@ def _report(
     model: Recognizer, result: MembershipAttack, canaries: CanaryTest | None, plan: DescentPlan | None
 ) -> Report:
     rates = {rate: result.at(rate) for rate in RATES}
-    metrics: dict[str, Metric] = {
-        "membership_auroc": Metric(result.auroc, n=len(result.scores), title="AUROC of the attack")
-    }
+    metrics: dict[str, Metric] = {}
     rows, summary = [], []
     for rate, found in rates.items():
         bound = None if plan is None else min(1.0, math.exp(plan.epsilon) * rate + plan.delta)
@@ -130,6 +129,7 @@ def _report(
             metrics[f"tpr_at_{rate:g}"] = Metric(
                 found.value, found.low, found.high, found.n, title=f"Found at {rate:.1%} false accusations"
             )
+    metrics["membership_auroc"] = Metric(result.auroc, n=len(result.scores), title="AUROC of the attack")
     first = rates[RATES[0]]
     if first is not None:
         summary.append(f"An attacker who accuses 1.0% of other pictures wrongly finds {first} of those learned from.")
