@@ -29,8 +29,8 @@ _LEAST = 50
 _STRENGTHS = 0.1, 10.0, 1000.0
 _NOTE = (
     "A head is attacked by 24 others that learned from random halves of the same pictures. Where the network itself was"
-    " trained on them, too, it may give away more than its head: the rates are lower bounds. Other pictures of another kind"
-    " than those learned from raise the rates."
+    " trained on them, too, it may give away more than its head: the rates are lower bounds. Other pictures of another"
+    " kind than those learned from raise the rates."
 )
 
 
