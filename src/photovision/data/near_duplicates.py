@@ -40,6 +40,8 @@ _AUDIBLE = 1.0  # grey levels (orthonormal DCT); rounding alone gives about 0.3
 _BANDS, _BAND_BITS = 12, 21
 _NEIGHBOURS = 24
 _MET = 256  # pictures of a crowded band that another picture is compared with
+_PART = 1 << 18  # pairs that are looked at at once
+_NEAR_BITS, _PLAIN = 32, 16  # for pairs that are compared pixel by pixel
 _POPCOUNT = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
 
 
@@ -139,6 +141,21 @@ def near_duplicates(looks: Looks, positions: Ints) -> Ints:
     return groups
 
 
+def near_pairs(looks: Looks) -> tuple[Ints, Ints]:
+    """Pairs (left < right) of N pictures whose hashes are near, whatever their colours, shapes and contrasts.
+
+    They are worth a closer look, and no more: a grey copy is among them, and so is the white bag beside the black one.
+    """
+    detailed = np.flatnonzero(looks.detail >= _PLAIN)
+    left, right = _candidates(looks.hash[detailed])
+    left, right = detailed[left], detailed[right]
+    near = np.empty(len(left), dtype=bool)
+    for start in range(0, len(left), _PART):
+        part = slice(start, start + _PART)
+        near[part] = _bits(looks.hash[left[part]], looks.hash[right[part]]) <= _NEAR_BITS
+    return left[near], right[near]
+
+
 def _candidates(hashes: Words) -> tuple[Ints, Ints]:
     """Pairs (left < right) whose hashes agree in at least one of the bands, without comparing all with all.
 
@@ -209,15 +226,20 @@ def _packed(one: Ints, other: Ints, count: int) -> Ints:
 def _alike(looks: Looks, left: Ints, right: Ints) -> npt.NDArray[np.bool_]:
     """Which of the pairs show the same picture."""
     alike = np.empty(len(left), dtype=bool)
-    for start in range(0, len(left), 1 << 18):
-        a, b = left[start : start + (1 << 18)], right[start : start + (1 << 18)]
-        near = _POPCOUNT[(looks.hash[a] ^ looks.hash[b]).view(np.uint16)].sum(axis=1) <= MAX_BITS
+    for start in range(0, len(left), _PART):
+        a, b = left[start : start + _PART], right[start : start + _PART]
+        near = _bits(looks.hash[a], looks.hash[b]) <= MAX_BITS
         a, b = a[near], b[near]  # few are near, and only these are looked at further
         colour = np.abs(looks.colour[a].astype(np.int16) - looks.colour[b]).max(axis=1, initial=0) <= MAX_COLOUR
         shape = _within(looks.stretch[a] / looks.stretch[b], MAX_STRETCH)
         near[near] = colour & shape & _within(looks.contrast[a] / looks.contrast[b], MAX_CONTRAST)
-        alike[start : start + (1 << 18)] = near
+        alike[start : start + _PART] = near
     return alike
+
+
+def _bits(one: Words, other: Words) -> Ints:
+    """int64 (N,): in how many bits hashes, (N, 4), differ."""
+    return np.asarray(_POPCOUNT[(one ^ other).view(np.uint16)].sum(axis=1), np.int64)
 
 
 def _within(ratio: np.ndarray, limit: float) -> npt.NDArray[np.bool_]:

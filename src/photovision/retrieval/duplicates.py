@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from photovision.core.errors import UnreadableImage
 from photovision.core.progress import Listener, Progress, visible
-from photovision.data.near_duplicates import near_duplicates
+from photovision.data.near_duplicates import near_pairs
 from photovision.engine.progress import narrated
 from photovision.retrieval.features import decoded
 from photovision.retrieval.index import Index
@@ -167,9 +167,9 @@ def _candidates(opened: Index, pictures: _ComparedPictures) -> Iterator[tuple[in
         for members in equal.values():
             yield from _pairs(sorted(members, key=lambda number: _worth(pictures.files[number])))
     ids, looks = opened.store.looks()
-    leaders = near_duplicates(looks, np.arange(len(ids)))
-    for row in np.flatnonzero(leaders != np.arange(len(ids))).tolist():
-        yield int(ids[leaders[row]]), int(ids[row]), False
+    left, right = near_pairs(looks)
+    for one, other in zip(ids[left].tolist(), ids[right].tolist(), strict=True):
+        yield one, other, False
     yield from _neighbours(opened)
 
 

@@ -28,6 +28,9 @@ IN_WORDS = {
 
 AGREEMENT = 0.65
 """Agreement from which on two pictures are one: on clothing, copies reached 0.65 and more, a movement of 0.8% less."""
+SMALL, SMALL_AGREEMENT = 64, 0.87
+"""Pixels of the shorter side of the smaller of two whole pictures below which they have to agree more: so small, the
+next frame of a burst reached 0.85 (n = 120), and copies 0.88 and more."""
 MAX_STRETCH = 1.06
 """Largest ratio of the aspect ratios of two whole pictures that may be one."""
 _TURNS = (None, Pillow.Transpose.ROTATE_90, Pillow.Transpose.ROTATE_180, Pillow.Transpose.ROTATE_270)
@@ -109,7 +112,7 @@ def check_pair(
         if not _same_shape(one.grey, base.grey):
             continue
         placement = whole_agreement(one, base)
-        if placement.agreement >= AGREEMENT:
+        if placement.agreement >= (SMALL_AGREEMENT if min(*one.grey.size, *base.grey.size) < SMALL else AGREEMENT):
             return CheckedPair(SAME_PICTURE if orientation == Orientation() else TURNED, placement)
     for inner, outer in _nested(query, base, turns) if crops else ():
         placement = find(inner, outer)
