@@ -68,7 +68,7 @@ def measure(opened: Index, check: int, listener: Listener) -> None:
     limits = measure_limits(opened, ids, vectors, groups)
     with store.transaction():
         store.set_fact("limits", limits._asdict())
-    rates = measure_rates(opened, check, groups, listener) if check else None
+    rates = measure_rates(opened, check, groups, listener) if check else store.fact("rates")  # of before, with their n
     with store.transaction():
         store.set_fact("rates", rates)
         store.set_fact("measured", {"last_id": int(ids.max(initial=-1)), "count": len(ids), "check": check})

@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance
 from sklearn.datasets import load_digits
 
 from photovision.core.image import decode
-from photovision.data.near_duplicates import Looks, near_duplicates
+from photovision.data.near_duplicates import Looks, near_duplicates, near_pairs
 from photovision.data.read import dataset_from_arrays, read_dataset
 from photovision.data.scan import Scan, scan
 
@@ -143,3 +143,12 @@ def test_real_sets_of_look_alikes(shared_data: Path) -> None:
     leaves = scan(read_dataset(shared_data / "potato")).duplicates
     assert len(faces) - len(np.unique(faces)) <= 4  # ten pictures each of forty people
     assert len(leaves) - len(np.unique(leaves)) <= 4  # leaves on one and the same table
+
+
+def test_copies_without_colours_are_worth_a_closer_look() -> None:
+    coloured = [
+        picture for picture, name in zip(PHOTOGRAPHS, ("astronaut", "", "coffee", "chelsea"), strict=False) if name
+    ]
+    looks = scanned([*coloured, *(picture.convert("L").convert("RGB") for picture in coloured)]).looks
+    assert sorted(zip(*(side.tolist() for side in near_pairs(looks)), strict=True)) == [(0, 3), (1, 4), (2, 5)]
+    assert near_duplicates(looks, np.arange(6)).tolist() == list(range(6))

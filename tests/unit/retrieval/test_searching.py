@@ -218,3 +218,13 @@ def test_a_damaged_vector_is_noticed(own: Path, table: str, column: str) -> None
         read = index.store.embeddings if table == "embeddings" else lambda: index.search(photograph("coffee"))
         with pytest.raises(ModelError, match="make it again"):
             read()
+
+
+def test_an_update_without_a_check_keeps_the_error_rates(own: Path) -> None:
+    with pv.Index(own / "index") as index, index.store.transaction():
+        index.store.set_fact("rates", {"n": 7})
+    for name in NAMES[:5]:
+        next((own / "pictures").rglob(f"{name}.*")).unlink()
+    with update(own)[0] as index:
+        assert index.store.fact("measured")["count"] == len(index) == len(NAMES) - 5
+        assert index.store.fact("rates") == {"n": 7}
