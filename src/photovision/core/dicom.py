@@ -15,7 +15,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from photovision.core.dicom_file import NATIVE, extent, frames_of, library, read_header, syntax_of, with_pixels
+from photovision.core.dicom_file import (
+    NATIVE,
+    extent,
+    frames_of,
+    library,
+    of_frame,
+    read_header,
+    syntax_of,
+    with_pixels,
+)
 from photovision.core.errors import UnreadableImage
 from photovision.core.value_range import Gauge, ValueRange, ValueRanges, Values, kind_of, windows_in
 from photovision.core.windows import Grey, by_range, by_window, looked_up, to_grey
@@ -238,6 +247,14 @@ def dicom_capture(stream: BinaryIO) -> tuple[str | None, str]:
     if not date:
         return None, device
     return f"{date[:4]}:{date[4:6]}:{date[6:]} {time[:2]}:{time[2:4]}:{time[4:6]}", device
+
+
+def dicom_pixel_area(stream: BinaryIO) -> float | None:
+    """What a pixel covers in mm2 (PixelSpacing, else ImagerPixelSpacing); None where the file does not say."""
+    header, _ = read_header(stream)
+    first = of_frame(header, 0)
+    rows, columns = (float(part) for part in first.get("PixelSpacing") or first.get("ImagerPixelSpacing") or (0, 0))
+    return rows * columns if 0 < rows < np.inf and 0 < columns < np.inf else None
 
 
 def dicom_cost(stream: BinaryIO) -> tuple[int, int, float, float]:

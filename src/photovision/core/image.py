@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from photovision.core import iso_boxes
 from photovision.core.budget import MemoryBudget
 from photovision.core.colour import to_srgb
-from photovision.core.dicom import dicom_capture
+from photovision.core.dicom import dicom_capture, dicom_pixel_area
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_cost import DecodeCost, cost_of
 from photovision.core.image_formats import DICOM, FORMATS, SUFFIXES, format_of, opened
@@ -226,6 +226,20 @@ def captured(source: Path | bytes) -> Capture:
                 return Capture(taken if isinstance(taken, str) else None, camera)
     except Exception:  # hostile files make decoders raise anything
         return Capture()
+
+
+def pixel_area(source: object) -> float | None:
+    """What a pixel of a picture covers in mm2, where its file states physical spacing, as DICOM does; else None.
+
+    Nothing is decoded, and nothing raised for damaged files.
+    """
+    if not isinstance(source, str | Path | bytes):
+        return None
+    try:
+        with opened(source) as stream:
+            return dicom_pixel_area(stream) if format_of(stream) == DICOM else None
+    except Exception:  # hostile files make pydicom raise anything
+        return None
 
 
 def from_pillow(picture: Pillow.Image, name: str = "the picture") -> Image | bytes:

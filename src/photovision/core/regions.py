@@ -157,6 +157,7 @@ class Segmentation(Pictured):
         objects: the objects with their masks, in the order of these numbers; None likewise.
         confidence: the mean probability of the predicted classes, 0 to 1; None for the truth.
         embedding: float32 (D,) of unit norm, by which whole pictures are compared; None where a model gives none.
+        pixel_mm2: what a pixel covers in mm2, where the picture's file says so, as DICOM does; else None.
 
     Example:
         >>> Segmentation(np.int32([[0, 1], [255, 1]]), ("ground", "road")).names
@@ -169,6 +170,7 @@ class Segmentation(Pictured):
     objects: Detections | None = None
     confidence: float | None = None
     embedding: Floats | None = None
+    pixel_mm2: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, np.ndarray):
@@ -191,10 +193,19 @@ class Segmentation(Pictured):
         counts = np.bincount(labels.ravel(), minlength=len(self.classes))[: len(self.classes)] / labels.size
         return {name: round(float(share), 6) for name, share in zip(self.classes, counts, strict=True) if share}
 
+    def areas_mm2(self) -> dict[str, float] | None:
+        """Class -> its area in mm2; None where the picture's file states no physical spacing."""
+        if self.pixel_mm2 is None:
+            return None
+        whole = self.pixel_mm2 * self.labels.size
+        return {name: round(share * whole, 3) for name, share in self.areas().items()}
+
     def json_fields(self, size: tuple[int, int]) -> dict[str, Any]:
-        """What stands beside "file" in a result: "size", "areas", and "objects", how many, where they are known."""
+        """What stands beside "file": "size", "areas", "areas_mm2" and "objects", how many, where they are known."""
+        physical = self.areas_mm2()
+        known = {} if physical is None else {"areas_mm2": physical}
         counted = {} if self.objects is None else {"objects": len(self.objects)}
-        return {"size": list(size), "areas": self.areas(), **counted}
+        return {"size": list(size), "areas": self.areas(), **known, **counted}
 
     def drawn(self, image: Image, side: int = SIDE) -> Image:
         """The colour of every pixel's class laid over the picture."""

@@ -17,12 +17,14 @@ _SPOILT = 0.5
 
 
 class Sides(NamedTuple):
-    """Positions that learn, choose and judge, and sentences on the patients among them."""
+    """Positions that learn, choose and judge, how many patients are shared in a sentence ("" where none are known),
+    and what was left out."""
 
     train: Ints
     val: Ints
     test: Ints
-    notes: tuple[str, ...]
+    shared: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def patients_of(dataset: Dataset) -> Ints:
@@ -48,7 +50,7 @@ def kept_apart(dataset: Dataset, patients: Ints, train: Ints, val: Ints, test: I
         train, val, test: int64 positions.
     """
     if not (patients >= 0).any():
-        return Sides(train, val, test, ())
+        return Sides(train, val, test)
     lost_train, lost_val = _shared(patients, train, test), _shared(patients, val, test)
     kept_val = val[~lost_val]
     lost_train |= _shared(patients, train, kept_val)
@@ -56,13 +58,11 @@ def kept_apart(dataset: Dataset, patients: Ints, train: Ints, val: Ints, test: I
     notes = [_left_out(dataset, patients, lost)] if len(lost) else []
     sides = train[~lost_train], kept_val, test
     numbers = [len(np.unique(patients[part][patients[part] >= 0])) for part in sides]
-    notes.append(
-        f"0 patients are shared between train ({numbers[0]:,}), val ({numbers[1]:,}) and test ({numbers[2]:,})."
-    )
+    shared = f"0 patients are shared between train ({numbers[0]:,}), val ({numbers[1]:,}) and test ({numbers[2]:,})."
     unknown = int((patients[np.concatenate(sides)] < 0).sum())
     if unknown:
         notes.append(f"The patient of {count(unknown, 'picture')} is not known.")
-    return Sides(*sides, tuple(notes))
+    return Sides(*sides, shared, tuple(notes))
 
 
 def _shared(patients: Ints, some: Ints, others: Ints) -> np.ndarray:

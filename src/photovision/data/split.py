@@ -168,7 +168,8 @@ def _by_patient(
     if redrawn:
         notes.append("The published split parts the pictures of most patients, so it is drawn again by patient.")
     sides = kept_apart(dataset, patients, *(np.sort(part) for part in parts))
-    return (sides.train, sides.val, sides.test), [*notes, *sides.notes], published
+    how = " ".join((notes[0], sides.shared) if sides.shared else (notes[0],))
+    return (sides.train, sides.val, sides.test), [how, *notes[1:], *sides.notes], published
 
 
 @dataclass(frozen=True, eq=False)

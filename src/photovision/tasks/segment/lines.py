@@ -25,7 +25,9 @@ class AreaLines:
 
     def text(self, file: str, value: Segmentation) -> str:
         """One line; `file` is printable."""
-        shown = ", ".join(f"{printable(name)} {100 * share:.1f}%" for name, share in _areas(value))
+        physical = value.areas_mm2() or {}
+        mm2 = {name: f" ({area:,.1f} mm2)" for name, area in physical.items()}
+        shown = ", ".join(f"{printable(name)} {100 * share:.1f}%{mm2.get(name, '')}" for name, share in _areas(value))
         objects = "" if value.objects is None else f"  {len(value.objects):,} objects"
         return f"{file}{objects}  {shown}"
 

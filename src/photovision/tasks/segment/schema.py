@@ -34,6 +34,10 @@ class MaskPrediction(BaseModel):
     file: str | None = Field(description="The name that the file was sent with.")
     size: list[int] = Field(description="Height and width of the upright image in pixels.")
     areas: dict[str, float] = Field(description="Class -> its share of the image, of the classes that occur.")
+    areas_mm2: dict[str, float] | None = Field(
+        default=None,
+        description="Class -> its area in mm2, where the file states physical spacing, as DICOM does.",
+    )
     objects: int | None = Field(default=None, description="How many there are; of models that separate objects.")
     mask: str | None = Field(default=None, description="masks=png: classes as an indexed PNG file, in base64.")
     object_mask: str | None = Field(default=None, description="masks=png: objects as a PNG file of 16 bits, in base64.")

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from photovision.core.errors import ModelError, UnreadableImage, UsageError
+from photovision.core.image import pixel_area
 from photovision.core.inputs import Given, Source, as_sources
 from photovision.core.parallel import in_order
 from photovision.core.regions import Detections, Segmentation
@@ -110,19 +111,19 @@ class Segmenter(OnnxModel[Segmentation]):
                 yield self._result(source, (0, 0), picture)
                 continue
             pixels = self._pixels(picture, batch_size)
-            yield self._result(source, (picture.height, picture.width), self._segmentation(pixels))
+            yield self._result(source, (picture.height, picture.width), self._segmentation(pixels, pixel_area(source)))
 
-    def _segmentation(self, pixels: _TilePixels) -> Segmentation:
+    def _segmentation(self, pixels: _TilePixels, area: float | None) -> Segmentation:
         sure, embedding = pixels.summary.confidence, pixels.summary.embedding
         if pixels.depth is None:
             labels = pixels.labels.astype(np.int32)
-            return Segmentation(labels, self.classes, confidence=sure, embedding=embedding)
+            return Segmentation(labels, self.classes, confidence=sure, embedding=embedding, pixel_mm2=area)
         least = int(self.info.get("least_area") or 1)
         numbers = separate(pixels.labels > 0, pixels.depth, least)
         # What is too small to be an object is background, too.
         labels = np.where(numbers > 0, pixels.labels, 0).astype(np.int32)
         objects = detections(numbers, pixels.labels, pixels.sure, self.classes[1:])
-        return Segmentation(labels, self.classes, numbers, objects, sure, embedding)
+        return Segmentation(labels, self.classes, numbers, objects, sure, embedding, area)
 
     def _windows(self, picture: Pillow.Image) -> list[Window]:
         """The tiles of a picture, or the whole of it."""

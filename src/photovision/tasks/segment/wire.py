@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 
 from photovision.core.boxes import colour_of
 from photovision.core.errors import MissingExtra, UnreadableImage
+from photovision.core.image import pixel_area
 from photovision.core.regions import LabelMap, Segmentation
 from photovision.core.result import Size
 from photovision.core.shapes import Rle
@@ -150,6 +151,7 @@ def _predicted(model: Segmenter, form: str, source: Source, limits: ImageLimits,
     mask.putpalette([value for label in range(len(found.classes)) for value in colour_of(label)])
     outlines = _outlines(found) if form == "rle" else None
     pictures = _png(mask), _objects(found.instance_map)
+    found = replace(found, pixel_mm2=pixel_area(source))
     fields, sure = found.json_fields(size), found.confidence or 0.0
     return Answer(size, MaskFiles(fields, *pictures, form, outlines, sure, found.embedding))
 

@@ -17,7 +17,9 @@ from photovision.data.augment.mask import depth
 from photovision.engine.load import load
 from photovision.runtime.bundle import read_bundle
 from photovision.tasks.classify.recognizer import Recognizer
+from photovision.tasks.segment.lines import AreaLines
 from photovision.tasks.segment.segmenter import Segmenter
+from tests.dicoms import saved
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,16 @@ def test_turned_files_bytes_and_arrays_agree(whole: Segmenter, tmp_path: Path) -
     assert isinstance(answers, list)
     for answer in answers:
         assert np.array_equal(answer.labels, answers[2].labels)
+
+
+def test_areas_of_scans_are_in_square_millimetres(whole: Segmenter, tmp_path: Path) -> None:
+    scan = saved(tmp_path / "a.dcm", _red((8, 16), 0, 0, 8, 8), PixelSpacing=[0.5, 2])
+    (found,) = whole.results([scan])
+    assert found.value is not None
+    shares = found.value.areas()
+    assert found.value.areas_mm2() == {name: share * 8 * 16 for name, share in shares.items()}
+    assert found.to_json()["areas_mm2"] == found.value.areas_mm2()
+    assert " mm2)" in AreaLines(whole, 1).text("a.dcm", found.value)
 
 
 def test_unreadable_pictures_are_told_and_passed_over(whole: Segmenter, tmp_path: Path) -> None:
