@@ -202,10 +202,13 @@ class ChosenSamples(ColumnSamples):
         samples: all of them.
         positions: int64 (M,).
         labelled: whether they keep their targets.
+
+    Attributes:
+        whole: all of them.
     """
 
     def __init__(self, samples: ColumnSamples, positions: Ints, labelled: bool = True) -> None:
-        self._samples, self._positions, self._labelled = samples, positions, labelled
+        self.whole, self._positions, self._labelled = samples, positions, labelled
         self.targets = samples.targets if labelled else ()
 
     def __len__(self) -> int:
@@ -218,20 +221,20 @@ class ChosenSamples(ColumnSamples):
     def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self))))
-        sample = self._samples[int(self._positions[index])]
+        sample = self.whole[int(self._positions[index])]
         return sample if self._labelled else Sample(sample.id, sample.image, None, sample.groups)
 
     def codes(self) -> Ints:
         """int64 (M,): which of `targets` every sample has; -1 where the truth is unknown."""
-        return self._samples.codes()[self._positions] if self._labelled else np.full(len(self), -1)
+        return self.whole.codes()[self._positions] if self._labelled else np.full(len(self), -1)
 
     def at(self, positions: Ints) -> ColumnSamples:
         """The samples at these positions, int64 (K,), in that order."""
-        return ChosenSamples(self._samples, self._positions[positions], self._labelled)
+        return ChosenSamples(self.whole, self._positions[positions], self._labelled)
 
     def digest(self) -> bytes:
         """Of all samples, and of which these are."""
-        return hashlib.sha256(self._samples.digest() + self._positions.tobytes()).digest()
+        return hashlib.sha256(self.whole.digest() + self._positions.tobytes()).digest()
 
 
 def splits_of(facts: IndexFacts) -> Mapping[str, Sequence[int]]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from photovision.core.address import is_address
 from photovision.core.errors import DataError, UnreadableImage
 from photovision.core.image_formats import SUFFIXES, is_picture
 from photovision.core.inputs import as_pixels, as_sources
@@ -62,6 +63,8 @@ def read_unlabelled(source: Dataset | str | Path | Pictures, reading: ReadOption
     """
     if isinstance(source, Dataset):
         return _bare(source)
+    if is_address(source):
+        return _bare(read_dataset(str(source), **vars(reading)))
     if isinstance(source, str | Path):
         path = Path(source)
         if not path.exists():

@@ -49,6 +49,7 @@ from photovision.app.cli.ui import ui
 from photovision.app.cli.update import rollback, update, versions
 from photovision.app.cli.watch import watch
 from photovision.app.cli.weights import app as weights
+from photovision.app.cli.worker import worker
 
 DATA, LEARN, QUESTION = "Look at data", "Learn", "Question a model"
 USE, SERVICE = "Use a model", "Run it as a service"
@@ -86,6 +87,7 @@ app.add(refer, "refer flowers-model other-flowers/ --costs costs.csv -o referral
 app.add(features, "features flowers-model flowers/ -o features/", group=QUESTION)
 
 app.add(predict, "predict imagenet photo.jpg\npredict flowers-model rose.jpg holiday/ --csv", group=USE)
+app.add(worker, "worker results/", group=USE)
 app.add(detect, "detect photo.jpg\ndetect cells-model smear.jpg -o boxes/", group=USE)
 app.add(cut, "cut photo.jpg --point 430,200 -o cut/", group=USE)
 app.add(watch, "watch street.mp4 --line 0,0.5,1,0.5 -o seen.mp4", group=USE)

@@ -60,6 +60,11 @@ Prompt = Annotated[
     list[str] | None,
     typer.Option(metavar="TEXT", help="With --classes: a sentence with {} for the name; may be given more than once."),
 ]
+Results = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write Parquet files there; resumes, and others join with 'worker FOLDER'."),
+]
+Workers = Annotated[int | None, typer.Option(min=1, max=256, help="With --results: processes; default: 1.")]
 
 
 def predict(  # noqa: PLR0913 - one parameter a flag
@@ -80,6 +85,8 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     tags: TagModel = None,
     classes: Names = None,
     prompt: Prompt = None,
+    results: Results = None,
+    workers: Workers = None,
 ) -> None:
     """Predict with any model: classes, boxes, areas, anomalies.
 
@@ -87,24 +94,36 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     """
     # The gate's small products gain nothing from NumPy's threads, which keep the cores from decoding and the network.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from photovision.app.cli.predicting import check_names, form_of, model_at, predict_files, size_of
-    from photovision.core.errors import UsageError
+    from photovision.app.cli.predicting import check_names, form_of, model_at, predict_files
+    from photovision.app.cli.worker import predict_into
     from photovision.engine.load import load
 
     form = form_of(as_json, as_csv)
     names = check_names(files or [])
-    if tile is None and overlap is not None:
-        raise UsageError("--overlap is for tiles: give their size with --tile, or leave it out")
     limits = {"coverage": coverage, "false_alarms": false_alarms, "threshold": threshold}
     if classes is not None or prompt is not None:
         model = _named(model, classes, prompt or [])
-    own = load(model_at(model), engine=engine, precision=precision, **limits)
+    place = model_at(model)
+    own = load(place, engine=engine, precision=precision, **limits)
     row = own.bundle.row
-    given = {"top": top_k, "tile": None if tile is None else size_of(tile), "overlap": overlap}
-    if chosen := row.check_options("predict", given):
+    if chosen := row.check_options("predict", _choices(top_k, tile, overlap)):
         own = own.with_options(**chosen)
+    if results is not None or workers is not None:
+        loading, others = {**limits, "engine": engine, "precision": precision}, (as_csv, output, tags)
+        predict_into(results, place, names, loading, chosen, batch_size, workers, as_json, others)
+        return
     lines = row.part("lines", "predict")(own, top_k or (1 if form == "text" else 5))
     predict_files(own, names, lines=lines, form=form, output=output, tags=tags, batch_size=batch_size)
+
+
+def _choices(top_k: int | None, tile: str | None, overlap: float | None) -> dict[str, object]:
+    """Choices of a prediction by name; raises UsageError for an overlap of no tiles."""
+    from photovision.app.cli.predicting import size_of
+    from photovision.core.errors import UsageError
+
+    if tile is None and overlap is not None:
+        raise UsageError("--overlap is for tiles: give their size with --tile, or leave it out")
+    return {"top": top_k, "tile": None if tile is None else size_of(tile), "overlap": overlap}
 
 
 def _named(weights: Path, classes: str | None, prompts: list[str]) -> Path:
