@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -98,21 +98,18 @@ def predict(  # noqa: PLR0913 - one parameter a flag
     from photovision.app.cli.worker import predict_into
     from photovision.engine.load import load
 
-    form = form_of(as_json, as_csv)
-    names = check_names(files or [])
-    limits = {"coverage": coverage, "false_alarms": false_alarms, "threshold": threshold}
-    if classes is not None or prompt is not None:
-        model = _named(model, classes, prompt or [])
-    place = model_at(model)
-    own = load(place, engine=engine, precision=precision, **limits)
-    row = own.bundle.row
-    if chosen := row.check_options("predict", _choices(top_k, tile, overlap)):
+    form, names = form_of(as_json, as_csv), check_names(files or [])
+    loading: dict[str, Any] = {"engine": engine, "precision": precision, "coverage": coverage}
+    loading |= {"false_alarms": false_alarms, "threshold": threshold}
+    named = classes is not None or prompt is not None
+    place = _named(model, classes, prompt or []) if named else model_at(model)
+    own = load(place, **loading)
+    if chosen := own.bundle.row.check_options("predict", _choices(top_k, tile, overlap)):
         own = own.with_options(**chosen)
     if results is not None or workers is not None:
-        loading, others = {**limits, "engine": engine, "precision": precision}, (as_csv, output, tags)
-        predict_into(results, place, names, loading, chosen, batch_size, workers, as_json, others)
+        predict_into(results, place, names, loading, chosen, batch_size, workers, as_json, (as_csv, output, tags))
         return
-    lines = row.part("lines", "predict")(own, top_k or (1 if form == "text" else 5))
+    lines = own.bundle.row.part("lines", "predict")(own, top_k or (1 if form == "text" else 5))
     predict_files(own, names, lines=lines, form=form, output=output, tags=tags, batch_size=batch_size)
 
 
