@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from photovision.data.dataset import Dataset as Dataset
     from photovision.data.read import dataset_from_arrays as dataset_from_arrays
     from photovision.data.read import read_dataset as read_dataset
+    from photovision.data.shards import shards as shards
     from photovision.engine.adapt import adapt as adapt
     from photovision.engine.adopt import adopt as adopt
     from photovision.engine.audit import audit as audit
@@ -123,6 +124,7 @@ _HOME = {
     "interpolate": "tasks.generate.make",
     "Generator": "tasks.generate.generator",
     "index": "retrieval.build",
+    "shards": "data.shards",
     "search": "retrieval.search",
     "duplicates": "retrieval.duplicates",
     "forget": "retrieval.forget",

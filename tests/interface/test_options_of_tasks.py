@@ -73,6 +73,7 @@ VERBS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--only", "slices", bad=("zzz", "groups,zzz", ",")),
             Option("--conditions", bad=("zzz", "indoor,zzz", ",")),
             Option("--card", ""),
+            Option("--privacy"),  # of classifiers: tests/unit/tasks/classify/test_private.py
             Option("--seed", "1", bad=SEEDS),
         ),
     ),
@@ -145,6 +146,8 @@ VERBS: dict[str, tuple[str, tuple[Option, ...]]] = {
             Option("--batch-size", "1", ALL, ("0", "5000")),
             Option("--output", "OUT", ("segmenter", "objects", "detector")),
             Option("--tags", "TAGGER", ALL, (GONE,), seen=True),
+            Option("--results"),  # of data sets: tests/unit/engine/test_work_list.py
+            Option("--workers", bad=("0", "x")),
         ),
     ),
     "detect": (

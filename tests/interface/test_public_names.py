@@ -17,7 +17,7 @@ NAMES = {
     "Classes", "Preprocess", "Report", "Metric", "Recognizer", "PhotoClassifier", "PhotovisionError", "UsageError",
     "audit", "refer", "explain", "attribute", "features", "Attribution", "export", "Detections", "Segmentation",
     "calibrate", "optimize", "estimate", "adapt", "zero_shot", "adopt", "index", "Index", "search",
-    "update", "rollback", "versions", "PromotionLimits",
+    "update", "rollback", "versions", "PromotionLimits", "shards",
     "duplicates", "forget", "group", "label_piles", "suggest", "verify", "blur", "FaceStore",
     "sample", "invert", "interpolate", "Generator",
     "RecordError", "explain_boxes", "card", "info", "loadtest", "ui",
@@ -39,7 +39,7 @@ def test_every_verb_of_the_command_line_has_a_name_in_python() -> None:
 
     verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     assert len(verbs) > 20
-    assert verbs - set(photovision.__all__) == {"mcp"}  # a program for other programs
+    assert verbs - set(photovision.__all__) == {"mcp", "worker"}  # programs for other programs
 
 
 def test_an_old_name_works_with_a_warning() -> None:

@@ -53,7 +53,7 @@ class _Content(NamedTuple):
     suffix: str
 
 
-def write_shards(
+def shards(
     dataset: Dataset, path: Path, *, size: int = SIZE, group: str = "", progress: ProgressCallback | None = None
 ) -> ShardsWritten:
     """Write a data set as tar shards with their index, all of it or nothing.

@@ -44,7 +44,7 @@ def ratio_for(epsilon: float, delta: float) -> float:
 
     Example:
         >>> round(1 / ratio_for(1.0, 1e-5), 3)
-        3.73
+        3.731
     """
     if not SMALLEST <= epsilon <= LARGEST:
         raise UsageError(f"epsilon should be {SMALLEST:g} to {LARGEST:g}, got {epsilon:g}")

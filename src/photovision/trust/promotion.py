@@ -168,7 +168,7 @@ def next_level(promoted: Sequence[bool], level: float = 0.05) -> float:
 
     Example:
         >>> round(next_level([]), 4), round(next_level([False] * 9), 5), round(next_level([True]), 4)
-        (0.0264, 0.00023, 0.0112)
+        (0.0246, 0.00021, 0.011)
     """
     first = _SPENT_FIRST * level
     wins = [number for number, won in enumerate(promoted, 1) if won]

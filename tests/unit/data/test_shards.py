@@ -27,7 +27,7 @@ from photovision.data.image_paths import find_pictures
 from photovision.data.read import read_dataset
 from photovision.data.scan import scan
 from photovision.data.shard_index import INDEX, IndexWriter, ShardSamples
-from photovision.data.shards import write_shards
+from photovision.data.shards import shards as write_shards
 from photovision.data.unlabelled import read_unlabelled
 
 N = 8

@@ -22,7 +22,7 @@ from photovision.core.errors import DataError, UsageError
 from photovision.core.lock import Lock
 from photovision.core.subprocesses import python_command, python_environment
 from photovision.data.read import read_dataset
-from photovision.data.shards import write_shards
+from photovision.data.shards import shards as write_shards
 from photovision.engine import work_list
 from photovision.engine.work_list import WorkList, new_work, open_work, summary_of, work_on
 from photovision.engine.workers import work_with

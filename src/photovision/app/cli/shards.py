@@ -35,12 +35,12 @@ def shards(
     from photovision.core.phrases import count
     from photovision.core.text import printable
     from photovision.data.read import read_dataset
-    from photovision.data.shards import write_shards
+    from photovision.data.shards import shards as pack
 
     path: str | Path = source if is_address(source) else Path(source)
     dataset = read_dataset(path, **vars(reading))
     with shown() as people:
-        done = write_shards(dataset, output, size=size, group=group, progress=counted(people, "packing pictures"))
+        done = pack(dataset, output, size=size, group=group, progress=counted(people, "packing pictures"))
     if as_json:
         print_json({"kind": "shards", "output": str(output), **asdict(done)})
     else:

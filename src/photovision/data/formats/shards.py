@@ -91,9 +91,9 @@ def read_at(address: str) -> Dataset:
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write `path`/[split-]000000.tar and their index, see `data.shards`."""
-    from photovision.data.shards import write_shards
+    from photovision.data.shards import shards as pack
 
-    write_shards(dataset, path)
+    pack(dataset, path)
 
 
 def _dataset(samples: ShardSamples) -> Dataset:

@@ -59,7 +59,7 @@ def reader_difference(
         >>> rng = np.random.default_rng(0)
         >>> model, people = rng.random(200) < 0.9, rng.random((4, 200)) < 0.8
         >>> found = reader_difference(model * 1.0, people * 1.0, np.ones((4, 200), bool), np.arange(200))
-        >>> found.these.low < 0.1 < found.these.high
+        >>> found.these.low < 0.05 < found.these.high
         True
     """
     if readers.shape != counted.shape or readers.shape[1:] != model.shape or patients.shape != model.shape:

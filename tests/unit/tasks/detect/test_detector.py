@@ -123,7 +123,7 @@ def test_the_answer_as_json(detector: Detector, tmp_path: Path) -> None:
         ({"thresholds": [0.5, "a"]}, "a number from 0 to 1"),
         ({"iou": "much"}, "a number from 0 to 1"),
         ({"classes": []}, "at least one class name"),
-        ({"task": "paint"}, "task of anomaly, segment, detect, classify, embed, cut, got 'paint'"),
+        ({"task": "paint"}, "task of anomaly, segment, detect, classify, embed, cut, generate, got 'paint'"),
         ({"task": ["detect"]}, "task of anomaly, segment, detect, classify"),
         ({"task": "classify"}, "lacks temperature, multilabel"),
     ],
