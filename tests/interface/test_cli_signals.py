@@ -47,6 +47,8 @@ def training(data: Path, output: Path, tidying: float = 0.0) -> Iterator[subproc
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
+        # CPython may miss a signal in the moment between its last look and the wait for a lock; until then, wait.
+        time.sleep(0.5)
         yield process
         process.kill()
 
