@@ -52,7 +52,7 @@ def test_the_whole_way_to_a_judged_bundle(tmp_path: Path) -> None:
     model = pv.train(stripes(100), tmp_path / "model", minutes=0.5, epochs=1, task="generate", **known)  # type: ignore[arg-type]
     info = model.info
     assert set(info["metrics"]) >= {"precision", "recall", "frechet_distance", "kernel_distance_floor", "copies"}
-    assert info["metrics"]["class_agreement"]["n"] == 64
+    assert info["metrics"]["class_agreement"]["n"] >= 64  # as many as there is time for
     assert info["rungs"][0]["name"] == "rectified flow"
     assert info["preprocess"]["size"] == [SIDE, SIDE]
     report = (tmp_path / "model" / "report.html").read_text()
