@@ -41,6 +41,7 @@ from photovision.engine.train import train
 from photovision.learn.feed import Feed, PictureFeed, SmallPictureFeed
 from photovision.learn.loop import RunContext, fit
 from photovision.learn.plan import Plan
+from photovision.learn.step_time import step_seconds
 from photovision.models.backbones import Backbone, choose, count_macs, create
 from photovision.models.detector import DetectorNetwork
 from photovision.models.export import Normalise, export_graph
@@ -49,7 +50,6 @@ from photovision.runtime.session import Session, open_session
 from photovision.tasks.classify.objective import ClassifyObjective
 from photovision.tasks.detect.objective import DetectObjective
 from photovision.tasks.segment.objective import SegmentObjective
-from photovision.tasks.segment.trained import step_seconds
 
 CLASSES = 100
 NETWORKS = ("resnet50", "tf_efficientnet_lite0")

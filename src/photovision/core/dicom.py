@@ -79,10 +79,10 @@ class DicomPicture:
         """The values as stored, (H, W) or (H, W, 3); YBR as RGB."""
         try:
             pixels = library("pydicom.pixels").pixel_array(self.header)
-        except RuntimeError as error:  # what each decoder said, a line each
-            said = str(error).strip().splitlines()[-1].strip()[:160]
+        except RuntimeError as error:  # a line from each decoder
+            reason = str(error).strip().splitlines()[-1].strip()[:160]
             name = self.header.file_meta.TransferSyntaxUID.name
-            raise UnreadableImage(f"is compressed as {name}, which the decoders cannot read ({said})") from None
+            raise UnreadableImage(f"is compressed as {name}, which the decoders cannot read ({reason})") from None
         if pixels.shape[:2] != self.size:
             raise UnreadableImage(f"has pixels of the shape {pixels.shape}, but {self.size} in its header")
         return np.asarray(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
@@ -156,17 +157,30 @@ class ColumnSamples(Sequence[Sample]):
 
     targets: tuple[tuple[str, ...], ...]
 
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
+    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
+        if isinstance(index, slice):
+            return tuple(self.sample(row) for row in range(*index.indices(len(self))))
+        return self.sample(range(len(self))[index])
+
+    @abstractmethod
+    def sample(self, row: int) -> Sample:
+        """One of the N samples, by its row from 0 to N - 1."""
+
+    @abstractmethod
     def codes(self) -> Ints:
         """int64 (N,): which of `targets` every sample has; -1 where the truth is unknown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def at(self, positions: Ints) -> ColumnSamples:
         """The samples at these positions, int64 (M,), in that order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def digest(self) -> bytes:
         """What changes when any of the samples does."""
-        raise NotImplementedError
 
 
 def _targets(samples: Sequence[Sample]) -> Iterator[tuple[str, tuple[str, ...] | None]]:

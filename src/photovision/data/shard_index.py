@@ -18,7 +18,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -145,16 +145,8 @@ class ShardSamples(ColumnSamples):
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
-    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        row = index + len(self) if index < 0 else index
-        if not 0 <= row < len(self):
-            raise IndexError(index)
+    def sample(self, row: int) -> Sample:
+        """One of the samples, by its row."""
         number = bisect_right(self._starts, row) - 1
         place = row - self._starts[number]
         shard, offset, length, name, label, _, group = (c[place].as_py() for c in self._batches[number].columns)
@@ -214,14 +206,9 @@ class ChosenSamples(ColumnSamples):
     def __len__(self) -> int:
         return len(self._positions)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Sample, ...]: ...
-    def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        sample = self.whole[int(self._positions[index])]
+    def sample(self, row: int) -> Sample:
+        """One of the samples, by its row."""
+        sample = self.whole[int(self._positions[row])]
         return sample if self._labelled else Sample(sample.id, sample.image, None, sample.groups)
 
     def codes(self) -> Ints:

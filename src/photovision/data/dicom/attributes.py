@@ -119,8 +119,8 @@ def _with_column(dataset: Dataset) -> Dataset:
     if not isinstance(samples, FileSamples) or PATIENT in samples.attributes:
         return dataset
     columns = samples.attributes
-    told = next((name for name in columns if re.sub(r"[\W_]+", "", name.casefold()) in PATIENT_NAMES), None)
-    return dataset if told is None else replace(dataset, samples=samples.with_attribute(PATIENT, columns[told]))
+    column = next((name for name in columns if re.sub(r"[\W_]+", "", name.casefold()) in PATIENT_NAMES), None)
+    return dataset if column is None else replace(dataset, samples=samples.with_attribute(PATIENT, columns[column]))
 
 
 def _with_names(dataset: Dataset) -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -24,6 +23,7 @@ from photovision.engine.training_run import TrainingRun
 from photovision.learn.feed import SmallPictureFeed
 from photovision.learn.loop import FitResult, fit
 from photovision.learn.plan import Plan
+from photovision.learn.step_time import step_seconds
 from photovision.models.backbones import Backbone, choose, count_macs, count_parameters
 from photovision.models.export import Normalise
 from photovision.tasks.generate.export_bundle import exported
@@ -39,7 +39,6 @@ _MOST_IN_MEMORY = 2 * 2**30
 _MOST_VAL = 512
 _CLOSING, _LEAST_CLOSING = 0.2, 50.0  # share of the budget, and seconds, for samples, their features and the report
 _MOST_EPOCHS, _VALIDATIONS = 20_000, 15
-_TRIALS = 4
 
 
 def prepare(dataset: Dataset, config: TrainConfig) -> Backbone:
@@ -172,17 +171,17 @@ class _Alone(torch.nn.Module):
 
 def _fitted(run: TrainingRun, lesson: Lesson, network: VelocityNetwork) -> tuple[Plan, FitResult]:
     """The one loop, for as many epochs as there is time for."""
-    config, count = run.config, len(lesson.images)
+    config, count, augment = run.config, len(lesson.images), Augment(flip=False)
     batch_size = int(np.clip(count // 4 * 2, 8, 128))
     flow, device = FlowNetwork(network), run.work.accelerator.device
-    mirror = config.flip != "off"
-    task, augment = FlowObjective(mirror), Augment(flip=False)
+    task = FlowObjective(mirror=config.flip != "off")
     ready = Normalise(_halved(lesson)).to(device)
 
     def decide() -> dict[str, Any]:
         run.tell(NAME, 0, 1, "measuring how long a step takes")
-        times = {kind: _step_seconds(flow, task, lesson, batch_size, ready, kind) for kind in ("f32", "bf16")}
-        precision = min(times, key=lambda kind: times[kind])
+        batch = _trial_batch(lesson, batch_size, ready)
+        times = {kind: step_seconds(task, flow, batch, kind) for kind in ("f32", "bf16")}
+        precision = min(times, key=times.__getitem__)
         steps = -(-count // batch_size)
         epochs = int(np.clip(run.spendable / (1.05 * times[precision] * steps), 1, _MOST_EPOCHS))
         return {"epochs": epochs, "precision": precision}
@@ -218,24 +217,8 @@ def _halved(lesson: Lesson) -> Preprocess:
     return Preprocess((lesson.images.shape[1], lesson.images.shape[2]), mean=half, std=half)
 
 
-def _step_seconds(
-    flow: FlowNetwork, task: FlowObjective, lesson: Lesson, batch_size: int, ready: Normalise, precision: str
-) -> float:
-    """Time of one step of learning, the quickest of a few."""
-    device = ready.mean.device
-    trial = copy.deepcopy(flow).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    rows = np.resize(np.arange(len(lesson.images)), batch_size)
-    batch = {
-        "inputs": ready(torch.from_numpy(lesson.images[rows]).to(device)),
-        "targets": torch.from_numpy(lesson.targets[rows]).to(device),
-    }
-    times = []
-    for _ in range(_TRIALS):
-        began = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = task.loss(trial, batch, 0.0)["loss"]
-        loss.backward()  # type: ignore[no-untyped-call]
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - began)
-    return min(times)
+def _trial_batch(lesson: Lesson, batch_size: int, ready: Normalise) -> dict[str, torch.Tensor]:
+    """Some pictures, to measure steps with."""
+    device, rows = ready.mean.device, np.resize(np.arange(len(lesson.images)), batch_size)
+    inputs = ready(torch.from_numpy(lesson.images[rows]).to(device))
+    return {"inputs": inputs, "targets": torch.from_numpy(lesson.targets[rows]).to(device)}

@@ -19,13 +19,14 @@ from photovision.engine.training_run import TrainingRun
 from photovision.learn.loop import FitResult, fit
 from photovision.learn.pixels import PixelFeed, StoredPixelFeed
 from photovision.learn.plan import Plan
+from photovision.learn.step_time import step_seconds
 from photovision.models.segmenter import Decoder, SegmenterNetwork
 from photovision.models.stored_maps import MapsPart, MapSteps, map_steps
 from photovision.runtime.session import Session, open_session
 from photovision.tasks.segment.closing import closing_seconds
 from photovision.tasks.segment.lesson import MAX_PIXELS, SegmentTraining, fitted_size
 from photovision.tasks.segment.objective import SegmentObjective, class_weights
-from photovision.tasks.segment.trained import NAME, PRECISIONS, TrainedSegmenter, quickly, step_seconds, validating
+from photovision.tasks.segment.trained import NAME, PRECISIONS, TrainedSegmenter, quickly, validating
 
 DECODER = Decoder(width=96, finest=4)
 _BATCH = 8

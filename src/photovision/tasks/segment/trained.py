@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -19,6 +17,7 @@ from photovision.engine.training_run import TrainingRun
 from photovision.learn.feed import Feed
 from photovision.learn.loop import Prepare
 from photovision.learn.objective import Objective
+from photovision.learn.step_time import step_seconds
 from photovision.models.depthwise import frozen_depthwise
 from photovision.models.segmenter import SegmenterNetwork
 from photovision.tasks.segment.lesson import SegmentTraining
@@ -26,7 +25,6 @@ from photovision.tasks.segment.lesson import SegmentTraining
 NAME = "masks"
 _MOST_VAL = 200  # pictures: enough to choose
 _MOST_NUMBERS = 2**27  # of the maps of all of them, which are in memory at once
-_TRIALS = 3
 PRECISIONS: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
 
 
@@ -67,22 +65,6 @@ def quickly(run: TrainingRun, part: nn.Module, pretrained: bool) -> contextlib.A
     """On a CPU, pretrained depthwise kernels stay as they are: to train them would take most of the time."""
     cpu = run.work.accelerator.device.type == "cpu"
     return frozen_depthwise(part) if cpu and pretrained else contextlib.nullcontext()
-
-
-def step_seconds(task: Objective, part: nn.Module, batch: dict[str, torch.Tensor], precision: str) -> float:
-    """Time of one step of learning on a batch, the quickest of a few."""
-    device = batch["inputs"].device
-    trial = copy.deepcopy(part).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    times: list[float] = []
-    for _ in range(_TRIALS):
-        started = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            loss = task.loss(trial, batch, 0.0)["loss"]
-        loss.backward()  # type: ignore[no-untyped-call]
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def quicker(

@@ -5,7 +5,7 @@ import { Boxes, Layer } from "./overlay.js";
 const PAUSE = 300; // milliseconds between two live answers
 
 /**
- * answer(blob, {live, boxes, layer, signal}) shows what is said of a frame, keep(file) takes a picture, closed() is told of
+ * answer(blob, {live, boxes, layer, signal}) shows the answer for a frame, keep(file) takes a picture, closed() is told of
  * the end; facing is "environment" or "user", where a device has two cameras.
  */
 export async function openCamera(place, { answer, keep, closed, facing = "environment" }) {
